@@ -1,0 +1,21 @@
+"""The contract between a Master and its Nodes: typed messages, states and versions.
+
+This package imports nothing of ours and does no input or output, so that any other implementation can be
+checked against it. `docs/protocol.md` describes the same contract in prose.
+"""
+
+VERSION = 1
+"""The protocol version spoken here. It grows only when an old peer could misread a message.
+
+New optional fields do not raise it: both sides ignore what they do not know and give what they do not
+receive its default.
+"""
+
+OLDEST_VERSION = 1
+"""The oldest version this code still understands."""
+
+MAX_BODY = 4 * 1024 * 1024
+"""The largest request body, in bytes, a Master reads from a node or a person."""
+
+MAX_MESSAGE = 4000
+"""The longest free text (log tail, promise message) in a report, in characters; the sender keeps the end."""

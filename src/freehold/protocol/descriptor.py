@@ -1,0 +1,35 @@
+"""What the Master reads of a release: `software.cfg.json`, in the shape SlapOS gave it.
+
+An archive of a release holds this file at its top with the schemas it names beside it. The Master reads
+nothing else of a release; only nodes unpack and run it.
+"""
+
+import msgspec
+
+DESCRIPTOR = "software.cfg.json"
+
+
+class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One flavour of the software."""
+
+    title: str
+    request: str
+    """File name of the JSON schema (draft 2020-12) of the parameters."""
+    response: str
+    """File name of the JSON schema of the publication."""
+    description: str = ""
+    index: int = 0
+    """Where it stands in a list shown to people."""
+    weight: int = 1
+    """How much of a node's capacity one instance takes."""
+
+
+class Descriptor(msgspec.Struct, frozen=True, rename={"types": "software-type"}):
+    """A release as its author describes it."""
+
+    name: str
+    """The product."""
+    version: str
+    description: str
+    types: dict[str, TypeDescriptor]
+    serialisation: str = "json-in-xml"

@@ -1,0 +1,52 @@
+"""What a node must do: the Master's answer to `GET /node/v1/feed?since=REVISION&wait=SECONDS`."""
+
+import msgspec
+
+from freehold.protocol import VERSION
+from freehold.protocol.states import SoftwareWanted, Wanted
+
+
+class Installation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A release that this node must have built, or may forget."""
+
+    release: str
+    """SHA-256 of the release's archive, in hexadecimal: the release's identity everywhere."""
+    revision: int
+    wanted: SoftwareWanted
+    name: str = ""
+    """Product and version, for people."""
+
+
+class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An instance placed on this node."""
+
+    instance: str
+    revision: int
+    """The node's revision at which this instance last changed; reports about it quote this number."""
+    partition: str
+    release: str
+    type: str
+    wanted: Wanted
+    title: str = ""
+    tree: str = ""
+    parameters: msgspec.Raw = msgspec.Raw(b"{}")
+    """A JSON object, already validated by the Master against the schema of the release's type."""
+
+
+class Feed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything that changed for a node after the revision it named.
+
+    With `snapshot` true the lists are complete: what the node knows and does not find here is no longer
+    its own. Otherwise they hold only rows whose revision is greater than the one asked for.
+    """
+
+    revision: int
+    """The bookmark to send as `since` next time."""
+    time: float
+    """The Master's clock, seconds since 1970 UTC: a node without a clock of its own can tell the date."""
+    next_contact: float
+    """Seconds after which the node should ask again (it may wait on the connection instead)."""
+    snapshot: bool = False
+    installations: list[Installation] = []
+    instances: list[WantedInstance] = []
+    version: int = VERSION

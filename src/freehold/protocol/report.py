@@ -1,0 +1,136 @@
+"""What a node tells: numbered, hash-chained reports, applied exactly once by the Master.
+
+A node numbers its reports 1, 2, 3 … within an epoch (an enrolment). The hash of report *n* is
+`SHA-256(hash of n-1 as 32 bytes ‖ body of n as sent)`; the hash before report 1 is 32 zero bytes. The Master
+keeps the number and hash of the last report it applied, in the same transaction as its effects: resending
+is harmless, gaps and forks are refused.
+"""
+
+import hashlib
+
+import msgspec
+
+from freehold.protocol import VERSION
+from freehold.protocol.states import Observed, SoftwareObserved
+
+GENESIS = "0" * 64
+
+
+class PartitionFacts(msgspec.Struct, frozen=True):
+    """A place on the node where one instance can live."""
+
+    name: str
+    address: str
+
+
+class HostFacts(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="host"):
+    """What the machine offers; sent at first contact and when it changes."""
+
+    partitions: list[PartitionFacts]
+    cpus: int = 0
+    memory_mb: int = 0
+    disk_mb: int = 0
+    architecture: str = ""
+    system: str = ""
+    agent: str = ""
+    """The version of the agent."""
+
+
+class SoftwareReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="software"):
+    """The state of a release on the node."""
+
+    release: str
+    state: SoftwareObserved
+    message: str = ""
+    """When failed: the last lines of the build's log."""
+
+
+class InstanceReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="instance"):
+    """The state of an instance, as of one revision of what was wanted."""
+
+    instance: str
+    revision: int
+    state: Observed
+    message: str = ""
+    promises: list[str] = []
+    """The names of all promises of this configuration: the instance is ready when each has been kept."""
+
+
+class PublicationReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="publication"):
+    """What an instance gives back to its requester: addresses, passwords."""
+
+    instance: str
+    revision: int
+    values: dict[str, object]
+
+
+class AssessmentReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="assessment"):
+    """The result of a promise at a time; sent when it changes and at a slow heartbeat."""
+
+    instance: str
+    revision: int
+    promise: str
+    kept: bool
+    at: float
+    message: str = ""
+
+
+class UsageReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="usage"):
+    """Cumulative counters of one instance since it was placed; they only grow.
+
+    A counter that this machine cannot measure is absent, not zero.
+    """
+
+    instance: str
+    at: float
+    cpu_ms: int | None = None
+    memory_mb_s: int | None = None
+    """Resident megabytes times seconds."""
+    disk_mb_s: int | None = None
+    """Megabytes on disk times seconds."""
+    network_in: int | None = None
+    """Bytes received."""
+    network_out: int | None = None
+    """Bytes sent."""
+
+
+Item = HostFacts | SoftwareReport | InstanceReport | PublicationReport | AssessmentReport | UsageReport
+
+
+class Body(msgspec.Struct, frozen=True):
+    """The content of one report. No items: a heartbeat."""
+
+    at: float
+    """The node's clock when the report was written, seconds since 1970 UTC."""
+    items: list[Item]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One link of the chain. `body` is kept as the bytes that were sent, because the hash covers those."""
+
+    sequence: int
+    hash: str
+    body: msgspec.Raw
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The request body of `POST /node/v1/reports`: consecutive reports, oldest first."""
+
+    epoch: int
+    reports: list[Report]
+    version: int = VERSION
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """The Master's answer: every report up to `sequence` is durably applied and may be forgotten."""
+
+    sequence: int
+    next_contact: float
+    refused: int = 0
+    """How many items of this batch the Master set aside (unknown instance, impossible value); it kept them
+    with their reason, so the node need not send them again."""
+
+
+def link(previous: str, body: bytes) -> str:
+    """Return the hash of a report from the hash before it and its body as sent."""
+    return hashlib.sha256(bytes.fromhex(previous) + body).hexdigest()
