@@ -1,0 +1,101 @@
+"""Which node gets an instance: pure, tested as data.
+
+The candidates come from the index of supplies, best first; this module says whether one fits and why not.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from freehold.protocol.problem import Reason
+
+
+class Placement(StrEnum):
+    """Where to look first."""
+
+    SPREAD = "spread"
+    """The node with the most free partitions: a lost node takes few instances with it."""
+    PACK = "pack"
+    """The node with the fewest: others can be switched off."""
+
+
+class Constraints(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Where an instance may go. An empty value does not constrain."""
+
+    node: str = ""
+    """Id or title of the one node."""
+    site: str = ""
+    region: str = ""
+    labels: dict[str, str] = {}
+    """Each must stand on the node with exactly this value."""
+    cpus: int = 0
+    """The node has at least so many."""
+    memory_mb: int = 0
+    disk_mb: int = 0
+    architecture: str = ""
+    placement: Placement = Placement.SPREAD
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A node with a supply of the release and a free partition."""
+
+    node: str
+    title: str
+    site: str
+    region: str
+    labels: dict[str, str]
+    cpus: int
+    memory_mb: int
+    disk_mb: int
+    architecture: str
+    free: int
+    capacity_left: int
+    built: bool
+    """Whether the release is built there already."""
+
+
+def misfit(candidate: Candidate, constraints: Constraints, weight: int) -> str | None:
+    """Return the first reason why an instance of this weight cannot go there; None when it can."""
+    wanted = constraints
+    if wanted.node and wanted.node not in (candidate.node, candidate.title):
+        return f"is not node '{wanted.node}'"
+    if wanted.site and wanted.site != candidate.site:
+        return f"is not on site '{wanted.site}'"
+    if wanted.region and wanted.region != candidate.region:
+        return f"is not in region '{wanted.region}'"
+    for label, value in wanted.labels.items():
+        if candidate.labels.get(label) != value:
+            return f"has no label {label}={value}"
+    if wanted.architecture and wanted.architecture != candidate.architecture:
+        return f"is not of architecture '{wanted.architecture}'"
+    if candidate.cpus < wanted.cpus:
+        return f"has fewer than {wanted.cpus} CPUs"
+    if candidate.memory_mb < wanted.memory_mb:
+        return f"has less than {wanted.memory_mb} MB of memory"
+    if candidate.disk_mb < wanted.disk_mb:
+        return f"has less than {wanted.disk_mb} MB of disk"
+    if candidate.capacity_left < weight:
+        return "has no capacity left"
+    return None
+
+
+def rank(candidates: Iterable[Candidate], constraints: Constraints, weight: int) -> list[Candidate]:
+    """Return the candidates that fit, best first.
+
+    Spread: most free partitions first; pack: fewest. Between equals, a node that has built the release
+    already, for it starts in a second instead of minutes; then by id, so that the same question has the same
+    answer.
+    """
+    sign = -1 if constraints.placement is Placement.SPREAD else 1
+    fitting = (candidate for candidate in candidates if misfit(candidate, constraints, weight) is None)
+    return sorted(fitting, key=lambda one: (sign * one.free, not one.built, one.node))
+
+
+def explain(candidates: Iterable[Candidate], constraints: Constraints, weight: int) -> list[Reason]:
+    """Return every reason that excludes candidates, with how many each excludes, most first."""
+    counts = Counter(filter(None, (misfit(candidate, constraints, weight) for candidate in candidates)))
+    return [Reason(reason, nodes) for reason, nodes in counts.most_common()]

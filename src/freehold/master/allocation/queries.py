@@ -1,0 +1,98 @@
+"""Finding a place for an instance, without looking at all nodes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from freehold.master.allocation.choice import Candidate, Constraints, Placement, explain, rank
+from freehold.master.foundation import sql
+from freehold.master.foundation.transactions import run
+from freehold.protocol.problem import Reason
+
+QUERIES = sql.load(Path(__file__).parent / "sql" / "candidates.sql")
+
+_PAGES = (4, 64, 512)
+"""How many candidates are read at a time: the first of them nearly always fits."""
+_MOST_EXPLAINED = 5000
+
+
+def places(release: str, project: str, constraints: Constraints, weight: int) -> Iterator[Candidate]:
+    """Yield nodes for an instance, best first, reading the index only as far as the caller goes."""
+    if constraints.node:
+        rows = [
+            row
+            for beneficiary in ("", project)
+            for row in run(
+                QUERIES["node"], release=release, beneficiary=beneficiary, node=constraints.node
+            )
+        ]
+        yield from rank(map(_candidate, rows), constraints, weight)
+        return
+    for candidates in _pages(release, project, constraints):
+        yield from rank(candidates, constraints, weight)
+
+
+def why_not(release: str, project: str, constraints: Constraints, weight: int) -> list[Reason]:
+    """Return every reason why no node takes the instance."""
+    (row,) = run(QUERIES["overview"], release=release, beneficiary=project)
+    if row["supplies"] == row["others"]:
+        return [Reason("no node offers this release to this project: there is no supply for it")]
+    reasons = [
+        Reason(words, row[column])
+        for column, words in (
+            ("leaving", "the release is being removed there"),
+            ("closed", "closed for new instances"),
+            ("no_capacity", "has no capacity left"),
+            ("no_partition", "has no free partition"),
+        )
+        if row[column]
+    ]
+    anywhere = Constraints(placement=constraints.placement)
+    seen: list[Candidate] = []
+    for candidates in _pages(release, project, anywhere):
+        seen.extend(candidates)
+        if len(seen) >= _MOST_EXPLAINED:
+            break
+    return explain(seen, constraints, weight) + reasons
+
+
+def _pages(release: str, project: str, constraints: Constraints) -> Iterator[list[Candidate]]:
+    """Yield pages of candidates in the order of the placement, public and private supplies merged."""
+    spread = constraints.placement is Placement.SPREAD
+    query = QUERIES[f"{'site' if constraints.site else 'anywhere'}_{constraints.placement}"]
+    start = (2**31 - 1, "~") if spread else (0, "")
+    after: dict[str, tuple[int, str] | None] = {"": start, project: start}
+    for limit in _growing():
+        page: list[Candidate] = []
+        for beneficiary, position in after.items():
+            if position is None:
+                continue
+            values: dict[str, object] = {"site": constraints.site} if constraints.site else {}
+            rows = run(
+                query,
+                release=release,
+                beneficiary=beneficiary,
+                free=position[0],
+                node=position[1],
+                limit=limit,
+                **values,
+            )
+            page.extend(map(_candidate, rows))
+            after[beneficiary] = (rows[-1]["free"], rows[-1]["node"]) if len(rows) == limit else None
+        if page:
+            yield page
+        if not any(after.values()):
+            return
+
+
+def _growing() -> Iterator[int]:
+    yield from _PAGES
+    while True:
+        yield _PAGES[-1]
+
+
+def _candidate(row: dict[str, Any]) -> Candidate:
+    labels = row.pop("labels")
+    built = row.pop("observed") == "available"
+    return Candidate(labels=json.loads(labels) if labels != "{}" else {}, built=built, **row)

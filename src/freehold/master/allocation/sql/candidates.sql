@@ -1,0 +1,98 @@
+-- name: anywhere_spread
+-- Nodes with a supply of a release and a free partition, most free first, after a (free, node) seen before.
+SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
+       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
+FROM fleet_supply s
+JOIN fleet_node n ON n.id = s.node_id
+JOIN fleet_site t ON t.id = s.site_id
+WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
+  AND (s.free, s.node_id) < (:free, :node)
+ORDER BY s.free DESC, s.node_id DESC
+LIMIT :limit
+
+-- name: site_spread
+-- Nodes with a supply of a release and a free partition, most free first, after a (free, node) seen before.
+SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
+       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
+FROM fleet_supply s
+JOIN fleet_node n ON n.id = s.node_id
+JOIN fleet_site t ON t.id = s.site_id
+WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
+  AND s.site_id IN (SELECT id FROM fleet_site WHERE name = :site)
+  AND (s.free, s.node_id) < (:free, :node)
+ORDER BY s.free DESC, s.node_id DESC
+LIMIT :limit
+
+-- name: anywhere_pack
+-- Nodes with a supply of a release and a free partition, fewest free first, after a (free, node) seen before.
+SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
+       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
+FROM fleet_supply s
+JOIN fleet_node n ON n.id = s.node_id
+JOIN fleet_site t ON t.id = s.site_id
+WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
+  AND (s.free, s.node_id) > (:free, :node)
+ORDER BY s.free ASC, s.node_id ASC
+LIMIT :limit
+
+-- name: site_pack
+-- Nodes with a supply of a release and a free partition, fewest free first, after a (free, node) seen before.
+SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
+       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
+FROM fleet_supply s
+JOIN fleet_node n ON n.id = s.node_id
+JOIN fleet_site t ON t.id = s.site_id
+WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
+  AND s.site_id IN (SELECT id FROM fleet_site WHERE name = :site)
+  AND (s.free, s.node_id) > (:free, :node)
+ORDER BY s.free ASC, s.node_id ASC
+LIMIT :limit
+
+-- name: node
+-- One node, by id or title, with a supply of a release.
+SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
+       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
+FROM fleet_node n
+JOIN fleet_supply s ON s.node_id = n.id
+JOIN fleet_site t ON t.id = n.site_id
+WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
+  AND (n.id = :node OR n.title = :node)
+
+-- name: overview
+-- How many supplies of a release there are for a project, and what keeps them from being candidates.
+SELECT count(*) AS supplies,
+       count(CASE WHEN s.wanted <> 'available' THEN 1 END) AS leaving,
+       count(CASE WHEN s.wanted = 'available' AND NOT n.open THEN 1 END) AS closed,
+       count(CASE WHEN s.wanted = 'available' AND n.open AND n.used >= n.capacity THEN 1 END) AS no_capacity,
+       count(CASE WHEN s.wanted = 'available' AND n.open AND n.used < n.capacity AND n.free = 0
+                  THEN 1 END) AS no_partition,
+       count(CASE WHEN s.beneficiary NOT IN ('', :beneficiary) THEN 1 END) AS others
+FROM fleet_supply s
+JOIN fleet_node n ON n.id = s.node_id
+WHERE s.release_id = :release
+
+-- name: take_partition
+-- Give the first free partition of a node to an instance.
+UPDATE fleet_partition SET instance = :instance
+WHERE id = (SELECT id FROM fleet_partition
+            WHERE node_id = :node AND instance IS NULL AND present
+            ORDER BY number LIMIT 1)
+  AND instance IS NULL
+RETURNING name, address
+
+-- name: take_capacity
+-- Count an instance on a node, unless it became too heavy for it meanwhile.
+UPDATE fleet_node SET free = free - 1, used = used + :weight, revision = :revision
+WHERE id = :node AND open AND free > 0 AND used + :weight <= capacity
+RETURNING id
+
+-- name: free_partition
+-- Take a partition back from an instance.
+UPDATE fleet_partition SET instance = NULL
+WHERE node_id = :node AND name = :partition AND instance = :instance
+RETURNING present
+
+-- name: free_capacity
+-- Stop counting an instance on a node.
+UPDATE fleet_node SET used = used - :weight, free = free + :partitions
+WHERE id = :node

@@ -1,0 +1,56 @@
+"""The public HTTP API, for people's programs: `docs/openapi.json`, served and browsable at /api/v1/docs."""
+
+import logging
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from freehold.master.api import fleet, instances, people, releases
+from freehold.master.foundation.answers import problem_response
+from freehold.master.foundation.errors import Invalid, Malformed, MasterError, Unauthenticated
+from freehold.protocol.problem import FieldError
+
+_log = logging.getLogger(__name__)
+
+api = NinjaAPI(
+    title="Freehold",
+    version="1",
+    description="Order services, and run the fleet that keeps them. "
+    "Errors are problem documents (RFC 9457) with `remedy`, `errors` and `reasons`.",
+    urls_namespace="api",
+)
+api.add_router("", people.router, tags=["people"])
+api.add_router("", releases.router, tags=["catalogue"])
+api.add_router("", instances.router, tags=["instances"])
+api.add_router("", fleet.router, tags=["fleet"])
+
+
+@api.exception_handler(MasterError)
+def _said_no(request: HttpRequest, error: MasterError) -> HttpResponse:
+    return problem_response(error)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    errors = [
+        FieldError(".".join(str(part) for part in one["loc"][1:] or one["loc"]), one["msg"])
+        for one in error.errors
+    ]
+    return problem_response(Invalid(f"{errors[0].field}: {errors[0].rule}", errors=errors))
+
+
+@api.exception_handler(AuthenticationError)
+def _unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    return problem_response(Unauthenticated("No API token was sent."))
+
+
+@api.exception_handler(HttpError)
+def _malformed(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return problem_response(Malformed(str(error)))
+
+
+@api.exception_handler(Exception)
+def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
+    _log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return problem_response(MasterError("The Master could not answer; it noted why."))

@@ -1,0 +1,151 @@
+"""For operators: sites, nodes, supplies."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Field, Router, Schema
+
+from freehold.master.api.auth import caller, token
+from freehold.master.catalog import queries as catalog
+from freehold.master.catalog.models import Release
+from freehold.master.fleet import actions, queries
+from freehold.master.foundation.errors import Invalid
+from freehold.master.people.identity import Scope
+from freehold.protocol.problem import FieldError
+from freehold.protocol.states import SoftwareWanted
+
+router = Router()
+
+
+class SiteIn(Schema):
+    name: str
+    region: str = ""
+
+
+class SiteOut(Schema):
+    name: str
+    region: str
+    nodes: int
+
+
+class EnrolTokenIn(Schema):
+    site: str
+
+
+class EnrolTokenOut(Schema):
+    token: str = Field(description="One word for `freehold node enrol`; valid once, for a day.")
+
+
+class NodeOut(Schema):
+    id: str
+    title: str
+    site: str
+    region: str
+    open: bool
+    labels: dict[str, str]
+    cpus: int
+    memory_mb: int
+    disk_mb: int
+    architecture: str
+    system: str
+    agent: str
+    capacity: int
+    used: int
+    partitions: int
+    free: int
+    last_contact: str | None
+
+
+class NodeIn(Schema):
+    open: bool | None = None
+    labels: dict[str, str] | None = None
+    capacity: int | None = None
+
+
+class SupplyIn(Schema):
+    product: str
+    release: str | None = Field(None, description="Version; the newest when left out.")
+    nodes: list[str] = Field([], description="Ids or titles of nodes.")
+    site: str | None = Field(None, description="All nodes of this site.")
+    all: bool = Field(False, description="All nodes of the project.")
+    everyone: bool = Field(True, description="Open to all projects; false: only to the one that owns the nodes.")
+    wanted: SoftwareWanted = SoftwareWanted.AVAILABLE
+
+
+class SupplyOut(Schema):
+    product: str
+    release: str
+    node: str
+    wanted: str
+    observed: str = Field(description="building, available, failed or empty.")
+    message: str = Field(description="When failed: the last lines of the build's log.")
+    everyone: bool
+
+
+@router.get("/projects/{project}/sites", response=list[SiteOut], auth=token, summary="Sites of a project")
+def list_sites(request: HttpRequest, project: str) -> list[dict[str, Any]]:
+    return queries.sites(caller(request).project(project, Scope.OPERATE))
+
+
+@router.post("/projects/{project}/sites", response={201: SiteOut}, auth=token, summary="Create a site")
+def add_site(request: HttpRequest, project: str, body: SiteIn) -> tuple[int, dict[str, Any]]:
+    site = actions.add_site(project, body.name, body.region, acting=caller(request))
+    return 201, {"name": site.name, "region": site.region, "nodes": 0}
+
+
+@router.post(
+    "/projects/{project}/enrol-tokens",
+    response={201: EnrolTokenOut},
+    auth=token,
+    summary="A one-time token with which one machine becomes a node",
+)
+def make_enrol_token(request: HttpRequest, project: str, body: EnrolTokenIn) -> tuple[int, dict[str, str]]:
+    return 201, {"token": str(actions.make_enrol_token(project, body.site, acting=caller(request)))}
+
+
+@router.get("/projects/{project}/nodes", response=list[NodeOut], auth=token, summary="Nodes of a project")
+def list_nodes(request: HttpRequest, project: str) -> list[dict[str, Any]]:
+    return queries.nodes(caller(request).project(project, Scope.OPERATE))
+
+
+@router.patch("/projects/{project}/nodes/{node}", response=NodeOut, auth=token, summary="Open, close or label a node")
+def change_node(request: HttpRequest, project: str, node: str, body: NodeIn) -> dict[str, Any]:
+    changed = actions.change_node(node, project, acting=caller(request), **body.dict())
+    return next(one for one in queries.nodes(changed.project_id) if one["id"] == changed.id)
+
+
+@router.post(
+    "/projects/{project}/nodes/{node}/revoke",
+    response={204: None},
+    auth=token,
+    summary="Revoke a node's certificates, effective at once",
+)
+def revoke_node(request: HttpRequest, project: str, node: str) -> tuple[int, None]:
+    actions.revoke_node(node, project, acting=caller(request))
+    return 204, None
+
+
+@router.get("/projects/{project}/supplies", response=list[SupplyOut], auth=token, summary="What runs where")
+def list_supplies(request: HttpRequest, project: str) -> list[dict[str, Any]]:
+    return queries.supplies(caller(request).project(project, Scope.OPERATE))
+
+
+@router.put("/projects/{project}/supplies", response=list[SupplyOut], auth=token, summary="A release may run on nodes")
+def supply(request: HttpRequest, project: str, body: SupplyIn) -> list[dict[str, Any]]:
+    owner = caller(request).project(project, Scope.OPERATE)
+    if bool(body.nodes) + (body.site is not None) + body.all != 1:
+        raise Invalid(
+            "Name the nodes, or a site, or all.",
+            errors=[FieldError("nodes", "exactly one of `nodes`, `site` and `all`")],
+        )
+    choice = catalog.find(body.product, body.release)
+    rows = actions.supply(
+        Release.objects.get(id=choice.release),
+        queries.node_ids(owner, body.nodes, body.site),
+        project,
+        everyone=body.everyone,
+        wanted=body.wanted,
+        acting=caller(request),
+    )
+    touched = {row.id for row in rows}
+    return [one for one in queries.supplies(owner) if one["id"] in touched]

@@ -1,0 +1,75 @@
+"""The catalogue: what can be ordered, and publishing it."""
+
+import json
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Field, Router, Schema
+
+from freehold.master.api.auth import caller, token
+from freehold.master.catalog import actions
+from freehold.master.catalog.models import Release
+from freehold.master.foundation import clock
+
+router = Router()
+
+
+class TypeOut(Schema):
+    name: str
+    title: str
+    description: str
+    request: dict[str, Any] = Field(description="JSON schema of the parameters.")
+    response: dict[str, Any] = Field(description="JSON schema of the publication.")
+
+
+class ReleaseOut(Schema):
+    product: str
+    version: str
+    release: str = Field(description="SHA-256 of the archive.")
+    description: str
+    published_at: str
+    types: list[TypeOut]
+
+
+@router.get("/releases", response=list[ReleaseOut], auth=token, summary="What can be ordered, newest first")
+def list_releases(request: HttpRequest, product: str | None = None) -> list[dict[str, Any]]:
+    rows = Release.objects.select_related("product").prefetch_related("releasetype_set")
+    if product is not None:
+        rows = rows.filter(product__name=product)
+    return [_out(release) for release in rows.order_by("-published_at")[:200]]
+
+
+@router.post(
+    "/projects/{project}/releases",
+    response={201: ReleaseOut},
+    auth=token,
+    summary="Publish a release: the body is its archive (tar.gz)",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+def publish(request: HttpRequest, project: str) -> tuple[int, dict[str, Any]]:
+    return 201, _out(actions.publish(request.body, project, acting=caller(request)))
+
+
+def _out(release: Release) -> dict[str, Any]:
+    return {
+        "product": release.product.name,
+        "version": release.version,
+        "release": release.id,
+        "description": release.description,
+        "published_at": clock.iso(release.published_at),
+        "types": [
+            {
+                "name": one.name,
+                "title": one.title,
+                "description": one.description,
+                "request": json.loads(one.request_schema),
+                "response": json.loads(one.response_schema),
+            }
+            for one in sorted(release.releasetype_set.all(), key=lambda one: (one.index, one.name))
+        ],
+    }

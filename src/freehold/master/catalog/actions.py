@@ -1,0 +1,165 @@
+"""All writes about the catalogue."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.db import IntegrityError
+
+from freehold.master.catalog import schemas
+from freehold.master.catalog.models import Product, Release, ReleaseType
+from freehold.master.foundation import clock, ids
+from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, TooLarge
+from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people.identity import Caller, Scope
+from freehold.protocol.descriptor import DESCRIPTOR, Descriptor
+
+LARGEST_ARCHIVE = 32 * 1024 * 1024
+LARGEST_FILE = 1024 * 1024
+MOST_FILES = 10_000
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}")
+
+
+def publish(archive: bytes, project: str, *, acting: Caller) -> Release:
+    """Put a release into the catalogue: its archive is kept, its descriptor and schemas are read.
+
+    `project` is the name of the project that owns the product. Publishing the same archive again changes
+    nothing. Raise Invalid when the archive is not a release, Conflict when the version exists with other
+    content: a version, once published, never changes.
+    """
+    owner = acting.project(project, Scope.OPERATE)
+    identity = hashlib.sha256(archive).hexdigest()
+    known = Release.objects.filter(id=identity).select_related("product").first()
+    if known is not None and known.product.project_id == owner:
+        return known
+    descriptor, types = _read(archive)
+    _keep(identity, archive)
+    try:
+        with writing():
+            product, _ = Product.objects.get_or_create(
+                name=descriptor.name,
+                defaults={"id": ids.new("prod"), "project_id": owner, "created_at": clock.now()},
+            )
+            if product.project_id != owner:
+                raise Forbidden(
+                    f"The product '{product.name}' belongs to another project.",
+                    remedy="Publish under another name.",
+                )
+            release = Release.objects.create(
+                id=identity,
+                product=product,
+                version=descriptor.version,
+                description=descriptor.description,
+                size=len(archive),
+                published_at=clock.now(),
+            )
+            ReleaseType.objects.bulk_create(
+                ReleaseType(release=release, **fields) for fields in types
+            )
+            audit(
+                acting.actor,
+                "release.publish",
+                identity,
+                project=owner,
+                product=product.name,
+                version=release.version,
+            )
+    except IntegrityError:
+        raise Conflict(
+            f"{descriptor.name} {descriptor.version} is published already, with other content.",
+            remedy="Raise the version in the release and publish again.",
+        ) from None
+    return release
+
+
+def archive_path(release: str) -> Path:
+    """Return where the archive of a release is kept."""
+    return Path(settings.ROOT) / "releases" / f"{release}.tar.gz"
+
+
+def _read(archive: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
+    """Return the descriptor of an archive and the rows of its types; raise Invalid when it has none."""
+    if len(archive) > LARGEST_ARCHIVE:
+        raise TooLarge(f"The archive has {len(archive)} bytes; at most {LARGEST_ARCHIVE} are accepted.")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+            files = _small_files(tar)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise Invalid(f"Not a tar.gz archive: {error}", remedy="Use `freehold release publish`.") from None
+    if DESCRIPTOR not in files:
+        raise Invalid(
+            f"The archive has no {DESCRIPTOR} at its top.",
+            remedy="Run `freehold software schema` in the release's folder, then publish again.",
+        )
+    try:
+        descriptor = msgspec.json.decode(files[DESCRIPTOR], type=Descriptor)
+    except msgspec.DecodeError as error:
+        raise Invalid(f"{DESCRIPTOR}: {error}", remedy="Correct the descriptor.") from None
+    if not _NAME.fullmatch(descriptor.name) or not _VERSION.fullmatch(descriptor.version):
+        raise Invalid(f"{DESCRIPTOR}: name or version is not usable: {descriptor.name!r} {descriptor.version!r}")
+    if not descriptor.types:
+        raise Invalid(f"{DESCRIPTOR}: it names no software type.")
+    rows = []
+    for name, described in descriptor.types.items():
+        if not 1 <= described.weight <= 1000:
+            raise Invalid(f"{DESCRIPTOR}: the weight of type {name!r} is not 1 to 1000.")
+        rows.append(
+            {
+                "name": name,
+                "title": described.title,
+                "description": described.description,
+                "index": described.index,
+                "weight": described.weight,
+                "request_schema": _schema(files, described.request),
+                "response_schema": _schema(files, described.response),
+            }
+        )
+    return descriptor, rows
+
+
+def _small_files(tar: tarfile.TarFile) -> dict[str, bytes]:
+    """Return the JSON files at the top of an archive, having looked at every member without unpacking any."""
+    files: dict[str, bytes] = {}
+    total = 0
+    for count, member in enumerate(tar):
+        total += member.size
+        if count >= MOST_FILES or total > 4 * LARGEST_ARCHIVE:
+            raise TooLarge("The archive unpacks to too much: more than 10,000 files or 128 MiB.")
+        if not (member.isfile() or member.isdir()) or member.name.startswith("/") or ".." in member.name.split("/"):
+            raise Invalid(f"The archive has a member that is no plain file or folder below it: {member.name!r}.")
+        name = member.name.removeprefix("./")
+        if member.isfile() and "/" not in name and name.endswith(".json") and member.size <= LARGEST_FILE:
+            content = tar.extractfile(member)
+            assert content is not None
+            files[name] = content.read()
+    return files
+
+
+def _schema(files: dict[str, bytes], name: str) -> str:
+    if name not in files:
+        raise Invalid(f"{DESCRIPTOR} names the schema {name!r}, which is not at the top of the archive.")
+    try:
+        schema = json.loads(files[name])
+    except ValueError as error:
+        raise Invalid(f"{name} is not JSON: {error}") from None
+    schemas.check_schema(name, schema)
+    return json.dumps(schema, separators=(",", ":"))
+
+
+def _keep(identity: str, archive: bytes) -> None:
+    path = archive_path(identity)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(archive)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)

@@ -1,0 +1,48 @@
+"""What can be ordered."""
+
+from django.db import models
+
+from freehold.master.people.models import Project
+
+
+class Product(models.Model):
+    """A name under which releases are published."""
+
+    id = models.TextField(primary_key=True)
+    name = models.TextField(unique=True)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT)
+    """Whose operators publish its releases."""
+    created_at = models.BigIntegerField()
+
+
+class Release(models.Model):
+    """One version of a product's software. Immutable: its identity is the hash of its archive."""
+
+    id = models.TextField(primary_key=True)
+    """SHA-256 of the archive, hexadecimal."""
+    product = models.ForeignKey(Product, on_delete=models.PROTECT)
+    version = models.TextField()
+    description = models.TextField()
+    size = models.IntegerField()
+    """Bytes of the archive."""
+    published_at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["product", "version"], name="one_release_a_version")]
+        indexes = [models.Index(fields=["product", "published_at"], name="release_latest")]
+
+
+class ReleaseType(models.Model):
+    """A flavour of a release, with the JSON schemas of what goes in and what comes out."""
+
+    release = models.ForeignKey(Release, on_delete=models.CASCADE)
+    name = models.TextField()
+    title = models.TextField()
+    description = models.TextField(default="")
+    index = models.IntegerField(default=0)
+    weight = models.PositiveIntegerField(default=1)
+    request_schema = models.TextField()
+    response_schema = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["release", "name"], name="one_type_a_name")]

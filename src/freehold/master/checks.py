@@ -1,0 +1,66 @@
+"""`freehold master check`: what an operator would otherwise learn from a night call."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from freehold.master.catalog.actions import archive_path
+from freehold.master.catalog.models import Release
+from freehold.master.fleet.models import Node
+
+
+def run() -> list[str]:
+    """Return what is wrong, each with what to do; empty when all is well."""
+    return [*_keys(Path(settings.ROOT)), *_database()]
+
+
+def _keys(root: Path) -> list[str]:
+    wrong = []
+    for name in ("authority.key", "server.key"):
+        path = root / "authority" / name
+        if not path.exists():
+            wrong.append(f"{path} is missing: run `freehold master init`, or restore it from your backup.")
+        elif path.stat().st_mode & 0o077:
+            wrong.append(f"{path} can be read by others: chmod 600 {path}")
+    certificate = root / "authority" / "server.pem"
+    if certificate.exists():
+        end = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+        if end < datetime.now(UTC) + timedelta(days=30):
+            wrong.append(
+                f"The server's certificate ends on {end:%Y-%m-%d}: "
+                f"remove {certificate} and server.key, run `freehold master init`, restart."
+            )
+    return wrong
+
+
+def _database() -> list[str]:
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return ["The database is older than the software: run `freehold master init`."]
+    wrong = [
+        f"The archive of {release.product.name} {release.version} is missing: publish the release again."
+        for release in Release.objects.select_related("product")
+        if not archive_path(release.id).exists()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_MISCOUNTED)
+        wrong += [
+            f"Node {title} counts {free} free partitions but has {real}: report this as a bug."
+            for title, free, real in cursor.fetchall()
+        ]
+    if not Node.objects.exists():
+        wrong.append("There is no node yet: freehold node token, then freehold node enrol on a machine.")
+    return wrong
+
+
+_MISCOUNTED = """
+SELECT n.title, n.free, count(p.id)
+FROM fleet_node n
+LEFT JOIN fleet_partition p ON p.node_id = n.id AND p.present AND p.instance IS NULL
+GROUP BY n.id, n.title, n.free
+HAVING n.free <> count(p.id)
+"""

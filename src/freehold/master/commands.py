@@ -1,0 +1,183 @@
+"""`freehold master …`: commands for whoever owns the Master's machine."""
+
+import argparse
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+DEFAULT_ROOT = Path("/var/lib/freehold-master")
+
+
+def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `master` and its sub-commands."""
+    master = subparsers.add_parser("master", help="run a Master")
+    commands = master.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        parser = commands.add_parser(name, help=help, description=help)
+        parser.add_argument("--root", type=Path, default=_root(), help="the Master's folder (default: %(default)s)")
+        parser.set_defaults(run=_HANDLERS[name])
+        return parser
+
+    init = command("init", "make keys, database, the first project and its owner; safe to repeat")
+    init.add_argument("--name", action="append", default=[], metavar="HOST", help="a name or address nodes and people use (repeat)")
+    init.add_argument("--project", default="provider", help="name of the first project (default: %(default)s)")
+    init.add_argument("--owner", required=True, metavar="E-MAIL", help="its owner, who also runs the Master")
+    init.add_argument("--password-file", required=True, metavar="FILE", help="file with the owner's password, or - for standard input")
+    serve = command("serve", "serve nodes and people on one port")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8443)
+    reconcile = command("reconcile", "run every reconciler once")
+    reconcile.add_argument("--tidy", action="store_true", help="also forget what is no longer needed")
+    command("check", "check keys, database and configuration; exit status 1 when something is wrong")
+    command("openapi", "print the OpenAPI document of the public API")
+    project = command("project", "create a project")
+    project.add_argument("name")
+    person = command("person", "create a person, or give an existing one a role in a project")
+    person.add_argument("email")
+    person.add_argument("--project", required=True)
+    person.add_argument("--role", choices=["customer", "operator", "owner"], default="customer")
+    person.add_argument("--password-file", metavar="FILE", help="password of a new person, or - for standard input")
+
+
+def _root() -> Path:
+    return Path(os.environ.get("FREEHOLD_MASTER_ROOT", DEFAULT_ROOT))
+
+
+def _django(root: Path) -> None:
+    os.environ["FREEHOLD_MASTER_ROOT"] = str(root)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "freehold.master.settings")
+    import django
+
+    django.setup()
+
+
+def initialise(root: Path, names: list[str], project: str, owner: str, password: str) -> None:
+    """Make a Master in a folder: keys, database, first project, its owner. What exists is left alone."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write_once(root / "secret.key", secrets.token_urlsafe(50))
+    _django(root)
+    from django.core.management import call_command
+
+    from freehold.master.fleet import authority
+    from freehold.master.people import actions, identity
+    from freehold.master.people.models import Person, Project, Role
+
+    call_command("migrate", verbosity=0)
+    keys = root / "authority"
+    if not (keys / "authority.pem").exists():
+        authority.create_authority(keys, "Freehold")
+    if not (keys / "server.pem").exists():
+        authority.Authority(keys).sign_server(names or ["localhost", "127.0.0.1", "::1"])
+    if not Project.objects.filter(name=project).exists():
+        actions.add_project(project, acting=identity.system())
+    if not Person.objects.filter(email=owner.lower()).exists():
+        actions.add_person(owner, password, is_staff=True, acting=identity.system())
+    actions.give_role(
+        Person.objects.get(email=owner.lower()),
+        Project.objects.get(name=project),
+        Role.OWNER,
+        acting=identity.system(),
+    )
+
+
+def _init(options: argparse.Namespace) -> int:
+    initialise(options.root, options.name, options.project, options.owner, _secret(options.password_file))
+    print(f"The Master in {options.root} is ready: freehold master serve --root {options.root}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if not (options.root / "authority" / "server.pem").exists():
+        print(f"There is no Master in {options.root}. Run `freehold master init` first.", file=sys.stderr)
+        return 1
+    _django(options.root)
+    from django.conf import settings
+
+    from freehold.master.server import serve
+
+    serve(options.root, settings.DATABASE_URL, settings.NODE_WAIT, options.host, options.port)
+    return 0
+
+
+def _reconcile(options: argparse.Namespace) -> int:
+    _django(options.root)
+    from freehold.master import reconcilers
+
+    reconcilers.run_once(tidy=options.tidy)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    _django(options.root)
+    from freehold.master import checks
+
+    wrong = checks.run()
+    for message in wrong:
+        print(message, file=sys.stderr)
+    print("Everything is in order." if not wrong else f"{len(wrong)} things are wrong.")
+    return 1 if wrong else 0
+
+
+def _openapi(options: argparse.Namespace) -> int:
+    _django(options.root)
+    from freehold.master.api import api
+
+    print(json.dumps(api.get_openapi_schema(path_prefix="/api/v1/"), indent=1))
+    return 0
+
+
+def _project(options: argparse.Namespace) -> int:
+    _django(options.root)
+    from freehold.master.people import actions, identity
+
+    actions.add_project(options.name, acting=identity.system())
+    print(f"Project '{options.name}' is there.")
+    return 0
+
+
+def _person(options: argparse.Namespace) -> int:
+    _django(options.root)
+    from freehold.master.foundation.errors import NotFound
+    from freehold.master.people import actions, identity
+    from freehold.master.people.models import Person, Project, Role
+
+    acting = identity.system()
+    project = Project.objects.filter(name=options.project).first()
+    if project is None:
+        raise NotFound(f"There is no project '{options.project}'.", remedy="Create it: freehold master project NAME.")
+    person = Person.objects.filter(email=options.email.lower()).first()
+    if person is None:
+        person = actions.add_person(options.email, _secret(options.password_file), acting=acting)
+    actions.give_role(person, project, Role(options.role), acting=acting)
+    print(f"{options.email} is {options.role} of '{options.project}'.")
+    return 0
+
+
+def _secret(path: str | None) -> str:
+    if path is None:
+        raise SystemExit("A new person needs a password: give --password-file FILE, or - for standard input.")
+    text = sys.stdin.readline() if path == "-" else Path(path).read_text()
+    return text.rstrip("\n")
+
+
+def _write_once(path: Path, text: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+_HANDLERS = {
+    "init": _init,
+    "serve": _serve,
+    "reconcile": _reconcile,
+    "check": _check,
+    "openapi": _openapi,
+    "project": _project,
+    "person": _person,
+}

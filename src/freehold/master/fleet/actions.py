@@ -1,0 +1,280 @@
+"""All writes about sites, nodes, supplies and certificates."""
+
+import json
+import secrets
+from pathlib import Path
+
+from django.conf import settings
+from django.db import IntegrityError, connection
+
+from freehold.master.catalog.models import Release
+from freehold.master.fleet import authority, revisions
+from freehold.master.fleet.models import Certificate, EnrolToken, Node, Site, Supply
+from freehold.master.foundation import clock, ids
+from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people.actions import NAME
+from freehold.master.people.identity import Caller, Scope, digest
+from freehold.protocol.enrol import EnrolAnswer, Token
+from freehold.protocol.problem import FieldError
+from freehold.protocol.states import SoftwareWanted
+
+TOKEN_HOURS = 24
+
+
+def the_authority() -> authority.Authority:
+    """Return this Master's certificate authority."""
+    return authority.Authority(Path(settings.ROOT) / "authority")
+
+
+def add_site(project: str, name: str, region: str = "", *, acting: Caller) -> Site:
+    """Create a site; raise Conflict when the project has one of that name."""
+    owner = acting.project(project, Scope.OPERATE)
+    _check_name("name", name)
+    site = Site(id=ids.new("site"), project_id=owner, name=name, region=region, created_at=clock.now())
+    try:
+        with writing():
+            site.save(force_insert=True)
+            audit(acting.actor, "site.add", site.id, project=owner, name=name, region=region)
+    except IntegrityError:
+        raise Conflict(f"There is a site '{name}' already.") from None
+    return site
+
+
+def make_enrol_token(project: str, site_name: str, *, acting: Caller) -> Token:
+    """Return a one-time token with which one machine becomes a node of a site, valid for a day."""
+    owner = acting.project(project, Scope.OPERATE)
+    site = Site.objects.filter(project=owner, name=site_name).first()
+    if site is None:
+        raise NotFound(f"There is no site '{site_name}'.", remedy="Create it: freehold site add NAME.")
+    secret = secrets.token_urlsafe(24)
+    with writing():
+        token = EnrolToken.objects.create(
+            id=ids.new("enrol"),
+            digest=digest(secret),
+            project_id=owner,
+            site=site,
+            created_by_id=acting.person,
+            expires_at=clock.now() + TOKEN_HOURS * 3600 * clock.SECOND,
+        )
+        audit(acting.actor, "node.token", token.id, project=owner, site=site.name)
+    return Token(secret, the_authority().fingerprint())
+
+
+def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
+    """Use up a token: return the identity of the node that this machine becomes.
+
+    A node of the same title in the same project is enrolled anew (a reinstalled machine): it keeps its
+    instances, its former certificates are revoked, its reports start from 1 in a new epoch.
+    Raise Unauthenticated for a token that is unknown, used or expired.
+    """
+    _check_name("title", title)
+    issuer = the_authority()
+    with writing():
+        token = EnrolToken.objects.select_related("site").filter(digest=digest(secret)).first()
+        if token is None or token.used_by is not None or token.expires_at <= clock.now():
+            what = "unknown" if token is None else "already used" if token.used_by else "expired"
+            raise Unauthenticated(
+                f"This enrolment token is {what}.", remedy="Ask the operator for a new one: freehold node token."
+            )
+        node = Node.objects.filter(project=token.project_id, title=title).first()
+        if node is None:
+            node = Node.objects.create(
+                id=ids.new("node"),
+                project_id=token.project_id,
+                site=token.site,
+                title=title,
+                revision=revisions.next_revision(),
+                created_at=clock.now(),
+            )
+        else:
+            _revoke(kind="node", subject=node.id)
+            node.epoch += 1
+            node.save(update_fields=["epoch"])
+            revisions.bump(node.id)
+        issued = issuer.sign_client(signing_request, kind="node", subject=node.id)
+        _record("node", node.id, issued)
+        # Guarded: of two machines with one token, one wins.
+        if not EnrolToken.objects.filter(id=token.id, used_by=None).update(used_by=node.id):
+            raise Unauthenticated("This enrolment token is already used.")
+        audit(f"node:{node.id}", "node.enrol", node.id, project=token.project_id, title=title, epoch=node.epoch)
+    return EnrolAnswer(node.id, node.epoch, issued.pem, issuer.pem)
+
+
+def renew(kind: str, subject: str, signing_request: str, *, actor: str) -> authority.Issued:
+    """Return a new certificate for a node or an instance; the former ones stay valid until they end."""
+    issued = the_authority().sign_client(signing_request, kind=kind, subject=subject)
+    with writing():
+        _record(kind, subject, issued)
+        audit(actor, "certificate.issue", subject, kind=kind, fingerprint=issued.fingerprint)
+    return issued
+
+
+def revoke_node(node_id: str, project: str, *, acting: Caller) -> None:
+    """Revoke every certificate of a node, effective at once; its services go on, but it is nobody here."""
+    node = _own_node(node_id, project, acting)
+    with writing():
+        _revoke(kind="node", subject=node.id)
+        revisions.bump(node.id)
+        audit(acting.actor, "node.revoke", node.id, project=node.project_id)
+
+
+def revoke_instance_certificates(instance: str) -> None:
+    """Revoke the certificates of an instance that is gone; call it in the transaction that ends it."""
+    _revoke(kind="instance", subject=instance)
+
+
+def change_node(
+    node_id: str,
+    project: str,
+    *,
+    open: bool | None = None,
+    labels: dict[str, str] | None = None,
+    capacity: int | None = None,
+    acting: Caller,
+) -> Node:
+    """Open or close a node for new instances, set its labels or its capacity."""
+    node = _own_node(node_id, project, acting)
+    if capacity is not None and capacity < 0:
+        raise Invalid("A capacity is not negative.", errors=[FieldError("capacity", "at least 0", capacity)])
+    with writing():
+        node.refresh_from_db()
+        node.open = node.open if open is None else open
+        node.labels = node.labels if labels is None else json.dumps(labels, sort_keys=True)
+        node.capacity = node.capacity if capacity is None else capacity
+        node.save(update_fields=["open", "labels", "capacity"])
+        sync_supplies(node.id)
+        audit(
+            acting.actor,
+            "node.change",
+            node.id,
+            project=node.project_id,
+            open=node.open,
+            labels=node.labels,
+            capacity=node.capacity,
+        )
+    return node
+
+
+def supply(
+    release: Release,
+    node_ids: list[str],
+    project: str,
+    *,
+    everyone: bool = True,
+    wanted: SoftwareWanted = SoftwareWanted.AVAILABLE,
+    acting: Caller,
+) -> list[Supply]:
+    """Say that a release may run on these nodes (they build it), or no longer may (they remove it).
+
+    `everyone` opens it to all projects; otherwise only to the one that owns the nodes. Raise Conflict when a
+    release is to be removed from a node where an instance still uses it.
+    """
+    owner = acting.project(project, Scope.OPERATE)
+    nodes = {node.id: node for node in Node.objects.filter(project=owner, id__in=node_ids)}
+    missing = [node for node in node_ids if node not in nodes]
+    if missing:
+        raise NotFound(f"No such node in '{project}': {', '.join(missing)}.", remedy="See `freehold node list`.")
+    supplies = []
+    with writing():
+        for node in nodes.values():
+            if wanted is SoftwareWanted.REMOVED:
+                _refuse_while_used(release, node)
+            row = Supply.objects.filter(release=release, node=node).first()
+            if row is None and wanted is SoftwareWanted.REMOVED:
+                continue
+            row = row or Supply(id=ids.new("sup"), release=release, node=node, site_id=node.site_id)
+            if row.revision is not None and row.wanted == wanted and row.beneficiary == ("" if everyone else owner):
+                supplies.append(row)
+                continue
+            row.wanted = wanted.value
+            row.beneficiary = "" if everyone else owner
+            row.revision = revisions.bump(node.id)
+            row.save()
+            sync_supplies(node.id)
+            supplies.append(row)
+            audit(acting.actor, f"supply.{wanted}", row.id, project=owner, release=release.id, node=node.id)
+    return supplies
+
+
+_SYNC = """
+UPDATE fleet_supply SET
+  free = n.free,
+  open = (fleet_supply.wanted = 'available' AND n.open AND n.used < n.capacity)
+FROM fleet_node n
+WHERE n.id = fleet_supply.node_id AND n.id = %s
+"""
+
+
+def sync_supplies(node: str) -> None:
+    """Copy a node's free partitions and openness to its supplies; call it in the transaction that changed them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SYNC, [node])
+
+
+def _refuse_while_used(release: Release, node: Node) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM ordering_instance WHERE node_id = %s AND release_id = %s AND gone_at IS NULL",
+            [node.id, release.id],
+        )
+        (count,) = cursor.fetchone()
+    if count:
+        raise Conflict(
+            f"{count} instances on node '{node.title}' use this release.",
+            remedy="Destroy them or change their release first.",
+        )
+
+
+def _own_node(node_id: str, project: str, acting: Caller) -> Node:
+    owner = acting.project(project, Scope.OPERATE)
+    node = Node.objects.filter(id=node_id, project=owner).first() or Node.objects.filter(
+        title=node_id, project=owner
+    ).first()
+    if node is None:
+        raise NotFound(f"There is no node '{node_id}' in '{project}'.", remedy="See `freehold node list`.")
+    return node
+
+
+def _record(kind: str, subject: str, issued: authority.Issued) -> None:
+    Certificate.objects.create(
+        fingerprint=issued.fingerprint,
+        kind=kind,
+        subject=subject,
+        not_after=issued.not_after,
+        issued_at=clock.now(),
+    )
+
+
+def _revoke(*, kind: str, subject: str) -> None:
+    Certificate.objects.filter(kind=kind, subject=subject, revoked_at=None).update(revoked_at=clock.now())
+
+
+def _check_name(field: str, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Invalid(
+            f"'{name}' cannot be a {field}.",
+            errors=[FieldError(field, "1 to 63 lower-case letters, digits and dashes", name)],
+        )
+
+
+def identify(fingerprint: str | None, kind: str) -> str:
+    """Return the node or instance that a client certificate speaks for.
+
+    Raise Unauthenticated when there is none, or it is unknown, revoked or over; Forbidden when it is of the
+    other kind.
+    """
+    if fingerprint is None:
+        raise Unauthenticated(f"This needs the client certificate of a {kind}.")
+    row = Certificate.objects.filter(fingerprint=fingerprint).first()
+    if row is None:
+        raise Unauthenticated("This certificate was not issued here.", remedy="Enrol again.")
+    if row.revoked_at is not None:
+        raise Unauthenticated("This certificate was revoked.", remedy="Ask the operator; a node can enrol again.")
+    if row.not_after <= clock.now():
+        raise Unauthenticated("This certificate has expired.", remedy="Enrol again with a new token.")
+    if row.kind != kind:
+        raise Forbidden(f"This is the certificate of a {row.kind}; it takes one of a {kind}.")
+    return row.subject
+
+

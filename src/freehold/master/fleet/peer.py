@@ -1,0 +1,11 @@
+"""The client certificate of a request that came through Django."""
+
+from django.http import HttpRequest
+
+PEER = "freehold.peer"
+
+
+def fingerprint(request: HttpRequest) -> str | None:
+    """Return the SHA-256 of the client's certificate, as the server saw it in the handshake."""
+    scope = request.META.get("asgi.scope") or {}
+    return scope.get("extensions", {}).get(PEER)

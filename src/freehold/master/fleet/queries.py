@@ -1,0 +1,81 @@
+"""All reads of the fleet."""
+
+import json
+from typing import Any
+
+from django.db.models import Count, OuterRef, Q, Subquery
+
+from freehold.master.fleet.models import Node, ReportRow, Site, Supply
+from freehold.master.foundation import clock
+from freehold.master.foundation.errors import NotFound
+
+_FACTS = (
+    "id", "title", "open", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity", "used", "free",
+)  # fmt: skip
+
+
+def sites(project: str) -> list[dict[str, Any]]:
+    """Return the sites of a project with their number of nodes."""
+    rows = Site.objects.filter(project=project).annotate(nodes=Count("node")).order_by("name")
+    return list(rows.values("name", "region", "nodes"))
+
+
+def nodes(project: str) -> list[dict[str, Any]]:
+    """Return the nodes of a project with what they offer and when they last reported."""
+    last = ReportRow.objects.filter(node=OuterRef("id")).order_by("-id").values("received_at")[:1]
+    rows = (
+        Node.objects.filter(project=project)
+        .annotate(
+            partitions=Count("partition", filter=Q(partition__present=True)), last_contact=Subquery(last)
+        )
+        .order_by("title")
+        .values(*_FACTS, "labels", "partitions", "last_contact", "site__name", "site__region")
+    )
+    return [
+        {
+            **row,
+            "site": row["site__name"],
+            "region": row["site__region"],
+            "labels": json.loads(row["labels"]),
+            "last_contact": clock.iso(row["last_contact"]),
+        }
+        for row in rows
+    ]
+
+
+def node_ids(project: str, names: list[str], site: str | None) -> list[str]:
+    """Return the ids of nodes given by id or title, or of all on a site, or of all; raise NotFound."""
+    rows = Node.objects.filter(project=project)
+    if site is not None:
+        if not Site.objects.filter(project=project, name=site).exists():
+            raise NotFound(f"There is no site '{site}'.", remedy="See `freehold site list`.")
+        rows = rows.filter(site__name=site)
+    if not names:
+        return list(rows.values_list("id", flat=True))
+    known = {**{node.title: node.id for node in rows}, **{node.id: node.id for node in rows}}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise NotFound(f"There is no node '{missing[0]}'.", remedy="See `freehold node list`.")
+    return [known[name] for name in names]
+
+
+def supplies(project: str) -> list[dict[str, Any]]:
+    """Return what the nodes of a project are supplied with, and what they made of it."""
+    rows = (
+        Supply.objects.filter(node__project=project)
+        .select_related("release__product", "node")
+        .order_by("release__product__name", "release__version", "node__title")
+    )
+    return [
+        {
+            "id": row.id,
+            "product": row.release.product.name,
+            "release": row.release.version,
+            "node": row.node.title,
+            "wanted": row.wanted,
+            "observed": row.observed,
+            "message": row.message,
+            "everyone": not row.beneficiary,
+        }
+        for row in rows
+    ]

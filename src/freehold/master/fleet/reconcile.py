@@ -1,0 +1,85 @@
+"""Moves the fleet's tables toward what nodes told."""
+
+import msgspec
+from django.db.models import Max
+
+from freehold.master.fleet.actions import sync_supplies
+from freehold.master.fleet.models import (
+    EnrolToken,
+    HostFactsRow,
+    Node,
+    Partition,
+    ReportRow,
+    SoftwareRow,
+    Supply,
+)
+from freehold.master.foundation import clock
+from freehold.master.foundation.transactions import writing
+from freehold.protocol.report import HostFacts
+
+BATCH = 500
+
+
+def reconcile() -> None:
+    """Take over host facts and software states that arrived, oldest first."""
+    while rows := list(HostFactsRow.objects.order_by("id")[:BATCH]):
+        for row in rows:
+            with writing():
+                _take_over_facts(row)
+    while rows := list(SoftwareRow.objects.order_by("id")[:BATCH]):  # type: ignore[assignment]
+        with writing():
+            for row in rows:
+                _take_over_software(row)  # type: ignore[arg-type]
+
+
+def tidy() -> None:
+    """Forget what is no longer needed: all but the end of each node's chain, old enrolment tokens."""
+    for node, epoch in ReportRow.objects.values_list("node", "epoch").distinct():
+        chain = ReportRow.objects.filter(node=node, epoch=epoch)
+        last = chain.aggregate(last=Max("sequence"))["last"]
+        with writing():
+            chain.filter(sequence__lt=last).delete()
+    with writing():
+        EnrolToken.objects.filter(expires_at__lt=clock.now() - 30 * clock.DAY).delete()
+
+
+def _take_over_facts(row: HostFactsRow) -> None:
+    # Whoever deletes the row has the right to apply it: two reconcilers never do it twice.
+    if not HostFactsRow.objects.filter(id=row.id).delete()[0]:
+        return
+    node = row.node
+    facts = msgspec.json.decode(row.facts, type=HostFacts)
+    known = {partition.name: partition for partition in Partition.objects.filter(node=node)}
+    for number, offered in enumerate(facts.partitions):
+        partition = known.pop(offered.name, None)
+        if partition is None:
+            Partition.objects.create(
+                id=f"{node.id}:{offered.name}",
+                node=node,
+                name=offered.name,
+                number=number,
+                address=offered.address,
+            )
+        elif (partition.number, partition.address, partition.present) != (number, offered.address, True):
+            partition.number, partition.address, partition.present = number, offered.address, True
+            partition.save(update_fields=["number", "address", "present"])
+    Partition.objects.filter(id__in=[partition.id for partition in known.values()]).update(present=False)
+    Node.objects.filter(id=node.id).update(
+        cpus=facts.cpus,
+        memory_mb=facts.memory_mb,
+        disk_mb=facts.disk_mb,
+        architecture=facts.architecture,
+        system=facts.system,
+        agent=facts.agent,
+        free=Partition.objects.filter(node=node, present=True, instance=None).count(),
+    )
+    sync_supplies(node.id)
+
+
+def _take_over_software(row: SoftwareRow) -> None:
+    if not SoftwareRow.objects.filter(id=row.id).delete()[0]:
+        return
+    supplies = Supply.objects.filter(node=row.node_id, release=row.release)
+    if row.state == "removed":
+        supplies.filter(wanted="removed").delete()
+    supplies.update(observed=row.state, message=row.message, observed_at=row.at)

@@ -1,0 +1,98 @@
+"""The Master's errors. Each becomes one problem document (RFC 9457), in one place per door.
+
+A subclass is a kind of problem: its `type` is stable, documented in `docs/problems.md` (a test asserts it) and
+safe to program against; its message says what was wrong, `remedy` what to do.
+"""
+
+from freehold.protocol.problem import FieldError, Problem, Reason
+
+
+class MasterError(Exception):
+    """Something the caller asked for cannot be done."""
+
+    type = "internal"
+    title = "The Master failed"
+    status = 500
+    remedy = "Try again later; if it happens again, send the time and this message to your provider."
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        remedy: str | None = None,
+        errors: list[FieldError] | None = None,
+        reasons: list[Reason] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if remedy is not None:
+            self.remedy = remedy
+        self.errors = errors or []
+        self.reasons = reasons or []
+
+    def problem(self) -> Problem:
+        """Return the document to send."""
+        return Problem(
+            self.type, self.title, self.status, self.detail, self.remedy, self.errors, self.reasons
+        )
+
+
+class Malformed(MasterError):
+    type = "malformed"
+    title = "The request cannot be read"
+    status = 400
+    remedy = "Correct the request; the API description is at /api/v1/docs."
+
+
+class Unauthenticated(MasterError):
+    type = "unauthenticated"
+    title = "Who are you?"
+    status = 401
+    remedy = "Run `freehold login`, or send a valid API token or client certificate."
+
+
+class Forbidden(MasterError):
+    type = "forbidden"
+    title = "Not yours to do"
+    status = 403
+    remedy = "Ask an owner of the project for a role or a token that allows it."
+
+
+class NotFound(MasterError):
+    type = "not-found"
+    title = "No such thing"
+    status = 404
+    remedy = "Check the name; `freehold list` shows what there is."
+
+
+class Conflict(MasterError):
+    type = "conflict"
+    title = "It contradicts what is already there"
+    status = 409
+    remedy = "Look at the present state, then ask for something that fits it."
+
+
+class TooLarge(MasterError):
+    type = "too-large"
+    title = "The request is too large"
+    status = 413
+    remedy = "Send less at once."
+
+
+class Invalid(MasterError):
+    type = "invalid"
+    title = "A value breaks a rule"
+    status = 422
+    remedy = "Correct the fields named in `errors`."
+
+
+class InvalidParameters(Invalid):
+    type = "invalid-parameters"
+    title = "The parameters do not fit the release's schema"
+
+
+class NoPlace(MasterError):
+    type = "no-place"
+    title = "No partition fits"
+    status = 409
+    remedy = "Loosen the constraints, or ask the provider to add a supply or a node; `reasons` says what was missing."

@@ -1,0 +1,19 @@
+"""The audit log: one row for every act, in the transaction of the act."""
+
+from django.db import models
+
+
+class AuditRow(models.Model):
+    """Who did what to what, and when. Never changed, never deleted."""
+
+    at = models.BigIntegerField()
+    actor = models.TextField()
+    """Who acted: a person's e-mail, `instance:…`, `node:…` or `freehold` for the Master itself."""
+    verb = models.TextField()
+    subject = models.TextField()
+    project = models.TextField(default="")
+    detail = models.TextField(default="{}")
+    """JSON of what changed; never a secret."""
+
+    class Meta:
+        indexes = [models.Index(fields=["subject", "id"], name="audit_subject")]

@@ -1,0 +1,61 @@
+"""Hand-written SQL: named queries in `.sql` files, the same text on SQLite and PostgreSQL.
+
+A file holds queries in this form; names are unique within the file and parameters are written `:name`:
+
+    -- name: feed_instances
+    -- What changed for a node after a revision.
+    SELECT … WHERE node_id = :node
+
+No Django here: the gateway imports this module.
+"""
+
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z_0-9]*)")
+_HEADER = re.compile(r"^-- name: ([a-z_]+)$")
+
+sqlite_turn = threading.RLock()
+"""Taken by every writer of this process before it opens a write transaction on SQLite.
+
+SQLite admits one writer at a time and makes the others sleep up to 100 ms between tries; a lock hands over at
+once. On PostgreSQL it is not used.
+"""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One named query in the two parameter styles that our drivers want."""
+
+    name: str
+    description: str
+    named: str
+    """`:name` parameters, for sqlite3."""
+    format: str
+    """`%(name)s` parameters, for psycopg and for Django's cursors."""
+
+    def where(self, rest: str) -> "Query":
+        """Return this query followed by `WHERE` and the rest, which is our own text, never a user's."""
+        return _query(self.name, self.description, f"{self.named}\nWHERE {rest}")
+
+
+def load(path: Path) -> dict[str, Query]:
+    """Return the queries of a file by name; raise ValueError when one has no name or no description."""
+    queries: dict[str, Query] = {}
+    for block in re.split(r"^(?=-- name:)", path.read_text(), flags=re.MULTILINE):
+        if not block.strip():
+            continue
+        lines = block.strip().splitlines()
+        header = _HEADER.match(lines[0])
+        comment = [line[2:].strip() for line in lines[1:] if line.startswith("--")]
+        if header is None or not comment:
+            raise ValueError(f"{path.name}: a query needs '-- name: …' and a line that describes it: {lines[0]}")
+        body = "\n".join(line for line in lines[1:] if not line.startswith("--")).strip()
+        queries[header[1]] = _query(header[1], " ".join(comment), body)
+    return queries
+
+
+def _query(name: str, description: str, body: str) -> Query:
+    return Query(name, description, body, _PARAMETER.sub(r"%(\1)s", body.replace("%", "%%")))

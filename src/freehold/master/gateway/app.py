@@ -1,0 +1,223 @@
+"""The door for nodes: `GET /node/v1/feed` and `POST /node/v1/reports`. Bare ASGI, no Django.
+
+These two are called by every node all the time; everything rarer (enrolment, certificates, archives) is
+answered by Django (`fleet/pages.py`).
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from freehold.master.foundation.errors import Malformed, MasterError, TooLarge, Unauthenticated
+from freehold.master.gateway.database import Connection
+from freehold.master.gateway.reports import Done, Job, Writer
+from freehold.master.gateway.watch import Identity, Revisions, Watcher, check_date, look_up
+from freehold.protocol import MAX_BODY, OLDEST_VERSION, VERSION
+from freehold.protocol.feed import Feed, Installation, WantedInstance
+from freehold.protocol.problem import MEDIA_TYPE
+from freehold.protocol.report import Applied, Batch
+from freehold.protocol.states import SoftwareWanted, Wanted
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+LONGEST_WAIT = 55.0
+PEER = "freehold.peer"
+"""Key of `scope["extensions"]` under which the server puts the SHA-256 of the client's certificate."""
+
+_batches = msgspec.json.Decoder(Batch)
+_log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """The ASGI application. `url` is the database's, `next_contact` seconds between contacts of an idle node."""
+
+    def __init__(self, url: str, next_contact: float) -> None:
+        self._url = url
+        self._next_contact = next_contact
+        self._revisions = Revisions()
+        self._reader = Connection(url)
+        self._reading = ThreadPoolExecutor(1, "feed-reader")
+        self._writer = Writer(url)
+        self._watcher: Watcher | None = None
+
+    def start(self) -> None:
+        """Start the threads; call it on the event loop that will serve."""
+        self._watcher = Watcher(self._url, self._revisions, asyncio.get_running_loop())
+        self._watcher.start()
+        self._writer.start()
+
+    def stop_waiting(self) -> None:
+        """Answer every long poll, so that the server can stop at once."""
+        self._revisions.release_all()
+
+    def stop(self) -> None:
+        """Stop the threads, after all that was accepted is written."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._writer.stop()
+        self._reading.shutdown()
+        self._reader.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            identity = await self._identify(scope)
+            if scope["path"] == "/node/v1/feed" and scope["method"] == "GET":
+                await self._feed(identity, scope, send)
+            elif scope["path"] == "/node/v1/reports" and scope["method"] == "POST":
+                await self._reports(identity, scope, receive, send)
+            else:
+                raise Malformed(f"{scope['method']} {scope['path']} is not part of the protocol.")
+        except MasterError as error:
+            await send_problem(send, error)
+        except Exception:
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            await send_problem(send, MasterError("The Master could not answer; it noted why."))
+
+    async def _identify(self, scope: Scope) -> Identity:
+        fingerprint = scope.get("extensions", {}).get(PEER)
+        if fingerprint is None:
+            raise Unauthenticated(
+                "This needs the client certificate of a node.", remedy="Enrol the node: freehold node enrol."
+            )
+        identity = self._revisions.identity(fingerprint)
+        if identity is None:
+            identity = await self._read(look_up, self._reader, fingerprint)
+            self._revisions.remember(fingerprint, identity)
+        check_date(identity)
+        return identity
+
+    async def _feed(self, identity: Identity, scope: Scope, send: Send) -> None:
+        since, wait = _feed_query(scope["query_string"])
+        known = self._revisions.of(identity.node)
+        if since == 0 or since > known or await self._revisions.newer(identity.node, since, wait):
+            feed = await self._read(self._read_feed, identity.node, since)
+            if feed.snapshot or feed.revision != since:
+                await _send(send, 200, msgspec.json.encode(feed))
+                return
+        await send({"type": "http.response.start", "status": 204, "headers": [
+            (b"next-contact", b"%d" % self._pace()),
+        ]})  # fmt: skip
+        await send({"type": "http.response.body", "body": b""})
+
+    def _read_feed(self, node: str, since: int) -> Feed:
+        # The revision is read before the rows: what changes in between is sent twice, never missed.
+        ((revision,),) = self._reader.rows("node_revision", {"node": node})
+        snapshot = since == 0 or since > revision
+        since = 0 if snapshot else since
+        installations = [
+            Installation(release, changed, SoftwareWanted(wanted), f"{name} {version}")
+            for release, changed, wanted, name, version in self._reader.rows(
+                "feed_installations", {"node": node, "since": since}
+            )
+        ]
+        instances = [
+            WantedInstance(
+                instance,
+                changed,
+                partition,
+                release,
+                type_name,
+                Wanted(wanted),
+                title,
+                tree,
+                msgspec.Raw(parameters.encode()),
+            )
+            for (
+                instance, changed, partition, release, type_name, wanted, title, tree, parameters,
+            ) in self._reader.rows("feed_instances", {"node": node, "since": since})
+        ]  # fmt: skip
+        return Feed(revision, time.time(), self._pace(), snapshot, installations, instances)
+
+    async def _reports(self, identity: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read_body(scope, receive, MAX_BODY)
+        try:
+            batch = _batches.decode(body)
+        except msgspec.DecodeError as error:
+            raise Malformed(f"Not a batch of reports: {error}") from None
+        if not OLDEST_VERSION <= batch.version <= VERSION:
+            raise Malformed(
+                f"Protocol version {batch.version} is not spoken here.",
+                remedy=f"Use a version from {OLDEST_VERSION} to {VERSION}.",
+            )
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Done] = loop.create_future()
+
+        def answer(result: Done | Exception) -> None:
+            loop.call_soon_threadsafe(_settle, future, result)
+
+        self._writer.submit(Job(identity.node, batch.epoch, batch.reports, answer))
+        done = await future
+        await _send(send, 200, msgspec.json.encode(Applied(done.sequence, self._pace(), done.refused)))
+
+    async def _read(self, function: Callable[..., Any], *arguments: object) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._reading, function, *arguments)
+
+    def _pace(self) -> float:
+        # Spread by a tenth, so that nodes that started together do not stay together.
+        return round(self._next_contact * random.uniform(0.9, 1.1), 1)
+
+
+def _settle(future: "asyncio.Future[Done]", result: Done | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def _feed_query(query: bytes) -> tuple[int, float]:
+    values = parse_qs(query.decode("ascii", "replace"))
+    try:
+        since = int(values.get("since", ["0"])[0])
+        wait = min(float(values.get("wait", ["0"])[0]), LONGEST_WAIT)
+    except ValueError:
+        raise Malformed("`since` is a whole number and `wait` a number of seconds.") from None
+    if not 0 <= since < 2**63 or not wait >= 0:
+        raise Malformed("`since` and `wait` are not negative.")
+    return since, wait
+
+
+async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
+    """Return a request's body; raise TooLarge as soon as it is known to exceed `most` bytes."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > most:
+            raise TooLarge(f"The body has {int(value)} bytes; at most {most} are accepted.")
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed("The connection ended before the body did.")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise TooLarge(f"The body has more than {most} bytes.")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def send_problem(send: Send, error: MasterError) -> None:
+    """Answer with a problem document."""
+    await _send(send, error.status, msgspec.json.encode(error.problem()), MEDIA_TYPE.encode())
+
+
+async def _send(send: Send, status: int, body: bytes, media_type: bytes = b"application/json") -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", media_type), (b"content-length", b"%d" % len(body))],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

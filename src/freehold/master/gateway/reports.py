@@ -1,0 +1,330 @@
+"""Applying reports exactly once, many nodes' in one transaction.
+
+The number and hash of the last report of each node are remembered; the database's unique constraint on
+(node, epoch, sequence) is what makes it true when memory is wrong.
+"""
+
+import logging
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from freehold.master.foundation import clock, hints
+from freehold.master.foundation.errors import Conflict, MasterError
+from freehold.master.gateway.database import Connection, integrity_errors
+from freehold.protocol import MAX_MESSAGE
+from freehold.protocol.report import (
+    GENESIS,
+    AssessmentReport,
+    Body,
+    HostFacts,
+    InstanceReport,
+    Item,
+    PublicationReport,
+    Report,
+    SoftwareReport,
+    UsageReport,
+    link,
+)
+from freehold.protocol.states import Observed
+
+MOST_JOBS = 512
+"""How many requests share a transaction at most."""
+MOST_OWNERS = 200_000
+_LARGEST = 2**63 - 1
+_log = logging.getLogger(__name__)
+_decoder = msgspec.json.Decoder(Body)
+
+
+class ReportGap(Conflict):
+    type = "report-gap"
+    title = "Reports are missing or differ"
+    remedy = "Send the reports from the number named in `detail`; if they are lost, enrol the node again."
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a node's chain ends."""
+
+    epoch: int
+    sequence: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a batch did: the end of the chain now, and how many items were set aside."""
+
+    sequence: int
+    refused: int
+
+
+@dataclass
+class Job:
+    """A batch of one node, waiting to be applied; `answer` is called from the writer's thread."""
+
+    node: str
+    epoch: int
+    reports: Sequence[Report]
+    answer: Callable[["Done | Exception"], None]
+
+
+@dataclass
+class _Rows:
+    """What a transaction will append, by statement."""
+
+    received_at: int
+    by_statement: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    hint: bool = False
+
+
+class Writer(threading.Thread):
+    """The thread that applies reports: takes every batch that waits, writes them all, commits once."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(name="report-writer", daemon=True)
+        self._connection = Connection(url)
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._heads: dict[str, Head] = {}
+        self._owners: dict[str, str] = {}
+
+    def submit(self, job: Job) -> None:
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """End after what was submitted."""
+        self._jobs.put(None)
+        self.join()
+        self._connection.close()
+
+    def run(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            jobs = [first]
+            try:
+                while len(jobs) < MOST_JOBS:
+                    job = self._jobs.get_nowait()
+                    if job is None:
+                        self._jobs.put(None)
+                        break
+                    jobs.append(job)
+            except queue.Empty:
+                pass
+            self._apply_all(jobs)
+
+    def _apply_all(self, jobs: list[Job]) -> None:
+        try:
+            self._apply(jobs)
+        except Exception as error:
+            if len(jobs) == 1 and not isinstance(error, integrity_errors()):
+                _log.exception("reports of %s could not be written", jobs[0].node)
+                self._connection.close()
+                jobs[0].answer(error)
+                return
+            # What memory says may be wrong (another process wrote), or one of them is at fault: one by one.
+            self._heads.clear()
+            self._owners.clear()
+            for job in jobs:
+                try:
+                    self._apply([job])
+                except Exception as alone:
+                    _log.exception("reports of %s could not be written", job.node)
+                    self._connection.close()
+                    job.answer(alone)
+
+    def _apply(self, jobs: list[Job]) -> None:
+        rows = _Rows(clock.now())
+        heads: dict[str, Head] = {}
+        answers: list[tuple[Job, Done | Exception]] = []
+        with self._connection.transaction():
+            for job in jobs:
+                try:
+                    head = heads.get(job.node) or self._head(job.node)
+                    end, refused = self._collect(job, head, rows)
+                    heads[job.node] = end
+                    answers.append((job, Done(end.sequence, refused)))
+                except MasterError as error:
+                    answers.append((job, error))
+            for statement, values in rows.by_statement.items():
+                self._connection.many(statement, values)
+        self._heads.update(heads)
+        for job, answer in answers:
+            job.answer(answer)
+        if rows.hint:
+            hints.give(hints.REPORTED)
+
+    def _head(self, node: str) -> Head:
+        head = self._heads.get(node)
+        if head is None:
+            ((epoch, sequence, digest),) = self._connection.rows("head", {"node": node})
+            head = Head(epoch, sequence or 0, digest or GENESIS)
+        return head
+
+    def _collect(self, job: Job, head: Head, rows: _Rows) -> tuple[Head, int]:
+        """Add the rows of a job's new reports; return the new end of the chain and the count of refused items.
+
+        Raise ReportGap, before anything was added, when the batch does not continue the chain.
+        """
+        if job.epoch != head.epoch:
+            head = self._fresh_head(job)
+        new = [report for report in job.reports if report.sequence > head.sequence]
+        end = head
+        for report in new:
+            if report.sequence != end.sequence + 1:
+                raise ReportGap(f"The report after {end.sequence} is missing: {report.sequence} came instead.")
+            if link(end.hash, bytes(report.body)) != report.hash:
+                raise ReportGap(f"Report {report.sequence} does not continue the chain that ends at {end.sequence}.")
+            end = Head(head.epoch, report.sequence, report.hash)
+        refused = sum(self._collect_report(job.node, head.epoch, report, rows) for report in new)
+        return end, refused
+
+    def _fresh_head(self, job: Job) -> Head:
+        self._heads.pop(job.node, None)
+        head = self._head(job.node)
+        if job.epoch != head.epoch:
+            raise ReportGap(
+                f"This node was enrolled anew: reports are now of epoch {head.epoch}, not {job.epoch}.",
+                remedy="Stop this machine's agent, or enrol it again with a new token.",
+            )
+        return head
+
+    def _collect_report(self, node: str, epoch: int, report: Report, rows: _Rows) -> int:
+        refused = 0
+        sent_at = rows.received_at
+        try:
+            body = _decoder.decode(report.body)
+            sent_at = _moment(body.at)
+            items: list[Item] = body.items
+        except (msgspec.DecodeError, ValueError) as error:
+            items = []
+            refused += self._refuse(node, report, str(error), bytes(report.body), rows)
+        for item in items:
+            try:
+                self._collect_item(node, item, rows)
+            except ValueError as error:
+                refused += self._refuse(node, report, str(error), msgspec.json.encode(item), rows)
+        rows.by_statement["add_report"].append(
+            {
+                "node": node,
+                "epoch": epoch,
+                "sequence": report.sequence,
+                "hash": report.hash,
+                "sent_at": sent_at,
+                "received_at": rows.received_at,
+            }
+        )
+        return refused
+
+    def _refuse(self, node: str, report: Report, reason: str, item: bytes, rows: _Rows) -> int:
+        _log.warning("an item of report %s of %s was set aside: %s", report.sequence, node, reason)
+        rows.by_statement["add_refused"].append(
+            {
+                "node": node,
+                "sequence": report.sequence,
+                "reason": reason[:MAX_MESSAGE],
+                "item": item.decode(errors="replace").replace("\0", "�"),
+                "received_at": rows.received_at,
+            }
+        )
+        return 1
+
+    def _collect_item(self, node: str, item: Item, rows: _Rows) -> None:
+        """Add the row of one item; raise ValueError when it cannot be true."""
+        match item:
+            case HostFacts():
+                if len({partition.name for partition in item.partitions}) != len(item.partitions):
+                    raise ValueError("two partitions of the same name")
+                facts = msgspec.json.encode(item).decode()
+                rows.by_statement["add_host"].append(
+                    {"node": node, "facts": facts, "received_at": rows.received_at}
+                )
+                rows.hint = True
+            case SoftwareReport():
+                rows.by_statement["add_software"].append(
+                    {
+                        "node": node,
+                        "release": item.release,
+                        "state": item.state.value,
+                        "message": _text(item.message),
+                        "at": rows.received_at,
+                    }
+                )
+                rows.hint = True
+            case InstanceReport():
+                self._check_owner(node, item.instance)
+                rows.by_statement["add_instance"].append(
+                    {
+                        "instance": item.instance,
+                        "revision": _count(item.revision),
+                        "state": item.state.value,
+                        "message": _text(item.message),
+                        "promises": msgspec.json.encode(item.promises).decode(),
+                        "at": rows.received_at,
+                    }
+                )
+                rows.hint = rows.hint or item.state is Observed.DESTROYED
+            case PublicationReport():
+                self._check_owner(node, item.instance)
+                rows.by_statement["add_publication"].append(
+                    {
+                        "instance": item.instance,
+                        "revision": _count(item.revision),
+                        "published": msgspec.json.encode(item.values).decode(),
+                        "at": rows.received_at,
+                    }
+                )
+            case AssessmentReport():
+                self._check_owner(node, item.instance)
+                rows.by_statement["add_assessment"].append(
+                    {
+                        "instance": item.instance,
+                        "revision": _count(item.revision),
+                        "promise": _text(item.promise),
+                        "kept": item.kept,
+                        "message": _text(item.message),
+                        "at": _moment(item.at),
+                    }
+                )
+            case UsageReport():
+                self._check_owner(node, item.instance)
+                counters = {
+                    name: _count(getattr(item, name))
+                    for name in ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
+                }
+                rows.by_statement["add_usage"].append(
+                    {"instance": item.instance, "at": _moment(item.at), **counters}
+                )
+
+    def _check_owner(self, node: str, instance: str) -> None:
+        """Raise ValueError when an instance does not live on this node: a node can speak only of itself."""
+        owner = self._owners.get(instance)
+        if owner is None:
+            found = self._connection.rows("owner", {"instance": instance})
+            owner = found[0][0] if found else ""
+            if owner:
+                if len(self._owners) >= MOST_OWNERS:
+                    self._owners.clear()
+                self._owners[instance] = owner
+        if owner != node:
+            raise ValueError(f"instance {instance} does not live on this node")
+
+
+def _text(value: str) -> str:
+    # PostgreSQL has no zero character; SQLite would cut there.
+    return value[-MAX_MESSAGE:].replace("\0", "�")
+
+
+def _count(value: int | None) -> int | None:
+    if value is not None and not 0 <= value <= _LARGEST:
+        raise ValueError(f"a counter of {value} is impossible")
+    return value
+
+
+def _moment(seconds: float) -> int:
+    if not 0 <= seconds < 1e11:
+        raise ValueError(f"{seconds} is not a time in seconds since 1970")
+    return int(seconds * 1000)

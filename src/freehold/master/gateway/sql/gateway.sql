@@ -1,0 +1,83 @@
+-- name: identify
+-- The node that a certificate speaks for.
+SELECT kind, subject, not_after, revoked_at FROM fleet_certificate WHERE fingerprint = :fingerprint
+
+-- name: node_revision
+-- The present revision of a node.
+SELECT revision FROM fleet_node WHERE id = :node
+
+-- name: clock
+-- The revision of the last change anywhere.
+SELECT value FROM fleet_revisionclock WHERE id = 1
+
+-- name: changed_nodes
+-- The nodes that changed after a revision.
+SELECT id, revision FROM fleet_node WHERE revision > :revision ORDER BY revision
+
+-- name: feed_installations
+-- What a node must have built, as changed after a revision.
+SELECT s.release_id, s.revision, s.wanted, p.name, r.version
+FROM fleet_supply s
+JOIN catalog_release r ON r.id = s.release_id
+JOIN catalog_product p ON p.id = r.product_id
+WHERE s.node_id = :node AND s.revision > :since
+ORDER BY s.revision
+
+-- name: feed_instances
+-- The instances of a node, as changed after a revision.
+SELECT id, revision, partition, release_id, type, wanted, title, tree, parameters
+FROM ordering_instance
+WHERE node_id = :node AND revision > :since AND gone_at IS NULL
+ORDER BY revision
+
+-- name: head
+-- Where the chain of a node ends.
+SELECT n.epoch, r.sequence, r.hash
+FROM fleet_node n
+LEFT JOIN fleet_reportrow r ON r.node_id = n.id AND r.epoch = n.epoch
+WHERE n.id = :node
+ORDER BY r.sequence DESC
+LIMIT 1
+
+-- name: owner
+-- The node on which an instance lives.
+SELECT node_id FROM ordering_instance WHERE id = :instance AND gone_at IS NULL
+
+-- name: add_report
+-- A report was applied.
+INSERT INTO fleet_reportrow (node_id, epoch, sequence, hash, sent_at, received_at)
+VALUES (:node, :epoch, :sequence, :hash, :sent_at, :received_at)
+
+-- name: add_refused
+-- An item that could not be true.
+INSERT INTO fleet_refuseditem (node_id, sequence, reason, item, received_at)
+VALUES (:node, :sequence, :reason, :item, :received_at)
+
+-- name: add_host
+-- What a node says of itself.
+INSERT INTO fleet_hostfactsrow (node_id, facts, received_at) VALUES (:node, :facts, :received_at)
+
+-- name: add_software
+-- What a node says of a release.
+INSERT INTO fleet_softwarerow (node_id, release, state, message, at)
+VALUES (:node, :release, :state, :message, :at)
+
+-- name: add_instance
+-- What a node says of an instance.
+INSERT INTO ordering_instancerow (instance_id, revision, state, message, promises, at)
+VALUES (:instance, :revision, :state, :message, :promises, :at)
+
+-- name: add_publication
+-- What an instance gave back.
+INSERT INTO ordering_publicationrow (instance_id, revision, published, at)
+VALUES (:instance, :revision, :published, :at)
+
+-- name: add_assessment
+-- The result of a promise.
+INSERT INTO monitoring_assessment (instance_id, revision, promise, kept, message, at)
+VALUES (:instance, :revision, :promise, :kept, :message, :at)
+
+-- name: add_usage
+-- Cumulative counters.
+INSERT INTO usage_counterrow (instance_id, at, cpu_ms, memory_mb_s, disk_mb_s, network_in, network_out)
+VALUES (:instance, :at, :cpu_ms, :memory_mb_s, :disk_mb_s, :network_in, :network_out)

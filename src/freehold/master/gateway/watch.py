@@ -1,0 +1,140 @@
+"""What the gateway keeps in memory: each node's revision and who waits for the next one; identities.
+
+A thread asks the database one question (the revision clock) when hinted and twice a second, and tells the
+event loop what changed. So changes made by another process are seen as well, a little later.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+
+from freehold.master.foundation import clock, hints
+from freehold.master.foundation.errors import Forbidden, Unauthenticated
+from freehold.master.gateway.database import Connection
+
+TICK = 0.5
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a certificate speaks for."""
+
+    node: str
+    not_after: int
+
+
+class Revisions:
+    """The revision of every node, and the requests that wait for a newer one. Used on the event loop only."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._identities: dict[str, Identity] = {}
+        self._fingerprints: dict[str, set[str]] = defaultdict(set)
+
+    def of(self, node: str) -> int:
+        """Return the last known revision of a node; 0 for one never seen."""
+        return self._known.get(node, 0)
+
+    async def newer(self, node: str, revision: int, wait: float) -> bool:
+        """Return whether the node has a newer revision, waiting so many seconds for one at most."""
+        if self.of(node) != revision or wait <= 0:
+            return self.of(node) != revision
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[node].add(future)
+        try:
+            async with asyncio.timeout(wait):
+                await future
+            return True
+        except TimeoutError:
+            return self.of(node) != revision
+        finally:
+            self._waiting[node].discard(future)
+            if not self._waiting[node]:
+                del self._waiting[node]
+
+    def update(self, changed: list[tuple[str, int]]) -> None:
+        """Note new revisions, forget what was known of these nodes, and wake who waits for them."""
+        for node, revision in changed:
+            self._known[node] = revision
+            for fingerprint in self._fingerprints.pop(node, ()):
+                self._identities.pop(fingerprint, None)
+            for future in self._waiting.get(node, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    def identity(self, fingerprint: str) -> Identity | None:
+        """Return a remembered identity; None when it must be looked up."""
+        return self._identities.get(fingerprint)
+
+    def remember(self, fingerprint: str, identity: Identity) -> None:
+        self._identities[fingerprint] = identity
+        self._fingerprints[identity.node].add(fingerprint)
+
+    def release_all(self) -> None:
+        """Answer whoever waits: the server is stopping."""
+        for futures in self._waiting.values():
+            for future in futures:
+                if not future.done():
+                    future.set_result(None)
+
+
+def look_up(connection: Connection, fingerprint: str) -> Identity:
+    """Return the node of a certificate; raise Unauthenticated or Forbidden, saying what to do."""
+    rows = connection.rows("identify", {"fingerprint": fingerprint})
+    if not rows:
+        raise Unauthenticated("This certificate was not issued here.", remedy="Enrol the node: freehold node enrol.")
+    kind, subject, not_after, revoked_at = rows[0]
+    if revoked_at is not None:
+        raise Unauthenticated("This certificate was revoked.", remedy="Enrol again with a new token.")
+    if kind != "node":
+        raise Forbidden(f"This is the certificate of an {kind}; only nodes may ask here.")
+    return Identity(subject, not_after)
+
+
+def check_date(identity: Identity) -> None:
+    """Raise Unauthenticated for a certificate that is over."""
+    if identity.not_after <= clock.now():
+        raise Unauthenticated("This certificate has expired.", remedy="Enrol again: freehold node enrol.")
+
+
+class Watcher(threading.Thread):
+    """The thread that watches the revision clock."""
+
+    def __init__(self, url: str, revisions: Revisions, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self._connection = Connection(url)
+        self._revisions = revisions
+        self._loop = loop
+        self._wake = threading.Event()
+        self._over = False
+        self._seen = 0
+
+    def run(self) -> None:
+        hints.listen(hints.FLEET_CHANGED, self._wake.set)
+        while not self._over:
+            try:
+                self._look()
+            except Exception:
+                _log.exception("the revision clock cannot be read; trying again")
+                self._connection.close()
+            self._wake.wait(TICK)
+            self._wake.clear()
+        hints.forget(hints.FLEET_CHANGED, self._wake.set)
+        self._connection.close()
+
+    def stop(self) -> None:
+        self._over = True
+        self._wake.set()
+        self.join()
+
+    def _look(self) -> None:
+        ((now,),) = self._connection.rows("clock", {})
+        if now == self._seen:
+            return
+        changed = self._connection.rows("changed_nodes", {"revision": self._seen})
+        self._seen = max([now, *(revision for _, revision in changed)])
+        self._loop.call_soon_threadsafe(self._revisions.update, changed)

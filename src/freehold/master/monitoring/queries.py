@@ -1,0 +1,62 @@
+"""All reads of promises, and the whole picture of an instance."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from freehold.master.foundation import sql
+from freehold.master.foundation.transactions import run
+from freehold.master.ordering.status import Status, Told, status
+from freehold.protocol.states import Wanted
+
+_RESULTS = sql.load(Path(__file__).parent / "sql" / "assessments.sql")["results"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An instance's row (as `ordering.queries` gives it), its promises and its status."""
+
+    row: dict[str, Any]
+    results: list[Told]
+    status: Status
+
+
+def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
+    """Complete rows of `ordering.queries` with two bounded queries, however many rows there are."""
+    rows = list(rows)
+    results = latest([row["id"] for row in rows])
+    return [Picture(row, results[row["id"]], _status(row, results[row["id"]])) for row in rows]
+
+
+def latest(instances: list[str]) -> dict[str, list[Told]]:
+    """Return the last result of each promise, by instance."""
+    found: dict[str, list[Told]] = defaultdict(list)
+    for start in range(0, len(instances), 500):
+        part = instances[start : start + 500]
+        names = {f"instance_{number}": instance for number, instance in enumerate(part)}
+        places = ", ".join(f":{name}" for name in names)
+        query = _RESULTS.where(
+            f"id IN (SELECT max(id) FROM monitoring_assessment WHERE instance_id IN ({places})"
+            " GROUP BY instance_id, promise) ORDER BY instance_id, promise"
+        )
+        for row in run(query, **names):
+            instance = row.pop("instance_id")
+            found[instance].append(Told(**{**row, "kept": bool(row["kept"])}))
+    return found
+
+
+def _status(row: dict[str, Any], results: list[Told]) -> Status:
+    return status(
+        Wanted(row["wanted"]),
+        row["revision"],
+        gone=row["gone_at"] is not None,
+        observed=row["observed"],
+        observed_revision=row["observed_revision"],
+        message=row["message"],
+        promises=row["promises"],
+        results=results,
+        software=row["software"],
+        software_message=row["software_message"],
+    )

@@ -1,0 +1,17 @@
+"""Keeps the history of promises bounded."""
+
+from freehold.master.foundation import clock
+from freehold.master.foundation.transactions import writing
+from freehold.master.monitoring.models import Assessment
+
+from django.db.models import Max
+
+HISTORY_DAYS = 90
+
+
+def tidy() -> None:
+    """Forget results older than 90 days, but never the last of a promise."""
+    last = Assessment.objects.values("instance", "promise").annotate(last=Max("id")).values("last")
+    old = Assessment.objects.filter(at__lt=clock.now() - HISTORY_DAYS * clock.DAY).exclude(id__in=last)
+    with writing():
+        old.delete()

@@ -1,0 +1,88 @@
+"""Requests and the instances they become."""
+
+from django.db import models
+from django.db.models import Q
+
+from freehold.master.catalog.models import Release
+from freehold.master.fleet.models import Node
+from freehold.master.people.models import Project
+from freehold.protocol.states import Wanted
+
+
+class Instance(models.Model):
+    """A service someone asked for. The root of a tree names its project and title; children name their parent."""
+
+    id = models.TextField(primary_key=True)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, db_index=False)
+    tree = models.TextField(db_index=True)
+    """The root's id; a root's own."""
+    parent = models.TextField(null=True)
+    title = models.TextField()
+    product = models.TextField()
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, db_index=False)
+    type = models.TextField()
+    parameters = models.TextField()
+    """JSON object that fits the release's schema."""
+    constraints = models.TextField()
+    """JSON of allocation.Constraints."""
+    wanted = models.TextField(choices=[(state.value, state.value) for state in Wanted])
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, db_index=False)
+    partition = models.TextField()
+    """Name of the partition on the node."""
+    weight = models.IntegerField()
+    revision = models.BigIntegerField()
+    """The node's revision at the last change of this row."""
+    created_at = models.BigIntegerField()
+    changed_at = models.BigIntegerField()
+    gone_at = models.BigIntegerField(null=True)
+    """When the node had destroyed it and its partition was free again."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "title"],
+                name="one_tree_a_title",
+                condition=Q(parent__isnull=True) & ~Q(wanted="destroyed"),
+            ),
+            models.CheckConstraint(
+                condition=Q(wanted__in=[state.value for state in Wanted]), name="instance_wanted"
+            ),
+            models.CheckConstraint(
+                condition=Q(gone_at__isnull=True) | Q(wanted="destroyed"), name="only_the_destroyed_are_gone"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["project", "title", "created_at"], name="instance_by_title"),
+            models.Index(fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)),
+            models.Index(
+                fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)
+            ),
+        ]
+
+
+class InstanceRow(models.Model):
+    """What a node says of an instance. Appended by the gateway; the last row is the present."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False)
+    revision = models.BigIntegerField()
+    state = models.TextField()
+    message = models.TextField()
+    promises = models.TextField()
+    """JSON list of the names of its promises."""
+    at = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["instance", "id"], name="instancerow_latest")]
+
+
+class PublicationRow(models.Model):
+    """What an instance gave back. Appended by the gateway; the last row is the present."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False)
+    revision = models.BigIntegerField()
+    published = models.TextField()
+    """JSON object."""
+    at = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["instance", "id"], name="publication_latest")]

@@ -1,0 +1,55 @@
+"""All reads of orders: what there is, without its promises (monitoring adds those)."""
+
+import json
+from typing import Any
+
+from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.transactions import run
+from freehold.master.ordering.actions import QUERIES
+
+_SHOW = QUERIES["show"]
+
+
+def by_title(project: str, title: str) -> dict[str, Any]:
+    """Return the live instance of a title, or the one destroyed last; raise NotFound when there never was one."""
+    rows = _where(
+        "i.project_id = :project AND i.title = :title AND i.parent IS NULL"
+        " ORDER BY CASE WHEN i.wanted = 'destroyed' THEN 1 ELSE 0 END, i.created_at DESC LIMIT 1",
+        project=project,
+        title=title,
+    )
+    if not rows:
+        raise NotFound(f"There is no '{title}' in this project.")
+    return rows[0]
+
+
+def by_id(instance: str) -> dict[str, Any]:
+    """Return one instance; raise NotFound."""
+    rows = _where("i.id = :instance", instance=instance)
+    if not rows:
+        raise NotFound(f"There is no instance '{instance}'.")
+    return rows[0]
+
+
+def in_projects(projects: list[str], *, after: str = "", limit: int = 1000) -> list[dict[str, Any]]:
+    """Return the instances of projects that are not gone, by id, after an id."""
+    if not projects:
+        return []
+    names = {f"project_{number}": project for number, project in enumerate(projects)}
+    places = ", ".join(f":{name}" for name in names)
+    return _where(
+        f"i.project_id IN ({places}) AND i.gone_at IS NULL AND i.id > :after ORDER BY i.id LIMIT :limit",
+        after=after,
+        limit=limit,
+        **names,
+    )
+
+
+def _where(condition: str, **values: object) -> list[dict[str, Any]]:
+    rows = run(_SHOW.where(condition), **values)
+    for row in rows:
+        row["parameters"] = json.loads(row["parameters"])
+        row["constraints"] = json.loads(row["constraints"])
+        row["promises"] = json.loads(row["promises"] or "[]")
+        row["published"] = json.loads(row["published"] or "{}")
+    return rows

@@ -1,0 +1,24 @@
+"""Moves orders toward what nodes told."""
+
+from freehold.master.ordering import actions
+from freehold.master.ordering.models import InstanceRow, PublicationRow
+
+from django.db.models import Max
+
+from freehold.master.foundation.transactions import writing
+
+
+def reconcile() -> None:
+    """Free the partitions of instances that are destroyed."""
+    actions.bury()
+
+
+def tidy() -> None:
+    """Keep the last hundred observations and publications of each instance."""
+    for model in (InstanceRow, PublicationRow):
+        for row in model.objects.values("instance").annotate(last=Max("id")):
+            old = model.objects.filter(instance=row["instance"]).order_by("-id").values_list("id", flat=True)
+            edge = old[100:101].first()
+            if edge is not None:
+                with writing():
+                    model.objects.filter(instance=row["instance"], id__lte=edge).delete()

@@ -1,0 +1,132 @@
+"""All writes about people, projects and tokens."""
+
+import re
+import secrets
+
+from django.contrib.auth.hashers import check_password, make_password
+from django.db import IntegrityError
+
+from freehold.master.foundation import clock, ids
+from freehold.master.foundation.errors import Conflict, Invalid, Unauthenticated
+from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people import identity
+from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.models import ApiToken, Membership, Person, Project, Role
+from freehold.protocol.problem import FieldError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+SHORTEST_PASSWORD = 10
+TOKEN_DAYS = 90
+
+_UNUSABLE = make_password("nobody has this password")
+
+
+def add_project(name: str, *, acting: Caller) -> Project:
+    """Create a project; raise Conflict when the name is taken."""
+    acting.require_staff()
+    if not NAME.fullmatch(name):
+        raise Invalid(
+            "A project's name is 1 to 63 lower-case letters, digits and dashes.",
+            errors=[FieldError("name", "must match [a-z0-9][a-z0-9-]{0,62}", name)],
+        )
+    project = Project(id=ids.new("proj"), name=name, created_at=clock.now())
+    try:
+        with writing():
+            project.save(force_insert=True)
+            audit(acting.actor, "project.add", project.id, project=project.id, name=name)
+    except IntegrityError:
+        raise Conflict(f"There is a project '{name}' already.", remedy="Choose another name.") from None
+    return project
+
+
+def add_person(
+    email: str, password: str, *, name: str = "", is_staff: bool = False, acting: Caller
+) -> Person:
+    """Create a person who can log in; raise Conflict when the address is taken."""
+    acting.require_staff()
+    if len(password) < SHORTEST_PASSWORD:
+        raise Invalid(
+            "The password is too short.",
+            errors=[FieldError("password", f"at least {SHORTEST_PASSWORD} characters")],
+        )
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise Invalid("Not an e-mail address.", errors=[FieldError("email", "must be name@host", email)])
+    person = Person(
+        id=ids.new("pers"),
+        email=email.lower(),
+        name=name,
+        is_staff=is_staff,
+        password=make_password(password),
+        created_at=clock.now(),
+    )
+    try:
+        with writing():
+            person.save(force_insert=True)
+            audit(acting.actor, "person.add", person.id, email=person.email, staff=is_staff)
+    except IntegrityError:
+        raise Conflict(f"{email} has an account already.", remedy="Give that account a role instead.") from None
+    return person
+
+
+def give_role(person: Person, project: Project, role: Role, *, acting: Caller) -> None:
+    """Make a person customer, operator or owner of a project, whatever they were before."""
+    if not acting.is_staff and acting.roles.get(project.name) is not Role.OWNER:
+        acting.require_staff()
+    with writing():
+        Membership.objects.update_or_create(person=person, project=project, defaults={"role": role})
+        audit(acting.actor, "role.give", person.id, project=project.id, role=role.value)
+
+
+def log_in(email: str, password: str) -> Person:
+    """Return the person with this address and password; raise Unauthenticated, never saying which is wrong."""
+    person = Person.objects.filter(email=email.lower(), is_active=True).first()
+    # The same work is done for an unknown address, so that time does not tell who has an account.
+    if not check_password(password, person.password if person else _UNUSABLE) or person is None:
+        raise Unauthenticated("E-mail or password is wrong.", remedy="Check both and try again.")
+    return person
+
+
+def make_token(
+    person: Person,
+    *,
+    title: str,
+    scopes: frozenset[Scope],
+    project: str | None = None,
+    days: int = TOKEN_DAYS,
+) -> tuple[str, ApiToken]:
+    """Return a new API token and its row; the token itself is shown only now.
+
+    `project` (an id) narrows it to one project; `days` is how long it is valid, 1 to 366.
+    """
+    if not 1 <= days <= 366:
+        raise Invalid("A token lives 1 to 366 days.", errors=[FieldError("days", "1 to 366", days)])
+    caller = identity.by_person(person.id)
+    if project is not None and project not in caller.projects.values():
+        raise Invalid("Not a project of yours.", errors=[FieldError("project", "one of your projects")])
+    secret = f"fhp_{secrets.token_urlsafe(32)}"
+    now = clock.now()
+    token = ApiToken(
+        id=ids.new("tok"),
+        person=person,
+        project_id=project,
+        title=title[:100],
+        digest=identity.digest(secret),
+        scopes=" ".join(sorted(scopes)),
+        created_at=now,
+        expires_at=now + days * clock.DAY,
+    )
+    with writing():
+        token.save(force_insert=True)
+        audit(person.email, "token.make", token.id, project=project or "", scopes=token.scopes, days=days)
+    return secret, token
+
+
+def revoke_token(token: str, *, acting: Caller) -> bool:
+    """Revoke a token of the caller, effective at once; return whether there was one."""
+    with writing():
+        changed = ApiToken.objects.filter(id=token, person=acting.person, revoked_at=None).update(
+            revoked_at=clock.now()
+        )
+        if changed:
+            audit(acting.actor, "token.revoke", token)
+    return bool(changed)

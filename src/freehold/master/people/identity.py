@@ -1,0 +1,129 @@
+"""Who is calling, and what they may do: the one place that answers both, for every door."""
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from freehold.master.foundation import clock
+from freehold.master.foundation.errors import Forbidden, Unauthenticated
+from freehold.master.people.models import ApiToken, Membership, Person, Project, Role
+
+
+class Scope(StrEnum):
+    """What a token opens; a session opens everything its person may do."""
+
+    READ = "read"
+    ORDER = "order"
+    OPERATE = "operate"
+
+
+ALL_SCOPES = frozenset(Scope)
+_RANK = {Role.CUSTOMER: 1, Role.OPERATOR: 2, Role.OWNER: 3}
+_NEEDED = {Scope.READ: Role.CUSTOMER, Scope.ORDER: Role.CUSTOMER, Scope.OPERATE: Role.OPERATOR}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who proved who they are."""
+
+    actor: str
+    """How the audit log names them."""
+    person: str
+    scopes: frozenset[Scope]
+    roles: dict[str, Role] = field(default_factory=dict)
+    """Role by project name."""
+    projects: dict[str, str] = field(default_factory=dict)
+    """Project id by name."""
+    is_staff: bool = False
+
+    def project(self, name: str, scope: Scope) -> str:
+        """Return the id of a project in which this caller may act so; raise Forbidden otherwise.
+
+        The answer is the same for a project of others and for one that does not exist, so that nobody can
+        find out who is a customer here.
+        """
+        role = self.roles.get(name)
+        if role is None:
+            known = ", ".join(sorted(self.roles)) or "none"
+            raise Forbidden(
+                f"'{name}' is not a project of yours.", remedy=f"Use one of your projects: {known}."
+            )
+        self.require(scope)
+        if _RANK[role] < _RANK[_NEEDED[scope]]:
+            raise Forbidden(f"In '{name}' you are {role.value}; this needs {_NEEDED[scope].value}.")
+        return self.projects[name]
+
+    def require(self, scope: Scope) -> None:
+        """Raise Forbidden when the token in use was not made for this."""
+        if scope not in self.scopes:
+            raise Forbidden(
+                f"This token has no scope '{scope.value}'.",
+                remedy=f"Log in again asking for it: freehold login --scopes {' '.join(Scope)}.",
+            )
+
+    def require_staff(self) -> None:
+        """Raise Forbidden for anyone who does not run the Master."""
+        if not self.is_staff:
+            raise Forbidden("Only staff of this Master may do that.")
+
+
+def digest(secret: str) -> str:
+    """Return what is kept of a secret: our secrets are random and long, so a plain hash is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def by_token(secret: str) -> Caller:
+    """Return the caller that a bearer token stands for; raise Unauthenticated when it is not valid."""
+    token = (
+        ApiToken.objects.filter(digest=digest(secret))
+        .values_list("person_id", "project_id", "scopes", "expires_at", "revoked_at")
+        .first()
+    )
+    if token is None:
+        raise Unauthenticated("This API token is not known here.")
+    person, project, scopes, expires_at, revoked_at = token
+    if revoked_at is not None:
+        raise Unauthenticated("This API token was revoked.")
+    if expires_at <= clock.now():
+        raise Unauthenticated("This API token has expired.")
+    return by_person(person, frozenset(Scope(scope) for scope in scopes.split()), project)
+
+
+def by_person(
+    person: str, scopes: frozenset[Scope] = ALL_SCOPES, project: str | None = None
+) -> Caller:
+    """Return the caller for a person already authenticated; `project` narrows it to one project."""
+    rows = Membership.objects.filter(person=person, person__is_active=True)
+    if project is not None:
+        rows = rows.filter(project=project)
+    found = list(
+        rows.values_list("person__email", "person__is_staff", "project_id", "project__name", "role")
+    )
+    if found:
+        email, is_staff = found[0][:2]
+    else:
+        one = Person.objects.filter(id=person, is_active=True).values_list("email", "is_staff").first()
+        if one is None:
+            raise Unauthenticated("This account is closed.")
+        email, is_staff = one
+    return Caller(
+        actor=email,
+        person=person,
+        scopes=scopes,
+        roles={name: Role(role) for _, _, _, name, role in found},
+        projects={name: project_id for _, _, project_id, name, _ in found},
+        is_staff=is_staff and project is None,
+    )
+
+
+def system() -> Caller:
+    """Return the Master itself, for commands run on its own machine by whoever owns it."""
+    projects = dict(Project.objects.values_list("name", "id"))
+    return Caller(
+        actor="freehold",
+        person="",
+        scopes=ALL_SCOPES,
+        roles=dict.fromkeys(projects, Role.OWNER),
+        projects=projects,
+        is_staff=True,
+    )

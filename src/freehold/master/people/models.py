@@ -1,0 +1,75 @@
+"""Persons, projects and what they may do."""
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models import F, Q
+
+
+class Role(models.TextChoices):
+    """What a person is in a project; each includes the one before it."""
+
+    CUSTOMER = "customer"
+    """Orders services."""
+    OPERATOR = "operator"
+    """Also publishes releases and runs sites, nodes and supplies."""
+    OWNER = "owner"
+    """Also decides who else is in the project."""
+
+
+class Person(AbstractBaseUser):
+    """A human who logs in."""
+
+    id = models.TextField(primary_key=True)
+    email = models.EmailField(unique=True)
+    name = models.TextField(default="")
+    is_staff = models.BooleanField(default=False)
+    """Runs the Master itself: may create projects and persons."""
+    is_active = models.BooleanField(default=True)
+    created_at = models.BigIntegerField()
+
+    objects: "BaseUserManager[Person]" = BaseUserManager()
+
+    USERNAME_FIELD = "email"
+
+
+class Project(models.Model):
+    """The tenant: people with roles, nodes, orders."""
+
+    id = models.TextField(primary_key=True)
+    name = models.TextField(unique=True)
+    created_at = models.BigIntegerField()
+
+
+class Membership(models.Model):
+    """A person's role in a project."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE)
+    role = models.TextField(choices=Role.choices)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["person", "project"], name="one_role_a_project"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="known_role"),
+        ]
+
+
+class ApiToken(models.Model):
+    """A program's way in. Only its hash is kept; it is shown once."""
+
+    id = models.TextField(primary_key=True)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, null=True)
+    """When set, the token opens this project only."""
+    title = models.TextField()
+    digest = models.TextField(unique=True)
+    scopes = models.TextField()
+    """Space-separated: read, order, operate."""
+    created_at = models.BigIntegerField()
+    expires_at = models.BigIntegerField()
+    revoked_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(expires_at__gt=F("created_at")), name="token_expires_later"),
+        ]

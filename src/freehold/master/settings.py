@@ -1,0 +1,82 @@
+"""Django's settings for a Master.
+
+Everything that differs between Masters comes from two environment variables: `FREEHOLD_MASTER_ROOT`, the
+folder with the Master's keys, archives and (by default) database, and `DATABASE_URL`, a PostgreSQL database to
+use instead of SQLite.
+"""
+
+import os
+from pathlib import Path
+
+import dj_database_url
+
+ROOT = Path(os.environ.get("FREEHOLD_MASTER_ROOT", "/var/lib/freehold-master"))
+"""The Master's folder."""
+
+_secret = ROOT / "secret.key"
+SECRET_KEY = _secret.read_text().strip() if _secret.exists() else "only-for-commands-before-init"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+"""Nodes and people reach a Master by many names; links are never built from the Host header."""
+
+DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{ROOT / 'master.sqlite'}"
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        # What was acknowledged survives a power cut: FULL syncs the log at each commit (0.5 ms here).
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=268435456;",
+    }
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "ninja",
+    *(
+        f"freehold.master.{room}"
+        for room in ("foundation", "people", "catalog", "fleet", "ordering", "monitoring", "usage", "panel")
+    ),
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "freehold.master.panel.security.ContentSecurityPolicy",
+]
+ROOT_URLCONF = "freehold.master.urls"
+AUTH_USER_MODEL = "people.Person"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
+
+USE_TZ = True
+LANGUAGE_CODE = "en"
+STATIC_URL = "/static/"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
+
+NODE_WAIT = float(os.environ.get("FREEHOLD_NEXT_CONTACT", "60"))
+"""Seconds after which a node should contact the Master again when it has nothing to say."""
