@@ -23,9 +23,7 @@ def places(release: str, project: str, constraints: Constraints, weight: int) ->
         rows = [
             row
             for beneficiary in ("", project)
-            for row in run(
-                QUERIES["node"], release=release, beneficiary=beneficiary, node=constraints.node
-            )
+            for row in run(QUERIES["node"], release=release, beneficiary=beneficiary, node=constraints.node)
         ]
         yield from rank(map(_candidate, rows), constraints, weight)
         return

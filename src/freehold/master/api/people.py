@@ -52,7 +52,12 @@ def log_in(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
         person, title=body.title, scopes=frozenset(body.scopes), project=project, days=body.days
     )
     projects = identity.by_person(person.id, project=project).roles
-    return {"token": secret, "id": made.id, "expires_at": clock.iso(made.expires_at), "projects": sorted(projects)}
+    return {
+        "token": secret,
+        "id": made.id,
+        "expires_at": clock.iso(made.expires_at),
+        "projects": sorted(projects),
+    }
 
 
 @router.delete("/tokens/{token_id}", response={204: None}, auth=token, summary="Revoke one of your tokens")

@@ -1,11 +1,8 @@
 """All writes about the catalogue."""
 
-import hashlib
-import io
 import json
 import os
 import re
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,16 +17,16 @@ from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, TooLarge
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
+from freehold.protocol import archive
 from freehold.protocol.descriptor import DESCRIPTOR, Descriptor
 
 LARGEST_ARCHIVE = 32 * 1024 * 1024
 LARGEST_FILE = 1024 * 1024
-MOST_FILES = 10_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}")
 
 
-def publish(archive: bytes, project: str, *, acting: Caller) -> Release:
+def publish(packed: bytes, project: str, *, acting: Caller) -> Release:
     """Put a release into the catalogue: its archive is kept, its descriptor and schemas are read.
 
     `project` is the name of the project that owns the product. Publishing the same archive again changes
@@ -37,12 +34,12 @@ def publish(archive: bytes, project: str, *, acting: Caller) -> Release:
     content: a version, once published, never changes.
     """
     owner = acting.project(project, Scope.OPERATE)
-    identity = hashlib.sha256(archive).hexdigest()
+    identity = archive.digest(packed)
     known = Release.objects.filter(id=identity).select_related("product").first()
     if known is not None and known.product.project_id == owner:
         return known
-    descriptor, types = _read(archive)
-    _keep(identity, archive)
+    descriptor, types = _read(packed)
+    _keep(identity, packed)
     try:
         with writing():
             product, _ = Product.objects.get_or_create(
@@ -59,12 +56,10 @@ def publish(archive: bytes, project: str, *, acting: Caller) -> Release:
                 product=product,
                 version=descriptor.version,
                 description=descriptor.description,
-                size=len(archive),
+                size=len(packed),
                 published_at=clock.now(),
             )
-            ReleaseType.objects.bulk_create(
-                ReleaseType(release=release, **fields) for fields in types
-            )
+            ReleaseType.objects.bulk_create(ReleaseType(release=release, **fields) for fields in types)
             audit(
                 acting.actor,
                 "release.publish",
@@ -86,15 +81,11 @@ def archive_path(release: str) -> Path:
     return Path(settings.ROOT) / "releases" / f"{release}.tar.gz"
 
 
-def _read(archive: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
+def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
     """Return the descriptor of an archive and the rows of its types; raise Invalid when it has none."""
-    if len(archive) > LARGEST_ARCHIVE:
-        raise TooLarge(f"The archive has {len(archive)} bytes; at most {LARGEST_ARCHIVE} are accepted.")
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-            files = _small_files(tar)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise Invalid(f"Not a tar.gz archive: {error}", remedy="Use `freehold release publish`.") from None
+    if len(packed) > LARGEST_ARCHIVE:
+        raise TooLarge(f"The archive has {len(packed)} bytes; at most {LARGEST_ARCHIVE} are accepted.")
+    files = _small_files(packed)
     if DESCRIPTOR not in files:
         raise Invalid(
             f"The archive has no {DESCRIPTOR} at its top.",
@@ -105,7 +96,9 @@ def _read(archive: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
     except msgspec.DecodeError as error:
         raise Invalid(f"{DESCRIPTOR}: {error}", remedy="Correct the descriptor.") from None
     if not _NAME.fullmatch(descriptor.name) or not _VERSION.fullmatch(descriptor.version):
-        raise Invalid(f"{DESCRIPTOR}: name or version is not usable: {descriptor.name!r} {descriptor.version!r}")
+        raise Invalid(
+            f"{DESCRIPTOR}: name or version is not usable: {descriptor.name!r} {descriptor.version!r}"
+        )
     if not descriptor.types:
         raise Invalid(f"{DESCRIPTOR}: it names no software type.")
     rows = []
@@ -126,21 +119,12 @@ def _read(archive: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
     return descriptor, rows
 
 
-def _small_files(tar: tarfile.TarFile) -> dict[str, bytes]:
-    """Return the JSON files at the top of an archive, having looked at every member without unpacking any."""
-    files: dict[str, bytes] = {}
-    total = 0
-    for count, member in enumerate(tar):
-        total += member.size
-        if count >= MOST_FILES or total > 4 * LARGEST_ARCHIVE:
-            raise TooLarge("The archive unpacks to too much: more than 10,000 files or 128 MiB.")
-        if not (member.isfile() or member.isdir()) or member.name.startswith("/") or ".." in member.name.split("/"):
-            raise Invalid(f"The archive has a member that is no plain file or folder below it: {member.name!r}.")
-        name = member.name.removeprefix("./")
-        if member.isfile() and "/" not in name and name.endswith(".json") and member.size <= LARGEST_FILE:
-            content = tar.extractfile(member)
-            assert content is not None
-            files[name] = content.read()
+def _small_files(packed: bytes) -> dict[str, bytes]:
+    """Return the JSON files at the top of an archive."""
+    try:
+        files = archive.top_files(packed, ".json", LARGEST_FILE)
+    except archive.ArchiveError as error:
+        raise Invalid(f"Not a release's archive: {error}", remedy="Use `freehold release publish`.") from None
     return files
 
 
@@ -155,11 +139,11 @@ def _schema(files: dict[str, bytes], name: str) -> str:
     return json.dumps(schema, separators=(",", ":"))
 
 
-def _keep(identity: str, archive: bytes) -> None:
+def _keep(identity: str, packed: bytes) -> None:
     path = archive_path(identity)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(archive)
+        file.write(packed)
         file.flush()
         os.fsync(file.fileno())
     os.replace(file.name, path)

@@ -47,7 +47,8 @@ def _missing(product: str, version: str | None) -> NotFound:
     versions = list(Release.objects.filter(product__name=product).values_list("version", flat=True))
     if versions:
         return NotFound(
-            f"{product} has no release '{version}'.", remedy=f"Published releases: {', '.join(sorted(versions))}."
+            f"{product} has no release '{version}'.",
+            remedy=f"Published releases: {', '.join(sorted(versions))}.",
         )
     names = ", ".join(Product.objects.order_by("name").values_list("name", flat=True)[:20]) or "none yet"
     return NotFound(f"There is no product '{product}'.", remedy=f"Products here: {names}.")

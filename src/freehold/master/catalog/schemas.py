@@ -36,14 +36,18 @@ def check_schema(name: str, schema: object) -> None:
 
 def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> None:
     """Raise InvalidParameters, naming each field, rule and value, when the parameters do not fit."""
-    errors = sorted(_validator(release, type_name).iter_errors(parameters), key=lambda error: list(error.path))
+    errors = sorted(
+        _validator(release, type_name).iter_errors(parameters), key=lambda error: list(error.path)
+    )
     if errors:
         first = errors[0]
         raise InvalidParameters(
             f"{_path(first) or 'parameters'}: {first.message[:300]}",
             errors=[
                 FieldError(
-                    _field(error), f"{error.validator}: {error.validator_value!r}"[:200], _short(error.instance)
+                    _field(error),
+                    f"{error.validator}: {error.validator_value!r}"[:200],
+                    _short(error.instance),
                 )
                 for error in errors[:MOST_ERRORS]
             ],

@@ -75,7 +75,8 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
         if token is None or token.used_by is not None or token.expires_at <= clock.now():
             what = "unknown" if token is None else "already used" if token.used_by else "expired"
             raise Unauthenticated(
-                f"This enrolment token is {what}.", remedy="Ask the operator for a new one: freehold node token."
+                f"This enrolment token is {what}.",
+                remedy="Ask the operator for a new one: freehold node token.",
             )
         node = Node.objects.filter(project=token.project_id, title=title).first()
         if node is None:
@@ -97,7 +98,9 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
         # Guarded: of two machines with one token, one wins.
         if not EnrolToken.objects.filter(id=token.id, used_by=None).update(used_by=node.id):
             raise Unauthenticated("This enrolment token is already used.")
-        audit(f"node:{node.id}", "node.enrol", node.id, project=token.project_id, title=title, epoch=node.epoch)
+        audit(
+            f"node:{node.id}", "node.enrol", node.id, project=token.project_id, title=title, epoch=node.epoch
+        )
     return EnrolAnswer(node.id, node.epoch, issued.pem, issuer.pem)
 
 
@@ -174,7 +177,9 @@ def supply(
     nodes = {node.id: node for node in Node.objects.filter(project=owner, id__in=node_ids)}
     missing = [node for node in node_ids if node not in nodes]
     if missing:
-        raise NotFound(f"No such node in '{project}': {', '.join(missing)}.", remedy="See `freehold node list`.")
+        raise NotFound(
+            f"No such node in '{project}': {', '.join(missing)}.", remedy="See `freehold node list`."
+        )
     supplies = []
     with writing():
         for node in nodes.values():
@@ -184,7 +189,11 @@ def supply(
             if row is None and wanted is SoftwareWanted.REMOVED:
                 continue
             row = row or Supply(id=ids.new("sup"), release=release, node=node, site_id=node.site_id)
-            if row.revision is not None and row.wanted == wanted and row.beneficiary == ("" if everyone else owner):
+            if (
+                row.revision is not None
+                and row.wanted == wanted
+                and row.beneficiary == ("" if everyone else owner)
+            ):
                 supplies.append(row)
                 continue
             row.wanted = wanted.value
@@ -228,9 +237,10 @@ def _refuse_while_used(release: Release, node: Node) -> None:
 
 def _own_node(node_id: str, project: str, acting: Caller) -> Node:
     owner = acting.project(project, Scope.OPERATE)
-    node = Node.objects.filter(id=node_id, project=owner).first() or Node.objects.filter(
-        title=node_id, project=owner
-    ).first()
+    node = (
+        Node.objects.filter(id=node_id, project=owner).first()
+        or Node.objects.filter(title=node_id, project=owner).first()
+    )
     if node is None:
         raise NotFound(f"There is no node '{node_id}' in '{project}'.", remedy="See `freehold node list`.")
     return node
@@ -270,11 +280,11 @@ def identify(fingerprint: str | None, kind: str) -> str:
     if row is None:
         raise Unauthenticated("This certificate was not issued here.", remedy="Enrol again.")
     if row.revoked_at is not None:
-        raise Unauthenticated("This certificate was revoked.", remedy="Ask the operator; a node can enrol again.")
+        raise Unauthenticated(
+            "This certificate was revoked.", remedy="Ask the operator; a node can enrol again."
+        )
     if row.not_after <= clock.now():
         raise Unauthenticated("This certificate has expired.", remedy="Enrol again with a new token.")
     if row.kind != kind:
         raise Forbidden(f"This is the certificate of a {row.kind}; it takes one of a {kind}.")
     return row.subject
-
-

@@ -92,7 +92,7 @@ class Partition(models.Model):
 
 
 class Supply(models.Model):
-    """"This release may run on this node": the node builds it, the allocation may choose it.
+    """ "This release may run on this node": the node builds it, the allocation may choose it.
 
     `free`, `open` and `site` repeat the node's values, kept equal in the same transactions, so that the best
     node for a release is found by walking one index and never by looking at all nodes.

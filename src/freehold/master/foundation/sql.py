@@ -51,7 +51,9 @@ def load(path: Path) -> dict[str, Query]:
         header = _HEADER.match(lines[0])
         comment = [line[2:].strip() for line in lines[1:] if line.startswith("--")]
         if header is None or not comment:
-            raise ValueError(f"{path.name}: a query needs '-- name: …' and a line that describes it: {lines[0]}")
+            raise ValueError(
+                f"{path.name}: a query needs '-- name: …' and a line that describes it: {lines[0]}"
+            )
         body = "\n".join(line for line in lines[1:] if not line.startswith("--")).strip()
         queries[header[1]] = _query(header[1], " ".join(comment), body)
     return queries

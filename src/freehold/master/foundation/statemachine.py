@@ -28,7 +28,8 @@ class StateMachine(Generic[S]):
         if not self.allows(old, new):
             possible = ", ".join(sorted(self.moves[old])) or "nothing: this is its end"
             raise Conflict(
-                f"{self.noun} is {old} and cannot become {new}", remedy=f"From {old} it can become {possible}."
+                f"{self.noun} is {old} and cannot become {new}",
+                remedy=f"From {old} it can become {possible}.",
             )
 
     def drawing(self) -> str:

@@ -175,9 +175,13 @@ class Writer(threading.Thread):
         end = head
         for report in new:
             if report.sequence != end.sequence + 1:
-                raise ReportGap(f"The report after {end.sequence} is missing: {report.sequence} came instead.")
+                raise ReportGap(
+                    f"The report after {end.sequence} is missing: {report.sequence} came instead."
+                )
             if link(end.hash, bytes(report.body)) != report.hash:
-                raise ReportGap(f"Report {report.sequence} does not continue the chain that ends at {end.sequence}.")
+                raise ReportGap(
+                    f"Report {report.sequence} does not continue the chain that ends at {end.sequence}."
+                )
             end = Head(head.epoch, report.sequence, report.hash)
         refused = sum(self._collect_report(job.node, head.epoch, report, rows) for report in new)
         return end, refused

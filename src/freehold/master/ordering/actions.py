@@ -74,7 +74,9 @@ def request(wish: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
     if not _TITLE.fullmatch(wish.title):
         raise Invalid(
             f"'{wish.title}' cannot be a title.",
-            errors=[FieldError("title", "1 to 100 letters, digits, spaces, dots, dashes, underscores", wish.title)],
+            errors=[
+                FieldError("title", "1 to 100 letters, digits, spaces, dots, dashes, underscores", wish.title)
+            ],
         )
     for _ in range(3):
         answer: Answer | None = None
@@ -185,8 +187,8 @@ def _change(wish: Request, project: str, row: dict[str, Any], acting: Caller) ->
         choice = catalog.choose(row["product"], wish.release, row["type"])
         release, weight = choice.release, choice.weight
         _check_release_change(wish, project, row, release, weight)
-    parameters = row["parameters"] if wish.parameters is None else json.dumps(
-        wish.parameters, separators=(",", ":")
+    parameters = (
+        row["parameters"] if wish.parameters is None else json.dumps(wish.parameters, separators=(",", ":"))
     )
     schemas.validate(release, row["type"], json.loads(parameters))
     old = Wanted(row["wanted"])

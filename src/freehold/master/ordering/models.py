@@ -53,7 +53,9 @@ class Instance(models.Model):
         ]
         indexes = [
             models.Index(fields=["project", "title", "created_at"], name="instance_by_title"),
-            models.Index(fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)),
+            models.Index(
+                fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)
+            ),
             models.Index(
                 fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)
             ),

@@ -64,7 +64,9 @@ def add_person(
             person.save(force_insert=True)
             audit(acting.actor, "person.add", person.id, email=person.email, staff=is_staff)
     except IntegrityError:
-        raise Conflict(f"{email} has an account already.", remedy="Give that account a role instead.") from None
+        raise Conflict(
+            f"{email} has an account already.", remedy="Give that account a role instead."
+        ) from None
     return person
 
 

@@ -89,16 +89,12 @@ def by_token(secret: str) -> Caller:
     return by_person(person, frozenset(Scope(scope) for scope in scopes.split()), project)
 
 
-def by_person(
-    person: str, scopes: frozenset[Scope] = ALL_SCOPES, project: str | None = None
-) -> Caller:
+def by_person(person: str, scopes: frozenset[Scope] = ALL_SCOPES, project: str | None = None) -> Caller:
     """Return the caller for a person already authenticated; `project` narrows it to one project."""
     rows = Membership.objects.filter(person=person, person__is_active=True)
     if project is not None:
         rows = rows.filter(project=project)
-    found = list(
-        rows.values_list("person__email", "person__is_staff", "project_id", "project__name", "role")
-    )
+    found = list(rows.values_list("person__email", "person__is_staff", "project_id", "project__name", "role"))
     if found:
         email, is_staff = found[0][:2]
     else:

@@ -5,58 +5,71 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('people', '0001_initial'),
+        ("people", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Product',
+            name="Product",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('name', models.TextField(unique=True)),
-                ('created_at', models.BigIntegerField()),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='people.project')),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("name", models.TextField(unique=True)),
+                ("created_at", models.BigIntegerField()),
+                (
+                    "project",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="people.project"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Release',
+            name="Release",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('version', models.TextField()),
-                ('description', models.TextField()),
-                ('size', models.IntegerField()),
-                ('published_at', models.BigIntegerField()),
-                ('product', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='catalog.product')),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("version", models.TextField()),
+                ("description", models.TextField()),
+                ("size", models.IntegerField()),
+                ("published_at", models.BigIntegerField()),
+                (
+                    "product",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="catalog.product"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReleaseType',
+            name="ReleaseType",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.TextField()),
-                ('title', models.TextField()),
-                ('description', models.TextField(default='')),
-                ('index', models.IntegerField(default=0)),
-                ('weight', models.PositiveIntegerField(default=1)),
-                ('request_schema', models.TextField()),
-                ('response_schema', models.TextField()),
-                ('release', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='catalog.release')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.TextField()),
+                ("title", models.TextField()),
+                ("description", models.TextField(default="")),
+                ("index", models.IntegerField(default=0)),
+                ("weight", models.PositiveIntegerField(default=1)),
+                ("request_schema", models.TextField()),
+                ("response_schema", models.TextField()),
+                (
+                    "release",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="catalog.release"),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='release',
-            index=models.Index(fields=['product', 'published_at'], name='release_latest'),
+            model_name="release",
+            index=models.Index(fields=["product", "published_at"], name="release_latest"),
         ),
         migrations.AddConstraint(
-            model_name='release',
-            constraint=models.UniqueConstraint(fields=('product', 'version'), name='one_release_a_version'),
+            model_name="release",
+            constraint=models.UniqueConstraint(fields=("product", "version"), name="one_release_a_version"),
         ),
         migrations.AddConstraint(
-            model_name='releasetype',
-            constraint=models.UniqueConstraint(fields=('release', 'name'), name='one_type_a_name'),
+            model_name="releasetype",
+            constraint=models.UniqueConstraint(fields=("release", "name"), name="one_type_a_name"),
         ),
     ]

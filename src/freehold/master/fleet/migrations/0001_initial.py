@@ -6,196 +6,268 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('catalog', '0001_initial'),
-        ('people', '0001_initial'),
+        ("catalog", "0001_initial"),
+        ("people", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='RevisionClock',
+            name="RevisionClock",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('value', models.BigIntegerField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("value", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='Certificate',
+            name="Certificate",
             fields=[
-                ('fingerprint', models.TextField(primary_key=True, serialize=False)),
-                ('kind', models.TextField()),
-                ('subject', models.TextField(db_index=True)),
-                ('not_after', models.BigIntegerField()),
-                ('issued_at', models.BigIntegerField()),
-                ('revoked_at', models.BigIntegerField(null=True)),
+                ("fingerprint", models.TextField(primary_key=True, serialize=False)),
+                ("kind", models.TextField()),
+                ("subject", models.TextField(db_index=True)),
+                ("not_after", models.BigIntegerField()),
+                ("issued_at", models.BigIntegerField()),
+                ("revoked_at", models.BigIntegerField(null=True)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['node', 'instance'])), name='certificate_kind')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["node", "instance"])), name="certificate_kind"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Node',
+            name="Node",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('title', models.TextField()),
-                ('epoch', models.IntegerField(default=1)),
-                ('revision', models.BigIntegerField(db_index=True)),
-                ('open', models.BooleanField(default=True)),
-                ('labels', models.TextField(default='{}')),
-                ('cpus', models.IntegerField(default=0)),
-                ('memory_mb', models.BigIntegerField(default=0)),
-                ('disk_mb', models.BigIntegerField(default=0)),
-                ('architecture', models.TextField(default='')),
-                ('system', models.TextField(default='')),
-                ('agent', models.TextField(default='')),
-                ('capacity', models.IntegerField(default=1000000)),
-                ('used', models.IntegerField(default=0)),
-                ('free', models.IntegerField(default=0)),
-                ('created_at', models.BigIntegerField()),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='people.project')),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("title", models.TextField()),
+                ("epoch", models.IntegerField(default=1)),
+                ("revision", models.BigIntegerField(db_index=True)),
+                ("open", models.BooleanField(default=True)),
+                ("labels", models.TextField(default="{}")),
+                ("cpus", models.IntegerField(default=0)),
+                ("memory_mb", models.BigIntegerField(default=0)),
+                ("disk_mb", models.BigIntegerField(default=0)),
+                ("architecture", models.TextField(default="")),
+                ("system", models.TextField(default="")),
+                ("agent", models.TextField(default="")),
+                ("capacity", models.IntegerField(default=1000000)),
+                ("used", models.IntegerField(default=0)),
+                ("free", models.IntegerField(default=0)),
+                ("created_at", models.BigIntegerField()),
+                (
+                    "project",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="people.project"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='HostFactsRow',
+            name="HostFactsRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('facts', models.TextField()),
-                ('received_at', models.BigIntegerField()),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='fleet.node')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("facts", models.TextField()),
+                ("received_at", models.BigIntegerField()),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="fleet.node")),
             ],
         ),
         migrations.CreateModel(
-            name='RefusedItem',
+            name="RefusedItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sequence', models.BigIntegerField()),
-                ('reason', models.TextField()),
-                ('item', models.TextField()),
-                ('received_at', models.BigIntegerField()),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='fleet.node')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sequence", models.BigIntegerField()),
+                ("reason", models.TextField()),
+                ("item", models.TextField()),
+                ("received_at", models.BigIntegerField()),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="fleet.node")),
             ],
         ),
         migrations.CreateModel(
-            name='Site',
+            name="Site",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('name', models.TextField()),
-                ('region', models.TextField(default='')),
-                ('created_at', models.BigIntegerField()),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='people.project')),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("name", models.TextField()),
+                ("region", models.TextField(default="")),
+                ("created_at", models.BigIntegerField()),
+                (
+                    "project",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="people.project"),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='node',
-            name='site',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='fleet.site'),
+            model_name="node",
+            name="site",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="fleet.site"),
         ),
         migrations.CreateModel(
-            name='EnrolToken',
+            name="EnrolToken",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('digest', models.TextField(unique=True)),
-                ('expires_at', models.BigIntegerField()),
-                ('used_by', models.TextField(null=True)),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='people.project')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='fleet.site')),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("digest", models.TextField(unique=True)),
+                ("expires_at", models.BigIntegerField()),
+                ("used_by", models.TextField(null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="people.project"),
+                ),
+                ("site", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="fleet.site")),
             ],
         ),
         migrations.CreateModel(
-            name='SoftwareRow',
+            name="SoftwareRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('release', models.TextField()),
-                ('state', models.TextField()),
-                ('message', models.TextField()),
-                ('at', models.BigIntegerField()),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='fleet.node')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("release", models.TextField()),
+                ("state", models.TextField()),
+                ("message", models.TextField()),
+                ("at", models.BigIntegerField()),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="fleet.node")),
             ],
         ),
         migrations.CreateModel(
-            name='Supply',
+            name="Supply",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('beneficiary', models.TextField(default='')),
-                ('wanted', models.TextField(default='available')),
-                ('observed', models.TextField(default='')),
-                ('message', models.TextField(default='')),
-                ('observed_at', models.BigIntegerField(null=True)),
-                ('revision', models.BigIntegerField()),
-                ('open', models.BooleanField(default=True)),
-                ('free', models.IntegerField(default=0)),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='fleet.node')),
-                ('release', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='catalog.release')),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='fleet.site')),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("beneficiary", models.TextField(default="")),
+                ("wanted", models.TextField(default="available")),
+                ("observed", models.TextField(default="")),
+                ("message", models.TextField(default="")),
+                ("observed_at", models.BigIntegerField(null=True)),
+                ("revision", models.BigIntegerField()),
+                ("open", models.BooleanField(default=True)),
+                ("free", models.IntegerField(default=0)),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="fleet.node")),
+                (
+                    "release",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="catalog.release"),
+                ),
+                ("site", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="fleet.site")),
             ],
         ),
         migrations.CreateModel(
-            name='Partition',
+            name="Partition",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('name', models.TextField()),
-                ('number', models.IntegerField()),
-                ('address', models.TextField()),
-                ('present', models.BooleanField(default=True)),
-                ('instance', models.TextField(null=True, unique=True)),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='fleet.node')),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("name", models.TextField()),
+                ("number", models.IntegerField()),
+                ("address", models.TextField()),
+                ("present", models.BooleanField(default=True)),
+                ("instance", models.TextField(null=True, unique=True)),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="fleet.node")),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('instance__isnull', True), ('present', True)), fields=['node', 'number'], name='partition_free')],
-                'constraints': [models.UniqueConstraint(fields=('node', 'name'), name='one_partition_a_name')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("instance__isnull", True), ("present", True)),
+                        fields=["node", "number"],
+                        name="partition_free",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("node", "name"), name="one_partition_a_name")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ReportRow',
+            name="ReportRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('epoch', models.IntegerField()),
-                ('sequence', models.BigIntegerField()),
-                ('hash', models.TextField()),
-                ('sent_at', models.BigIntegerField()),
-                ('received_at', models.BigIntegerField()),
-                ('node', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='fleet.node')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("epoch", models.IntegerField()),
+                ("sequence", models.BigIntegerField()),
+                ("hash", models.TextField()),
+                ("sent_at", models.BigIntegerField()),
+                ("received_at", models.BigIntegerField()),
+                (
+                    "node",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="fleet.node"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('node', 'epoch', 'sequence'), name='a_report_counts_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("node", "epoch", "sequence"), name="a_report_counts_once")
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='site',
-            constraint=models.UniqueConstraint(fields=('project', 'name'), name='one_site_a_name'),
+            model_name="site",
+            constraint=models.UniqueConstraint(fields=("project", "name"), name="one_site_a_name"),
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.UniqueConstraint(fields=('project', 'title'), name='one_node_a_title'),
+            model_name="node",
+            constraint=models.UniqueConstraint(fields=("project", "title"), name="one_node_a_title"),
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.CheckConstraint(condition=models.Q(('free__gte', 0)), name='node_free_not_negative'),
+            model_name="node",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("free__gte", 0)), name="node_free_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.CheckConstraint(condition=models.Q(('used__gte', 0)), name='node_used_not_negative'),
+            model_name="node",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("used__gte", 0)), name="node_used_not_negative"
+            ),
         ),
         migrations.AddIndex(
-            model_name='supply',
-            index=models.Index(condition=models.Q(('free__gt', 0), ('open', True)), fields=['release', 'beneficiary', 'free', 'node'], name='supply_choice'),
+            model_name="supply",
+            index=models.Index(
+                condition=models.Q(("free__gt", 0), ("open", True)),
+                fields=["release", "beneficiary", "free", "node"],
+                name="supply_choice",
+            ),
         ),
         migrations.AddIndex(
-            model_name='supply',
-            index=models.Index(condition=models.Q(('free__gt', 0), ('open', True)), fields=['release', 'beneficiary', 'site', 'free', 'node'], name='supply_choice_site'),
+            model_name="supply",
+            index=models.Index(
+                condition=models.Q(("free__gt", 0), ("open", True)),
+                fields=["release", "beneficiary", "site", "free", "node"],
+                name="supply_choice_site",
+            ),
         ),
         migrations.AddIndex(
-            model_name='supply',
-            index=models.Index(fields=['node', 'revision'], name='supply_feed'),
+            model_name="supply",
+            index=models.Index(fields=["node", "revision"], name="supply_feed"),
         ),
         migrations.AddConstraint(
-            model_name='supply',
-            constraint=models.UniqueConstraint(fields=('release', 'node'), name='one_supply_a_node'),
+            model_name="supply",
+            constraint=models.UniqueConstraint(fields=("release", "node"), name="one_supply_a_node"),
         ),
         migrations.RunSQL(
             "INSERT INTO fleet_revisionclock (id, value) VALUES (1, 0)",

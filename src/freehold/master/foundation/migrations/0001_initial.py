@@ -4,26 +4,29 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AuditRow',
+            name="AuditRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.BigIntegerField()),
-                ('actor', models.TextField()),
-                ('verb', models.TextField()),
-                ('subject', models.TextField()),
-                ('project', models.TextField(default='')),
-                ('detail', models.TextField(default='{}')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.BigIntegerField()),
+                ("actor", models.TextField()),
+                ("verb", models.TextField()),
+                ("subject", models.TextField()),
+                ("project", models.TextField(default="")),
+                ("detail", models.TextField(default="{}")),
             ],
             options={
-                'indexes': [models.Index(fields=['subject', 'id'], name='audit_subject')],
+                "indexes": [models.Index(fields=["subject", "id"], name="audit_subject")],
             },
         ),
     ]

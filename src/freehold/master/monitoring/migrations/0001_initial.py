@@ -5,27 +5,36 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('ordering', '0001_initial'),
+        ("ordering", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Assessment',
+            name="Assessment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('revision', models.BigIntegerField()),
-                ('promise', models.TextField()),
-                ('kept', models.BooleanField()),
-                ('message', models.TextField()),
-                ('at', models.BigIntegerField()),
-                ('instance', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='ordering.instance')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("revision", models.BigIntegerField()),
+                ("promise", models.TextField()),
+                ("kept", models.BooleanField()),
+                ("message", models.TextField()),
+                ("at", models.BigIntegerField()),
+                (
+                    "instance",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="ordering.instance"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['instance', 'promise', 'id'], name='assessment_latest')],
+                "indexes": [models.Index(fields=["instance", "promise", "id"], name="assessment_latest")],
             },
         ),
     ]

@@ -5,91 +5,150 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('catalog', '0001_initial'),
-        ('fleet', '0001_initial'),
-        ('people', '0001_initial'),
+        ("catalog", "0001_initial"),
+        ("fleet", "0001_initial"),
+        ("people", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Instance',
+            name="Instance",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('tree', models.TextField(db_index=True)),
-                ('parent', models.TextField(null=True)),
-                ('title', models.TextField()),
-                ('product', models.TextField()),
-                ('type', models.TextField()),
-                ('parameters', models.TextField()),
-                ('constraints', models.TextField()),
-                ('wanted', models.TextField(choices=[('started', 'started'), ('stopped', 'stopped'), ('destroyed', 'destroyed')])),
-                ('partition', models.TextField()),
-                ('weight', models.IntegerField()),
-                ('revision', models.BigIntegerField()),
-                ('created_at', models.BigIntegerField()),
-                ('changed_at', models.BigIntegerField()),
-                ('gone_at', models.BigIntegerField(null=True)),
-                ('node', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='fleet.node')),
-                ('project', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='people.project')),
-                ('release', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='catalog.release')),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("tree", models.TextField(db_index=True)),
+                ("parent", models.TextField(null=True)),
+                ("title", models.TextField()),
+                ("product", models.TextField()),
+                ("type", models.TextField()),
+                ("parameters", models.TextField()),
+                ("constraints", models.TextField()),
+                (
+                    "wanted",
+                    models.TextField(
+                        choices=[("started", "started"), ("stopped", "stopped"), ("destroyed", "destroyed")]
+                    ),
+                ),
+                ("partition", models.TextField()),
+                ("weight", models.IntegerField()),
+                ("revision", models.BigIntegerField()),
+                ("created_at", models.BigIntegerField()),
+                ("changed_at", models.BigIntegerField()),
+                ("gone_at", models.BigIntegerField(null=True)),
+                (
+                    "node",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="fleet.node"
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="people.project"
+                    ),
+                ),
+                (
+                    "release",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="catalog.release"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='InstanceRow',
+            name="InstanceRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('revision', models.BigIntegerField()),
-                ('state', models.TextField()),
-                ('message', models.TextField()),
-                ('promises', models.TextField()),
-                ('at', models.BigIntegerField()),
-                ('instance', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='ordering.instance')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("revision", models.BigIntegerField()),
+                ("state", models.TextField()),
+                ("message", models.TextField()),
+                ("promises", models.TextField()),
+                ("at", models.BigIntegerField()),
+                (
+                    "instance",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="ordering.instance"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PublicationRow',
+            name="PublicationRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('revision', models.BigIntegerField()),
-                ('published', models.TextField()),
-                ('at', models.BigIntegerField()),
-                ('instance', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='ordering.instance')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("revision", models.BigIntegerField()),
+                ("published", models.TextField()),
+                ("at", models.BigIntegerField()),
+                (
+                    "instance",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="ordering.instance"
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='instance',
-            index=models.Index(fields=['project', 'title', 'created_at'], name='instance_by_title'),
+            model_name="instance",
+            index=models.Index(fields=["project", "title", "created_at"], name="instance_by_title"),
         ),
         migrations.AddIndex(
-            model_name='instance',
-            index=models.Index(condition=models.Q(('gone_at__isnull', True)), fields=['node', 'revision'], name='instance_feed'),
+            model_name="instance",
+            index=models.Index(
+                condition=models.Q(("gone_at__isnull", True)),
+                fields=["node", "revision"],
+                name="instance_feed",
+            ),
         ),
         migrations.AddIndex(
-            model_name='instance',
-            index=models.Index(condition=models.Q(('gone_at__isnull', True), ('wanted', 'destroyed')), fields=['id'], name='instance_going'),
+            model_name="instance",
+            index=models.Index(
+                condition=models.Q(("gone_at__isnull", True), ("wanted", "destroyed")),
+                fields=["id"],
+                name="instance_going",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='instance',
-            constraint=models.UniqueConstraint(condition=models.Q(('parent__isnull', True), models.Q(('wanted', 'destroyed'), _negated=True)), fields=('project', 'title'), name='one_tree_a_title'),
+            model_name="instance",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("parent__isnull", True), models.Q(("wanted", "destroyed"), _negated=True)
+                ),
+                fields=("project", "title"),
+                name="one_tree_a_title",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='instance',
-            constraint=models.CheckConstraint(condition=models.Q(('wanted__in', ['started', 'stopped', 'destroyed'])), name='instance_wanted'),
+            model_name="instance",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("wanted__in", ["started", "stopped", "destroyed"])),
+                name="instance_wanted",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='instance',
-            constraint=models.CheckConstraint(condition=models.Q(('gone_at__isnull', True), ('wanted', 'destroyed'), _connector='OR'), name='only_the_destroyed_are_gone'),
+            model_name="instance",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("gone_at__isnull", True), ("wanted", "destroyed"), _connector="OR"),
+                name="only_the_destroyed_are_gone",
+            ),
         ),
         migrations.AddIndex(
-            model_name='instancerow',
-            index=models.Index(fields=['instance', 'id'], name='instancerow_latest'),
+            model_name="instancerow",
+            index=models.Index(fields=["instance", "id"], name="instancerow_latest"),
         ),
         migrations.AddIndex(
-            model_name='publicationrow',
-            index=models.Index(fields=['instance', 'id'], name='publication_latest'),
+            model_name="publicationrow",
+            index=models.Index(fields=["instance", "id"], name="publication_latest"),
         ),
     ]

@@ -6,64 +6,100 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Person',
+            name="Person",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('email', models.EmailField(max_length=254, unique=True)),
-                ('name', models.TextField(default='')),
-                ('is_staff', models.BooleanField(default=False)),
-                ('is_active', models.BooleanField(default=True)),
-                ('created_at', models.BigIntegerField()),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("email", models.EmailField(max_length=254, unique=True)),
+                ("name", models.TextField(default="")),
+                ("is_staff", models.BooleanField(default=False)),
+                ("is_active", models.BooleanField(default=True)),
+                ("created_at", models.BigIntegerField()),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Project',
+            name="Project",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('name', models.TextField(unique=True)),
-                ('created_at', models.BigIntegerField()),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("name", models.TextField(unique=True)),
+                ("created_at", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.TextField(choices=[('customer', 'Customer'), ('operator', 'Operator'), ('owner', 'Owner')])),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='people.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.TextField(
+                        choices=[("customer", "Customer"), ("operator", "Operator"), ("owner", "Owner")]
+                    ),
+                ),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="people.project"),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('person', 'project'), name='one_role_a_project'), models.CheckConstraint(condition=models.Q(('role__in', ['customer', 'operator', 'owner'])), name='known_role')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("person", "project"), name="one_role_a_project"),
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["customer", "operator", "owner"])), name="known_role"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ApiToken',
+            name="ApiToken",
             fields=[
-                ('id', models.TextField(primary_key=True, serialize=False)),
-                ('title', models.TextField()),
-                ('digest', models.TextField(unique=True)),
-                ('scopes', models.TextField()),
-                ('created_at', models.BigIntegerField()),
-                ('expires_at', models.BigIntegerField()),
-                ('revoked_at', models.BigIntegerField(null=True)),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='people.project')),
+                ("id", models.TextField(primary_key=True, serialize=False)),
+                ("title", models.TextField()),
+                ("digest", models.TextField(unique=True)),
+                ("scopes", models.TextField()),
+                ("created_at", models.BigIntegerField()),
+                ("expires_at", models.BigIntegerField()),
+                ("revoked_at", models.BigIntegerField(null=True)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, to="people.project"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at'))), name='token_expires_later')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("expires_at__gt", models.F("created_at"))),
+                        name="token_expires_later",
+                    )
+                ],
             },
         ),
     ]

@@ -5,28 +5,37 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('ordering', '0001_initial'),
+        ("ordering", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='CounterRow',
+            name="CounterRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.BigIntegerField()),
-                ('cpu_ms', models.BigIntegerField(null=True)),
-                ('memory_mb_s', models.BigIntegerField(null=True)),
-                ('disk_mb_s', models.BigIntegerField(null=True)),
-                ('network_in', models.BigIntegerField(null=True)),
-                ('network_out', models.BigIntegerField(null=True)),
-                ('instance', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='ordering.instance')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.BigIntegerField()),
+                ("cpu_ms", models.BigIntegerField(null=True)),
+                ("memory_mb_s", models.BigIntegerField(null=True)),
+                ("disk_mb_s", models.BigIntegerField(null=True)),
+                ("network_in", models.BigIntegerField(null=True)),
+                ("network_out", models.BigIntegerField(null=True)),
+                (
+                    "instance",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="ordering.instance"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['instance', 'id'], name='counter_latest')],
+                "indexes": [models.Index(fields=["instance", "id"], name="counter_latest")],
             },
         ),
     ]

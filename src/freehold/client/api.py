@@ -1,0 +1,256 @@
+"""The client: one method for each thing that the public API can do."""
+
+import http.client
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from freehold.client.credentials import Credentials
+from freehold.client.errors import ClientError, NotReady, Refused, Unreachable
+from freehold.client.messages import Answer, Instance, Node, Release, Site, Supply, Token
+from freehold.protocol.problem import MEDIA_TYPE, Problem
+
+T = TypeVar("T")
+TIMEOUT = 60.0
+
+
+class Client:
+    """A connection to a Master as one person. Not to be shared between threads.
+
+    Every method raises Refused when the Master says no, Unreachable when it cannot be asked. `project`
+    defaults to the one of the credentials.
+    """
+
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials = credentials
+        self._connection: http.client.HTTPConnection | None = None
+
+    @classmethod
+    def log_in(
+        cls,
+        master: str,
+        email: str,
+        password: str,
+        *,
+        project: str | None = None,
+        scopes: list[str] | None = None,
+        authority: str = "",
+    ) -> "Client":
+        """Return a client with a fresh token for `project` (or the person's only one)."""
+        anonymous = cls(Credentials(master.rstrip("/"), "", project or "", authority))
+        body: dict[str, Any] = {"email": email, "password": password, "title": "freehold login"}
+        if scopes:
+            body["scopes"] = scopes
+        if project:
+            body["project"] = project
+        token = anonymous._call("POST", "/login", Token, body)
+        if project is None and len(token.projects) != 1:
+            raise ClientError(
+                f"Say which project: --project {'|'.join(token.projects) or 'NAME (you have none yet)'}."
+            )
+        return cls(Credentials(master.rstrip("/"), token.token, project or token.projects[0], authority))
+
+    def request(
+        self,
+        title: str,
+        *,
+        product: str | None = None,
+        release: str | None = None,
+        type: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        constraints: dict[str, Any] | None = None,
+        state: str | None = None,
+        dry_run: bool = False,
+        project: str | None = None,
+    ) -> Answer:
+        """Make an instance exist as described. What is None stays as it is, or takes its default."""
+        wish = {
+            "product": product,
+            "release": release,
+            "type": type,
+            "parameters": parameters,
+            "constraints": constraints,
+            "state": state,
+        }
+        path = f"{self._project(project)}/instances/{quote(title, safe='')}"
+        body = {name: value for name, value in wish.items() if value is not None}
+        return self._call("PUT", path + ("?dry_run=true" if dry_run else ""), Answer, body)
+
+    def show(self, title: str, *, project: str | None = None) -> Instance:
+        """Return one instance."""
+        return self._call("GET", f"{self._project(project)}/instances/{quote(title, safe='')}", Instance)
+
+    def wait(
+        self,
+        title: str,
+        *,
+        seconds: float,
+        watch: Callable[[Instance], None] = lambda instance: None,
+        project: str | None = None,
+    ) -> Instance:
+        """Return the instance as soon as it is as wanted (started: with its promises kept).
+
+        `watch` is called with each new look at it. Raise NotReady after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        pause = 0.04
+        while True:
+            instance = self.show(title, project=project)
+            watch(instance)
+            if instance.ready:
+                return instance
+            if time.monotonic() + pause > deadline:
+                raise NotReady(
+                    f"'{title}' is {instance.state} after {seconds:g} s. {instance.message}".rstrip()
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.5)
+
+    def instances(self, *, project: str | None = None) -> list[Instance]:
+        """Return every instance of a project that is not gone."""
+        found: list[Instance] = []
+        while True:
+            after = found[-1].id if found else ""
+            query = urlencode({"after": after, "limit": 1000})
+            page = self._call("GET", f"{self._project(project)}/instances?{query}", list[Instance])
+            found += page
+            if len(page) < 1000:
+                return found
+
+    def releases(self, product: str | None = None) -> list[Release]:
+        """Return what can be ordered, newest first."""
+        query = f"?{urlencode({'product': product})}" if product else ""
+        return self._call("GET", f"/releases{query}", list[Release])
+
+    def publish(self, archive: bytes, *, project: str | None = None) -> Release:
+        """Publish a release from its archive."""
+        return self._call("POST", f"{self._project(project)}/releases", Release, archive)
+
+    def sites(self, *, project: str | None = None) -> list[Site]:
+        return self._call("GET", f"{self._project(project)}/sites", list[Site])
+
+    def add_site(self, name: str, region: str = "", *, project: str | None = None) -> Site:
+        return self._call("POST", f"{self._project(project)}/sites", Site, {"name": name, "region": region})
+
+    def enrol_token(self, site: str, *, project: str | None = None) -> str:
+        """Return a one-time token with which one machine becomes a node of a site."""
+        answer = self._call("POST", f"{self._project(project)}/enrol-tokens", dict[str, str], {"site": site})
+        return answer["token"]
+
+    def nodes(self, *, project: str | None = None) -> list[Node]:
+        return self._call("GET", f"{self._project(project)}/nodes", list[Node])
+
+    def change_node(
+        self,
+        node: str,
+        *,
+        open: bool | None = None,
+        labels: dict[str, str] | None = None,
+        capacity: int | None = None,
+        project: str | None = None,
+    ) -> Node:
+        """Open or close a node, set its labels or capacity."""
+        wish = {"open": open, "labels": labels, "capacity": capacity}
+        body = {name: value for name, value in wish.items() if value is not None}
+        return self._call("PATCH", f"{self._project(project)}/nodes/{quote(node, safe='')}", Node, body)
+
+    def revoke_node(self, node: str, *, project: str | None = None) -> None:
+        """Revoke a node's certificates, effective at once."""
+        self._call("POST", f"{self._project(project)}/nodes/{quote(node, safe='')}/revoke", None)
+
+    def supplies(self, *, project: str | None = None) -> list[Supply]:
+        return self._call("GET", f"{self._project(project)}/supplies", list[Supply])
+
+    def supply(
+        self,
+        product: str,
+        *,
+        release: str | None = None,
+        nodes: list[str] | None = None,
+        site: str | None = None,
+        everyone: bool = True,
+        wanted: str = "available",
+        project: str | None = None,
+    ) -> list[Supply]:
+        """Say that a release may run on nodes (or a site's, or all), or no longer may (`wanted="removed"`)."""
+        body: dict[str, Any] = {"product": product, "everyone": everyone, "wanted": wanted}
+        if release:
+            body["release"] = release
+        if nodes:
+            body["nodes"] = nodes
+        elif site:
+            body["site"] = site
+        else:
+            body["all"] = True
+        return self._call("PUT", f"{self._project(project)}/supplies", list[Supply], body)
+
+    def _project(self, project: str | None) -> str:
+        return f"/projects/{quote(project or self.credentials.project, safe='')}"
+
+    def _call(self, method: str, path: str, kind: type[T] | None, body: object = None) -> T:
+        headers = {"Accept": "application/json"}
+        if self.credentials.token:
+            headers["Authorization"] = f"Bearer {self.credentials.token}"
+        data = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
+        if data is not None:
+            headers["Content-Type"] = "application/gzip" if isinstance(body, bytes) else "application/json"
+        status, media_type, content = self._exchange(method, f"/api/v1{path}", data, headers)
+        if status >= 400:
+            raise Refused(_problem(status, media_type, content))
+        try:
+            return msgspec.json.decode(content, type=kind) if kind is not None else None  # type: ignore[return-value]
+        except msgspec.DecodeError as error:
+            raise ClientError(f"The Master's answer is not understood ({error}). Update Freehold.") from None
+
+    def _exchange(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, str, bytes]:
+        for attempt in (1, 2):
+            fresh = self._connection is None
+            connection = self._connection or self._connect()
+            try:
+                connection.request(method, path, data, headers)
+                response = connection.getresponse()
+                return response.status, response.headers.get_content_type(), response.read()
+            except ssl.SSLCertVerificationError as error:
+                raise Unreachable(
+                    f"{self.credentials.master} did not prove to be your Master: {error.verify_message}. "
+                    "Log in with --authority FILE, the authority.pem that your provider gave you."
+                ) from None
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                self._connection = None
+                # A kept connection may have ended meanwhile; every call here is safe to repeat.
+                if fresh or attempt == 2:
+                    raise Unreachable(
+                        f"{self.credentials.master} cannot be reached: {error}. Is the Master running?"
+                    ) from None
+        raise AssertionError("unreachable")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        url = urlsplit(self.credentials.master)
+        if url.scheme != "https" or not url.hostname:
+            raise ClientError(
+                f"'{self.credentials.master}' is not a Master's URL; it looks like https://HOST:PORT."
+            )
+        context = ssl.create_default_context(cadata=self.credentials.authority or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._connection = http.client.HTTPSConnection(
+            url.hostname, url.port, timeout=TIMEOUT, context=context
+        )
+        return self._connection
+
+
+def _problem(status: int, media_type: str, content: bytes) -> Problem:
+    if media_type == MEDIA_TYPE:
+        try:
+            return msgspec.json.decode(content, type=Problem)
+        except msgspec.DecodeError:
+            pass
+    return Problem(
+        "unknown", f"The Master answered with status {status}", status, content[:200].decode(errors="replace")
+    )

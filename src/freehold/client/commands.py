@@ -1,0 +1,443 @@
+"""The customer's and operator's commands: parse, call the client, print."""
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from freehold.client.api import Client
+from freehold.client.credentials import load_credentials, save_credentials
+from freehold.client.errors import ClientError
+from freehold.client.messages import Answer, Instance
+from freehold.protocol import archive
+
+Subparsers = argparse._SubParsersAction
+
+
+def add_commands(
+    subparsers: "Subparsers[argparse.ArgumentParser]", node: "Subparsers[argparse.ArgumentParser]"
+) -> None:
+    """Add every command that talks to the public API; `node` takes those about nodes."""
+    _add_login(subparsers)
+    _add_instance_commands(subparsers)
+    _add_operator_commands(subparsers)
+    _add_node_commands(node)
+
+
+def _add_login(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    login = subparsers.add_parser("login", help="exchange e-mail and password for a token, and keep it")
+    login.add_argument("master", metavar="URL", help="https://HOST:PORT of the Master")
+    login.add_argument("--email", required=True)
+    login.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="read the password from a file, - for standard input; asked for otherwise",
+    )
+    login.add_argument("--project", help="the project to speak of (needed when you have several)")
+    login.add_argument(
+        "--scopes",
+        nargs="+",
+        choices=["read", "order", "operate"],
+        help="what the token opens (default: read order)",
+    )
+    login.add_argument(
+        "--authority",
+        type=Path,
+        metavar="FILE",
+        help="the Master's authority.pem, when its certificate is not publicly trusted",
+    )
+    login.set_defaults(run=_login)
+
+
+def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    request = _command(subparsers, "request", _request, "make a service exist as described, or change it")
+    request.add_argument("title")
+    request.add_argument("product", nargs="?", help="needed for a new one")
+    request.add_argument(
+        "--release",
+        metavar="VERSION",
+        help="a new one takes the newest; an existing one changes only when named",
+    )
+    request.add_argument("--type", help="flavour of the product (default: default)")
+    request.add_argument(
+        "--parameters", metavar="JSON", help="JSON object, or @FILE, or - for standard input"
+    )
+    request.add_argument(
+        "--constraints", metavar="JSON", help='where it may go, such as {"site": "home", "placement": "pack"}'
+    )
+    request.add_argument("--state", choices=["started", "stopped"])
+    request.add_argument("--dry-run", action="store_true", help="check and place it, but keep nothing")
+    _add_wait(request)
+    show = _command(subparsers, "show", _show, "show one service")
+    show.add_argument("title")
+    _add_wait(show)
+    _command(subparsers, "list", _list, "list the services of a project")
+    for verb, state, help in (
+        ("start", "started", "start a stopped service"),
+        ("stop", "stopped", "stop a service; it keeps its data and its place"),
+        ("destroy", "destroyed", "destroy a service and its data, for good"),
+    ):
+        parser = _command(subparsers, verb, _set_state, help)
+        parser.set_defaults(state=state)
+        parser.add_argument("title")
+        if verb == "destroy":
+            parser.add_argument("--yes", action="store_true", help="do not ask")
+        _add_wait(parser)
+
+
+def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    supply = _command(subparsers, "supply", _supply, "say which nodes may run a product, or list that")
+    supply.add_argument("product", nargs="?", help="without it, list the supplies")
+    supply.add_argument("--release", metavar="VERSION", help="the newest when left out")
+    where = supply.add_mutually_exclusive_group()
+    where.add_argument("--node", action="append", metavar="NODE", help="id or title (repeat)")
+    where.add_argument("--site")
+    where.add_argument("--all", action="store_true", help="all nodes of the project")
+    supply.add_argument("--private", action="store_true", help="only for the project that owns the nodes")
+    supply.add_argument("--remove", action="store_true", help="the nodes shall forget it")
+    release = subparsers.add_parser("release", help="publish and list releases").add_subparsers(
+        dest="release_command", required=True, metavar="COMMAND"
+    )
+    publish = _command(release, "publish", _publish, "publish a release from its folder")
+    publish.add_argument("folder", type=Path)
+    listing = _command(release, "list", _releases, "list what can be ordered")
+    listing.add_argument("product", nargs="?")
+    site = subparsers.add_parser("site", help="places with nodes").add_subparsers(
+        dest="site_command", required=True, metavar="COMMAND"
+    )
+    add = _command(site, "add", _add_site, "create a site")
+    add.add_argument("name")
+    add.add_argument("--region", default="")
+    _command(site, "list", _sites, "list the sites")
+
+
+def _add_node_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
+    _command(node, "list", _nodes, "list the nodes of a project")
+    token = _command(node, "token", _token, "make a one-time token with which a machine becomes a node")
+    token.add_argument("--site", required=True)
+    for verb, open_ in (("open", True), ("close", False)):
+        parser = _command(node, verb, _open, f"{verb} a node for new services")
+        parser.set_defaults(open=open_)
+        parser.add_argument("node")
+    label = _command(node, "label", _label, "set the labels of a node, replacing those it had")
+    label.add_argument("node")
+    label.add_argument("labels", nargs="*", metavar="NAME=VALUE")
+    revoke = _command(node, "revoke", _revoke, "revoke a node's certificates, effective at once")
+    revoke.add_argument("node")
+    revoke.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _command(
+    subparsers: "Subparsers[argparse.ArgumentParser]", name: str, run: Any, help: str
+) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=help, description=help)
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--project", help="another project than the one of the login")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait",
+        type=float,
+        metavar="SECONDS",
+        help="wait until it is as wanted, so long at most; exit status 3 when it is not",
+    )
+
+
+def _login(options: argparse.Namespace) -> int:
+    if options.password_file is None:
+        password = getpass.getpass(f"Password of {options.email}: ")
+    elif options.password_file == "-":
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = _read(Path(options.password_file)).rstrip("\n")
+    authority = _read(options.authority) if options.authority else ""
+    client = Client.log_in(
+        options.master,
+        options.email,
+        password,
+        project=options.project,
+        scopes=options.scopes,
+        authority=authority,
+    )
+    path = save_credentials(client.credentials)
+    print(
+        f"Logged in to {client.credentials.master}, project '{client.credentials.project}'. Token kept in {path}."
+    )
+    return 0
+
+
+def _request(options: argparse.Namespace) -> int:
+    client = _client()
+    answer = client.request(
+        options.title,
+        product=options.product,
+        release=options.release,
+        type=options.type,
+        parameters=_json_object("--parameters", options.parameters),
+        constraints=_json_object("--constraints", options.constraints),
+        state=options.state,
+        dry_run=options.dry_run,
+        project=options.project,
+    )
+    if options.dry_run:
+        verb = "create it" if answer.created else "change it" if answer.changed else "change nothing"
+        _print(options, answer, f"Would {verb}, on node {answer.node}, partition {answer.partition}.")
+        return 0
+    return _finish(options, client, answer)
+
+
+def _set_state(options: argparse.Namespace) -> int:
+    if (
+        options.state == "destroyed"
+        and not options.yes
+        and not _confirmed(f"Destroy '{options.title}' and its data?")
+    ):
+        return 1
+    client = _client()
+    return _finish(
+        options, client, client.request(options.title, state=options.state, project=options.project)
+    )
+
+
+def _finish(options: argparse.Namespace, client: Client, answer: Answer) -> int:
+    assert answer.instance is not None
+    instance = answer.instance
+    if options.wait is not None and not instance.ready:
+        instance = _wait(options, client, instance)
+    _print(options, instance, _describe(instance))
+    return 0
+
+
+def _wait(options: argparse.Namespace, client: Client, instance: Instance) -> Instance:
+    last = [""]
+
+    def watch(now: Instance) -> None:
+        kept = sum(1 for promise in now.promises if promise.kept)
+        line = now.state + (f", {kept} of {len(now.promises)} promises kept" if now.promises else "")
+        if sys.stderr.isatty() and line != last[0]:
+            print(f"{now.title}: {line}", file=sys.stderr)
+            last[0] = line
+
+    return client.wait(instance.title, seconds=options.wait, watch=watch, project=options.project)
+
+
+def _show(options: argparse.Namespace) -> int:
+    client = _client()
+    instance = client.show(options.title, project=options.project)
+    if options.wait is not None and not instance.ready:
+        instance = _wait(options, client, instance)
+    _print(options, instance, _describe(instance))
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    instances = _client().instances(project=options.project)
+    rows = [
+        (
+            one.title,
+            f"{one.product} {one.release}",
+            one.state,
+            ("kept" if one.promises_kept else "NOT KEPT") if one.state == "started" else "-",
+            one.node,
+            str(one.publication.get("url", "-")),
+        )
+        for one in instances
+    ]
+    _print(options, instances, _table(("TITLE", "PRODUCT", "STATE", "PROMISES", "NODE", "URL"), rows))
+    return 0
+
+
+def _supply(options: argparse.Namespace) -> int:
+    client = _client()
+    if options.product is None:
+        supplies = client.supplies(project=options.project)
+    else:
+        if not (options.node or options.site or options.all):
+            raise ClientError("Say where: --node NODE, --site SITE or --all.")
+        supplies = client.supply(
+            options.product,
+            release=options.release,
+            nodes=options.node,
+            site=options.site,
+            everyone=not options.private,
+            wanted="removed" if options.remove else "available",
+            project=options.project,
+        )
+    rows = [(one.product, one.release, one.node, one.wanted, one.observed or "-") for one in supplies]
+    text = _table(("PRODUCT", "RELEASE", "NODE", "WANTED", "OBSERVED"), rows)
+    failures = [
+        f"\n{one.product} on {one.node} cannot be built:\n{one.message}"
+        for one in supplies
+        if one.observed == "failed"
+    ]
+    _print(options, supplies, text + "".join(failures))
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    release = _client().publish(archive.pack(options.folder), project=options.project)
+    _print(options, release, f"{release.product} {release.version} is published as {release.release[:12]}.")
+    return 0
+
+
+def _releases(options: argparse.Namespace) -> int:
+    releases = _client().releases(options.product)
+    rows = [
+        (one.product, one.version, ",".join(kind.name for kind in one.types), one.description)
+        for one in releases
+    ]
+    _print(options, releases, _table(("PRODUCT", "RELEASE", "TYPES", "DESCRIPTION"), rows))
+    return 0
+
+
+def _add_site(options: argparse.Namespace) -> int:
+    site = _client().add_site(options.name, options.region, project=options.project)
+    _print(options, site, f"Site '{site.name}' is there.")
+    return 0
+
+
+def _sites(options: argparse.Namespace) -> int:
+    sites = _client().sites(project=options.project)
+    _print(
+        options,
+        sites,
+        _table(("SITE", "REGION", "NODES"), [(one.name, one.region, str(one.nodes)) for one in sites]),
+    )
+    return 0
+
+
+def _nodes(options: argparse.Namespace) -> int:
+    nodes = _client().nodes(project=options.project)
+    rows = [
+        (
+            one.title,
+            one.site,
+            "open" if one.open else "closed",
+            f"{one.free}/{one.partitions}",
+            one.last_contact or "never",
+            one.id,
+        )
+        for one in nodes
+    ]
+    _print(options, nodes, _table(("NODE", "SITE", "STATE", "FREE", "LAST CONTACT", "ID"), rows))
+    return 0
+
+
+def _token(options: argparse.Namespace) -> int:
+    token = _client().enrol_token(options.site, project=options.project)
+    _print(options, {"token": token}, token)
+    return 0
+
+
+def _open(options: argparse.Namespace) -> int:
+    node = _client().change_node(options.node, open=options.open, project=options.project)
+    _print(options, node, f"Node '{node.title}' is {'open' if node.open else 'closed'} for new services.")
+    return 0
+
+
+def _label(options: argparse.Namespace) -> int:
+    labels = {}
+    for text in options.labels:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ClientError(f"'{text}' is not a label; write NAME=VALUE.")
+        labels[name] = value
+    node = _client().change_node(options.node, labels=labels, project=options.project)
+    _print(
+        options,
+        node,
+        f"Node '{node.title}': " + (", ".join(f"{k}={v}" for k, v in node.labels.items()) or "no labels"),
+    )
+    return 0
+
+
+def _revoke(options: argparse.Namespace) -> int:
+    if not options.yes and not _confirmed(
+        f"Revoke the certificates of '{options.node}'? It must be enrolled again."
+    ):
+        return 1
+    _client().revoke_node(options.node, project=options.project)
+    _print(options, {"revoked": options.node}, f"Node '{options.node}' is nobody here any more.")
+    return 0
+
+
+def _client() -> Client:
+    return Client(load_credentials())
+
+
+def _confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise ClientError("This destroys something: say --yes to confirm.")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _json_object(option: str, text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        text = _read(Path(text[1:]))
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ClientError(f"{option} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ClientError(f'{option} must be a JSON object, such as {{"name": "value"}}.')
+    return value
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise ClientError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _describe(instance: Instance) -> str:
+    lines = [
+        f"{instance.title}: {instance.state}"
+        + (f" (wanted: {instance.wanted})" if instance.wanted != instance.state else ""),
+        f"  product     {instance.product} {instance.release}, type {instance.type}",
+        f"  place       {instance.site} / {instance.node} / {instance.partition} {instance.address or ''}".rstrip(),
+    ]
+    lines += [
+        f"  parameter   {name} = {json.dumps(value, ensure_ascii=False)}"
+        for name, value in instance.parameters.items()
+    ]
+    lines += [f"  publication {name} = {value}" for name, value in instance.publication.items()]
+    for promise in instance.promises:
+        state = "not checked yet" if promise.kept is None else "kept" if promise.kept else "NOT KEPT"
+        lines.append(
+            f"  promise     {promise.name}: {state}" + (f" – {promise.message}" if promise.message else "")
+        )
+    lines += [
+        f"  used        {name} = {value}" for name, value in instance.usage.items() if value is not None
+    ]
+    if instance.message:
+        lines.append("  " + instance.message.replace("\n", "\n  "))
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [head, *rows]
+    )
+
+
+def _print(options: argparse.Namespace, value: object, text: str) -> None:
+    if options.json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+        sys.stdout.flush()
+    else:
+        print(text)

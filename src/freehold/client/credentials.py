@@ -1,0 +1,49 @@
+"""Where a logged-in person's token is kept: one file, readable by its owner only."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from freehold.client.errors import ClientError
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """How to reach a Master, and as whom."""
+
+    master: str
+    """Its URL."""
+    token: str
+    project: str
+    """The project that commands speak of unless told otherwise."""
+    authority: str = ""
+    """PEM of the only authority to trust for this Master; empty: those that the system trusts."""
+
+
+def credentials_path() -> Path:
+    """Return the file: `$FREEHOLD_CREDENTIALS`, or `~/.config/freehold/credentials.json`."""
+    named = os.environ.get("FREEHOLD_CREDENTIALS")
+    return Path(named) if named else Path.home() / ".config" / "freehold" / "credentials.json"
+
+
+def load_credentials(path: Path | None = None) -> Credentials:
+    """Return the saved credentials; raise ClientError when there are none."""
+    path = path or credentials_path()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Credentials)
+    except FileNotFoundError:
+        raise ClientError("You are not logged in. Run: freehold login URL --email YOU") from None
+    except msgspec.DecodeError as error:
+        raise ClientError(f"{path} cannot be read ({error}). Log in again.") from None
+
+
+def save_credentials(credentials: Credentials, path: Path | None = None) -> Path:
+    """Save credentials, replacing what was there, and return the file."""
+    path = path or credentials_path()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(credentials))
+    temporary.replace(path)
+    return path

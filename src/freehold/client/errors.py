@@ -1,0 +1,29 @@
+"""What can go wrong for a client, each with an exit status of the command line."""
+
+from freehold.protocol.problem import Problem
+
+
+class ClientError(Exception):
+    """Base of all; the message says what was wrong and what to do."""
+
+    exit_status = 1
+
+
+class Refused(ClientError):
+    """The Master said no; `problem` is its document."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail or problem.title)
+        self.problem = problem
+
+
+class NotReady(ClientError):
+    """The instance was not as wanted within the time given; it goes on without us."""
+
+    exit_status = 3
+
+
+class Unreachable(ClientError):
+    """The Master did not answer, or proved to be somebody else."""
+
+    exit_status = 4

@@ -1,0 +1,119 @@
+"""What the public API answers, typed. Fields that a newer Master adds are ignored."""
+
+from typing import Any
+
+import msgspec
+
+
+class PromiseResult(msgspec.Struct, frozen=True):
+    """A check that must hold, and its last result; `kept` is None until it was checked as now configured."""
+
+    name: str
+    kept: bool | None
+    message: str
+    at: str | None
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """A service: what is wanted, what is, and what came out."""
+
+    id: str
+    project: str
+    title: str
+    product: str
+    release: str
+    type: str
+    wanted: str
+    state: str
+    ready: bool
+    message: str
+    parameters: dict[str, Any]
+    constraints: dict[str, Any]
+    publication: dict[str, Any]
+    promises: list[PromiseResult]
+    promises_kept: bool
+    node: str
+    site: str
+    partition: str
+    address: str | None
+    revision: int
+    created_at: str
+    changed_at: str
+    usage: dict[str, int | None] = {}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a request did; `instance` is None for a dry run."""
+
+    created: bool
+    changed: bool
+    dry_run: bool
+    node: str
+    partition: str
+    instance: Instance | None
+
+
+class ReleaseType(msgspec.Struct, frozen=True):
+    name: str
+    title: str
+    description: str
+    request: dict[str, Any]
+    response: dict[str, Any]
+
+
+class Release(msgspec.Struct, frozen=True):
+    """One version of a product."""
+
+    product: str
+    version: str
+    release: str
+    description: str
+    published_at: str
+    types: list[ReleaseType]
+
+
+class Site(msgspec.Struct, frozen=True):
+    name: str
+    region: str
+    nodes: int
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A machine of the fleet."""
+
+    id: str
+    title: str
+    site: str
+    region: str
+    open: bool
+    labels: dict[str, str]
+    cpus: int
+    memory_mb: int
+    disk_mb: int
+    architecture: str
+    system: str
+    agent: str
+    capacity: int
+    used: int
+    partitions: int
+    free: int
+    last_contact: str | None
+
+
+class Supply(msgspec.Struct, frozen=True):
+    """A release on a node."""
+
+    product: str
+    release: str
+    node: str
+    wanted: str
+    observed: str
+    message: str
+    everyone: bool
+
+
+class Token(msgspec.Struct, frozen=True):
+    token: str
+    id: str
+    expires_at: str
+    projects: list[str]

@@ -1,0 +1,33 @@
+"""What every promise is."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The result of a check: whether the promise is kept, and in words why."""
+
+    kept: bool
+    message: str
+
+
+class Promise(Protocol):
+    """A check that must hold."""
+
+    @property
+    def period(self) -> float:
+        """Seconds between checks."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds after which a check that did not end counts as broken."""
+
+    def check(self) -> Assessment:
+        """Look, and say what was found. An exception counts as broken, with its text as the message."""
+
+
+def source(promise: Promise) -> str:
+    """Return the text of a plug-in file for a promise of this package."""
+    kind = type(promise)
+    return f"from {kind.__module__} import {kind.__qualname__}\n\npromise = {promise!r}\n"

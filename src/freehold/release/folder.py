@@ -1,0 +1,80 @@
+"""A release's folder: loading `instance.py`, generating the descriptor and schemas from its types."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from freehold.protocol.descriptor import DESCRIPTOR
+from freehold.release.plan import Release, ReleaseError
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def load(folder: Path) -> Release:
+    """Return the release that `instance.py` in a folder defines; raise ReleaseError when it does not."""
+    path = folder / "instance.py"
+    if not path.exists():
+        raise ReleaseError(f"{folder} has no instance.py.")
+    name = f"freehold_release_{abs(hash(path.resolve())):x}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # msgspec resolves the annotations of a struct through its module.
+    sys.modules[name] = module
+    without_bytecode = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = without_bytecode
+    release = getattr(module, "release", None)
+    if not isinstance(release, Release):
+        raise ReleaseError(f"{path} does not define `release = Release(…)`.")
+    return release
+
+
+def generate(release: Release) -> dict[str, str]:
+    """Return the descriptor and the schemas of a release, as text by file name."""
+    files: dict[str, str] = {}
+    types: dict[str, Any] = {}
+    for index, (name, kind) in enumerate(release.types.items()):
+        request, response = f"instance-{name}-input-schema.json", f"instance-{name}-output-schema.json"
+        files[request] = _text(schema(kind.parameters, f"Parameters of {release.name}"))
+        files[response] = _text(schema(kind.publication, f"Publication of {release.name}"))
+        types[name] = {
+            "title": kind.title,
+            "description": kind.description,
+            "request": request,
+            "response": response,
+            "index": index,
+            "weight": kind.weight,
+        }
+    files[DESCRIPTOR] = _text(
+        {
+            "name": release.name,
+            "version": release.version,
+            "description": release.description,
+            "serialisation": "json-in-xml",
+            "software-type": types,
+        }
+    )
+    return files
+
+
+def schema(struct: type[msgspec.Struct], title: str) -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of a struct, standing on its own."""
+    _, components = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
+    top = components.pop(struct.__name__)
+    top["title"] = title
+    if components:
+        top["$defs"] = components
+    return {"$schema": DIALECT, **top}
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
