@@ -1,0 +1,70 @@
+"""What is where in a partition's folder (SlapOS's layout), and what was found there."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"
+LOG = "var/log"
+OURS = ".freehold"
+PUBLISHED = f"{OURS}/published.json"
+FOLDERS = (SERVICE, RUN, PLUGIN, PROMISE, PRERM, LOG, "srv", "tmp", OURS)
+
+
+class Executable(msgspec.Struct, frozen=True):
+    """A program to run, and the digest whose change means that it must be restarted."""
+
+    name: str
+    digest: str
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """What a configured partition holds, whichever way it was configured."""
+
+    services: list[Executable] = []
+    """In `etc/service`: kept running."""
+    runs: list[Executable] = []
+    """In `etc/run`: run once."""
+    promises: list[str] = []
+    """Paths of plug-ins and executables, relative to the folder."""
+    published: dict[str, object] = {}
+
+
+def prepare(folder: Path) -> None:
+    """Make the folders of a partition."""
+    for name in FOLDERS:
+        (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def scan(folder: Path) -> Layout:
+    """Return what a partition holds."""
+    published = folder / PUBLISHED
+    return Layout(
+        services=_executables(folder / SERVICE),
+        runs=_executables(folder / RUN),
+        promises=[f"{PLUGIN}/{path.name}" for path in _files(folder / PLUGIN) if path.suffix == ".py"]
+        + [f"{PROMISE}/{path.name}" for path in _files(folder / PROMISE) if path.stat().st_mode & 0o100],
+        published=msgspec.json.decode(published.read_bytes(), type=dict[str, object])
+        if published.exists()
+        else {},
+    )
+
+
+def promise_name(path: str) -> str:
+    """Return the name of a promise from its path."""
+    return path.rpartition("/")[2].removesuffix(".py")
+
+
+def _executables(folder: Path) -> list[Executable]:
+    return [
+        Executable(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in _files(folder)
+        if path.stat().st_mode & 0o100
+    ]
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))

@@ -1,0 +1,39 @@
+"""When a promise is checked next: pure."""
+
+import zlib
+from dataclasses import dataclass, replace
+
+FIRST_RETRY = 0.03
+SLOWEST_RETRY = 1.0
+EAGER = 60.0
+"""So many seconds after a configuration a promise that was not kept yet is checked eagerly."""
+BROKEN_RETRY = 15.0
+"""A promise that was kept and is broken is checked again after so many seconds at most."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the schedule remembers of a promise since its configuration."""
+
+    configured: float
+    ever_kept: bool = False
+    failures: int = 0
+    """In a row."""
+
+
+def after(state: State, kept: bool) -> State:
+    """Return the state after a result."""
+    return replace(state, ever_kept=state.ever_kept or kept, failures=0 if kept else state.failures + 1)
+
+
+def pause(state: State, now: float, period: float, name: str) -> float:
+    """Return the seconds until the next check, given that the last result is in the state.
+
+    Eager right after a configuration, so that "ready" is seen when it becomes true; then each period, moved
+    by up to a tenth of it, always the same for the same name, so that a node's promises do not march in step.
+    """
+    if state.failures and not state.ever_kept and now - state.configured < EAGER:
+        return min(FIRST_RETRY * 1.5 ** (state.failures - 1), SLOWEST_RETRY)
+    if state.failures:
+        return min(period, BROKEN_RETRY)
+    return period * (0.9 + zlib.crc32(name.encode()) % 1000 / 5000)

@@ -1,0 +1,240 @@
+"""The thread that has promises checked: a heap of what is due, one worker for each Unix user."""
+
+import heapq
+import itertools
+import json
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from freehold.node.promises import schedule
+from freehold.node.promises.schedule import State
+from freehold.node.workshop import Workshop, WorkshopError
+
+FIRST_TIMEOUT = 30.0
+"""How long a first check may take, while the promise's own timeout is not known."""
+GRACE = 1.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The promises of one partition as now configured."""
+
+    partition: str
+    instance: str
+    revision: int
+    folder: str
+    uid: int | None
+    gid: int | None
+    plugins: tuple[str, ...]
+    """Paths relative to the folder: `etc/plugin/NAME.py`, `etc/promise/NAME`."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check of one promise."""
+
+    partition: str
+    instance: str
+    revision: int
+    promise: str
+    kept: bool
+    message: str
+    at: float
+    """Seconds since 1970 UTC, by this machine's clock."""
+
+
+@dataclass
+class _Promise:
+    watch: Watch
+    path: str
+    state: State
+    period: float = 60.0
+    timeout: float = FIRST_TIMEOUT
+    entry: int = -1
+    """The number of its one valid entry in the heap; -1 while it is being checked or no longer wanted."""
+    current: bool = True
+    """False once another configuration took its place."""
+
+    @property
+    def name(self) -> str:
+        return PurePath(self.path).name.removesuffix(".py")
+
+
+@dataclass
+class _Worker:
+    socket: socket.socket
+    buffer: bytes = b""
+    checking: dict[int, tuple[_Promise, float]] = field(default_factory=dict)
+    """By order: the promise and the moment at which it is late."""
+
+
+class Scheduler(threading.Thread):
+    """Checks every watched promise in time; hands each result to `on_result`, on its own thread."""
+
+    def __init__(self, workshop: Workshop, on_result: Callable[[Result], None]) -> None:
+        super().__init__(name="promises", daemon=True)
+        self._workshop = workshop
+        self._on_result = on_result
+        self._due: list[tuple[float, int, _Promise]] = []
+        self._watched: dict[str, list[_Promise]] = {}
+        self._workers: dict[int | None, _Worker] = {}
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = os.pipe()
+        self._selector.register(self._wake_in, selectors.EVENT_READ, None)
+        self._over = False
+
+    def watch(self, watch: Watch) -> None:
+        """Check these promises of a partition from now on, and no others of it; each at once."""
+        now = time.monotonic()
+        fresh = [_Promise(watch, path, State(now)) for path in watch.plugins]
+        with self._lock:
+            self._drop(watch.partition)
+            self._watched[watch.partition] = fresh
+            for promise in fresh:
+                self._push(promise, now)
+        self._wake()
+
+    def forget(self, partition: str) -> None:
+        """Check nothing of a partition any more."""
+        with self._lock:
+            self._drop(partition)
+
+    def look_again(self, partition: str) -> None:
+        """Check every promise of a partition now."""
+        now = time.monotonic()
+        with self._lock:
+            for promise in self._watched.get(partition, []):
+                if promise.entry >= 0:
+                    self._push(promise, now)
+        self._wake()
+
+    def stop(self) -> None:
+        """End the thread and the workers."""
+        self._over = True
+        self._wake()
+        self.join()
+        for worker in self._workers.values():
+            worker.socket.close()
+
+    def run(self) -> None:
+        while not self._over:
+            try:
+                self._turn()
+            except Exception:
+                _log.exception("the promise scheduler stumbled; going on")
+                time.sleep(1)
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(self._pause(time.monotonic())):
+            if key.data is None:
+                os.read(self._wake_in, 4096)
+            else:
+                self._read(key.data)
+        now = time.monotonic()
+        for user, worker in list(self._workers.items()):
+            if any(late <= now for _, late in worker.checking.values()):
+                self._give_up(user, worker, now)
+        with self._lock:
+            ready = []
+            while self._due and self._due[0][0] <= now:
+                _, number, promise = heapq.heappop(self._due)
+                if promise.current and promise.entry == number:
+                    promise.entry = -1
+                    ready.append(promise)
+        for promise in ready:
+            self._order(promise, now)
+
+    def _pause(self, now: float) -> float | None:
+        with self._lock:
+            moments = [self._due[0][0]] if self._due else []
+        moments += [late for worker in self._workers.values() for _, late in worker.checking.values()]
+        return max(0.0, min(moments) - now) if moments else None
+
+    def _order(self, promise: _Promise, now: float) -> None:
+        watch = promise.watch
+        try:
+            worker = self._workers.get(watch.uid) or self._hire(watch)
+            number = next(self._numbers)
+            order = json.dumps({"id": number, "path": f"{watch.folder}/{promise.path}"}).encode() + b"\n"
+            worker.socket.sendall(order)
+        except (WorkshopError, OSError) as error:
+            self._fire(watch.uid)
+            self._settle(promise, False, f"It could not be checked: {error}", now)
+            return
+        worker.checking[number] = (promise, now + promise.timeout + GRACE)
+
+    def _hire(self, watch: Watch) -> _Worker:
+        sock = self._workshop.open(
+            "freehold.node.promises.worker:serve", uid=watch.uid, gid=watch.gid, persistent=True
+        )
+        worker = self._workers[watch.uid] = _Worker(sock)
+        self._selector.register(sock, selectors.EVENT_READ, (watch.uid, worker))
+        return worker
+
+    def _fire(self, user: int | None) -> None:
+        worker = self._workers.pop(user, None)
+        if worker is not None:
+            self._selector.unregister(worker.socket)
+            worker.socket.close()
+
+    def _read(self, data: tuple[int | None, _Worker]) -> None:
+        user, worker = data
+        try:
+            received = worker.socket.recv(65536)
+        except OSError:
+            received = b""
+        now = time.monotonic()
+        if not received:
+            self._fire(user)
+            for promise, _ in worker.checking.values():
+                self._settle(promise, False, "Its check ended the process that ran it.", now)
+            return
+        *lines, worker.buffer = (worker.buffer + received).split(b"\n")
+        for line in lines:
+            answer = json.loads(line)
+            promise, _ = worker.checking.pop(answer["id"])
+            promise.period, promise.timeout = answer["period"], answer["timeout"]
+            self._settle(promise, answer["kept"], answer["message"], now)
+
+    def _give_up(self, user: int | None, worker: _Worker, now: float) -> None:
+        """End a worker in which a check hangs; what it was checking in time is checked again at once."""
+        self._fire(user)
+        for promise, late in worker.checking.values():
+            if late <= now:
+                self._settle(promise, False, f"It did not answer within {promise.timeout:g} s.", now)
+            else:
+                with self._lock:
+                    self._push(promise, now)
+
+    def _settle(self, promise: _Promise, kept: bool, message: str, now: float) -> None:
+        if not promise.current:
+            return
+        promise.state = schedule.after(promise.state, kept)
+        watch = promise.watch
+        key = f"{watch.instance}/{promise.name}"
+        with self._lock:
+            self._push(promise, now + schedule.pause(promise.state, now, promise.period, key))
+        self._on_result(
+            Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message, time.time())
+        )
+
+    def _push(self, promise: _Promise, moment: float) -> None:
+        promise.entry = next(self._numbers)
+        heapq.heappush(self._due, (moment, promise.entry, promise))
+
+    def _drop(self, partition: str) -> None:
+        for promise in self._watched.pop(partition, []):
+            promise.current = False
+
+    def _wake(self) -> None:
+        os.write(self._wake_out, b"\0")

@@ -1,0 +1,82 @@
+"""A worker: runs in a child of the workshop as a partition's user, and checks what it is told to.
+
+Orders and answers are JSON lines: `{"id": 1, "path": "/…/etc/plugin/page.py", "timeout": 20}` in,
+`{"id": 1, "kept": true, "message": "…", "period": 60, "timeout": 10}` out, in the order they end.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+import types
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from freehold.promises import Command, Promise
+
+THREADS = 8
+EXECUTABLE_PERIOD = 60.0
+EXECUTABLE_TIMEOUT = 20.0
+
+_loaded: dict[str, tuple[tuple[int, int, int], Promise]] = {}
+_loading = threading.Lock()
+
+
+def serve(sock: socket.socket) -> None:
+    """Check until the other end closes."""
+    sending = threading.Lock()
+
+    def check(order: dict[str, Any]) -> None:
+        answer = json.dumps({"id": order["id"], **assess(order["path"])}).encode() + b"\n"
+        try:
+            with sending:
+                sock.sendall(answer)
+        except OSError:
+            os._exit(0)
+
+    with ThreadPoolExecutor(THREADS) as threads, sock.makefile("rb") as orders:
+        for line in orders:
+            threads.submit(check, json.loads(line))
+        # A check that hangs must not keep the worker alive.
+        os._exit(0)
+
+
+def assess(path: str) -> dict[str, Any]:
+    """Return the result of one promise, whatever it does, with its own period and timeout."""
+    period, timeout = EXECUTABLE_PERIOD, EXECUTABLE_TIMEOUT
+    try:
+        promise = _load(path)
+        period, timeout = float(promise.period), float(promise.timeout)
+        assessment = promise.check()
+        kept, message = bool(assessment.kept), str(assessment.message)
+    except Exception as error:
+        kept, message = False, f"{type(error).__name__}: {error}"
+    return {"kept": kept, "message": message[-4000:], "period": max(1.0, period), "timeout": timeout}
+
+
+def _load(path: str) -> Promise:
+    """Return the promise of a plug-in file (loaded again when it changed) or of an executable."""
+    found = os.stat(path)
+    version = (found.st_mtime_ns, found.st_size, found.st_ino)
+    with _loading:
+        known = _loaded.get(path)
+        if known is not None and known[0] == version:
+            return known[1]
+        promise = _read(path)
+        _loaded[path] = (version, promise)
+        return promise
+
+
+def _read(path: str) -> Promise:
+    if not path.endswith(".py"):
+        return Command((path,), period=EXECUTABLE_PERIOD, timeout=EXECUTABLE_TIMEOUT)
+    module = types.ModuleType("promise_plugin")
+    module.__file__ = path
+    sys.modules[f"promise_plugin_{path}"] = module
+    exec(compile(Path(path).read_text(), path, "exec"), module.__dict__)
+    promise: Promise | None = getattr(module, "promise", None)
+    if promise is None:
+        raise ValueError(f"{path} defines no `promise`")
+    return promise

@@ -1,0 +1,142 @@
+"""Starting a process as it should be, and finding again what a former supervisor started.
+
+Each process carries a mark in its environment: which supervisor started it, as what, with which digest. A
+supervisor that comes after a `kill -9` finds its processes by that mark, however suddenly the former one
+ended; a table of process ids could always miss the last one.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MARK = "FREEHOLD_PROCESS"
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A living process with our mark."""
+
+    pid: int
+    group: str
+    name: str
+    digest: str
+    leads: bool
+    """It is the process that was started, not one that it started."""
+
+
+def become_subreaper() -> None:
+    """Orphans of our processes become our children, so that they do not stay as zombies."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def start(spec: dict[str, Any], supervisor: str, group: str) -> int:
+    """Start a process in its own session and return its pid.
+
+    What fails before the program runs (no such program, log not writable) ends the child with status 126 or
+    127, with the reason in its log or ours.
+    """
+    environment = dict(spec["environment"])
+    environment[MARK] = "\n".join((supervisor, group, spec["name"], spec["digest"]))
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        _enter(spec)
+        os.execve(spec["argv"][0], spec["argv"], environment)
+    except BaseException as error:
+        os.write(2, f"{group}/{spec['name']}: {spec['argv'][0]}: {error}\n".encode())
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def _enter(spec: dict[str, Any]) -> None:
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for cgroup in spec.get("cgroups", ()):
+        with open(f"{cgroup}/cgroup.procs", "w") as file:
+            file.write("0")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+    if spec.get("uid") is not None:
+        os.setgroups([])
+        os.setgid(spec["gid"])
+        os.setuid(spec["uid"])
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.chdir(spec["cwd"])
+    # Opened as the partition's user: a link in its folder cannot make us write elsewhere.
+    log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.closerange(3, 1024)
+
+
+def find(supervisor: str) -> Iterator[Found]:
+    """Yield the living processes that carry the mark of this supervisor."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        pid = int(entry)
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                environment = file.read()
+            if MARK.encode() not in environment or is_zombie(pid):
+                continue
+            session = os.getsid(pid)
+        except OSError:
+            continue
+        for variable in environment.split(b"\0"):
+            name, _, value = variable.decode(errors="replace").partition("=")
+            parts = value.split("\n")
+            if name == MARK and len(parts) == 4 and parts[0] == supervisor:
+                yield Found(pid, parts[1], parts[2], parts[3], session == pid)
+
+
+def is_zombie(pid: int) -> bool:
+    """Return whether a process has ended and only waits to be noticed."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"Z"
+    except OSError:
+        return True
+
+
+def kill_session(pid: int, number: int) -> None:
+    """Signal the process group that a process leads."""
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def kill_rest(supervisor: str, group: str) -> int:
+    """Kill whatever still lives with the mark of a group; return how many there were."""
+    rest = [one.pid for one in find(supervisor) if one.group == group]
+    for pid in rest:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return len(rest)
+
+
+def user_processes(uid: int) -> list[int]:
+    """Return the living processes of a user."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if os.stat(f"/proc/{entry}").st_uid == uid and not is_zombie(int(entry)):
+                    found.append(int(entry))
+            except OSError:
+                continue
+    return found

@@ -1,0 +1,176 @@
+"""How the agent orders a supervisor about."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from freehold.node.errors import SupervisorError
+
+ANSWER_TIMEOUT = 10.0
+START_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process to keep running (or, with `once`, to run to its end)."""
+
+    name: str
+    argv: list[str]
+    cwd: str
+    log: str
+    digest: str
+    """When it differs from that of the running process, the process is restarted."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Complete: nothing is inherited."""
+    uid: int | None = None
+    gid: int | None = None
+    once: bool = False
+    stop_timeout: float = 10.0
+    """Seconds between asking it to end and killing it."""
+    cgroups: list[str] = field(default_factory=list)
+    """Folders of the control groups it starts in."""
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """What a process does now: running, stopping, waiting (for its next start) or done."""
+
+    name: str
+    pid: int
+    state: str
+    digest: str
+    uptime: float
+    restarts: int
+    exit: int | None
+
+
+@dataclass(frozen=True)
+class GroupStatus:
+    """A partition's processes, and the processor time of those that ended."""
+
+    dead_cpu_ms: int
+    processes: list[ProcessStatus]
+
+
+class Supervisor:
+    """The supervisor of a folder. Every order opens its own connection: safe from any thread."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def ensure(self) -> None:
+        """Start a supervisor, in its own session, unless one answers; raise SupervisorError when it cannot."""
+        if self._answers():
+            return
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._child is not None:
+            self._child.poll()
+        with (self.root / "supervisor.log").open("ab") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "freehold.node.supervisor", "--root", str(self.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._answers():
+            if time.monotonic() > deadline:
+                raise SupervisorError(f"The supervisor does not start; see {self.root / 'supervisor.log'}.")
+            time.sleep(0.02)
+
+    def apply(self, group: str, processes: list[Process]) -> None:
+        """Make a group consist of these processes; only what differs is started, restarted or ended."""
+        self._order(
+            {"verb": "apply", "group": group, "processes": [asdict(process) for process in processes]}
+        )
+
+    def stop(self, group: str, timeout: float = 60.0) -> None:
+        """End every process of a group; return when nothing of it lives."""
+        self._order({"verb": "stop", "group": group}, timeout)
+
+    def restart(self, group: str, name: str) -> None:
+        self._order({"verb": "restart", "group": group, "name": name})
+
+    def status(self) -> dict[str, GroupStatus]:
+        """Return every group by name."""
+        groups = self._order({"verb": "status"})["groups"]
+        return {
+            name: GroupStatus(group["dead_cpu_ms"], [ProcessStatus(**one) for one in group["processes"]])
+            for name, group in groups.items()
+        }
+
+    def pid(self) -> int:
+        return int(self._order({"verb": "status"})["pid"])
+
+    def shutdown(self, timeout: float = 120.0) -> None:
+        """End every process and the supervisor itself; do nothing when none runs."""
+        try:
+            with self._connect() as sock:
+                sock.settimeout(timeout)
+                sock.sendall(b'{"verb": "shutdown"}\n')
+                while sock.recv(65536):
+                    pass
+        except ConnectionRefusedError:
+            pass
+        except FileNotFoundError:
+            pass
+        except TimeoutError:
+            raise SupervisorError(f"The supervisor in {self.root} does not end.") from None
+        if self._child is not None:
+            self._child.wait()
+
+    def wait_for_its_end(self) -> None:
+        """Return when the supervisor ends, or when there is none."""
+        try:
+            with self._connect() as sock:
+                sock.settimeout(None)
+                sock.sendall(b'{"verb": "watch"}\n')
+                while sock.recv(65536):
+                    pass
+        except OSError:
+            return
+
+    def _answers(self) -> bool:
+        try:
+            self._order({"verb": "status"})
+        except SupervisorError:
+            return False
+        return True
+
+    def _order(self, order: dict[str, Any], timeout: float = ANSWER_TIMEOUT) -> dict[str, Any]:
+        try:
+            with self._connect() as sock, sock.makefile("rb") as answers:
+                sock.settimeout(timeout)
+                sock.sendall(json.dumps(order).encode() + b"\n")
+                line = answers.readline()
+        except OSError as error:
+            raise SupervisorError(f"The supervisor in {self.root} does not answer: {error}") from None
+        if not line:
+            raise SupervisorError(f"The supervisor in {self.root} ended during an order.")
+        answer: dict[str, Any] = json.loads(line)
+        if not answer["ok"]:
+            raise SupervisorError(f"The supervisor refused: {answer['error']}")
+        return answer
+
+    def _connect(self) -> socket.socket:
+        # The folder is opened and named through /proc: a long path does not fit into a socket's address.
+        folder = os.open(self.root, os.O_PATH | os.O_DIRECTORY)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(ANSWER_TIMEOUT)
+            sock.connect(f"/proc/self/fd/{folder}/supervisor.sock")
+        except BaseException:
+            sock.close()
+            raise
+        finally:
+            os.close(folder)
+        return sock

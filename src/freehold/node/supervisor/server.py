@@ -1,0 +1,450 @@
+"""The supervisor's loop: waits on process ends (pidfd), orders (unix socket) and timers, and does nothing else.
+
+Orders are JSON lines, one object each: `{"verb": "apply", "group": …, "processes": […]}`, `stop`, `restart`,
+`status`, `watch` (answers nothing, ends with us), `shutdown`. What is wanted is kept in a table on disk so
+that a supervisor started after us goes on where we ended.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from freehold.node.supervisor import children
+
+LONGEST_PAUSE = 60.0
+FIRST_PAUSE = 0.1
+PROVEN = 60.0
+"""A process that lived so many seconds starts afresh: its next death is its first."""
+QUICK = 1.0
+"""A death within so many seconds of the start counts as a failure to start."""
+MOST_ORDER = 16 * 1024 * 1024
+
+
+@dataclass
+class Process:
+    """A process we keep, or are ending."""
+
+    group: str
+    spec: dict[str, Any]
+    pid: int = 0
+    digest: str = ""
+    """With which digest it runs; the one of `spec` is what is wanted."""
+    descriptor: int = -1
+    started: float = 0.0
+    quick_deaths: int = 0
+    restarts: int = 0
+    next_start: float | None = None
+    kill_at: float | None = None
+    """It was told to end and will be killed then."""
+    leaving: bool = False
+    """Not wanted any more: forget it when it has ended."""
+    done: bool = False
+    """Ran to its end, as a `once` process does."""
+    exit: int | None = None
+
+
+@dataclass
+class Group:
+    """The processes of one partition, by name."""
+
+    processes: dict[str, Process] = field(default_factory=dict)
+    dead_cpu_ms: float = 0.0
+    """Processor time of those of its processes that ended."""
+    waiting: list["Connection"] = field(default_factory=list)
+    """Who asked to be told when nothing of it runs any more."""
+    uid: int | None = None
+
+
+class Connection:
+    """Someone who gives orders."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.buffer = b""
+
+    def answer(self, **message: object) -> None:
+        try:
+            self.socket.setblocking(True)
+            self.socket.settimeout(5)
+            self.socket.sendall(json.dumps(message).encode() + b"\n")
+            self.socket.setblocking(False)
+        except OSError:
+            pass
+
+
+class Server:
+    """A supervisor with its table in `root/supervisor.json` and its socket in `root/supervisor.sock`."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.mark = os.path.realpath(root)
+        self.groups: dict[str, Group] = {}
+        self.poll = select.epoll()
+        self.listener = _listen(os.path.join(root, "supervisor.sock"))
+        self.poll.register(self.listener.fileno(), select.EPOLLIN)
+        self.connections: dict[int, Connection] = {}
+        self.by_descriptor: dict[int, Process] = {}
+        self.over = False
+
+    def run(self) -> None:
+        """Adopt what runs already, then serve until told to shut down."""
+        self._load()
+        while not self.over or any(group.processes for group in self.groups.values()):
+            for descriptor, _ in self.poll.poll(self._pause()):
+                if descriptor == self.listener.fileno():
+                    self._accept()
+                elif descriptor in self.connections:
+                    self._read(self.connections[descriptor])
+                elif descriptor in self.by_descriptor:
+                    self._ended(self.by_descriptor[descriptor])
+            _reap_orphans({process.pid for process in self.by_descriptor.values()})
+            self._timers(time.monotonic())
+        for group in self.groups.values():
+            for connection in group.waiting:
+                connection.answer(ok=True)
+
+    # Orders
+
+    def apply(self, name: str, specs: list[dict[str, Any]]) -> None:
+        """Make a group consist of these processes: only differences are touched."""
+        group = self.groups.setdefault(name, Group())
+        wanted = {spec["name"]: spec for spec in specs}
+        group.uid = next((spec.get("uid") for spec in specs), group.uid)
+        for process in list(group.processes.values()):
+            if process.spec["name"] not in wanted:
+                self._end(process, leaving=True)
+        for spec in specs:
+            process = group.processes.get(spec["name"])  # type: ignore[assignment]
+            if process is None:
+                group.processes[spec["name"]] = process = Process(name, spec)
+                self._start(process)
+                continue
+            process.spec, process.leaving = spec, False
+            if process.pid and process.digest != spec["digest"]:
+                self._end(process, leaving=False)
+            elif not process.pid and (
+                process.digest != spec["digest"] or not (process.done or process.next_start)
+            ):
+                process.quick_deaths = 0
+                self._start(process)
+        self._save()
+
+    def stop(self, name: str, connection: Connection) -> None:
+        """End everything of a group; the answer is sent when nothing of it lives."""
+        group = self.groups.setdefault(name, Group())
+        group.waiting.append(connection)
+        for process in list(group.processes.values()):
+            self._end(process, leaving=True)
+        self._save()
+        self._answer_if_empty(name)
+
+    def restart(self, name: str, process_name: str) -> bool:
+        """End a process so that it is started again; return whether there is one."""
+        process = self.groups.get(name, Group()).processes.get(process_name)
+        if process is None:
+            return False
+        process.done, process.quick_deaths = False, 0
+        if process.pid:
+            self._end(process, leaving=False)
+        else:
+            self._start(process)
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """Return every group with its processes."""
+        now = time.monotonic()
+        return {
+            name: {
+                "dead_cpu_ms": round(group.dead_cpu_ms),
+                "processes": [
+                    {
+                        "name": process.spec["name"],
+                        "pid": process.pid,
+                        "state": _state(process),
+                        "digest": process.digest,
+                        "uptime": round(now - process.started, 3) if process.pid else 0,
+                        "restarts": process.restarts,
+                        "exit": process.exit,
+                    }
+                    for process in group.processes.values()
+                ],
+            }
+            for name, group in self.groups.items()
+        }
+
+    # Processes
+
+    def _start(self, process: Process) -> None:
+        process.next_start, process.kill_at, process.done = None, None, False
+        process.pid = children.start(process.spec, self.mark, process.group)
+        process.digest = process.spec["digest"]
+        process.started = time.monotonic()
+        self._follow(process)
+
+    def _follow(self, process: Process) -> None:
+        try:
+            process.descriptor = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            # It ended between being found and being followed.
+            self._after_end(process)
+            return
+        self.by_descriptor[process.descriptor] = process
+        self.poll.register(process.descriptor, select.EPOLLIN)
+
+    def _end(self, process: Process, *, leaving: bool) -> None:
+        process.leaving = leaving
+        process.next_start = None
+        if not process.pid:
+            if leaving:
+                self._forget(process)
+            return
+        if process.kill_at is None:
+            process.kill_at = time.monotonic() + process.spec.get("stop_timeout", 10)
+            children.kill_session(process.pid, signal.SIGTERM)
+
+    def _ended(self, process: Process) -> None:
+        self.poll.unregister(process.descriptor)
+        del self.by_descriptor[process.descriptor]
+        os.close(process.descriptor)
+        process.descriptor = -1
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+            process.exit = os.waitstatus_to_exitcode(status)
+            self.groups[process.group].dead_cpu_ms += (used.ru_utime + used.ru_stime) * 1000
+        except ChildProcessError:
+            # Adopted: started by a former supervisor, so its status went to somebody else.
+            process.exit = None
+        # What it started and left behind in its group must not hold its port.
+        children.kill_session(process.pid, signal.SIGKILL)
+        self._after_end(process)
+        self._save()
+
+    def _after_end(self, process: Process) -> None:
+        asked, process.kill_at = process.kill_at is not None, None
+        lived = time.monotonic() - process.started
+        process.pid = 0
+        if process.leaving:
+            self._forget(process)
+        elif asked:
+            self._start(process)
+        elif process.spec.get("once") and process.exit == 0:
+            process.done = True
+        else:
+            process.restarts += 1
+            process.quick_deaths = 0 if lived >= PROVEN else process.quick_deaths + 1
+            if process.quick_deaths <= 1 and lived >= QUICK:
+                self._start(process)
+            else:
+                pause = min(FIRST_PAUSE * 2 ** max(0, process.quick_deaths - 1), LONGEST_PAUSE)
+                process.next_start = time.monotonic() + pause
+
+    def _forget(self, process: Process) -> None:
+        self.groups[process.group].processes.pop(process.spec["name"], None)
+        self._answer_if_empty(process.group)
+
+    def _answer_if_empty(self, name: str) -> None:
+        group = self.groups[name]
+        if group.processes or not group.waiting:
+            return
+        children.kill_rest(self.mark, name)
+        if group.uid is not None:
+            for pid in children.user_processes(group.uid):
+                os.kill(pid, signal.SIGKILL)
+        for connection in group.waiting:
+            connection.answer(ok=True, dead_cpu_ms=round(group.dead_cpu_ms))
+        group.waiting.clear()
+
+    # Time
+
+    def _pause(self) -> float:
+        moments = [
+            moment
+            for group in self.groups.values()
+            for process in group.processes.values()
+            for moment in (process.next_start, process.kill_at)
+            if moment is not None
+        ]
+        return max(0.0, min(moments) - time.monotonic()) if moments else -1
+
+    def _timers(self, now: float) -> None:
+        for group in list(self.groups.values()):
+            for process in list(group.processes.values()):
+                if process.next_start is not None and process.next_start <= now:
+                    self._start(process)
+                if process.kill_at is not None and process.kill_at <= now:
+                    children.kill_session(process.pid, signal.SIGKILL)
+                    process.kill_at = now + 1
+
+    # The socket
+
+    def _accept(self) -> None:
+        sock, _ = self.listener.accept()
+        sock.setblocking(False)
+        self.connections[sock.fileno()] = Connection(sock)
+        self.poll.register(sock.fileno(), select.EPOLLIN)
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            data = connection.socket.recv(1024 * 1024)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        connection.buffer += data
+        if not data or len(connection.buffer) > MOST_ORDER:
+            self._drop(connection)
+            return
+        *lines, connection.buffer = connection.buffer.split(b"\n")
+        for line in lines:
+            try:
+                self._obey(json.loads(line), connection)
+            except (ValueError, KeyError, TypeError) as error:
+                connection.answer(ok=False, error=f"order not understood: {error!r}")
+
+    def _obey(self, order: dict[str, Any], connection: Connection) -> None:
+        verb = order["verb"]
+        if verb == "apply":
+            self.apply(order["group"], order["processes"])
+            connection.answer(ok=True)
+        elif verb == "stop":
+            self.stop(order["group"], connection)
+        elif verb == "restart":
+            found = self.restart(order["group"], order["name"])
+            connection.answer(ok=found, error="" if found else "no such process")
+        elif verb == "status":
+            connection.answer(ok=True, groups=self.status(), pid=os.getpid())
+        elif verb == "watch":
+            connection.answer(ok=True)
+        elif verb == "shutdown":
+            self.over = True
+            for name in list(self.groups):
+                self.stop(name, connection)
+            connection.answer(ok=True)
+        else:
+            connection.answer(ok=False, error=f"unknown verb {verb!r}")
+
+    def _drop(self, connection: Connection) -> None:
+        self.poll.unregister(connection.socket.fileno())
+        del self.connections[connection.socket.fileno()]
+        for group in self.groups.values():
+            if connection in group.waiting:
+                group.waiting.remove(connection)
+        connection.socket.close()
+
+    # The table
+
+    def _save(self) -> None:
+        table = {
+            "boot": _boot(),
+            "groups": {
+                name: {
+                    "dead_cpu_ms": group.dead_cpu_ms,
+                    "uid": group.uid,
+                    "processes": [p.spec for p in group.processes.values() if not p.leaving],
+                    "done": [p.spec["name"] for p in group.processes.values() if p.done],
+                }
+                for name, group in self.groups.items()
+            },
+        }
+        path = os.path.join(self.root, "supervisor.json")
+        with open(path + ".new", "w") as file:
+            json.dump(table, file)
+        os.replace(path + ".new", path)
+
+    def _load(self) -> None:
+        try:
+            with open(os.path.join(self.root, "supervisor.json")) as file:
+                table = json.load(file)
+        except (OSError, ValueError):
+            table = {"boot": "", "groups": {}}
+        if table["boot"] != _boot():
+            # Nothing survived the reboot; whoever orders us says anew what is wanted.
+            table["groups"] = {}
+        living = {(one.group, one.name): one for one in children.find(self.mark) if one.leads}
+        for name, saved in table["groups"].items():
+            group = self.groups[name] = Group(dead_cpu_ms=saved["dead_cpu_ms"], uid=saved["uid"])
+            for spec in saved["processes"]:
+                process = group.processes[spec["name"]] = Process(name, spec)
+                found = living.pop((name, spec["name"]), None)
+                if found is not None:
+                    process.pid, process.digest, process.started = found.pid, found.digest, time.monotonic()
+                    self._follow(process)
+                    if found.digest != spec["digest"]:
+                        self._end(process, leaving=False)
+                elif spec["name"] in saved["done"]:
+                    process.done, process.digest = True, spec["digest"]
+                else:
+                    self._start(process)
+        for stray in living.values():
+            # Started, or on its way out, when the former supervisor ended: nobody wants it.
+            children.kill_session(stray.pid, signal.SIGKILL)
+
+
+def main(arguments: list[str]) -> int:
+    """Run a supervisor in the foreground."""
+    parser = argparse.ArgumentParser(prog="freehold-supervisor", description=__doc__)
+    parser.add_argument("--root", required=True, help="folder of its socket and table")
+    options = parser.parse_args(arguments)
+    os.makedirs(options.root, mode=0o700, exist_ok=True)
+    lock = os.open(
+        os.path.join(options.root, "supervisor.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"A supervisor runs already in {options.root}.", file=sys.stderr)
+        return 1
+    children.become_subreaper()
+    # Signals meant for a terminal or an agent are not for services: `shutdown` is the way to end us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    Server(options.root).run()
+    return 0
+
+
+def _listen(path: str) -> socket.socket:
+    if os.path.exists(path):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old = os.umask(0o177)
+    # A long folder name does not fit into a socket's address (108 bytes); a relative one does.
+    here = os.getcwd()
+    os.chdir(os.path.dirname(path))
+    try:
+        listener.bind(os.path.basename(path))
+    finally:
+        os.chdir(here)
+        os.umask(old)
+    listener.listen(64)
+    return listener
+
+
+def _state(process: Process) -> str:
+    if process.pid:
+        return "stopping" if process.kill_at is not None else "running"
+    return "done" if process.done else "waiting"
+
+
+def _reap_orphans(ours: set[int]) -> None:
+    """Reap what our processes left behind, but leave those that are followed to `_ended`."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in ours:
+            return
+        os.waitpid(found.si_pid, 0)
+
+
+def _boot() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()

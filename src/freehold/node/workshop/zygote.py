@@ -1,0 +1,109 @@
+"""The helper's own process: waits for orders, forks."""
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+from freehold.node.workshop import SIZE, _exactly
+
+PRELOADED = (
+    "freehold.release.folder",
+    "freehold.promises",
+    "freehold.node.partition.configure",
+    "freehold.node.promises.worker",
+)
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    """Serve orders from the descriptor given as argument until its other end closes."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    for module in PRELOADED:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        order, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
+        if not order:
+            # The agent is gone: so is everything that it was doing.
+            os._exit(0)
+        if os.fork() == 0:
+            control.close()
+            _child(json.loads(order), socket.socket(fileno=descriptors[0]))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _child(order: dict[str, Any], sock: socket.socket) -> None:
+    status = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        if not order["persistent"]:
+            sock.sendall(SIZE.pack(os.getpid()))
+        _become(order)
+        module, _, function = order["target"].partition(":")
+        target = getattr(importlib.import_module(module), function)
+        if order["persistent"]:
+            target(sock)
+        else:
+            (size,) = SIZE.unpack(_exactly(sock, SIZE.size))
+            answer = target(_exactly(sock, size))
+            sock.sendall(b"\0" + SIZE.pack(len(answer)) + answer)
+        status = 0
+    except BaseException as error:
+        _tell(sock, error, order["persistent"])
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _become(order: dict[str, Any]) -> None:
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if order["uid"] is not None:
+        os.setgroups([])
+        os.setgid(order["gid"])
+        os.setuid(order["uid"])
+    # After the change of user, which clears it.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=order["cwd"], LANG="C.UTF-8")
+    if order["log"]:
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+
+
+def _tell(sock: socket.socket, error: BaseException, persistent: bool) -> None:
+    ours = type(error).__module__.startswith("freehold.")
+    if not ours:
+        traceback.print_exception(error)
+    if persistent:
+        return
+    text = str(error) if ours else "".join(traceback.format_exception(error)[-3:])
+    answer = text[-4000:].encode()
+    try:
+        sock.sendall(b"\1" + SIZE.pack(len(answer)) + answer)
+    except OSError:
+        pass
+
+
+if __name__ == "__main__":
+    main()
