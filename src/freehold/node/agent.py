@@ -1,0 +1,232 @@
+"""The agent: compares what is wanted with what is found, does the difference, tells what came of it.
+
+It waits for events (a new feed, a finished job, a promise's result) and for the next moment at which something
+is due; it never polls. Everything it must remember is in the store, so it may be killed at any instruction.
+"""
+
+import fcntl
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from freehold.node import plan as planning
+from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
+from freehold.node.hands import Hands
+from freehold.node.host.facts import host_facts
+from freehold.node.host.places import ensure_addresses
+from freehold.node.link import enrolment
+from freehold.node.link.client import Link
+from freehold.node.link.conversation import FeedReader, OutboxSender
+from freehold.node.measuring import Measuring
+from freehold.node.plan import Step, Verb
+from freehold.node.promises import Result, Scheduler
+from freehold.node.settings import Paths, load
+from freehold.node.software import build
+from freehold.node.store import Store
+from freehold.node.supervisor.client import Supervisor
+from freehold.node.workshop import Workshop
+from freehold.protocol.states import SoftwareObserved
+
+BUILDERS = 2
+CONFIGURERS = 4
+LONGEST_REST = 30.0
+_log = logging.getLogger(__name__)
+
+
+class Agent:
+    """The agent of a node's folder. `run` returns when told to stop; services go on."""
+
+    def __init__(self, root: Path) -> None:
+        self.paths = Paths(root)
+        self.settings = load(root)
+        if not self.settings.node:
+            raise SettingsError(f"{root} is not enrolled yet. Run: freehold node enrol --root {root}")
+        self._lock = _lock(self.paths)
+        self._over = threading.Event()
+        self._awake = threading.Event()
+        self._busy: set[str] = set()
+        self._busy_lock = threading.Lock()
+        self.outbox = OutboxSender(self._link(), store := Store(self.paths.store))
+        self.store = store
+        store.when_told(self.outbox.told)
+        self.feed = FeedReader(self._link(), store, self._awake.set)
+        self.supervisor = Supervisor(self.paths.run)
+        self.workshop = Workshop(self.paths.run / "workshop.log")
+        self.promises = Scheduler(self.workshop, self._on_result)
+        self.hands = Hands(
+            self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises
+        )
+        self.measuring = Measuring(self.paths, self.settings, self.store, self.supervisor)
+        self._identity_work: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._builders = ThreadPoolExecutor(BUILDERS, "build")
+        self._configurers = ThreadPoolExecutor(CONFIGURERS, "configure")
+
+    def run(self) -> None:
+        """Keep the node's promises until `stop`."""
+        self.store.begin_epoch(self.settings.epoch)
+        ensure_addresses(self.settings)
+        self.supervisor.ensure()
+        facts = host_facts(self.paths.root, self.settings)
+        if self.store.host_changed(msgspec.json.encode(facts).decode()):
+            self.store.tell(facts)
+        self.promises.start()
+        self.hands.revive()
+        for one in (self.feed, self.outbox, self.measuring):
+            one.start()
+        for work in (self._keep_supervisor, self._keep_identities):
+            threading.Thread(target=work, name=work.__name__, daemon=True).start()
+        while not self._over.is_set():
+            self._awake.wait(self._rest())
+            self._awake.clear()
+            if not self._over.is_set():
+                self._turn()
+        self._finish()
+
+    def stop(self) -> None:
+        """End the agent soon; callable from a signal handler."""
+        self._over.set()
+        self._awake.set()
+
+    def _rest(self) -> float:
+        now = time.time()
+        moment = planning.next_moment(self.store.software(), self.store.instances(), now)
+        return LONGEST_REST if moment is None else min(LONGEST_REST, max(0.05, moment - now))
+
+    def _turn(self) -> None:
+        for step in planning.plan(self.store.software(), self.store.instances(), time.time()):
+            with self._busy_lock:
+                if step.subject in self._busy:
+                    continue
+                self._busy.add(step.subject)
+            pool = self._builders if step.verb in (Verb.BUILD, Verb.REMOVE) else self._configurers
+            pool.submit(self._do, step)
+
+    def _do(self, step: Step) -> None:
+        doing: dict[Verb, Callable[[str], None]] = {
+            Verb.BUILD: self._build,
+            Verb.REMOVE: self._remove,
+            Verb.WAIT: self.hands.wait,
+            Verb.CONFIGURE: self._configure,
+            Verb.STOP: self.hands.stop,
+            Verb.DESTROY: self.hands.destroy,
+        }
+        try:
+            doing[step.verb](step.subject)
+        except Exception:
+            _log.exception("%s %s stumbled; it is tried again", step.verb, step.subject)
+            time.sleep(1)
+        finally:
+            with self._busy_lock:
+                self._busy.discard(step.subject)
+            self._awake.set()
+
+    def _build(self, release: str) -> None:
+        found = next(one for one in self.store.software() if one.release == release)
+        if not build.is_built(self.paths, release):
+            self.store.software_is(release, SoftwareObserved.BUILDING, attempts=found.attempts)
+        try:
+            build.build(self.paths, self.settings, self._link(), release)
+        except (BuildError, LinkError, OSError) as error:
+            attempts = found.attempts + 1
+            next_try = time.time() + planning.build_pause(attempts)
+            _log.warning("release %s cannot be built (try %s): %s", release[:12], attempts, error)
+            self.store.software_is(
+                release, SoftwareObserved.FAILED, message=str(error), next_try=next_try, attempts=attempts
+            )
+            return
+        self.store.software_is(release, SoftwareObserved.AVAILABLE)
+
+    def _remove(self, release: str) -> None:
+        build.remove(self.paths, release)
+        self.store.software_is(release, SoftwareObserved.REMOVED)
+
+    def _configure(self, instance: str) -> None:
+        if self.hands.configure(instance):
+            self.measuring.soon()
+            self._identity_work.put(instance)
+
+    def _on_result(self, result: Result) -> None:
+        changed = self.store.promise_is(
+            result.instance, result.revision, result.promise, result.kept, result.message, result.at
+        )
+        if changed:
+            word = "kept" if result.kept else "broken"
+            _log.info("promise %s of %s is %s: %s", result.promise, result.instance, word, result.message)
+
+    def _keep_supervisor(self) -> None:
+        """Start the supervisor again whenever it ends; it finds its processes by itself."""
+        while not self._over.is_set():
+            self.supervisor.wait_for_its_end()
+            if self._over.is_set():
+                return
+            _log.warning("the supervisor ended; starting it again")
+            try:
+                self.supervisor.ensure()
+                self.hands.revive()
+            except SupervisorError as error:
+                _log.error("%s", error)
+                self._over.wait(1)
+
+    def _keep_identities(self) -> None:
+        """Renew the node's certificate in time, and give instances theirs, one after the other."""
+        for wish in self.store.wishes("WHERE wanted = 'started'"):
+            self._identity_work.put(wish.instance)
+        link = self._link()
+        while not self._over.is_set():
+            try:
+                if enrolment.is_renewal_due(self.settings, time.time()):
+                    self.settings = enrolment.renew(self.paths.root, link)
+                    for conversation in (self.feed, self.outbox):
+                        conversation.reconnect()
+                    link.close()
+                instance = self._identity_work.get(timeout=3600)
+                self.hands.identify(instance, link)
+            except queue.Empty:
+                continue
+            except NodeError as error:
+                _log.warning("a certificate cannot be had now: %s", error)
+                self._over.wait(60)
+
+    def _finish(self) -> None:
+        self.outbox.stop()
+        for pool in (self._builders, self._configurers):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self.measuring.stop()
+        self.promises.stop()
+        self.workshop.close()
+
+    def _link(self) -> Link:
+        return Link(self.settings.master, self.paths.authority, (self.paths.certificate, self.paths.key))
+
+
+def run(root: Path) -> None:
+    """Run the agent of a folder until SIGTERM or SIGINT."""
+    agent = Agent(root)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.stop())
+    agent.run()
+    # Threads that wait on the network would hold us; all they know is in the store.
+    logging.shutdown()
+    os._exit(0)
+
+
+def _lock(paths: Paths) -> int:
+    """Return the lock that keeps a second agent away from this folder; raise SettingsError when there is one."""
+    paths.run.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise SettingsError(f"An agent runs already in {paths.root}. See: freehold node status") from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor

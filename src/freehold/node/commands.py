@@ -1,0 +1,202 @@
+"""`freehold node …`: commands for whoever owns the node's machine."""
+
+import argparse
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from freehold.node import settings as node_settings
+from freehold.node.errors import SettingsError, SupervisorError
+from freehold.node.settings import Paths, default_root
+
+Subparsers = argparse._SubParsersAction
+
+
+def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
+    """Add the commands of a node's own machine below `freehold node`."""
+    prepare = _command(node, "prepare", _prepare, "make this machine's partitions: users, folders, addresses")
+    prepare.add_argument(
+        "--partitions", type=int, default=8, metavar="N", help="how many (default: %(default)s)"
+    )
+    prepare.add_argument(
+        "--network",
+        default="",
+        metavar="CIDR",
+        help="where their addresses come from (default: a private network)",
+    )
+    prepare.add_argument(
+        "--interface", default="lo", help="which interface gets the addresses (default: %(default)s)"
+    )
+    prepare.add_argument(
+        "--unprivileged", action="store_true", help="as root, work as without: no users, loopback addresses"
+    )
+    enrol = _command(node, "enrol", _enrol, "become a node of a Master, with a one-time token")
+    enrol.add_argument("--master", required=True, metavar="URL")
+    enrol.add_argument(
+        "--token-file", required=True, metavar="FILE", help="file with the token, or - for standard input"
+    )
+    enrol.add_argument("--title", default=_host_name(), help="the node's name (default: %(default)s)")
+    _command(node, "run", _run, "run the agent in the foreground; services outlive it")
+    status = _command(node, "status", _status, "what runs here, and whether promises are kept")
+    status.add_argument("--json", action="store_true")
+    stop = _command(node, "stop", _stop, "end the agent and every service of this node")
+    stop.add_argument("--keep-services", action="store_true", help="end only the agent")
+
+
+def _command(
+    node: "Subparsers[argparse.ArgumentParser]", name: str, run: object, help: str
+) -> argparse.ArgumentParser:
+    parser = node.add_parser(name, help=help, description=help)
+    parser.add_argument(
+        "--root", type=Path, default=default_root(), help="the node's folder (default: %(default)s)"
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    from freehold.node.host.places import prepare
+
+    settings = prepare(
+        options.root.resolve(),
+        options.partitions,
+        unprivileged=options.unprivileged,
+        network=options.network,
+        interface=options.interface,
+    )
+    kind = (
+        "loopback addresses, no users of their own" if settings.unprivileged else "a user and an address each"
+    )
+    print(f"{options.root} has {len(settings.places)} partitions ({kind}).")
+    return 0
+
+
+def _enrol(options: argparse.Namespace) -> int:
+    from freehold.node.link.enrolment import enrol
+
+    try:
+        token = sys.stdin.readline() if options.token_file == "-" else Path(options.token_file).read_text()
+    except OSError as error:
+        raise SettingsError(f"{options.token_file} cannot be read: {error.strerror}.") from None
+    settings = enrol(options.root.resolve(), options.master.rstrip("/"), token, options.title)
+    print(f"This machine is node '{settings.title}' ({settings.node}) of {settings.master}.")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from freehold.node import agent
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(threadName)s %(message)s")
+    agent.run(options.root.resolve())
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from freehold.node.store import Store
+    from freehold.node.supervisor.client import Supervisor
+
+    root = options.root.resolve()
+    settings = node_settings.load(root)
+    paths = Paths(root)
+    store = Store(paths.store)
+    try:
+        groups = Supervisor(paths.run).status()
+        supervisor = True
+    except SupervisorError:
+        groups, supervisor = {}, False
+    promises = store.promises()
+    now = time.time()
+    found = {
+        "node": settings.node,
+        "title": settings.title,
+        "master": settings.master,
+        "unprivileged": settings.unprivileged,
+        "agent": _agent_pid(paths) is not None,
+        "supervisor": supervisor,
+        "certificate_days": round((settings.certificate_ends - now) / 86400, 1),
+        "reports_waiting": store.outbox_size(),
+        "software": [{"release": one.release, "state": one.state} for one in store.software()],
+        "instances": [
+            {
+                "instance": wish.instance,
+                "title": wish.title,
+                "partition": wish.partition,
+                "wanted": wish.wanted,
+                "state": wish.state,
+                "message": wish.message,
+                "processes": [
+                    {"name": one.name, "pid": one.pid, "state": one.state, "restarts": one.restarts}
+                    for one in (groups[wish.partition].processes if wish.partition in groups else [])
+                ],
+                "promises": {name: kept for instance, name, kept, _ in promises if instance == wish.instance},
+            }
+            for wish in store.wishes()
+        ],
+    }
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    print(f"node '{found['title']}' of {found['master'] or 'no Master yet'}")
+    print(
+        f"  agent {_word(found['agent'])}, supervisor {_word(supervisor)}, {found['reports_waiting']} reports waiting"
+    )
+    for wish in store.wishes():
+        kept = [
+            f"{name} {'kept' if ok else 'BROKEN'}" for one, name, ok, _ in promises if one == wish.instance
+        ]
+        print(
+            f"  {wish.partition}: {wish.title} {wish.state or 'new'} (wanted {wish.wanted}) {', '.join(kept)}".rstrip()
+        )
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    from freehold.node.supervisor.client import Supervisor
+
+    root = options.root.resolve()
+    node_settings.load(root)
+    paths = Paths(root)
+    pid = _agent_pid(paths)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while _agent_pid(paths) is not None:
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+    if not options.keep_services:
+        Supervisor(paths.run).shutdown()
+    print("The agent has ended; its services go on." if options.keep_services else "The node has ended.")
+    return 0
+
+
+def _agent_pid(paths: Paths) -> int | None:
+    """Return the process id of the agent that runs in this folder; None when none does."""
+    import fcntl
+
+    try:
+        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 32).decode().strip()
+        return int(text) if text.isdigit() else None
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _word(runs: object) -> str:
+    return "runs" if runs else "does NOT run"
+
+
+def _host_name() -> str:
+    return re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower()).strip("-")[:63] or "node"

@@ -1,0 +1,231 @@
+"""What the agent does to partitions: configure, start, stop, destroy. Each may be repeated without harm."""
+
+import json
+import logging
+import time
+from pathlib import Path
+
+import msgspec
+
+from freehold.node import plan as planning
+from freehold.node.errors import ConfigureError, SupervisorError
+from freehold.node.link.client import Link
+from freehold.node.metering import cgroups
+from freehold.node.partition import layout as layouts
+from freehold.node.partition.destroy import empty
+from freehold.node.partition.layout import Layout
+from freehold.node.promises import Scheduler, Watch
+from freehold.node.settings import Paths, Place, Settings
+from freehold.node.store import Store, Wish
+from freehold.node.supervisor.client import Process, Supervisor
+from freehold.node.workshop import Workshop, WorkshopError
+from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
+from freehold.protocol.states import Observed, Wanted
+
+CONFIGURE_TIMEOUT = 600.0
+CERTIFICATE_DAYS = 20
+"""An instance's certificate older than this is renewed."""
+_log = logging.getLogger(__name__)
+
+
+class Hands:
+    """The verbs of partitions."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        store: Store,
+        supervisor: Supervisor,
+        workshop: Workshop,
+        promises: Scheduler,
+    ) -> None:
+        self._paths = paths
+        self._tag = settings.tag
+        self._places = {place.name: place for place in settings.places}
+        self._store = store
+        self._supervisor = supervisor
+        self._workshop = workshop
+        self._promises = promises
+
+    def revive(self) -> None:
+        """Have everything run that ran by what the store knows: after a start of the machine, without a Master."""
+        for wish in self._store.wishes("WHERE wanted = 'started'"):
+            place = self._places.get(wish.partition)
+            if place is not None and (wish.layout.services or wish.layout.runs):
+                self._supervisor.apply(wish.partition, self._processes(place, wish.layout))
+                self._watch(wish, wish.state_revision, wish.layout)
+
+    def wait(self, instance: str) -> None:
+        """Note that an instance waits for its release."""
+        wish = self._store.wish(instance)
+        if wish is not None:
+            self._store.instance_is(instance, wish.revision, Observed.WAITING)
+
+    def configure(self, instance: str) -> bool:
+        """Configure an instance as now wanted and start what must run; return whether it succeeded."""
+        wish = self._store.wish(instance)
+        if wish is None:
+            return False
+        try:
+            place = self._place(wish)
+            layout = self._run_configuration(wish, place)
+            self._supervisor.apply(wish.partition, self._processes(place, layout))
+        except (ConfigureError, WorkshopError, SupervisorError) as error:
+            attempts = wish.attempts + 1
+            _log.warning("%s cannot be configured (try %s): %s", instance, attempts, error)
+            self._store.instance_is(
+                instance,
+                wish.revision,
+                Observed.FAILED,
+                message=str(error),
+                attempts=attempts,
+                next_try=time.time() + planning.configure_pause(attempts),
+            )
+            return False
+        names = [layouts.promise_name(path) for path in layout.promises]
+        self._store.instance_is(instance, wish.revision, Observed.STARTED, layout=layout, promises=names)
+        self._watch(wish, wish.revision, layout)
+        return True
+
+    def stop(self, instance: str) -> None:
+        """End every process of an instance; its files stay."""
+        wish = self._store.wish(instance)
+        if wish is None:
+            return
+        self._promises.forget(wish.partition)
+        self._supervisor.stop(wish.partition)
+        self._store.instance_is(instance, wish.revision, Observed.STOPPED)
+
+    def destroy(self, instance: str) -> None:
+        """End an instance: processes, last wishes, files; its partition is then free."""
+        wish = self._store.wish(instance)
+        if wish is None:
+            return
+        self._promises.forget(wish.partition)
+        place = self._places.get(wish.partition)
+        if place is not None:
+            folder = self._folder(place)
+            self._supervisor.stop(wish.partition)
+            prerm = folder / layouts.PRERM
+            if prerm.is_dir() and any(prerm.iterdir()):
+                self._last_wishes(place, folder)
+            empty(folder)
+            cgroups.remove(f"{self._tag}/{place.name}")
+        self._store.instance_is(instance, wish.revision, Observed.DESTROYED)
+
+    def identify(self, instance: str, link: Link) -> None:
+        """Give an instance a certificate of its own, or a new one in time; its key never leaves its folder."""
+        wish = self._store.wish(instance)
+        if wish is None or wish.wanted is not Wanted.STARTED or wish.partition not in self._places:
+            return
+        place = self._places[wish.partition]
+        folder = self._folder(place)
+        certificate = folder / layouts.OURS / "certificate.pem"
+        if certificate.exists() and time.time() - certificate.stat().st_mtime < CERTIFICATE_DAYS * 86400:
+            return
+        request = self._workshop.call(
+            "freehold.node.link.keys:for_instance", str(folder).encode(), uid=place.uid, gid=place.gid
+        )
+        _, content, _ = link.call(
+            "POST",
+            f"/node/v1/instances/{instance}/certificate",
+            msgspec.json.encode(CertificateRequest(request.decode())),
+        )
+        answer = msgspec.json.decode(content, type=CertificateAnswer)
+        order = {"folder": str(folder), "certificate": answer.certificate, "authority": answer.authority}
+        self._workshop.call(
+            "freehold.node.link.keys:keep_certificate",
+            json.dumps(order).encode(),
+            uid=place.uid,
+            gid=place.gid,
+        )
+
+    def _run_configuration(self, wish: Wish, place: Place) -> Layout:
+        folder = self._folder(place)
+        order = {
+            "instance": wish.instance,
+            "title": wish.title,
+            "type": wish.type,
+            "address": place.address,
+            "folder": str(folder),
+            "software": str(self._paths.software / wish.release),
+            "parameters": wish.parameters,
+        }
+        answer = self._workshop.call(
+            "freehold.node.partition.configure:run",
+            json.dumps(order).encode(),
+            uid=place.uid,
+            gid=place.gid,
+            cwd=str(folder),
+            timeout=CONFIGURE_TIMEOUT,
+        )
+        return msgspec.json.decode(answer, type=Layout)
+
+    def _last_wishes(self, place: Place, folder: Path) -> None:
+        try:
+            self._workshop.call(
+                "freehold.node.partition.destroy:last_wishes",
+                str(folder).encode(),
+                uid=place.uid,
+                gid=place.gid,
+                cwd=str(folder),
+                log=str(folder / layouts.LOG / "prerm.log"),
+                timeout=300,
+            )
+        except WorkshopError as error:
+            _log.warning("last wishes in %s: %s", place.name, error)
+        # What the last wishes started ends too.
+        self._supervisor.stop(place.name)
+
+    def _processes(self, place: Place, layout: Layout) -> list[Process]:
+        folder = self._folder(place)
+        environment = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(folder),
+            "TMPDIR": str(folder / "tmp"),
+            "LANG": "C.UTF-8",
+        }
+        control = cgroups.create(f"{self._tag}/{place.name}")
+        return [
+            Process(
+                name=f"{kind}/{one.name}",
+                argv=[str(folder / where / one.name)],
+                cwd=str(folder),
+                log=str(folder / layouts.LOG / f"{one.name}.log"),
+                digest=one.digest,
+                environment=environment,
+                uid=place.uid,
+                gid=place.gid,
+                once=kind == "run",
+                cgroups=control,
+            )
+            for kind, where, executables in (
+                ("service", layouts.SERVICE, layout.services),
+                ("run", layouts.RUN, layout.runs),
+            )
+            for one in executables
+        ]
+
+    def _watch(self, wish: Wish, revision: int, layout: Layout) -> None:
+        place = self._places[wish.partition]
+        self._promises.watch(
+            Watch(
+                partition=wish.partition,
+                instance=wish.instance,
+                revision=revision,
+                folder=str(self._folder(place)),
+                uid=place.uid,
+                gid=place.gid,
+                plugins=tuple(layout.promises),
+            )
+        )
+
+    def _place(self, wish: Wish) -> Place:
+        try:
+            return self._places[wish.partition]
+        except KeyError:
+            raise ConfigureError(f"This node has no partition '{wish.partition}' any more.") from None
+
+    def _folder(self, place: Place) -> Path:
+        return self._paths.partitions / place.name

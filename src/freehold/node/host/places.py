@@ -1,0 +1,160 @@
+"""Making partitions on this machine: a Unix user, a folder and an address each; without root, folders and
+loopback addresses.
+"""
+
+import grp
+import hashlib
+import ipaddress
+import json
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from freehold.node.errors import HostError
+from freehold.node.settings import Paths, Place, Settings, load, save
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def prepare(
+    root: Path, partitions: int, *, unprivileged: bool = False, network: str = "", interface: str = "lo"
+) -> Settings:
+    """Make a node's folder with so many partitions and return its settings. Safe to repeat, and to grow with.
+
+    `network` (CIDR) gives the partitions' addresses on `interface`; by default they come from a private network
+    that depends on the node. Raise HostError, naming what to do, when the machine does not give what is needed.
+    """
+    paths = Paths(root)
+    known = load(root) if paths.settings.exists() else None
+    settings = known or Settings(
+        tag="".join(secrets.choice(_LETTERS) for _ in range(8)),
+        unprivileged=unprivileged or os.geteuid() != 0,
+        interface=interface,
+        network=network,
+    )
+    if partitions < len(settings.places):
+        raise HostError(
+            f"The node has {len(settings.places)} partitions already; it can grow but not shrink to {partitions}."
+        )
+    _make_folders(paths, settings)
+    if not settings.unprivileged and settings.builder_uid is None:
+        uid, gid = _user(f"fh-{settings.tag}-build", paths.cache)
+        settings = msgspec.structs.replace(settings, builder_uid=uid, builder_gid=gid)
+        os.chown(paths.cache, uid, gid)
+    places = [*settings.places]
+    addresses = _addresses(settings, partitions)
+    for number in range(len(places), partitions):
+        places.append(_place(paths, settings, number, addresses[number]))
+    settings = msgspec.structs.replace(settings, places=places)
+    ensure_addresses(settings)
+    save(root, settings)
+    return settings
+
+
+def ensure_addresses(settings: Settings) -> None:
+    """Give the machine the partitions' addresses; after a reboot they are gone."""
+    wanted = [
+        place.address for place in settings.places if not ipaddress.ip_address(place.address).is_loopback
+    ]
+    if settings.unprivileged or not wanted:
+        return
+    shown = _ip("-json", "address", "show", "dev", settings.interface)
+    present = {
+        address["local"]
+        for link in json.loads(shown)
+        for address in link.get("addr_info", [])
+        if "local" in address
+    }
+    for address in wanted:
+        if address not in present:
+            length = ipaddress.ip_address(address).max_prefixlen
+            _ip("address", "add", f"{address}/{length}", "dev", settings.interface)
+
+
+def _make_folders(paths: Paths, settings: Settings) -> None:
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        for path, mode in (
+            (paths.root, 0o711),
+            (paths.identity, 0o700),
+            (paths.software, 0o755),
+            (paths.cache, 0o700),
+            (paths.partitions, 0o711),
+            (paths.run, 0o700),
+        ):
+            path.mkdir(exist_ok=True)
+            path.chmod(mode)
+    except OSError as error:
+        raise HostError(
+            f"{error.filename} cannot be made: {error.strerror}. Choose another --root."
+        ) from None
+    if settings.unprivileged:
+        return
+    for parent in paths.root.resolve().parents:
+        if not parent.stat().st_mode & 0o001:
+            raise HostError(
+                f"Other users cannot pass through {parent}, but partitions have their own users. "
+                "Choose a --root elsewhere, such as /srv/freehold."
+            )
+
+
+def _place(paths: Paths, settings: Settings, number: int, address: str) -> Place:
+    name = f"p{number}"
+    folder = paths.partitions / name
+    folder.mkdir(exist_ok=True)
+    uid = gid = None
+    if not settings.unprivileged:
+        uid, gid = _user(f"fh-{settings.tag}-{number}", folder)
+        os.chown(folder, uid, gid)
+    folder.chmod(0o700)
+    return Place(name, address, uid, gid)
+
+
+def _user(name: str, home: Path) -> tuple[int, int]:
+    """Return the uid and gid of a system user, made if it is not there."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        if shutil.which("useradd") is None:
+            raise HostError("There is no `useradd` here. Install the package passwd.") from None
+        command = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(home)]
+        done = subprocess.run(
+            [*command, "--shell", "/usr/sbin/nologin", name], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise HostError(f"The user {name} cannot be made: {done.stderr.strip()}") from None
+        found = pwd.getpwnam(name)
+    return found.pw_uid, grp.getgrgid(found.pw_gid).gr_gid
+
+
+def _addresses(settings: Settings, count: int) -> list[str]:
+    if settings.network:
+        try:
+            hosts = ipaddress.ip_network(settings.network).hosts()
+        except ValueError as error:
+            raise HostError(f"--network: {error}. Write it like 203.0.113.0/24.") from None
+        found = [str(address) for address, _ in zip(hosts, range(count), strict=False)]
+        if len(found) < count:
+            raise HostError(f"{settings.network} has only {len(found)} addresses for {count} partitions.")
+        return found
+    if count > 254 * 254:
+        raise HostError("More than 64,516 partitions need a --network of their own.")
+    first, second = hashlib.sha256(settings.tag.encode()).digest()[:2]
+    # Two nodes on one machine must not meet; the tag moves them apart: 127.x.y.z, or 10.x.y.z with root.
+    start = f"127.{64 + first % 128}" if settings.unprivileged else f"10.{64 + first % 128}"
+    return [f"{start}.{(second + number // 254) % 256}.{1 + number % 254}" for number in range(count)]
+
+
+def _ip(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise HostError("There is no `ip` here. Install the package iproute2.") from None
+    if done.returncode:
+        raise HostError(f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()}")
+    return done.stdout

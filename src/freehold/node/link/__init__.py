@@ -1,0 +1,1 @@
+"""The link to the Master: requests over TLS, enrolment, the feed and the outbox."""

@@ -1,0 +1,109 @@
+"""Requests to the Master: one kept connection, TLS 1.3, its authority pinned, our certificate shown."""
+
+import http.client
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from freehold.node.errors import LinkDown, LinkError
+from freehold.protocol.problem import MEDIA_TYPE, Problem
+
+TIMEOUT = 30.0
+
+
+class Refused(LinkError):
+    """The Master said no; `problem` is its document."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.title}: {problem.detail} {problem.remedy}".strip())
+        self.problem = problem
+
+
+class Link:
+    """A connection to the Master. Not to be shared between threads."""
+
+    def __init__(self, master: str, authority: Path, identity: tuple[Path, Path] | None = None) -> None:
+        """`identity`: the node's certificate and key; without, the caller is nobody, as before enrolment."""
+        self.master = master
+        self._authority = authority
+        self._identity = identity
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def call(
+        self, method: str, path: str, body: bytes | None = None, *, timeout: float = TIMEOUT
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Return status, body and headers of an answer.
+
+        Raise Refused when the Master says no, LinkDown when it cannot be reached, LinkError when who answers
+        is not our Master or refuses our certificate.
+        """
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        for attempt in (1, 2):
+            fresh = self._connection is None
+            connection = self._connection or self._connect()
+            try:
+                if connection.sock is not None:
+                    connection.sock.settimeout(timeout)
+                connection.timeout = timeout
+                connection.request(method, path, body, headers)
+                response = connection.getresponse()
+                content = response.read()
+            except ssl.SSLError as error:
+                self.close()
+                raise self._explain(error) from None
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                # A kept connection may have ended meanwhile; every request of the protocol may be repeated.
+                if fresh or attempt == 2:
+                    raise LinkDown(f"{self.master} cannot be reached: {error!r}") from None
+                continue
+            if response.status >= 400:
+                raise Refused(_problem(response, content))
+            return response.status, content, dict(response.headers.items())
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """End the connection; the next request opens another, with the identity as it is then."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        url = urlsplit(self.master)
+        if url.scheme != "https" or not url.hostname:
+            raise LinkError(f"'{self.master}' is not a Master's URL; it looks like https://HOST:PORT.")
+        try:
+            context = ssl.create_default_context(cafile=str(self._authority))
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            if self._identity is not None:
+                context.load_cert_chain(*self._identity)
+        except (OSError, ssl.SSLError) as error:
+            raise LinkError(f"The node's identity cannot be read ({error}). Enrol the node again.") from None
+        self._connection = http.client.HTTPSConnection(
+            url.hostname, url.port, timeout=TIMEOUT, context=context
+        )
+        return self._connection
+
+    def _explain(self, error: ssl.SSLError) -> LinkError:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return LinkError(
+                f"{self.master} did not prove to be our Master: {error.verify_message}. "
+                "Is the URL right? Is the clock of this machine right?"
+            )
+        if "ALERT" in (error.reason or ""):
+            return LinkError(
+                f"{self.master} refused this node's certificate ({error.reason}): it comes from another Master. "
+                "Enrol the node again with a new token."
+            )
+        return LinkDown(f"{self.master} cannot be reached: {error.reason or error}")
+
+
+def _problem(response: http.client.HTTPResponse, content: bytes) -> Problem:
+    if response.headers.get_content_type() == MEDIA_TYPE:
+        try:
+            return msgspec.json.decode(content, type=Problem)
+        except msgspec.DecodeError:
+            pass
+    return Problem("unknown", f"{response.status} {response.reason}", response.status)

@@ -1,0 +1,145 @@
+"""The two conversations with the Master, each on its own thread: the feed in, the outbox out."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from freehold.node.errors import LinkDown, LinkError
+from freehold.node.link.client import Link, Refused
+from freehold.node.store import Store
+from freehold.protocol.feed import Feed
+from freehold.protocol.report import Applied, Batch
+
+WAIT = 50.0
+"""Seconds to wait on the Master for something new."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+BATCH, BATCH_BYTES = 500, 1_000_000
+_log = logging.getLogger(__name__)
+_feeds = msgspec.json.Decoder(Feed)
+_answers = msgspec.json.Decoder(Applied)
+
+
+class Conversation(threading.Thread):
+    """A loop of exchanges that goes on through failures, ever slower while they last."""
+
+    def __init__(self, name: str, link: Link) -> None:
+        super().__init__(name=name, daemon=True)
+        self.link = link
+        self.over = threading.Event()
+        self.trouble = ""
+        """Why the last exchange failed; empty when it did not."""
+        self._reconnect = False
+
+    def reconnect(self) -> None:
+        """Open a new connection before the next exchange, with the identity as it is then."""
+        self._reconnect = True
+
+    def run(self) -> None:
+        failures = 0
+        while not self.over.is_set():
+            if self._reconnect:
+                self._reconnect = False
+                self.link.close()
+            try:
+                self.exchange()
+                if self.trouble:
+                    _log.info("%s: the Master answers again", self.name)
+                self.trouble, failures = "", 0
+            except LinkError as error:
+                failures += 1
+                if str(error) != self.trouble:
+                    _log.warning("%s: %s", self.name, error)
+                self.trouble = str(error)
+                self.over.wait(pause_after(failures, down=isinstance(error, LinkDown)))
+            except Exception:
+                failures += 1
+                _log.exception("%s stumbled; going on", self.name)
+                self.over.wait(pause_after(failures, down=False))
+        self.link.close()
+
+    def exchange(self) -> None:
+        """Do one exchange; it waits while there is nothing to do."""
+        raise NotImplementedError
+
+
+def pause_after(failures: int, *, down: bool) -> float:
+    """Return the seconds until the next try: doubling, at random, so that nodes do not come back all at once.
+
+    A Master that is down may be back at any moment; one that says no will say it again for a while.
+    """
+    first = FIRST_PAUSE if down else 10 * FIRST_PAUSE
+    return random.uniform(0.5, 1.0) * min(first * 2 ** min(failures - 1, 16), LONGEST_PAUSE)
+
+
+class FeedReader(Conversation):
+    """Asks for what changed and takes it over."""
+
+    def __init__(self, link: Link, store: Store, changed: Callable[[], None]) -> None:
+        super().__init__("feed", link)
+        self._store = store
+        self._changed = changed
+        self.last_answer = 0.0
+        """When the Master last answered, by this machine's clock."""
+
+    def exchange(self) -> None:
+        since = self._store.revision
+        wait = 0.0 if since == 0 or self.trouble else WAIT
+        status, content, _ = self.link.call(
+            "GET", f"/node/v1/feed?since={since}&wait={wait:g}", timeout=wait + 20
+        )
+        self.last_answer = time.time()
+        if status != 200:
+            return
+        try:
+            feed = _feeds.decode(content)
+        except msgspec.DecodeError as error:
+            raise LinkError(f"The Master's feed is not understood ({error}). Update this node.") from None
+        self._store.apply_feed(feed)
+        self._changed()
+
+
+class OutboxSender(Conversation):
+    """Sends reports in order; after a while without any, a heartbeat."""
+
+    def __init__(self, link: Link, store: Store) -> None:
+        super().__init__("outbox", link)
+        self._store = store
+        self._told = threading.Event()
+        self._next_contact = 60.0
+        self._heartbeat_at = time.monotonic() + self._next_contact
+
+    def told(self) -> None:
+        """There is something to send."""
+        self._told.set()
+
+    def stop(self) -> None:
+        self.over.set()
+        self._told.set()
+
+    def exchange(self) -> None:
+        self._told.clear()
+        reports = self._store.outbox(BATCH, BATCH_BYTES)
+        if not reports:
+            if (
+                not self._told.wait(max(0.0, self._heartbeat_at - time.monotonic()))
+                and not self.over.is_set()
+            ):
+                self._store.tell()
+            return
+        body = msgspec.json.encode(Batch(self._store.epoch, reports))
+        try:
+            _, content, _ = self.link.call("POST", "/node/v1/reports", body)
+        except Refused as error:
+            if error.problem.type == "report-gap":
+                _log.error("The Master does not accept this node's reports: %s", error)
+            raise
+        applied = _answers.decode(content)
+        if applied.refused:
+            _log.warning("the Master set %s items aside", applied.refused)
+        self._store.acknowledged(applied.sequence)
+        self._next_contact = applied.next_contact
+        self._heartbeat_at = time.monotonic() + self._next_contact

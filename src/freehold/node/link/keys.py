@@ -1,0 +1,54 @@
+"""Keys and signing requests: `cryptography` is large, so this runs in short-lived children only.
+
+python -m freehold.node.link.keys KEYFILE    # makes the key unless it exists, prints a signing request
+"""
+
+import os
+import sys
+from pathlib import Path
+
+
+def signing_request(key_file: Path) -> str:
+    """Return a signing request (PEM) by the EC P-256 key in a file, which is made if it is not there."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    if key_file.exists():
+        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        temporary = key_file.with_name(f".{key_file.name}.new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, key_file)
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def for_instance(payload: bytes) -> bytes:
+    """Return the signing request of an instance, given its folder; in a child, as the partition's user."""
+    return signing_request(Path(payload.decode()) / ".freehold" / "key.pem").encode()
+
+
+def keep_certificate(payload: bytes) -> bytes:
+    """Write the certificate and authority of an instance; `payload` is JSON of folder and both."""
+    import json
+
+    from freehold.node.partition.configure import write
+
+    order = json.loads(payload)
+    for name in ("certificate", "authority"):
+        write(Path(order["folder"]) / ".freehold" / f"{name}.pem", order[name].encode(), 0o600)
+    return b""
+
+
+if __name__ == "__main__":
+    print(signing_request(Path(sys.argv[1])), end="")

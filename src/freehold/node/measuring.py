@@ -1,0 +1,111 @@
+"""The thread that measures: reads every partition's counters once a minute, keeps them, tells them."""
+
+import logging
+import threading
+import time
+
+import msgspec
+
+from freehold.node.errors import SupervisorError
+from freehold.node.metering import Counters, Meter, Place, accumulate
+from freehold.node.settings import Paths, Settings
+from freehold.node.store import Store
+from freehold.node.supervisor.client import GroupStatus, Supervisor
+from freehold.protocol.report import Item, UsageReport
+from freehold.protocol.states import Observed
+
+PERIOD = 60.0
+SOON = 2.0
+"""Seconds after a configuration until the first look, so that use is seen at once."""
+_log = logging.getLogger(__name__)
+
+
+class Measuring(threading.Thread):
+    """Measures until stopped."""
+
+    def __init__(self, paths: Paths, settings: Settings, store: Store, supervisor: Supervisor) -> None:
+        super().__init__(name="measuring", daemon=True)
+        self._paths = paths
+        self._places = {place.name: place for place in settings.places}
+        self._store = store
+        self._supervisor = supervisor
+        self._meter = Meter(settings.tag, root_mode=not settings.unprivileged)
+        self._last: dict[str, float] = {}
+        """When an instance was last measured, by the monotonic clock: what passed while we were not is not ours."""
+        self._hurry = threading.Event()
+        self._over = False
+
+    def soon(self) -> None:
+        """Something was just configured: measure it soon."""
+        self._hurry.set()
+
+    def stop(self) -> None:
+        self._over = True
+        self._hurry.set()
+
+    def run(self) -> None:
+        while not self._over:
+            if self._hurry.wait(PERIOD) and not self._over:
+                time.sleep(SOON)
+                self._hurry.clear()
+            try:
+                self.measure()
+            except SupervisorError as error:
+                _log.warning("use cannot be measured now: %s", error)
+            except Exception:
+                _log.exception("measuring stumbled; going on")
+
+    def measure(self) -> None:
+        """Read, accumulate, keep and tell, once."""
+        status = self._supervisor.status()
+        wishes = [
+            wish
+            for wish in self._store.wishes()
+            if wish.partition in self._places
+            and wish.state is not Observed.WAITING
+            and wish.state is not None
+        ]
+        readings = self._meter.read(
+            [self._place(wish.partition, status.get(wish.partition)) for wish in wishes]
+        )
+        kept = self._store.counters()
+        now, moment = time.monotonic(), time.time()
+        texts: dict[str, str] = {}
+        items: list[Item] = []
+        for wish in wishes:
+            text = kept.get(wish.instance, "{}")
+            before = msgspec.json.decode(text, type=Counters)
+            elapsed = now - self._last.get(wish.instance, now)
+            self._last[wish.instance] = now
+            after = accumulate(before, readings[wish.partition], elapsed)
+            texts[wish.instance] = msgspec.json.encode(after).decode()
+            if texts[wish.instance] != text:
+                items.append(_report(wish.instance, moment, after))
+        self._store.count(texts, items)
+
+    def _place(self, partition: str, group: GroupStatus | None) -> Place:
+        place = self._places[partition]
+        return Place(
+            partition=partition,
+            uid=place.uid,
+            address=place.address,
+            folder=str(self._paths.partitions / partition),
+            sessions=[process.pid for process in group.processes if process.pid] if group else [],
+            dead_cpu_ms=group.dead_cpu_ms if group else 0,
+        )
+
+
+def _report(instance: str, moment: float, counters: Counters) -> UsageReport:
+    return UsageReport(
+        instance,
+        round(moment, 3),
+        cpu_ms=_whole(counters.cpu_ms),
+        memory_mb_s=_whole(counters.memory_mb_s),
+        disk_mb_s=_whole(counters.disk_mb_s),
+        network_in=_whole(counters.network_in),
+        network_out=_whole(counters.network_out),
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

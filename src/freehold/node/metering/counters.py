@@ -1,0 +1,63 @@
+"""From what was read to counters that only grow: pure."""
+
+import msgspec
+
+LONGEST_GAP = 3600.0
+"""Between two readings further apart the machine slept or its clock jumped: no more time than this is counted."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What was read of a partition at one moment. None: cannot be measured here."""
+
+    cpu_ms: float | None
+    exact: bool
+    """`cpu_ms` is a counter of the kernel's own (a cgroup), not a sum over living processes."""
+    memory_mb: float
+    disk_mb: float | None
+    network_in: int | None
+    network_out: int | None
+
+
+class Counters(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a partition used since its instance was placed, and the raw values last read."""
+
+    cpu_ms: float | None = None
+    memory_mb_s: float | None = None
+    disk_mb_s: float | None = None
+    network_in: float | None = None
+    network_out: float | None = None
+    raw_cpu_ms: float | None = None
+    raw_network_in: int | None = None
+    raw_network_out: int | None = None
+
+
+def accumulate(before: Counters, reading: Reading, elapsed: float) -> Counters:
+    """Return the counters after a reading, `elapsed` seconds after the one before. They never decrease.
+
+    A raw value smaller than the last one was reset (a new boot, a new cgroup). If it is the kernel's own
+    counter, what it shows now was used since the reset. If it is a sum over living processes, one of them
+    ended unseen: nothing is added, because that time was counted while it lived.
+    """
+    elapsed = min(max(elapsed, 0.0), LONGEST_GAP)
+    return Counters(
+        cpu_ms=_grow(before.cpu_ms, before.raw_cpu_ms, reading.cpu_ms, reading.exact),
+        memory_mb_s=(before.memory_mb_s or 0.0) + reading.memory_mb * elapsed,
+        disk_mb_s=before.disk_mb_s
+        if reading.disk_mb is None
+        else (before.disk_mb_s or 0.0) + reading.disk_mb * elapsed,
+        network_in=_grow(before.network_in, before.raw_network_in, reading.network_in, True),
+        network_out=_grow(before.network_out, before.raw_network_out, reading.network_out, True),
+        raw_cpu_ms=reading.cpu_ms if reading.cpu_ms is not None else before.raw_cpu_ms,
+        raw_network_in=reading.network_in if reading.network_in is not None else before.raw_network_in,
+        raw_network_out=reading.network_out if reading.network_out is not None else before.raw_network_out,
+    )
+
+
+def _grow(total: float | None, last: float | None, now: float | None, exact: bool) -> float | None:
+    if now is None:
+        return total
+    if last is None or now >= last:
+        grown = now - (last or 0.0)
+    else:
+        grown = now if exact else 0.0
+    return (total or 0.0) + grown

@@ -1,0 +1,136 @@
+"""From what is wanted and what is found to what must be done: pure, tested as data.
+
+`tests/unit/node/plan/*.json` holds cases (wanted and found, then steps); anyone can add one.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
+
+BUILD_PAUSE, LONGEST_BUILD_PAUSE = 5.0, 600.0
+CONFIGURE_PAUSE, LONGEST_CONFIGURE_PAUSE = 1.0, 300.0
+
+
+class Software(msgspec.Struct, frozen=True):
+    """A release: what is wanted of it here and what is found."""
+
+    release: str
+    wanted: SoftwareWanted
+    state: SoftwareObserved | None = None
+    attempts: int = 0
+    """Builds that failed in a row."""
+    next_try: float = 0.0
+    """Not before this moment (seconds since 1970 UTC)."""
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """An instance: what is wanted of it here and what is found."""
+
+    instance: str
+    partition: str
+    release: str
+    wanted: Wanted
+    revision: int
+    state: Observed | None = None
+    state_revision: int = 0
+    """The revision of what was wanted when the state was reached."""
+    attempts: int = 0
+    next_try: float = 0.0
+
+
+class Verb(StrEnum):
+    """What can be done."""
+
+    BUILD = "build"
+    REMOVE = "remove"
+    WAIT = "wait"
+    """Say that the instance waits for its release."""
+    CONFIGURE = "configure"
+    """Configure, then start what must run."""
+    STOP = "stop"
+    DESTROY = "destroy"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One thing to do to a release or an instance."""
+
+    verb: Verb
+    subject: str
+
+
+def plan(software: Iterable[Software], instances: Iterable[Instance], now: float) -> list[Step]:
+    """Return the steps that are due, ends before beginnings.
+
+    One step at most for each release and instance; the caller leaves out those that are being worked on.
+    """
+    software, instances = list(software), list(instances)
+    built = {one.release for one in software if one.state is SoftwareObserved.AVAILABLE}
+    used = {one.release for one in instances if one.state is not Observed.DESTROYED}
+    steps = [step for one in instances if (step := _ending(one, now)) is not None]
+    steps += [step for one in software if (step := _software(one, used, now)) is not None]
+    taken = {one.partition for one in instances if one.wanted is Wanted.DESTROYED}
+    steps += [
+        step
+        for one in instances
+        # A partition is given to the next one when the former has left it.
+        if one.partition not in taken and (step := _beginning(one, built, now)) is not None
+    ]
+    return steps
+
+
+def next_moment(software: Iterable[Software], instances: Iterable[Instance], now: float) -> float | None:
+    """Return when a step that is not due yet will be; None when there is none."""
+    moments = [one.next_try for one in [*software, *instances] if one.next_try > now]
+    return min(moments, default=None)
+
+
+def build_pause(attempts: int) -> float:
+    """Return the seconds until the next try after so many failed builds."""
+    return min(BUILD_PAUSE * 2 ** max(0, attempts - 1), LONGEST_BUILD_PAUSE)
+
+
+def configure_pause(attempts: int) -> float:
+    """Return the seconds until the next try after so many failed configurations."""
+    return min(CONFIGURE_PAUSE * 2 ** max(0, attempts - 1), LONGEST_CONFIGURE_PAUSE)
+
+
+def _is_due(next_try: float, now: float, longest: float) -> bool:
+    # A moment further away than any pause was noted by a clock that was wrong.
+    return next_try <= now or next_try > now + longest
+
+
+def _software(one: Software, used: set[str], now: float) -> Step | None:
+    if one.wanted is SoftwareWanted.REMOVED:
+        if one.release in used or one.state is SoftwareObserved.REMOVED:
+            return None
+        return Step(Verb.REMOVE, one.release)
+    if one.state is SoftwareObserved.AVAILABLE or not _is_due(one.next_try, now, LONGEST_BUILD_PAUSE):
+        return None
+    return Step(Verb.BUILD, one.release)
+
+
+def _ending(one: Instance, now: float) -> Step | None:
+    if not _is_due(one.next_try, now, LONGEST_CONFIGURE_PAUSE):
+        return None
+    if one.wanted is Wanted.DESTROYED and one.state is not Observed.DESTROYED:
+        return Step(Verb.DESTROY, one.instance)
+    if one.wanted is Wanted.STOPPED and not _is(one, Observed.STOPPED):
+        return Step(Verb.STOP, one.instance)
+    return None
+
+
+def _beginning(one: Instance, built: set[str], now: float) -> Step | None:
+    if one.wanted is not Wanted.STARTED or _is(one, Observed.STARTED):
+        return None
+    if one.release not in built:
+        return None if _is(one, Observed.WAITING) else Step(Verb.WAIT, one.instance)
+    if not _is_due(one.next_try, now, LONGEST_CONFIGURE_PAUSE):
+        return None
+    return Step(Verb.CONFIGURE, one.instance)
+
+
+def _is(one: Instance, state: Observed) -> bool:
+    return one.state is state and one.state_revision >= one.revision

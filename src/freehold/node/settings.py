@@ -1,0 +1,100 @@
+"""What makes a machine this node: one JSON file, written by `prepare` and `enrol`."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from freehold.node.errors import SettingsError
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A partition of this machine."""
+
+    name: str
+    address: str
+    uid: int | None = None
+    """Its Unix user; None on an unprivileged node, where all share the agent's."""
+    gid: int | None = None
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The node's settings. Empty strings: not enrolled yet."""
+
+    tag: str
+    """Eight letters, different on every node: distinguishes the users and addresses of nodes on one machine."""
+    unprivileged: bool
+    interface: str = "lo"
+    network: str = ""
+    places: list[Place] = []
+    builder_uid: int | None = None
+    builder_gid: int | None = None
+    master: str = ""
+    node: str = ""
+    epoch: int = 0
+    title: str = ""
+    certificate_ends: float = 0.0
+    """When the node's certificate ends, seconds since 1970 UTC."""
+    certificate_begins: float = 0.0
+
+
+class Paths:
+    """Where things are below the node's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings = root / "node.json"
+        self.store = root / "node.sqlite"
+        self.identity = root / "identity"
+        self.key = self.identity / "key.pem"
+        self.certificate = self.identity / "certificate.pem"
+        self.authority = self.identity / "authority.pem"
+        self.software = root / "software"
+        self.cache = root / "cache"
+        self.partitions = root / "partitions"
+        self.run = root / "run"
+        self.lock = self.run / "agent.lock"
+
+
+def default_root() -> Path:
+    """Return the node's folder when none is named."""
+    if "FREEHOLD_NODE_ROOT" in os.environ:
+        return Path(os.environ["FREEHOLD_NODE_ROOT"])
+    if os.geteuid() == 0:
+        return Path("/srv/freehold")
+    return Path.home() / ".local" / "share" / "freehold-node"
+
+
+def load(root: Path) -> Settings:
+    """Return the settings of a node's folder; raise SettingsError when there are none."""
+    path = Paths(root).settings
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Settings)
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{root} is not a node's folder yet. Run: freehold node prepare --root {root}"
+        ) from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+
+
+def save(root: Path, settings: Settings) -> None:
+    """Write the settings; after a power cut either the old or the new ones are there."""
+    write_durably(Paths(root).settings, msgspec.json.format(msgspec.json.encode(settings)), 0o600)
+
+
+def write_durably(path: Path, content: bytes, mode: int) -> None:
+    """Replace a file so that it survives a power cut whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,1 @@
+"""Building releases, and forgetting them."""

@@ -1,0 +1,181 @@
+"""Building a release: its archive, unpacked, and buildout run on its `software.cfg` in a child process.
+
+A build is done in its final folder, because buildout writes absolute paths; only the file `.complete`, written
+last, makes it count. What a former build left (files, processes) is cleared away first.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from freehold.node.errors import BuildError
+from freehold.node.link.client import Link
+from freehold.node.settings import Paths, Settings, write_durably
+from freehold.protocol import archive
+
+TIMEOUT = 3600.0
+TAIL = 30
+"""Lines of the log that a failure shows."""
+MARK = "FREEHOLD_BUILD"
+_PASSED = (
+    "PIP_",
+    "UV_",
+    "SSL_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+"""Variables of the agent that tell how this machine reaches package indexes."""
+
+
+def is_built(paths: Paths, release: str) -> bool:
+    """Return whether a release is there, whole."""
+    return (paths.software / release / ".complete").exists()
+
+
+def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: float = TIMEOUT) -> None:
+    """Build a release unless it is there; raise BuildError with the end of the log.
+
+    The archive is kept, so that a release can be built again when the Master is away.
+    """
+    if is_built(paths, release):
+        return
+    folder = paths.software / release
+    kill_marked(str(folder))
+    if folder.exists():
+        shutil.rmtree(folder)
+    packed = _archive(paths, link, release)
+    try:
+        archive.unpack(packed, folder / "release")
+    except archive.ArchiveError as error:
+        raise BuildError(f"The release's archive is not usable: {error}") from None
+    # Read by every partition, written by none: the release's own files belong to us, not to the builder.
+    for path in (folder, folder / "release"):
+        path.chmod(0o755)
+    if not (folder / "release" / "software.cfg").exists():
+        raise BuildError("The release has no software.cfg.")
+    home = folder / "home"
+    home.mkdir()
+    (folder / "buildout.cfg").write_text(_profile(folder))
+    if settings.builder_uid is not None and settings.builder_gid is not None:
+        os.chown(home, settings.builder_uid, settings.builder_gid)
+        os.chown(folder, settings.builder_uid, settings.builder_gid)
+    _run(paths, settings, folder, release, timeout)
+    shutil.rmtree(home)
+    _take_back(folder)
+    write_durably(folder / ".complete", b"", 0o644)
+
+
+def remove(paths: Paths, release: str) -> None:
+    """Forget a release: its build, its log, its archive."""
+    folder = paths.software / release
+    kill_marked(str(folder))
+    (folder / ".complete").unlink(missing_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    for path in (paths.software / f"{release}.log", paths.cache / f"{release}.tar.gz"):
+        path.unlink(missing_ok=True)
+
+
+def kill_marked(mark: str) -> None:
+    """Kill what is left of a build whose agent was killed."""
+    needle = f"{MARK}={mark}".encode()
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        try:
+            if needle in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
+                os.kill(int(entry), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def _archive(paths: Paths, link: Link, release: str) -> bytes:
+    kept = paths.cache / f"{release}.tar.gz"
+    if kept.exists():
+        content = kept.read_bytes()
+        if archive.digest(content) == release:
+            return content
+    _, content, _ = link.call("GET", f"/node/v1/releases/{release}", timeout=300)
+    if archive.digest(content) != release:
+        raise BuildError("The Master sent an archive that is not this release (its hash differs).")
+    write_durably(kept, content, 0o600)
+    return content
+
+
+def _profile(folder: Path) -> str:
+    return (
+        f"[buildout]\nextends = {folder}/release/software.cfg\ndirectory = {folder}\n"
+        f"eggs-directory = {folder}/eggs\ndevelop-eggs-directory = {folder}/develop-eggs\n"
+        "allow-picked-versions = true\n"
+    )
+
+
+def _run(paths: Paths, settings: Settings, folder: Path, release: str, timeout: float) -> None:
+    environment = {name: value for name, value in os.environ.items() if name.startswith(_PASSED)}
+    environment |= {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(folder / "home"),
+        "LANG": "C.UTF-8",
+        MARK: str(folder),
+    }
+    log_path = paths.software / f"{release}.log"
+    with log_path.open("wb") as log:
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "from zc.buildout.buildout import main; main()",
+                "-c",
+                f"{folder}/buildout.cfg",
+            ],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=0o022,
+            user=settings.builder_uid,
+            group=settings.builder_gid,
+            extra_groups=[] if settings.builder_gid is not None else None,
+        )
+        try:
+            status = child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            try:
+                os.killpg(child.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            child.wait()
+    kill_marked(str(folder))
+    if status != 0:
+        why = (
+            f"It did not end within {timeout:g} s."
+            if status is None
+            else f"buildout ended with status {status}."
+        )
+        raise BuildError(f"{why}\n{_tail(log_path)}")
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return "\n".join(lines[-TAIL:])
+
+
+def _take_back(folder: Path) -> None:
+    """Make a finished build ours, so that no later build can change it."""
+    if os.geteuid() != 0:
+        return
+    os.chown(folder, 0, 0)
+    for parent, directories, files in os.walk(folder):
+        for name in [*directories, *files]:
+            os.lchown(os.path.join(parent, name), 0, 0)

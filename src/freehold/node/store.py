@@ -1,0 +1,394 @@
+"""The node's own memory: one SQLite file. With it the node starts, and keeps its promises, without a Master.
+
+What is told to the Master is written to the outbox in the same transaction as the change it tells of, with
+its number and its place in the chain: so nothing is told that did not happen, and nothing that happened is
+forgotten, whenever the machine stops.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from freehold.node.partition.layout import Layout
+from freehold.node.plan import Instance, Software
+from freehold.protocol import MAX_MESSAGE
+from freehold.protocol.feed import Feed
+from freehold.protocol.report import (
+    GENESIS,
+    AssessmentReport,
+    Body,
+    InstanceReport,
+    Item,
+    PublicationReport,
+    Report,
+    SoftwareReport,
+    link,
+)
+from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
+
+HEARTBEAT = 15 * 60.0
+"""A promise's unchanged result is told again after so many seconds."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS software (
+  release TEXT PRIMARY KEY, revision INTEGER NOT NULL, wanted TEXT NOT NULL, name TEXT NOT NULL,
+  state TEXT, attempts INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS instance (
+  instance TEXT PRIMARY KEY, revision INTEGER NOT NULL, partition TEXT NOT NULL, release TEXT NOT NULL,
+  type TEXT NOT NULL, wanted TEXT NOT NULL, title TEXT NOT NULL, parameters TEXT NOT NULL,
+  state TEXT, state_revision INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '',
+  attempts INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0,
+  layout TEXT NOT NULL DEFAULT '{}', counters TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE IF NOT EXISTS promise (
+  instance TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, kept INTEGER NOT NULL,
+  message TEXT NOT NULL, told_at REAL NOT NULL, PRIMARY KEY (instance, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY, hash TEXT NOT NULL, body BLOB NOT NULL);
+"""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """An instance as wanted and as last configured: what the agent's hands need."""
+
+    instance: str
+    revision: int
+    partition: str
+    release: str
+    type: str
+    wanted: Wanted
+    title: str
+    parameters: str
+    state: Observed | None
+    state_revision: int
+    message: str
+    attempts: int
+    layout: Layout
+
+
+class Store:
+    """The memory in a file. Safe from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._told: Callable[[], None] = lambda: None
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # Reports become money: what was numbered must be there after a power cut.
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def when_told(self, told: Callable[[], None]) -> None:
+        """Have `told` called after each change, for there may be reports to send."""
+        self._told = told
+
+    # What is wanted
+
+    @property
+    def revision(self) -> int:
+        """The bookmark of the feed."""
+        return int(self._recall("revision", "0"))
+
+    def apply_feed(self, feed: Feed) -> None:
+        """Take over what the Master wants, all of it or nothing.
+
+        What a snapshot does not name is not ours any more: it is destroyed, or removed.
+        """
+        with self._transaction():
+            if feed.snapshot:
+                releases = {one.release for one in feed.installations}
+                instances = {one.instance for one in feed.instances}
+                for (release,) in self._rows("SELECT release FROM software"):
+                    if release not in releases:
+                        self._db.execute(
+                            "UPDATE software SET wanted = 'removed' WHERE release = ?", (release,)
+                        )
+                for (instance,) in self._rows("SELECT instance FROM instance WHERE wanted <> 'destroyed'"):
+                    if instance not in instances:
+                        self._db.execute(
+                            "UPDATE instance SET wanted = 'destroyed', next_try = 0 WHERE instance = ?",
+                            (instance,),
+                        )
+            for one in feed.installations:
+                self._db.execute(
+                    "INSERT INTO software (release, revision, wanted, name) VALUES (?, ?, ?, ?) "
+                    "ON CONFLICT (release) DO UPDATE SET revision = excluded.revision, wanted = excluded.wanted, "
+                    "name = excluded.name, next_try = 0, attempts = 0, "
+                    "state = CASE WHEN state = 'removed' THEN NULL ELSE state END",
+                    (one.release, one.revision, one.wanted.value, one.name),
+                )
+            for wish in feed.instances:
+                self._db.execute(
+                    "INSERT INTO instance (instance, revision, partition, release, type, wanted, title, parameters) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+                    "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
+                    "title = excluded.title, parameters = excluded.parameters, next_try = 0, attempts = 0 "
+                    "WHERE excluded.revision > instance.revision",
+                    (
+                        wish.instance,
+                        wish.revision,
+                        wish.partition,
+                        wish.release,
+                        wish.type,
+                        wish.wanted.value,
+                        wish.title,
+                        bytes(wish.parameters).decode(),
+                    ),
+                )
+            self._remember("revision", str(feed.revision))
+
+    def software(self) -> list[Software]:
+        """Return every release, as the plan wants it."""
+        rows = self._rows("SELECT release, wanted, state, attempts, next_try FROM software")
+        return [
+            Software(
+                release,
+                SoftwareWanted(wanted),
+                SoftwareObserved(state) if state else None,
+                attempts,
+                next_try,
+            )
+            for release, wanted, state, attempts, next_try in rows
+        ]
+
+    def instances(self) -> list[Instance]:
+        """Return every instance, as the plan wants it."""
+        rows = self._rows(
+            "SELECT instance, partition, release, wanted, revision, state, state_revision, attempts, next_try "
+            "FROM instance"
+        )
+        return [
+            Instance(
+                instance,
+                partition,
+                release,
+                Wanted(wanted),
+                revision,
+                Observed(state) if state else None,
+                state_revision,
+                attempts,
+                next_try,
+            )
+            for instance, partition, release, wanted, revision, state, state_revision, attempts, next_try in rows
+        ]
+
+    def wish(self, instance: str) -> Wish | None:
+        """Return one instance with all that is known of it."""
+        found = self.wishes("WHERE instance = ?", (instance,))
+        return found[0] if found else None
+
+    def wishes(self, condition: str = "", values: tuple[object, ...] = ()) -> list[Wish]:
+        """Return every instance with all that is known of it."""
+        rows = self._rows(
+            "SELECT instance, revision, partition, release, type, wanted, title, parameters, state, state_revision, "
+            f"message, attempts, layout FROM instance {condition} ORDER BY partition",
+            values,
+        )
+        return [
+            Wish(
+                *row[:5],
+                Wanted(row[5]),
+                *row[6:8],
+                Observed(row[8]) if row[8] else None,
+                *row[9:12],
+                msgspec.json.decode(row[12], type=Layout),
+            )
+            for row in rows
+        ]
+
+    # What was found
+
+    def software_is(
+        self,
+        release: str,
+        state: SoftwareObserved,
+        *,
+        message: str = "",
+        next_try: float = 0.0,
+        attempts: int = 0,
+    ) -> None:
+        """Note, and tell, the state of a release."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE software SET state = ?, attempts = ?, next_try = ? WHERE release = ?",
+                (state.value, attempts, next_try, release),
+            )
+            if state is SoftwareObserved.REMOVED:
+                self._db.execute("DELETE FROM software WHERE release = ? AND wanted = 'removed'", (release,))
+            self._tell(SoftwareReport(release, state, message[-MAX_MESSAGE:]))
+
+    def instance_is(
+        self,
+        instance: str,
+        revision: int,
+        state: Observed,
+        *,
+        message: str = "",
+        layout: Layout | None = None,
+        promises: list[str] | None = None,
+        next_try: float = 0.0,
+        attempts: int = 0,
+    ) -> None:
+        """Note, and tell, the state of an instance as of a revision of what was wanted.
+
+        With a layout (it was configured) what it publishes is told as well.
+        """
+        with self._transaction():
+            items: list[Item] = [
+                InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], promises or [])
+            ]
+            self._db.execute(
+                "UPDATE instance SET state = ?, state_revision = ?, message = ?, attempts = ?, next_try = ? "
+                "WHERE instance = ?",
+                (state.value, revision, message, attempts, next_try, instance),
+            )
+            if layout is not None:
+                self._db.execute(
+                    "UPDATE instance SET layout = ? WHERE instance = ?",
+                    (msgspec.json.encode(layout).decode(), instance),
+                )
+                items.append(PublicationReport(instance, revision, layout.published))
+            if state is not Observed.STARTED:
+                self._db.execute("DELETE FROM promise WHERE instance = ?", (instance,))
+            if state is Observed.DESTROYED:
+                self._db.execute("DELETE FROM instance WHERE instance = ?", (instance,))
+            self._tell(*items)
+
+    def promise_is(
+        self, instance: str, revision: int, name: str, kept: bool, message: str, at: float
+    ) -> bool:
+        """Note the result of a promise; tell it when it is news or was not told for long. Return whether it changed."""
+        with self._lock:
+            rows = self._rows(
+                "SELECT revision, kept, told_at FROM promise WHERE instance = ? AND name = ?",
+                (instance, name),
+            )
+            changed = not rows or rows[0][:2] != (revision, int(kept))
+            if not changed and 0 <= at - rows[0][2] < HEARTBEAT:
+                return False
+            with self._transaction():
+                self._db.execute(
+                    "INSERT OR REPLACE INTO promise VALUES (?, ?, ?, ?, ?, ?)",
+                    (instance, name, revision, int(kept), message, at),
+                )
+                self._tell(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
+            return changed
+
+    def promises(self) -> list[tuple[str, str, bool, str]]:
+        """Return instance, name, kept and message of every promise."""
+        rows = self._rows("SELECT instance, name, kept, message FROM promise ORDER BY instance, name")
+        return [(instance, name, bool(kept), message) for instance, name, kept, message in rows]
+
+    def counters(self) -> dict[str, str]:
+        """Return the counters of every instance, as `count` kept them."""
+        return dict(self._rows("SELECT instance, counters FROM instance"))
+
+    def count(self, counters: dict[str, str], items: list[Item]) -> None:
+        """Keep new counters and tell them, in one transaction."""
+        with self._transaction():
+            for instance, text in counters.items():
+                self._db.execute("UPDATE instance SET counters = ? WHERE instance = ?", (text, instance))
+            if items:
+                self._tell(*items)
+
+    # The outbox
+
+    def tell(self, *items: Item) -> None:
+        """Add a report; without items it is a heartbeat."""
+        with self._transaction():
+            self._tell(*items)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Start a new chain, after an enrolment: what was not told in the former one is told as new."""
+        with self._transaction():
+            if int(self._recall("epoch", "0")) == epoch:
+                return
+            bodies = [body for (body,) in self._rows("SELECT body FROM outbox ORDER BY sequence")]
+            self._db.execute("DELETE FROM outbox")
+            self._remember("epoch", str(epoch))
+            self._remember("sequence", "0")
+            self._remember("hash", GENESIS)
+            self._remember("revision", "0")
+            self._remember("host", "")
+            for body in bodies:
+                self._append(body)
+
+    def outbox(self, most: int, most_bytes: int) -> list[Report]:
+        """Return the oldest reports that were not acknowledged."""
+        reports: list[Report] = []
+        size = 0
+        for sequence, digest, body in self._rows(
+            "SELECT sequence, hash, body FROM outbox ORDER BY sequence LIMIT ?", (most,)
+        ):
+            size += len(body)
+            if reports and size > most_bytes:
+                break
+            reports.append(Report(sequence, digest, msgspec.Raw(body)))
+        return reports
+
+    def outbox_size(self) -> int:
+        """Return how many reports wait."""
+        return int(self._rows("SELECT count(*) FROM outbox")[0][0])
+
+    def acknowledged(self, sequence: int) -> None:
+        """Forget the reports up to a number: the Master has them."""
+        with self._transaction():
+            self._db.execute("DELETE FROM outbox WHERE sequence <= ?", (sequence,))
+
+    @property
+    def epoch(self) -> int:
+        return int(self._recall("epoch", "0"))
+
+    def host_changed(self, facts: str) -> bool:
+        """Note what the machine offers; return whether it differs from what was told."""
+        with self._transaction():
+            changed = self._recall("host", "") != facts
+            self._remember("host", facts)
+        return changed
+
+    # Inside
+
+    def _tell(self, *items: Item) -> None:
+        self._append(msgspec.json.encode(Body(round(time.time(), 3), list(items))))
+
+    def _append(self, body: bytes) -> None:
+        sequence = int(self._recall("sequence", "0")) + 1
+        digest = link(self._recall("hash", GENESIS), body)
+        self._db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (sequence, digest, body))
+        self._remember("sequence", str(sequence))
+        self._remember("hash", digest)
+
+    def _recall(self, name: str, default: str) -> str:
+        rows = self._rows("SELECT value FROM memory WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else default
+
+    def _remember(self, name: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (name, value))
+
+    def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            before = self._db.total_changes
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+            changed = self._db.total_changes != before
+        if changed:
+            self._told()
