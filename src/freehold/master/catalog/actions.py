@@ -39,6 +39,8 @@ def publish(packed: bytes, project: str, *, acting: Caller) -> Release:
     if known is not None and known.product.project_id == owner:
         return known
     descriptor, types = _read(packed)
+    if Release.objects.filter(product__name=descriptor.name, version=descriptor.version).exists():
+        raise _taken(descriptor)
     _keep(identity, packed)
     try:
         with writing():
@@ -69,16 +71,24 @@ def publish(packed: bytes, project: str, *, acting: Caller) -> Release:
                 version=release.version,
             )
     except IntegrityError:
-        raise Conflict(
-            f"{descriptor.name} {descriptor.version} is published already, with other content.",
-            remedy="Raise the version in the release and publish again.",
-        ) from None
+        # Somebody published at the same moment: the same archive is no conflict.
+        known = Release.objects.filter(id=identity, product__project=owner).select_related("product").first()
+        if known is None:
+            raise _taken(descriptor) from None
+        return known
     return release
 
 
 def archive_path(release: str) -> Path:
     """Return where the archive of a release is kept."""
     return Path(settings.ROOT) / "releases" / f"{release}.tar.gz"
+
+
+def _taken(descriptor: Descriptor) -> Conflict:
+    return Conflict(
+        f"{descriptor.name} {descriptor.version} is published already, with other content.",
+        remedy="Raise the version in the release and publish again.",
+    )
 
 
 def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
@@ -99,12 +109,19 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
         raise Invalid(
             f"{DESCRIPTOR}: name or version is not usable: {descriptor.name!r} {descriptor.version!r}"
         )
+    texts = [descriptor.description]
+    for name, described in descriptor.types.items():
+        texts += [name, described.title, described.description]
+    if any("\0" in text for text in texts):
+        raise Invalid(f"{DESCRIPTOR}: a text holds a zero character, which no database keeps.")
     if not descriptor.types:
         raise Invalid(f"{DESCRIPTOR}: it names no software type.")
     rows = []
     for name, described in descriptor.types.items():
         if not 1 <= described.weight <= 1000:
             raise Invalid(f"{DESCRIPTOR}: the weight of type {name!r} is not 1 to 1000.")
+        if abs(described.index) > 1_000_000:
+            raise Invalid(f"{DESCRIPTOR}: the index of type {name!r} is not within a million of 0.")
         rows.append(
             {
                 "name": name,

@@ -7,6 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing.exceptions import Unresolvable
 
 from freehold.master.catalog.models import ReleaseType
 from freehold.master.foundation.errors import Invalid, InvalidParameters
@@ -32,13 +33,29 @@ def check_schema(name: str, schema: object) -> None:
                 f"{name} refers to '{reference}'.",
                 remedy="Put what it refers to under $defs of the same file; the Master fetches nothing.",
             )
+    validator = Draft202012Validator(schema)
+    try:
+        for reference in _references(schema):
+            validator.evolve(schema={"$ref": reference}).is_valid({})
+        validator.is_valid({})
+    except Unresolvable as error:
+        raise Invalid(f"{name} refers to '#{error.ref.lstrip('#')}', which is not in it.") from None
+    except RecursionError:
+        raise Invalid(f"{name} refers to itself without end.") from None
 
 
 def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> None:
     """Raise InvalidParameters, naming each field, rule and value, when the parameters do not fit."""
-    errors = sorted(
-        _validator(release, type_name).iter_errors(parameters), key=lambda error: list(error.path)
-    )
+    try:
+        errors = sorted(
+            _validator(release, type_name).iter_errors(parameters),
+            key=lambda error: [str(part) for part in error.path],
+        )
+    except (Unresolvable, RecursionError) as error:
+        raise InvalidParameters(
+            f"The parameters cannot be checked: {type(error).__name__}.",
+            remedy="Nest them less deeply; if they are not deep, tell the release's author.",
+        ) from None
     if errors:
         first = errors[0]
         raise InvalidParameters(

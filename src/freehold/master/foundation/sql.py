@@ -42,7 +42,10 @@ class Query:
 
 
 def load(path: Path) -> dict[str, Query]:
-    """Return the queries of a file by name; raise ValueError when one has no name or no description."""
+    """Return the queries of a file by name.
+
+    Raise ValueError when one has no name or no description, or two have the same name.
+    """
     queries: dict[str, Query] = {}
     for block in re.split(r"^(?=-- name:)", path.read_text(), flags=re.MULTILINE):
         if not block.strip():
@@ -54,6 +57,8 @@ def load(path: Path) -> dict[str, Query]:
             raise ValueError(
                 f"{path.name}: a query needs '-- name: …' and a line that describes it: {lines[0]}"
             )
+        if header[1] in queries:
+            raise ValueError(f"{path.name}: the name {header[1]} is used twice")
         body = "\n".join(line for line in lines[1:] if not line.startswith("--")).strip()
         queries[header[1]] = _query(header[1], " ".join(comment), body)
     return queries
