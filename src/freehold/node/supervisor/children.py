@@ -5,13 +5,17 @@ supervisor that comes after a `kill -9` finds its processes by that mark, howeve
 ended; a table of process ids could always miss the last one.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import resource
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 MARK = "FREEHOLD_PROCESS"
 _PR_SET_CHILD_SUBREAPER = 36
@@ -19,21 +23,26 @@ _PR_SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True)
+_DESCRIPTORS = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
 class Found:
     """A living process with our mark."""
 
-    pid: int
-    group: str
-    name: str
-    digest: str
-    leads: bool
-    """It is the process that was started, not one that it started."""
+    def __init__(self, pid: int, uid: int, group: str, name: str, digest: str, leads: bool) -> None:
+        self.pid, self.uid, self.group, self.name, self.digest = pid, uid, group, name, digest
+        self.leads = leads
+        """It is the process that was started, not one that it started."""
 
 
 def become_subreaper() -> None:
     """Orphans of our processes become our children, so that they do not stay as zombies."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def raise_descriptor_limit() -> None:
+    """Each process that we follow takes a descriptor; what we start gets the former limit."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS[1], _DESCRIPTORS[1]))
 
 
 def start(spec: dict[str, Any], supervisor: str, group: str) -> int:
@@ -64,6 +73,7 @@ def _enter(spec: dict[str, Any]) -> None:
         with open(f"{cgroup}/cgroup.procs", "w") as file:
             file.write("0")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     os.umask(0o077)
     if spec.get("uid") is not None:
         os.setgroups([])
@@ -91,14 +101,14 @@ def find(supervisor: str) -> Iterator[Found]:
                 environment = file.read()
             if MARK.encode() not in environment or is_zombie(pid):
                 continue
-            session = os.getsid(pid)
+            session, uid = os.getsid(pid), os.stat(f"/proc/{pid}").st_uid
         except OSError:
             continue
         for variable in environment.split(b"\0"):
             name, _, value = variable.decode(errors="replace").partition("=")
             parts = value.split("\n")
             if name == MARK and len(parts) == 4 and parts[0] == supervisor:
-                yield Found(pid, parts[1], parts[2], parts[3], session == pid)
+                yield Found(pid, uid, parts[1], parts[2], parts[3], session == pid)
 
 
 def is_zombie(pid: int) -> bool:
@@ -118,15 +128,19 @@ def kill_session(pid: int, number: int) -> None:
         pass
 
 
-def kill_rest(supervisor: str, group: str) -> int:
-    """Kill whatever still lives with the mark of a group; return how many there were."""
-    rest = [one.pid for one in find(supervisor) if one.group == group]
-    for pid in rest:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    return len(rest)
+def kill_rest(supervisor: str, group: str, uid: int | None) -> None:
+    """Kill whatever still lives with the mark of a group, or as its user, until nothing does."""
+    for _ in range(50):
+        rest = [one.pid for one in find(supervisor) if one.group == group]
+        if uid:
+            rest += user_processes(uid)
+        if not rest:
+            return
+        for pid in rest:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
 
 
 def user_processes(uid: int) -> list[int]:

@@ -66,7 +66,7 @@ class Supervisor:
         self._child: subprocess.Popen[bytes] | None = None
 
     def ensure(self) -> None:
-        """Start a supervisor, in its own session, unless one answers; raise SupervisorError when it cannot."""
+        """Start a supervisor, in its own session, unless one answers; raise SupervisorError if it cannot."""
         if self._answers():
             return
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,7 +74,14 @@ class Supervisor:
             self._child.poll()
         with (self.root / "supervisor.log").open("ab") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "freehold.node.supervisor", "--root", str(self.root)],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(Path(__file__).with_name("__main__.py")),
+                    "--root",
+                    str(self.root),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,11 +1,14 @@
-"""The supervisor's loop: waits on process ends (pidfd), orders (unix socket) and timers, and does nothing else.
+"""The supervisor's loop: waits on process ends (pidfd), orders (unix socket) and timers; does nothing else.
 
 Orders are JSON lines, one object each: `{"verb": "apply", "group": …, "processes": […]}`, `stop`, `restart`,
 `status`, `watch` (answers nothing, ends with us), `shutdown`. What is wanted is kept in a table on disk so
 that a supervisor started after us goes on where we ended.
+
+It must stay small, and each of `argparse`, `dataclasses` and `typing` costs it more than a megabyte.
 """
 
-import argparse
+from __future__ import annotations
+
 import fcntl
 import json
 import os
@@ -14,13 +17,16 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import Any
 
 from freehold.node.supervisor import children
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 LONGEST_PAUSE = 60.0
 FIRST_PAUSE = 0.1
+PAUSE_WHEN_FULL = 1.0
 PROVEN = 60.0
 """A process that lived so many seconds starts afresh: its next death is its first."""
 QUICK = 1.0
@@ -28,39 +34,39 @@ QUICK = 1.0
 MOST_ORDER = 16 * 1024 * 1024
 
 
-@dataclass
 class Process:
     """A process we keep, or are ending."""
 
-    group: str
-    spec: dict[str, Any]
-    pid: int = 0
-    digest: str = ""
-    """With which digest it runs; the one of `spec` is what is wanted."""
-    descriptor: int = -1
-    started: float = 0.0
-    quick_deaths: int = 0
-    restarts: int = 0
-    next_start: float | None = None
-    kill_at: float | None = None
-    """It was told to end and will be killed then."""
-    leaving: bool = False
-    """Not wanted any more: forget it when it has ended."""
-    done: bool = False
-    """Ran to its end, as a `once` process does."""
-    exit: int | None = None
+    def __init__(self, group: str, spec: dict[str, Any]) -> None:
+        self.group = group
+        self.spec = spec
+        self.pid = 0
+        self.digest = ""
+        """With which digest it runs; the one of `spec` is what is wanted."""
+        self.descriptor = -1
+        self.started = 0.0
+        self.quick_deaths = 0
+        self.restarts = 0
+        self.next_start: float | None = None
+        self.kill_at: float | None = None
+        """It was told to end and will be killed then."""
+        self.leaving = False
+        """Not wanted any more: forget it when it has ended."""
+        self.done = False
+        """Ran to its end, as a `once` process does."""
+        self.exit: int | None = None
 
 
-@dataclass
 class Group:
     """The processes of one partition, by name."""
 
-    processes: dict[str, Process] = field(default_factory=dict)
-    dead_cpu_ms: float = 0.0
-    """Processor time of those of its processes that ended."""
-    waiting: list["Connection"] = field(default_factory=list)
-    """Who asked to be told when nothing of it runs any more."""
-    uid: int | None = None
+    def __init__(self, dead_cpu_ms: float = 0.0, uid: int | None = None) -> None:
+        self.processes: dict[str, Process] = {}
+        self.dead_cpu_ms = dead_cpu_ms
+        """Processor time of those of its processes that ended."""
+        self.waiting: list[Connection] = []
+        """Who asked to be told when nothing of it runs any more."""
+        self.uid = uid
 
 
 class Connection:
@@ -93,6 +99,7 @@ class Server:
         self.connections: dict[int, Connection] = {}
         self.by_descriptor: dict[int, Process] = {}
         self.over = False
+        self.unsaved = False
 
     def run(self) -> None:
         """Adopt what runs already, then serve until told to shut down."""
@@ -107,6 +114,8 @@ class Server:
                     self._ended(self.by_descriptor[descriptor])
             _reap_orphans({process.pid for process in self.by_descriptor.values()})
             self._timers(time.monotonic())
+            if self.unsaved:
+                self._save()
         for group in self.groups.values():
             for connection in group.waiting:
                 connection.answer(ok=True)
@@ -184,7 +193,17 @@ class Server:
 
     def _start(self, process: Process) -> None:
         process.next_start, process.kill_at, process.done = None, None, False
-        process.pid = children.start(process.spec, self.mark, process.group)
+        try:
+            process.pid = children.start(process.spec, self.mark, process.group)
+        except OSError as error:
+            # The machine is full: of processes, of memory. It will not be for ever.
+            print(
+                f"{process.group}/{process.spec['name']} cannot be started: {error}",
+                file=sys.stderr,
+                flush=True,
+            )
+            process.next_start = time.monotonic() + PAUSE_WHEN_FULL
+            return
         process.digest = process.spec["digest"]
         process.started = time.monotonic()
         self._follow(process)
@@ -225,7 +244,7 @@ class Server:
         # What it started and left behind in its group must not hold its port.
         children.kill_session(process.pid, signal.SIGKILL)
         self._after_end(process)
-        self._save()
+        self.unsaved = True
 
     def _after_end(self, process: Process) -> None:
         asked, process.kill_at = process.kill_at is not None, None
@@ -254,10 +273,7 @@ class Server:
         group = self.groups[name]
         if group.processes or not group.waiting:
             return
-        children.kill_rest(self.mark, name)
-        if group.uid is not None:
-            for pid in children.user_processes(group.uid):
-                os.kill(pid, signal.SIGKILL)
+        children.kill_rest(self.mark, name, group.uid)
         for connection in group.waiting:
             connection.answer(ok=True, dead_cpu_ms=round(group.dead_cpu_ms))
         group.waiting.clear()
@@ -311,7 +327,9 @@ class Server:
 
     def _obey(self, order: dict[str, Any], connection: Connection) -> None:
         verb = order["verb"]
-        if verb == "apply":
+        if verb == "apply" and self.over:
+            connection.answer(ok=False, error="it is shutting down")
+        elif verb == "apply":
             self.apply(order["group"], order["processes"])
             connection.answer(ok=True)
         elif verb == "stop":
@@ -355,9 +373,14 @@ class Server:
             },
         }
         path = os.path.join(self.root, "supervisor.json")
-        with open(path + ".new", "w") as file:
-            json.dump(table, file)
-        os.replace(path + ".new", path)
+        try:
+            with open(path + ".new", "w") as file:
+                file.write(json.dumps(table))
+            os.replace(path + ".new", path)
+            self.unsaved = False
+        except OSError as error:
+            # A full disk must not end the one who keeps services alive.
+            print(f"{path} cannot be written: {error}", file=sys.stderr, flush=True)
 
     def _load(self) -> None:
         try:
@@ -369,12 +392,15 @@ class Server:
             # Nothing survived the reboot; whoever orders us says anew what is wanted.
             table["groups"] = {}
         living = {(one.group, one.name): one for one in children.find(self.mark) if one.leads}
+        # The mark of another partition can be forged; its user cannot.
         for name, saved in table["groups"].items():
             group = self.groups[name] = Group(dead_cpu_ms=saved["dead_cpu_ms"], uid=saved["uid"])
             for spec in saved["processes"]:
                 process = group.processes[spec["name"]] = Process(name, spec)
                 found = living.pop((name, spec["name"]), None)
-                if found is not None:
+                if found is not None and found.uid == (
+                    os.geteuid() if spec.get("uid") is None else spec["uid"]
+                ):
                     process.pid, process.digest, process.started = found.pid, found.digest, time.monotonic()
                     self._follow(process)
                     if found.digest != spec["digest"]:
@@ -390,23 +416,23 @@ class Server:
 
 def main(arguments: list[str]) -> int:
     """Run a supervisor in the foreground."""
-    parser = argparse.ArgumentParser(prog="freehold-supervisor", description=__doc__)
-    parser.add_argument("--root", required=True, help="folder of its socket and table")
-    options = parser.parse_args(arguments)
-    os.makedirs(options.root, mode=0o700, exist_ok=True)
-    lock = os.open(
-        os.path.join(options.root, "supervisor.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-    )
+    if len(arguments) != 2 or arguments[0] != "--root":
+        print("usage: freehold-supervisor --root FOLDER  (of its socket and table)", file=sys.stderr)
+        return 2
+    root = arguments[1]
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    lock = os.open(os.path.join(root, "supervisor.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print(f"A supervisor runs already in {options.root}.", file=sys.stderr)
+        print(f"A supervisor runs already in {root}.", file=sys.stderr)
         return 1
     children.become_subreaper()
+    children.raise_descriptor_limit()
     # Signals meant for a terminal or an agent are not for services: `shutdown` is the way to end us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    Server(options.root).run()
+    Server(root).run()
     return 0
 
 
