@@ -1,0 +1,304 @@
+"""The supervisor, for real: processes live, die, are killed, and are where they should be."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freehold.node.errors import SupervisorError
+from freehold.node.supervisor.client import Process, ProcessStatus, Supervisor
+from waiting import lives, until
+
+USER = 64000 + os.getpid() % 900
+"""A user id without a name: all that runs as it was started by these tests."""
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A folder that every user can pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="freehold-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def supervisor(root: Path) -> Iterator[Supervisor]:
+    running = Supervisor(root / "run")
+    running.ensure()
+    yield running
+    running.ensure()
+    running.shutdown()
+
+
+def service(root: Path, name: str, script: str = "exec sleep 1000", **more: Any) -> Process:
+    """A shell script as a process; `root` is where it runs and logs."""
+    wish: dict[str, Any] = {"digest": "1", "environment": {"PATH": "/usr/bin:/bin"}, **more}
+    return Process(name, ["/bin/sh", "-c", script], str(root), f"{root}/{name}.log", **wish)
+
+
+def status(supervisor: Supervisor, name: str, group: str = "p0") -> ProcessStatus | None:
+    found = supervisor.status().get(group)
+    return next((one for one in found.processes if one.name == name), None) if found else None
+
+
+def pid(supervisor: Supervisor, name: str, group: str = "p0") -> int:
+    """Return the pid of a process once it runs."""
+
+    def running() -> int:
+        found = status(supervisor, name, group)
+        return found.pid if found is not None and found.state == "running" else 0
+
+    return int(until(running))
+
+
+def kill_supervisor(supervisor: Supervisor) -> None:
+    victim = supervisor.pid()
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: not lives(victim))
+
+
+def test_a_killed_service_is_back_at_once(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web", "sleep 1.1; exec sleep 1000")])
+    first = pid(supervisor, "web")
+    until(lambda: b"1000" in Path(f"/proc/{first}/cmdline").read_bytes().split(b"\0"))
+    os.kill(first, signal.SIGKILL)
+    killed = time.monotonic()
+    until(lambda: pid(supervisor, "web") != first)
+    assert time.monotonic() - killed < 0.5
+
+
+def test_only_the_process_with_another_digest_is_restarted(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web"), service(root, "database")])
+    supervisor.apply("p1", [service(root, "other")])
+    web, database, other = pid(supervisor, "web"), pid(supervisor, "database"), pid(supervisor, "other", "p1")
+    supervisor.apply("p0", [service(root, "web", digest="2"), service(root, "database")])
+    until(lambda: pid(supervisor, "web") != web)
+    found = status(supervisor, "web")
+    assert found is not None
+    assert (found.digest, found.restarts) == ("2", 0)
+    assert (pid(supervisor, "database"), pid(supervisor, "other", "p1")) == (database, other)
+
+
+def test_a_process_that_is_not_listed_any_more_ends(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web"), service(root, "database")])
+    web, database = pid(supervisor, "web"), pid(supervisor, "database")
+    supervisor.apply("p0", [service(root, "database")])
+    until(lambda: not lives(web))
+    until(lambda: status(supervisor, "web") is None)
+    assert pid(supervisor, "database") == database
+
+
+def test_a_service_outlives_a_killed_supervisor_and_is_known_to_the_next(
+    supervisor: Supervisor, root: Path
+) -> None:
+    supervisor.apply("p0", [service(root, "web"), service(root, "database"), service(root, "cache")])
+    web, database, cache = (pid(supervisor, name) for name in ("web", "database", "cache"))
+    kill_supervisor(supervisor)
+    os.kill(database, signal.SIGKILL)
+    until(lambda: not lives(database))
+    supervisor.ensure()
+    assert (pid(supervisor, "web"), pid(supervisor, "cache")) == (web, cache)
+    assert pid(supervisor, "database") != database
+    os.kill(cache, signal.SIGKILL)
+    until(lambda: pid(supervisor, "cache") != cache)
+    supervisor.apply("p0", [service(root, "web", digest="2")])
+    until(lambda: not lives(web))
+
+
+def test_what_was_ordered_is_on_disk_before_it_is_confirmed(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web")])
+    kill_supervisor(supervisor)
+    saved = json.loads((root / "run" / "supervisor.json").read_text())
+    assert [one["name"] for one in saved["groups"]["p0"]["processes"]] == ["web"]
+
+
+def test_stopping_leaves_nothing_behind(supervisor: Supervisor, root: Path) -> None:
+    daemon = "(setsid sh -c 'echo $$ > daemon; exec sleep 1000' &) ; echo $$ > leader; sleep 1000 & wait"
+    supervisor.apply("p0", [service(root, "web", daemon)])
+    until(lambda: (root / "daemon").exists() and (root / "daemon").read_text())
+    leader, escaped = (int((root / name).read_text()) for name in ("leader", "daemon"))
+    assert os.getsid(escaped) != leader
+    supervisor.stop("p0")
+    assert not lives(leader)
+    until(lambda: not lives(escaped), 1)
+    assert supervisor.status()["p0"].processes == []
+
+
+def test_a_service_that_does_not_want_to_end_is_killed(supervisor: Supervisor, root: Path) -> None:
+    stubborn = service(
+        root, "web", "trap '' TERM; echo > ready; while :; do sleep 1000; done", stop_timeout=0.3
+    )
+    supervisor.apply("p0", [stubborn])
+    web = pid(supervisor, "web")
+    until((root / "ready").exists)
+    supervisor.stop("p0")
+    assert not lives(web)
+
+
+def test_a_service_that_dies_quickly_is_started_ever_more_slowly(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web", "date +%s.%N >> starts; exit 3")])
+    until(lambda: (root / "starts").exists() and len((root / "starts").read_text().split()) >= 5)
+    starts = [float(line) for line in (root / "starts").read_text().split()]
+    pauses = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+    for number, pause in enumerate(pauses[:4]):
+        assert 0.1 * 2**number <= pause
+    found = status(supervisor, "web")
+    assert found is not None
+    assert (found.exit, found.restarts >= 4) == (3, True)
+
+
+def test_a_program_that_does_not_exist_says_so_in_its_log(supervisor: Supervisor, root: Path) -> None:
+    missing = Process("web", ["/nowhere/program"], str(root), f"{root}/web.log", "1")
+    supervisor.apply("p0", [missing])
+    until(lambda: (root / "web.log").exists() and "/nowhere/program" in (root / "web.log").read_text())
+    until(lambda: (found := status(supervisor, "web")) is not None and found.exit == 127)
+
+
+def test_what_runs_once_runs_once_also_for_the_next_supervisor(supervisor: Supervisor, root: Path) -> None:
+    wish = [service(root, "setup", "echo ran >> setups", once=True), service(root, "web")]
+    supervisor.apply("p0", wish)
+    until(lambda: (found := status(supervisor, "setup")) is not None and found.state == "done")
+    until(lambda: json.loads((root / "run" / "supervisor.json").read_text())["groups"]["p0"]["done"])
+    kill_supervisor(supervisor)
+    supervisor.ensure()
+    supervisor.apply("p0", wish)
+    pid(supervisor, "web")
+    found = status(supervisor, "setup")
+    assert found is not None
+    assert found.state == "done"
+    assert (root / "setups").read_text() == "ran\n"
+    supervisor.apply("p0", [service(root, "setup", "echo again >> setups", once=True, digest="2")])
+    until(lambda: (root / "setups").read_text() == "ran\nagain\n")
+
+
+def test_what_should_run_once_is_repeated_until_it_succeeds(supervisor: Supervisor, root: Path) -> None:
+    script = "echo try >> tries; test $(wc -l < tries) -ge 3"
+    supervisor.apply("p0", [service(root, "setup", script, once=True)])
+    until(lambda: (found := status(supervisor, "setup")) is not None and found.state == "done")
+    assert (root / "tries").read_text().split() == ["try"] * 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_service_runs_as_its_partitions_user(supervisor: Supervisor, root: Path) -> None:
+    folder = root / "p0"
+    folder.mkdir()
+    os.chown(folder, USER, USER)
+    script = "id -u > user; id -G > groups; (setsid env -i sleep 1000 &); exec sleep 1000"
+    supervisor.apply("p0", [service(folder, "web", script, uid=USER, gid=USER)])
+    until(lambda: (folder / "groups").exists() and (folder / "groups").read_text())
+    assert (folder / "user").read_text() == f"{USER}\n"
+    assert (folder / "groups").read_text() == f"{USER}\n"
+    assert "NoNewPrivs:\t1" in Path(f"/proc/{pid(supervisor, 'web')}/status").read_text()
+    supervisor.stop("p0")
+    # Not even a child that threw away its environment and left its session stays.
+    until(lambda: not subprocess.run(["pgrep", "-u", str(USER)], check=False, capture_output=True).stdout, 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_partition_cannot_pass_for_another(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web")])
+    web = pid(supervisor, "web")
+    mark = Path(f"/proc/{web}/environ").read_bytes().partition(b"FREEHOLD_PROCESS=")[2].partition(b"\0")[0]
+    kill_supervisor(supervisor)
+    os.kill(web, signal.SIGKILL)
+    impostor = subprocess.Popen(
+        ["sleep", "1000"], env={"FREEHOLD_PROCESS": mark.decode()}, user=USER, start_new_session=True
+    )
+    try:
+        supervisor.ensure()
+        assert pid(supervisor, "web") not in (web, impostor.pid)
+    finally:
+        impostor.kill()
+        impostor.wait()
+
+
+def test_a_second_supervisor_of_a_folder_refuses(supervisor: Supervisor) -> None:
+    command = [sys.executable, "-m", "freehold.node.supervisor", "--root", str(supervisor.root)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    assert second.returncode == 1
+    assert "runs already" in second.stderr
+
+
+def test_a_hundred_services_killed_at_once_all_come_back(supervisor: Supervisor, root: Path) -> None:
+    for number in range(100):
+        supervisor.apply(f"p{number}", [service(root, f"web{number}")])
+    before = {one.pid for group in supervisor.status().values() for one in group.processes}
+    assert len(before) == 100
+    for victim in before:
+        os.kill(victim, signal.SIGKILL)
+
+    def all_new() -> bool:
+        now = {one.pid for group in supervisor.status().values() for one in group.processes if one.pid}
+        return len(now) == 100 and not now & before
+
+    until(all_new)
+
+
+def test_the_supervisor_of_a_hundred_partitions_stays_small(supervisor: Supervisor, root: Path) -> None:
+    for number in range(100):
+        supervisor.apply(f"p{number}", [service(root, "web")])
+    resident = Path(f"/proc/{supervisor.pid()}/status").read_text().partition("VmRSS:")[2].split()[0]
+    assert int(resident) <= 12 * 1024
+
+
+def test_a_long_folder_name_is_no_obstacle(root: Path) -> None:
+    deep = root / ("a" * 100) / ("b" * 100) / "run"
+    supervisor = Supervisor(deep)
+    supervisor.ensure()
+    try:
+        supervisor.apply("p0", [service(root, "web")])
+        assert pid(supervisor, "web")
+    finally:
+        supervisor.shutdown()
+
+
+def test_after_a_shutdown_nothing_runs_and_nothing_answers(root: Path) -> None:
+    supervisor = Supervisor(root / "run")
+    supervisor.ensure()
+    supervisor.apply("p0", [service(root, "web"), service(root, "database")])
+    running = [supervisor.pid(), pid(supervisor, "web"), pid(supervisor, "database")]
+    supervisor.shutdown()
+    assert not any(lives(one) for one in running)
+    with pytest.raises(SupervisorError, match="does not answer"):
+        supervisor.status()
+    supervisor.shutdown()
+
+
+def test_garbage_is_refused_in_words_and_does_no_harm(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web")])
+    web = pid(supervisor, "web")
+    for order in (b"garbage\n", b"[]\n", b"{}\n", b'{"verb": "dance"}\n', b'{"verb": "apply"}\n'):
+        with supervisor._connect() as sock:
+            sock.sendall(order)
+            answer = json.loads(sock.recv(65536))
+            assert answer["ok"] is False
+            assert answer["error"]
+    assert pid(supervisor, "web") == web
+
+
+def test_a_table_that_cannot_be_written_ends_nobody(supervisor: Supervisor, root: Path) -> None:
+    (root / "run" / "supervisor.json.new").mkdir()
+    supervisor.apply("p0", [service(root, "web", "sleep 1.1; exec sleep 1000")])
+    web, before = pid(supervisor, "web"), supervisor.pid()
+    until(lambda: b"1000" in Path(f"/proc/{web}/cmdline").read_bytes().split(b"\0"))
+    os.kill(web, signal.SIGKILL)
+    until(lambda: pid(supervisor, "web") != web)
+    assert supervisor.pid() == before
+    assert "cannot be written" in (root / "run" / "supervisor.log").read_text()
+
+
+def test_the_time_of_ended_processes_is_kept(supervisor: Supervisor, root: Path) -> None:
+    burn = f"exec {sys.executable} -S -c 'import time\nwhile time.process_time() < 0.3: pass'"
+    supervisor.apply("p0", [service(root, "job", burn, once=True)])
+    until(lambda: (found := status(supervisor, "job")) is not None and found.state == "done")
+    assert 300 <= supervisor.status()["p0"].dead_cpu_ms < 600
