@@ -202,7 +202,8 @@ class Master:
         finally:
             connection.close()
         kind = response.headers.get_content_type()
-        decoded = json.loads(content) if kind in ("application/json", "application/problem+json") else content
+        is_json = content and kind in ("application/json", "application/problem+json")
+        decoded = json.loads(content) if is_json else content
         return Answer(response.status, decoded, kind)
 
     def api(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Any:

@@ -151,6 +151,8 @@ def tls_context(folder: Path) -> ssl.SSLContext:
 
 def _bound(scope: Scope) -> None:
     """Raise TooLarge or Malformed for a body that is larger than its path takes, or does not say its size."""
+    if "\0" in scope["path"]:
+        raise Malformed("The path holds a zero character.")
     headers = dict(scope["headers"])
     size = headers.get(b"content-length")
     most = LARGEST_UPLOAD if scope["path"].endswith("/releases") else MAX_BODY

@@ -2,6 +2,7 @@
 
 import logging
 
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -48,6 +49,14 @@ def _unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpRe
 @api.exception_handler(HttpError)
 def _malformed(request: HttpRequest, error: HttpError) -> HttpResponse:
     return problem_response(Malformed(str(error)))
+
+
+@api.exception_handler(DataError)
+@api.exception_handler(OverflowError)
+def _unstorable(request: HttpRequest, error: Exception) -> HttpResponse:
+    return problem_response(
+        Malformed("A value cannot be kept: a number is too large, or a text holds a zero character.")
+    )
 
 
 @api.exception_handler(Exception)

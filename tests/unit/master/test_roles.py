@@ -1,0 +1,159 @@
+"""What each kind of caller gets from each operation of the public API: one table, checked against the document."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Master
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
+CALLERS = ("nobody", "stranger", "customer", "operator", "owner", "instance", "node")
+LOGIN = {"email": "owner@example.org", "password": "correct horse battery"}
+
+# What each caller gets, in the order of CALLERS. `stranger` is the customer of another project; `instance` and
+# `node` show their client certificate and no token. Paths name project `provider`, of which customer, operator
+# and owner are; what a role allows ends with 200, 201, 204, or a 404 or 422 that comes after the role was looked at.
+TABLE: dict[str, tuple[Any, str]] = {
+    "POST /login":                              (LOGIN, "200 200 200 200 200 200 200"),
+    "DELETE /tokens/nothing":                   (None, "401 404 404 404 404 401 401"),
+    "GET /me":                                  (None, "401 200 200 200 200 401 401"),
+    "POST /projects":                           ({"name": "-"}, "401 403 403 403 422 401 401"),
+    "GET /releases":                            (None, "401 200 200 200 200 401 401"),
+    "POST /projects/provider/releases":         (b"no archive", "401 403 403 422 422 401 401"),
+    "PUT /projects/provider/instances/new":     ({"product": "lost"}, "401 403 404 404 404 401 401"),
+    "GET /projects/provider/instances/theirs":  (None, "401 403 200 200 200 401 401"),
+    "GET /projects/provider/instances":         (None, "401 403 200 200 200 401 401"),
+    "GET /instance":                            (None, "401 401 401 401 401 200 403"),
+    "GET /projects/provider/sites":             (None, "401 403 403 200 200 401 401"),
+    "POST /projects/provider/sites":            ({"name": "-"}, "401 403 403 422 422 401 401"),
+    "POST /projects/provider/enrol-tokens":     ({"site": "here"}, "401 403 403 201 201 401 401"),
+    "GET /projects/provider/nodes":             (None, "401 403 403 200 200 401 401"),
+    "PATCH /projects/provider/nodes/one":       ({"open": True}, "401 403 403 200 200 401 401"),
+    "POST /projects/provider/nodes/lost/revoke": (None, "401 403 403 404 404 401 401"),
+    "GET /projects/provider/supplies":          (None, "401 403 403 200 200 401 401"),
+    "PUT /projects/provider/supplies":          ({"product": "tiny", "all": True}, "401 403 403 200 200 401 401"),
+}  # fmt: skip
+
+
+def _operation(row: str) -> str:
+    """Return an operation as the document names it."""
+    method, path = row.split()
+    parts = path.split("/")
+    for index, name in ((2, "project"), (4, {"instances": "title", "nodes": "node"}.get("".join(parts[3:4])))):
+        if parts[1] == "projects" and name and len(parts) > index:
+            parts[index] = f"{{{name}}}"
+    if parts[1] == "tokens":
+        parts[2] = "{token_id}"
+    return f"{method} /api/v1{'/'.join(parts)}"
+
+
+@pytest.fixture(scope="module")
+def callers(master: "Master") -> dict[str, dict[str, Any]]:
+    """How each caller shows who they are."""
+    stranger = master.project("elsewhere")
+    customer = master.person("customer@example.org", "provider")
+    operator = master.person("operator@example.org", "provider", "operator")
+    node = master.node("one")
+    master.publish()
+    master.supply("tiny", "one")
+    instance = master.request("theirs", token=customer)["instance"]["id"]
+    return {
+        "nobody": {},
+        "stranger": {"token": stranger},
+        "customer": {"token": customer},
+        "operator": {"token": operator},
+        "owner": {"token": master.owner},
+        "instance": {"certificate": master.certificate(node, instance)},
+        "node": {"certificate": node.folder / "pocket.pem"},
+    }
+
+
+def _call(master: "Master", row: str, body: Any, **who: Any) -> Any:
+    method, path = row.split()
+    sent = {"raw": body} if isinstance(body, bytes) else {"body": body}
+    return master.call(method, f"/api/v1{path}", **sent, **who)
+
+
+def test_the_table_has_every_operation_and_no_other() -> None:
+    document = json.loads(DOCUMENT.read_text())
+    known = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    assert {_operation(row) for row in TABLE} == known
+
+
+@pytest.mark.parametrize("row", TABLE)
+def test_everyone_gets_what_they_may(master: "Master", callers: dict[str, dict[str, Any]], row: str) -> None:
+    body, expected = TABLE[row]
+    answers = {caller: _call(master, row, body, **who) for caller, who in callers.items()}
+    assert {name: answer.status for name, answer in answers.items()} == dict(
+        zip(CALLERS, map(int, expected.split()), strict=True)
+    )
+    for answer in answers.values():
+        if answer.status >= 400:
+            assert answer.kind == "application/problem+json"
+            assert answer.body["status"] == answer.status
+            assert answer.body["remedy"]
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if "/provider" in row])
+@pytest.mark.parametrize("caller", ["stranger", "customer", "owner"])
+def test_the_project_of_others_looks_like_one_that_is_not(
+    master: "Master", callers: dict[str, dict[str, Any]], row: str, caller: str
+) -> None:
+    foreign = "provider" if caller == "stranger" else "elsewhere"
+    body = TABLE[row][0]
+    theirs = _call(master, row.replace("provider", foreign), body, **callers[caller])
+    missing = _call(master, row.replace("provider", "no-such-project"), body, **callers[caller])
+    assert theirs.status == missing.status == 403
+    assert str(theirs.body).replace(foreign, "*") == str(missing.body).replace("no-such-project", "*")
+
+
+def test_the_document_is_what_the_master_speaks(master: "Master") -> None:
+    """Regenerate it with: freehold master openapi > docs/openapi.json."""
+    assert json.loads(master.cli("openapi")) == json.loads(DOCUMENT.read_text())
+    assert master.call("GET", "/api/v1/openapi.json").body["paths"] == json.loads(DOCUMENT.read_text())["paths"]
+    assert master.call("GET", "/api/v1/docs").status == 200
+
+
+def test_an_instance_speaks_for_itself_only(master: "Master", callers: dict[str, dict[str, Any]]) -> None:
+    own = master.call("GET", "/api/v1/instance", **callers["instance"])
+    assert own.body["title"] == "theirs"
+    other = master.request("other")["instance"]["id"]
+    for method, path in (
+        ("GET", "/node/v1/feed"),
+        ("POST", "/node/v1/reports"),
+        ("POST", "/node/v1/certificate"),
+        ("POST", f"/node/v1/instances/{other}/certificate"),
+        ("POST", f"/node/v1/instances/{own.body['id']}/certificate"),
+        ("GET", f"/node/v1/releases/{'0' * 64}"),
+    ):
+        answer = master.call(method, path, {}, **callers["instance"])
+        assert answer.status == 403, (path, answer.body)
+        assert answer.kind == "application/problem+json"
+
+
+def test_the_certificate_of_an_instance_ends_with_it(
+    master: "Master", callers: dict[str, dict[str, Any]]
+) -> None:
+    node = master.node("two")
+    master.supply("tiny", "two")
+    brief = master.request("brief", constraints={"node": "two"})["instance"]
+    mine = {"certificate": master.certificate(node, brief["id"])}
+    assert master.call("GET", "/api/v1/instance", **mine).body["title"] == "brief"
+    gone = master.request("brief", None, state="destroyed")["instance"]
+    told = {"kind": "instance", "instance": brief["id"], "revision": gone["revision"], "state": "destroyed"}
+    assert node.report(told)[0] == 200
+    master.until(lambda: master.call("GET", "/api/v1/instance", **mine).status == 401)
+
+
+def test_two_customers_never_see_each_other(master: "Master", callers: dict[str, dict[str, Any]]) -> None:
+    elsewhere = callers["stranger"]["token"]
+    mine = master.request("mine", project="elsewhere", token=elsewhere, parameters={"greeting": "secret"})
+    assert [one["title"] for one in master.api("GET", "/projects/elsewhere/instances", token=elsewhere)] == ["mine"]
+    theirs = str(master.api("GET", "/projects/provider/instances", token=callers["customer"]["token"]))
+    assert "secret" not in theirs
+    assert mine["instance"]["id"] not in theirs
+    path = f"/api/v1/projects/provider/instances?after={mine['instance']['id'][:-1]}"
+    assert "secret" not in str(master.call("GET", path, **callers["customer"]).body)
