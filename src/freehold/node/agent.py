@@ -209,6 +209,8 @@ class Agent:
 
 def run(root: Path) -> None:
     """Run the agent of a folder until SIGTERM or SIGINT."""
+    # What is private is written with its own mode; what partitions must read must not depend on who starts us.
+    os.umask(0o022)
     agent = Agent(root)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())

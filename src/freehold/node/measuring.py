@@ -66,7 +66,7 @@ class Measuring(threading.Thread):
             and wish.state is not None
         ]
         readings = self._meter.read(
-            [self._place(wish.partition, status.get(wish.partition)) for wish in wishes]
+            [self._place(wish.partition, wish.instance, status.get(wish.partition)) for wish in wishes]
         )
         kept = self._store.counters()
         now, moment = time.monotonic(), time.time()
@@ -83,7 +83,7 @@ class Measuring(threading.Thread):
                 items.append(_report(wish.instance, moment, after))
         self._store.count(texts, items)
 
-    def _place(self, partition: str, group: GroupStatus | None) -> Place:
+    def _place(self, partition: str, instance: str, group: GroupStatus | None) -> Place:
         place = self._places[partition]
         return Place(
             partition=partition,
@@ -92,6 +92,7 @@ class Measuring(threading.Thread):
             folder=str(self._paths.partitions / partition),
             sessions=[process.pid for process in group.processes if process.pid] if group else [],
             dead_cpu_ms=group.dead_cpu_ms if group else 0,
+            instance=instance,
         )
 
 

@@ -20,6 +20,7 @@ from freehold.protocol.problem import FieldError
 from freehold.protocol.states import SoftwareWanted
 
 TOKEN_HOURS = 24
+MOST_CAPACITY = 2**31 - 1
 
 
 def the_authority() -> authority.Authority:
@@ -138,8 +139,11 @@ def change_node(
 ) -> Node:
     """Open or close a node for new instances, set its labels or its capacity."""
     node = _own_node(node_id, project, acting)
-    if capacity is not None and capacity < 0:
-        raise Invalid("A capacity is not negative.", errors=[FieldError("capacity", "at least 0", capacity)])
+    if capacity is not None and not 0 <= capacity <= MOST_CAPACITY:
+        raise Invalid(
+            f"A capacity is 0 to {MOST_CAPACITY}.",
+            errors=[FieldError("capacity", f"0 to {MOST_CAPACITY}", capacity)],
+        )
     with writing():
         node.refresh_from_db()
         node.open = node.open if open is None else open

@@ -1,6 +1,9 @@
 """Moves the fleet's tables toward what nodes told."""
 
+import logging
+
 import msgspec
+from django.db import DatabaseError
 from django.db.models import Max
 
 from freehold.master.fleet.actions import sync_supplies
@@ -9,6 +12,7 @@ from freehold.master.fleet.models import (
     HostFactsRow,
     Node,
     Partition,
+    RefusedItem,
     ReportRow,
     SoftwareRow,
     Supply,
@@ -18,18 +22,23 @@ from freehold.master.foundation.transactions import writing
 from freehold.protocol.report import HostFacts
 
 BATCH = 500
+_log = logging.getLogger(__name__)
 
 
 def reconcile() -> None:
     """Take over host facts and software states that arrived, oldest first."""
     while rows := list(HostFactsRow.objects.order_by("id")[:BATCH]):
         for row in rows:
-            with writing():
-                _take_over_facts(row)
-    while rows := list(SoftwareRow.objects.order_by("id")[:BATCH]):  # type: ignore[assignment]
+            try:
+                with writing():
+                    _take_over_facts(row)
+            except (ValueError, OverflowError, DatabaseError) as error:
+                # The gateway lets nothing impossible through; if it ever does, one node must not stop all.
+                _set_aside(row, error)
+    while told := list(SoftwareRow.objects.order_by("id")[:BATCH]):
         with writing():
-            for row in rows:
-                _take_over_software(row)  # type: ignore[arg-type]
+            for one in told:
+                _take_over_software(one)
 
 
 def tidy() -> None:
@@ -74,6 +83,19 @@ def _take_over_facts(row: HostFactsRow) -> None:
         free=Partition.objects.filter(node=node, present=True, instance=None).count(),
     )
     sync_supplies(node.id)
+
+
+def _set_aside(row: HostFactsRow, error: Exception) -> None:
+    _log.error("the facts of %s cannot be taken over", row.node_id, exc_info=error)
+    with writing():
+        if HostFactsRow.objects.filter(id=row.id).delete()[0]:
+            RefusedItem.objects.create(
+                node_id=row.node_id,
+                sequence=0,
+                reason=f"not taken over: {error}",
+                item=row.facts,
+                received_at=row.received_at,
+            )
 
 
 def _take_over_software(row: SoftwareRow) -> None:

@@ -90,15 +90,23 @@ class Gateway:
             )
         identity = self._revisions.identity(fingerprint)
         if identity is None:
+            asked_at = self._revisions.updates
             identity = await self._read(look_up, self._reader, fingerprint)
-            self._revisions.remember(fingerprint, identity)
+            self._revisions.remember(fingerprint, identity, asked_at)
         check_date(identity)
         return identity
 
     async def _feed(self, identity: Identity, scope: Scope, send: Send) -> None:
         since, wait = _feed_query(scope["query_string"])
-        known = self._revisions.of(identity.node)
-        if since == 0 or since > known or await self._revisions.newer(identity.node, since, wait):
+        if since == 0 or since != self._revisions.of(identity.node):
+            feed = await self._read(self._read_feed, identity.node, since)
+            if feed.snapshot or feed.revision != since:
+                await _send(send, 200, msgspec.json.encode(feed))
+                return
+            self._revisions.learn(identity.node, since)
+        if await self._revisions.newer(identity.node, since, wait):
+            # What changed may be that this certificate was revoked.
+            identity = await self._identify(scope)
             feed = await self._read(self._read_feed, identity.node, since)
             if feed.snapshot or feed.revision != since:
                 await _send(send, 200, msgspec.json.encode(feed))

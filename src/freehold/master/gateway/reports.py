@@ -36,7 +36,10 @@ from freehold.protocol.states import Observed
 MOST_JOBS = 512
 """How many requests share a transaction at most."""
 MOST_OWNERS = 200_000
+LONGEST_NAME = 200
+MOST_PARTITIONS = 10_000
 _LARGEST = 2**63 - 1
+_LARGEST_SMALL = 2**31 - 1
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Body)
 
@@ -240,8 +243,7 @@ class Writer(threading.Thread):
         """Add the row of one item; raise ValueError when it cannot be true."""
         match item:
             case HostFacts():
-                if len({partition.name for partition in item.partitions}) != len(item.partitions):
-                    raise ValueError("two partitions of the same name")
+                _check_facts(item)
                 facts = msgspec.json.encode(item).decode()
                 rows.by_statement["add_host"].append(
                     {"node": node, "facts": facts, "received_at": rows.received_at}
@@ -251,7 +253,7 @@ class Writer(threading.Thread):
                 rows.by_statement["add_software"].append(
                     {
                         "node": node,
-                        "release": item.release,
+                        "release": _name(item.release),
                         "state": item.state.value,
                         "message": _text(item.message),
                         "at": rows.received_at,
@@ -287,7 +289,7 @@ class Writer(threading.Thread):
                     {
                         "instance": item.instance,
                         "revision": _count(item.revision),
-                        "promise": _text(item.promise),
+                        "promise": _name(item.promise),
                         "kept": item.kept,
                         "message": _text(item.message),
                         "at": _moment(item.at),
@@ -307,6 +309,7 @@ class Writer(threading.Thread):
         """Raise ValueError when an instance does not live on this node: a node can speak only of itself."""
         owner = self._owners.get(instance)
         if owner is None:
+            _name(instance)
             found = self._connection.rows("owner", {"instance": instance})
             owner = found[0][0] if found else ""
             if owner:
@@ -320,6 +323,31 @@ class Writer(threading.Thread):
 def _text(value: str) -> str:
     # PostgreSQL has no zero character; SQLite would cut there.
     return value[-MAX_MESSAGE:].replace("\0", "�")
+
+
+def _name(value: str) -> str:
+    """Return a name as it is; raise ValueError for one that no index of a database could hold."""
+    if not value or len(value) > LONGEST_NAME or "\0" in value:
+        raise ValueError(f"{value[:40]!r} is no name: it has 1 to {LONGEST_NAME} characters, none of them zero")
+    return value
+
+
+def _check_facts(facts: HostFacts) -> None:
+    """Raise ValueError for facts that cannot be true or kept."""
+    if len(facts.partitions) > MOST_PARTITIONS:
+        raise ValueError(f"more than {MOST_PARTITIONS} partitions")
+    for partition in facts.partitions:
+        _name(partition.name)
+        _name(partition.address)
+    if len({partition.name for partition in facts.partitions}) != len(facts.partitions):
+        raise ValueError("two partitions of the same name")
+    if not 0 <= facts.cpus <= _LARGEST_SMALL:
+        raise ValueError(f"{facts.cpus} CPUs are impossible")
+    for megabytes in (facts.memory_mb, facts.disk_mb):
+        _count(megabytes)
+    for text in (facts.architecture, facts.system, facts.agent):
+        if text:
+            _name(text)
 
 
 def _count(value: int | None) -> int | None:

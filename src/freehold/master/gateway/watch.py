@@ -34,10 +34,16 @@ class Revisions:
         self._waiting: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._identities: dict[str, Identity] = {}
         self._fingerprints: dict[str, set[str]] = defaultdict(set)
+        self.updates = 0
+        """How many times `update` was called."""
 
     def of(self, node: str) -> int:
         """Return the last known revision of a node; 0 for one never seen."""
         return self._known.get(node, 0)
+
+    def learn(self, node: str, revision: int) -> None:
+        """Note a revision that was read from the database before the watcher told of it."""
+        self._known[node] = max(self.of(node), revision)
 
     async def newer(self, node: str, revision: int, wait: float) -> bool:
         """Return whether the node has a newer revision, waiting so many seconds for one at most."""
@@ -58,10 +64,13 @@ class Revisions:
 
     def update(self, changed: list[tuple[str, int]]) -> None:
         """Note new revisions, forget what was known of these nodes, and wake who waits for them."""
+        self.updates += 1
         for node, revision in changed:
-            self._known[node] = revision
             for fingerprint in self._fingerprints.pop(node, ()):
                 self._identities.pop(fingerprint, None)
+            if self.of(node) == revision:
+                continue
+            self._known[node] = revision
             for future in self._waiting.get(node, ()):
                 if not future.done():
                     future.set_result(None)
@@ -70,7 +79,13 @@ class Revisions:
         """Return a remembered identity; None when it must be looked up."""
         return self._identities.get(fingerprint)
 
-    def remember(self, fingerprint: str, identity: Identity) -> None:
+    def remember(self, fingerprint: str, identity: Identity, asked_at: int) -> None:
+        """Remember an identity, unless `update` was called since it was looked up (`updates` was `asked_at`).
+
+        It may have been revoked in between, and nobody would tell again.
+        """
+        if asked_at != self.updates:
+            return
         self._identities[fingerprint] = identity
         self._fingerprints[identity.node].add(fingerprint)
 

@@ -48,6 +48,16 @@ def cpu_ms(tag: str) -> float | None:
         return None
 
 
+def processes(tag: str) -> list[int]:
+    """Return the processes of a partition's group; none when there is no group."""
+    for base in (_V1, _V2):
+        try:
+            return [int(pid) for pid in (base / PARENT / tag / "cgroup.procs").read_text().split()]
+        except OSError:
+            continue
+    return []
+
+
 def _bases() -> list[Path]:
     if (_V1 / "cpuacct.usage").exists():
         return [_V1]

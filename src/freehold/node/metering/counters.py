@@ -1,5 +1,7 @@
 """From what was read to counters that only grow: pure."""
 
+from typing import TypeVar
+
 import msgspec
 
 LONGEST_GAP = 3600.0
@@ -27,6 +29,8 @@ class Counters(msgspec.Struct, frozen=True, omit_defaults=True):
     network_in: float | None = None
     network_out: float | None = None
     raw_cpu_ms: float | None = None
+    raw_exact: bool = False
+    """Where `raw_cpu_ms` came from: values of two sources cannot be compared."""
     raw_network_in: int | None = None
     raw_network_out: int | None = None
 
@@ -37,27 +41,45 @@ def accumulate(before: Counters, reading: Reading, elapsed: float) -> Counters:
     A raw value smaller than the last one was reset (a new boot, a new cgroup). If it is the kernel's own
     counter, what it shows now was used since the reset. If it is a sum over living processes, one of them
     ended unseen: nothing is added, because that time was counted while it lived.
+
+    The first value of a network counter is only where counting starts: the address was somebody else's before.
+    Processor time counts from zero, for a partition's processes and cgroup are new when its instance is.
     """
     elapsed = min(max(elapsed, 0.0), LONGEST_GAP)
+    last_cpu_ms = before.raw_cpu_ms
+    if last_cpu_ms is None:
+        last_cpu_ms = 0.0
+    elif before.raw_exact != reading.exact:
+        last_cpu_ms = reading.cpu_ms
     return Counters(
-        cpu_ms=_grow(before.cpu_ms, before.raw_cpu_ms, reading.cpu_ms, reading.exact),
+        cpu_ms=_grow(before.cpu_ms, last_cpu_ms, reading.cpu_ms, reading.exact),
         memory_mb_s=(before.memory_mb_s or 0.0) + reading.memory_mb * elapsed,
         disk_mb_s=before.disk_mb_s
         if reading.disk_mb is None
         else (before.disk_mb_s or 0.0) + reading.disk_mb * elapsed,
         network_in=_grow(before.network_in, before.raw_network_in, reading.network_in, True),
         network_out=_grow(before.network_out, before.raw_network_out, reading.network_out, True),
-        raw_cpu_ms=reading.cpu_ms if reading.cpu_ms is not None else before.raw_cpu_ms,
-        raw_network_in=reading.network_in if reading.network_in is not None else before.raw_network_in,
-        raw_network_out=reading.network_out if reading.network_out is not None else before.raw_network_out,
+        raw_cpu_ms=_newest(before.raw_cpu_ms, reading.cpu_ms),
+        raw_exact=before.raw_exact if reading.cpu_ms is None else reading.exact,
+        raw_network_in=_newest(before.raw_network_in, reading.network_in),
+        raw_network_out=_newest(before.raw_network_out, reading.network_out),
     )
 
 
 def _grow(total: float | None, last: float | None, now: float | None, exact: bool) -> float | None:
     if now is None:
         return total
-    if last is None or now >= last:
-        grown = now - (last or 0.0)
+    if last is None:
+        grown = 0.0
+    elif now >= last:
+        grown = now - last
     else:
         grown = now if exact else 0.0
     return (total or 0.0) + grown
+
+
+_Raw = TypeVar("_Raw", int, float)
+
+
+def _newest(before: _Raw | None, now: _Raw | None) -> _Raw | None:
+    return before if now is None else now

@@ -1,6 +1,7 @@
 """Reading what partitions use: one look at `/proc` for all of them, cgroups and nftables where there are any."""
 
 import os
+import stat
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Place:
     """Ids of the sessions that the supervisor started for it."""
     dead_cpu_ms: float
     """Processor time of its processes that the supervisor saw end."""
+    instance: str = ""
+    """Which instance lives there now."""
 
 
 class Meter:
@@ -36,73 +39,95 @@ class Meter:
         self._tag = tag
         self._root_mode = root_mode
         self._network = NetworkMeter(tag)
-        self._disk: dict[str, tuple[float, float]] = {}
+        self._disk: dict[tuple[str, str], tuple[float, float]] = {}
+        """When each instance's folder was last walked, and what was found."""
 
     def read(self, places: list[Place]) -> dict[str, Reading]:
         """Return a reading of each place, by partition."""
-        by_uid, by_session = _processes()
+        living = _processes()
         network = (
             self._network.read([place.address for place in places]) if self._root_mode and places else {}
         )
+        self._disk = {(one.partition, one.instance): self._disk_mb(one) for one in places}
         readings = {}
         for place in places:
-            living = by_uid[place.uid] if place.uid is not None else _sum(by_session, place.sessions)
-            exact = cgroups.cpu_ms(f"{self._tag}/{place.partition}") if self._root_mode else None
+            cpu_ms, memory_mb, exact = self._used(place, living)
             counted = network.get(place.address)
             readings[place.partition] = Reading(
-                cpu_ms=exact if exact is not None else living[0] + place.dead_cpu_ms,
-                exact=exact is not None,
-                memory_mb=living[1],
-                disk_mb=self._disk_mb(place),
+                cpu_ms=cpu_ms,
+                exact=exact,
+                memory_mb=memory_mb,
+                disk_mb=self._disk[place.partition, place.instance][1],
                 network_in=counted[0] if counted else None,
                 network_out=counted[1] if counted else None,
             )
         return readings
 
-    def _disk_mb(self, place: Place) -> float:
-        looked, size = self._disk.get(place.partition, (-DISK_PERIOD, 0.0))
-        if time.monotonic() - looked >= DISK_PERIOD:
-            size = folder_mb(place.folder)
-            self._disk[place.partition] = (time.monotonic(), size)
-        return size
+    def _used(self, place: Place, living: "_Living") -> tuple[float, float, bool]:
+        tag = f"{self._tag}/{place.partition}"
+        exact = cgroups.cpu_ms(tag) if self._root_mode else None
+        if exact is not None:
+            # Only what is in its group: not what the node itself runs as its user, such as promises.
+            return exact, sum(living.memory_mb.get(pid, 0.0) for pid in cgroups.processes(tag)), True
+        if place.uid is not None:
+            found = [living.by_uid[place.uid]]
+        else:
+            found = [living.by_session[session] for session in place.sessions]
+        return sum(cpu for cpu, _ in found) + place.dead_cpu_ms, sum(memory for _, memory in found), False
+
+    def _disk_mb(self, place: Place) -> tuple[float, float]:
+        looked, size = self._disk.get((place.partition, place.instance), (-DISK_PERIOD, 0.0))
+        now = time.monotonic()
+        return (now, folder_mb(place.folder)) if now - looked >= DISK_PERIOD else (looked, size)
 
 
 def folder_mb(folder: str) -> float:
-    """Return the megabytes on disk of what is below a folder, following no links."""
+    """Return the megabytes on disk of what is below a folder, following no links; a file with two names is one."""
     blocks = 0
+    seen: set[tuple[int, int]] = set()
     for parent, directories, files in os.walk(folder):
         for name in [*directories, *files]:
             try:
-                blocks += os.lstat(os.path.join(parent, name)).st_blocks
+                found = os.lstat(os.path.join(parent, name))
             except OSError:
                 continue
+            if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+                if (found.st_dev, found.st_ino) in seen:
+                    continue
+                seen.add((found.st_dev, found.st_ino))
+            blocks += found.st_blocks
     return blocks * 512 / (1024 * 1024)
 
 
 _Used = tuple[float, float]
+"""Processor milliseconds and resident megabytes."""
 
 
-def _processes() -> tuple[defaultdict[int, _Used], dict[int, _Used]]:
-    """Return processor milliseconds and resident megabytes of living processes, by user and by session."""
-    by_uid: defaultdict[int, _Used] = defaultdict(lambda: (0.0, 0.0))
-    by_session: defaultdict[int, _Used] = defaultdict(lambda: (0.0, 0.0))
+class _Living:
+    """What living processes use, added up in three ways."""
+
+    def __init__(self) -> None:
+        self.by_uid: defaultdict[int, _Used] = defaultdict(lambda: (0.0, 0.0))
+        self.by_session: defaultdict[int, _Used] = defaultdict(lambda: (0.0, 0.0))
+        self.memory_mb: dict[int, float] = {}
+        """By process."""
+
+
+def _processes() -> _Living:
+    living = _Living()
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
         try:
             with open(f"/proc/{entry}/stat", "rb") as file:
                 fields = file.read().rpartition(b")")[2].split()
-            uid = os.stat(f"/proc/{entry}").st_uid
+                uid = os.fstat(file.fileno()).st_uid
         except OSError:
             continue
         # After the name: state is 0, session 3, utime to cstime 11 to 14, rss in pages 21.
         cpu_ms = sum(int(ticks) for ticks in fields[11:15]) * _TICK_MS
         memory_mb = int(fields[21]) * _PAGE_MB
-        for table, key in ((by_uid, uid), (by_session, int(fields[3]))):
+        living.memory_mb[int(entry)] = memory_mb
+        for table, key in ((living.by_uid, uid), (living.by_session, int(fields[3]))):
             table[key] = (table[key][0] + cpu_ms, table[key][1] + memory_mb)
-    return by_uid, by_session
-
-
-def _sum(by_session: dict[int, _Used], sessions: list[int]) -> _Used:
-    found = [by_session[session] for session in sessions if session in by_session]
-    return sum(cpu for cpu, _ in found), sum(memory for _, memory in found)
+    return living

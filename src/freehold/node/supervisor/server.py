@@ -116,9 +116,6 @@ class Server:
             self._timers(time.monotonic())
             if self.unsaved:
                 self._save()
-        for group in self.groups.values():
-            for connection in group.waiting:
-                connection.answer(ok=True)
 
     # Orders
 
@@ -276,7 +273,9 @@ class Server:
         children.kill_rest(self.mark, name, group.uid)
         for connection in group.waiting:
             connection.answer(ok=True, dead_cpu_ms=round(group.dead_cpu_ms))
-        group.waiting.clear()
+        # What comes into this partition next starts from nothing.
+        del self.groups[name]
+        self.unsaved = True
 
     # Time
 
