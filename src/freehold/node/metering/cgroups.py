@@ -13,7 +13,7 @@ PARENT = "freehold"
 
 
 def create(tag: str) -> list[str]:
-    """Return the folders of a partition's groups (`tag` is `NODE/PARTITION`), made if need be; none if impossible."""
+    """Return the folders of a partition's groups, made if need be; none if impossible. `tag`: `NODE/PARTITION`."""
     if os.geteuid() != 0:
         return []
     for base in _bases():

@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 
 LONGEST_GAP = 3600.0
-"""Between two readings further apart the machine slept or its clock jumped: no more time than this is counted."""
+"""Seconds. Readings further apart: the machine slept or its clock jumped; no more than this is counted."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ def accumulate(before: Counters, reading: Reading, elapsed: float) -> Counters:
     counter, what it shows now was used since the reset. If it is a sum over living processes, one of them
     ended unseen: nothing is added, because that time was counted while it lived.
 
-    The first value of a network counter is only where counting starts: the address was somebody else's before.
+    The first value of a network counter is only where counting starts: the address was another's before.
     Processor time counts from zero, for a partition's processes and cgroup are new when its instance is.
     """
     elapsed = min(max(elapsed, 0.0), LONGEST_GAP)

@@ -1,4 +1,4 @@
-"""Reading what partitions use: one look at `/proc` for all of them, cgroups and nftables where there are any."""
+"""Reading what partitions use: one look at `/proc` for all, cgroups and nftables where there are any."""
 
 import os
 import stat
@@ -82,7 +82,7 @@ class Meter:
 
 
 def folder_mb(folder: str) -> float:
-    """Return the megabytes on disk of what is below a folder, following no links; a file with two names is one."""
+    """Return the megabytes on disk below a folder, following no links; a file with two names counts once."""
     blocks = 0
     seen: set[tuple[int, int]] = set()
     for parent, directories, files in os.walk(folder):

@@ -267,8 +267,8 @@ class Server:
         self._answer_if_empty(process.group)
 
     def _answer_if_empty(self, name: str) -> None:
-        group = self.groups[name]
-        if group.processes or not group.waiting:
+        group = self.groups.get(name)
+        if group is None or group.processes or not group.waiting:
             return
         children.kill_rest(self.mark, name, group.uid)
         for connection in group.waiting:

@@ -1,0 +1,277 @@
+"""Metering: what was used is counted, once, and for the right partition."""
+
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from freehold.node.metering import Counters, Meter, Place, Reading, accumulate, cgroups
+from freehold.node.metering.meter import folder_mb
+
+USER = 63000 + os.getpid() % 900
+BURN = "import time\nwhile time.process_time() < 0.5: pass\n"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can do this")
+
+FIELDS = ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
+bytes_counted = some.none() | some.integers(0, 2**50)
+megabytes = some.floats(0, 1e6)
+readings = some.builds(
+    Reading,
+    cpu_ms=some.none() | some.floats(0, 1e12),
+    exact=some.booleans(),
+    memory_mb=megabytes,
+    disk_mb=some.none() | megabytes,
+    network_in=bytes_counted,
+    network_out=bytes_counted,
+)
+
+
+def reading(cpu_ms: float | None = 0, *, exact: bool = True, network: int | None = None) -> Reading:
+    return Reading(cpu_ms, exact, 0, 0, network, network)
+
+
+def place(
+    folder: Path, partition: str = "p0", *, uid: int | None = None, sessions: list[int] | None = None
+) -> Place:
+    return Place(partition, uid, "127.0.0.1", str(folder), sessions or [], 0)
+
+
+@pytest.fixture
+def tag() -> Iterator[str]:
+    """The tag of a node that is only here for a test."""
+    name = f"test{os.getpid()}"
+    yield name
+    for partition in ("p0", "p1"):
+        cgroups.remove(f"{name}/{partition}")
+    if shutil.which("nft") and os.geteuid() == 0:
+        subprocess.run(
+            ["nft", "delete", "table", "inet", f"freehold_{name}"], capture_output=True, check=False
+        )
+    for parent in ("cpuacct/freehold", "freehold"):
+        folder = Path("/sys/fs/cgroup", parent, name)
+        if folder.is_dir():
+            folder.rmdir()
+
+
+@given(some.lists(some.tuples(readings, some.floats(-10, 1e6)), max_size=20))
+def test_counters_never_decrease_and_never_disappear(story: list[tuple[Reading, float]]) -> None:
+    counters = Counters()
+    for one, elapsed in story:
+        later = accumulate(counters, one, elapsed)
+        for field in FIELDS:
+            before, after = getattr(counters, field), getattr(later, field)
+            assert before is None or after >= before
+        counters = later
+
+
+@given(some.lists(some.tuples(some.integers(0, 10**9), some.booleans()), min_size=1))
+def test_exact_counters_equal_the_truth_through_every_reset(story: list[tuple[int, bool]]) -> None:
+    raw = truth = 0
+    counters = accumulate(Counters(), reading(0, network=0), 1)
+    for used, reset in story:
+        # A reset that leaves more than was there before cannot be seen; between two readings none does.
+        if reset and used < raw:
+            raw = 0
+        raw += used
+        truth += used
+        counters = accumulate(counters, reading(raw, network=raw), 1)
+    assert (counters.cpu_ms, counters.network_in, counters.network_out) == (truth, truth, truth)
+
+
+@given(some.lists(some.lists(some.tuples(some.integers(0, 5), some.integers(0, 1000), some.booleans()))))
+def test_a_sum_over_living_processes_never_bills_more_than_was_used(
+    story: list[list[tuple[int, int, bool]]],
+) -> None:
+    living: dict[int, int] = {}
+    used = 0
+    counters = accumulate(Counters(), reading(0, exact=False), 1)
+    for happened in story:
+        for process, grows, ends in happened:
+            living[process] = living.get(process, 0) + grows
+            used += grows
+            if ends:
+                del living[process]
+        counters = accumulate(counters, reading(sum(living.values()), exact=False), 1)
+        assert counters.cpu_ms is not None
+        assert counters.cpu_ms <= used
+
+
+def test_a_dead_process_is_not_billed_again_when_another_grows() -> None:
+    counters = Counters()
+    for total in (500, 100, 150):
+        counters = accumulate(counters, reading(total, exact=False), 1)
+    assert counters.cpu_ms == 550
+
+
+def test_values_of_two_sources_are_not_compared() -> None:
+    counters = accumulate(Counters(), reading(5000, exact=False), 1)
+    counters = accumulate(counters, reading(90000, exact=True), 1)
+    counters = accumulate(counters, reading(90100, exact=True), 1)
+    assert counters.cpu_ms == 5100
+
+
+def test_what_an_address_carried_for_its_former_instance_is_not_billed() -> None:
+    counters = accumulate(Counters(), reading(network=10**9), 1)
+    assert counters.network_in == 0
+    assert accumulate(counters, reading(network=10**9 + 42), 1).network_in == 42
+
+
+def test_what_cannot_be_measured_is_absent_not_zero() -> None:
+    counters = accumulate(Counters(), Reading(None, False, 1, None, None, None), 10)
+    assert (counters.cpu_ms, counters.disk_mb_s, counters.network_in, counters.network_out) == (None,) * 4
+    assert counters.memory_mb_s == 10
+
+
+def test_a_machine_that_slept_a_week_bills_an_hour_of_memory() -> None:
+    one = Reading(None, False, 2, 3, None, None)
+    counters = accumulate(Counters(), one, 7 * 86400)
+    assert (counters.memory_mb_s, counters.disk_mb_s) == (7200, 10800)
+    assert accumulate(counters, one, -5) == counters
+
+
+@given(readings, readings)
+def test_counters_survive_being_stored(first: Reading, second: Reading) -> None:
+    counters = accumulate(accumulate(Counters(), first, 60), second, 60)
+    assert msgspec.json.decode(msgspec.json.encode(counters), type=Counters) == counters
+
+
+def test_the_time_of_a_busy_session_is_measured(tmp_path: Path, tag: str) -> None:
+    script = f"{BURN}print(flush=True)\ntime.sleep(1000)"
+    burner = subprocess.Popen(
+        [sys.executable, "-S", "-c", script], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert burner.stdout is not None
+        burner.stdout.readline()
+        used = Meter(tag, root_mode=False).read([place(tmp_path, sessions=[burner.pid])])["p0"]
+    finally:
+        burner.kill()
+        burner.communicate()
+    assert used.cpu_ms is not None
+    assert not used.exact
+    assert 450 <= used.cpu_ms <= 620
+    assert 3 <= used.memory_mb <= 30
+    assert used.network_in is None
+
+
+@as_root
+def test_the_time_of_a_user_is_measured_also_of_children_that_ended(tmp_path: Path, tag: str) -> None:
+    inner = f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-S', '-c', {BURN!r}])\n"
+    burner = subprocess.Popen(
+        ["/usr/bin/python3", "-S", "-c", f"{inner}print(flush=True)\ntime.sleep(1000)"],
+        stdout=subprocess.PIPE, user=USER, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert burner.stdout is not None
+        burner.stdout.readline()
+        used = Meter(tag, root_mode=True).read(
+            [place(tmp_path, uid=USER), place(tmp_path, "p1", uid=USER + 1)]
+        )
+    finally:
+        burner.kill()
+        burner.communicate()
+    assert used["p0"].cpu_ms is not None
+    assert 450 <= used["p0"].cpu_ms <= 650
+    assert used["p1"].cpu_ms == 0
+
+
+@as_root
+def test_a_control_group_counts_exactly_even_what_ended_unseen(tmp_path: Path, tag: str) -> None:
+    folders = cgroups.create(f"{tag}/p0")
+    if not folders:
+        pytest.skip("no control groups can be made here")
+    enter = "; ".join(f"echo $$ > {folder}/cgroup.procs" for folder in folders)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(["/bin/sh", "-c", f"{enter}; {sys.executable} -S -c '{BURN}' & wait"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    truth = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+    used = Meter(tag, root_mode=True).read([place(tmp_path, uid=USER)])["p0"]
+    assert used.exact
+    assert used.cpu_ms == pytest.approx(truth, rel=0.2)
+    assert used.memory_mb == 0
+    cgroups.remove(f"{tag}/p0")
+    assert not any(Path(folder).exists() for folder in folders)
+    assert cgroups.cpu_ms(f"{tag}/p0") is None
+
+
+@as_root
+def test_bytes_through_a_partitions_address_are_counted_once_each_way(tmp_path: Path, tag: str) -> None:
+    if subprocess.run(["nft", "list", "tables"], capture_output=True, check=False).returncode:
+        pytest.skip("nftables does not work here")
+    here, other = f"127.77.{os.getpid() % 250}.1", f"127.77.{os.getpid() % 250}.2"
+    places = [Place("p0", USER, here, str(tmp_path), [], 0), Place("p1", USER, other, str(tmp_path), [], 0)]
+    meter = Meter(tag, root_mode=True)
+    first = meter.read(places)
+    assert (first["p0"].network_in, first["p0"].network_out) == (0, 0)
+    with socket.create_server((here, 0)) as server:
+        client = socket.create_connection(server.getsockname(), source_address=("127.0.0.1", 0))
+        served, _ = server.accept()
+        with client, served:
+            client.sendall(b"q" * 10_000)
+            served.sendall(b"a" * 50_000)
+            assert len(client.recv(50_000, socket.MSG_WAITALL)) == 50_000
+            assert len(served.recv(10_000, socket.MSG_WAITALL)) == 10_000
+    used = meter.read(places)
+    assert used["p0"].network_in is not None
+    assert used["p0"].network_out is not None
+    assert 10_000 <= used["p0"].network_in <= 13_000
+    assert 50_000 <= used["p0"].network_out <= 53_000
+    assert used["p1"].network_in == 0
+    # Another meter of the same node (the agent started again) goes on counting with the same rules.
+    again = Meter(tag, root_mode=True).read(places)
+    assert again["p0"].network_out is not None
+    assert used["p0"].network_out <= again["p0"].network_out <= used["p0"].network_out + 1000
+    subprocess.run(["nft", "delete", "table", "inet", f"freehold_{tag}"], check=True)
+    assert meter.read(places)["p0"].network_in is None
+    assert meter.read(places)["p0"].network_in == 0
+
+
+def test_a_folder_is_measured_without_following_links(tmp_path: Path) -> None:
+    folder = tmp_path / "p0"
+    (folder / "srv").mkdir(parents=True)
+    (tmp_path / "elsewhere").write_bytes(os.urandom(8 << 20))
+    (folder / "srv" / "data").write_bytes(os.urandom(2 << 20))
+    (folder / "srv" / "other name").hardlink_to(folder / "srv" / "data")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "loop").symlink_to(folder)
+    assert 2 <= folder_mb(str(folder)) < 2.2
+    assert folder_mb(str(tmp_path / "nowhere")) == 0
+
+
+def test_the_next_instance_does_not_pay_for_the_folder_of_the_last(tmp_path: Path, tag: str) -> None:
+    meter = Meter(tag, root_mode=False)
+    data = tmp_path / "data"
+    data.write_bytes(os.urandom(4 << 20))
+    last, following = (
+        Place("p0", None, "127.0.0.1", str(tmp_path), [], 0, instance) for instance in ("a", "b")
+    )
+    assert meter.read([last])["p0"].disk_mb == pytest.approx(4, abs=0.1)
+    data.unlink()
+    assert meter.read([last])["p0"].disk_mb == pytest.approx(4, abs=0.1)
+    assert meter.read([following])["p0"].disk_mb == pytest.approx(0, abs=0.1)
+
+
+def test_a_hundred_partitions_cost_a_fraction_of_a_second_a_minute(tmp_path: Path, tag: str) -> None:
+    sleepers = [subprocess.Popen(["sleep", "1000"], start_new_session=True) for _ in range(100)]
+    try:
+        places = [place(tmp_path, f"p{number}", sessions=[one.pid]) for number, one in enumerate(sleepers)]
+        meter = Meter(tag, root_mode=False)
+        meter.read(places)
+        before = os.times()
+        assert all(one.memory_mb > 0 for one in meter.read(places).values())
+        after = os.times()
+        assert sum(after[:4]) - sum(before[:4]) < 0.15
+    finally:
+        for one in sleepers:
+            one.kill()
+        for one in sleepers:
+            one.wait()
