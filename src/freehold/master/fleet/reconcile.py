@@ -3,7 +3,7 @@
 import logging
 
 import msgspec
-from django.db import DatabaseError
+from django.db import DataError, IntegrityError
 from django.db.models import Max
 
 from freehold.master.fleet.actions import sync_supplies
@@ -32,7 +32,7 @@ def reconcile() -> None:
             try:
                 with writing():
                     _take_over_facts(row)
-            except (ValueError, OverflowError, DatabaseError) as error:
+            except (ValueError, OverflowError, DataError, IntegrityError) as error:
                 # The gateway lets nothing impossible through; if it ever does, one node must not stop all.
                 _set_aside(row, error)
     while told := list(SoftwareRow.objects.order_by("id")[:BATCH]):

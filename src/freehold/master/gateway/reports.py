@@ -338,7 +338,8 @@ def _check_facts(facts: HostFacts) -> None:
         raise ValueError(f"more than {MOST_PARTITIONS} partitions")
     for partition in facts.partitions:
         _name(partition.name)
-        _name(partition.address)
+        if partition.address:
+            _name(partition.address)
     if len({partition.name for partition in facts.partitions}) != len(facts.partitions):
         raise ValueError("two partitions of the same name")
     if not 0 <= facts.cpus <= _LARGEST_SMALL:
