@@ -31,7 +31,7 @@ class Measuring(threading.Thread):
         self._supervisor = supervisor
         self._meter = Meter(settings.tag, root_mode=not settings.unprivileged)
         self._last: dict[str, float] = {}
-        """When an instance was last measured (monotonic): what passed while we were not running is not billed."""
+        """When an instance was last measured (monotonic): what passed while we were away is not billed."""
         self._hurry = threading.Event()
         self._over = False
 

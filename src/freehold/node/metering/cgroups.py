@@ -13,7 +13,7 @@ PARENT = "freehold"
 
 
 def create(tag: str) -> list[str]:
-    """Return the folders of a partition's groups, made if need be; none if impossible. `tag`: `NODE/PARTITION`."""
+    """Make a partition's groups and return their folders; none if impossible. `tag` is `NODE/PARTITION`."""
     if os.geteuid() != 0:
         return []
     for base in _bases():
