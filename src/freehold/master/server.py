@@ -46,6 +46,14 @@ class PeerProtocol(HttpToolsProtocol):
         if certificate:
             self._peer = {PEER: hashlib.sha256(certificate).hexdigest()}  # type: ignore[dict-item]
 
+    def shutdown(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            # A polite end of TLS waits for the other side, and idle nodes do not read: it held every restart
+            # for seconds.
+            self.transport.abort()
+        else:
+            super().shutdown()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         if self._peer is not None:

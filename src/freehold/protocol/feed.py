@@ -49,4 +49,5 @@ class Feed(msgspec.Struct, frozen=True, omit_defaults=True):
     snapshot: bool = False
     installations: list[Installation] = []
     instances: list[WantedInstance] = []
-    version: int = VERSION
+    version: int = msgspec.field(default_factory=lambda: VERSION)
+    """Always sent: made this way, `omit_defaults` does not leave it out, and an older node can see a newer one."""
