@@ -1,5 +1,7 @@
 """A command says yes."""
 
+import os
+import signal
 import subprocess
 from dataclasses import dataclass
 
@@ -16,19 +18,23 @@ class Command:
 
     def check(self) -> Assessment:
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                timeout=self.timeout,
-                check=False,
+                start_new_session=True,
             )
-        except subprocess.TimeoutExpired:
-            return Assessment(False, f"{self.argv[0]} did not end within {self.timeout:g} s")
         except OSError as error:
             return Assessment(False, f"{self.argv[0]} cannot be run: {error.strerror}")
-        message = done.stdout.decode(errors="replace").strip()[-1000:]
+        with process:
+            try:
+                output, _ = process.communicate(timeout=self.timeout)
+            except subprocess.TimeoutExpired:
+                # With all that it started, which would otherwise hold the output open and outlive us.
+                os.killpg(process.pid, signal.SIGKILL)
+                return Assessment(False, f"{self.argv[0]} did not end within {self.timeout:g} s")
+        message = output.decode(errors="replace").strip()[-1000:]
         return Assessment(
-            done.returncode == 0, message or f"{self.argv[0]} ended with status {done.returncode}"
+            process.returncode == 0, message or f"{self.argv[0]} ended with status {process.returncode}"
         )

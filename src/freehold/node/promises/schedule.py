@@ -33,7 +33,7 @@ def pause(state: State, now: float, period: float, name: str) -> float:
     by up to a tenth of it, always the same for the same name, so that a node's promises do not march in step.
     """
     if state.failures and not state.ever_kept and now - state.configured < EAGER:
-        return min(FIRST_RETRY * 1.5 ** (state.failures - 1), SLOWEST_RETRY)
+        return min(FIRST_RETRY * 1.5 ** min(state.failures - 1, 50), SLOWEST_RETRY)
     if state.failures:
         return min(period, BROKEN_RETRY)
     return period * (0.9 + zlib.crc32(name.encode()) % 1000 / 5000)

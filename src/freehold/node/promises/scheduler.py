@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import Any
 
 from freehold.node.promises import schedule
 from freehold.node.promises.schedule import State
@@ -20,6 +21,10 @@ from freehold.node.workshop import Workshop, WorkshopError
 FIRST_TIMEOUT = 30.0
 """How long a first check may take, while the promise's own timeout is not known."""
 GRACE = 1.0
+MOST_MESSAGE = 4000
+MOST_ANSWER = 1024 * 1024
+PERIODS = (1.0, 86400.0)
+TIMEOUTS = (0.1, 3600.0)
 _log = logging.getLogger(__name__)
 
 
@@ -108,6 +113,7 @@ class Scheduler(threading.Thread):
         """Check nothing of a partition any more."""
         with self._lock:
             self._drop(partition)
+        self._wake()
 
     def look_again(self, partition: str) -> None:
         """Check every promise of a partition now."""
@@ -145,6 +151,7 @@ class Scheduler(threading.Thread):
             if any(late <= now for _, late in worker.checking.values()):
                 self._give_up(user, worker, now)
         with self._lock:
+            users = {promise.watch.uid for promises in self._watched.values() for promise in promises}
             ready = []
             while self._due and self._due[0][0] <= now:
                 _, number, promise = heapq.heappop(self._due)
@@ -153,6 +160,8 @@ class Scheduler(threading.Thread):
                     ready.append(promise)
         for promise in ready:
             self._order(promise, now)
+        for user in self._workers.keys() - users:
+            self._fire(user)
 
     def _pause(self, now: float) -> float | None:
         with self._lock:
@@ -177,6 +186,8 @@ class Scheduler(threading.Thread):
         sock = self._workshop.open(
             "freehold.node.promises.worker:serve", uid=watch.uid, gid=watch.gid, persistent=True
         )
+        # A worker belongs to its partition: one that does not read must not stop the checks of others.
+        sock.settimeout(1.0)
         worker = self._workers[watch.uid] = _Worker(sock)
         self._selector.register(sock, selectors.EVENT_READ, (watch.uid, worker))
         return worker
@@ -200,11 +211,21 @@ class Scheduler(threading.Thread):
                 self._settle(promise, False, "Its check ended the process that ran it.", now)
             return
         *lines, worker.buffer = (worker.buffer + received).split(b"\n")
-        for line in lines:
-            answer = json.loads(line)
-            promise, _ = worker.checking.pop(answer["id"])
-            promise.period, promise.timeout = answer["period"], answer["timeout"]
-            self._settle(promise, answer["kept"], answer["message"], now)
+        try:
+            for line in lines:
+                self._hear(worker, json.loads(line), now)
+            if len(worker.buffer) > MOST_ANSWER:
+                raise ValueError("an answer without end")
+        except (ValueError, KeyError, TypeError) as error:
+            self._fire(user)
+            for promise, _ in worker.checking.values():
+                self._settle(promise, False, f"Its worker answered nonsense: {error!r}"[:200], now)
+
+    def _hear(self, worker: _Worker, answer: dict[str, Any], now: float) -> None:
+        promise, _ = worker.checking.pop(answer["id"])
+        promise.period = _between(PERIODS, answer["period"])
+        promise.timeout = _between(TIMEOUTS, answer["timeout"])
+        self._settle(promise, answer["kept"] is True, str(answer["message"])[:MOST_MESSAGE], now)
 
     def _give_up(self, user: int | None, worker: _Worker, now: float) -> None:
         """End a worker in which a check hangs; what it was checking in time is checked again at once."""
@@ -238,3 +259,8 @@ class Scheduler(threading.Thread):
 
     def _wake(self) -> None:
         os.write(self._wake_out, b"\0")
+
+
+def _between(limits: tuple[float, float], value: float) -> float:
+    # In this order, not-a-number becomes the lower limit.
+    return min(limits[1], max(limits[0], float(value)))

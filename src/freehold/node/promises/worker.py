@@ -16,7 +16,8 @@ from typing import Any
 
 from freehold.promises import Command, Promise
 
-THREADS = 8
+THREADS = 64
+"""Checks wait more than they work, and one that hangs must not have others wait behind it."""
 EXECUTABLE_PERIOD = 60.0
 EXECUTABLE_TIMEOUT = 20.0
 

@@ -1,0 +1,343 @@
+"""Promises: each is checked in time, and none keeps another from being checked."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from freehold.node.promises import Result, Scheduler, Watch, schedule
+from freehold.node.promises.schedule import State
+from freehold.node.workshop import Workshop
+from waiting import lives, until
+
+USER = 61000 + os.getpid() % 900
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+FILE_IS_THERE = """
+from pathlib import Path
+from freehold.promises import Assessment
+
+class There:
+    period, timeout = {period}, 5.0
+    def check(self):
+        return Assessment(Path({path!r}).exists(), {message!r})
+
+promise = There()
+"""
+HANGS_WHEN_THERE = """
+import time
+from pathlib import Path
+from freehold.promises import Assessment
+
+class Hangs:
+    period, timeout = 5.0, 0.5
+    def check(self):
+        while Path({path!r}).exists():
+            time.sleep(1000)
+        return Assessment(True, "not hanging yet")
+
+promise = Hangs()
+"""
+DOES = """
+import json, os, sys
+
+class Does:
+    period, timeout = 5.0, 5.0
+    def check(self):
+        {what}
+
+promise = Does()
+"""
+
+states = some.builds(State, some.floats(0, 1e9), some.booleans(), some.integers(0, 10**9))
+periods = some.floats(1, 86400)
+names = some.text(max_size=40)
+
+
+@given(states, some.floats(0, 2e9), periods, names)
+def test_the_next_check_is_always_soon_enough_and_never_at_once(
+    state: State, now: float, period: float, name: str
+) -> None:
+    assert schedule.FIRST_RETRY <= schedule.pause(state, now, period, name) <= period * 1.1
+
+
+@given(periods, names, some.integers(0, 40))
+def test_a_fresh_promise_is_checked_eagerly_until_it_is_kept(period: float, name: str, failures: int) -> None:
+    state = State(0.0)
+    pauses = []
+    for _ in range(failures):
+        state = schedule.after(state, False)
+        pauses.append(schedule.pause(state, 1.0, period, name))
+    assert pauses == sorted(pauses)
+    assert all(pause <= schedule.SLOWEST_RETRY for pause in pauses)
+    kept = schedule.after(state, True)
+    assert schedule.pause(kept, 1.0, period, name) >= 0.9 * period
+
+
+@given(states, periods, names)
+def test_a_promise_that_broke_is_looked_at_sooner_than_its_period(
+    state: State, period: float, name: str
+) -> None:
+    broken = schedule.after(replace(state, ever_kept=True), False)
+    assert schedule.pause(broken, state.configured, period, name) <= min(period, schedule.BROKEN_RETRY)
+
+
+@given(states, some.floats(0, 1e3), periods, names)
+def test_a_minute_after_the_configuration_nobody_is_eager(
+    state: State, late: float, period: float, name: str
+) -> None:
+    broken = schedule.after(state, False)
+    pause = schedule.pause(broken, state.configured + schedule.EAGER + late + 1, period, name)
+    assert pause == min(period, schedule.BROKEN_RETRY)
+
+
+@given(periods, some.lists(names, min_size=1, unique=True))
+def test_checks_of_a_node_do_not_march_in_step(period: float, many: list[str]) -> None:
+    state = State(0.0, ever_kept=True)
+    for name in many:
+        pause = schedule.pause(state, 1.0, period, name)
+        assert 0.9 * period <= pause <= 1.1 * period
+        assert pause == schedule.pause(state, 2.0, period, name)
+    pauses = {schedule.pause(state, 1.0, 60.0, f"instance-{number}/page") for number in range(50)}
+    assert len(pauses) > 40
+
+
+class House:
+    """A scheduler with a folder for each partition, and what it found."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.results: list[Result] = []
+        self.workshop = Workshop(root / "workshop.log")
+        self.scheduler = Scheduler(self.workshop, self.results.append)
+        self.scheduler.start()
+        self.revision = 0
+
+    def plugin(self, name: str, text: str, partition: str = "p0") -> str:
+        return self._write(f"etc/plugin/{name}.py", text, partition, 0o644)
+
+    def executable(self, name: str, script: str, partition: str = "p0") -> str:
+        return self._write(f"etc/promise/{name}", f"#!/bin/sh\n{script}\n", partition, 0o755)
+
+    def there(self, name: str, path: Path, message: str = "looked", period: float = 1.0, **more: str) -> str:
+        """A promise that a file is there."""
+        text = FILE_IS_THERE.format(path=str(path), message=message, period=period)
+        return self.plugin(name, text, **more)
+
+    def watch(self, *plugins: str, partition: str = "p0", uid: int | None = None) -> int:
+        """Have these promises checked; return the revision that their results will carry."""
+        self.revision += 1
+        folder = str(self.root / partition)
+        self.scheduler.watch(
+            Watch(partition, f"instance-{partition}", self.revision, folder, uid, uid, plugins)
+        )
+        return self.revision
+
+    def last(self, promise: str, partition: str = "p0") -> Result | None:
+        found = [one for one in self.results if (one.promise, one.partition) == (promise, partition)]
+        return found[-1] if found else None
+
+    def kept(self, promise: str, partition: str = "p0") -> bool:
+        found = self.last(promise, partition)
+        return found is not None and found.kept
+
+    def broken(self, promise: str, partition: str = "p0") -> bool:
+        found = self.last(promise, partition)
+        return found is not None and not found.kept
+
+    def workers(self) -> list[int]:
+        """Return the pids of living workers: children of the helper."""
+        process = self.workshop._process
+        assert process is not None
+        done = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in done.stdout.split() if lives(int(pid))]
+
+    def _write(self, path: str, text: str, partition: str, mode: int) -> str:
+        file = self.root / partition / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_name(f"{file.name}.new")
+        new.write_text(text)
+        new.chmod(mode)
+        new.rename(file)
+        return path
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    root = Path(tempfile.mkdtemp(prefix="freehold-test-"))
+    root.chmod(0o777)
+    one = House(root)
+    yield one
+    one.scheduler.stop()
+    one.workshop.close()
+    shutil.rmtree(root)
+
+
+def test_a_promise_is_seen_to_be_kept_as_soon_as_it_is(house: House) -> None:
+    file = house.root / "file"
+    revision = house.watch(house.there("page", file, "look here"))
+    until(lambda: house.broken("page"))
+    file.touch()
+    made = time.monotonic()
+    until(lambda: house.kept("page"))
+    assert time.monotonic() - made < 1.2
+    found = house.last("page")
+    assert found is not None
+    assert (found.instance, found.revision, found.message) == ("instance-p0", revision, "look here")
+    assert abs(found.at - time.time()) < 5
+
+
+def test_a_promise_that_breaks_is_seen_and_so_is_its_repair(house: House) -> None:
+    file = house.root / "file"
+    file.touch()
+    house.watch(house.there("page", file))
+    until(lambda: house.kept("page"))
+    file.unlink()
+    until(lambda: house.broken("page"))
+    file.touch()
+    until(lambda: house.kept("page"))
+
+
+def test_a_changed_plugin_is_used_at_once(house: House) -> None:
+    here, nowhere = house.root, house.root / "nowhere"
+    house.watch(house.there("page", here, "as first written"))
+    until(lambda: house.kept("page"))
+    house.there("page", nowhere, "as written later")
+    house.scheduler.look_again("p0")
+    until(lambda: house.broken("page"))
+    found = house.last("page")
+    assert found is not None
+    assert found.message == "as written later"
+
+
+def test_a_check_that_hangs_is_broken_and_others_go_on(house: House) -> None:
+    trigger = house.root / "trigger"
+    stuck = [f"stuck{number}" for number in range(10)]
+    plugins = [house.plugin(name, HANGS_WHEN_THERE.format(path=str(trigger))) for name in stuck]
+    house.watch(*plugins, house.there("page", house.root))
+    house.watch(house.there("page", house.root, partition="p1"), partition="p1")
+    until(lambda: all(house.kept(name) for name in (*stuck, "page")))
+    trigger.touch()
+    house.scheduler.look_again("p0")
+    seen = len(house.results)
+    until(lambda: any(one.promise == "page" for one in house.results[seen:]))
+    until(lambda: all(house.broken(name) for name in stuck))
+    assert {found.message for name in stuck if (found := house.last(name))} == {
+        "It did not answer within 0.5 s."
+    }
+    seen = len(house.results)
+    until(lambda: {one.partition for one in house.results[seen:] if one.promise == "page"} == {"p0", "p1"})
+    assert all(one.kept for one in house.results if one.promise == "page")
+    until(lambda: len(house.workers()) == 1)
+
+
+def test_a_promise_may_be_a_program(house: House) -> None:
+    good = house.executable("good", "echo all is well")
+    bad = house.executable("bad", "echo something is missing >&2; exit 3")
+    house.watch(good, bad)
+    until(lambda: house.kept("good") and house.broken("bad"))
+    messages = {one.promise: one.message for one in house.results}
+    assert messages == {"good": "all is well", "bad": "something is missing"}
+
+
+def test_what_a_check_raises_is_its_message(house: House) -> None:
+    house.watch(
+        house.plugin("raises", DOES.format(what="raise RuntimeError('the disk is full')")),
+        house.plugin("nothing", "x = 1\n"),
+        house.plugin("garbage", "this is no python\n"),
+        "etc/plugin/missing.py",
+    )
+    until(lambda: all(house.broken(name) for name in ("raises", "nothing", "garbage", "missing")))
+    messages = {one.promise: one.message for one in house.results}
+    assert messages["raises"] == "RuntimeError: the disk is full"
+    assert "defines no `promise`" in messages["nothing"]
+    assert "SyntaxError" in messages["garbage"]
+    assert "missing.py" in messages["missing"]
+
+
+def test_what_is_forgotten_is_checked_no_more_and_its_worker_ends(house: House) -> None:
+    counted = house.executable("counted", f"echo >> {house.root}/count")
+    house.watch(counted)
+    until(lambda: house.kept("counted"))
+    until(lambda: len(house.workers()) == 1)
+    house.scheduler.forget("p0")
+    until(lambda: not house.workers())
+    before = (house.root / "count").read_text()
+    house.scheduler.look_again("p0")
+    house.watch(house.there("page", house.root, partition="p1"), partition="p1")
+    until(lambda: house.kept("page", "p1"))
+    assert (house.root / "count").read_text() == before
+
+
+def test_only_the_newest_configuration_speaks(house: House) -> None:
+    house.watch(house.there("old", house.root), house.there("page", house.root))
+    until(lambda: house.kept("old") and house.kept("page"))
+    revision = house.watch(house.there("page", house.root))
+    seen = len(house.results)
+    until(lambda: len(house.results) > seen + 1)
+    assert {(one.promise, one.revision) for one in house.results[seen + 1 :]} == {("page", revision)}
+
+
+def test_a_check_that_ends_its_process_harms_nobody_else(house: House) -> None:
+    house.watch(house.plugin("deadly", DOES.format(what="os._exit(1)")))
+    until(lambda: house.broken("deadly"))
+    house.watch(house.there("page", house.root, partition="p1"), partition="p1")
+    until(lambda: house.kept("page", "p1"))
+    found = house.last("deadly")
+    assert found is not None
+    assert "ended the process" in found.message
+
+
+def test_a_killed_workshop_is_only_a_hiccup(house: House) -> None:
+    file = house.root / "file"
+    house.watch(house.there("page", file))
+    until(lambda: house.broken("page"))
+    assert house.workshop._process is not None
+    house.workshop._process.kill()
+    file.touch()
+    until(lambda: house.kept("page"))
+
+
+@pytest.mark.parametrize(
+    "answer", ["nonsense", "[]", "{}", '{"id": 0}', '{"id": 10000, "kept": 1}', "x" * 2_000_000]
+)
+def test_a_partition_that_answers_nonsense_fools_only_itself(house: House, answer: str) -> None:
+    # The worker's stream is in the hands of the partition's own code: descriptors above 2 that are sockets.
+    speak = (
+        f"[os.write(n, {answer!r}.encode()[i:i + 60000] + (b'' if len({answer!r}) > 60000 else b'\\n'))"
+        f" for n in range(3, 30) for i in range(0, len({answer!r}), 60000)"
+        " if os.path.exists(f'/proc/self/fd/{n}') and 'socket' in os.readlink(f'/proc/self/fd/{n}')]"
+    )
+    house.watch(house.plugin("liar", DOES.format(what=f"{speak}; import time; time.sleep(3)")))
+    until(lambda: house.broken("liar"))
+    found = house.last("liar")
+    assert found is not None
+    assert "answered nonsense" in found.message
+    house.watch(house.there("page", house.root, partition="p1"), partition="p1")
+    asked = time.monotonic()
+    until(lambda: house.kept("page", "p1"))
+    assert time.monotonic() - asked < 2
+
+
+@as_root
+def test_checks_run_as_the_partitions_user(house: House) -> None:
+    house.watch(house.executable("whoami", "id -u; id -G"), uid=USER)
+    until(lambda: house.kept("whoami"))
+    found = house.last("whoami")
+    assert found is not None
+    assert found.message.split() == [str(USER), str(USER)]
+
+
+def test_a_hundred_partitions_are_checked_within_seconds(house: House) -> None:
+    for number in range(100):
+        partition = f"p{number}"
+        house.watch(house.there("page", house.root, partition=partition), partition=partition)
+    until(lambda: len({one.partition for one in house.results if one.kept}) == 100)
