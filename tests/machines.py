@@ -168,6 +168,18 @@ def page(url: str) -> str:
         return str(answer.read().decode())
 
 
+def shows(url: str, text: str) -> Callable[[], bool]:
+    """Return a condition: the page answers, with this text."""
+
+    def look() -> bool:
+        try:
+            return text in page(url)
+        except OSError:
+            return False
+
+    return look
+
+
 def gone(pids: list[int]) -> Callable[[], bool]:
     """Return a condition: none of these processes lives."""
     return lambda: not any(lives(pid) for pid in pids)

@@ -122,3 +122,9 @@ def test_every_problem_says_what_to_do() -> None:
         return problem.title, problem.detail, problem.remedy
 
     assert all(all(said(kind)) for kind in _kinds(MasterError))
+
+
+def test_the_migrations_are_what_the_models_say(database: str) -> None:
+    from django.core.management import call_command
+
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
