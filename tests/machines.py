@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import lives, until
 
 from freehold.protocol import archive
+from waiting import lives, until
 
 REPOSITORY = Path(__file__).parent.parent
 

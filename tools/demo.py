@@ -27,7 +27,17 @@ MASTER, NODE, KEEPER = DEMO / "master", DEMO / "node", DEMO / "run"
 CUSTOMER, OPERATOR = DEMO / "customer.json", DEMO / "operator.json"
 FREEHOLD = [sys.executable, "-m", "freehold.cli"]
 PARTITIONS = 8
-PASSED = ("PIP_", "UV_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+PASSED = (
+    "PIP_",
+    "UV_",
+    "SSL_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
 
 
 def main() -> int:
@@ -60,8 +70,26 @@ def up(options: argparse.Namespace) -> int:
     DEMO.mkdir(parents=True, exist_ok=True)
     DEMO.chmod(0o711)
     told = remember()
-    run("master", "init", "--root", MASTER, "--owner", "operator@demo.example", given=told["operator_password"])
-    run("master", "person", "--root", MASTER, "operator@demo.example", "--project", "provider", "--role", "owner")
+    run(
+        "master",
+        "init",
+        "--root",
+        MASTER,
+        "--owner",
+        "operator@demo.example",
+        given=told["operator_password"],
+    )
+    run(
+        "master",
+        "person",
+        "--root",
+        MASTER,
+        "operator@demo.example",
+        "--project",
+        "provider",
+        "--role",
+        "owner",
+    )
     if not CUSTOMER.exists():
         run("master", "project", "--root", MASTER, "shopkeeper", allowed=(0, 1))
         run(
@@ -206,7 +234,19 @@ def make_node(operator: Client, url: str, *, unprivileged: bool) -> None:
     extra = ["--unprivileged"] if unprivileged else []
     run("node", "prepare", "--root", NODE, "--partitions", PARTITIONS, *extra)
     token = operator.enrol_token("home")
-    run("node", "enrol", "--root", NODE, "--master", url, "--token-file", "-", "--title", "demo-node", given=token)
+    run(
+        "node",
+        "enrol",
+        "--root",
+        NODE,
+        "--master",
+        url,
+        "--token-file",
+        "-",
+        "--title",
+        "demo-node",
+        given=token,
+    )
 
 
 def partitions_can_reach() -> bool:
@@ -249,7 +289,7 @@ def tell(told: dict[str, Any], url: str, customer: Client, *, as_json: bool) -> 
     print(f"or, as operator    {operator['email']}  password {operator['password']}")
     for service in services:
         print(f"Service            {service['title']}: {service['state']}  {service.get('url', '')}")
-    print("Order another      ./dev freehold request shop hello --parameters '{\"greeting\": \"bonjour\"}' --wait 60")
+    print('Order another      ./dev freehold request shop hello --parameters \'{"greeting": "bonjour"}\' --wait 60')
 
 
 def answers(supervisor: Supervisor) -> bool:

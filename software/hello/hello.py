@@ -17,8 +17,7 @@ def page(settings: dict) -> bytes:
     """Return the page that shows these settings."""
     parameters = settings["parameters"]
     rows = "".join(
-        f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>"
-        for name, value in parameters.items()
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>" for name, value in parameters.items()
     )
     title, greeting = html.escape(settings["title"]), html.escape(parameters["greeting"])
     return PAGE.format(title=title, greeting=greeting, rows=rows).encode()

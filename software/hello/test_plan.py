@@ -44,9 +44,7 @@ def test_markup_in_a_greeting_is_expected_on_the_page_as_text() -> None:
     assert plan.promises["page"].contains == "&lt;b&gt;hi&lt;/b&gt;"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    "parameters", [b'{"greeting": ""}', b'{"greting": "a"}', b'{"greeting": 3}', b"[]", b"{"]
-)
+@pytest.mark.parametrize("parameters", [b'{"greeting": ""}', b'{"greting": "a"}', b'{"greeting": 3}', b"[]", b"{"])
 def test_wrong_parameters_are_refused_with_a_reason(parameters: bytes) -> None:
     with pytest.raises(ReleaseError, match="do not fit"):
         make_plan(RELEASE, "default", parameters, CONTEXT)

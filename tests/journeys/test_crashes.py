@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from machines import REPOSITORY, Cloud, Machine, gone, page, shows
 from waiting import lives, until
 
@@ -38,9 +39,7 @@ def test_a_killed_service_is_back_at_once(cloud: Cloud, machine: Machine, steady
     assert machine.pids("steady") == neighbours
 
 
-def test_a_killed_agent_stops_no_service_and_goes_on_where_it_was(
-    cloud: Cloud, machine: Machine, steady: Any
-) -> None:
+def test_a_killed_agent_stops_no_service_and_goes_on_where_it_was(cloud: Cloud, machine: Machine, steady: Any) -> None:
     neighbours = machine.pids("steady")
     cloud.master.request("halfway", "hello", parameters={"greeting": "halfway"})
     machine.kill()
@@ -70,7 +69,10 @@ def test_a_killed_master_stops_nothing_and_forgets_nothing(cloud: Cloud, machine
     cloud.master.start()
     assert "interrupted" in page(cloud.ready("interrupted")["publication"]["url"])
     assert machine.pids("kept") == neighbours
-    assert len([one for one in cloud.master.api("GET", "/projects/provider/instances") if one["title"] == "interrupted"]) == 1
+    assert (
+        len([one for one in cloud.master.api("GET", "/projects/provider/instances") if one["title"] == "interrupted"])
+        == 1
+    )
 
 
 def test_a_node_started_while_the_master_is_away_starts_its_services(

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
 from machines import MODES, REPOSITORY, Cloud, Machine, gone, page
 from waiting import until
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from machines import MODES, Cloud, page, shows
 from waiting import until
 
@@ -15,9 +16,7 @@ def test_a_profile_leads_to_the_same_partition_and_follows_its_parameters(cloud:
     cloud.publish(PROFILE)
     title, where = f"profile-{mode}", {"node": mode}
     greeting = "costs ${money:here} & 50%\n[not a section]"
-    shop = cloud.order(
-        title, "hello-profile", parameters={"greeting": "bonjour"}, constraints=where, seconds=120
-    )
+    shop = cloud.order(title, "hello-profile", parameters={"greeting": "bonjour"}, constraints=where, seconds=120)
     assert "bonjour" in page(shop["publication"]["url"])
     assert [promise["name"] for promise in shop["promises"]] == ["page"]
     folder = machine.folder(shop["partition"])

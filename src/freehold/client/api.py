@@ -49,9 +49,7 @@ class Client:
             body["project"] = project
         token = anonymous._call("POST", "/login", Token, body)
         if project is None and len(token.projects) != 1:
-            raise ClientError(
-                f"Say which project: --project {'|'.join(token.projects) or 'NAME (you have none yet)'}."
-            )
+            raise ClientError(f"Say which project: --project {'|'.join(token.projects) or 'NAME (you have none yet)'}.")
         return cls(Credentials(master.rstrip("/"), token.token, project or token.projects[0], authority))
 
     def request(
@@ -104,9 +102,7 @@ class Client:
             if instance.ready:
                 return instance
             if time.monotonic() + pause > deadline:
-                raise NotReady(
-                    f"'{title}' is {instance.state} after {seconds:g} s. {instance.message}".rstrip()
-                )
+                raise NotReady(f"'{title}' is {instance.state} after {seconds:g} s. {instance.message}".rstrip())
             time.sleep(pause)
             pause = min(pause * 1.3, 0.5)
 
@@ -206,9 +202,7 @@ class Client:
         except msgspec.DecodeError as error:
             raise ClientError(f"The Master's answer is not understood ({error}). Update Freehold.") from None
 
-    def _exchange(
-        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
-    ) -> tuple[int, str, bytes]:
+    def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, str, bytes]:
         for attempt in (1, 2):
             fresh = self._connection is None
             connection = self._connection or self._connect()
@@ -234,14 +228,10 @@ class Client:
     def _connect(self) -> http.client.HTTPConnection:
         url = urlsplit(self.credentials.master)
         if url.scheme != "https" or not url.hostname:
-            raise ClientError(
-                f"'{self.credentials.master}' is not a Master's URL; it looks like https://HOST:PORT."
-            )
+            raise ClientError(f"'{self.credentials.master}' is not a Master's URL; it looks like https://HOST:PORT.")
         context = ssl.create_default_context(cadata=self.credentials.authority or None)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._connection = http.client.HTTPSConnection(
-            url.hostname, url.port, timeout=TIMEOUT, context=context
-        )
+        self._connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=TIMEOUT, context=context)
         return self._connection
 
 

@@ -64,9 +64,7 @@ def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
         help="a new one takes the newest; an existing one changes only when named",
     )
     request.add_argument("--type", help="flavour of the product (default: default)")
-    request.add_argument(
-        "--parameters", metavar="JSON", help="JSON object, or @FILE, or - for standard input"
-    )
+    request.add_argument("--parameters", metavar="JSON", help="JSON object, or @FILE, or - for standard input")
     request.add_argument(
         "--constraints", metavar="JSON", help='where it may go, such as {"site": "home", "placement": "pack"}'
     )
@@ -168,9 +166,7 @@ def _login(options: argparse.Namespace) -> int:
         authority=authority,
     )
     path = save_credentials(client.credentials)
-    print(
-        f"Logged in to {client.credentials.master}, project '{client.credentials.project}'. Token kept in {path}."
-    )
+    print(f"Logged in to {client.credentials.master}, project '{client.credentials.project}'. Token kept in {path}.")
     return 0
 
 
@@ -195,16 +191,10 @@ def _request(options: argparse.Namespace) -> int:
 
 
 def _set_state(options: argparse.Namespace) -> int:
-    if (
-        options.state == "destroyed"
-        and not options.yes
-        and not _confirmed(f"Destroy '{options.title}' and its data?")
-    ):
+    if options.state == "destroyed" and not options.yes and not _confirmed(f"Destroy '{options.title}' and its data?"):
         return 1
     client = _client()
-    return _finish(
-        options, client, client.request(options.title, state=options.state, project=options.project)
-    )
+    return _finish(options, client, client.request(options.title, state=options.state, project=options.project))
 
 
 def _finish(options: argparse.Namespace, client: Client, answer: Answer) -> int:
@@ -274,9 +264,7 @@ def _supply(options: argparse.Namespace) -> int:
     rows = [(one.product, one.release, one.node, one.wanted, one.observed or "-") for one in supplies]
     text = _table(("PRODUCT", "RELEASE", "NODE", "WANTED", "OBSERVED"), rows)
     failures = [
-        f"\n{one.product} on {one.node} cannot be built:\n{one.message}"
-        for one in supplies
-        if one.observed == "failed"
+        f"\n{one.product} on {one.node} cannot be built:\n{one.message}" for one in supplies if one.observed == "failed"
     ]
     _print(options, supplies, text + "".join(failures))
     return 0
@@ -290,10 +278,7 @@ def _publish(options: argparse.Namespace) -> int:
 
 def _releases(options: argparse.Namespace) -> int:
     releases = _client().releases(options.product)
-    rows = [
-        (one.product, one.version, ",".join(kind.name for kind in one.types), one.description)
-        for one in releases
-    ]
+    rows = [(one.product, one.version, ",".join(kind.name for kind in one.types), one.description) for one in releases]
     _print(options, releases, _table(("PRODUCT", "RELEASE", "TYPES", "DESCRIPTION"), rows))
     return 0
 
@@ -360,9 +345,7 @@ def _label(options: argparse.Namespace) -> int:
 
 
 def _revoke(options: argparse.Namespace) -> int:
-    if not options.yes and not _confirmed(
-        f"Revoke the certificates of '{options.node}'? It must be enrolled again."
-    ):
+    if not options.yes and not _confirmed(f"Revoke the certificates of '{options.node}'? It must be enrolled again."):
         return 1
     _client().revoke_node(options.node, project=options.project)
     _print(options, {"revoked": options.node}, f"Node '{options.node}' is nobody here any more.")
@@ -410,18 +393,13 @@ def _describe(instance: Instance) -> str:
         f"  place       {instance.site} / {instance.node} / {instance.partition} {instance.address or ''}".rstrip(),
     ]
     lines += [
-        f"  parameter   {name} = {json.dumps(value, ensure_ascii=False)}"
-        for name, value in instance.parameters.items()
+        f"  parameter   {name} = {json.dumps(value, ensure_ascii=False)}" for name, value in instance.parameters.items()
     ]
     lines += [f"  publication {name} = {value}" for name, value in instance.publication.items()]
     for promise in instance.promises:
         state = "not checked yet" if promise.kept is None else "kept" if promise.kept else "NOT KEPT"
-        lines.append(
-            f"  promise     {promise.name}: {state}" + (f" – {promise.message}" if promise.message else "")
-        )
-    lines += [
-        f"  used        {name} = {value}" for name, value in instance.usage.items() if value is not None
-    ]
+        lines.append(f"  promise     {promise.name}: {state}" + (f" – {promise.message}" if promise.message else ""))
+    lines += [f"  used        {name} = {value}" for name, value in instance.usage.items() if value is not None]
     if instance.message:
         lines.append("  " + instance.message.replace("\n", "\n  "))
     return "\n".join(lines)
@@ -430,8 +408,7 @@ def _describe(instance: Instance) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [head, *rows]
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
     )
 
 

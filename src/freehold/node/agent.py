@@ -61,9 +61,7 @@ class Agent:
         self.supervisor = Supervisor(self.paths.run)
         self.workshop = Workshop(self.paths.run / "workshop.log")
         self.promises = Scheduler(self.workshop, self._on_result)
-        self.hands = Hands(
-            self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises
-        )
+        self.hands = Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
         self.measuring = Measuring(self.paths, self.settings, self.store, self.supervisor)
         self._identity_work: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._builders = ThreadPoolExecutor(BUILDERS, "build")

@@ -21,18 +21,14 @@ Subparsers = argparse._SubParsersAction
 def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     """Add the commands of a node's own machine below `freehold node`."""
     prepare = _command(node, "prepare", _prepare, "make this machine's partitions: users, folders, addresses")
-    prepare.add_argument(
-        "--partitions", type=int, default=8, metavar="N", help="how many (default: %(default)s)"
-    )
+    prepare.add_argument("--partitions", type=int, default=8, metavar="N", help="how many (default: %(default)s)")
     prepare.add_argument(
         "--network",
         default="",
         metavar="CIDR",
         help="where their addresses come from (default: a private network)",
     )
-    prepare.add_argument(
-        "--interface", default="lo", help="which interface gets the addresses (default: %(default)s)"
-    )
+    prepare.add_argument("--interface", default="lo", help="which interface gets the addresses (default: %(default)s)")
     prepare.add_argument(
         "--unprivileged", action="store_true", help="as root, work as without: no users, loopback addresses"
     )
@@ -49,13 +45,9 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     stop.add_argument("--keep-services", action="store_true", help="end only the agent")
 
 
-def _command(
-    node: "Subparsers[argparse.ArgumentParser]", name: str, run: object, help: str
-) -> argparse.ArgumentParser:
+def _command(node: "Subparsers[argparse.ArgumentParser]", name: str, run: object, help: str) -> argparse.ArgumentParser:
     parser = node.add_parser(name, help=help, description=help)
-    parser.add_argument(
-        "--root", type=Path, default=default_root(), help="the node's folder (default: %(default)s)"
-    )
+    parser.add_argument("--root", type=Path, default=default_root(), help="the node's folder (default: %(default)s)")
     parser.set_defaults(run=run)
     return parser
 
@@ -70,9 +62,7 @@ def _prepare(options: argparse.Namespace) -> int:
         network=options.network,
         interface=options.interface,
     )
-    kind = (
-        "loopback addresses, no users of their own" if settings.unprivileged else "a user and an address each"
-    )
+    kind = "loopback addresses, no users of their own" if settings.unprivileged else "a user and an address each"
     print(f"{options.root} has {len(settings.places)} partitions ({kind}).")
     return 0
 
@@ -147,9 +137,7 @@ def _status(options: argparse.Namespace) -> int:
         f"  agent {_word(found['agent'])}, supervisor {_word(supervisor)}, {found['reports_waiting']} reports waiting"
     )
     for wish in store.wishes():
-        kept = [
-            f"{name} {'kept' if ok else 'BROKEN'}" for one, name, ok, _ in promises if one == wish.instance
-        ]
+        kept = [f"{name} {'kept' if ok else 'BROKEN'}" for one, name, ok, _ in promises if one == wish.instance]
         print(
             f"  {wish.partition}: {wish.title} {wish.state or 'new'} (wanted {wish.wanted}) {', '.join(kept)}".rstrip()
         )

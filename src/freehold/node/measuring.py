@@ -61,9 +61,7 @@ class Measuring(threading.Thread):
         wishes = [
             wish
             for wish in self._store.wishes()
-            if wish.partition in self._places
-            and wish.state is not Observed.WAITING
-            and wish.state is not None
+            if wish.partition in self._places and wish.state is not Observed.WAITING and wish.state is not None
         ]
         readings = self._meter.read(
             [self._place(wish.partition, wish.instance, status.get(wish.partition)) for wish in wishes]

@@ -71,9 +71,7 @@ def load(root: Path) -> Settings:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
     except FileNotFoundError:
-        raise SettingsError(
-            f"{root} is not a node's folder yet. Run: freehold node prepare --root {root}"
-        ) from None
+        raise SettingsError(f"{root} is not a node's folder yet. Run: freehold node prepare --root {root}") from None
     except (OSError, msgspec.DecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
 

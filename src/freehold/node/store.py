@@ -109,9 +109,7 @@ class Store:
                 instances = {one.instance for one in feed.instances}
                 for (release,) in self._rows("SELECT release FROM software"):
                     if release not in releases:
-                        self._db.execute(
-                            "UPDATE software SET wanted = 'removed' WHERE release = ?", (release,)
-                        )
+                        self._db.execute("UPDATE software SET wanted = 'removed' WHERE release = ?", (release,))
                 for (instance,) in self._rows("SELECT instance FROM instance WHERE wanted <> 'destroyed'"):
                     if instance not in instances:
                         self._db.execute(
@@ -243,9 +241,7 @@ class Store:
         With a layout (it was configured) what it publishes is told as well.
         """
         with self._transaction():
-            items: list[Item] = [
-                InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], promises or [])
-            ]
+            items: list[Item] = [InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], promises or [])]
             self._db.execute(
                 "UPDATE instance SET state = ?, state_revision = ?, message = ?, attempts = ?, next_try = ? "
                 "WHERE instance = ?",
@@ -263,9 +259,7 @@ class Store:
                 self._db.execute("DELETE FROM instance WHERE instance = ?", (instance,))
             self._tell(*items)
 
-    def promise_is(
-        self, instance: str, revision: int, name: str, kept: bool, message: str, at: float
-    ) -> bool:
+    def promise_is(self, instance: str, revision: int, name: str, kept: bool, message: str, at: float) -> bool:
         """Note the result of a promise; tell it when it is news or was not told for long. Return whether it changed."""
         with self._lock:
             rows = self._rows(

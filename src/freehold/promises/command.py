@@ -35,6 +35,4 @@ class Command:
                 os.killpg(process.pid, signal.SIGKILL)
                 return Assessment(False, f"{self.argv[0]} did not end within {self.timeout:g} s")
         message = output.decode(errors="replace").strip()[-1000:]
-        return Assessment(
-            process.returncode == 0, message or f"{self.argv[0]} ended with status {process.returncode}"
-        )
+        return Assessment(process.returncode == 0, message or f"{self.argv[0]} ended with status {process.returncode}")

@@ -11,6 +11,4 @@ class File(Part):
 
     def install(self) -> list[str]:
         path = self.partition / self.options["output"]
-        return [
-            self.write(path, self.options["content"].strip() + "\n", int(self.options.get("mode", "600"), 8))
-        ]
+        return [self.write(path, self.options["content"].strip() + "\n", int(self.options.get("mode", "600"), 8))]

@@ -142,6 +142,4 @@ def _check(plan: Plan) -> None:
     for process in plan.processes:
         for file in process.reads:
             if file.path not in written:
-                raise ReleaseError(
-                    f"Process '{process.name}' reads '{file.path}', which the plan does not write."
-                )
+                raise ReleaseError(f"Process '{process.name}' reads '{file.path}', which the plan does not write.")

@@ -58,17 +58,12 @@ def prepare(
 
 def ensure_addresses(settings: Settings) -> None:
     """Give the machine the partitions' addresses; after a reboot they are gone."""
-    wanted = [
-        place.address for place in settings.places if not ipaddress.ip_address(place.address).is_loopback
-    ]
+    wanted = [place.address for place in settings.places if not ipaddress.ip_address(place.address).is_loopback]
     if settings.unprivileged or not wanted:
         return
     shown = _ip("-json", "address", "show", "dev", settings.interface)
     present = {
-        address["local"]
-        for link in json.loads(shown)
-        for address in link.get("addr_info", [])
-        if "local" in address
+        address["local"] for link in json.loads(shown) for address in link.get("addr_info", []) if "local" in address
     }
     for address in wanted:
         if address not in present:
@@ -90,9 +85,7 @@ def _make_folders(paths: Paths, settings: Settings) -> None:
             path.mkdir(exist_ok=True)
             path.chmod(mode)
     except OSError as error:
-        raise HostError(
-            f"{error.filename} cannot be made: {error.strerror}. Choose another --root."
-        ) from None
+        raise HostError(f"{error.filename} cannot be made: {error.strerror}. Choose another --root.") from None
     if settings.unprivileged:
         return
     for parent in paths.root.resolve().parents:

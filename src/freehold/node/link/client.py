@@ -81,9 +81,7 @@ class Link:
                 context.load_cert_chain(*self._identity)
         except (OSError, ssl.SSLError) as error:
             raise LinkError(f"The node's identity cannot be read ({error}). Enrol the node again.") from None
-        self._connection = http.client.HTTPSConnection(
-            url.hostname, url.port, timeout=TIMEOUT, context=context
-        )
+        self._connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=TIMEOUT, context=context)
         return self._connection
 
     def _explain(self, error: ssl.SSLError) -> LinkError:

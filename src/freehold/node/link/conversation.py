@@ -88,9 +88,7 @@ class FeedReader(Conversation):
     def exchange(self) -> None:
         since = self._store.revision
         wait = 0.0 if since == 0 or self.trouble else WAIT
-        status, content, _ = self.link.call(
-            "GET", f"/node/v1/feed?since={since}&wait={wait:g}", timeout=wait + 20
-        )
+        status, content, _ = self.link.call("GET", f"/node/v1/feed?since={since}&wait={wait:g}", timeout=wait + 20)
         self.last_answer = time.time()
         if status != 200:
             return
@@ -124,10 +122,7 @@ class OutboxSender(Conversation):
         self._told.clear()
         reports = self._store.outbox(BATCH, BATCH_BYTES)
         if not reports:
-            if (
-                not self._told.wait(max(0.0, self._heartbeat_at - time.monotonic()))
-                and not self.over.is_set()
-            ):
+            if not self._told.wait(max(0.0, self._heartbeat_at - time.monotonic())) and not self.over.is_set():
                 self._store.tell()
             return
         body = msgspec.json.encode(Batch(self._store.epoch, reports))

@@ -45,9 +45,7 @@ class Meter:
     def read(self, places: list[Place]) -> dict[str, Reading]:
         """Return a reading of each place, by partition."""
         living = _processes()
-        network = (
-            self._network.read([place.address for place in places]) if self._root_mode and places else {}
-        )
+        network = self._network.read([place.address for place in places]) if self._root_mode and places else {}
         self._disk = {(one.partition, one.instance): self._disk_mb(one) for one in places}
         readings = {}
         for place in places:

@@ -26,9 +26,7 @@ class NetworkMeter:
             self._counted.clear()
             return {}
         counted = {
-            one["counter"]["name"]: one["counter"]["bytes"]
-            for one in json.loads(shown)["nftables"]
-            if "counter" in one
+            one["counter"]["name"]: one["counter"]["bytes"] for one in json.loads(shown)["nftables"] if "counter" in one
         }
         return {
             address: (counted[f"in_{_name(address)}"], counted[f"out_{_name(address)}"])
@@ -55,9 +53,7 @@ class NetworkMeter:
             name, family = _name(address), "ip6" if ipaddress.ip_address(address).version == 6 else "ip"
             for way, field in (("in", "daddr"), ("out", "saddr")):
                 lines.append(f'add counter inet {self._table} {way}_{name} {{ comment "{address}"; }}')
-                lines.append(
-                    f"add rule inet {self._table} {way} {family} {field} {address} counter name {way}_{name}"
-                )
+                lines.append(f"add rule inet {self._table} {way} {family} {field} {address} counter name {way}_{name}")
         if _nft("-f", "-", given="\n".join(lines) + "\n") is None:
             return False
         self._counted.update(addresses)

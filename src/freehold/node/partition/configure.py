@@ -189,8 +189,5 @@ def profile_text(order: Order, release: Path) -> str:
 
 def _section(name: str, options: dict[str, str]) -> str:
     # `${` begins a reference in buildout and `$${` writes it; a new line must be indented to belong to its option.
-    lines = [
-        f"{option} = {value.replace('${', '$${')}".replace("\n", "\n    ")
-        for option, value in options.items()
-    ]
+    lines = [f"{option} = {value.replace('${', '$${')}".replace("\n", "\n    ") for option, value in options.items()]
     return f"[{name}]\n" + "\n".join(lines) + "\n\n"

@@ -19,9 +19,7 @@ def last_wishes(payload: bytes) -> bytes:
     prerm = folder / layout.PRERM
     for path in sorted(prerm.iterdir()) if prerm.is_dir() else []:
         try:
-            subprocess.run(
-                [str(path)], cwd=folder, stdin=subprocess.DEVNULL, timeout=PRERM_TIMEOUT, check=True
-            )
+            subprocess.run([str(path)], cwd=folder, stdin=subprocess.DEVNULL, timeout=PRERM_TIMEOUT, check=True)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"prerm/{path.name}: {error}", flush=True)
     return b""

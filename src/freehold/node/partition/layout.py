@@ -45,9 +45,7 @@ def scan(folder: Path) -> Layout:
         runs=_executables(folder / RUN),
         promises=[f"{PLUGIN}/{path.name}" for path in _files(folder / PLUGIN) if path.suffix == ".py"]
         + [f"{PROMISE}/{path.name}" for path in _files(folder / PROMISE) if path.stat().st_mode & 0o100],
-        published=msgspec.json.decode(published.read_bytes(), type=dict[str, object])
-        if published.exists()
-        else {},
+        published=msgspec.json.decode(published.read_bytes(), type=dict[str, object]) if published.exists() else {},
     )
 
 

@@ -183,9 +183,7 @@ class Scheduler(threading.Thread):
         worker.checking[number] = (promise, now + promise.timeout + GRACE)
 
     def _hire(self, watch: Watch) -> _Worker:
-        sock = self._workshop.open(
-            "freehold.node.promises.worker:serve", uid=watch.uid, gid=watch.gid, persistent=True
-        )
+        sock = self._workshop.open("freehold.node.promises.worker:serve", uid=watch.uid, gid=watch.gid, persistent=True)
         # A worker belongs to its partition: one that does not read must not stop the checks of others.
         sock.settimeout(1.0)
         worker = self._workers[watch.uid] = _Worker(sock)

@@ -158,11 +158,7 @@ def _run(paths: Paths, settings: Settings, folder: Path, release: str, timeout: 
             child.wait()
     kill_marked(str(folder))
     if status != 0:
-        why = (
-            f"It did not end within {timeout:g} s."
-            if status is None
-            else f"buildout ended with status {status}."
-        )
+        why = f"It did not end within {timeout:g} s." if status is None else f"buildout ended with status {status}."
         raise BuildError(f"{why}\n{_tail(log_path)}")
 
 

@@ -96,9 +96,7 @@ class Supervisor:
 
     def apply(self, group: str, processes: list[Process]) -> None:
         """Make a group consist of these processes; only what differs is started, restarted or ended."""
-        self._order(
-            {"verb": "apply", "group": group, "processes": [asdict(process) for process in processes]}
-        )
+        self._order({"verb": "apply", "group": group, "processes": [asdict(process) for process in processes]})
 
     def stop(self, group: str, timeout: float = 60.0) -> None:
         """End every process of a group; return when nothing of it lives."""

@@ -136,9 +136,7 @@ class Server:
             process.spec, process.leaving = spec, False
             if process.pid and process.digest != spec["digest"]:
                 self._end(process, leaving=False)
-            elif not process.pid and (
-                process.digest != spec["digest"] or not (process.done or process.next_start)
-            ):
+            elif not process.pid and (process.digest != spec["digest"] or not (process.done or process.next_start)):
                 process.quick_deaths = 0
                 self._start(process)
         self._save()
@@ -397,9 +395,7 @@ class Server:
             for spec in saved["processes"]:
                 process = group.processes[spec["name"]] = Process(name, spec)
                 found = living.pop((name, spec["name"]), None)
-                if found is not None and found.uid == (
-                    os.geteuid() if spec.get("uid") is None else spec["uid"]
-                ):
+                if found is not None and found.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
                     process.pid, process.digest, process.started = found.pid, found.digest, time.monotonic()
                     self._follow(process)
                     if found.digest != spec["digest"]:
