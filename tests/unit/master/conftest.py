@@ -101,9 +101,7 @@ class Rooms:
         from freehold.master.foundation import clock, ids
         from freehold.master.people.models import Person
 
-        return Person.objects.create(
-            id=ids.new("pers"), email=email, password="!", created_at=clock.now()
-        )
+        return Person.objects.create(id=ids.new("pers"), email=email, password="!", created_at=clock.now())
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import tiny_release
 from hypothesis import given
 from hypothesis import strategies as some
 
+from conftest import tiny_release
 from freehold.master.allocation.choice import Candidate, Constraints, Placement, explain, misfit, rank
 from freehold.master.foundation.errors import NoPlace
 
@@ -254,7 +254,8 @@ def test_public_and_private_supplies_are_chosen_among_together(rooms: "Rooms") -
     rooms.supply(release, rooms.node("open", partitions=2))
     rooms.supply(release, rooms.node("own", partitions=3), everyone=False)
     nodes = [
-        actions.request(actions.Request("provider", f"x{n}", "tiny"), acting=rooms.owner).node for n in range(5)
+        actions.request(actions.Request("provider", f"x{n}", "tiny"), acting=rooms.owner).node
+        for n in range(5)
     ]
     assert len(set(nodes)) == 2
 
@@ -278,7 +279,9 @@ def test_a_full_node_far_down_the_list_is_found(rooms: "Rooms") -> None:
     assert _reasons(rooms, labels={"gpu": "1"}) == {"has no label gpu=1": 7, "has no free partition": 1}
 
 
-@pytest.mark.parametrize("name", ["anywhere_spread", "site_spread", "anywhere_pack", "site_pack", "node", "take_partition"])
+@pytest.mark.parametrize(
+    "name", ["anywhere_spread", "site_spread", "anywhere_pack", "site_pack", "node", "take_partition"]
+)
 def test_an_index_finds_the_place(fleet: "Rooms", name: str) -> None:
     from django.db import connection
 
@@ -293,7 +296,9 @@ def test_an_index_finds_the_place(fleet: "Rooms", name: str) -> None:
         cursor.execute(f"EXPLAIN QUERY PLAN {QUERIES[name].format}", values)
         plan = [row[3] for row in cursor.fetchall()]
     assert plan
-    assert not [step for step in plan if re.match("SCAN (s|n|fleet_supply|fleet_node|fleet_partition)\\b", step)], plan
+    assert not [
+        step for step in plan if re.match("SCAN (s|n|fleet_supply|fleet_node|fleet_partition)\\b", step)
+    ], plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
     wanted = {"anywhere": "supply_choice", "site": "supply_choice_site", "take": "partition_free"}
     index = wanted.get(name.split("_")[0])
@@ -311,7 +316,14 @@ def test_postgresql_uses_the_same_indexes_once_there_is_something_to_find(rooms:
         cursor.execute("SET enable_seqscan = off")
         try:
             for name, index in (("anywhere_spread", "supply_choice"), ("take_partition", "partition_free")):
-                values = {"release": "r", "beneficiary": "", "free": 9, "node": "n", "limit": 4, "instance": "i"}
+                values = {
+                    "release": "r",
+                    "beneficiary": "",
+                    "free": 9,
+                    "node": "n",
+                    "limit": 4,
+                    "instance": "i",
+                }
                 cursor.execute(f"EXPLAIN {QUERIES[name].format}", values)
                 plan = "\n".join(row[0] for row in cursor.fetchall())
                 assert index in plan, plan

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import SCHEMA, tiny_release
 
+from conftest import SCHEMA, tiny_release
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 
 if TYPE_CHECKING:

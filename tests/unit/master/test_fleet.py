@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from unit.master.conftest import Rooms
 
 
-def _enrol(master: "Master", token: str, title: str = "machine", request: str | None = None) -> tuple[int, Any]:
+def _enrol(
+    master: "Master", token: str, title: str = "machine", request: str | None = None
+) -> tuple[int, Any]:
     pocket = master.pocket()
     body = {
         "token": token.split(".")[1] if "." in token else token,
@@ -106,7 +108,9 @@ def test_a_machine_does_not_choose_whom_its_certificate_names(master: "Master", 
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'{"token": 7}', b'{"token": "a", "title": "b"}'], ids=lambda body: body.decode()
+    "body",
+    [b"", b"{", b"[]", b'{"token": 7}', b'{"token": "a", "title": "b"}'],
+    ids=lambda body: body.decode(),
 )
 def test_garbage_is_no_enrolment(master: "Master", body: bytes) -> None:
     answer = master.call("POST", "/node/v1/enrol", raw=body)
@@ -222,7 +226,11 @@ def test_a_certificate_that_is_in_no_table_is_nobody(master: "Master", tmp_path:
         master.root / "authority", ec.generate_private_key(ec.SECP256R1()), tmp_path,
         datetime.now(UTC) - timedelta(days=1),
     )  # fmt: skip
-    for method, door in (("GET", "/node/v1/feed"), ("POST", "/node/v1/certificate"), ("GET", "/api/v1/instance")):
+    for method, door in (
+        ("GET", "/node/v1/feed"),
+        ("POST", "/node/v1/certificate"),
+        ("GET", "/api/v1/instance"),
+    ):
         answer = master.call(method, door, certificate=path)
         assert (answer.status, answer.body["detail"]) == (401, "This certificate was not issued here.")
 

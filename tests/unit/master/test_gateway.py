@@ -12,6 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from pocket import Pocket
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def test_what_is_gone_is_not_told_any_more(master: "Master", node: Pocket) -> No
     master.until(lambda: made["id"] not in str(node.feed()[1]))
 
 
-@pytest.mark.parametrize("query", ["since=x", "since=-1", f"since={2**63}", "since=1&wait=x", "wait=-1", "wait=nan"])
+@pytest.mark.parametrize(
+    "query", ["since=x", "since=-1", f"since={2**63}", "since=1&wait=x", "wait=-1", "wait=nan"]
+)
 def test_a_feed_is_asked_for_in_numbers(node: Pocket, query: str) -> None:
     status, problem = node.call("GET", f"/node/v1/feed?{query}")
     assert (status, problem["type"]) == (400, "malformed")
@@ -288,7 +291,12 @@ def _items(instance: Any) -> dict[str, dict[str, Any]]:
         "a result out of time": {**assessed, "at": 1e20},
         "a release with a zero": {"kind": "software", "release": "\0", "state": "failed"},
         "an instance with a zero": {"kind": "instance", "instance": "\0", "revision": 1, "state": "started"},
-        "an instance nobody knows": {"kind": "publication", "instance": "inst-x", "revision": 1, "values": {}},
+        "an instance nobody knows": {
+            "kind": "publication",
+            "instance": "inst-x",
+            "revision": 1,
+            "values": {},
+        },
     }
 
 
@@ -300,9 +308,7 @@ def test_an_item_that_cannot_be_true_is_set_aside_and_the_others_count(
         status, applied = node.report(_publication(made, after=name), item)
         assert (status, applied["refused"]) == (200, 1), name
         assert _published(master, "impossible") == {"after": name}
-    ((count,),) = master.sql(
-        "SELECT count(*) FROM monitoring_assessment WHERE instance_id = ?", made["id"]
-    )
+    ((count,),) = master.sql("SELECT count(*) FROM monitoring_assessment WHERE instance_id = ?", made["id"])
     assert count == 0
 
 
@@ -365,9 +371,7 @@ def test_garbage_is_not_a_batch(node: Pocket, body: bytes) -> None:
 
 @pytest.mark.parametrize("version", [0, 2, 99])
 def test_a_version_of_the_future_is_refused_with_what_is_spoken(node: Pocket, version: int) -> None:
-    status, problem = node.call(
-        "POST", "/node/v1/reports", {"epoch": 1, "reports": [], "version": version}
-    )
+    status, problem = node.call("POST", "/node/v1/reports", {"epoch": 1, "reports": [], "version": version})
     assert (status, problem["remedy"]) == (400, "Use a version from 1 to 1.")
 
 

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import OWNER, PASSWORD
 
+from conftest import OWNER, PASSWORD
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, Unauthenticated
 
 if TYPE_CHECKING:
@@ -72,9 +72,7 @@ def test_a_zero_character_is_a_problem_of_its_sender(master: "Master", customer:
 
 
 def test_a_body_too_large_is_refused_before_it_is_read(master: "Master") -> None:
-    answer = master.call(
-        "POST", "/api/v1/login", raw=b"x", headers={"Content-Length": str(10**10)}
-    )
+    answer = master.call("POST", "/api/v1/login", raw=b"x", headers={"Content-Length": str(10**10)})
     assert answer.status == 413
     assert answer.body["type"] == "too-large"
 

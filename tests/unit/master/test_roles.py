@@ -42,7 +42,10 @@ def _operation(row: str) -> str:
     """Return an operation as the document names it."""
     method, path = row.split()
     parts = path.split("/")
-    for index, name in ((2, "project"), (4, {"instances": "title", "nodes": "node"}.get("".join(parts[3:4])))):
+    for index, name in (
+        (2, "project"),
+        (4, {"instances": "title", "nodes": "node"}.get("".join(parts[3:4]))),
+    ):
         if parts[1] == "projects" and name and len(parts) > index:
             parts[index] = f"{{{name}}}"
     if parts[1] == "tokens":
@@ -113,7 +116,9 @@ def test_the_project_of_others_looks_like_one_that_is_not(
 def test_the_document_is_what_the_master_speaks(master: "Master") -> None:
     """Regenerate it with: freehold master openapi > docs/openapi.json."""
     assert json.loads(master.cli("openapi")) == json.loads(DOCUMENT.read_text())
-    assert master.call("GET", "/api/v1/openapi.json").body["paths"] == json.loads(DOCUMENT.read_text())["paths"]
+    assert (
+        master.call("GET", "/api/v1/openapi.json").body["paths"] == json.loads(DOCUMENT.read_text())["paths"]
+    )
     assert master.call("GET", "/api/v1/docs").status == 200
 
 
@@ -151,7 +156,9 @@ def test_the_certificate_of_an_instance_ends_with_it(
 def test_two_customers_never_see_each_other(master: "Master", callers: dict[str, dict[str, Any]]) -> None:
     elsewhere = callers["stranger"]["token"]
     mine = master.request("mine", project="elsewhere", token=elsewhere, parameters={"greeting": "secret"})
-    assert [one["title"] for one in master.api("GET", "/projects/elsewhere/instances", token=elsewhere)] == ["mine"]
+    assert [one["title"] for one in master.api("GET", "/projects/elsewhere/instances", token=elsewhere)] == [
+        "mine"
+    ]
     theirs = str(master.api("GET", "/projects/provider/instances", token=callers["customer"]["token"]))
     assert "secret" not in theirs
     assert mine["instance"]["id"] not in theirs

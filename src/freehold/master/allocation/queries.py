@@ -34,7 +34,7 @@ def places(release: str, project: str, constraints: Constraints, weight: int) ->
 def why_not(release: str, project: str, constraints: Constraints, weight: int) -> list[Reason]:
     """Return every reason why no node takes the instance."""
     (row,) = run(QUERIES["overview"], release=release, beneficiary=project)
-    if row["supplies"] == row["others"]:
+    if not row["supplies"]:
         return [Reason("no node offers this release to this project: there is no supply for it")]
     reasons = [
         Reason(words, row[column])
@@ -60,13 +60,17 @@ def _pages(release: str, project: str, constraints: Constraints) -> Iterator[lis
     spread = constraints.placement is Placement.SPREAD
     query = QUERIES[f"{'site' if constraints.site else 'anywhere'}_{constraints.placement}"]
     start = (2**31 - 1, "~") if spread else (0, "")
-    after: dict[str, tuple[int, str] | None] = {"": start, project: start}
+    sites = [row["id"] for row in run(QUERIES["sites"], site=constraints.site)] if constraints.site else [""]
+    # One walk along the index for each kind of supply, and site of that name.
+    after: dict[tuple[str, str], tuple[int, str] | None] = {
+        (beneficiary, site): start for beneficiary in ("", project) for site in sites
+    }
     for limit in _growing():
         page: list[Candidate] = []
-        for beneficiary, position in after.items():
+        for (beneficiary, site), position in after.items():
             if position is None:
                 continue
-            values: dict[str, object] = {"site": constraints.site} if constraints.site else {}
+            values: dict[str, object] = {"site": site} if site else {}
             rows = run(
                 query,
                 release=release,
@@ -77,7 +81,8 @@ def _pages(release: str, project: str, constraints: Constraints) -> Iterator[lis
                 **values,
             )
             page.extend(map(_candidate, rows))
-            after[beneficiary] = (rows[-1]["free"], rows[-1]["node"]) if len(rows) == limit else None
+            last = (rows[-1]["free"], rows[-1]["node"]) if len(rows) == limit else None
+            after[beneficiary, site] = last
         if page:
             yield page
         if not any(after.values()):

@@ -77,11 +77,17 @@ class Partition(models.Model):
     address = models.TextField()
     present = models.BooleanField(default=True)
     """Whether the node still offers it."""
-    instance = models.TextField(null=True, unique=True)
+    instance = models.TextField(null=True)
     """The instance that lives here; its row is in `ordering`, which may look at this room but not be seen by it."""
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["node", "name"], name="one_partition_a_name")]
+        constraints = [
+            models.UniqueConstraint(fields=["node", "name"], name="one_partition_a_name"),
+            # Not of the empty ones: SQLite would look for a free partition among all of the fleet's.
+            models.UniqueConstraint(
+                fields=["instance"], name="one_partition_an_instance", condition=Q(instance__isnull=False)
+            ),
+        ]
         indexes = [
             models.Index(
                 fields=["node", "number"],

@@ -328,7 +328,9 @@ def _text(value: str) -> str:
 def _name(value: str) -> str:
     """Return a name as it is; raise ValueError for one that no index of a database could hold."""
     if not value or len(value) > LONGEST_NAME or "\0" in value:
-        raise ValueError(f"{value[:40]!r} is no name: it has 1 to {LONGEST_NAME} characters, none of them zero")
+        raise ValueError(
+            f"{value[:40]!r} is no name: it has 1 to {LONGEST_NAME} characters, none of them zero"
+        )
     return value
 
 

@@ -1,10 +1,10 @@
 """Keeps the history of promises bounded."""
 
+from django.db.models import Max
+
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import writing
 from freehold.master.monitoring.models import Assessment
-
-from django.db.models import Max
 
 HISTORY_DAYS = 90
 

@@ -1,11 +1,10 @@
 """Moves orders toward what nodes told."""
 
-from freehold.master.ordering import actions
-from freehold.master.ordering.models import InstanceRow, PublicationRow
-
 from django.db.models import Max
 
 from freehold.master.foundation.transactions import writing
+from freehold.master.ordering import actions
+from freehold.master.ordering.models import InstanceRow, PublicationRow
 
 
 def reconcile() -> None:

@@ -18,7 +18,7 @@ FROM fleet_supply s
 JOIN fleet_node n ON n.id = s.node_id
 JOIN fleet_site t ON t.id = s.site_id
 WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
-  AND s.site_id IN (SELECT id FROM fleet_site WHERE name = :site)
+  AND s.site_id = :site
   AND (s.free, s.node_id) < (:free, :node)
 ORDER BY s.free DESC, s.node_id DESC
 LIMIT :limit
@@ -43,7 +43,7 @@ FROM fleet_supply s
 JOIN fleet_node n ON n.id = s.node_id
 JOIN fleet_site t ON t.id = s.site_id
 WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
-  AND s.site_id IN (SELECT id FROM fleet_site WHERE name = :site)
+  AND s.site_id = :site
   AND (s.free, s.node_id) > (:free, :node)
 ORDER BY s.free ASC, s.node_id ASC
 LIMIT :limit
@@ -58,6 +58,10 @@ JOIN fleet_site t ON t.id = n.site_id
 WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
   AND (n.id = :node OR n.title = :node)
 
+-- name: sites
+-- The sites of a name; each project may have one.
+SELECT id FROM fleet_site WHERE name = :site
+
 -- name: overview
 -- How many supplies of a release there are for a project, and what keeps them from being candidates.
 SELECT count(*) AS supplies,
@@ -65,11 +69,10 @@ SELECT count(*) AS supplies,
        count(CASE WHEN s.wanted = 'available' AND NOT n.open THEN 1 END) AS closed,
        count(CASE WHEN s.wanted = 'available' AND n.open AND n.used >= n.capacity THEN 1 END) AS no_capacity,
        count(CASE WHEN s.wanted = 'available' AND n.open AND n.used < n.capacity AND n.free = 0
-                  THEN 1 END) AS no_partition,
-       count(CASE WHEN s.beneficiary NOT IN ('', :beneficiary) THEN 1 END) AS others
+                  THEN 1 END) AS no_partition
 FROM fleet_supply s
 JOIN fleet_node n ON n.id = s.node_id
-WHERE s.release_id = :release
+WHERE s.release_id = :release AND s.beneficiary IN ('', :beneficiary)
 
 -- name: take_partition
 -- Give the first free partition of a node to an instance.

@@ -182,7 +182,7 @@ class Migration(migrations.Migration):
                 ("number", models.IntegerField()),
                 ("address", models.TextField()),
                 ("present", models.BooleanField(default=True)),
-                ("instance", models.TextField(null=True, unique=True)),
+                ("instance", models.TextField(null=True)),
                 ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="fleet.node")),
             ],
             options={
@@ -194,7 +194,12 @@ class Migration(migrations.Migration):
                     )
                 ],
                 "constraints": [
-                    models.UniqueConstraint(fields=("node", "name"), name="one_partition_a_name")
+                    models.UniqueConstraint(fields=("node", "name"), name="one_partition_a_name"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("instance__isnull", False)),
+                        fields=("instance",),
+                        name="one_partition_an_instance",
+                    ),
                 ],
             },
         ),
