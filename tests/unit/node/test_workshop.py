@@ -71,6 +71,12 @@ def test_work_that_does_not_exist_is_named(workshop: Workshop) -> None:
         workshop.call("nowhere:nothing", b"")
 
 
+def test_why_it_failed_before_it_looked_at_its_work_is_told(workshop: Workshop) -> None:
+    # More than fits into the stream: we are still sending when it has given up.
+    with pytest.raises(WorkshopError, match="nowhere"):
+        workshop.call("nowhere:nothing", b"x" * 5_000_000)
+
+
 def test_a_child_that_vanishes_is_told_at_once(workshop: Workshop) -> None:
     started = time.monotonic()
     with pytest.raises(WorkshopError, match="ended suddenly"):

@@ -53,7 +53,11 @@ class Workshop:
             pid = 0
             try:
                 (pid,) = SIZE.unpack(_exactly(sock, SIZE.size))
-                sock.sendall(SIZE.pack(len(payload)) + payload)
+                try:
+                    sock.sendall(SIZE.pack(len(payload)) + payload)
+                except (BrokenPipeError, ConnectionResetError):
+                    # It failed before it looked at its work; why is in its answer.
+                    pass
                 failed = _exactly(sock, 1) != b"\0"
                 (size,) = SIZE.unpack(_exactly(sock, SIZE.size))
                 answer = _exactly(sock, size)
