@@ -126,7 +126,8 @@ def test_what_was_ordered_is_on_disk_before_it_is_confirmed(supervisor: Supervis
 def test_stopping_leaves_nothing_behind(supervisor: Supervisor, root: Path) -> None:
     daemon = "(setsid sh -c 'echo $$ > daemon; exec sleep 1000' &) ; echo $$ > leader; sleep 1000 & wait"
     supervisor.apply("p0", [service(root, "web", daemon)])
-    until(lambda: (root / "daemon").exists() and (root / "daemon").read_text())
+    for name in ("leader", "daemon"):
+        until(lambda name=name: (root / name).exists() and (root / name).read_text())
     leader, escaped = (int((root / name).read_text()) for name in ("leader", "daemon"))
     assert os.getsid(escaped) != leader
     supervisor.stop("p0")
