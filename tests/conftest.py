@@ -23,9 +23,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import pytest
-from pocket import Pocket
 
 from freehold.protocol import archive
+from pocket import Pocket
 
 SERVER_URL = os.environ.pop("DATABASE_URL", "")
 """The PostgreSQL server to make databases on; empty: SQLite. Taken out, so that nothing uses it by accident."""
@@ -212,7 +212,9 @@ class Master:
         assert 200 <= answer.status < 300, answer.body
         return answer.body
 
-    def log_in(self, email: str, *, scopes: tuple[str, ...] = ("read", "order", "operate"), **more: Any) -> str:
+    def log_in(
+        self, email: str, *, scopes: tuple[str, ...] = ("read", "order", "operate"), **more: Any
+    ) -> str:
         """Return an API token of a person."""
         wish = {"email": email, "password": PASSWORD, "scopes": list(scopes), **more}
         answer = self.call("POST", "/api/v1/login", wish)
@@ -221,7 +223,9 @@ class Master:
 
     def person(self, email: str, project: str, role: str = "customer") -> str:
         """Make a person with a role in a project and return a token of theirs."""
-        self.cli("person", email, "--project", project, "--role", role, "--password-file", "-", secret=PASSWORD)
+        self.cli(
+            "person", email, "--project", project, "--role", role, "--password-file", "-", secret=PASSWORD
+        )
         return self.log_in(email)
 
     def project(self, name: str) -> str:
@@ -364,13 +368,13 @@ def django_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def database(django_once: str) -> Iterator[str]:
     """The rooms' database in this process, with empty tables; its URL."""
     from django.apps import apps
-    from django.core.management.color import no_style
-    from django.db import connection
+    from django.db import connection, transaction
 
     from freehold.master.fleet.models import RevisionClock
 
-    tables = [model._meta.db_table for model in apps.get_models(include_auto_created=True)]
-    statements = connection.ops.sql_flush(no_style(), tables, reset_sequences=True, allow_cascade=True)
-    connection.ops.execute_sql_flush(statements)
-    RevisionClock.objects.create(id=1, value=0)
+    # Foreign keys are checked at the commit; on PostgreSQL this is ten times faster than TRUNCATE.
+    with transaction.atomic(), connection.cursor() as cursor:
+        for model in apps.get_models(include_auto_created=True):
+            cursor.execute(f"DELETE FROM {model._meta.db_table}")
+        RevisionClock.objects.create(id=1, value=0)
     yield django_once

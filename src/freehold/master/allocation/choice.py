@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -22,6 +23,9 @@ class Placement(StrEnum):
     """The node with the fewest: others can be switched off."""
 
 
+AtLeast = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Constraints(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Where an instance may go. An empty value does not constrain."""
 
@@ -31,10 +35,10 @@ class Constraints(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     region: str = ""
     labels: dict[str, str] = {}
     """Each must stand on the node with exactly this value."""
-    cpus: int = 0
+    cpus: AtLeast = 0
     """The node has at least so many."""
-    memory_mb: int = 0
-    disk_mb: int = 0
+    memory_mb: AtLeast = 0
+    disk_mb: AtLeast = 0
     architecture: str = ""
     placement: Placement = Placement.SPREAD
 

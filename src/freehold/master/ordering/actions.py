@@ -240,6 +240,8 @@ def _check_release_change(
 
 
 def _constraints(values: dict[str, Any]) -> Constraints:
+    if any("\0" in value for value in (values.get(name) for name in ("node", "site")) if isinstance(value, str)):
+        raise Invalid("Constraints: no name has a zero character.", errors=[FieldError("constraints", "a name")])
     try:
         return msgspec.convert(values, Constraints)
     except msgspec.ValidationError as error:

@@ -22,12 +22,12 @@ SET release_id = :release, parameters = :parameters, wanted = :wanted, weight = 
 WHERE id = :id AND gone_at IS NULL
 
 -- name: gone
--- The instances that are to be destroyed and that their node says are.
+-- The instances that are to be destroyed and of which their node, having read that, says so.
 SELECT i.id, i.project_id, i.node_id, i.partition, i.weight
 FROM ordering_instance i
 WHERE i.wanted = 'destroyed' AND i.gone_at IS NULL
-  AND (SELECT o.state FROM ordering_instancerow o WHERE o.instance_id = i.id
-       ORDER BY o.id DESC LIMIT 1) = 'destroyed'
+  AND (SELECT CASE WHEN o.revision >= i.revision THEN o.state END FROM ordering_instancerow o
+       WHERE o.instance_id = i.id ORDER BY o.id DESC LIMIT 1) = 'destroyed'
 
 -- name: bury
 -- Note that an instance is gone; of two reconcilers, one succeeds.
