@@ -107,5 +107,12 @@ class Pocket:
         """Say what this machine offers."""
         places = [{"name": f"p{number}", "address": f"127.7.0.{number + 1}"} for number in range(partitions)]
         return self.report(
-            {"kind": "host", "partitions": places, "cpus": 2, "memory_mb": 2048, "disk_mb": 10000, "architecture": "x86_64"}
+            {
+                "kind": "host",
+                "partitions": places,
+                "cpus": 2,
+                "memory_mb": 2048,
+                "disk_mb": 10000,
+                "architecture": "x86_64",
+            }
         )
