@@ -39,9 +39,7 @@ def reading(cpu_ms: float | None = 0, *, exact: bool = True, network: int | None
     return Reading(cpu_ms, exact, 0, 0, network, network)
 
 
-def place(
-    folder: Path, partition: str = "p0", *, uid: int | None = None, sessions: list[int] | None = None
-) -> Place:
+def place(folder: Path, partition: str = "p0", *, uid: int | None = None, sessions: list[int] | None = None) -> Place:
     return Place(partition, uid, "127.0.0.1", str(folder), sessions or [], 0)
 
 
@@ -53,9 +51,7 @@ def tag() -> Iterator[str]:
     for partition in ("p0", "p1"):
         cgroups.remove(f"{name}/{partition}")
     if shutil.which("nft") and os.geteuid() == 0:
-        subprocess.run(
-            ["nft", "delete", "table", "inet", f"freehold_{name}"], capture_output=True, check=False
-        )
+        subprocess.run(["nft", "delete", "table", "inet", f"freehold_{name}"], capture_output=True, check=False)
     for parent in ("cpuacct/freehold", "freehold"):
         folder = Path("/sys/fs/cgroup", parent, name)
         if folder.is_dir():
@@ -146,9 +142,7 @@ def test_counters_survive_being_stored(first: Reading, second: Reading) -> None:
 
 def test_the_time_of_a_busy_session_is_measured(tmp_path: Path, tag: str) -> None:
     script = f"{BURN}print(flush=True)\ntime.sleep(1000)"
-    burner = subprocess.Popen(
-        [sys.executable, "-S", "-c", script], stdout=subprocess.PIPE, start_new_session=True
-    )
+    burner = subprocess.Popen([sys.executable, "-S", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert burner.stdout is not None
         burner.stdout.readline()
@@ -173,9 +167,7 @@ def test_the_time_of_a_user_is_measured_also_of_children_that_ended(tmp_path: Pa
     try:
         assert burner.stdout is not None
         burner.stdout.readline()
-        used = Meter(tag, root_mode=True).read(
-            [place(tmp_path, uid=USER), place(tmp_path, "p1", uid=USER + 1)]
-        )
+        used = Meter(tag, root_mode=True).read([place(tmp_path, uid=USER), place(tmp_path, "p1", uid=USER + 1)])
     finally:
         burner.kill()
         burner.communicate()
@@ -251,9 +243,7 @@ def test_the_next_instance_does_not_pay_for_the_folder_of_the_last(tmp_path: Pat
     meter = Meter(tag, root_mode=False)
     data = tmp_path / "data"
     data.write_bytes(os.urandom(4 << 20))
-    last, following = (
-        Place("p0", None, "127.0.0.1", str(tmp_path), [], 0, instance) for instance in ("a", "b")
-    )
+    last, following = (Place("p0", None, "127.0.0.1", str(tmp_path), [], 0, instance) for instance in ("a", "b"))
     assert meter.read([last])["p0"].disk_mb == pytest.approx(4, abs=0.1)
     data.unlink()
     assert meter.read([last])["p0"].disk_mb == pytest.approx(4, abs=0.1)

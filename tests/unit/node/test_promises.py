@@ -83,17 +83,13 @@ def test_a_fresh_promise_is_checked_eagerly_until_it_is_kept(period: float, name
 
 
 @given(states, periods, names)
-def test_a_promise_that_broke_is_looked_at_sooner_than_its_period(
-    state: State, period: float, name: str
-) -> None:
+def test_a_promise_that_broke_is_looked_at_sooner_than_its_period(state: State, period: float, name: str) -> None:
     broken = schedule.after(replace(state, ever_kept=True), False)
     assert schedule.pause(broken, state.configured, period, name) <= min(period, schedule.BROKEN_RETRY)
 
 
 @given(states, some.floats(0, 1e3), periods, names)
-def test_a_minute_after_the_configuration_nobody_is_eager(
-    state: State, late: float, period: float, name: str
-) -> None:
+def test_a_minute_after_the_configuration_nobody_is_eager(state: State, late: float, period: float, name: str) -> None:
     broken = schedule.after(state, False)
     pause = schedule.pause(broken, state.configured + schedule.EAGER + late + 1, period, name)
     assert pause == min(period, schedule.BROKEN_RETRY)
@@ -136,9 +132,7 @@ class House:
         """Have these promises checked; return the revision that their results will carry."""
         self.revision += 1
         folder = str(self.root / partition)
-        self.scheduler.watch(
-            Watch(partition, f"instance-{partition}", self.revision, folder, uid, uid, plugins)
-        )
+        self.scheduler.watch(Watch(partition, f"instance-{partition}", self.revision, folder, uid, uid, plugins))
         return self.revision
 
     def last(self, promise: str, partition: str = "p0") -> Result | None:
@@ -230,9 +224,7 @@ def test_a_check_that_hangs_is_broken_and_others_go_on(house: House) -> None:
     seen = len(house.results)
     until(lambda: any(one.promise == "page" for one in house.results[seen:]))
     until(lambda: all(house.broken(name) for name in stuck))
-    assert {found.message for name in stuck if (found := house.last(name))} == {
-        "It did not answer within 0.5 s."
-    }
+    assert {found.message for name in stuck if (found := house.last(name))} == {"It did not answer within 0.5 s."}
     seen = len(house.results)
     until(lambda: {one.partition for one in house.results[seen:] if one.promise == "page"} == {"p0", "p1"})
     assert all(one.kept for one in house.results if one.promise == "page")
@@ -306,9 +298,7 @@ def test_a_killed_workshop_is_only_a_hiccup(house: House) -> None:
     until(lambda: house.kept("page"))
 
 
-@pytest.mark.parametrize(
-    "answer", ["nonsense", "[]", "{}", '{"id": 0}', '{"id": 10000, "kept": 1}', "x" * 2_000_000]
-)
+@pytest.mark.parametrize("answer", ["nonsense", "[]", "{}", '{"id": 0}', '{"id": 10000, "kept": 1}', "x" * 2_000_000])
 def test_a_partition_that_answers_nonsense_fools_only_itself(house: House, answer: str) -> None:
     # The worker's stream is in the hands of the partition's own code: descriptors above 2 that are sockets.
     speak = (

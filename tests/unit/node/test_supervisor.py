@@ -99,9 +99,7 @@ def test_a_process_that_is_not_listed_any_more_ends(supervisor: Supervisor, root
     assert pid(supervisor, "database") == database
 
 
-def test_a_service_outlives_a_killed_supervisor_and_is_known_to_the_next(
-    supervisor: Supervisor, root: Path
-) -> None:
+def test_a_service_outlives_a_killed_supervisor_and_is_known_to_the_next(supervisor: Supervisor, root: Path) -> None:
     supervisor.apply("p0", [service(root, "web"), service(root, "database"), service(root, "cache")])
     web, database, cache = (pid(supervisor, name) for name in ("web", "database", "cache"))
     kill_supervisor(supervisor)
@@ -136,10 +134,38 @@ def test_stopping_leaves_nothing_behind(supervisor: Supervisor, root: Path) -> N
     assert "p0" not in supervisor.status()
 
 
+def test_what_is_just_being_started_does_not_escape_a_stop(supervisor: Supervisor, root: Path) -> None:
+    for number in range(10):
+        # A chain of programs, each replaced by the next, outside of the session.
+        chain = "(setsid env setsid env setsid sleep 1000 &); exec sleep 1000"
+        supervisor.apply("p0", [service(root, "web", chain, digest=str(number))])
+        supervisor.stop("p0")
+    marked = f"FREEHOLD_PROCESS={supervisor.root}".encode()
+
+    def escaped() -> list[str]:
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if marked in (process / "environ").read_bytes() and lives(int(process.name)):
+                    found.append(process.name)
+            except OSError:
+                continue
+        return found
+
+    until(lambda: not escaped(), 2)
+
+
+def test_a_stop_goes_on_when_whoever_ordered_it_is_gone(supervisor: Supervisor, root: Path) -> None:
+    slow = service(root, "web", "(setsid sleep 1000 &) ; trap 'sleep 0.3; exit' TERM; echo > ready; sleep 1000 & wait")
+    supervisor.apply("p0", [slow])
+    until((root / "ready").exists)
+    with pytest.raises(SupervisorError, match="does not answer"):
+        supervisor.stop("p0", timeout=0.05)
+    until(lambda: "p0" not in supervisor.status())
+
+
 def test_a_service_that_does_not_want_to_end_is_killed(supervisor: Supervisor, root: Path) -> None:
-    stubborn = service(
-        root, "web", "trap '' TERM; echo > ready; while :; do sleep 1000; done", stop_timeout=0.3
-    )
+    stubborn = service(root, "web", "trap '' TERM; echo > ready; while :; do sleep 1000; done", stop_timeout=0.3)
     supervisor.apply("p0", [stubborn])
     web = pid(supervisor, "web")
     until((root / "ready").exists)

@@ -100,9 +100,7 @@ def test_work_is_done_as_the_partitions_user_without_a_way_back(workshop: Worksh
         workshop.call("workpieces:whoami", b"", uid=USER, gid=USER, cwd=str(root), log="/root/log")
 
 
-def test_nothing_of_our_environment_reaches_the_work(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_of_our_environment_reaches_the_work(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "secret")
     assert workshop.call("workpieces:environment", b"").decode().split() == ["HOME", "LANG", "PATH"]
 
@@ -126,9 +124,7 @@ def test_work_is_done_side_by_side(workshop: Workshop, root: Path) -> None:
     scripts = [f"touch {root}/{ours}; until [ -e {root}/{other} ]; do sleep 0.01; done" for ours, other in
                (("a", "b"), ("b", "a"))]  # fmt: skip
     with ThreadPoolExecutor(2) as threads:
-        waiting = [
-            threads.submit(workshop.call, "workpieces:shell", one.encode(), timeout=20) for one in scripts
-        ]
+        waiting = [threads.submit(workshop.call, "workpieces:shell", one.encode(), timeout=20) for one in scripts]
         assert [one.result() for one in waiting] == [b"", b""]
 
 

@@ -69,9 +69,7 @@ def silent() -> Iterator[int]:
 
 
 def test_a_page_that_answers_is_kept(port: int) -> None:
-    assert Http(f"http://127.0.0.1:{port}/").check() == Assessment(
-        True, f"http://127.0.0.1:{port}/ answers 200"
-    )
+    assert Http(f"http://127.0.0.1:{port}/").check() == Assessment(True, f"http://127.0.0.1:{port}/ answers 200")
     assert Http(f"http://127.0.0.1:{port}/", contains="world").check().kept
     assert Http(f"http://127.0.0.1:{port}", contains="hello").check().kept
     assert Http(f"http://127.0.0.1:{port}/large", contains="xxx").check().kept
@@ -153,9 +151,7 @@ def test_a_command_says_yes_or_no_in_its_own_words() -> None:
     assert Command(("/bin/sh", "-c", "echo fine")).check() == Assessment(True, "fine")
     assert Command(("/bin/sh", "-c", "echo bad >&2; exit 2")).check() == Assessment(False, "bad")
     assert Command(("/bin/false",)).check() == Assessment(False, "/bin/false ended with status 1")
-    assert (
-        Command(("/bin/sh", "-c", "yes | head -c 100000; echo the end")).check().message.endswith("the end")
-    )
+    assert Command(("/bin/sh", "-c", "yes | head -c 100000; echo the end")).check().message.endswith("the end")
 
 
 def test_a_command_that_cannot_be_run_is_broken(tmp_path: Path) -> None:
@@ -192,8 +188,6 @@ def test_a_promise_written_as_a_plugin_is_the_same_promise(promise: Promise, tmp
 
 def test_promises_load_without_the_node_or_the_master() -> None:
     program = "import sys, freehold.promises; print([m for m in sys.modules if m.startswith('freehold.')])"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert "freehold.node" not in loaded
     assert "freehold.master" not in loaded

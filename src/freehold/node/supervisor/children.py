@@ -11,6 +11,7 @@ import ctypes
 import os
 import resource
 import signal
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ def find(supervisor: str) -> Iterator[Found]:
             continue
         pid = int(entry)
         try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                environment = file.read()
+            environment = _environment(pid)
             if MARK.encode() not in environment or is_zombie(pid):
                 continue
             session, uid = os.getsid(pid), os.stat(f"/proc/{pid}").st_uid
@@ -109,6 +109,21 @@ def find(supervisor: str) -> Iterator[Found]:
             parts = value.split("\n")
             if name == MARK and len(parts) == 4 and parts[0] == supervisor:
                 yield Found(pid, uid, parts[1], parts[2], parts[3], session == pid)
+
+
+def _environment(pid: int) -> bytes:
+    """Return a process's environment. In the middle of `exec` the kernel shows none: look again then."""
+    for _ in range(10):
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read()
+        if environment:
+            break
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            if file.read().startswith(b"0 "):
+                # Of the kernel, or a zombie: it has no memory.
+                break
+        time.sleep(0.002)
+    return environment
 
 
 def is_zombie(pid: int) -> bool:

@@ -64,6 +64,8 @@ class Group:
         self.processes: dict[str, Process] = {}
         self.dead_cpu_ms = dead_cpu_ms
         """Processor time of those of its processes that ended."""
+        self.stopping = False
+        """Nothing of it is wanted: forget it when nothing of it runs."""
         self.waiting: list[Connection] = []
         """Who asked to be told when nothing of it runs any more."""
         self.uid = uid
@@ -122,6 +124,7 @@ class Server:
     def apply(self, name: str, specs: list[dict[str, Any]]) -> None:
         """Make a group consist of these processes: only differences are touched."""
         group = self.groups.setdefault(name, Group())
+        group.stopping = False
         wanted = {spec["name"]: spec for spec in specs}
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
         for process in list(group.processes.values()):
@@ -144,6 +147,7 @@ class Server:
     def stop(self, name: str, connection: Connection) -> None:
         """End everything of a group; the answer is sent when nothing of it lives."""
         group = self.groups.setdefault(name, Group())
+        group.stopping = True
         group.waiting.append(connection)
         for process in list(group.processes.values()):
             self._end(process, leaving=True)
@@ -266,7 +270,7 @@ class Server:
 
     def _answer_if_empty(self, name: str) -> None:
         group = self.groups.get(name)
-        if group is None or group.processes or not group.waiting:
+        if group is None or group.processes or not group.stopping:
             return
         children.kill_rest(self.mark, name, group.uid)
         for connection in group.waiting:
