@@ -24,13 +24,14 @@ class Promise(Part):
         from zc.buildout import UserError
 
         kind: Any = getattr(freehold.promises, self.options["kind"], None)
-        if not dataclasses.is_dataclass(kind):
+        known: bool = dataclasses.is_dataclass(kind)
+        if not known:
             raise UserError(f"[{self.name}] there is no promise '{self.options['kind']}'.")
         values = {}
         for field in dataclasses.fields(kind):
             if field.name in self.options and field.name not in ("name", "kind", "recipe"):
                 text = self.options[field.name]
-                convert = {int: int, float: float}.get(field.type, str)  # type: ignore[call-overload]
+                convert: Any = field.type if field.type in (int, float) else str
                 values[field.name] = convert(text)
         try:
             promise: freehold.promises.Promise = kind(**values)

@@ -17,7 +17,7 @@ MOST_ERRORS = 20
 LONGEST_VALUE = 80
 
 
-def check_schema(name: str, schema: object) -> None:
+def check_schema(name: str, schema: Any) -> None:
     """Raise Invalid when this is not a draft 2020-12 schema that stands on its own."""
     try:
         Draft202012Validator.check_schema(schema)
@@ -85,7 +85,9 @@ def _path(error: ValidationError | SchemaError) -> str:
 def _field(error: ValidationError) -> str:
     path = _path(error)
     if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
+        required: Any = error.validator_value
+        given: Any = error.instance
+        missing = [name for name in required if name not in given]
         path = ".".join(filter(None, [path, missing[0] if missing else ""]))
     return f"parameters.{path}" if path else "parameters"
 

@@ -8,4 +8,5 @@ PEER = "freehold.peer"
 def fingerprint(request: HttpRequest) -> str | None:
     """Return the SHA-256 of the client's certificate, as the server saw it in the handshake."""
     scope = request.META.get("asgi.scope") or {}
-    return scope.get("extensions", {}).get(PEER)
+    found: str | None = scope.get("extensions", {}).get(PEER)
+    return found

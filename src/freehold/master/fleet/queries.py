@@ -17,7 +17,7 @@ _FACTS = (
 def sites(project: str) -> list[dict[str, Any]]:
     """Return the sites of a project with their number of nodes."""
     rows = Site.objects.filter(project=project).annotate(nodes=Count("node")).order_by("name")
-    return list(rows.values("name", "region", "nodes"))
+    return [dict(row) for row in rows.values("name", "region", "nodes")]
 
 
 def nodes(project: str) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def writing() -> Iterator[None]:
             yield
 
 
-def run(query: sql.Query, **values: object) -> list[dict[str, Any]]:
+def run(query: sql.Query, **values: Any) -> list[dict[str, Any]]:
     """Run a hand-written query and return its rows by column name; none for a statement without rows."""
     with connection.cursor() as cursor:
         cursor.execute(query.format, values)

@@ -27,7 +27,7 @@ class Person(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     created_at = models.BigIntegerField()
 
-    objects: "BaseUserManager[Person]" = BaseUserManager()
+    objects = BaseUserManager()
 
     USERNAME_FIELD = "email"
 
