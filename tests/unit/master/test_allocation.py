@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from conftest import tiny_release
 from freehold.master.allocation.choice import Candidate, Constraints, Placement, explain, misfit, rank
 from freehold.master.foundation.errors import NoPlace
+from running import tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.conftest import Rooms
+    from unit.master.rooms import Rooms
 
 
 def _candidate(node: str = "node-1", **more: Any) -> Candidate:

@@ -1,17 +1,18 @@
 """Whatever is asked in whatever order, what is counted is what is."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import tiny_release
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from freehold.master.foundation.errors import MasterError
+from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
+from running import tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.conftest import Rooms
+    from unit.master.rooms import Rooms
 
 _titles = some.sampled_from(["a", "b", "c", "d", "e", "f"])
 _nodes = some.sampled_from(["n0", "n1", "n2"])
@@ -34,19 +35,15 @@ class Orders(RuleBasedStateMachine):
 
     @rule(title=_titles, placement=some.sampled_from(["spread", "pack"]), dry=some.booleans())
     def request(self, title: str, placement: str, dry: bool) -> None:
-        try:
+        with suppress(NoPlace, Conflict):
             self.rooms.request(title, constraints={"placement": placement}, dry_run=dry)
-        except MasterError as error:
-            assert error.type in ("no-place", "conflict")
 
     @rule(title=_titles, state=some.sampled_from(["started", "stopped", "destroyed"]))
     def want(self, title: str, state: str) -> None:
         from freehold.protocol.states import Wanted
 
-        try:
+        with suppress(NotFound, Conflict):
             self.rooms.request(title, None, state=Wanted(state))
-        except MasterError as error:
-            assert error.type in ("not-found", "conflict")
 
     @rule(number=some.integers(0, 5), state=some.sampled_from(["started", "stopped", "destroyed"]))
     def node_says(self, number: int, state: str) -> None:
@@ -87,9 +84,9 @@ class Orders(RuleBasedStateMachine):
 def test_free_counts_always_equal_free_partitions(database: str) -> None:
     from django.apps import apps
     from django.db import connection, transaction
-    from unit.master.conftest import Rooms
 
     from freehold.master.fleet.models import RevisionClock
+    from unit.master.rooms import Rooms
 
     def fresh() -> "Rooms":
         with transaction.atomic(), connection.cursor() as cursor:

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
-    from conftest import Master
-    from unit.master.conftest import Rooms
+    from running import Master
+    from unit.master.rooms import Rooms
 
 
 def _enrol(
@@ -361,7 +361,7 @@ def test_a_partition_that_vanishes_keeps_its_instance(rooms: "Rooms") -> None:
 
 
 def rooms_release(**more: Any) -> bytes:
-    from conftest import tiny_release
+    from running import tiny_release
 
     return tiny_release(**more)
 

@@ -16,7 +16,7 @@ import pytest
 from pocket import Pocket
 
 if TYPE_CHECKING:
-    from conftest import Master
+    from running import Master
 
 SOURCES = Path(__file__).parents[3] / "src" / "freehold"
 
@@ -75,12 +75,11 @@ def test_a_request_wakes_the_node_that_waits(master: "Master", node: Pocket) -> 
 def test_only_what_changed_after_is_told(master: "Master", node: Pocket) -> None:
     first, second = _on_main(master, "older"), _on_main(master, "newer")
     revision = node.feed()[1]["revision"]
-    status, nothing = node.feed(revision)
-    assert status == 204
+    assert node.feed(revision)[0] == 204
     master.request("older", None, parameters={"greeting": "changed"})
     status, feed = node.feed(revision)
     assert [one["instance"] for one in feed["instances"]] == [first["id"]]
-    status, feed = node.feed(second["revision"] - 1)
+    feed = node.feed(second["revision"] - 1)[1]
     assert {one["instance"] for one in feed["instances"]} >= {first["id"], second["id"]}
     revisions = [one["revision"] for one in feed["instances"]]
     assert revisions == sorted(revisions)
@@ -429,7 +428,7 @@ def test_a_supply_wakes_its_node_and_is_told(master: "Master", node: Pocket) -> 
     thread.join(30)
     assert [one["release"] for one in answers[0][1]["installations"]] == [release]
     master.supply("fresh", "main", wanted="removed")
-    status, feed = node.feed(answers[0][1]["revision"])
+    feed = node.feed(answers[0][1]["revision"])[1]
     assert [(one["release"], one["wanted"]) for one in feed["installations"]] == [(release, "removed")]
 
 

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import OWNER, PASSWORD
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, Unauthenticated
+from running import OWNER, PASSWORD
 
 if TYPE_CHECKING:
-    from conftest import Master
-    from unit.master.conftest import Rooms
+    from running import Master
+    from unit.master.rooms import Rooms
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Master
+    from running import Master
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
 CALLERS = ("nobody", "stranger", "customer", "operator", "owner", "instance", "node")

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import tiny_release
 
 from freehold.master.ordering.status import Status, Told, status
 from freehold.protocol.states import Wanted
+from running import tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.conftest import Rooms
+    from unit.master.rooms import Rooms
 
 
 def _status(wanted: str = "started", **more: Any) -> Status:

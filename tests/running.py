@@ -1,0 +1,330 @@
+"""A real Master in a child process, for tests: made, served, killed and started again.
+
+`DATABASE_URL` in the environment says where databases are made: a PostgreSQL URL has each Master use a freshly
+created database of that server; without it each uses a SQLite file of its own.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from freehold.protocol import archive
+from pocket import Pocket
+
+SERVER_URL = os.environ.pop("DATABASE_URL", "")
+"""The PostgreSQL server to make databases on; empty: SQLite. Taken out, so that nothing uses it by accident."""
+PASSWORD = "correct horse battery"
+OWNER = "owner@example.org"
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "greeting": {"type": "string", "maxLength": 40, "default": "hello"},
+        "size": {"type": "integer", "minimum": 1, "maximum": 10},
+    },
+    "additionalProperties": False,
+}
+
+
+def until(condition: Callable[[], Any], seconds: float = 15, what: str = "the condition") -> Any:
+    """Return what `condition` returns as soon as it is true; fail when it is not within so many seconds."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"{what} did not come true within {seconds} seconds"
+        time.sleep(0.01)
+    return found
+
+
+def tiny_release(
+    name: str = "tiny",
+    version: str = "1.0",
+    *,
+    schema: object = SCHEMA,
+    weight: int = 1,
+    types: tuple[str, ...] = ("default",),
+    files: dict[str, bytes] | None = None,
+) -> bytes:
+    """Return the archive of a release with this parameter schema; `files` adds files or replaces its own."""
+    content = {
+        "software.cfg": b"[buildout]\nparts =\n",
+        "in.json": json.dumps(schema).encode(),
+        "out.json": b"{}",
+        "software.cfg.json": json.dumps(
+            {
+                "name": name,
+                "version": version,
+                "description": "For tests.",
+                "software-type": {
+                    one: {"title": one, "request": "in.json", "response": "out.json", "weight": weight} for one in types
+                },
+            }
+        ).encode(),
+        **(files or {}),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for path, data in content.items():
+            (Path(folder) / path).write_bytes(data)
+        return archive.pack(Path(folder))
+
+
+@contextlib.contextmanager
+def fresh_database(root: Path) -> Iterator[str]:
+    """Yield the URL of a database that nobody else uses, and drop it afterwards."""
+    if not SERVER_URL:
+        yield f"sqlite:///{root / 'master.sqlite'}"
+        return
+    import psycopg
+
+    name = f"freehold_test_{secrets.token_hex(6)}"
+    with psycopg.connect(SERVER_URL, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlunsplit(urlsplit(SERVER_URL)._replace(path=f"/{name}"))
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a Master answered."""
+
+    status: int
+    body: Any
+    kind: str
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.status, self.body))
+
+
+class Master:
+    """A real Master: a folder, a database, and a server process that can be killed and started again."""
+
+    until = staticmethod(until)
+    release = staticmethod(tiny_release)
+    password = PASSWORD
+
+    def __init__(self, root: Path, database_url: str) -> None:
+        self.root, self.database_url = root, database_url
+        self.host = "127.0.0.1"
+        self.port = _free_port()
+        self.authority = root / "authority" / "authority.pem"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._nodes = 0
+        self._tls: ssl.SSLContext | None = None
+        self.cli(
+            "init", "--name", "127.0.0.1", "--name", "localhost", "--owner", OWNER, "--password-file", "-",
+            secret=PASSWORD,
+        )  # fmt: skip
+        self.start()
+        self.owner = self.log_in(OWNER)
+        """A token that opens everything."""
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "FREEHOLD_MASTER_ROOT": str(self.root),
+            "DATABASE_URL": self.database_url,
+            "FREEHOLD_NEXT_CONTACT": "30",
+        }
+
+    def run(self, *arguments: str, secret: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run `freehold master …` and return what came of it, whatever it was."""
+        return subprocess.run(
+            [sys.executable, "-m", "freehold.cli", "master", *arguments],
+            env=self.environment(), input=secret, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+
+    def cli(self, *arguments: str, secret: str = "") -> str:
+        """Run `freehold master …`, which must succeed, and return what it printed."""
+        done = self.run(*arguments, secret=secret)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self) -> None:
+        """Serve, on the same port as ever, and return once it answers."""
+        with (self.root / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "freehold.cli", "master", "serve", "--port", str(self.port)],
+                env=self.environment(), stdout=log, stderr=log,
+            )  # fmt: skip
+        until(self._answers, 30, "the server's first answer")
+
+    def kill(self) -> None:
+        """End the server as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def log(self) -> str:
+        return (self.root / "server.log").read_text()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        raw: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        certificate: Path | None = None,
+    ) -> Answer:
+        """Call over TLS, as a stranger unless a token or a client certificate is given."""
+        context = self._context(certificate)
+        connection = http.client.HTTPSConnection(self.host, self.port, context=context, timeout=60)
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        try:
+            connection.request(method, path, data, sent)
+            response = connection.getresponse()
+            content = response.read()
+        finally:
+            connection.close()
+        kind = response.headers.get_content_type()
+        is_json = content and kind in ("application/json", "application/problem+json")
+        decoded = json.loads(content) if is_json else content
+        return Answer(response.status, decoded, kind)
+
+    def api(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Any:
+        """Call the public API, as the owner unless a token is given; it must answer yes. Return the answer."""
+        answer = self.call(method, f"/api/v1{path}", body, token=token or self.owner)
+        assert 200 <= answer.status < 300, answer.body
+        return answer.body
+
+    def log_in(self, email: str, *, scopes: tuple[str, ...] = ("read", "order", "operate"), **more: Any) -> str:
+        """Return an API token of a person."""
+        wish = {"email": email, "password": PASSWORD, "scopes": list(scopes), **more}
+        answer = self.call("POST", "/api/v1/login", wish)
+        assert answer.status == 200, answer.body
+        return str(answer.body["token"])
+
+    def person(self, email: str, project: str, role: str = "customer") -> str:
+        """Make a person with a role in a project and return a token of theirs."""
+        self.cli("person", email, "--project", project, "--role", role, "--password-file", "-", secret=PASSWORD)
+        return self.log_in(email)
+
+    def project(self, name: str) -> str:
+        """Make a project with one customer and return the customer's token."""
+        self.cli("project", name)
+        return self.person(f"customer@{name}.example", name)
+
+    def publish(self, name: str = "tiny", version: str = "1.0", **content: Any) -> str:
+        """Publish a tiny release as the owner and return its identity."""
+        packed = tiny_release(name, version, **content)
+        answer = self.call("POST", "/api/v1/projects/provider/releases", raw=packed, token=self.owner)
+        assert answer.status == 201, answer.body
+        return str(answer.body["release"])
+
+    def site(self, name: str, region: str = "") -> None:
+        self.api("POST", "/projects/provider/sites", {"name": name, "region": region})
+
+    def enrol_token(self, site: str) -> str:
+        return str(self.api("POST", "/projects/provider/enrol-tokens", {"site": site})["token"])
+
+    def pocket(self) -> Pocket:
+        """Return a machine that is not a node yet."""
+        self._nodes += 1
+        folder = self.root / "pockets" / str(self._nodes)
+        folder.mkdir(parents=True)
+        return Pocket(folder, self.host, self.port, self.authority)
+
+    def node(self, title: str, *, site: str = "here", partitions: int = 4) -> Pocket:
+        """Enrol a machine on a site (made when needed) and have its partitions known to the Master."""
+        if not any(one["name"] == site for one in self.api("GET", "/projects/provider/sites")):
+            self.site(site)
+        pocket = self.pocket()
+        pocket.enrol(self.enrol_token(site), title)
+        assert pocket.offer(partitions)[0] == 200
+        until(lambda: self.node_row(title)["partitions"] == partitions, what="the node's partitions")
+        return pocket
+
+    def node_row(self, title: str) -> dict[str, Any]:
+        rows = self.api("GET", "/projects/provider/nodes")
+        return next(row for row in rows if row["title"] == title)
+
+    def supply(self, product: str, *nodes: str, **more: Any) -> None:
+        self.api("PUT", "/projects/provider/supplies", {"product": product, "nodes": list(nodes), **more})
+
+    def request(
+        self, title: str, product: str | None = "tiny", *, project: str = "provider", token: str | None = None,
+        **wish: Any,
+    ) -> Any:  # fmt: skip
+        """Request an instance, which must be granted; return the answer."""
+        path = f"/projects/{project}/instances/{quote(title)}"
+        return self.api("PUT", path, {"product": product, **wish}, token=token)
+
+    def show(self, title: str, *, project: str = "provider", token: str | None = None) -> Any:
+        return self.api("GET", f"/projects/{project}/instances/{quote(title)}", token=token)
+
+    def sql(self, text: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run one statement (`?` parameters) on the Master's database behind its back; return its rows."""
+        if self.database_url.startswith("sqlite"):
+            import sqlite3
+
+            path = self.database_url.removeprefix("sqlite:///")
+            with contextlib.closing(sqlite3.connect(path, timeout=20)) as lite, lite:
+                return lite.execute(text, values).fetchall()
+        import psycopg
+
+        with psycopg.connect(self.database_url, autocommit=True) as postgres:
+            cursor = postgres.execute(text.replace("?", "%s"), values)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def certificate(self, node: Pocket, instance: str) -> Path:
+        """Return a file with the client certificate of an instance, as its node gets it."""
+        status, answer = node.call(
+            "POST", f"/node/v1/instances/{instance}/certificate", {"signing_request": node.signing_request()}
+        )
+        assert status == 200, answer
+        key = (node.folder / "pocket.pem").read_text().partition("-----BEGIN CERTIFICATE")[0]
+        path = node.folder / f"{instance}.pem"
+        path.write_text(key + answer["certificate"])
+        return path
+
+    def _context(self, certificate: Path | None) -> ssl.SSLContext:
+        if certificate is None and self._tls is not None:
+            return self._tls
+        context = ssl.create_default_context(cafile=str(self.authority))
+        if certificate is not None:
+            context.load_cert_chain(certificate)
+            return context
+        self._tls = context
+        return context
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log()
+        try:
+            return self.call("GET", "/authority.pem").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _end(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(30)
+            self._process = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
