@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import chain
 
 import msgspec
 
@@ -71,7 +72,9 @@ def plan(software: Iterable[Software], instances: Iterable[Instance], now: float
     used = {one.release for one in instances if one.state is not Observed.DESTROYED}
     steps = [step for one in instances if (step := _ending(one, now)) is not None]
     steps += [step for one in software if (step := _software(one, used, now)) is not None]
-    taken = {one.partition for one in instances if one.wanted is Wanted.DESTROYED}
+    taken = {
+        one.partition for one in instances if one.wanted is Wanted.DESTROYED and one.state is not Observed.DESTROYED
+    }
     steps += [
         step
         for one in instances
@@ -83,18 +86,25 @@ def plan(software: Iterable[Software], instances: Iterable[Instance], now: float
 
 def next_moment(software: Iterable[Software], instances: Iterable[Instance], now: float) -> float | None:
     """Return when a step that is not due yet will be; None when there is none."""
-    moments = [one.next_try for one in [*software, *instances] if one.next_try > now]
+    tries = chain((one.next_try for one in software), (one.next_try for one in instances))
+    moments = [moment for moment in tries if moment > now]
     return min(moments, default=None)
 
 
 def build_pause(attempts: int) -> float:
     """Return the seconds until the next try after so many failed builds."""
-    return min(BUILD_PAUSE * 2 ** max(0, attempts - 1), LONGEST_BUILD_PAUSE)
+    return _pause(BUILD_PAUSE, attempts, LONGEST_BUILD_PAUSE)
 
 
 def configure_pause(attempts: int) -> float:
     """Return the seconds until the next try after so many failed configurations."""
-    return min(CONFIGURE_PAUSE * 2 ** max(0, attempts - 1), LONGEST_CONFIGURE_PAUSE)
+    return _pause(CONFIGURE_PAUSE, attempts, LONGEST_CONFIGURE_PAUSE)
+
+
+def _pause(first: float, attempts: int, longest: float) -> float:
+    # What fails for a week fails a thousand times: two to that power is no float any more.
+    doublings = min(max(0, attempts - 1), 32)
+    return min(first * float(1 << doublings), longest)
 
 
 def _is_due(next_try: float, now: float, longest: float) -> bool:

@@ -193,14 +193,35 @@ class Store:
         )
         return [
             Wish(
-                *row[:5],
-                Wanted(row[5]),
-                *row[6:8],
-                Observed(row[8]) if row[8] else None,
-                *row[9:12],
-                msgspec.json.decode(row[12], type=Layout),
+                instance,
+                revision,
+                partition,
+                release,
+                type,
+                Wanted(wanted),
+                title,
+                parameters,
+                Observed(state) if state else None,
+                state_revision,
+                message,
+                attempts,
+                msgspec.json.decode(layout, type=Layout),
             )
-            for row in rows
+            for (
+                instance,
+                revision,
+                partition,
+                release,
+                type,
+                wanted,
+                title,
+                parameters,
+                state,
+                state_revision,
+                message,
+                attempts,
+                layout,
+            ) in rows
         ]
 
     # What was found

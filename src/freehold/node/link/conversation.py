@@ -72,7 +72,7 @@ def pause_after(failures: int, *, down: bool) -> float:
     A Master that is down may be back at any moment; one that says no will say it again for a while.
     """
     first = FIRST_PAUSE if down else 10 * FIRST_PAUSE
-    return random.uniform(0.5, 1.0) * min(first * 2 ** min(failures - 1, 16), LONGEST_PAUSE)
+    return random.uniform(0.5, 1.0) * min(first * float(1 << min(failures - 1, 16)), LONGEST_PAUSE)
 
 
 class FeedReader(Conversation):

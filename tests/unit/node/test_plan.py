@@ -1,0 +1,178 @@
+"""The plan: from wanted and found to steps. `plan/*.json` are cases, read by people; below, laws for all cases."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from freehold.node import plan as planning
+from freehold.node.plan import Instance, Software, Step, Verb, plan
+from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
+
+CASES = sorted((Path(__file__).parent / "plan").glob("*.json"))
+NOW = 1_000_000.0
+PARTITIONS = ["p0", "p1", "p2"]
+RELEASES = ["red", "green", "blue"]
+LIVE = (Observed.STARTED,)
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_case(path: Path) -> None:
+    case = json.loads(path.read_text())
+    plain = {"release": "hello", "revision": 1, "state_revision": 1}
+    software = msgspec.convert(case["software"], list[Software])
+    instances = msgspec.convert([{**plain, **one} for one in case["instances"]], list[Instance])
+    steps = [f"{step.verb} {step.subject}" for step in plan(software, instances, case["now"])]
+    assert steps == case["steps"], case["title"]
+
+
+moments = some.just(0.0) | some.floats(NOW - 1000, NOW + 1000) | some.floats(0, 1e12)
+releases = some.builds(
+    Software,
+    release=some.sampled_from(RELEASES),
+    wanted=some.sampled_from(SoftwareWanted),
+    state=some.none() | some.sampled_from(SoftwareObserved),
+    attempts=some.integers(0, 40),
+    next_try=moments,
+)
+
+
+@some.composite
+def instances(draw: some.DrawFn) -> list[Instance]:
+    """Return instances as a Master may want them: in a partition one at most is not to be destroyed."""
+    found: list[Instance] = []
+    for partition in PARTITIONS:
+        started = False
+        for former in range(draw(some.integers(0, 2))):
+            state = draw(some.none() | some.sampled_from(Observed))
+            if started and state in LIVE:
+                state = Observed.FAILED
+            started = started or state in LIVE
+            found.append(_instance(draw, f"{partition}-former-{former}", partition, Wanted.DESTROYED, state))
+        if draw(some.booleans()):
+            state = draw(some.none() | some.sampled_from([one for one in Observed if one is not Observed.DESTROYED]))
+            if started:
+                state = None
+            wanted = draw(some.sampled_from([Wanted.STARTED, Wanted.STOPPED]))
+            found.append(_instance(draw, f"{partition}-now", partition, wanted, state))
+    return draw(some.permutations(found))
+
+
+def _instance(draw: some.DrawFn, name: str, partition: str, wanted: Wanted, state: Observed | None) -> Instance:
+    revision = draw(some.integers(1, 5))
+    return Instance(
+        name,
+        partition,
+        draw(some.sampled_from(RELEASES)),
+        wanted,
+        revision,
+        state,
+        draw(some.integers(0, revision)),
+        draw(some.integers(0, 40)),
+        draw(moments),
+    )
+
+
+class Machine:
+    """A simple node: it does steps in any order it likes, and some of them fail at first."""
+
+    def __init__(self, software: list[Software], instances: list[Instance], draw: some.DrawFn) -> None:
+        self.software = {one.release: one for one in software}
+        self.instances = {one.instance: one for one in instances}
+        self.now = NOW
+        self._draw = draw
+        self._failures_left = draw(some.integers(0, 4))
+
+    def steps(self) -> list[Step]:
+        return plan(self.software.values(), self.instances.values(), self.now)
+
+    def turn(self) -> None:
+        steps = self.steps()
+        subjects = [step.subject for step in steps]
+        assert len(set(subjects)) == len(subjects), "one step at most for each"
+        # They are done side by side: any of them may be done first, and none knows of the others.
+        for step in self._draw(some.permutations(steps)):
+            fails = self._failures_left > 0 and self._draw(some.booleans())
+            self._failures_left -= fails
+            (self._do_software if step.verb in (Verb.BUILD, Verb.REMOVE) else self._do_instance)(step, fails)
+            self.check()
+
+    def check(self) -> None:
+        live = [one.partition for one in self.instances.values() if one.state in LIVE]
+        assert len(set(live)) == len(live), "two instances live in one partition"
+
+    def sleep(self) -> bool:
+        """Wait for the next moment at which something is due; return whether there is one."""
+        moment = planning.next_moment(self.software.values(), self.instances.values(), self.now)
+        if moment is None:
+            return False
+        assert moment > self.now
+        self.now = moment
+        return True
+
+    def _do_software(self, step: Step, fails: bool) -> None:
+        one = self.software[step.subject]
+        if step.verb is Verb.REMOVE:
+            users = [user.instance for user in self.instances.values() if user.release == one.release]
+            assert all(self.instances[user].state is Observed.DESTROYED for user in users)
+            state = SoftwareObserved.REMOVED
+        else:
+            assert one.wanted is SoftwareWanted.AVAILABLE
+            state = SoftwareObserved.FAILED if fails else SoftwareObserved.AVAILABLE
+        attempts = one.attempts + 1 if fails else 0
+        pause = planning.build_pause(attempts)
+        next_try = self.now + pause if state is SoftwareObserved.FAILED else 0.0
+        self.software[one.release] = msgspec.structs.replace(one, state=state, attempts=attempts, next_try=next_try)
+
+    def _do_instance(self, step: Step, fails: bool) -> None:
+        one = self.instances[step.subject]
+        if step.verb is Verb.CONFIGURE:
+            assert one.wanted is Wanted.STARTED
+            release = self.software.get(one.release)
+            assert release is not None
+            assert release.state is SoftwareObserved.AVAILABLE, "started what is not built"
+        done = {
+            Verb.CONFIGURE: Observed.FAILED if fails else Observed.STARTED,
+            Verb.STOP: Observed.STOPPED,
+            Verb.DESTROY: Observed.DESTROYED,
+            Verb.WAIT: Observed.WAITING,
+        }[step.verb]
+        attempts = one.attempts + 1 if done is Observed.FAILED else 0
+        next_try = self.now + planning.configure_pause(attempts) if done is Observed.FAILED else 0.0
+        self.instances[one.instance] = msgspec.structs.replace(
+            one, state=done, state_revision=one.revision, attempts=attempts, next_try=next_try
+        )
+
+
+@given(some.lists(releases, unique_by=lambda one: one.release), instances(), some.data())
+def test_doing_the_steps_leads_to_what_is_wanted(
+    software: list[Software], instances: list[Instance], data: some.DataObject
+) -> None:
+    machine = Machine(software, instances, data.draw)
+    for _ in range(60):
+        machine.turn()
+        if not machine.steps() and not machine.sleep():
+            break
+    assert machine.steps() == [], "it never comes to rest"
+    available = {one.release for one in machine.software.values() if one.state is SoftwareObserved.AVAILABLE}
+    for release in machine.software.values():
+        if release.wanted is SoftwareWanted.AVAILABLE:
+            assert release.state is SoftwareObserved.AVAILABLE
+    for one in machine.instances.values():
+        if one.wanted is Wanted.STARTED and one.release not in available:
+            assert one.state in (Observed.WAITING, Observed.STARTED), "what runs goes on"
+        else:
+            assert one.state is not None
+            assert one.state.value == one.wanted.value
+
+
+@given(some.integers(0, 10_000))
+def test_pauses_grow_and_end(attempts: int) -> None:
+    for pause, longest in (
+        (planning.build_pause, planning.LONGEST_BUILD_PAUSE),
+        (planning.configure_pause, planning.LONGEST_CONFIGURE_PAUSE),
+    ):
+        assert 0 < pause(attempts) <= pause(attempts + 1) <= longest
