@@ -144,9 +144,9 @@ def supply(request: HttpRequest, project: str, body: SupplyIn) -> list[dict[str,
             "Name the nodes, or a site, or all.",
             errors=[FieldError("nodes", "exactly one of `nodes`, `site` and `all`")],
         )
-    choice = catalog.find(body.product, body.release)
+    release = catalog.find(body.product, body.release)
     rows = actions.supply(
-        Release.objects.get(id=choice.release),
+        Release.objects.get(id=release),
         queries.node_ids(owner, body.nodes, body.site),
         project,
         everyone=body.everyone,

@@ -1,9 +1,15 @@
 """All reads of the catalogue."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from freehold.master.catalog.models import Product, Release, ReleaseType
+from freehold.master.catalog.models import Product, Release
+from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.transactions import run
+
+_SQL = sql.load(Path(__file__).parent / "sql" / "catalog.sql")
 
 
 @dataclass(frozen=True)
@@ -13,19 +19,8 @@ class Choice:
     product: str
     release: str
     version: str
-    type: str = ""
-    weight: int = 0
-
-
-def find(product: str, version: str | None) -> Choice:
-    """Return a release by product and version (the one published last without), of no type yet."""
-    rows = Release.objects.filter(product__name=product).order_by("-published_at", "-version")
-    if version is not None:
-        rows = rows.filter(version=version)
-    found = rows.values_list("id", "version").first()
-    if found is None:
-        raise _missing(product, version)
-    return Choice(product, found[0], found[1])
+    type: str
+    weight: int
 
 
 def choose(product: str, version: str | None, type_name: str) -> Choice:
@@ -33,14 +28,30 @@ def choose(product: str, version: str | None, type_name: str) -> Choice:
 
     Raise NotFound naming what exists instead.
     """
-    found = find(product, version)
-    types = dict(ReleaseType.objects.filter(release=found.release).values_list("name", "weight"))
-    if type_name not in types:
-        raise NotFound(
-            f"{product} {found.version} has no type '{type_name}'.",
-            remedy=f"Its types are: {', '.join(sorted(types))}.",
-        )
-    return Choice(product, found.release, found.version, type_name, types[type_name])
+    rows = _types(product, version)
+    for row in rows:
+        if row["name"] == type_name:
+            return Choice(product, row["release"], row["version"], type_name, row["weight"])
+    raise NotFound(
+        f"{product} {rows[0]['version']} has no type '{type_name}'.",
+        remedy=f"Its types are: {', '.join(sorted(row['name'] for row in rows))}.",
+    )
+
+
+def find(product: str, version: str | None) -> str:
+    """Return the identity of a release; without a version, of the one published last. Raise NotFound."""
+    release: str = _types(product, version)[0]["release"]
+    return release
+
+
+def _types(product: str, version: str | None) -> list[dict[str, Any]]:
+    if version is None:
+        rows = run(_SQL["latest"], product=product)
+    else:
+        rows = run(_SQL["version"], product=product, version=version)
+    if not rows:
+        raise _missing(product, version)
+    return rows
 
 
 def _missing(product: str, version: str | None) -> NotFound:

@@ -40,9 +40,7 @@ def add_project(name: str, *, acting: Caller) -> Project:
     return project
 
 
-def add_person(
-    email: str, password: str, *, name: str = "", is_staff: bool = False, acting: Caller
-) -> Person:
+def add_person(email: str, password: str, *, name: str = "", is_staff: bool = False, acting: Caller) -> Person:
     """Create a person who can log in; raise Conflict when the address is taken."""
     acting.require(Scope.OPERATE)
     acting.require_staff()
@@ -66,9 +64,7 @@ def add_person(
             person.save(force_insert=True)
             audit(acting.actor, "person.add", person.id, email=person.email, staff=is_staff)
     except IntegrityError:
-        raise Conflict(
-            f"{email} has an account already.", remedy="Give that account a role instead."
-        ) from None
+        raise Conflict(f"{email} has an account already.", remedy="Give that account a role instead.") from None
     return person
 
 

@@ -3,10 +3,15 @@
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
-from freehold.master.foundation import clock
+from freehold.master.foundation import clock, sql
 from freehold.master.foundation.errors import Forbidden, Unauthenticated
-from freehold.master.people.models import ApiToken, Membership, Person, Project, Role
+from freehold.master.foundation.transactions import run
+from freehold.master.people.models import Membership, Person, Project, Role
+
+
+_SQL = sql.load(Path(__file__).parent / "sql" / "identity.sql")
 
 
 class Scope(StrEnum):
@@ -45,9 +50,7 @@ class Caller:
         role = self.roles.get(name)
         if role is None:
             known = ", ".join(sorted(self.roles)) or "none"
-            raise Forbidden(
-                f"'{name}' is not a project of yours.", remedy=f"Use one of your projects: {known}."
-            )
+            raise Forbidden(f"'{name}' is not a project of yours.", remedy=f"Use one of your projects: {known}.")
         self.require(scope)
         if _RANK[role] < _RANK[_NEEDED[scope]]:
             raise Forbidden(f"In '{name}' you are {role.value}; this needs {_NEEDED[scope].value}.")
@@ -74,19 +77,25 @@ def digest(secret: str) -> str:
 
 def by_token(secret: str) -> Caller:
     """Return the caller that a bearer token stands for; raise Unauthenticated when it is not valid."""
-    token = (
-        ApiToken.objects.filter(digest=digest(secret))
-        .values_list("person_id", "project_id", "scopes", "expires_at", "revoked_at")
-        .first()
-    )
-    if token is None:
+    rows = run(_SQL["by_token"], digest=digest(secret))
+    if not rows:
         raise Unauthenticated("This API token is not known here.")
-    person, project, scopes, expires_at, revoked_at = token
-    if revoked_at is not None:
+    token = rows[0]
+    if token["revoked_at"] is not None:
         raise Unauthenticated("This API token was revoked.")
-    if expires_at <= clock.now():
+    if token["expires_at"] <= clock.now():
         raise Unauthenticated("This API token has expired.")
-    return by_person(person, frozenset(Scope(scope) for scope in scopes.split()), project)
+    if not token["is_active"]:
+        raise Unauthenticated("This account is closed.")
+    member = [row for row in rows if row["project"] is not None]
+    return Caller(
+        actor=token["email"],
+        person=token["person"],
+        scopes=frozenset(Scope(scope) for scope in token["scopes"].split()),
+        roles={row["name"]: Role(row["role"]) for row in member},
+        projects={row["name"]: row["project"] for row in member},
+        is_staff=bool(token["is_staff"]) and token["narrowed"] is None,
+    )
 
 
 def by_person(person: str, scopes: frozenset[Scope] = ALL_SCOPES, project: str | None = None) -> Caller:

@@ -1,0 +1,165 @@
+"""What the measurements share: a Master in a temporary folder, ways to know what a process used."""
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from freehold.client import Client, ClientError
+
+PASSWORD = "a password for measuring"
+OWNER = "bench@example.org"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Master:
+    """A Master that serves; `pid` is its process."""
+
+    root: Path
+    port: int
+    database: str
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def authority(self) -> Path:
+        return self.root / "authority" / "authority.pem"
+
+    def client(self) -> Client:
+        """Return a client of the owner; wait until the Master answers."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return Client.log_in(
+                    self.url,
+                    OWNER,
+                    PASSWORD,
+                    scopes=["read", "order", "operate"],
+                    authority=self.authority.read_text(),
+                )
+            except ClientError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def master(kind: str = "sqlite") -> Iterator[Master]:
+    """Yield a served Master on SQLite, or on the PostgreSQL server that DATABASE_URL names."""
+    with tempfile.TemporaryDirectory(prefix="freehold-bench-", dir="/var/tmp") as folder, database(kind, folder) as url:
+        root = Path(folder) / "master"
+        environment = {**os.environ, "DATABASE_URL": url, "FREEHOLD_MASTER_ROOT": str(root)}
+        command = [sys.executable, "-m", "freehold.cli", "master"]
+        subprocess.run(
+            [*command, "init", "--owner", OWNER, "--password-file", "-"],
+            input=PASSWORD, text=True, env=environment, check=True, capture_output=True,
+        )  # fmt: skip
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with (Path(folder) / "master.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*command, "serve", "--port", str(port)], env=environment, stdout=log, stderr=log
+            )
+        try:
+            yield Master(root, port, url, process)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@contextlib.contextmanager
+def database(kind: str, folder: str) -> Iterator[str]:
+    """Yield the URL of a fresh database."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/master/master.sqlite"
+        return
+    import psycopg
+
+    server = os.environ["DATABASE_URL"]
+    name = f"freehold_bench_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and of its children that ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in fields[11:15]) / TICKS
+
+
+def rss_mb(pid: int) -> float:
+    """Return the resident memory of a process."""
+    fields = Path(f"/proc/{pid}/statm").read_text().split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def kinds() -> list[str]:
+    """Return the databases to measure on: PostgreSQL too when DATABASE_URL names a server."""
+    return ["sqlite", "postgresql"] if os.environ.get("DATABASE_URL", "").startswith("postgres") else ["sqlite"]
+
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Node:
+    """This machine as a node; `agent` is the process id of its agent."""
+
+    root: Path
+    agent: int
+
+    def order(self, client: Client, title: str) -> None:
+        """Publish hello, supply it, and have one of it ready: the release is then built."""
+        from freehold.protocol import archive
+
+        release = client.publish(archive.pack(REPOSITORY / "software" / "hello"))
+        client.supply(release.product)
+        client.request(title, product="hello")
+        client.wait(title, seconds=300)
+
+
+@contextlib.contextmanager
+def node(served: Master, partitions: int) -> Iterator[Node]:
+    """Yield this machine as a node of a Master: with users of its own when root."""
+    sys.path.insert(0, str(REPOSITORY / "tests"))
+    from machines import Machine
+
+    root = Path(tempfile.mkdtemp(prefix="freehold-bench-", dir="/var/tmp"))
+    root.chmod(0o711)
+    machine = Machine(root, unprivileged=os.geteuid() != 0)
+    machine.prepare(partitions)
+    client = served.client()
+    client.add_site("bench")
+    done = machine.cli(
+        "enrol", "--master", served.url, "--token-file", "-", "--title", "bench", given=client.enrol_token("bench")
+    )
+    assert done.returncode == 0, done.stderr
+    machine.start()
+    try:
+        while not any(one.partitions == partitions for one in client.nodes()):
+            time.sleep(0.05)
+        yield Node(root, machine.agent_pid)
+    finally:
+        machine.remove()
