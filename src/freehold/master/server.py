@@ -65,7 +65,7 @@ class Outer:
 
     def __init__(self, gateway: Gateway, django: Callable[..., Any], background: list[Any]) -> None:
         self._gateway = gateway
-        self._django: Any = WSGIMiddleware(django, workers=8)
+        self._django: Any = WSGIMiddleware(django, workers=4)
         self._static = StaticFiles(packages=[("ninja", "static"), ("freehold.master.panel", "static")])
         self._background = background
 

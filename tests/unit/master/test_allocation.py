@@ -122,8 +122,7 @@ def _places(rooms: "Rooms", count: int, **constraints: Any) -> list[str]:
     titles = dict(Node.objects.values_list("id", "title"))
     start = _count(rooms)
     return [
-        titles[rooms.request(f"i{start + number}", constraints=constraints or None).node]
-        for number in range(count)
+        titles[rooms.request(f"i{start + number}", constraints=constraints or None).node] for number in range(count)
     ]
 
 
@@ -253,10 +252,7 @@ def test_public_and_private_supplies_are_chosen_among_together(rooms: "Rooms") -
     release = rooms.publish(tiny_release())
     rooms.supply(release, rooms.node("open", partitions=2))
     rooms.supply(release, rooms.node("own", partitions=3), everyone=False)
-    nodes = [
-        actions.request(actions.Request("provider", f"x{n}", "tiny"), acting=rooms.owner).node
-        for n in range(5)
-    ]
+    nodes = [actions.request(actions.Request("provider", f"x{n}", "tiny"), acting=rooms.owner).node for n in range(5)]
     assert len(set(nodes)) == 2
 
 
@@ -296,9 +292,7 @@ def test_an_index_finds_the_place(fleet: "Rooms", name: str) -> None:
         cursor.execute(f"EXPLAIN QUERY PLAN {QUERIES[name].format}", values)
         plan = [row[3] for row in cursor.fetchall()]
     assert plan
-    assert not [
-        step for step in plan if re.match("SCAN (s|n|fleet_supply|fleet_node|fleet_partition)\\b", step)
-    ], plan
+    assert not [step for step in plan if re.match("SCAN (s|n|fleet_supply|fleet_node|fleet_partition)\\b", step)], plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
     wanted = {"anywhere": "supply_choice", "site": "supply_choice_site", "take": "partition_free"}
     index = wanted.get(name.split("_")[0])

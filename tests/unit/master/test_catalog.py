@@ -169,9 +169,7 @@ BAD_RELEASES: dict[str, tuple[dict[str, bytes], str]] = {
 
 
 @pytest.mark.parametrize(("files", "said"), BAD_RELEASES.values(), ids=list(BAD_RELEASES))
-def test_a_release_that_does_not_hold_together_is_refused(
-    rooms: "Rooms", files: dict[str, bytes], said: str
-) -> None:
+def test_a_release_that_does_not_hold_together_is_refused(rooms: "Rooms", files: dict[str, bytes], said: str) -> None:
     with pytest.raises(Invalid, match=said):
         rooms.publish(tiny_release(files=files))
 

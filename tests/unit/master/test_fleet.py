@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from unit.master.rooms import Rooms
 
 
-def _enrol(
-    master: "Master", token: str, title: str = "machine", request: str | None = None
-) -> tuple[int, Any]:
+def _enrol(master: "Master", token: str, title: str = "machine", request: str | None = None) -> tuple[int, Any]:
     pocket = master.pocket()
     body = {
         "token": token.split(".")[1] if "." in token else token,
@@ -211,9 +209,7 @@ def _certificate(authority: Path, key: ec.EllipticCurvePrivateKey, folder: Path,
     )
     path = folder / "made.pem"
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + made.public_bytes(serialization.Encoding.PEM)
     )
     return path
@@ -241,9 +237,7 @@ def test_a_certificate_of_another_authority_ends_in_the_handshake(master: "Maste
     from freehold.master.fleet.authority import create_authority
 
     create_authority(tmp_path / "foreign", "Freehold")
-    path = _certificate(
-        tmp_path / "foreign", ec.generate_private_key(ec.SECP256R1()), tmp_path, datetime.now(UTC)
-    )
+    path = _certificate(tmp_path / "foreign", ec.generate_private_key(ec.SECP256R1()), tmp_path, datetime.now(UTC))
     with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
         master.call("GET", "/node/v1/feed", certificate=path)
 
@@ -451,9 +445,7 @@ def test_tidying_keeps_the_end_of_each_chain(rooms: "Rooms") -> None:
     node = rooms.node("n")
     for epoch in (1, 2):
         for sequence in range(1, 6):
-            ReportRow.objects.create(
-                node=node, epoch=epoch, sequence=sequence, hash="x", sent_at=1, received_at=1
-            )
+            ReportRow.objects.create(node=node, epoch=epoch, sequence=sequence, hash="x", sent_at=1, received_at=1)
     EnrolToken.objects.create(
         id="enrol-old", digest="x", project_id=rooms.provider, site=Site.objects.get(),
         created_by=Person.objects.first(), expires_at=1,
@@ -463,9 +455,7 @@ def test_tidying_keeps_the_end_of_each_chain(rooms: "Rooms") -> None:
     assert not EnrolToken.objects.exists()
 
 
-def test_a_reconciler_that_fails_does_not_stop_the_others(
-    rooms: "Rooms", monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reconciler_that_fails_does_not_stop_the_others(rooms: "Rooms", monkeypatch: pytest.MonkeyPatch) -> None:
     from freehold.master import reconcilers
 
     def fails() -> None:

@@ -31,9 +31,7 @@ def test_a_cast_is_not_taken_for_a_parameter(tmp_path: Path) -> None:
     assert sql.load(tmp_path / "q.sql")["cast"].format == "SELECT %(a)s::text"
 
 
-@pytest.mark.parametrize(
-    "text", ["SELECT 1\n", "-- name: silent\nSELECT 1\n", "-- name: Big\n-- Why.\nSELECT 1\n"]
-)
+@pytest.mark.parametrize("text", ["SELECT 1\n", "-- name: silent\nSELECT 1\n", "-- name: Big\n-- Why.\nSELECT 1\n"])
 def test_a_query_without_name_or_description_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "q.sql").write_text(text)
     with pytest.raises(ValueError, match=r"q\.sql: a query needs"):

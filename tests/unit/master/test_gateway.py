@@ -77,7 +77,7 @@ def test_only_what_changed_after_is_told(master: "Master", node: Pocket) -> None
     revision = node.feed()[1]["revision"]
     assert node.feed(revision)[0] == 204
     master.request("older", None, parameters={"greeting": "changed"})
-    status, feed = node.feed(revision)
+    feed = node.feed(revision)[1]
     assert [one["instance"] for one in feed["instances"]] == [first["id"]]
     feed = node.feed(second["revision"] - 1)[1]
     assert {one["instance"] for one in feed["instances"]} >= {first["id"], second["id"]}
@@ -98,9 +98,7 @@ def test_nothing_new_for_as_long_as_asked(node: Pocket) -> None:
     assert 0.25 < time.monotonic() - started < 3
 
 
-def test_what_happens_to_others_does_not_wake_a_node(
-    master: "Master", node: Pocket, neighbour: Pocket
-) -> None:
+def test_what_happens_to_others_does_not_wake_a_node(master: "Master", node: Pocket, neighbour: Pocket) -> None:
     revision = neighbour.feed()[1]["revision"]
     thread, answers = _waiting(neighbour, revision, 1)
     _on_main(master, "not for the neighbour")
@@ -113,15 +111,11 @@ def test_what_is_gone_is_not_told_any_more(master: "Master", node: Pocket) -> No
     gone = master.request("leaving", None, state="destroyed")["instance"]
     (told,) = [one for one in node.feed()[1]["instances"] if one["instance"] == made["id"]]
     assert told["wanted"] == "destroyed"
-    node.report(
-        {"kind": "instance", "instance": made["id"], "revision": gone["revision"], "state": "destroyed"}
-    )
+    node.report({"kind": "instance", "instance": made["id"], "revision": gone["revision"], "state": "destroyed"})
     master.until(lambda: made["id"] not in str(node.feed()[1]))
 
 
-@pytest.mark.parametrize(
-    "query", ["since=x", "since=-1", f"since={2**63}", "since=1&wait=x", "wait=-1", "wait=nan"]
-)
+@pytest.mark.parametrize("query", ["since=x", "since=-1", f"since={2**63}", "since=1&wait=x", "wait=-1", "wait=nan"])
 def test_a_feed_is_asked_for_in_numbers(node: Pocket, query: str) -> None:
     status, problem = node.call("GET", f"/node/v1/feed?{query}")
     assert (status, problem["type"]) == (400, "malformed")
@@ -144,9 +138,7 @@ def _publication(instance: Any, **values: Any) -> dict[str, Any]:
 
 
 def _effects(master: "Master", instance: Any) -> int:
-    ((count,),) = master.sql(
-        "SELECT count(*) FROM ordering_publicationrow WHERE instance_id = ?", instance["id"]
-    )
+    ((count,),) = master.sql("SELECT count(*) FROM ordering_publicationrow WHERE instance_id = ?", instance["id"])
     return int(count)
 
 
@@ -299,9 +291,7 @@ def _items(instance: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_an_item_that_cannot_be_true_is_set_aside_and_the_others_count(
-    master: "Master", node: Pocket
-) -> None:
+def test_an_item_that_cannot_be_true_is_set_aside_and_the_others_count(master: "Master", node: Pocket) -> None:
     made = _on_main(master, "impossible")
     for name, item in _items(made).items():
         status, applied = node.report(_publication(made, after=name), item)

@@ -368,9 +368,7 @@ def test_many_at_the_same_moment_get_a_partition_each(master: "Master", crowd: l
 def test_the_last_partition_is_given_once(master: "Master", crowd: list[str]) -> None:
     master.node("narrow", partitions=1)
     master.supply("tiny", "narrow")
-    answers = _all_at_once(
-        master, crowd[0], [f"last-{number}" for number in range(8)], constraints={"node": "narrow"}
-    )
+    answers = _all_at_once(master, crowd[0], [f"last-{number}" for number in range(8)], constraints={"node": "narrow"})
     assert sorted(answer.status for answer in answers) == [200] + [409] * 7
     refused = next(answer.body for answer in answers if answer.status == 409)
     assert refused["type"] == "no-place"
@@ -396,9 +394,7 @@ def test_a_dry_run_over_the_wire(master: "Master", crowd: list[str]) -> None:
 @pytest.mark.parametrize(
     "body", [{"state": "flying"}, {"parameters": []}, {"parameters": "x"}, {"constraints": 7}, {"product": 7}]
 )
-def test_a_request_of_the_wrong_shape_names_the_field(
-    master: "Master", crowd: list[str], body: dict[str, Any]
-) -> None:
+def test_a_request_of_the_wrong_shape_names_the_field(master: "Master", crowd: list[str], body: dict[str, Any]) -> None:
     wish = {"product": "tiny", **body}
     answer = master.call("PUT", "/api/v1/projects/shop/instances/odd", wish, token=crowd[0])
     assert answer.status == 422
@@ -420,5 +416,3 @@ def test_a_list_is_read_in_pages(master: "Master", crowd: list[str]) -> None:
         found += [one["id"] for one in page]
     assert found == everything == sorted(everything)
     assert len(master.call("GET", f"{path}?limit=-5", token=crowd[0]).body) == 1
-
-

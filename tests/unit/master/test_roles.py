@@ -116,9 +116,7 @@ def test_the_project_of_others_looks_like_one_that_is_not(
 def test_the_document_is_what_the_master_speaks(master: "Master") -> None:
     """Regenerate it with: freehold master openapi > docs/openapi.json."""
     assert json.loads(master.cli("openapi")) == json.loads(DOCUMENT.read_text())
-    assert (
-        master.call("GET", "/api/v1/openapi.json").body["paths"] == json.loads(DOCUMENT.read_text())["paths"]
-    )
+    assert master.call("GET", "/api/v1/openapi.json").body["paths"] == json.loads(DOCUMENT.read_text())["paths"]
     assert master.call("GET", "/api/v1/docs").status == 200
 
 
@@ -139,9 +137,7 @@ def test_an_instance_speaks_for_itself_only(master: "Master", callers: dict[str,
         assert answer.kind == "application/problem+json"
 
 
-def test_the_certificate_of_an_instance_ends_with_it(
-    master: "Master", callers: dict[str, dict[str, Any]]
-) -> None:
+def test_the_certificate_of_an_instance_ends_with_it(master: "Master", callers: dict[str, dict[str, Any]]) -> None:
     node = master.node("two")
     master.supply("tiny", "two")
     brief = master.request("brief", constraints={"node": "two"})["instance"]
@@ -156,9 +152,7 @@ def test_the_certificate_of_an_instance_ends_with_it(
 def test_two_customers_never_see_each_other(master: "Master", callers: dict[str, dict[str, Any]]) -> None:
     elsewhere = callers["stranger"]["token"]
     mine = master.request("mine", project="elsewhere", token=elsewhere, parameters={"greeting": "secret"})
-    assert [one["title"] for one in master.api("GET", "/projects/elsewhere/instances", token=elsewhere)] == [
-        "mine"
-    ]
+    assert [one["title"] for one in master.api("GET", "/projects/elsewhere/instances", token=elsewhere)] == ["mine"]
     theirs = str(master.api("GET", "/projects/provider/instances", token=callers["customer"]["token"]))
     assert "secret" not in theirs
     assert mine["instance"]["id"] not in theirs

@@ -110,7 +110,7 @@ def test_many_instances_are_read_with_few_queries(rooms: "Rooms") -> None:
     rooms.supply(rooms.publish(tiny_release()), rooms.node("n", partitions=30))
     for number in range(30):
         rooms.request(f"i{number}")
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         assert len(monitoring.pictures(queries.in_projects([rooms.shop]))) == 30
     assert len(captured) == 2
 

@@ -6,6 +6,7 @@ from freehold.master.allocation import queries
 from freehold.master.allocation.choice import Constraints
 from freehold.master.fleet import revisions
 from freehold.master.fleet.actions import sync_supplies
+from freehold.master.fleet.models import Node
 from freehold.master.foundation import hints
 from freehold.master.foundation.errors import NoPlace
 from freehold.master.foundation.transactions import run
@@ -47,6 +48,7 @@ def place(instance: str, release: str, project: str, constraints: Constraints, w
 
 def give_back(instance: str, node: str, partition: str, weight: int) -> None:
     """Free the partition of an instance that is gone; call it in the transaction that ends the instance."""
+    Node.objects.select_for_update().get(id=node)
     rows = run(_SQL["free_partition"], node=node, partition=partition, instance=instance)
     if rows:
         run(_SQL["free_capacity"], node=node, weight=weight, partitions=int(bool(rows[0]["present"])))

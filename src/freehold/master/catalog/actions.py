@@ -39,7 +39,8 @@ def publish(packed: bytes, project: str, *, acting: Caller) -> Release:
     if known is not None and known.product.project_id == owner:
         return known
     descriptor, types = _read(packed)
-    if Release.objects.filter(product__name=descriptor.name, version=descriptor.version).exists():
+    others = Release.objects.filter(product__name=descriptor.name, version=descriptor.version)
+    if others.exclude(id=identity).exists():
         raise _taken(descriptor)
     _keep(identity, packed)
     try:
@@ -106,9 +107,7 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
     except msgspec.DecodeError as error:
         raise Invalid(f"{DESCRIPTOR}: {error}", remedy="Correct the descriptor.") from None
     if not _NAME.fullmatch(descriptor.name) or not _VERSION.fullmatch(descriptor.version):
-        raise Invalid(
-            f"{DESCRIPTOR}: name or version is not usable: {descriptor.name!r} {descriptor.version!r}"
-        )
+        raise Invalid(f"{DESCRIPTOR}: name or version is not usable: {descriptor.name!r} {descriptor.version!r}")
     texts = [descriptor.description]
     for name, described in descriptor.types.items():
         texts += [name, described.title, described.description]

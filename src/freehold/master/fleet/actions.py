@@ -72,6 +72,7 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
     _check_name("title", title)
     issuer = the_authority()
     with writing():
+        revisions.take_turn()
         token = EnrolToken.objects.select_related("site").filter(digest=digest(secret)).first()
         if token is None or token.used_by is not None or token.expires_at <= clock.now():
             what = "unknown" if token is None else "already used" if token.used_by else "expired"
@@ -118,6 +119,7 @@ def revoke_node(node_id: str, project: str, *, acting: Caller) -> None:
     """Revoke every certificate of a node, effective at once; its services go on, but it is nobody here."""
     node = _own_node(node_id, project, acting)
     with writing():
+        revisions.take_turn()
         _revoke(kind="node", subject=node.id)
         revisions.bump(node.id)
         audit(acting.actor, "node.revoke", node.id, project=node.project_id)
@@ -145,7 +147,7 @@ def change_node(
             errors=[FieldError("capacity", f"0 to {MOST_CAPACITY}", capacity)],
         )
     with writing():
-        node.refresh_from_db()
+        node = Node.objects.select_for_update().get(id=node.id)
         node.open = node.open if open is None else open
         node.labels = node.labels if labels is None else json.dumps(labels, sort_keys=True)
         node.capacity = node.capacity if capacity is None else capacity
@@ -186,6 +188,7 @@ def supply(
         )
     supplies = []
     with writing():
+        revisions.take_turn()
         for node in nodes.values():
             if wanted is SoftwareWanted.REMOVED:
                 _refuse_while_used(release, node)

@@ -56,7 +56,8 @@ def _take_over_facts(row: HostFactsRow) -> None:
     # Whoever deletes the row has the right to apply it: two reconcilers never do it twice.
     if not HostFactsRow.objects.filter(id=row.id).delete()[0]:
         return
-    node = row.node
+    # Whoever places an instance here meanwhile waits, so that what is counted is what is.
+    node = Node.objects.select_for_update().get(id=row.node_id)
     facts = msgspec.json.decode(row.facts, type=HostFacts)
     known = {partition.name: partition for partition in Partition.objects.filter(node=node)}
     for number, offered in enumerate(facts.partitions):

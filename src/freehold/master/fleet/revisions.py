@@ -2,6 +2,7 @@
 
 from django.db import connection
 
+from freehold.master.fleet.models import RevisionClock
 from freehold.master.foundation import hints
 
 
@@ -12,6 +13,15 @@ def next_revision() -> int:
         row = cursor.fetchone()
     assert row is not None, "the first migration of fleet writes this row"
     return int(row[0])
+
+
+def take_turn() -> None:
+    """Wait until no other transaction that may change what nodes must do is under way.
+
+    For those that look first and take a revision only if there is something to change. Locks are taken in
+    this order: an instance, the clock, a node, its partitions, its supplies.
+    """
+    RevisionClock.objects.select_for_update().get(id=1)
 
 
 def bump(node: str) -> int:

@@ -24,6 +24,17 @@ def writing() -> Iterator[None]:
             yield
 
 
+def locking(query: sql.Query, table: str) -> sql.Query:
+    """Return a query that keeps what it reads of a table from changing until the transaction ends.
+
+    On SQLite it is unchanged: there a write transaction is alone.
+    """
+    if connection.vendor == "sqlite":
+        return query
+    suffix = f"\nFOR UPDATE OF {table}"
+    return sql.Query(query.name, query.description, query.named + suffix, query.format + suffix)
+
+
 def run(query: sql.Query, **values: Any) -> list[dict[str, Any]]:
     """Run a hand-written query and return its rows by column name; none for a statement without rows."""
     with connection.cursor() as cursor:

@@ -18,7 +18,7 @@ from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, ids, sql
 from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound
-from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering.states import INSTANCE
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError, Reason
@@ -110,7 +110,7 @@ def bury() -> int:
 
 
 def _apply(wish: Request, project: str, acting: Caller) -> Answer:
-    rows = run(QUERIES["live"], project=project, title=wish.title)
+    rows = run(locking(QUERIES["live"], "i"), project=project, title=wish.title)
     if rows:
         return _change(wish, project, rows[0], acting)
     if wish.state is Wanted.DESTROYED:
