@@ -9,6 +9,7 @@ A file holds queries in this form; names are unique within the file and paramete
 No Django here: the gateway imports this module.
 """
 
+import functools
 import re
 import threading
 from dataclasses import dataclass
@@ -64,5 +65,6 @@ def load(path: Path) -> dict[str, Query]:
     return queries
 
 
+@functools.lru_cache(maxsize=512)
 def _query(name: str, description: str, body: str) -> Query:
     return Query(name, description, body, _PARAMETER.sub(r"%(\1)s", body.replace("%", "%%")))
