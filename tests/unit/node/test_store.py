@@ -1,0 +1,432 @@
+"""The node's memory: what is wanted is taken over whole, what happened is told once, whatever stops the node."""
+
+import itertools
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from freehold.node.partition.layout import Executable, Layout
+from freehold.node.store import HEARTBEAT, Store
+from freehold.protocol import MAX_MESSAGE
+from freehold.protocol.feed import Feed, Installation, WantedInstance
+from freehold.protocol.report import (
+    GENESIS,
+    AssessmentReport,
+    Body,
+    InstanceReport,
+    PublicationReport,
+    Report,
+    SoftwareReport,
+    UsageReport,
+    link,
+)
+from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
+
+EVERYTHING = (1_000_000, 1 << 40)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "node.sqlite")
+    yield opened
+    opened.close()
+
+
+def installation(release: str = "red", revision: int = 1, wanted: str = "available") -> Installation:
+    return Installation(release, revision, SoftwareWanted(wanted), f"{release} 1.0")
+
+
+def wanted(instance: str = "shop", revision: int = 1, state: str = "started", **more: Any) -> WantedInstance:
+    wish = {"partition": "p0", "release": "red", "type": "default", "title": instance, **more}
+    return WantedInstance(instance, revision, wanted=Wanted(state), **wish)
+
+
+def feed(revision: int, *rows: Installation | WantedInstance, snapshot: bool = False) -> Feed:
+    return Feed(
+        revision,
+        0.0,
+        60.0,
+        snapshot,
+        [one for one in rows if isinstance(one, Installation)],
+        [one for one in rows if isinstance(one, WantedInstance)],
+    )
+
+
+def states(store: Store) -> dict[str, str]:
+    """Return what is wanted of each release and instance."""
+    return {
+        **{one.release: one.wanted.value for one in store.software()},
+        **{one.instance: one.wanted.value for one in store.instances()},
+    }
+
+
+def told(store: Store) -> list[Any]:
+    """Return every item that waits to be sent, in order."""
+    return [item for report in store.outbox(*EVERYTHING) for item in body(report).items]
+
+
+def body(report: Report) -> Body:
+    return msgspec.json.decode(bytes(report.body), type=Body)
+
+
+class Reader:
+    """A Master as the protocol describes it: applies the next report of the chain and no other."""
+
+    def __init__(self) -> None:
+        self.epoch, self.sequence, self.hash = 0, 0, GENESIS
+        self.heard: list[Any] = []
+
+    def read(self, epoch: int, reports: list[Report]) -> int:
+        if epoch != self.epoch:
+            self.epoch, self.sequence, self.hash = epoch, 0, GENESIS
+        for report in reports:
+            if report.sequence <= self.sequence:
+                continue
+            assert report.sequence == self.sequence + 1, "a gap"
+            assert report.hash == link(self.hash, bytes(report.body)), "a fork"
+            self.sequence, self.hash = report.sequence, report.hash
+            self.heard += body(report).items
+        return self.sequence
+
+
+# What is wanted
+
+
+def test_a_feed_is_remembered_by_who_opens_the_store_next(store: Store, tmp_path: Path) -> None:
+    row = wanted(parameters=msgspec.Raw(b'{"greeting": "bonjour"}'))
+    store.apply_feed(feed(7, installation(), row))
+    store.close()
+    again = Store(tmp_path / "node.sqlite")
+    assert again.revision == 7
+    assert states(again) == {"red": "available", "shop": "started"}
+    wish = again.wish("shop")
+    assert wish is not None
+    assert (wish.partition, wish.release, wish.parameters) == ("p0", "red", '{"greeting": "bonjour"}')
+    assert (wish.state, wish.layout) == (None, Layout())
+    again.close()
+
+
+def test_a_feed_that_cannot_be_kept_whole_is_not_kept_at_all(store: Store, tmp_path: Path) -> None:
+    store.apply_feed(feed(1, installation()))
+    with sqlite3.connect(tmp_path / "node.sqlite") as behind:
+        behind.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON instance WHEN NEW.instance = 'second' "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    both = feed(2, installation("green"), wanted("first"), wanted("second", partition="p1"))
+    with pytest.raises(sqlite3.IntegrityError):
+        store.apply_feed(both)
+    assert store.revision == 1
+    assert states(store) == {"red": "available"}
+    with sqlite3.connect(tmp_path / "node.sqlite") as behind:
+        behind.execute("DROP TRIGGER full")
+    store.apply_feed(both)
+    assert states(store) == {"red": "available", "green": "available", "first": "started", "second": "started"}
+
+
+def test_a_change_says_nothing_of_those_it_does_not_name(store: Store) -> None:
+    store.apply_feed(feed(1, installation(), wanted("shop"), wanted("blog", partition="p1")))
+    store.apply_feed(feed(2, wanted("shop", 2, "stopped")))
+    assert states(store) == {"red": "available", "shop": "stopped", "blog": "started"}
+
+
+def test_a_snapshot_ends_what_it_does_not_name(store: Store) -> None:
+    store.apply_feed(feed(1, installation(), installation("green"), wanted("shop"), wanted("blog", partition="p1")))
+    store.apply_feed(feed(5, installation(revision=5), wanted("shop", 5), snapshot=True))
+    assert states(store) == {"red": "available", "green": "removed", "shop": "started", "blog": "destroyed"}
+
+
+def test_who_failed_is_destroyed_at_once_when_a_snapshot_does_not_name_it(store: Store) -> None:
+    store.apply_feed(feed(1, wanted("shop")))
+    store.instance_is("shop", 1, Observed.FAILED, next_try=9e9, attempts=3)
+    store.apply_feed(feed(2, snapshot=True))
+    (shop,) = store.instances()
+    assert (shop.wanted, shop.next_try) == (Wanted.DESTROYED, 0)
+
+
+def test_an_older_revision_of_an_instance_is_ignored(store: Store) -> None:
+    store.apply_feed(feed(5, wanted("shop", 5, "stopped")))
+    store.apply_feed(feed(6, wanted("shop", 4, "started", title="old")))
+    wish = store.wish("shop")
+    assert wish is not None
+    assert (wish.wanted, wish.revision, wish.title) == (Wanted.STOPPED, 5, "shop")
+
+
+def test_the_same_wish_again_does_not_hurry_a_failure_but_a_new_one_does(store: Store) -> None:
+    store.apply_feed(feed(1, wanted("shop")))
+    store.instance_is("shop", 1, Observed.FAILED, next_try=9e9, attempts=3)
+    store.apply_feed(feed(1, wanted("shop")))
+    assert [(one.attempts, one.next_try) for one in store.instances()] == [(3, 9e9)]
+    store.apply_feed(feed(2, wanted("shop", 2)))
+    assert [(one.attempts, one.next_try) for one in store.instances()] == [(0, 0)]
+
+
+def test_a_removed_release_can_come_back(store: Store) -> None:
+    store.apply_feed(feed(1, installation()))
+    store.software_is("red", SoftwareObserved.AVAILABLE)
+    store.apply_feed(feed(2, installation(revision=2, wanted="removed")))
+    store.software_is("red", SoftwareObserved.REMOVED)
+    assert store.software() == []
+    store.apply_feed(feed(3, installation(revision=3)))
+    assert [(one.wanted, one.state) for one in store.software()] == [(SoftwareWanted.AVAILABLE, None)]
+
+
+def test_a_release_wanted_again_while_it_is_being_removed_is_built_again(store: Store) -> None:
+    store.apply_feed(feed(1, installation(wanted="removed")))
+    store.software_is("red", SoftwareObserved.AVAILABLE)
+    store.apply_feed(feed(2, installation(revision=2)))
+    store.software_is("red", SoftwareObserved.REMOVED)
+    (red,) = store.software()
+    assert (red.wanted, red.state) == (SoftwareWanted.AVAILABLE, SoftwareObserved.REMOVED)
+
+
+# What was found, and is told
+
+
+def test_a_configured_instance_tells_its_state_its_promises_and_what_it_publishes(store: Store) -> None:
+    store.apply_feed(feed(1, wanted("shop")))
+    layout = Layout(services=[Executable("web", "abc")], published={"url": "http://…/", "password": "x"})
+    store.instance_is("shop", 1, Observed.STARTED, layout=layout, promises=["page"])
+    assert told(store) == [
+        InstanceReport("shop", 1, Observed.STARTED, promises=["page"]),
+        PublicationReport("shop", 1, {"url": "http://…/", "password": "x"}),
+    ]
+    wish = store.wish("shop")
+    assert wish is not None
+    assert (wish.state, wish.state_revision, wish.layout) == (Observed.STARTED, 1, layout)
+
+
+def test_what_is_destroyed_is_told_and_forgotten(store: Store) -> None:
+    store.apply_feed(feed(1, wanted("shop", state="destroyed")))
+    store.promise_is("shop", 1, "page", True, "", 0.0)
+    store.instance_is("shop", 1, Observed.DESTROYED)
+    assert told(store)[-1] == InstanceReport("shop", 1, Observed.DESTROYED)
+    assert (store.instances(), store.promises()) == ([], [])
+
+
+def test_of_a_long_message_the_end_is_told(store: Store) -> None:
+    store.apply_feed(feed(1, installation()))
+    store.software_is("red", SoftwareObserved.FAILED, message="x" * 10_000 + "the cause")
+    (item,) = told(store)
+    assert isinstance(item, SoftwareReport)
+    assert len(item.message) == MAX_MESSAGE
+    assert item.message.endswith("the cause")
+
+
+def test_a_promise_travels_when_it_changes_and_each_quarter_of_an_hour(store: Store) -> None:
+    store.apply_feed(feed(1, wanted("shop")))
+
+    def result(kept: bool, at: float, *, revision: int = 1, message: str = "") -> int:
+        """Note a result; return how many reports it made."""
+        before = store.outbox_size()
+        store.promise_is("shop", revision, "page", kept, message, at)
+        return store.outbox_size() - before
+
+    assert result(True, 1000) == 1, "the first is news"
+    assert [result(True, 1000 + 60 * minute, message=str(minute)) for minute in range(1, 15)] == [0] * 14
+    assert result(True, 1000 + HEARTBEAT) == 1
+    assert result(True, 1001 + HEARTBEAT) == 0
+    assert result(False, 1002 + HEARTBEAT) == 1
+    assert result(False, 1003 + HEARTBEAT, message="other words") == 0
+    assert result(True, 1004 + HEARTBEAT) == 1
+    assert result(True, 1005 + HEARTBEAT, revision=2) == 1, "as configured now, it is news"
+    assert result(True, 5, revision=2) == 1, "a clock that went back silences nobody"
+    last = told(store)[-1]
+    assert last == AssessmentReport("shop", 2, "page", True, 5)
+
+
+def test_a_stopped_instance_has_no_promises(store: Store) -> None:
+    store.apply_feed(feed(1, wanted("shop")))
+    store.promise_is("shop", 1, "page", True, "fine", 0.0)
+    assert store.promises() == [("shop", "page", True, "fine")]
+    store.instance_is("shop", 1, Observed.STOPPED)
+    assert store.promises() == []
+
+
+def test_counters_are_kept_and_told_together(store: Store) -> None:
+    store.apply_feed(feed(1, wanted("shop")))
+    store.count({"shop": '{"cpu_ms": 5}'}, [UsageReport("shop", 1.0, cpu_ms=5)])
+    assert store.counters() == {"shop": '{"cpu_ms": 5}'}
+    store.count({"shop": '{"cpu_ms": 5}'}, [])
+    assert told(store) == [UsageReport("shop", 1.0, cpu_ms=5)]
+
+
+# The outbox
+
+
+def test_what_was_acknowledged_is_forgotten_and_numbers_go_on(store: Store) -> None:
+    for _ in range(5):
+        store.tell()
+    assert [one.sequence for one in store.outbox(*EVERYTHING)] == [1, 2, 3, 4, 5]
+    store.acknowledged(3)
+    store.acknowledged(2)
+    assert [one.sequence for one in store.outbox(*EVERYTHING)] == [4, 5]
+    store.acknowledged(5)
+    store.tell()
+    assert [one.sequence for one in store.outbox(*EVERYTHING)] == [6]
+
+
+def test_a_batch_holds_so_many_reports_and_bytes_but_one_at_least(store: Store) -> None:
+    store.apply_feed(feed(1, installation()))
+    for _ in range(5):
+        store.software_is("red", SoftwareObserved.FAILED, message="x" * 1000)
+    assert len(store.outbox(3, 1 << 20)) == 3
+    assert len(store.outbox(100, 2500)) == 2
+    assert len(store.outbox(100, 10)) == 1
+
+
+def test_a_new_epoch_asks_for_everything_and_tells_what_was_not_told_as_new(store: Store) -> None:
+    store.begin_epoch(1)
+    store.apply_feed(feed(9, wanted("shop"), wanted("blog", partition="p1")))
+    store.instance_is("shop", 1, Observed.WAITING)
+    store.instance_is("blog", 1, Observed.WAITING)
+    store.acknowledged(1)
+    assert store.host_changed("facts")
+    store.begin_epoch(2)
+    assert (store.epoch, store.revision) == (2, 0)
+    assert store.host_changed("facts"), "a new Master does not know the machine yet"
+    reader = Reader()
+    assert reader.read(store.epoch, store.outbox(*EVERYTHING)) == 1
+    assert reader.heard == [InstanceReport("blog", 1, Observed.WAITING)]
+    store.begin_epoch(2)
+    assert store.outbox_size() == 1, "the same epoch does not begin twice"
+
+
+def test_who_sends_is_woken_by_what_changes_and_by_nothing_else(store: Store) -> None:
+    calls: list[int] = []
+    store.when_told(lambda: calls.append(store.outbox_size()))
+    store.apply_feed(feed(1, wanted("shop")))
+    calls.clear()
+    store.instance_is("shop", 1, Observed.WAITING)
+    assert calls == [1], "when it is woken, the report is there"
+    store.outbox(*EVERYTHING)
+    store.instances()
+    assert calls == [1]
+
+
+def test_reports_of_many_threads_make_one_chain(store: Store) -> None:
+    store.apply_feed(feed(1, *(wanted(f"i{number}", partition=f"p{number}") for number in range(6))))
+
+    def work(number: int) -> None:
+        for kept in itertools.islice(itertools.cycle([True, False]), 40):
+            store.promise_is(f"i{number}", 1, "page", kept, "", 0.0)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reader = Reader()
+    assert reader.read(0, store.outbox(*EVERYTHING)) == 240
+    for number in range(6):
+        own = [item.kept for item in reader.heard if item.instance == f"i{number}"]
+        assert own == [True, False] * 20
+
+
+actions = some.one_of(
+    some.tuples(some.just("state"), some.sampled_from(["shop", "blog"])),
+    some.tuples(some.just("promise"), some.booleans()),
+    some.tuples(some.just("heartbeat"), some.none()),
+    some.tuples(some.just("reopen"), some.none()),
+    some.tuples(some.just("epoch"), some.none()),
+    # How many reports reach the Master, and whether its answer reaches us.
+    some.tuples(some.just("send"), some.tuples(some.integers(1, 5), some.booleans())),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(some.lists(actions, max_size=25))
+def test_whatever_happens_the_master_hears_everything_once_and_in_order(history: list[tuple[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "node.sqlite"
+        store = Store(path)
+        store.apply_feed(feed(1, wanted("shop"), wanted("blog", partition="p1")))
+        said: list[Any] = []
+        reader, epoch = Reader(), 0
+        for moment, (action, value) in enumerate(history, 1):
+            match action:
+                case "state":
+                    state = [Observed.WAITING, Observed.STARTED, Observed.STOPPED][moment % 3]
+                    store.instance_is(value, moment, state)
+                    said.append(InstanceReport(value, moment, state))
+                case "promise":
+                    store.promise_is("shop", moment, "page", value, "", float(moment))
+                    said.append(AssessmentReport("shop", moment, "page", value, float(moment)))
+                case "heartbeat":
+                    store.tell()
+                case "reopen":
+                    store.close()
+                    store = Store(path)
+                case "epoch":
+                    # Another Master: it hears what the former one is not known to have heard.
+                    epoch += 1
+                    said = told(store)
+                    store.begin_epoch(epoch)
+                    reader = Reader()
+                case "send":
+                    most, answered = value
+                    sequence = reader.read(store.epoch, store.outbox(most, 1 << 20))
+                    if answered:
+                        store.acknowledged(sequence)
+        store.acknowledged(reader.read(store.epoch, store.outbox(*EVERYTHING)))
+        assert reader.heard == said
+        assert store.outbox_size() == 0
+        store.close()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from freehold.node.store import Store
+from freehold.protocol.states import Observed
+
+store = Store(Path(sys.argv[1]))
+number = store.wish("shop").state_revision
+while True:
+    number += 1
+    store.instance_is("shop", number, Observed.WAITING, message="x" * (number % 3000))
+    if number % 7 == 0:
+        store.acknowledged(store.outbox(3, 1 << 20)[-1].sequence)
+    print(number, flush=True)
+"""
+
+
+def test_what_was_numbered_is_there_after_a_kill_and_nothing_is_there_half(tmp_path: Path) -> None:
+    path = tmp_path / "node.sqlite"
+    store = Store(path)
+    store.apply_feed(feed(1, wanted("shop")))
+    store.close()
+    for life in range(6):
+        child = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        confirmed = 0
+        for line in itertools.islice(child.stdout, 20 + 13 * life):
+            confirmed = int(line)
+        os.kill(child.pid, signal.SIGKILL)
+        confirmed = max([confirmed, *(int(line) for line in child.stdout if line.endswith("\n"))])
+        child.wait()
+        child.stdout.close()
+        store = Store(path)
+        wish = store.wish("shop")
+        reports = store.outbox(*EVERYTHING)
+        assert wish is not None
+        assert wish.state_revision >= confirmed, "what was confirmed is lost"
+        assert [item.revision for one in reports[-1:] for item in body(one).items] == [wish.state_revision]
+        for before, after in itertools.pairwise(reports):
+            assert after.sequence == before.sequence + 1
+            assert after.hash == link(before.hash, bytes(after.body))
+        # Number and revision grow together, from 1: what is acknowledged left nothing behind, nothing came twice.
+        assert reports[-1].sequence == wish.state_revision
+        store.close()
