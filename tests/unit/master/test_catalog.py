@@ -52,8 +52,8 @@ def test_the_newest_release_is_the_one_published_last(rooms: "Rooms") -> None:
 
     rooms.publish(tiny_release(version="2.0"))
     rooms.publish(tiny_release(version="1.9"))
-    assert queries.find("tiny", None).version == "1.9"
-    assert queries.find("tiny", "2.0").version == "2.0"
+    assert queries.choose("tiny", None, "default").version == "1.9"
+    assert queries.choose("tiny", "2.0", "default").version == "2.0"
 
 
 def test_who_names_what_is_not_there_is_told_what_is(rooms: "Rooms") -> None:

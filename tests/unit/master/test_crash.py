@@ -70,6 +70,39 @@ def test_a_kill_among_fifty_requests_leaves_no_half_order(master: "Master", toke
     assert master.node_row("wide")["free"] == 120
 
 
+def test_a_kill_among_reports_counts_each_once(master: "Master", token: str) -> None:
+    node = master.node("reporting", partitions=1)
+    master.supply("tiny", "reporting")
+    wish = {"product": "tiny", "constraints": {"node": "reporting"}}
+    path = "/api/v1/projects/shop/instances/counted"
+    instance = master.call("PUT", path, wish, token=token).body["instance"]["id"]
+    outbox = [node.write({"kind": "usage", "instance": instance, "at": n, "cpu_ms": n}) for n in range(1, 201)]
+    acknowledged = 0
+
+    def send_all() -> None:
+        nonlocal acknowledged
+        for start in range(0, len(outbox), 4):
+            try:
+                status, applied = node.send(*outbox[start : start + 4])
+            except (OSError, http.client.HTTPException):
+                return
+            assert status == 200
+            acknowledged = applied["sequence"]
+
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send_all)
+        master.until(lambda: acknowledged > 20)
+        master.kill()
+        sending.result()
+    master.start()
+    node.close()
+    assert node.send()[1]["sequence"] >= acknowledged, "what was acknowledged is kept"
+    status, applied = node.send(*outbox)
+    assert (status, applied["sequence"]) == (200, node.sequence)
+    counted = master.sql("SELECT cpu_ms FROM usage_counterrow WHERE instance_id = ? ORDER BY id", instance)
+    assert counted == [(n,) for n in range(1, 201)]
+
+
 def test_check_says_what_is_wrong_and_what_to_do(master: "Master", token: str) -> None:
     key = master.root / "authority" / "server.key"
     release = next((master.root / "releases").iterdir())
