@@ -1,0 +1,68 @@
+"""What the documents say is there is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent.parent
+PAGES = sorted(path.relative_to(REPOSITORY) for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
+
+
+def test_every_path_of_the_map_exists() -> None:
+    text = (REPOSITORY / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"`((?:src|tests|tools|software|bench|decisions|docs)(?:/[\w./-]*)?)`", text))
+    assert len(named) > 40
+    assert [path for path in sorted(named) if not (REPOSITORY / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", (REPOSITORY / page).read_text()):
+        assert (REPOSITORY / page.parent / target).exists(), target
+
+
+def test_every_command_is_documented() -> None:
+    from freehold import cli
+
+    text = (REPOSITORY / "docs" / "command-line.md").read_text()
+    parser = cli._parser(["--help"])
+    (rooms,) = (action for action in parser._actions if isinstance(action.choices, dict))
+    for name in rooms.choices:
+        assert f"`{name}" in text, name
+
+
+def test_every_state_and_constraint_is_documented() -> None:
+    from freehold.master.allocation.choice import Constraints
+    from freehold.master.ordering.states import INSTANCE
+
+    text = (REPOSITORY / "docs" / "concepts.md").read_text()
+    assert INSTANCE.drawing() in text
+    for name in Constraints.__struct_fields__:
+        assert f"`{name}`" in text, name
+
+
+def test_every_kind_of_report_is_documented() -> None:
+    from typing import get_args
+
+    from freehold.protocol import feed, report
+
+    text = (REPOSITORY / "docs" / "protocol.md").read_text()
+    for kind in get_args(report.Item):
+        assert f"| `{kind.__struct_config__.tag}` |" in text
+        for field in kind.__struct_fields__:
+            assert f"`{field}`" in text, field
+    for field in (*feed.Feed.__struct_fields__, *feed.WantedInstance.__struct_fields__):
+        assert re.search(rf"\b{field}\b", text), field
+
+
+def test_the_example_for_authors_is_a_release() -> None:
+    from freehold.release import Context, make_plan
+
+    (source,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "authors.md").read_text(), re.DOTALL)
+    module: dict[str, object] = {"__name__": "example"}
+    exec(compile(source, "authors.md", "exec"), module)
+    context = Context("i", "t", "default", "127.0.0.1", Path("/p"), Path("/s"), Path("/r"))
+    plan = make_plan(module["release"], "default", b'{"greeting": "hi"}', context)  # type: ignore[arg-type]
+    assert [process.name for process in plan.processes] == ["web"]
+    assert list(plan.promises) == ["page"]
