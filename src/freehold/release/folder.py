@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from freehold.protocol.descriptor import DESCRIPTOR
-from freehold.release.plan import Release, ReleaseError
+from freehold.release.plan import Release, ReleaseError, mistake
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -30,6 +30,9 @@ def load(folder: Path) -> Release:
     sys.dont_write_bytecode = True
     try:
         spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise mistake(error) from error
     finally:
         sys.dont_write_bytecode = without_bytecode
     release = getattr(module, "release", None)
@@ -68,7 +71,10 @@ def generate(release: Release) -> dict[str, str]:
 
 def schema(struct: type[msgspec.Struct], title: str) -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of a struct, standing on its own."""
-    _, components = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
+    try:
+        _, components = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
+    except TypeError as error:
+        raise ReleaseError(f"{struct.__name__} cannot be described as a JSON schema: {error}") from None
     top = components.pop(struct.__name__)
     top["title"] = title
     if components:

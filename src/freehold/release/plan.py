@@ -2,7 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+import re
+import traceback
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +45,11 @@ class File:
     content: str | bytes
     mode: int = 0o600
 
+    def __post_init__(self) -> None:
+        _must_be(str, "File: path", self.path)
+        _must_be((str, bytes), f"File '{self.path}': content", self.content)
+        _must_be(int, f"File '{self.path}': mode", self.mode)
+
     @property
     def data(self) -> bytes:
         return self.content.encode() if isinstance(self.content, str) else self.content
@@ -59,6 +67,21 @@ class Process:
     """The files of the plan on which it depends."""
     once: bool = False
     """Run to its end at each configuration, instead of being kept running."""
+
+    def __post_init__(self) -> None:
+        _must_be(str, "Process: name", self.name)
+        what = f"Process '{self.name}':"
+        _must_be((tuple, list), f"{what} argv", self.argv)
+        _must_hold((str, Path), f"{what} argv", self.argv)
+        if not self.argv:
+            raise TypeError(f"{what} argv must name a program")
+        _must_be(dict, f"{what} environment", self.environment)
+        for name, value in self.environment.items():
+            if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+                raise TypeError(f"{what} {name!r} cannot be the name of a variable")
+            _must_be(str, f"{what} environment {name}", value)
+        _must_be((tuple, list), f"{what} reads", self.reads)
+        _must_hold(File, f"{what} reads", self.reads)
 
     def digest(self) -> str:
         """Return a hash of everything whose change means a restart."""
@@ -86,6 +109,18 @@ class Plan:
     publication: msgspec.Struct | None = None
     """What the requester gets back."""
 
+    def __post_init__(self) -> None:
+        for name, kind in (("processes", Process), ("files", File), ("directories", str)):
+            _must_be((tuple, list), f"Plan: {name}", getattr(self, name))
+            _must_hold(kind, f"Plan: {name}", getattr(self, name))
+        _must_be(dict, "Plan: promises", self.promises)
+        for name, promise in self.promises.items():
+            _must_be(str, "Plan: name of a promise", name)
+            # A node writes it as a plug-in file that imports its class.
+            if not type(promise).__module__.startswith("freehold.promises"):
+                raise TypeError(f"Plan: promise '{name}' must be one of freehold.promises, not {promise!r}")
+        _must_be((msgspec.Struct, type(None)), "Plan: publication", self.publication)
+
 
 @dataclass(frozen=True)
 class Type:
@@ -98,6 +133,14 @@ class Type:
     description: str = ""
     weight: int = 1
     """How much of a node's capacity an instance takes."""
+
+    def __post_init__(self) -> None:
+        for name in ("parameters", "publication"):
+            kind = getattr(self, name)
+            if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+                raise TypeError(f"Type: {name} must be a msgspec.Struct class, not {kind!r}")
+        if not callable(self.plan):
+            raise TypeError(f"Type: plan must be a function, not {self.plan!r}")
 
 
 @dataclass(frozen=True)
@@ -120,26 +163,86 @@ def make_plan(release: Release, type_name: str, parameters: bytes, context: Cont
         values = msgspec.json.decode(parameters, type=chosen.parameters)
     except msgspec.DecodeError as error:
         raise ReleaseError(f"The parameters do not fit: {error}") from None
-    plan = chosen.plan(values, context)
+    try:
+        plan = chosen.plan(values, context)
+        if not isinstance(plan, Plan):
+            raise ReleaseError(f"{_where(chosen.plan)} returns {_kind(plan)}, not a Plan.")
+    except ReleaseError:
+        raise
+    except Exception as error:
+        raise mistake(error) from error
     _check(plan)
     return plan
 
 
+def mistake(error: BaseException) -> ReleaseError:
+    """Return what an author must be told of an exception in a release: file, line and words."""
+    if isinstance(error, SyntaxError):
+        return ReleaseError(f"{error.filename}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}")
+    ours = os.path.dirname(__file__)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and os.path.dirname(frame.filename) != ours
+    ]
+    # The author's files stand in one folder; what they call stands elsewhere and is rarely to blame.
+    own = [frame for frame in frames if os.path.dirname(frame.filename) == os.path.dirname(frames[0].filename)]
+    place = f"{own[-1].filename}, line {own[-1].lineno}: {own[-1].line}: " if own else ""
+    return ReleaseError(f"{place}{type(error).__name__}: {error}")
+
+
 def _check(plan: Plan) -> None:
     names = [process.name for process in plan.processes]
-    for kind, given in (("process", names), ("file", [file.path for file in plan.files])):
-        twice = sorted({name for name in given if given.count(name) > 1})
+    for name in [*names, *plan.promises]:
+        if not name or "/" in name or "\0" in name or name.startswith("."):
+            raise ReleaseError(f"{name!r} cannot be the name of a process or promise.")
+    given = [file.path for file in plan.files]
+    for path in [*given, *plan.directories]:
+        parts = Path(path).parts
+        if not parts or Path(path).is_absolute() or ".." in parts or "\0" in path or parts[0] == ".freehold":
+            raise ReleaseError(f"{path!r} is not a path inside the partition.")
+    for kind, all_of in (("process", names), ("file", [Path(path).as_posix() for path in given])):
+        twice = sorted({name for name in all_of if all_of.count(name) > 1})
         if twice:
             raise ReleaseError(f"The plan has two of the {kind} '{twice[0]}'.")
-    for name in [*names, *plan.promises]:
-        if not name or "/" in name or name.startswith("."):
-            raise ReleaseError(f"'{name}' cannot be the name of a process or promise.")
-    for path in [*(file.path for file in plan.files), *plan.directories]:
-        parts = Path(path).parts
-        if not parts or Path(path).is_absolute() or ".." in parts or parts[0] in (".freehold", ".."):
-            raise ReleaseError(f"'{path}' is not a path inside the partition.")
-    written = {file.path for file in plan.files}
+    _check_places(plan)
     for process in plan.processes:
         for file in process.reads:
-            if file.path not in written:
+            if file.path not in given:
                 raise ReleaseError(f"Process '{process.name}' reads '{file.path}', which the plan does not write.")
+
+
+def _check_places(plan: Plan) -> None:
+    """See that no file stands where something else must stand."""
+    written = {Path(file.path) for file in plan.files}
+    made = {Path(f"etc/{'run' if process.once else 'service'}", process.name) for process in plan.processes}
+    made |= {Path("etc/plugin", f"{name}.py") for name in plan.promises}
+    folders = {Path(path) for path in plan.directories}
+    folders |= {parent for path in [*written, *made, *folders] for parent in path.parents}
+    for path in sorted((written & made) | ((written | made) & folders)):
+        raise ReleaseError(f"The plan puts two things at '{path}'.")
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _must_be(kind: type | tuple[type, ...], what: str, value: object) -> None:
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        words = " or ".join(one.__name__ for one in kinds)
+        raise TypeError(f"{what} must be {words}, not {_kind(value)}")
+
+
+def _must_hold(kind: type | tuple[type, ...], what: str, values: Iterable[object]) -> None:
+    for value in values:
+        _must_be(kind, f"{what}: each", value)
+
+
+def _kind(value: object) -> str:
+    # Not the value itself: it may be a secret.
+    return "None" if value is None else type(value).__name__
+
+
+def _where(function: object) -> str:
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}, line {code.co_firstlineno}: {code.co_name}" if code else repr(function)

@@ -1,0 +1,165 @@
+"""Plans: what an author may write, and what the author is told when it is wrong."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from freehold.promises import Assessment, Http, TcpPort
+from freehold.release import Context, File, Plan, Process, Release, ReleaseError, Type, make_plan
+
+CONTEXT = Context(
+    instance="inst-1",
+    title="shop",
+    type="default",
+    address="127.9.9.9",
+    partition=Path("/p0"),
+    software=Path("/software"),
+    release=Path("/software/release"),
+)
+
+
+class Parameters(msgspec.Struct, forbid_unknown_fields=True):
+    greeting: str = "hello"
+
+
+class Publication(msgspec.Struct):
+    url: str
+
+
+@dataclass(frozen=True)
+class Own:
+    """A promise that its author wrote: no other process could import it."""
+
+    period: float = 1.0
+    timeout: float = 1.0
+
+    def check(self) -> Assessment:
+        return Assessment(True, "")
+
+
+def planned(function: Callable[[Parameters, Context], Any], parameters: bytes = b"{}") -> Plan:
+    kind = Type("Page", Parameters, Publication, function)
+    return make_plan(Release("hello", "1.0", "", {"default": kind}), "default", parameters, CONTEXT)
+
+
+def process(name: str = "web", **more: Any) -> Process:
+    return Process(name, ("/bin/web",), **more)
+
+
+def test_a_good_plan_is_taken_as_it_is() -> None:
+    configuration = File("etc/web.json", b"\xff\x00")
+    plan = Plan(
+        processes=(process(reads=(configuration,), environment={"LANG": "C"}), process("once", once=True)),
+        files=(configuration, File("etc/service.d/x", "text", 0o644)),
+        directories=("srv/data", "srv"),
+        promises={"page": Http("http://x/"), "port": TcpPort("127.0.0.1", 80)},
+        publication=Publication("http://x/"),
+    )
+    assert planned(lambda parameters, context: plan) is plan
+    assert planned(lambda parameters, context: Plan()) == Plan()
+
+
+MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
+    "two processes": (lambda: Plan(processes=(process(), process(once=True))), "two of the process 'web'"),
+    "two files": (lambda: Plan(files=(File("a", ""), File("a", "x"))), "two of the file 'a'"),
+    "two names of one file": (lambda: Plan(files=(File("a/b", ""), File("a//./b", ""))), "two of the file 'a/b'"),
+    "process without a name": (lambda: Plan(processes=(process(""),)), "'' cannot be the name"),
+    "process elsewhere": (lambda: Plan(processes=(process("../x"),)), "'../x' cannot be the name"),
+    "hidden process": (lambda: Plan(processes=(process(".x"),)), "'.x' cannot be the name"),
+    "promise elsewhere": (lambda: Plan(promises={"a/b": Http("x")}), "'a/b' cannot be the name"),
+    "absolute file": (lambda: Plan(files=(File("/etc/passwd", ""),)), "'/etc/passwd' is not a path inside"),
+    "file upwards": (lambda: Plan(files=(File("etc/../../x", ""),)), "is not a path inside"),
+    "file without a name": (lambda: Plan(files=(File("", ""),)), "'' is not a path inside"),
+    "file of the node": (lambda: Plan(files=(File("./.freehold/key.pem", ""),)), "is not a path inside"),
+    "directory upwards": (lambda: Plan(directories=("..",)), "'..' is not a path inside"),
+    "zero byte": (lambda: Plan(files=(File("a\0b", ""),)), "is not a path inside"),
+    "reads what is not written": (
+        lambda: Plan(processes=(process(reads=(File("a", ""),)),)),
+        "'web' reads 'a', which the plan does not write",
+    ),
+    "file where a process is": (
+        lambda: Plan(processes=(process(),), files=(File("etc/service/web", ""),)),
+        "two things at 'etc/service/web'",
+    ),
+    "file where a promise is": (
+        lambda: Plan(promises={"page": Http("x")}, files=(File("etc/plugin/page.py", ""),)),
+        "two things at 'etc/plugin/page.py'",
+    ),
+    "file where a folder is": (lambda: Plan(files=(File("a", ""), File("a/b", ""))), "two things at 'a'"),
+    "file where a directory is": (lambda: Plan(files=(File("a", ""),), directories=("a",)), "two things at 'a'"),
+    "not a plan": (lambda: None, "returns None, not a Plan"),
+    "content of no kind": (lambda: Plan(files=(File("a", 3),)), "File 'a': content must be str or bytes, not int"),  # type: ignore[arg-type]
+    "one argument string": (lambda: Process("web", "/bin/web"), "argv must be tuple or list, not str"),  # type: ignore[arg-type]
+    "number among arguments": (lambda: Process("web", ("/bin/web", 80)), "argv: each must be str or Path, not int"),  # type: ignore[arg-type]
+    "no arguments": (lambda: Process("web", ()), "argv must name a program"),
+    "number in the environment": (lambda: process(environment={"PORT": 80}), "environment PORT must be str, not int"),
+    "no variable's name": (lambda: process(environment={"A-B": ""}), "'A-B' cannot be the name of a variable"),
+    "a process that is none": (lambda: Plan(processes=("web",)), "processes: each must be Process, not str"),  # type: ignore[arg-type]
+    "forgotten comma": (lambda: Plan(files=(File("a", ""))), "files must be tuple or list, not File"),  # type: ignore[arg-type]
+    "promise of one's own": (lambda: Plan(promises={"page": Own()}), "must be one of freehold.promises"),
+    "published as a dict": (lambda: Plan(publication={"url": ""}), "publication must be Struct or NoneType"),  # type: ignore[arg-type]
+    "an exception": (lambda: {}["greeting"], "KeyError: 'greeting'"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_in_words(name: str) -> None:
+    make, words = MISTAKES[name]
+    with pytest.raises(ReleaseError) as error:
+        planned(lambda parameters, context: make())
+    assert words in str(error.value)
+
+
+def test_what_may_be_a_secret_is_not_told() -> None:
+    with pytest.raises(ReleaseError) as error:
+        planned(lambda parameters, context: Plan(files=(File("a", ["my secret"]),)))  # type: ignore[arg-type]
+    assert "secret" not in str(error.value).rpartition(": ")[2]
+    assert "not list" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [(b'{"greeting": 3}', "$.greeting"), (b'{"x": 1}', "`x`"), (b"[]", "Expected `object`"), (b"{", "truncated")],
+)
+def test_parameters_that_do_not_fit_are_refused(parameters: bytes, words: str) -> None:
+    with pytest.raises(ReleaseError, match="The parameters do not fit") as error:
+        planned(lambda parameters, context: Plan(), parameters)
+    assert words in str(error.value)
+
+
+def test_a_type_that_the_release_does_not_have_is_refused() -> None:
+    with pytest.raises(ReleaseError, match=r"hello 1\.0 has no type 'huge'"):
+        make_plan(Release("hello", "1.0", "", {}), "huge", b"{}", CONTEXT)
+
+
+def test_an_author_may_refuse_in_words_of_their_own() -> None:
+    def refuse(parameters: Parameters, context: Context) -> Plan:
+        raise ReleaseError("Choose a shorter greeting.")
+
+    with pytest.raises(ReleaseError, match=r"^Choose a shorter greeting\.$"):
+        planned(refuse)
+
+
+@pytest.mark.parametrize("wrong", [{"parameters": dict}, {"publication": Publication("")}, {"plan": "plan"}])
+def test_a_type_is_made_of_structs_and_a_function(wrong: dict[str, Any]) -> None:
+    kind = Type("Page", Parameters, Publication, lambda parameters, context: Plan())
+    with pytest.raises(TypeError, match=f"Type: {next(iter(wrong))} must be"):
+        replace(kind, **wrong)
+
+
+def test_a_process_is_restarted_when_what_it_depends_on_changes_and_only_then() -> None:
+    file = File("etc/web.json", "{}")
+    one = process(environment={"A": "1", "B": "2"}, reads=(file,))
+    assert one.digest() == process(environment={"B": "2", "A": "1"}, reads=(file,)).digest()
+    assert one.digest() == replace(one, name="other").digest()
+    for change in (
+        {"argv": ("/bin/web", "--fast")},
+        {"environment": {"A": "1"}},
+        {"reads": (File("etc/web.json", "[]"),)},
+        {"once": True},
+    ):
+        assert replace(one, **change).digest() != one.digest()  # type: ignore[arg-type]
