@@ -9,7 +9,8 @@ from pathlib import Path
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
 <style>body {{ font: 1.2rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }}</style>
-</head><body><h1>{greeting}</h1><p>This is <strong>{title}</strong>, running on Freehold.</p><dl>{rows}</dl></body></html>
+</head><body><h1>{greeting}</h1><p>This is <strong>{title}</strong>, running on Freehold.</p><dl>{rows}</dl>
+</body></html>
 """
 
 

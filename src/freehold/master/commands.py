@@ -17,9 +17,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 
     def command(name: str, help: str) -> argparse.ArgumentParser:
         parser = commands.add_parser(name, help=help, description=help)
-        parser.add_argument(
-            "--root", type=Path, default=_root(), help="the Master's folder (default: %(default)s)"
-        )
+        parser.add_argument("--root", type=Path, default=_root(), help="the Master's folder (default: %(default)s)")
         parser.set_defaults(run=_HANDLERS[name])
         return parser
 
@@ -31,9 +29,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         metavar="HOST",
         help="a name or address nodes and people use (repeat)",
     )
-    init.add_argument(
-        "--project", default="provider", help="name of the first project (default: %(default)s)"
-    )
+    init.add_argument("--project", default="provider", help="name of the first project (default: %(default)s)")
     init.add_argument("--owner", required=True, metavar="E-MAIL", help="its owner, who also runs the Master")
     init.add_argument(
         "--password-file",
@@ -54,9 +50,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     person.add_argument("email")
     person.add_argument("--project", required=True)
     person.add_argument("--role", choices=["customer", "operator", "owner"], default="customer")
-    person.add_argument(
-        "--password-file", metavar="FILE", help="password of a new person, or - for standard input"
-    )
+    person.add_argument("--password-file", metavar="FILE", help="password of a new person, or - for standard input")
 
 
 def _root() -> Path:
@@ -164,9 +158,7 @@ def _person(options: argparse.Namespace) -> int:
     acting = identity.system()
     project = Project.objects.filter(name=options.project).first()
     if project is None:
-        raise NotFound(
-            f"There is no project '{options.project}'.", remedy="Create it: freehold master project NAME."
-        )
+        raise NotFound(f"There is no project '{options.project}'.", remedy="Create it: freehold master project NAME.")
     person = Person.objects.filter(email=options.email.lower()).first()
     if person is None:
         person = actions.add_person(options.email, _secret(options.password_file), acting=acting)

@@ -68,9 +68,7 @@ class SupplyIn(Schema):
     nodes: list[str] = Field([], description="Ids or titles of nodes.")
     site: str | None = Field(None, description="All nodes of this site.")
     all: bool = Field(False, description="All nodes of the project.")
-    everyone: bool = Field(
-        True, description="Open to all projects; false: only to the one that owns the nodes."
-    )
+    everyone: bool = Field(True, description="Open to all projects; false: only to the one that owns the nodes.")
     wanted: SoftwareWanted = SoftwareWanted.AVAILABLE
 
 
@@ -110,9 +108,7 @@ def list_nodes(request: HttpRequest, project: str) -> list[dict[str, Any]]:
     return queries.nodes(caller(request).project(project, Scope.OPERATE))
 
 
-@router.patch(
-    "/projects/{project}/nodes/{node}", response=NodeOut, auth=token, summary="Open, close or label a node"
-)
+@router.patch("/projects/{project}/nodes/{node}", response=NodeOut, auth=token, summary="Open, close or label a node")
 def change_node(request: HttpRequest, project: str, node: str, body: NodeIn) -> dict[str, Any]:
     changed = actions.change_node(node, project, acting=caller(request), **body.dict())
     return next(one for one in queries.nodes(changed.project_id) if one["id"] == changed.id)
@@ -134,9 +130,7 @@ def list_supplies(request: HttpRequest, project: str) -> list[dict[str, Any]]:
     return queries.supplies(caller(request).project(project, Scope.OPERATE))
 
 
-@router.put(
-    "/projects/{project}/supplies", response=list[SupplyOut], auth=token, summary="A release may run on nodes"
-)
+@router.put("/projects/{project}/supplies", response=list[SupplyOut], auth=token, summary="A release may run on nodes")
 def supply(request: HttpRequest, project: str, body: SupplyIn) -> list[dict[str, Any]]:
     owner = caller(request).project(project, Scope.OPERATE)
     if bool(body.nodes) + (body.site is not None) + body.all != 1:

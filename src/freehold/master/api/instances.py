@@ -27,9 +27,7 @@ class RequestIn(Schema):
         None, description="Version. A new instance takes the newest; an existing one changes only when named."
     )
     type: str | None = None
-    parameters: dict[str, Any] | None = Field(
-        None, description="Must fit the JSON schema of the release's type."
-    )
+    parameters: dict[str, Any] | None = Field(None, description="Must fit the JSON schema of the release's type.")
     constraints: dict[str, Any] | None = Field(
         None,
         description="Where it may go: node, site, region, labels, cpus, memory_mb, disk_mb, architecture, "
@@ -57,9 +55,7 @@ class InstanceOut(Schema):
         description="waiting, building, configuring, started, stopping, stopped, failed, destroying or destroyed"
     )
     ready: bool = Field(description="It is as wanted; when started, every promise was checked and is kept.")
-    message: str = Field(
-        description="Why it is not as wanted; for a failed build, the last lines of its log."
-    )
+    message: str = Field(description="Why it is not as wanted; for a failed build, the last lines of its log.")
     parameters: dict[str, Any]
     constraints: dict[str, Any]
     publication: dict[str, Any]
@@ -108,9 +104,7 @@ def request_instance(
     }
 
 
-@router.get(
-    "/projects/{project}/instances/{title}", response=InstanceDetailOut, auth=token, summary="One instance"
-)
+@router.get("/projects/{project}/instances/{title}", response=InstanceDetailOut, auth=token, summary="One instance")
 def show(request: HttpRequest, project: str, title: str) -> dict[str, Any]:
     owner = caller(request).project(project, Scope.READ)
     return _detail(queries.by_title(owner, title))
@@ -122,9 +116,7 @@ def show(request: HttpRequest, project: str, title: str) -> dict[str, Any]:
     auth=token,
     summary="The instances of a project, by id; ask again with `after` for more",
 )
-def list_instances(
-    request: HttpRequest, project: str, after: str = "", limit: int = 200
-) -> list[dict[str, Any]]:
+def list_instances(request: HttpRequest, project: str, after: str = "", limit: int = 200) -> list[dict[str, Any]]:
     owner = caller(request).project(project, Scope.READ)
     rows = queries.in_projects([owner], after=after, limit=max(1, min(limit, 1000)))
     return [out(picture) for picture in monitoring.pictures(rows)]

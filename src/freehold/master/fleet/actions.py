@@ -100,9 +100,7 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
         # Guarded: of two machines with one token, one wins.
         if not EnrolToken.objects.filter(id=token.id, used_by=None).update(used_by=node.id):
             raise Unauthenticated("This enrolment token is already used.")
-        audit(
-            f"node:{node.id}", "node.enrol", node.id, project=token.project_id, title=title, epoch=node.epoch
-        )
+        audit(f"node:{node.id}", "node.enrol", node.id, project=token.project_id, title=title, epoch=node.epoch)
     return EnrolAnswer(node.id, node.epoch, issued.pem, issuer.pem)
 
 
@@ -183,9 +181,7 @@ def supply(
     nodes = {node.id: node for node in Node.objects.filter(project=owner, id__in=node_ids)}
     missing = [node for node in node_ids if node not in nodes]
     if missing:
-        raise NotFound(
-            f"No such node in '{project}': {', '.join(missing)}.", remedy="See `freehold node list`."
-        )
+        raise NotFound(f"No such node in '{project}': {', '.join(missing)}.", remedy="See `freehold node list`.")
     supplies = []
     with writing():
         revisions.take_turn()
@@ -196,11 +192,7 @@ def supply(
             if row is None and wanted is SoftwareWanted.REMOVED:
                 continue
             row = row or Supply(id=ids.new("sup"), release=release, node=node, site_id=node.site_id)
-            if (
-                row.revision is not None
-                and row.wanted == wanted
-                and row.beneficiary == ("" if everyone else owner)
-            ):
+            if row.revision is not None and row.wanted == wanted and row.beneficiary == ("" if everyone else owner):
                 supplies.append(row)
                 continue
             row.wanted = wanted.value
@@ -287,9 +279,7 @@ def identify(fingerprint: str | None, kind: str) -> str:
     if row is None:
         raise Unauthenticated("This certificate was not issued here.", remedy="Enrol again.")
     if row.revoked_at is not None:
-        raise Unauthenticated(
-            "This certificate was revoked.", remedy="Ask the operator; a node can enrol again."
-        )
+        raise Unauthenticated("This certificate was revoked.", remedy="Ask the operator; a node can enrol again.")
     if row.not_after <= clock.now():
         raise Unauthenticated("This certificate has expired.", remedy="Enrol again with a new token.")
     if row.kind != kind:

@@ -76,9 +76,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = [_general_name(name) for name in names]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Freehold Master")])
-        issued = self._sign(
-            subject, key.public_key(), SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH, alternatives
-        )
+        issued = self._sign(subject, key.public_key(), SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
         _write_key(self.folder / "server.key", key)
         (self.folder / "server.pem").write_text(issued.pem)
 
@@ -102,9 +100,7 @@ class Authority:
             .not_valid_after(not_after)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
@@ -132,9 +128,7 @@ def create_authority(folder: Path, name: str) -> Authority:
         .not_valid_after(now + timedelta(days=AUTHORITY_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True
-        )
+        .add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
         .sign(key, hashes.SHA256())
     )
     _write_key(folder / "authority.key", key)
@@ -143,9 +137,7 @@ def create_authority(folder: Path, name: str) -> Authority:
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)

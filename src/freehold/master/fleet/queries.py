@@ -10,7 +10,8 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import NotFound
 
 _FACTS = (
-    "id", "title", "open", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity", "used", "free",
+    "id", "title", "open", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity", "used",
+    "free",
 )  # fmt: skip
 
 
@@ -25,9 +26,7 @@ def nodes(project: str) -> list[dict[str, Any]]:
     last = ReportRow.objects.filter(node=OuterRef("id")).order_by("-id").values("received_at")[:1]
     rows = (
         Node.objects.filter(project=project)
-        .annotate(
-            partitions=Count("partition", filter=Q(partition__present=True)), last_contact=Subquery(last)
-        )
+        .annotate(partitions=Count("partition", filter=Q(partition__present=True)), last_contact=Subquery(last))
         .order_by("title")
         .values(*_FACTS, "labels", "partitions", "last_contact", "site__name", "site__region")
     )

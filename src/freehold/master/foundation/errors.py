@@ -32,9 +32,7 @@ class MasterError(Exception):
 
     def problem(self) -> Problem:
         """Return the document to send."""
-        return Problem(
-            self.type, self.title, self.status, self.detail, self.remedy, self.errors, self.reasons
-        )
+        return Problem(self.type, self.title, self.status, self.detail, self.remedy, self.errors, self.reasons)
 
 
 class Malformed(MasterError):

@@ -55,9 +55,7 @@ def load(path: Path) -> dict[str, Query]:
         header = _HEADER.match(lines[0])
         comment = [line[2:].strip() for line in lines[1:] if line.startswith("--")]
         if header is None or not comment:
-            raise ValueError(
-                f"{path.name}: a query needs '-- name: …' and a line that describes it: {lines[0]}"
-            )
+            raise ValueError(f"{path.name}: a query needs '-- name: …' and a line that describes it: {lines[0]}")
         if header[1] in queries:
             raise ValueError(f"{path.name}: the name {header[1]} is used twice")
         body = "\n".join(line for line in lines[1:] if not line.startswith("--")).strip()

@@ -178,13 +178,9 @@ class Writer(threading.Thread):
         end = head
         for report in new:
             if report.sequence != end.sequence + 1:
-                raise ReportGap(
-                    f"The report after {end.sequence} is missing: {report.sequence} came instead."
-                )
+                raise ReportGap(f"The report after {end.sequence} is missing: {report.sequence} came instead.")
             if link(end.hash, bytes(report.body)) != report.hash:
-                raise ReportGap(
-                    f"Report {report.sequence} does not continue the chain that ends at {end.sequence}."
-                )
+                raise ReportGap(f"Report {report.sequence} does not continue the chain that ends at {end.sequence}.")
             end = Head(head.epoch, report.sequence, report.hash)
         refused = sum(self._collect_report(job.node, head.epoch, report, rows) for report in new)
         return end, refused
@@ -245,9 +241,7 @@ class Writer(threading.Thread):
             case HostFacts():
                 _check_facts(item)
                 facts = msgspec.json.encode(item).decode()
-                rows.by_statement["add_host"].append(
-                    {"node": node, "facts": facts, "received_at": rows.received_at}
-                )
+                rows.by_statement["add_host"].append({"node": node, "facts": facts, "received_at": rows.received_at})
                 rows.hint = True
             case SoftwareReport():
                 rows.by_statement["add_software"].append(
@@ -301,9 +295,7 @@ class Writer(threading.Thread):
                     name: _count(getattr(item, name))
                     for name in ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
                 }
-                rows.by_statement["add_usage"].append(
-                    {"instance": item.instance, "at": _moment(item.at), **counters}
-                )
+                rows.by_statement["add_usage"].append({"instance": item.instance, "at": _moment(item.at), **counters})
 
     def _check_owner(self, node: str, instance: str) -> None:
         """Raise ValueError when an instance does not live on this node: a node can speak only of itself."""
@@ -328,9 +320,7 @@ def _text(value: str) -> str:
 def _name(value: str) -> str:
     """Return a name as it is; raise ValueError for one that no index of a database could hold."""
     if not value or len(value) > LONGEST_NAME or "\0" in value:
-        raise ValueError(
-            f"{value[:40]!r} is no name: it has 1 to {LONGEST_NAME} characters, none of them zero"
-        )
+        raise ValueError(f"{value[:40]!r} is no name: it has 1 to {LONGEST_NAME} characters, none of them zero")
     return value
 
 

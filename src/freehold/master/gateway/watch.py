@@ -101,9 +101,7 @@ def look_up(connection: Connection, fingerprint: str) -> Identity:
     """Return the node of a certificate; raise Unauthenticated or Forbidden, saying what to do."""
     rows = connection.rows("identify", {"fingerprint": fingerprint})
     if not rows:
-        raise Unauthenticated(
-            "This certificate was not issued here.", remedy="Enrol the node: freehold node enrol."
-        )
+        raise Unauthenticated("This certificate was not issued here.", remedy="Enrol the node: freehold node enrol.")
     kind, subject, not_after, revoked_at = rows[0]
     if revoked_at is not None:
         raise Unauthenticated("This certificate was revoked.", remedy="Enrol again with a new token.")

@@ -74,9 +74,7 @@ def request(wish: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
     if not _TITLE.fullmatch(wish.title):
         raise Invalid(
             f"'{wish.title}' cannot be a title.",
-            errors=[
-                FieldError("title", "1 to 100 letters, digits, spaces, dots, dashes, underscores", wish.title)
-            ],
+            errors=[FieldError("title", "1 to 100 letters, digits, spaces, dots, dashes, underscores", wish.title)],
         )
     for _ in range(3):
         answer: Answer | None = None
@@ -187,9 +185,7 @@ def _change(wish: Request, project: str, row: dict[str, Any], acting: Caller) ->
         choice = catalog.choose(row["product"], wish.release, row["type"])
         release, weight = choice.release, choice.weight
         _check_release_change(wish, project, row, release, weight)
-    parameters = (
-        row["parameters"] if wish.parameters is None else json.dumps(wish.parameters, separators=(",", ":"))
-    )
+    parameters = row["parameters"] if wish.parameters is None else json.dumps(wish.parameters, separators=(",", ":"))
     schemas.validate(release, row["type"], json.loads(parameters))
     old = Wanted(row["wanted"])
     wanted = wish.state or old
@@ -221,9 +217,7 @@ def _change(wish: Request, project: str, row: dict[str, Any], acting: Caller) ->
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
 
 
-def _check_release_change(
-    wish: Request, project: str, row: dict[str, Any], release: str, weight: int
-) -> None:
+def _check_release_change(wish: Request, project: str, row: dict[str, Any], release: str, weight: int) -> None:
     """Raise NoPlace when the instance's node may not run the other release: an instance never moves silently."""
     if weight != row["weight"]:
         raise Conflict(

@@ -44,21 +44,15 @@ class Instance(models.Model):
                 name="one_tree_a_title",
                 condition=Q(parent__isnull=True) & ~Q(wanted="destroyed"),
             ),
-            models.CheckConstraint(
-                condition=Q(wanted__in=[state.value for state in Wanted]), name="instance_wanted"
-            ),
+            models.CheckConstraint(condition=Q(wanted__in=[state.value for state in Wanted]), name="instance_wanted"),
             models.CheckConstraint(
                 condition=Q(gone_at__isnull=True) | Q(wanted="destroyed"), name="only_the_destroyed_are_gone"
             ),
         ]
         indexes = [
             models.Index(fields=["project", "title", "created_at"], name="instance_by_title"),
-            models.Index(
-                fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)
-            ),
-            models.Index(
-                fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)
-            ),
+            models.Index(fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)),
+            models.Index(fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)),
         ]
 
 

@@ -63,9 +63,7 @@ def instance(request: HttpRequest, project: str, title: str) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """The page for what is not there."""
-    return render(
-        request, "panel/problem.html", {"error": {"title": "No such page", "remedy": ""}}, status=404
-    )
+    return render(request, "panel/problem.html", {"error": {"title": "No such page", "remedy": ""}}, status=404)
 
 
 def _caller(request: HttpRequest) -> Caller | None:

@@ -96,8 +96,7 @@ def make_signing_request(key: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "freehold.node.link.keys", str(key)],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )

@@ -20,9 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("value", models.BigIntegerField()),
             ],
@@ -75,9 +73,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("facts", models.TextField()),
                 ("received_at", models.BigIntegerField()),
@@ -89,9 +85,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("sequence", models.BigIntegerField()),
                 ("reason", models.TextField()),
@@ -127,9 +121,7 @@ class Migration(migrations.Migration):
                 ("used_by", models.TextField(null=True)),
                 (
                     "created_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL),
                 ),
                 (
                     "project",
@@ -143,9 +135,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("release", models.TextField()),
                 ("state", models.TextField()),
@@ -208,9 +198,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("epoch", models.IntegerField()),
                 ("sequence", models.BigIntegerField()),
@@ -219,9 +207,7 @@ class Migration(migrations.Migration):
                 ("received_at", models.BigIntegerField()),
                 (
                     "node",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="fleet.node"
-                    ),
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to="fleet.node"),
                 ),
             ],
             options={
@@ -240,15 +226,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="node",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("free__gte", 0)), name="node_free_not_negative"
-            ),
+            constraint=models.CheckConstraint(condition=models.Q(("free__gte", 0)), name="node_free_not_negative"),
         ),
         migrations.AddConstraint(
             model_name="node",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("used__gte", 0)), name="node_used_not_negative"
-            ),
+            constraint=models.CheckConstraint(condition=models.Q(("used__gte", 0)), name="node_used_not_negative"),
         ),
         migrations.AddIndex(
             model_name="supply",

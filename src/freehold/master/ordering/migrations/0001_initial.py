@@ -39,15 +39,11 @@ class Migration(migrations.Migration):
                 ("gone_at", models.BigIntegerField(null=True)),
                 (
                     "node",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="fleet.node"
-                    ),
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to="fleet.node"),
                 ),
                 (
                     "project",
-                    models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="people.project"
-                    ),
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to="people.project"),
                 ),
                 (
                     "release",
@@ -62,9 +58,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("revision", models.BigIntegerField()),
                 ("state", models.TextField()),
@@ -84,9 +78,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("revision", models.BigIntegerField()),
                 ("published", models.TextField()),
@@ -122,9 +114,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="instance",
             constraint=models.UniqueConstraint(
-                condition=models.Q(
-                    ("parent__isnull", True), models.Q(("wanted", "destroyed"), _negated=True)
-                ),
+                condition=models.Q(("parent__isnull", True), models.Q(("wanted", "destroyed"), _negated=True)),
                 fields=("project", "title"),
                 name="one_tree_a_title",
             ),
