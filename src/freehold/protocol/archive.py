@@ -24,7 +24,7 @@ class ArchiveError(ValueError):
 
 
 def pack(folder: Path) -> bytes:
-    """Return the archive of a release's folder: sorted, without owners, times or caches."""
+    """Return the archive of a release's folder: sorted, without owners, times, caches, or its tests."""
     if not folder.is_dir():
         raise ArchiveError(f"{folder} is not a folder.")
     plain = io.BytesIO()
@@ -147,6 +147,8 @@ def _members(folder: Path) -> list[Path]:
     found = []
     for path in folder.rglob("*"):
         if _SKIPPED.intersection(path.relative_to(folder).parts) or path.suffix == ".pyc":
+            continue
+        if path.parent == folder and path.name.startswith("test_"):
             continue
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ArchiveError(f"{path} is neither a plain file nor a folder; a release holds only those.")
