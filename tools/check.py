@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-BIN = REPOSITORY / ".venv" / "bin"
+BIN = Path(sys.executable).parent
 ON_POSTGRESQL = ["tests/unit/master", "tests/contract", "tests/journeys", "tests/browser"]
 """Whatever has a Master in it; the rest does not know of databases."""
 CHECKS = {
