@@ -10,5 +10,10 @@ class File(Part):
     required = ("output", "content")
 
     def install(self) -> list[str]:
-        path = self.partition / self.options["output"]
-        return [self.write(path, self.options["content"].strip() + "\n", int(self.options.get("mode", "600"), 8))]
+        path = self.inside(self.options["output"])
+        text = self.options.get("mode", "600")
+        try:
+            mode = int(text, 8)
+        except ValueError:
+            raise self.mistake(f"mode '{text}' is not octal; write it like 600.") from None
+        return [self.write(path, self.options["content"].strip() + "\n", mode)]

@@ -1,11 +1,21 @@
 """What the recipes share: options that must be there, files written in the partition."""
 
 import os
+import re
+import shlex
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
 Options = MutableMapping[str, str]
+
+
+_ESCAPED = re.compile(r"\$+(?=\{)")
+
+
+def _unescape(dollars: "re.Match[str]") -> str:
+    # Buildout leaves `$${` alone, and as it is.
+    return "$" * ((len(dollars[0]) + 1) // 2)
 
 
 class Part:
@@ -14,15 +24,13 @@ class Part:
     required: tuple[str, ...] = ()
 
     def __init__(self, buildout: Any, name: str, options: Options) -> None:
-        missing = [option for option in self.required if not options.get(option)]
-        if missing:
-            # Buildout prints the message of this exception without a traceback.
-            from zc.buildout import UserError
-
-            raise UserError(f"[{name}] {options['recipe']} needs the option '{missing[0]}'.")
+        # Read here, all of them: buildout installs a part again when a value that was read so differs.
+        self.options = {option: _ESCAPED.sub(_unescape, options[option]) for option in options}
         self.name = name
-        self.options = options
         self.partition = Path(buildout["buildout"]["directory"])
+        missing = [option for option in self.required if not self.options.get(option)]
+        if missing:
+            raise self.mistake(f"{options['recipe']} needs the option '{missing[0]}'.")
 
     def update(self) -> list[str]:
         return self.install()
@@ -30,6 +38,34 @@ class Part:
     def install(self) -> list[str]:
         """Write what the part is; return the paths, which buildout removes with the part."""
         raise NotImplementedError
+
+    def mistake(self, words: str) -> Exception:
+        """Return the exception whose message buildout prints without a traceback."""
+        from zc.buildout import UserError
+
+        error: Exception = UserError(f"[{self.name}] {words}")
+        return error
+
+    def title(self) -> str:
+        """Return the name under which the part stands in its folder."""
+        name = self.options.get("name", self.name)
+        if not name or "/" in name or name.startswith("."):
+            raise self.mistake(f"'{name}' cannot be a name.")
+        return name
+
+    def inside(self, path: str) -> Path:
+        """Return a path of the partition."""
+        full = Path(os.path.normpath(self.partition / path))
+        if full == self.partition or not full.is_relative_to(self.partition):
+            raise self.mistake(f"'{path}' is not inside the partition.")
+        return full
+
+    def words(self, option: str) -> list[str]:
+        """Return the shell words of an option."""
+        try:
+            return shlex.split(self.options[option])
+        except ValueError as error:
+            raise self.mistake(f"{option}: {error}.") from None
 
     def write(self, path: Path, text: str, mode: int) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -15,26 +15,33 @@ class Promise(Part):
     required = ("kind",)
 
     def install(self) -> list[str]:
-        name = self.options.get("name", self.name)
         promise = self._promise()
-        path = self.partition / "etc" / "plugin" / f"{name}.py"
+        path = self.partition / "etc" / "plugin" / f"{self.title()}.py"
         return [self.write(path, freehold.promises.source(promise), 0o600)]
 
     def _promise(self) -> freehold.promises.Promise:
-        from zc.buildout import UserError
-
         kind: Any = getattr(freehold.promises, self.options["kind"], None)
-        known: bool = dataclasses.is_dataclass(kind)
+        known: bool = dataclasses.is_dataclass(kind) and hasattr(kind, "check")
         if not known:
-            raise UserError(f"[{self.name}] there is no promise '{self.options['kind']}'.")
-        values = {}
+            raise self.mistake(f"there is no promise '{self.options['kind']}'.")
+        values: dict[str, Any] = {}
         for field in dataclasses.fields(kind):
             if field.name in self.options and field.name not in ("name", "kind", "recipe"):
-                text = self.options[field.name]
-                convert: Any = field.type if field.type in (int, float) else str
-                values[field.name] = convert(text)
+                values[field.name] = self._value(field)
         try:
             promise: freehold.promises.Promise = kind(**values)
         except TypeError as error:
-            raise UserError(f"[{self.name}] {self.options['kind']}: {error}") from None
+            raise self.mistake(f"{self.options['kind']}: {error}") from None
         return promise
+
+    def _value(self, field: "dataclasses.Field[Any]") -> Any:
+        text = self.options[field.name]
+        if field.type == tuple[str, ...]:
+            return tuple(self.words(field.name))
+        if field.type not in (int, float):
+            return text
+        convert: Any = field.type
+        try:
+            return convert(text)
+        except ValueError:
+            raise self.mistake(f"{field.name}: '{text}' is not a number.") from None

@@ -8,5 +8,4 @@ from freehold.recipes.part import Part
 class Publish(Part):
     def install(self) -> list[str]:
         values = {name: value for name, value in self.options.items() if name != "recipe"}
-        self.write(self.partition / ".freehold" / "published.json", json.dumps(values), 0o600)
-        return []
+        return [self.write(self.partition / ".freehold" / "published.json", json.dumps(values), 0o600)]

@@ -15,14 +15,19 @@ class Service(Part):
     required = ("command-line",)
 
     def install(self) -> list[str]:
-        name = self.options.get("name", self.name)
         folder = "run" if self.options.get("once", "false") == "true" else "service"
         lines = ["#!/bin/sh"]
         for path in self.options.get("reads", "").split():
-            lines.append(f"# reads {hashlib.sha256(Path(path).read_bytes()).hexdigest()}")
+            try:
+                lines.append(f"# reads {hashlib.sha256(Path(path).read_bytes()).hexdigest()}")
+            except OSError as error:
+                raise self.mistake(f"reads: {path} cannot be read: {error.strerror}.") from None
         for line in self.options.get("environment", "").splitlines():
             variable, equals, value = line.strip().partition("=")
+            variable = variable.strip()
+            if equals and not variable.isidentifier():
+                raise self.mistake(f"'{variable}' cannot be the name of a variable.")
             if equals:
-                lines.append(f"export {variable.strip()}={shlex.quote(value.strip())}")
-        lines.append("exec " + shlex.join(shlex.split(self.options["command-line"])))
-        return [self.write(self.partition / "etc" / folder / name, "\n".join(lines) + "\n", 0o700)]
+                lines.append(f"export {variable}={shlex.quote(value.strip())}")
+        lines.append("exec " + shlex.join(self.words("command-line")))
+        return [self.write(self.partition / "etc" / folder / self.title(), "\n".join(lines) + "\n", 0o700)]

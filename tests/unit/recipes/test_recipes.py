@@ -1,0 +1,172 @@
+"""The recipes, in real runs of buildout: what a profile says is what stands in the partition."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from zc.buildout import UserError
+
+from freehold.promises import Command, Http, TcpPort
+from freehold.recipes.file import File
+from freehold.recipes.promise import Promise
+from freehold.recipes.service import Service
+
+PROFILE = """\
+[buildout]
+parts = file service once promise publish
+offline = true
+
+[file]
+recipe = freehold:file
+output = etc/conf/web.json
+content =
+    {"greeting": "hello",
+     "price": "$${money}"}
+
+[service]
+recipe = freehold:service
+name = web
+command-line = /bin/echo "two words" 'it''s' $HOME
+environment =
+    GREETING=a "b" $c
+    EMPTY=
+reads = ${buildout:directory}/${file:output}
+
+[once]
+recipe = freehold:service
+command-line = /bin/true
+once = true
+
+[promise]
+recipe = freehold:promise
+name = page
+kind = Http
+url = http://127.0.0.1:8080/
+status = 204
+contains = it's
+timeout = 2.5
+
+[publish]
+recipe = freehold:publish
+url = http://127.0.0.1:8080/
+password = s3cret
+"""
+
+
+def buildout(folder: Path, profile: str) -> "subprocess.CompletedProcess[str]":
+    (folder / "buildout.cfg").write_text(profile)
+    return subprocess.run(
+        [sys.executable, "-c", "from zc.buildout.buildout import main; main()", "-c", "buildout.cfg"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def built(folder: Path, profile: str = PROFILE) -> None:
+    done = buildout(folder, profile)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def plugin(path: Path) -> object:
+    names: dict[str, object] = {}
+    exec(path.read_text(), names)
+    return names["promise"]
+
+
+def test_a_profile_becomes_what_it_says(tmp_path: Path) -> None:
+    built(tmp_path)
+    configuration = tmp_path / "etc" / "conf" / "web.json"
+    assert json.loads(configuration.read_text()) == {"greeting": "hello", "price": "${money}"}
+    assert configuration.stat().st_mode & 0o777 == 0o600
+    assert plugin(tmp_path / "etc/plugin/page.py") == Http(
+        "http://127.0.0.1:8080/", status=204, contains="it's", timeout=2.5
+    )
+    published = json.loads((tmp_path / ".freehold" / "published.json").read_text())
+    assert published == {"url": "http://127.0.0.1:8080/", "password": "s3cret"}
+    assert (tmp_path / ".freehold" / "published.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "etc/run/once").stat().st_mode & 0o777 == 0o700
+    assert not list(tmp_path.rglob(".*.new"))
+
+
+def test_a_service_gets_its_words_and_its_environment_as_written(tmp_path: Path) -> None:
+    shown = PROFILE.replace(
+        """/bin/echo "two words" 'it''s' $HOME""",
+        sys.executable + """ -c "import json,os,sys; print(json.dumps([sys.argv[1:], os.environ['GREETING']]))" """
+        """"two words" '$HOME' 'a;b'""",
+    )
+    built(tmp_path, shown)
+    printed = subprocess.run([tmp_path / "etc/service/web"], capture_output=True, text=True, check=True).stdout
+    assert json.loads(printed) == [["two words", "$HOME", "a;b"], 'a "b" $c']
+
+
+def test_nothing_changes_until_something_is_changed(tmp_path: Path) -> None:
+    built(tmp_path)
+    service = (tmp_path / "etc/service/web").read_bytes()
+    built(tmp_path)
+    assert (tmp_path / "etc/service/web").read_bytes() == service
+    built(tmp_path, PROFILE.replace('"hello"', '"bonjour"'))
+    assert (tmp_path / "etc/service/web").read_bytes() != service, "what it reads changed: it must restart"
+
+
+def test_what_a_profile_says_no_longer_is_gone(tmp_path: Path) -> None:
+    built(tmp_path)
+    built(tmp_path, PROFILE.replace("parts = file service once promise publish", "parts = file"))
+    assert (tmp_path / "etc/conf/web.json").exists()
+    for gone in ("etc/service/web", "etc/run/once", "etc/plugin/page.py", ".freehold/published.json"):
+        assert not (tmp_path / gone).exists(), gone
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("recipe = freehold:file\noutput = x", "[it] freehold:file needs the option 'content'."),
+        ("recipe = freehold:file\ncontent = x", "[it] freehold:file needs the option 'output'."),
+        ("recipe = freehold:file\noutput = ../x\ncontent = x", "'../x' is not inside the partition"),
+        (
+            "recipe = freehold:file\noutput = /var/tmp/freehold-x\ncontent = x",
+            "'/var/tmp/freehold-x' is not inside the partition",
+        ),
+        ("recipe = freehold:file\noutput = x\ncontent = x\nmode = rwx", "mode 'rwx' is not octal"),
+        ("recipe = freehold:service", "[it] freehold:service needs the option 'command-line'."),
+        ("recipe = freehold:service\ncommand-line = a 'b", "command-line: No closing quotation"),
+        ("recipe = freehold:service\ncommand-line = a\nname = ../x", "'../x' cannot be a name"),
+        ("recipe = freehold:service\ncommand-line = a\nreads = /no/such", "/no/such cannot be read"),
+        ("recipe = freehold:service\ncommand-line = a\nenvironment = A-B=1", "'A-B' cannot be the name of a variable"),
+        ("recipe = freehold:promise", "[it] freehold:promise needs the option 'kind'."),
+        ("recipe = freehold:promise\nkind = Magic", "[it] there is no promise 'Magic'."),
+        ("recipe = freehold:promise\nkind = Assessment", "[it] there is no promise 'Assessment'."),
+        ("recipe = freehold:promise\nkind = Http", "url"),
+        ("recipe = freehold:promise\nkind = TcpPort\nhost = x\nport = http", "'http' is not a number"),
+    ],
+)
+def test_a_mistake_in_a_profile_is_told_with_its_part(part: str, words: str, tmp_path: Path) -> None:
+    partition = tmp_path / "partition"
+    partition.mkdir()
+    options = dict(line.split(" = ", 1) for line in part.splitlines())
+    recipe = {"file": File, "service": Service, "promise": Promise}[options["recipe"].removeprefix("freehold:")]
+    with pytest.raises(UserError) as error:
+        recipe({"buildout": {"directory": str(partition)}}, "it", options).install()
+    assert str(error.value).startswith("[it] ")
+    assert words in str(error.value)
+    assert (os.listdir(tmp_path), os.listdir(partition)) == (["partition"], [])
+
+
+def test_buildout_tells_a_mistake_without_a_traceback(tmp_path: Path) -> None:
+    done = buildout(tmp_path, "[buildout]\nparts = it\n\n[it]\nrecipe = freehold:promise\nkind = Magic\n")
+    assert done.returncode != 0
+    assert "Error: [it] there is no promise 'Magic'." in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_values_of_a_promise_have_their_types(tmp_path: Path) -> None:
+    parts = "[buildout]\nparts = port command\n"
+    parts += "[port]\nrecipe = freehold:promise\nkind = TcpPort\nhost = ::1\nport = 80\n"
+    parts += "[command]\nrecipe = freehold:promise\nkind = Command\nargv = /bin/test -d 'a b'\ntimeout = 3\n"
+    built(tmp_path, parts)
+    assert plugin(tmp_path / "etc/plugin/port.py") == TcpPort("::1", 80)
+    assert plugin(tmp_path / "etc/plugin/command.py") == Command(("/bin/test", "-d", "a b"), timeout=3)
