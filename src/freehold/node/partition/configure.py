@@ -188,6 +188,14 @@ def profile_text(order: Order, release: Path) -> str:
 
 
 def _section(name: str, options: dict[str, str]) -> str:
-    # `${` begins a reference in buildout and `$${` writes it; a new line must be indented to belong to its option.
-    lines = [f"{option} = {value.replace('${', '$${')}".replace("\n", "\n    ") for option, value in options.items()]
-    return f"[{name}]\n" + "\n".join(lines) + "\n\n"
+    return f"[{name}]\n" + "".join(f"{option} = {_value(text)}\n" for option, text in options.items()) + "\n"
+
+
+def _value(text: str) -> str:
+    """Return a text as buildout reads it back, whatever a customer wrote: never a reference or a section.
+
+    Buildout reads `$$` as no reference, so every dollar before a brace is doubled (recipes halve them). What
+    Python reads as the end of a line must be followed by an indent to belong to its option.
+    """
+    text = re.sub(r"\$+(?=\{)", lambda dollars: dollars[0] * 2, text)
+    return re.sub(r"\r\n|[\n\r]", "\n    ", text)
