@@ -281,15 +281,13 @@ def test_a_full_node_far_down_the_list_is_found(rooms: "Rooms") -> None:
 def test_an_index_finds_the_place(fleet: "Rooms", name: str) -> None:
     from django.db import connection
 
-    from freehold.master.allocation.queries import QUERIES
-
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL scans tables of three rows whatever indexes there are")
     values = {
         "release": "r", "beneficiary": "", "free": 9, "node": "n", "limit": 4, "site": "s", "instance": "i",
     }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN QUERY PLAN {QUERIES[name].format}", values)
+        cursor.execute(f"EXPLAIN QUERY PLAN {_query(name)}", values)
         plan = [row[3] for row in cursor.fetchall()]
     assert plan
     assert not [step for step in plan if re.match("SCAN (s|n|fleet_supply|fleet_node|fleet_partition)\\b", step)], plan
@@ -299,10 +297,20 @@ def test_an_index_finds_the_place(fleet: "Rooms", name: str) -> None:
     assert index is None or any(f"INDEX {index} " in step for step in plan), plan
 
 
+def _query(name: str) -> str:
+    from freehold.master.allocation import queries
+    from freehold.master.allocation.choice import Placement
+
+    where, _, placement = name.partition("_")
+    if where == "anywhere":
+        return queries.ANYWHERE[Placement(placement)].format
+    if where == "site":
+        return queries.ON_SITE[Placement(placement)].format
+    return queries.ON_NODE.format if where == "node" else queries.QUERIES[name].format
+
+
 def test_postgresql_uses_the_same_indexes_once_there_is_something_to_find(rooms: "Rooms") -> None:
     from django.db import connection
-
-    from freehold.master.allocation.queries import QUERIES
 
     if connection.vendor != "postgresql":
         pytest.skip("of PostgreSQL")
@@ -318,7 +326,7 @@ def test_postgresql_uses_the_same_indexes_once_there_is_something_to_find(rooms:
                     "limit": 4,
                     "instance": "i",
                 }
-                cursor.execute(f"EXPLAIN {QUERIES[name].format}", values)
+                cursor.execute(f"EXPLAIN {_query(name)}", values)
                 plan = "\n".join(row[0] for row in cursor.fetchall())
                 assert index in plan, plan
         finally:

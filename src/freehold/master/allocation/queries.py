@@ -12,6 +12,19 @@ from freehold.protocol.problem import Reason
 
 QUERIES = sql.load(Path(__file__).parent / "sql" / "candidates.sql")
 
+_SUPPLIED = "s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0"
+_AFTER = {
+    # The next of the index after a (free, node) seen before.
+    Placement.SPREAD: "(s.free, s.node_id) < (:free, :node) ORDER BY s.free DESC, s.node_id DESC LIMIT :limit",
+    Placement.PACK: "(s.free, s.node_id) > (:free, :node) ORDER BY s.free, s.node_id LIMIT :limit",
+}
+ANYWHERE = {placement: QUERIES["candidates"].where(f"{_SUPPLIED} AND {after}") for placement, after in _AFTER.items()}
+ON_SITE = {
+    placement: QUERIES["candidates"].where(f"{_SUPPLIED} AND s.site_id = :site AND {after}")
+    for placement, after in _AFTER.items()
+}
+ON_NODE = QUERIES["candidates"].where(f"{_SUPPLIED} AND (n.id = :node OR n.title = :node)")
+
 _PAGES = (4, 64, 512)
 """How many candidates are read at a time: the first of them nearly always fits."""
 _MOST_EXPLAINED = 5000
@@ -23,7 +36,7 @@ def places(release: str, project: str, constraints: Constraints, weight: int) ->
         rows = [
             row
             for beneficiary in ("", project)
-            for row in run(QUERIES["node"], release=release, beneficiary=beneficiary, node=constraints.node)
+            for row in run(ON_NODE, release=release, beneficiary=beneficiary, node=constraints.node)
         ]
         yield from rank(map(_candidate, rows), constraints, weight)
         return
@@ -58,7 +71,7 @@ def why_not(release: str, project: str, constraints: Constraints, weight: int) -
 def _pages(release: str, project: str, constraints: Constraints) -> Iterator[list[Candidate]]:
     """Yield pages of candidates in the order of the placement, public and private supplies merged."""
     spread = constraints.placement is Placement.SPREAD
-    query = QUERIES[f"{'site' if constraints.site else 'anywhere'}_{constraints.placement}"]
+    query = (ON_SITE if constraints.site else ANYWHERE)[constraints.placement]
     start = (2**31 - 1, "~") if spread else (0, "")
     sites = [row["id"] for row in run(QUERIES["sites"], site=constraints.site)] if constraints.site else [""]
     # One walk along the index for each kind of supply, and site of that name.

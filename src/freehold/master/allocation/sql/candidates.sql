@@ -1,62 +1,10 @@
--- name: anywhere_spread
--- Nodes with a supply of a release and a free partition, most free first, after a (free, node) seen before.
+-- name: candidates
+-- Nodes with a supply of a release and a free partition; `queries.py` says which, and in which order.
 SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
        n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
 FROM fleet_supply s
 JOIN fleet_node n ON n.id = s.node_id
 JOIN fleet_site t ON t.id = s.site_id
-WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
-  AND (s.free, s.node_id) < (:free, :node)
-ORDER BY s.free DESC, s.node_id DESC
-LIMIT :limit
-
--- name: site_spread
--- Nodes with a supply of a release and a free partition, most free first, after a (free, node) seen before.
-SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
-       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
-FROM fleet_supply s
-JOIN fleet_node n ON n.id = s.node_id
-JOIN fleet_site t ON t.id = s.site_id
-WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
-  AND s.site_id = :site
-  AND (s.free, s.node_id) < (:free, :node)
-ORDER BY s.free DESC, s.node_id DESC
-LIMIT :limit
-
--- name: anywhere_pack
--- Nodes with a supply of a release and a free partition, fewest free first, after a (free, node) seen before.
-SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
-       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
-FROM fleet_supply s
-JOIN fleet_node n ON n.id = s.node_id
-JOIN fleet_site t ON t.id = s.site_id
-WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
-  AND (s.free, s.node_id) > (:free, :node)
-ORDER BY s.free ASC, s.node_id ASC
-LIMIT :limit
-
--- name: site_pack
--- Nodes with a supply of a release and a free partition, fewest free first, after a (free, node) seen before.
-SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
-       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
-FROM fleet_supply s
-JOIN fleet_node n ON n.id = s.node_id
-JOIN fleet_site t ON t.id = s.site_id
-WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
-  AND s.site_id = :site
-  AND (s.free, s.node_id) > (:free, :node)
-ORDER BY s.free ASC, s.node_id ASC
-LIMIT :limit
-
--- name: node
--- One node, by id or title, with a supply of a release.
-SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
-       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.region
-FROM fleet_node n
-JOIN fleet_supply s ON s.node_id = n.id
-JOIN fleet_site t ON t.id = n.site_id
-WHERE s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0
-  AND (n.id = :node OR n.title = :node)
 
 -- name: sites
 -- The sites of a name; each project may have one.
