@@ -46,6 +46,16 @@ def _row(answer: Any) -> Any:
     return Instance.objects.get(id=answer.instance)
 
 
+def test_a_new_version_is_ordered_once_a_node_offers_it(shop: "Rooms") -> None:
+    from freehold.master.fleet.models import Node
+
+    newer = shop.publish(tiny_release(version="2.0"))
+    assert _row(shop.request("before")).release.version == "1.0"
+    shop.supply(newer, Node.objects.get())
+    assert _row(shop.request("after")).release.version == "2.0"
+    assert _row(shop.request("before")).release.version == "1.0", "never silently"
+
+
 def test_a_request_takes_a_partition(shop: "Rooms") -> None:
     from freehold.master.fleet.models import Node, Partition
 

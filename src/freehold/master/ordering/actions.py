@@ -33,8 +33,8 @@ _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 class Request:
     """ "An instance with this title, product, parameters and state should exist."
 
-    What is None stays as it is, or takes its default for a new instance: the release published last, type
-    `default`, no parameters, no constraints, started.
+    What is None stays as it is, or takes its default for a new instance: the newest release that some node
+    offers, type `default`, no parameters, no constraints, started.
     """
 
     project: str
@@ -122,7 +122,7 @@ def _create(wish: Request, project: str, acting: Caller) -> Answer:
             f"There is no '{wish.title}' in '{wish.project}'.",
             remedy="To create it, name a product; `freehold list` shows what there is.",
         )
-    choice = catalog.choose(wish.product, wish.release, wish.type or "default")
+    choice = catalog.choose(wish.product, wish.release or _newest(wish.product, project), wish.type or "default")
     parameters = wish.parameters or {}
     schemas.validate(choice.release, choice.type, parameters)
     constraints = _constraints(wish.constraints or {})
@@ -231,6 +231,12 @@ def _check_release_change(wish: Request, project: str, row: dict[str, Any], rele
             reasons=[Reason("no supply of this release on the instance's node", 1)],
             remedy="Ask the provider to supply the release on this node.",
         )
+
+
+def _newest(product: str, project: str) -> str | None:
+    """Return the newest version that some node offers: one that was only published cannot be ordered yet."""
+    rows = run(QUERIES["newest_supplied"], product=product, project=project)
+    return rows[0]["version"] if rows else None
 
 
 def _constraints(values: dict[str, Any]) -> Constraints:

@@ -58,3 +58,14 @@ LEFT JOIN ordering_publicationrow b
 SELECT s.id FROM fleet_supply s
 WHERE s.release_id = :release AND s.node_id = :node AND s.wanted = 'available'
   AND s.beneficiary IN ('', :project)
+
+-- name: newest_supplied
+-- The version of a product published last among those that some node offers to a project.
+SELECT r.version
+FROM catalog_release r
+JOIN catalog_product p ON p.id = r.product_id
+WHERE p.name = :product
+  AND EXISTS (SELECT 1 FROM fleet_supply s
+              WHERE s.release_id = r.id AND s.wanted = 'available' AND s.beneficiary IN ('', :project))
+ORDER BY r.published_at DESC, r.version DESC
+LIMIT 1
