@@ -74,13 +74,13 @@ class Client:
             "constraints": constraints,
             "state": state,
         }
-        path = f"{self._project(project)}/instances/{quote(title, safe='')}"
+        path = f"{self._project(project)}/instances/{_part(title)}"
         body = {name: value for name, value in wish.items() if value is not None}
         return self._call("PUT", path + ("?dry_run=true" if dry_run else ""), Answer, body)
 
     def show(self, title: str, *, project: str | None = None) -> Instance:
         """Return one instance."""
-        return self._call("GET", f"{self._project(project)}/instances/{quote(title, safe='')}", Instance)
+        return self._call("GET", f"{self._project(project)}/instances/{_part(title)}", Instance)
 
     def wait(
         self,
@@ -152,11 +152,11 @@ class Client:
         """Open or close a node, set its labels or capacity."""
         wish = {"open": open, "labels": labels, "capacity": capacity}
         body = {name: value for name, value in wish.items() if value is not None}
-        return self._call("PATCH", f"{self._project(project)}/nodes/{quote(node, safe='')}", Node, body)
+        return self._call("PATCH", f"{self._project(project)}/nodes/{_part(node)}", Node, body)
 
     def revoke_node(self, node: str, *, project: str | None = None) -> None:
         """Revoke a node's certificates, effective at once."""
-        self._call("POST", f"{self._project(project)}/nodes/{quote(node, safe='')}/revoke", None)
+        self._call("POST", f"{self._project(project)}/nodes/{_part(node)}/revoke", None)
 
     def supplies(self, *, project: str | None = None) -> list[Supply]:
         return self._call("GET", f"{self._project(project)}/supplies", list[Supply])
@@ -185,13 +185,16 @@ class Client:
         return self._call("PUT", f"{self._project(project)}/supplies", list[Supply], body)
 
     def _project(self, project: str | None) -> str:
-        return f"/projects/{quote(project or self.credentials.project, safe='')}"
+        return f"/projects/{_part(project or self.credentials.project)}"
 
     def _call(self, method: str, path: str, kind: type[T] | None, body: object = None) -> T:
         headers = {"Accept": "application/json"}
         if self.credentials.token:
             headers["Authorization"] = f"Bearer {self.credentials.token}"
-        data = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
+        try:
+            data = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
+        except UnicodeEncodeError as error:
+            raise ClientError(f"{error.object!r} is not text in UTF-8.") from None
         if data is not None:
             headers["Content-Type"] = "application/gzip" if isinstance(body, bytes) else "application/json"
         status, media_type, content = self._exchange(method, f"/api/v1{path}", data, headers)
@@ -226,13 +229,31 @@ class Client:
         raise AssertionError("unreachable")
 
     def _connect(self) -> http.client.HTTPConnection:
-        url = urlsplit(self.credentials.master)
-        if url.scheme != "https" or not url.hostname:
+        try:
+            url = urlsplit(self.credentials.master)
+            host, port = url.hostname, url.port
+        except ValueError:
+            host, port = None, None
+        if host is None or url.scheme != "https":
             raise ClientError(f"'{self.credentials.master}' is not a Master's URL; it looks like https://HOST:PORT.")
-        context = ssl.create_default_context(cadata=self.credentials.authority or None)
+        try:
+            context = ssl.create_default_context(cadata=self.credentials.authority or None)
+        except (ssl.SSLError, ValueError):
+            raise ClientError(
+                "The Master's authority is not a certificate in PEM. Log in again with --authority FILE, the "
+                "authority.pem that your provider gave you."
+            ) from None
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=TIMEOUT, context=context)
+        self._connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
         return self._connection
+
+
+def _part(text: str) -> str:
+    """Return a text as one part of a path."""
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise ClientError(f"{text!r} is not text in UTF-8.") from None
 
 
 def _problem(status: int, media_type: str, content: bytes) -> Problem:

@@ -3,6 +3,7 @@
 import argparse
 import getpass
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,7 +144,7 @@ def _command(
 def _add_wait(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
         help="wait until it is as wanted, so long at most; exit status 3 when it is not",
     )
@@ -365,14 +366,16 @@ def _confirmed(question: str) -> bool:
 def _json_object(option: str, text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
-    if text == "-":
-        text = sys.stdin.read()
-    elif text.startswith("@"):
+    if text.startswith("@"):
         text = _read(Path(text[1:]))
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = json.loads(sys.stdin.read() if text == "-" else text, parse_constant=_number, parse_float=_number)
+        # What cannot travel, such as half of a character, is told here.
+        msgspec.json.encode(value)
+    except (ValueError, OverflowError) as error:
         raise ClientError(f"{option} is not JSON: {error}") from None
+    except RecursionError:
+        raise ClientError(f"{option} is JSON that is nested too deeply.") from None
     if not isinstance(value, dict):
         raise ClientError(f'{option} must be a JSON object, such as {{"name": "value"}}.')
     return value
@@ -383,6 +386,25 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError as error:
         raise ClientError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ClientError(f"{path} cannot be read: it is not text in UTF-8.") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = _number(text)
+    except ValueError:
+        seconds = -1
+    if seconds < 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
+    return seconds
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a number that JSON knows")
+    return number
 
 
 def _describe(instance: Instance) -> str:

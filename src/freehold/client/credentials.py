@@ -1,5 +1,6 @@
 """Where a logged-in person's token is kept: one file, readable by its owner only."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -33,17 +34,26 @@ def load_credentials(path: Path | None = None) -> Credentials:
         return msgspec.json.decode(path.read_bytes(), type=Credentials)
     except FileNotFoundError:
         raise ClientError("You are not logged in. Run: freehold login URL --email YOU") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientError(f"{path} cannot be read ({error}). Log in again.") from None
+    except OSError as error:
+        raise ClientError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def save_credentials(credentials: Credentials, path: Path | None = None) -> Path:
-    """Save credentials, replacing what was there, and return the file."""
+    """Save credentials, replacing what was there, and return the file; raise ClientError when that fails."""
     path = path or credentials_path()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(credentials))
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Whoever left a file there before must not be able to read this one.
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(credentials))
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise ClientError(f"{path} cannot be written: {error.strerror}.") from None
     return path

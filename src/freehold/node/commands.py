@@ -74,6 +74,8 @@ def _enrol(options: argparse.Namespace) -> int:
         token = sys.stdin.readline() if options.token_file == "-" else Path(options.token_file).read_text()
     except OSError as error:
         raise SettingsError(f"{options.token_file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{options.token_file} does not hold a token.") from None
     settings = enrol(options.root.resolve(), options.master.rstrip("/"), token, options.title)
     print(f"This machine is node '{settings.title}' ({settings.node}) of {settings.master}.")
     return 0
