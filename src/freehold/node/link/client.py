@@ -50,11 +50,14 @@ class Link:
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
                 content = response.read()
-            except ssl.SSLError as error:
-                self.close()
-                raise self._explain(error) from None
             except (OSError, http.client.HTTPException) as error:
+                said = error if isinstance(error, ssl.SSLError) else None
+                if fresh and not _is_verdict(said):
+                    # Who refuses our certificate may hang up while we still write: why is there to be read.
+                    said = _last_words(connection) or said
                 self.close()
+                if said is not None and _is_verdict(said):
+                    raise self._explain(said) from None
                 # A kept connection may have ended meanwhile; every request of the protocol may be repeated.
                 if fresh or attempt == 2:
                     raise LinkDown(f"{self.master} cannot be reached: {error!r}") from None
@@ -71,9 +74,7 @@ class Link:
             self._connection = None
 
     def _connect(self) -> http.client.HTTPSConnection:
-        url = urlsplit(self.master)
-        if url.scheme != "https" or not url.hostname:
-            raise LinkError(f"'{self.master}' is not a Master's URL; it looks like https://HOST:PORT.")
+        host, port = host_and_port(self.master)
         try:
             context = ssl.create_default_context(cafile=str(self._authority))
             context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -81,7 +82,7 @@ class Link:
                 context.load_cert_chain(*self._identity)
         except (OSError, ssl.SSLError) as error:
             raise LinkError(f"The node's identity cannot be read ({error}). Enrol the node again.") from None
-        self._connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=TIMEOUT, context=context)
+        self._connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
         return self._connection
 
     def _explain(self, error: ssl.SSLError) -> LinkError:
@@ -90,12 +91,39 @@ class Link:
                 f"{self.master} did not prove to be our Master: {error.verify_message}. "
                 "Is the URL right? Is the clock of this machine right?"
             )
-        if "ALERT" in (error.reason or ""):
-            return LinkError(
-                f"{self.master} refused this node's certificate ({error.reason}): it comes from another Master. "
-                "Enrol the node again with a new token."
-            )
-        return LinkDown(f"{self.master} cannot be reached: {error.reason or error}")
+        return LinkError(
+            f"{self.master} refused this node's certificate ({error.reason}): it comes from another Master. "
+            "Enrol the node again with a new token."
+        )
+
+
+def host_and_port(master: str) -> tuple[str, int | None]:
+    """Return where a Master's URL leads; raise LinkError when it is none."""
+    try:
+        url = urlsplit(master)
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port = None, None
+    if host is None or url.scheme != "https":
+        raise LinkError(f"'{master}' is not a Master's URL; it looks like https://HOST:PORT.")
+    return host, port
+
+
+def _is_verdict(error: ssl.SSLError | None) -> bool:
+    """Return whether an error says who is not believed, us or the Master; any other is a lost connection."""
+    return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (getattr(error, "reason", None) or "")
+
+
+def _last_words(connection: http.client.HTTPSConnection) -> ssl.SSLError | None:
+    try:
+        if connection.sock is not None:
+            connection.sock.settimeout(1)
+            connection.sock.recv(1)
+    except ssl.SSLError as error:
+        return error
+    except OSError:
+        pass
+    return None
 
 
 def _problem(response: http.client.HTTPResponse, content: bytes) -> Problem:

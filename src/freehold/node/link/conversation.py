@@ -132,7 +132,10 @@ class OutboxSender(Conversation):
             if error.problem.type == "report-gap":
                 _log.error("The Master does not accept this node's reports: %s", error)
             raise
-        applied = _answers.decode(content)
+        try:
+            applied = _answers.decode(content)
+        except msgspec.DecodeError as error:
+            raise LinkError(f"The Master's answer to reports is not understood ({error}). Update this node.") from None
         if applied.refused:
             _log.warning("the Master set %s items aside", applied.refused)
         self._store.acknowledged(applied.sequence)

@@ -8,12 +8,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
 from freehold.node.errors import LinkDown, LinkError, SettingsError
-from freehold.node.link.client import Link
+from freehold.node.link.client import Link, host_and_port
 from freehold.node.settings import Paths, Settings, load, save, write_durably
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolAnswer, EnrolRequest, Token
 
@@ -42,10 +41,18 @@ def enrol(root: Path, master: str, token_text: str, title: str) -> Settings:
     paths = Paths(root)
     paths.identity.mkdir(mode=0o700, exist_ok=True)
     authority = fetch_authority(master, token.authority_sha256)
+    # The identity of a former enrolment stays until the new one is granted.
+    new_authority = paths.authority.with_suffix(".new")
+    write_durably(new_authority, authority.encode(), 0o600)
+    try:
+        request = EnrolRequest(token.secret, title, make_signing_request(paths.key))
+        _, content, _ = Link(master, new_authority).call("POST", "/node/v1/enrol", msgspec.json.encode(request))
+        answer = msgspec.json.decode(content, type=EnrolAnswer)
+    except msgspec.DecodeError as error:
+        raise LinkError(f"The Master's answer is not understood ({error}). Update this node.") from None
+    finally:
+        new_authority.unlink()
     write_durably(paths.authority, authority.encode(), 0o600)
-    request = EnrolRequest(token.secret, title, make_signing_request(paths.key))
-    _, content, _ = Link(master, paths.authority).call("POST", "/node/v1/enrol", msgspec.json.encode(request))
-    answer = msgspec.json.decode(content, type=EnrolAnswer)
     life = keep(paths, answer.certificate)
     settings = msgspec.structs.replace(
         settings,
@@ -107,13 +114,11 @@ def make_signing_request(key: Path) -> str:
 
 def fetch_authority(master: str, fingerprint: str) -> str:
     """Return the Master's authority (PEM) if it is the one that the token names; raise LinkError otherwise."""
-    url = urlsplit(master)
-    if url.scheme != "https" or not url.hostname:
-        raise LinkError(f"'{master}' is not a Master's URL; it looks like https://HOST:PORT.")
+    host, port = host_and_port(master)
     context = ssl.create_default_context()
     # Who answers is not known yet; what it answers is checked against the token below.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=30, context=context)
+    connection = http.client.HTTPSConnection(host, port, timeout=30, context=context)
     try:
         connection.request("GET", "/authority.pem")
         pem = connection.getresponse().read(65536).decode("ascii", "replace")

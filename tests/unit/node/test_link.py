@@ -1,0 +1,356 @@
+"""The link to the Master: who may speak, what is heard when the Master says no, and what a lost connection costs."""
+
+import contextlib
+import hashlib
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from freehold.node.errors import LinkDown, LinkError, SettingsError
+from freehold.node.host.places import prepare
+from freehold.node.link import enrolment
+from freehold.node.link.client import Link, Refused
+from freehold.node.link.conversation import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after
+from freehold.node.settings import Paths, load
+from freehold.node.store import Store
+from freehold.protocol.problem import MEDIA_TYPE, FieldError, Problem, Reason
+from freehold.protocol.report import Applied
+from waiting import until
+
+IMPOSTOR = "0" * 64
+
+
+def openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+class Authority:
+    """A certificate authority of our own, with what it signed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.certificate, self.key = folder, folder / "authority.pem", folder / "authority.key"
+        folder.mkdir()
+        self._make(self.certificate, self.key, "/CN=authority", [])
+        self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.certificate.read_text())).hexdigest()
+
+    def sign(self, name: str) -> tuple[Path, Path]:
+        """Return certificate and key for a host or a node."""
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        issuer = ["-CA", self.certificate, "-CAkey", self.key, "-addext", f"subjectAltName=IP:127.0.0.1,DNS:{name}"]
+        self._make(certificate, key, f"/CN={name}", issuer)
+        return certificate, key
+
+    def _make(self, certificate: Path, key: Path, subject: str, more: list[Any]) -> None:
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        openssl("req", "-x509", *curve, "-keyout", key, "-out", certificate, "-subj", subject, "-days", "2", *more)
+
+
+class Endpoint:
+    """A server that answers as a test says and remembers what it was asked; certificates are asked for."""
+
+    def __init__(self, authority: Authority, *, demand: bool = False) -> None:
+        self.asked: list[tuple[str, str, bytes]] = []
+        self.connections = 0
+        self.answer: tuple[int, bytes, str] = (200, b"{}", "application/json")
+        self.hang_up = False
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                outer.connections += 1
+                super().setup()
+
+            def do_GET(self) -> None:
+                content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.asked.append((self.command, self.path, content))
+                status, body, kind = outer.answer
+                if self.path == "/authority.pem":
+                    status, body, kind = 200, authority.certificate.read_bytes(), "application/x-pem-file"
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                # Without a word, as a server that was stopped or is tired of an idle connection.
+                self.close_connection = outer.hang_up
+
+            do_POST = do_GET
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *arguments: object) -> None:
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.certificate))
+        context.load_cert_chain(*authority.sign("master"))
+        context.verify_mode = ssl.CERT_REQUIRED if demand else ssl.CERT_OPTIONAL
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"https://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ours") / "authority")
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("foreign") / "authority")
+
+
+@pytest.fixture
+def endpoint(authority: Authority) -> Iterator[Endpoint]:
+    server = Endpoint(authority)
+    yield server
+    server.close()
+
+
+def test_an_answer_is_returned_as_it_came(endpoint: Endpoint, authority: Authority) -> None:
+    endpoint.answer = (200, b'{"a": 1}', "application/json")
+    status, content, headers = Link(endpoint.url, authority.certificate).call("POST", "/x", b"body")
+    assert (status, content, headers["Content-Type"]) == (200, b'{"a": 1}', "application/json")
+    assert endpoint.asked == [("POST", "/x", b"body")]
+
+
+def test_a_master_that_is_down_is_told_apart(authority: Authority) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"https://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(LinkDown, match="cannot be reached"):
+            Link(url, authority.certificate).call("GET", "/")
+
+
+def test_a_master_that_does_not_answer_is_down(authority: Authority) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        link = Link(f"https://127.0.0.1:{silent.getsockname()[1]}", authority.certificate)
+        with pytest.raises(LinkDown, match="cannot be reached"):
+            link.call("GET", "/", timeout=0.2)
+
+
+def test_something_else_on_the_port_is_no_master(authority: Authority) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def talk() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    caller, _ = other.accept()
+                    caller.sendall(b"SSH-2.0-OpenSSH\r\n")
+                    caller.close()
+
+        threading.Thread(target=talk, daemon=True).start()
+        with pytest.raises(LinkError, match="cannot be reached"):
+            Link(f"https://127.0.0.1:{other.getsockname()[1]}", authority.certificate).call("GET", "/", timeout=5)
+
+
+def test_a_master_of_another_authority_is_not_believed_and_hears_nothing(
+    endpoint: Endpoint, foreign: Authority
+) -> None:
+    with pytest.raises(LinkError, match="did not prove to be our Master") as error:
+        Link(endpoint.url, foreign.certificate).call("POST", "/secret", b"secret")
+    assert not isinstance(error.value, LinkDown)
+    assert endpoint.asked == []
+
+
+def test_a_foreign_certificate_is_refused_with_what_to_do(authority: Authority, foreign: Authority) -> None:
+    server = Endpoint(authority, demand=True)
+    try:
+        with pytest.raises(LinkError, match="refused this node's certificate") as error:
+            Link(server.url, authority.certificate, foreign.sign("node")).call("GET", "/")
+        assert "Enrol the node again" in str(error.value)
+        own = Link(server.url, authority.certificate, authority.sign("node"))
+        assert own.call("GET", "/")[0] == 200
+    finally:
+        server.close()
+
+
+def test_the_words_of_a_problem_document_reach_the_message(endpoint: Endpoint, authority: Authority) -> None:
+    problem = Problem(
+        "no-place",
+        "No place",
+        409,
+        "No node can take it.",
+        "Add a node.",
+        [FieldError("a", "b", 3)],
+        [Reason("full", 2)],
+    )
+    endpoint.answer = (409, msgspec.json.encode(problem), MEDIA_TYPE)
+    with pytest.raises(Refused, match=r"^No place: No node can take it\. Add a node\.$") as error:
+        Link(endpoint.url, authority.certificate).call("GET", "/")
+    assert error.value.problem == problem
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"{}", b'{"type": 5}', b"\xff"])
+def test_a_refusal_without_a_document_is_told_by_its_status(
+    content: bytes, endpoint: Endpoint, authority: Authority
+) -> None:
+    for kind in (MEDIA_TYPE, "text/html"):
+        endpoint.answer = (503, content, kind)
+        with pytest.raises(Refused, match="503 Service Unavailable"):
+            Link(endpoint.url, authority.certificate).call("GET", "/")
+
+
+def test_one_connection_serves_many_requests_and_is_opened_again_when_the_master_ended_it(
+    endpoint: Endpoint, authority: Authority
+) -> None:
+    link = Link(endpoint.url, authority.certificate)
+    for _ in range(3):
+        link.call("GET", "/")
+    assert endpoint.connections == 1
+    endpoint.hang_up = True
+    link.call("GET", "/last")
+    for number in range(5):
+        assert link.call("POST", f"/{number}", b"x" * 100_000)[0] == 200, "nobody notices"
+    assert [path for _, path, _ in endpoint.asked[-5:]] == [f"/{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize("url", ["", "master", "http://master", "https://", "https://x:port", "https://[x"])
+def test_a_url_that_is_none_is_named(url: str, authority: Authority, tmp_path: Path) -> None:
+    with pytest.raises(LinkError, match="is not a Master's URL"):
+        Link(url, authority.certificate).call("GET", "/")
+    with pytest.raises(LinkError, match="is not a Master's URL"):
+        enrolment.fetch_authority(url, IMPOSTOR)
+
+
+def test_an_identity_that_is_lost_is_named(endpoint: Endpoint, tmp_path: Path) -> None:
+    for content in (None, b"", b"no pem"):
+        if content is not None:
+            (tmp_path / "authority.pem").write_bytes(content)
+        with pytest.raises(LinkError, match="identity cannot be read"):
+            Link(endpoint.url, tmp_path / "authority.pem").call("GET", "/")
+
+
+# Enrolment
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    prepare(tmp_path / "node", 1, unprivileged=True)
+    return tmp_path / "node"
+
+
+def test_a_token_of_another_master_is_refused_before_anything_is_sent(
+    endpoint: Endpoint, foreign: Authority, root: Path
+) -> None:
+    with pytest.raises(LinkError, match="is not the Master that gave this token"):
+        enrolment.enrol(root, endpoint.url, f"fh1.secret.{foreign.fingerprint}", "me")
+    assert [path for _, path, _ in endpoint.asked] == ["/authority.pem"]
+    assert not any("secret" in str(one) for one in endpoint.asked)
+    assert list(Paths(root).identity.iterdir()) == []
+    assert load(root).node == ""
+
+
+@pytest.mark.parametrize("token", ["", "fh1", "fh1.a", "fh2.a." + IMPOSTOR, "fh1.a.b", "fh1.." + IMPOSTOR])
+def test_what_is_no_token_is_not_sent(token: str, endpoint: Endpoint, root: Path) -> None:
+    with pytest.raises(SettingsError, match="not an enrolment token"):
+        enrolment.enrol(root, endpoint.url, token, "me")
+    assert endpoint.asked == []
+
+
+def test_a_refused_enrolment_leaves_the_identity_that_was_there(
+    endpoint: Endpoint, authority: Authority, root: Path
+) -> None:
+    paths = Paths(root)
+    paths.authority.write_text("the authority of our Master")
+    settings = load(root)
+    problem = Problem("used-token", "Used token", 403, "It was used.", "Ask for another.")
+    endpoint.answer = (403, msgspec.json.encode(problem), MEDIA_TYPE)
+    with pytest.raises(Refused, match="Ask for another"):
+        enrolment.enrol(root, endpoint.url, f"fh1.secret.{authority.fingerprint}", "me")
+    assert paths.authority.read_text() == "the authority of our Master"
+    assert load(root) == settings
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b"[]", b'{"node": 5}'])
+def test_an_answer_that_is_not_understood_is_told(
+    answer: bytes, endpoint: Endpoint, authority: Authority, root: Path
+) -> None:
+    endpoint.answer = (200, answer, "application/json")
+    with pytest.raises(LinkError, match="not understood"):
+        enrolment.enrol(root, endpoint.url, f"fh1.secret.{authority.fingerprint}", "me")
+    assert load(root).node == ""
+
+
+def test_a_certificate_is_renewed_in_the_last_third_of_its_life(root: Path) -> None:
+    settings = msgspec.structs.replace(load(root), certificate_begins=1000.0, certificate_ends=4000.0)
+    assert not enrolment.is_renewal_due(settings, 2999)
+    assert enrolment.is_renewal_due(settings, 3000)
+    assert enrolment.is_renewal_due(settings, 9999)
+
+
+# Conversations
+
+
+@given(some.integers(1, 10_000), some.booleans())
+def test_the_next_try_comes_ever_later_but_within_a_minute(failures: int, down: bool) -> None:
+    assert 0 < pause_after(failures, down=down) <= LONGEST_PAUSE
+    assert pause_after(1, down=True) < pause_after(1, down=False)
+
+
+def test_a_feed_of_a_newer_master_is_not_half_understood(
+    endpoint: Endpoint, authority: Authority, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "node.sqlite")
+    reader = FeedReader(Link(endpoint.url, authority.certificate), store, lambda: None)
+    endpoint.answer = (200, b'{"revision": 5, "instances": [{"no": "instance"}]}', "application/json")
+    with pytest.raises(LinkError, match="Update this node"):
+        reader.exchange()
+    assert store.revision == 0
+    endpoint.answer = (200, b'{"revision": 5, "time": 0, "next_contact": 60}', "application/json")
+    reader.exchange()
+    assert store.revision == 5
+    store.close()
+
+
+def test_reports_are_kept_until_the_master_has_them(endpoint: Endpoint, authority: Authority, tmp_path: Path) -> None:
+    store = Store(tmp_path / "node.sqlite")
+    for _ in range(3):
+        store.tell()
+    sender = OutboxSender(Link(endpoint.url, authority.certificate), store)
+    for answer in ((503, b"", "text/plain"), (200, b"<html>", "text/html")):
+        endpoint.answer = answer
+        with pytest.raises(LinkError):
+            sender.exchange()
+        assert store.outbox_size() == 3
+    endpoint.answer = (200, msgspec.json.encode(Applied(2, 60)), "application/json")
+    sender.exchange()
+    assert store.outbox_size() == 1
+    store.close()
+
+
+def test_a_conversation_goes_on_when_the_master_is_back(
+    endpoint: Endpoint, authority: Authority, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "node.sqlite")
+    endpoint.answer = (503, b"", "text/plain")
+    sender = OutboxSender(Link(endpoint.url, authority.certificate), store)
+    store.when_told(sender.told)
+    store.tell()
+    sender.start()
+    until(lambda: "503" in sender.trouble)
+    endpoint.answer = (200, msgspec.json.encode(Applied(1, 60)), "application/json")
+    until(lambda: store.outbox_size() == 0, 20)
+    until(lambda: sender.trouble == "")
+    sender.stop()
+    sender.join(5)
+    assert not sender.is_alive()
+    store.close()
