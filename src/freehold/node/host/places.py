@@ -29,6 +29,8 @@ def prepare(
     `network` (CIDR) gives the partitions' addresses on `interface`; by default they come from a private network
     that depends on the node. Raise HostError, naming what to do, when the machine does not give what is needed.
     """
+    if partitions < 1:
+        raise HostError("A node has at least one partition: --partitions 1 or more.")
     paths = Paths(root)
     known = load(root) if paths.settings.exists() else None
     settings = known or Settings(
@@ -41,13 +43,14 @@ def prepare(
         raise HostError(
             f"The node has {len(settings.places)} partitions already; it can grow but not shrink to {partitions}."
         )
+    # Before anything is made: what is refused leaves no users behind.
+    addresses = _addresses(settings, partitions)
     _make_folders(paths, settings)
     if not settings.unprivileged and settings.builder_uid is None:
         uid, gid = _user(f"fh-{settings.tag}-build", paths.cache)
         settings = msgspec.structs.replace(settings, builder_uid=uid, builder_gid=gid)
         os.chown(paths.cache, uid, gid)
     places = [*settings.places]
-    addresses = _addresses(settings, partitions)
     for number in range(len(places), partitions):
         places.append(_place(paths, settings, number, addresses[number]))
     settings = msgspec.structs.replace(settings, places=places)
