@@ -63,6 +63,13 @@ class NotFound(MasterError):
     remedy = "Check the name; `freehold list` shows what there is."
 
 
+class MethodNotAllowed(MasterError):
+    type = "method-not-allowed"
+    title = "Not possible here"
+    status = 405
+    remedy = "The API description is at /api/v1/docs."
+
+
 class Conflict(MasterError):
     type = "conflict"
     title = "It contradicts what is already there"

@@ -1,0 +1,39 @@
+"""What a new user's mistakes, other people's malice and bad luck once broke."""
+
+import pytest
+
+from running import Master
+
+SHOP = "/api/v1/projects/provider/instances"
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', "NaN", "9" * 5000, '{"a":' * 3000 + "1" + "}" * 3000])
+def test_what_is_no_proper_json_is_refused(master: Master, text: str) -> None:
+    """Half of a character, once accepted, stopped the feed of the whole node for ever."""
+    for body in (f'{{"product": "tiny", "parameters": {{"greeting": {text}}}}}', f'{{"release": {text}}}'):
+        answer = master.call("PUT", f"{SHOP}/half", raw=body.encode(), token=master.owner)
+        assert answer.status in (400, 422), answer
+        assert answer.kind == "application/problem+json"
+    assert master.api("GET", "/projects/provider/instances") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/nothing", 404),
+        ("PUT", f"{SHOP}/a%2Fb", 404),
+        ("PUT", f"{SHOP}/", 404),
+        ("GET", "/node/v1/nothing", 404),
+        ("DELETE", SHOP, 405),
+    ],
+)
+def test_programs_get_a_problem_document_whatever_they_ask_for(
+    master: Master, method: str, path: str, status: int
+) -> None:
+    answer = master.call(method, path, {} if method == "PUT" else None, token=master.owner)
+    assert (answer.status, answer.kind) == (status, "application/problem+json")
+    assert answer.body["remedy"]
+
+
+def test_people_get_a_page(master: Master) -> None:
+    assert master.call("GET", "/nothing").kind == "text/html"
