@@ -139,9 +139,16 @@ def test_the_same_title_again_after_destroy_is_another_instance(shop: "Rooms") -
     assert queries.by_title(shop.shop, "page")["id"] == second.instance
 
 
-def test_there_is_nothing_to_destroy_twice(shop: "Rooms") -> None:
+def test_to_destroy_twice_changes_nothing_the_second_time(shop: "Rooms") -> None:
     shop.request("page")
-    shop.request("page", None, state=Wanted.DESTROYED)
+    first = shop.request("page", None, state=Wanted.DESTROYED)
+    for _ in range(2):
+        again = shop.request("page", None, state=Wanted.DESTROYED)
+        assert (again.instance, again.created, again.changed) == (first.instance, False, False)
+        shop.node_says(first.instance, "destroyed")
+
+
+def test_what_never_was_cannot_be_destroyed(shop: "Rooms") -> None:
     with pytest.raises(NotFound, match="no 'page' in 'shop' to destroy"):
         shop.request("page", None, state=Wanted.DESTROYED)
 

@@ -112,8 +112,16 @@ def _apply(wish: Request, project: str, acting: Caller) -> Answer:
     if rows:
         return _change(wish, project, rows[0], acting)
     if wish.state is Wanted.DESTROYED:
-        raise NotFound(f"There is no '{wish.title}' in '{wish.project}' to destroy.")
+        return _destroyed_already(wish, project)
     return _create(wish, project, acting)
+
+
+def _destroyed_already(wish: Request, project: str) -> Answer:
+    """Asked again, the end of an instance is no mistake; of one that never was, it is."""
+    rows = run(QUERIES["destroyed_last"], project=project, title=wish.title)
+    if not rows:
+        raise NotFound(f"There is no '{wish.title}' in '{wish.project}' to destroy.")
+    return Answer(rows[0]["id"], False, False, rows[0]["node_id"], rows[0]["partition"])
 
 
 def _create(wish: Request, project: str, acting: Caller) -> Answer:

@@ -5,6 +5,13 @@ FROM ordering_instance i
 JOIN catalog_release r ON r.id = i.release_id
 WHERE i.project_id = :project AND i.title = :title AND i.parent IS NULL AND i.wanted <> 'destroyed'
 
+-- name: destroyed_last
+-- The instance tree of a project with a title whose end was asked for last.
+SELECT i.id, i.node_id, i.partition
+FROM ordering_instance i
+WHERE i.project_id = :project AND i.title = :title AND i.parent IS NULL AND i.wanted = 'destroyed'
+ORDER BY i.created_at DESC LIMIT 1
+
 -- name: insert
 -- Record a new instance.
 INSERT INTO ordering_instance
