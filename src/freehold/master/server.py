@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from a2wsgi import WSGIMiddleware
 from starlette.staticfiles import StaticFiles
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from freehold.master.bridge import Bridge
 from freehold.master.foundation.errors import Malformed, MasterError, TooLarge
 from freehold.master.gateway.app import PEER, Gateway, Receive, Scope, Send, send_problem
 from freehold.protocol import MAX_BODY
 
 HOT_PATHS = frozenset({"/node/v1/feed", "/node/v1/reports"})
+DJANGO_THREADS = 4
+"""More of them wait for each other: Python runs one at a time."""
 LARGEST_UPLOAD = 33 * 1024 * 1024
 _X509_V_FLAG_NO_CHECK_TIME = 0x200000
 """OpenSSL's flag, absent from Python's `ssl`: the date of a client certificate is checked by the application."""
@@ -65,7 +67,7 @@ class Outer:
 
     def __init__(self, gateway: Gateway, django: Callable[..., Any], background: list[Any]) -> None:
         self._gateway = gateway
-        self._django: Any = WSGIMiddleware(django, workers=4)
+        self._django = Bridge(django, DJANGO_THREADS)
         self._static = StaticFiles(packages=[("ninja", "static"), ("freehold.master.panel", "static")])
         self._background = background
 
@@ -99,6 +101,7 @@ class Outer:
             else:
                 for one in self._background:
                     one.stop()
+                self._django.close()
                 self._gateway.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
