@@ -25,7 +25,7 @@ class RequestIn(Schema):
     product: str | None = Field(None, description="Needed for a new instance.")
     release: str | None = Field(
         None,
-        description="Version. A new instance takes the newest that is supplied; an existing one changes only when named.",
+        description="Version. A new instance takes the newest supplied; an existing one changes only when named.",
     )
     type: str | None = None
     parameters: dict[str, Any] | None = Field(None, description="Must fit the JSON schema of the release's type.")
