@@ -12,6 +12,7 @@ from freehold.node.errors import ConfigureError, SupervisorError
 from freehold.node.link.client import Link
 from freehold.node.metering import cgroups
 from freehold.node.partition import layout as layouts
+from freehold.node.partition import logs
 from freehold.node.partition.destroy import empty
 from freehold.node.partition.layout import Layout
 from freehold.node.promises import Scheduler, Watch
@@ -113,6 +114,20 @@ class Hands:
             empty(folder)
             cgroups.remove(f"{self._tag}/{place.name}")
         self._store.instance_is(instance, wish.revision, Observed.DESTROYED)
+
+    def shorten_logs(self) -> None:
+        """Have each partition whose logs grew too long shorten them, as its own user."""
+        for wish in self._store.wishes("WHERE wanted = 'started'"):
+            place = self._places.get(wish.partition)
+            if place is None or not logs.too_long(self._folder(place)):
+                continue
+            folder = str(self._folder(place))
+            try:
+                self._workshop.call(
+                    "freehold.node.partition.logs:shorten", folder.encode(), uid=place.uid, gid=place.gid, cwd=folder
+                )
+            except WorkshopError as error:
+                _log.warning("logs of %s: %s", place.name, error)
 
     def identify(self, instance: str, link: Link) -> None:
         """Give an instance a certificate of its own, or a new one in time; its key never leaves its folder."""

@@ -1,0 +1,79 @@
+"""Logs of a partition are shortened, safely."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from freehold.node.hands import Hands
+from freehold.node.partition import layout, logs
+from freehold.node.settings import Paths, Place, Settings
+from freehold.node.workshop import Workshop
+
+USER = 64900 if os.geteuid() == 0 else None
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A node's folder that every user can pass through, with one partition."""
+    folder = Path(tempfile.mkdtemp(prefix="freehold-test-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def shorten(root: Path) -> None:
+    """What the agent does now and then."""
+    settings = Settings(tag="test", unprivileged=USER is None, places=[Place("p0", "127.0.0.1", USER, USER)])
+    store = SimpleNamespace(wishes=lambda _: [SimpleNamespace(partition="p0"), SimpleNamespace(partition="gone")])
+    workshop = Workshop(root / "workshop.log")
+    try:
+        Hands(Paths(root), settings, cast(Any, store), cast(Any, None), workshop, cast(Any, None)).shorten_logs()
+    finally:
+        workshop.close()
+
+
+def test_a_long_log_begins_anew_and_nobody_elses_file_is_touched(
+    root: Path,
+) -> None:
+    folder = root / "partitions" / "p0"
+    layout.prepare(folder)
+    var_log = folder / layout.LOG
+    precious = root / "precious"
+    precious.write_bytes(b"x" * 5000)
+    (var_log / "short.log").write_text("short")
+    (var_log / "link.log").symlink_to(precious)
+    os.mkfifo(var_log / "pipe.log")
+    (var_log / "web.log").write_bytes(b"old " * 500_000 + b"new!" * 2_700_000)
+    for path in (folder, *folder.rglob("*")):
+        if USER is not None:
+            os.lchown(path, USER, USER)
+    folder.parent.chmod(0o711)
+    with (var_log / "web.log").open("ab", buffering=0) as writer:
+        shorten(root)
+        writer.write(b"later")
+    assert (var_log / "web.log").read_bytes() == b"later"
+    kept = (var_log / "web.log.1").read_bytes()
+    assert {kept[i : i + 4] for i in range(0, len(kept), 4)} == {b"new!"}
+    assert (var_log / "web.log.1").stat().st_mode & 0o777 == 0o600
+    assert (var_log / "short.log").read_text() == "short"
+    assert precious.read_bytes() == b"x" * 5000
+
+
+def test_the_kept_end_is_never_written_through_a_link(root: Path) -> None:
+    folder = root / "partitions" / "p0"
+    layout.prepare(folder)
+    (root / "precious").write_text("precious")
+    (folder / layout.LOG / "web.log").write_bytes(b"x" * (logs.LIMIT + 1))
+    (folder / layout.LOG / "web.log.1").symlink_to(root / "precious")
+    with pytest.raises(OSError, match="symbolic"):
+        logs.shorten(str(folder).encode())
+    assert (root / "precious").read_text() == "precious"
+    assert not logs.too_long(root / "never was")
