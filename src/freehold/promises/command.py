@@ -15,11 +15,14 @@ class Command:
     argv: tuple[str, ...]
     period: float = 60.0
     timeout: float = 20.0
+    folder: str | None = None
+    """Where it runs; `/` unless said otherwise."""
 
     def check(self) -> Assessment:
         try:
             process = subprocess.Popen(
                 self.argv,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

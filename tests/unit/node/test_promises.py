@@ -232,7 +232,7 @@ def test_a_check_that_hangs_is_broken_and_others_go_on(house: House) -> None:
 
 
 def test_a_promise_may_be_a_program(house: House) -> None:
-    good = house.executable("good", "echo all is well")
+    good = house.executable("good", "test -f etc/promise/good && echo all is well")
     bad = house.executable("bad", "echo something is missing >&2; exit 3")
     house.watch(good, bad)
     until(lambda: house.kept("good") and house.broken("bad"))

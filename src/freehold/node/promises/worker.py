@@ -72,7 +72,9 @@ def _load(path: str) -> Promise:
 
 def _read(path: str) -> Promise:
     if not path.endswith(".py"):
-        return Command((path,), period=EXECUTABLE_PERIOD, timeout=EXECUTABLE_TIMEOUT)
+        # FOLDER/etc/promise/NAME
+        folder = str(Path(path).parents[2])
+        return Command((path,), period=EXECUTABLE_PERIOD, timeout=EXECUTABLE_TIMEOUT, folder=folder)
     module = types.ModuleType("promise_plugin")
     module.__file__ = path
     sys.modules[f"promise_plugin_{path}"] = module
