@@ -106,7 +106,6 @@ class Machine:
                 _quietly("userdel", f"fh-{settings['tag']}-{number}")
                 _quietly("ip", "address", "del", f"{place['address']}/32", "dev", settings["interface"])
             _quietly("userdel", f"fh-{settings['tag']}-build")
-            _quietly("nft", "delete", "table", "inet", f"freehold_{settings['tag']}")
         shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -125,7 +125,10 @@ def up(options: argparse.Namespace) -> int:
 def down(*, forget: bool) -> int:
     """Stop everything; with `forget` remove it, users and addresses of the partitions included."""
     if (NODE / "node.json").exists():
-        Supervisor(KEEPER).apply("demo", []) if answers(Supervisor(KEEPER)) else None
+        # Also one that was killed: what it kept lives on.
+        keeper = Supervisor(KEEPER)
+        keeper.ensure()
+        keeper.apply("demo", [])
         run("node", "stop", "--root", NODE)
     Supervisor(KEEPER).shutdown()
     if forget:
@@ -319,7 +322,6 @@ def forget_places() -> None:
         address = ["ip", "address", "del", f"{place.address}/32", "dev", settings.interface]
         subprocess.run(address, capture_output=True, check=False)
     subprocess.run(["userdel", f"fh-{settings.tag}-build"], capture_output=True, check=False)
-    subprocess.run(["nft", "delete", "table", "inet", f"freehold_{settings.tag}"], capture_output=True, check=False)
 
 
 def run(*arguments: object, given: str = "", allowed: tuple[int, ...] = (0,), quiet: bool = True) -> None:

@@ -1,8 +1,17 @@
 """What a new user's mistakes, other people's malice and bad luck once broke."""
 
+import json
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
+from freehold.node.metering import cgroups
+from freehold.node.supervisor.children import MARK
+from machines import MODES, REPOSITORY, Cloud
 from running import Master
+from waiting import lives, until
 
 SHOP = "/api/v1/projects/provider/instances"
 
@@ -37,3 +46,29 @@ def test_programs_get_a_problem_document_whatever_they_ask_for(
 
 def test_people_get_a_page(master: Master) -> None:
     assert master.call("GET", "/nothing").kind == "text/html"
+
+
+def test_a_node_that_ended_leaves_nothing_behind_not_even_when_killed(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a supervisor would that keeps the agent: its mark must not be on what the agent starts.
+    monkeypatch.setenv(MARK, "other\ndemo\nnode\n1")
+    machine = cloud.machine(unprivileged=MODES[0] != "root", title="brief", partitions=2)
+    monkeypatch.delenv(MARK)
+    cloud.publish(REPOSITORY / "software" / "hello")
+    cloud.order("page", seconds=120)
+    (pid,) = machine.pids("page")
+    supervisor = machine.supervisor_pid
+    assert b"other" not in Path(f"/proc/{supervisor}/environ").read_bytes()
+    machine.kill()
+    os.kill(supervisor, signal.SIGKILL)
+    assert lives(pid)
+    done = machine.cli("stop")
+    assert done.returncode == 0, done.stderr
+    assert not lives(pid)
+    tag = json.loads((machine.root / "node.json").read_text())["tag"]
+    assert not [base for base in cgroups._bases() if (base / cgroups.PARENT / tag).exists()]
+    # And it starts again as it was.
+    machine.start()
+    until(lambda: machine.pids("page"))
+    assert cloud.ready("page")["promises_kept"]

@@ -31,6 +31,7 @@ from freehold.node.promises import Result, Scheduler
 from freehold.node.settings import Paths, load
 from freehold.node.software import build
 from freehold.node.store import Store
+from freehold.node.supervisor.children import MARK
 from freehold.node.supervisor.client import Supervisor
 from freehold.node.workshop import Workshop
 from freehold.protocol.states import SoftwareObserved
@@ -38,6 +39,7 @@ from freehold.protocol.states import SoftwareObserved
 BUILDERS = 2
 CONFIGURERS = 4
 LONGEST_REST = 30.0
+LOG_PERIOD = 300.0
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +81,7 @@ class Agent:
         self.hands.revive()
         for one in (self.feed, self.outbox, self.measuring):
             one.start()
-        for work in (self._keep_supervisor, self._keep_identities):
+        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short):
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
         while not self._over.is_set():
             self._awake.wait(self._rest())
@@ -193,6 +195,10 @@ class Agent:
                 _log.warning("a certificate cannot be had now: %s", error)
                 self._over.wait(60)
 
+    def _keep_logs_short(self) -> None:
+        while not self._over.wait(LOG_PERIOD):
+            self.hands.shorten_logs()
+
     def _finish(self) -> None:
         self.outbox.stop()
         for pool in (self._builders, self._configurers):
@@ -209,6 +215,8 @@ def run(root: Path) -> None:
     """Run the agent of a folder until SIGTERM or SIGINT."""
     # What is private is written with its own mode; what partitions must read must not depend on who starts us.
     os.umask(0o022)
+    # Whatever keeps us, our children are not its.
+    os.environ.pop(MARK, None)
     agent = Agent(root)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())

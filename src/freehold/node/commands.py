@@ -147,10 +147,12 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _stop(options: argparse.Namespace) -> int:
+    from freehold.node.metering import cgroups
+    from freehold.node.metering.network import remove_table
     from freehold.node.supervisor.client import Supervisor
 
     root = options.root.resolve()
-    node_settings.load(root)
+    settings = node_settings.load(root)
     paths = Paths(root)
     pid = _agent_pid(paths)
     if pid is not None:
@@ -162,6 +164,9 @@ def _stop(options: argparse.Namespace) -> int:
             time.sleep(0.05)
     if not options.keep_services:
         Supervisor(paths.run).shutdown()
+        if not settings.unprivileged:
+            cgroups.remove_node(settings.tag)
+            remove_table(settings.tag)
     print("The agent has ended; its services go on." if options.keep_services else "The node has ended.")
     return 0
 

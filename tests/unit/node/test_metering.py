@@ -16,6 +16,7 @@ from hypothesis import strategies as some
 
 from freehold.node.metering import Counters, Meter, Place, Reading, accumulate, cgroups
 from freehold.node.metering.meter import folder_mb
+from freehold.node.metering.network import remove_table
 
 USER = 63000 + os.getpid() % 900
 BURN = "import time\nwhile time.process_time() < 0.5: pass\n"
@@ -193,6 +194,17 @@ def test_a_control_group_counts_exactly_even_what_ended_unseen(tmp_path: Path, t
     cgroups.remove(f"{tag}/p0")
     assert not any(Path(folder).exists() for folder in folders)
     assert cgroups.cpu_ms(f"{tag}/p0") is None
+
+
+@as_root
+def test_of_a_node_that_ended_no_group_and_no_table_is_left(tmp_path: Path, tag: str) -> None:
+    folders = [Path(folder) for name in ("p0", "p1") for folder in cgroups.create(f"{tag}/{name}")]
+    Meter(tag, root_mode=True).read([Place("p0", USER, f"127.78.{os.getpid() % 250}.1", str(tmp_path), [], 0)])
+    cgroups.remove_node(tag)
+    remove_table(tag)
+    assert not any(folder.parent.exists() for folder in folders)
+    shown = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
+    assert tag not in shown
 
 
 @as_root

@@ -114,6 +114,24 @@ def test_a_service_outlives_a_killed_supervisor_and_is_known_to_the_next(supervi
     until(lambda: not lives(web))
 
 
+def test_what_a_service_started_in_a_session_of_its_own_is_not_taken_for_it(supervisor: Supervisor, root: Path) -> None:
+    names = [f"web-{number}" for number in range(8)]
+    script = "setsid sleep 1000 & exec sleep 1000"
+    supervisor.apply("p0", [service(root, name, script) for name in names])
+    before = [pid(supervisor, name) for name in names]
+    kill_supervisor(supervisor)
+    supervisor.ensure()
+    assert [pid(supervisor, name) for name in names] == before
+
+
+def test_a_shutdown_ends_also_what_a_killed_supervisor_left_running(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web")])
+    web = pid(supervisor, "web")
+    kill_supervisor(supervisor)
+    supervisor.shutdown()
+    assert not lives(web)
+
+
 def test_what_was_ordered_is_on_disk_before_it_is_confirmed(supervisor: Supervisor, root: Path) -> None:
     supervisor.apply("p0", [service(root, "web")])
     kill_supervisor(supervisor)

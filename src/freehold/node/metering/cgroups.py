@@ -35,6 +35,14 @@ def remove(tag: str) -> None:
             continue
 
 
+def remove_node(node: str) -> None:
+    """Remove the groups of a node's partitions and its own; what still has processes stays."""
+    for base in _bases():
+        for part in [path.name for path in (base / PARENT / node).glob("*/")]:
+            remove(f"{node}/{part}")
+        remove(node)
+
+
 def cpu_ms(tag: str) -> float | None:
     """Return the processor time of a partition's group in milliseconds; None when there is no group."""
     try:

@@ -10,7 +10,7 @@ class NetworkMeter:
     """Counters in a table of this node's own; None for everything where they cannot be had."""
 
     def __init__(self, tag: str) -> None:
-        self._table = f"freehold_{tag}"
+        self._table = _table(tag)
         self._counted: set[str] = set()
         self._works = os.geteuid() == 0
 
@@ -58,6 +58,15 @@ class NetworkMeter:
             return False
         self._counted.update(addresses)
         return True
+
+
+def remove_table(tag: str) -> None:
+    """Stop counting for a node: remove its table."""
+    _nft("delete", "table", "inet", _table(tag))
+
+
+def _table(tag: str) -> str:
+    return f"freehold_{tag}"
 
 
 def _name(address: str) -> str:

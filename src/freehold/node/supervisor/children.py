@@ -30,10 +30,12 @@ _DESCRIPTORS = resource.getrlimit(resource.RLIMIT_NOFILE)
 class Found:
     """A living process with our mark."""
 
-    def __init__(self, pid: int, uid: int, group: str, name: str, digest: str, leads: bool) -> None:
+    def __init__(self, pid: int, uid: int, group: str, name: str, digest: str, leads: bool, born: int) -> None:
         self.pid, self.uid, self.group, self.name, self.digest = pid, uid, group, name, digest
         self.leads = leads
-        """It is the process that was started, not one that it started."""
+        """It is the process that was started, or one that it started in a session of its own."""
+        self.born = born
+        """When it was started, in ticks since the boot."""
 
 
 def become_subreaper() -> None:
@@ -102,13 +104,14 @@ def find(supervisor: str) -> Iterator[Found]:
             if MARK.encode() not in environment or is_zombie(pid):
                 continue
             session, uid = os.getsid(pid), os.stat(f"/proc/{pid}").st_uid
+            born = int(_fields(pid)[19])
         except OSError:
             continue
         for variable in environment.split(b"\0"):
             name, _, value = variable.decode(errors="replace").partition("=")
             parts = value.split("\n")
             if name == MARK and len(parts) == 4 and parts[0] == supervisor:
-                yield Found(pid, uid, parts[1], parts[2], parts[3], session == pid)
+                yield Found(pid, uid, parts[1], parts[2], parts[3], session == pid, born)
 
 
 def _environment(pid: int) -> bytes:
@@ -126,11 +129,16 @@ def _environment(pid: int) -> bytes:
     return environment
 
 
+def _fields(pid: int) -> list[bytes]:
+    """Return what the kernel says of a process after its name: state, parent …"""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
+
+
 def is_zombie(pid: int) -> bool:
     """Return whether a process has ended and only waits to be noticed."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] == b"Z"
+        return _fields(pid)[0] == b"Z"
     except OSError:
         return True
 

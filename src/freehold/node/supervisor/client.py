@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.node.errors import SupervisorError
+from freehold.node.supervisor import children
 
 ANSWER_TIMEOUT = 10.0
 START_TIMEOUT = 20.0
@@ -117,17 +118,17 @@ class Supervisor:
         return int(self._order({"verb": "status"})["pid"])
 
     def shutdown(self, timeout: float = 120.0) -> None:
-        """End every process and the supervisor itself; do nothing when none runs."""
+        """End every process and the supervisor itself; also what a killed supervisor left running."""
         try:
             with self._connect() as sock:
                 sock.settimeout(timeout)
                 sock.sendall(b'{"verb": "shutdown"}\n')
                 while sock.recv(65536):
                     pass
-        except ConnectionRefusedError:
-            pass
-        except FileNotFoundError:
-            pass
+        except (ConnectionRefusedError, FileNotFoundError):
+            if any(children.find(os.path.realpath(self.root))):
+                self.ensure()
+                self.shutdown(timeout)
         except TimeoutError:
             raise SupervisorError(f"The supervisor in {self.root} does not end.") from None
         if self._child is not None:

@@ -392,17 +392,19 @@ class Server:
         if table["boot"] != _boot():
             # Nothing survived the reboot; whoever orders us says anew what is wanted.
             table["groups"] = {}
-        living = {(one.group, one.name): one for one in children.find(self.mark) if one.leads}
+        # What a process started in a session of its own has its mark too, but is younger.
+        found = sorted(children.find(self.mark), key=lambda one: (one.born, one.pid), reverse=True)
+        living = {(one.group, one.name): one for one in found if one.leads}
         # The mark of another partition can be forged; its user cannot.
         for name, saved in table["groups"].items():
             group = self.groups[name] = Group(dead_cpu_ms=saved["dead_cpu_ms"], uid=saved["uid"])
             for spec in saved["processes"]:
                 process = group.processes[spec["name"]] = Process(name, spec)
-                found = living.pop((name, spec["name"]), None)
-                if found is not None and found.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
-                    process.pid, process.digest, process.started = found.pid, found.digest, time.monotonic()
+                one = living.pop((name, spec["name"]), None)
+                if one is not None and one.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
+                    process.pid, process.digest, process.started = one.pid, one.digest, time.monotonic()
                     self._follow(process)
-                    if found.digest != spec["digest"]:
+                    if one.digest != spec["digest"]:
                         self._end(process, leaving=False)
                 elif spec["name"] in saved["done"]:
                     process.done, process.digest = True, spec["digest"]
