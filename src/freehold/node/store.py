@@ -5,6 +5,7 @@ its number and its place in the chain: so nothing is told that did not happen, a
 forgotten, whenever the machine stops.
 """
 
+import os
 import sqlite3
 import threading
 import time
@@ -77,6 +78,10 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._told: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
+        # Partitions' users pass through this folder, and here is what every customer ordered; SQLite gives the
+        # files beside it the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         # Reports become money: what was numbered must be there after a power cut.

@@ -44,6 +44,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
+def test_nobody_else_can_read_what_customers_ordered(tmp_path: Path) -> None:
+    path = tmp_path / "node.sqlite"
+    path.touch(0o644)
+    store = Store(path)
+    store.begin_epoch("e")
+    files = list(tmp_path.iterdir())
+    assert len(files) == 3
+    assert {one.stat().st_mode & 0o077 for one in files} == {0}
+    store.close()
+
+
 def installation(release: str = "red", revision: int = 1, wanted: str = "available") -> Installation:
     return Installation(release, revision, SoftwareWanted(wanted), f"{release} 1.0")
 
