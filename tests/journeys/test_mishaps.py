@@ -68,6 +68,7 @@ def test_a_node_that_ended_leaves_nothing_behind_not_even_when_killed(
     assert not lives(pid)
     tag = json.loads((machine.root / "node.json").read_text())["tag"]
     assert not [base for base in cgroups._bases() if (base / cgroups.PARENT / tag).exists()]
+    assert "nothing of this runs now" in machine.cli("status").stdout
     # And it starts again as it was.
     machine.start()
     until(lambda: machine.pids("page"))

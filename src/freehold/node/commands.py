@@ -138,6 +138,8 @@ def _status(options: argparse.Namespace) -> int:
     print(
         f"  agent {_word(found['agent'])}, supervisor {_word(supervisor)}, {found['reports_waiting']} reports waiting"
     )
+    if not supervisor:
+        print("  nothing of this runs now; it was last seen so:")
     for wish in store.wishes():
         kept = [f"{name} {'kept' if ok else 'BROKEN'}" for one, name, ok, _ in promises if one == wish.instance]
         print(
