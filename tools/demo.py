@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import json
 import os
+import pwd
 import secrets
 import shutil
 import socket
@@ -317,11 +318,12 @@ def forget_places() -> None:
     settings = node_settings.load(NODE)
     if settings.unprivileged:
         return
-    for number, place in enumerate(settings.places):
-        subprocess.run(["userdel", f"fh-{settings.tag}-{number}"], capture_output=True, check=False)
+    for user in pwd.getpwall():
+        if user.pw_name.startswith(f"fh-{settings.tag}-"):
+            subprocess.run(["userdel", user.pw_name], capture_output=True, check=False)
+    for place in settings.places:
         address = ["ip", "address", "del", f"{place.address}/32", "dev", settings.interface]
         subprocess.run(address, capture_output=True, check=False)
-    subprocess.run(["userdel", f"fh-{settings.tag}-build"], capture_output=True, check=False)
 
 
 def run(*arguments: object, given: str = "", allowed: tuple[int, ...] = (0,), quiet: bool = True) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.node.errors import HostError, SettingsError
+from freehold.node.host import places
 from freehold.node.host.facts import host_facts
 from freehold.node.host.places import _addresses, ensure_addresses, prepare
 from freehold.node.settings import Paths, Settings, load, save
@@ -36,10 +37,11 @@ def root() -> Iterator[Path]:
     yield folder
     if Paths(folder).settings.exists() and not load(folder).unprivileged:
         settings = load(folder)
-        for number, place in enumerate(settings.places):
-            run("userdel", f"fh-{settings.tag}-{number}")
+        for user in pwd.getpwall():
+            if user.pw_name.startswith(f"fh-{settings.tag}-"):
+                run("userdel", user.pw_name)
+        for place in settings.places:
             run("ip", "address", "del", f"{place.address}/32", "dev", settings.interface)
-        run("userdel", f"fh-{settings.tag}-build")
     shutil.rmtree(folder)
 
 
@@ -146,6 +148,22 @@ def test_a_folder_that_users_cannot_pass_through_is_refused_before_users_are_mad
     with pytest.raises(HostError, match=f"cannot pass through {closed}"):
         prepare(closed / "node", 1)
     assert Path("/etc/passwd").read_text().count("fh-") == before
+
+
+@as_root
+def test_users_of_a_preparation_that_was_killed_are_found_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(places, "_place", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(root, 2, network="10.20.30.0/28")
+    half = load(root)
+    assert half.places == []
+    assert pwd.getpwnam(f"fh-{half.tag}-build")
+    whole = prepare(root, 2)
+    assert (whole.tag, len(whole.places), whole.network) == (half.tag, 2, "")
 
 
 @as_root

@@ -33,12 +33,14 @@ def prepare(
         raise HostError("A node has at least one partition: --partitions 1 or more.")
     paths = Paths(root)
     known = load(root) if paths.settings.exists() else None
-    settings = known or Settings(
-        tag="".join(secrets.choice(_LETTERS) for _ in range(8)),
+    settings = Settings(
+        tag=known.tag if known else "".join(secrets.choice(_LETTERS) for _ in range(8)),
         unprivileged=unprivileged or os.geteuid() != 0,
         interface=interface,
         network=network,
     )
+    if known and known.places:
+        settings = known
     if partitions < len(settings.places):
         raise HostError(
             f"The node has {len(settings.places)} partitions already; it can grow but not shrink to {partitions}."
@@ -46,6 +48,9 @@ def prepare(
     # Before anything is made: what is refused leaves no users behind.
     addresses = _addresses(settings, partitions)
     _make_folders(paths, settings)
+    if not settings.places:
+        # First of all the tag: whatever ends us, the users made next can be found again by it.
+        save(root, settings)
     if not settings.unprivileged and settings.builder_uid is None:
         uid, gid = _user(f"fh-{settings.tag}-build", paths.cache)
         settings = msgspec.structs.replace(settings, builder_uid=uid, builder_gid=gid)
@@ -54,8 +59,8 @@ def prepare(
     for number in range(len(places), partitions):
         places.append(_place(paths, settings, number, addresses[number]))
     settings = msgspec.structs.replace(settings, places=places)
-    ensure_addresses(settings)
     save(root, settings)
+    ensure_addresses(settings)
     return settings
 
 
