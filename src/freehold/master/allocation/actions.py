@@ -43,7 +43,7 @@ def place(instance: str, release: str, project: str, constraints: Constraints, w
     summary = "; ".join(
         f"{reason.nodes} nodes: {reason.reason}" if reason.nodes else reason.reason for reason in reasons
     )
-    raise NoPlace(f"No partition fits: {summary or 'no node has a free partition'}.", reasons=reasons)
+    raise NoPlace(f"{summary or 'no node has a free partition'}.", reasons=reasons)
 
 
 def give_back(instance: str, node: str, partition: str, weight: int) -> None:
