@@ -24,14 +24,22 @@ def shorten(payload: bytes) -> bytes:
     with os.scandir(Path(payload.decode()) / layout.LOG) as entries:
         paths = [entry.path for entry in entries if _counts(entry)]
     for path in paths:
-        with (
-            open(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK), "r+b") as log,
-            open(os.open(f"{path}.1", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as kept,
-        ):
-            log.seek(-LIMIT, os.SEEK_END)
-            kept.write(log.read(LIMIT))
-            log.truncate(0)
+        try:
+            _shorten(path)
+        except OSError as error:
+            # One that is not ours to write keeps no other from being shortened.
+            print(f"{path} cannot be shortened: {error}", flush=True)
     return b""
+
+
+def _shorten(path: str) -> None:
+    with (
+        open(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK), "r+b") as log,
+        open(os.open(f"{path}.1", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as kept,
+    ):
+        log.seek(-LIMIT, os.SEEK_END)
+        kept.write(log.read(LIMIT))
+        log.truncate(0)
 
 
 def _counts(entry: "os.DirEntry[str]") -> bool:
