@@ -74,13 +74,13 @@ class Client:
             "constraints": constraints,
             "state": state,
         }
-        path = f"{self._project(project)}/instances/{_part(title)}"
+        path = self._instance(title, project)
         body = {name: value for name, value in wish.items() if value is not None}
         return self._call("PUT", path + ("?dry_run=true" if dry_run else ""), Answer, body)
 
     def show(self, title: str, *, project: str | None = None) -> Instance:
         """Return one instance."""
-        return self._call("GET", f"{self._project(project)}/instances/{_part(title)}", Instance)
+        return self._call("GET", self._instance(title, project), Instance)
 
     def wait(
         self,
@@ -183,6 +183,11 @@ class Client:
         else:
             body["all"] = True
         return self._call("PUT", f"{self._project(project)}/supplies", list[Supply], body)
+
+    def _instance(self, title: str, project: str | None) -> str:
+        if not title:
+            raise ClientError("The title is empty. Name the service that you mean.")
+        return f"{self._project(project)}/instances/{_part(title)}"
 
     def _project(self, project: str | None) -> str:
         return f"/projects/{_part(project or self.credentials.project)}"

@@ -85,7 +85,7 @@ class AnswerOut(Schema):
 
 
 @router.put(
-    "/projects/{project}/instances/{title}",
+    "/projects/{project}/instances/{path:title}",
     response=AnswerOut,
     auth=token,
     summary="Request: an instance with this title should exist as described",
@@ -105,7 +105,9 @@ def request_instance(
     }
 
 
-@router.get("/projects/{project}/instances/{title}", response=InstanceDetailOut, auth=token, summary="One instance")
+@router.get(
+    "/projects/{project}/instances/{path:title}", response=InstanceDetailOut, auth=token, summary="One instance"
+)
 def show(request: HttpRequest, project: str, title: str) -> dict[str, Any]:
     owner = caller(request).project(project, Scope.READ)
     return _detail(queries.by_title(owner, title))
