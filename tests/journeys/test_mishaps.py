@@ -30,7 +30,7 @@ def test_what_is_no_proper_json_is_refused(master: Master, text: str) -> None:
     ("method", "path", "status"),
     [
         ("GET", "/api/v1/nothing", 404),
-        ("PUT", f"{SHOP}/a%2Fb", 404),
+        ("PUT", f"{SHOP}/a%2Fb", 422),
         ("PUT", f"{SHOP}/", 404),
         ("GET", "/node/v1/nothing", 404),
         ("DELETE", SHOP, 405),
