@@ -20,6 +20,7 @@ from typing import Any
 
 from freehold.client import Client, ClientError, load_credentials, save_credentials
 from freehold.node import settings as node_settings
+from freehold.node.software.build import PASSED
 from freehold.node.supervisor.client import Process, Supervisor
 from freehold.protocol import archive
 
@@ -38,17 +39,6 @@ MASTER, NODE, KEEPER = DEMO / "master", DEMO / "node", DEMO / "run"
 CUSTOMER, OPERATOR = DEMO / "customer.json", DEMO / "operator.json"
 FREEHOLD = [sys.executable, "-m", "freehold.cli"]
 PARTITIONS = 8
-PASSED = (
-    "PIP_",
-    "UV_",
-    "SSL_",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-)
 
 
 def main() -> int:

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
-
 from freehold.node import plan as planning
 from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
 from freehold.node.hands import Hands
@@ -74,9 +72,7 @@ class Agent:
         self.store.begin_epoch(self.settings.epoch)
         ensure_addresses(self.settings)
         self.supervisor.ensure()
-        facts = host_facts(self.paths.root, self.settings)
-        if self.store.host_changed(msgspec.json.encode(facts).decode()):
-            self.store.tell(facts)
+        self.store.tell_host(host_facts(self.paths.root, self.settings))
         self.promises.start()
         self.hands.revive()
         for one in (self.feed, self.outbox, self.measuring):
@@ -177,7 +173,7 @@ class Agent:
 
     def _keep_identities(self) -> None:
         """Renew the node's certificate in time, and give instances theirs, one after the other."""
-        for wish in self.store.wishes("WHERE wanted = 'started'"):
+        for wish in self.store.started():
             self._identity_work.put(wish.instance)
         link = self._link()
         while not self._over.is_set():

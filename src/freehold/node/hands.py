@@ -51,7 +51,7 @@ class Hands:
 
     def revive(self) -> None:
         """Have everything run that ran by what the store knows: after a start of the machine, without a Master."""
-        for wish in self._store.wishes("WHERE wanted = 'started'"):
+        for wish in self._store.started():
             place = self._places.get(wish.partition)
             if place is not None and (wish.layout.services or wish.layout.runs):
                 self._supervisor.apply(wish.partition, self._processes(place, wish.layout))
@@ -117,7 +117,7 @@ class Hands:
 
     def shorten_logs(self) -> None:
         """Have each partition whose logs grew too long shorten them, as its own user."""
-        for wish in self._store.wishes("WHERE wanted = 'started'"):
+        for wish in self._store.started():
             place = self._places.get(wish.partition)
             if place is None or not logs.too_long(self._folder(place)):
                 continue

@@ -24,6 +24,7 @@ from freehold.protocol.report import (
     GENESIS,
     AssessmentReport,
     Body,
+    HostFacts,
     InstanceReport,
     Item,
     PublicationReport,
@@ -186,11 +187,18 @@ class Store:
 
     def wish(self, instance: str) -> Wish | None:
         """Return one instance with all that is known of it."""
-        found = self.wishes("WHERE instance = ?", (instance,))
+        found = self._wishes("WHERE instance = ?", (instance,))
         return found[0] if found else None
 
-    def wishes(self, condition: str = "", values: tuple[object, ...] = ()) -> list[Wish]:
+    def started(self) -> list[Wish]:
+        """Return every instance that is wanted started, with all that is known of it."""
+        return self._wishes("WHERE wanted = 'started'")
+
+    def wishes(self) -> list[Wish]:
         """Return every instance with all that is known of it."""
+        return self._wishes()
+
+    def _wishes(self, condition: str = "", values: tuple[object, ...] = ()) -> list[Wish]:
         rows = self._rows(
             "SELECT instance, revision, partition, release, type, wanted, title, parameters, state, state_revision, "
             f"message, attempts, layout FROM instance {condition} ORDER BY partition",
@@ -368,11 +376,14 @@ class Store:
     def epoch(self) -> int:
         return int(self._recall("epoch", "0"))
 
-    def host_changed(self, facts: str) -> bool:
-        """Note what the machine offers; return whether it differs from what was told."""
+    def tell_host(self, facts: HostFacts) -> bool:
+        """Tell what the machine offers unless that was told; return whether it was news."""
+        text = msgspec.json.encode(facts).decode()
         with self._transaction():
-            changed = self._recall("host", "") != facts
-            self._remember("host", facts)
+            changed = self._recall("host", "") != text
+            if changed:
+                self._remember("host", text)
+                self._tell(facts)
         return changed
 
     # Inside

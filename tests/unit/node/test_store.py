@@ -25,6 +25,7 @@ from freehold.protocol.report import (
     GENESIS,
     AssessmentReport,
     Body,
+    HostFacts,
     InstanceReport,
     PublicationReport,
     Report,
@@ -301,18 +302,19 @@ def test_a_batch_holds_so_many_reports_and_bytes_but_one_at_least(store: Store) 
 def test_a_new_epoch_asks_for_everything_and_tells_what_was_not_told_as_new(store: Store) -> None:
     store.begin_epoch(1)
     store.apply_feed(feed(9, wanted("shop"), wanted("blog", partition="p1")))
+    assert store.tell_host(HostFacts([]))
+    assert not store.tell_host(HostFacts([])), "told once"
     store.instance_is("shop", 1, Observed.WAITING)
     store.instance_is("blog", 1, Observed.WAITING)
-    store.acknowledged(1)
-    assert store.host_changed("facts")
+    store.acknowledged(2)
     store.begin_epoch(2)
     assert (store.epoch, store.revision) == (2, 0)
-    assert store.host_changed("facts"), "a new Master does not know the machine yet"
     reader = Reader()
     assert reader.read(store.epoch, store.outbox(*EVERYTHING)) == 1
     assert reader.heard == [InstanceReport("blog", 1, Observed.WAITING)]
     store.begin_epoch(2)
     assert store.outbox_size() == 1, "the same epoch does not begin twice"
+    assert store.tell_host(HostFacts([])), "a new Master does not know the machine yet"
 
 
 def test_who_sends_is_woken_by_what_changes_and_by_nothing_else(store: Store) -> None:

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import caller, token
-from freehold.master.fleet import actions as fleet
+from freehold.master.fleet import queries as fleet
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation import clock
 from freehold.master.monitoring import queries as monitoring

@@ -11,7 +11,7 @@ from freehold.master.catalog.models import Release
 from freehold.master.fleet import authority, revisions
 from freehold.master.fleet.models import Certificate, EnrolToken, Node, Site, Supply
 from freehold.master.foundation import clock, ids
-from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Unauthenticated
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.actions import NAME
 from freehold.master.people.identity import Caller, Scope, digest
@@ -265,23 +265,3 @@ def _check_name(field: str, name: str) -> None:
             f"'{name}' cannot be a {field}.",
             errors=[FieldError(field, "1 to 63 lower-case letters, digits and dashes", name)],
         )
-
-
-def identify(fingerprint: str | None, kind: str) -> str:
-    """Return the node or instance that a client certificate speaks for.
-
-    Raise Unauthenticated when there is none, or it is unknown, revoked or over; Forbidden when it is of the
-    other kind.
-    """
-    if fingerprint is None:
-        raise Unauthenticated(f"This needs the client certificate of a {kind}.")
-    row = Certificate.objects.filter(fingerprint=fingerprint).first()
-    if row is None:
-        raise Unauthenticated("This certificate was not issued here.", remedy="Enrol again.")
-    if row.revoked_at is not None:
-        raise Unauthenticated("This certificate was revoked.", remedy="Ask the operator; a node can enrol again.")
-    if row.not_after <= clock.now():
-        raise Unauthenticated("This certificate has expired.", remedy="Enrol again with a new token.")
-    if row.kind != kind:
-        raise Forbidden(f"This is the certificate of a {row.kind}; it takes one of a {kind}.")
-    return row.subject

@@ -7,7 +7,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from freehold.master.catalog.actions import archive_path
-from freehold.master.fleet import actions
+from freehold.master.fleet import actions, queries
 from freehold.master.fleet.models import Partition, Supply
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation.answers import with_problems
@@ -36,7 +36,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
 @with_problems
 def node_certificate(request: HttpRequest) -> HttpResponse:
     """`POST /node/v1/certificate`: a node renews its own."""
-    node = actions.identify(fingerprint(request), "node")
+    node = queries.identify(fingerprint(request), "node")
     asked = _message(request, CertificateRequest)
     issued = actions.renew("node", node, asked.signing_request, actor=f"node:{node}")
     return _answer(CertificateAnswer(issued.pem, actions.the_authority().pem))
@@ -46,7 +46,7 @@ def node_certificate(request: HttpRequest) -> HttpResponse:
 @with_problems
 def instance_certificate(request: HttpRequest, instance: str) -> HttpResponse:
     """`POST /node/v1/instances/ID/certificate`: a node asks for an instance that lives on it."""
-    node = actions.identify(fingerprint(request), "node")
+    node = queries.identify(fingerprint(request), "node")
     if not Partition.objects.filter(node=node, instance=instance).exists():
         raise Forbidden(f"Instance {instance} does not live on this node.")
     asked = _message(request, CertificateRequest)
@@ -57,7 +57,7 @@ def instance_certificate(request: HttpRequest, instance: str) -> HttpResponse:
 @with_problems
 def release_archive(request: HttpRequest, release: str) -> HttpResponse:
     """`GET /node/v1/releases/DIGEST`: the archive of a release that this node must have."""
-    node = actions.identify(fingerprint(request), "node")
+    node = queries.identify(fingerprint(request), "node")
     path = archive_path(release)
     if not Supply.objects.filter(node=node, release=release).exists() or not path.exists():
         raise NotFound(f"Release {release} is not supplied to this node.")

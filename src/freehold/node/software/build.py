@@ -20,7 +20,7 @@ TIMEOUT = 3600.0
 TAIL = 30
 """Lines of the log that a failure shows."""
 MARK = "FREEHOLD_BUILD"
-_PASSED = (
+PASSED = (
     "PIP_",
     "UV_",
     "SSL_",
@@ -118,7 +118,7 @@ def _profile(folder: Path) -> str:
 
 
 def _run(paths: Paths, settings: Settings, folder: Path, release: str, timeout: float) -> None:
-    environment = {name: value for name, value in os.environ.items() if name.startswith(_PASSED)}
+    environment = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
     environment |= {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder / "home"),
