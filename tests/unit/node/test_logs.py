@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,7 +12,10 @@ import pytest
 from freehold.node.hands import Hands
 from freehold.node.partition import layout, logs
 from freehold.node.settings import Paths, Place, Settings
+from freehold.node.store import Store
 from freehold.node.workshop import Workshop
+from freehold.protocol.feed import Feed, WantedInstance
+from freehold.protocol.states import Wanted
 
 USER = 64900 if os.geteuid() == 0 else None
 
@@ -32,12 +34,15 @@ def root() -> Iterator[Path]:
 def shorten(root: Path) -> None:
     """What the agent does now and then."""
     settings = Settings(tag="test", unprivileged=USER is None, places=[Place("p0", "127.0.0.1", USER, USER)])
-    store = SimpleNamespace(wishes=lambda _: [SimpleNamespace(partition="p0"), SimpleNamespace(partition="gone")])
+    store = Store(root / "node.sqlite")
+    wishes = [WantedInstance(f"i-{place}", 1, place, "red", "default", Wanted.STARTED, "") for place in ("p0", "gone")]
+    store.apply_feed(Feed(1, 0.0, 60.0, instances=wishes))
     workshop = Workshop(root / "workshop.log")
     try:
-        Hands(Paths(root), settings, cast(Any, store), cast(Any, None), workshop, cast(Any, None)).shorten_logs()
+        Hands(Paths(root), settings, store, cast(Any, None), workshop, cast(Any, None)).shorten_logs()
     finally:
         workshop.close()
+        store.close()
 
 
 def test_a_long_log_begins_anew_and_nobody_elses_file_is_touched(
