@@ -13,6 +13,7 @@ GOLDEN = Path(__file__).parent
 KINDS: dict[str, Any] = {
     "feed": feed.Feed,
     "feed-empty": feed.Feed,
+    "feed-tree": feed.Feed,
     "batch": report.Batch,
     "applied": report.Applied,
     "body": report.Body,
@@ -50,7 +51,7 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
     }
     # These stand inside others.
     inner = {
-        feed.Installation, feed.WantedInstance, report.PartitionFacts, report.Report, problem.FieldError,
+        feed.Installation, feed.WantedInstance, feed.SharedInstance, report.PartitionFacts, report.Report, problem.FieldError,
         problem.Reason, descriptor.TypeDescriptor, enrol.Token,
     }  # fmt: skip
     assert structs - inner == told

@@ -79,5 +79,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
 }
 
+CHILD_GRACE_S = float(os.environ.get("FREEHOLD_CHILD_GRACE", str(24 * 3600)))
+"""Seconds for which an instance that its parent does not request any more can be had back."""
 NODE_WAIT = float(os.environ.get("FREEHOLD_NEXT_CONTACT", "60"))
 """Seconds after which a node should contact the Master again when it has nothing to say."""

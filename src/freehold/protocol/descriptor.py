@@ -9,7 +9,7 @@ import msgspec
 DESCRIPTOR = "software.cfg.json"
 
 
-class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
+class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename={"host": "software-type"}):
     """One flavour of the software."""
 
     title: str
@@ -22,6 +22,10 @@ class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where it stands in a list shown to people."""
     weight: int = 1
     """How much of a node's capacity one instance takes."""
+    shared: bool = False
+    """An instance of this type has no partition of its own: it lives on an instance of type `host`."""
+    host: str = ""
+    """For a shared type: the type of the instances that take it in."""
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename={"types": "software-type"}):

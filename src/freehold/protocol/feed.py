@@ -31,6 +31,26 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     tree: str = ""
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
     """A JSON object, already validated by the Master against the schema of the release's type."""
+    seed: str = ""
+    """From it the release derives the secrets that survive the loss of this node. Hexadecimal."""
+    given: msgspec.Raw = msgspec.Raw(b"{}")
+    """What the instances that it requested published: a JSON object by title, each a JSON object."""
+
+
+class SharedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A shared instance: it has no partition, its host instance serves it.
+
+    Nothing here says whose it is: the host needs its parameters and no more.
+    """
+
+    instance: str
+    revision: int
+    host: str
+    """The instance on this node that serves it."""
+    type: str
+    wanted: Wanted
+    parameters: msgspec.Raw = msgspec.Raw(b"{}")
+    seed: str = ""
 
 
 class Feed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,5 +69,6 @@ class Feed(msgspec.Struct, frozen=True, omit_defaults=True):
     snapshot: bool = False
     installations: list[Installation] = []
     instances: list[WantedInstance] = []
+    shared: list[SharedInstance] = []
     version: int = msgspec.field(default_factory=lambda: VERSION)
     """Always sent: made this way, `omit_defaults` does not leave it out, and an older node can see a newer one."""

@@ -27,6 +27,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /projects/provider/instances/theirs":  (None, "401 403 200 200 200 401 401"),
     "GET /projects/provider/instances":         (None, "401 403 200 200 200 401 401"),
     "GET /instance":                            (None, "401 401 401 401 401 200 403"),
+    "PUT /instance/requests":                   ({"requests": {}}, "401 401 401 401 401 200 403"),
     "GET /projects/provider/sites":             (None, "401 403 403 200 200 401 401"),
     "POST /projects/provider/sites":            ({"name": "-"}, "401 403 403 422 422 401 401"),
     "POST /projects/provider/enrol-tokens":     ({"site": "here"}, "401 403 403 201 201 401 401"),

@@ -41,6 +41,8 @@ class Constraints(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     disk_mb: AtLeast = 0
     architecture: str = ""
     placement: Placement = Placement.SPREAD
+    instance: str = ""
+    """For a shared instance: title or id of the one that serves it."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
@@ -9,6 +10,7 @@ from freehold.master.api.auth import caller, token
 from freehold.master.fleet import queries as fleet
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation import clock
+from freehold.master.foundation.errors import MasterError
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
 from freehold.master.ordering import actions, queries
@@ -35,6 +37,18 @@ class RequestIn(Schema):
         "placement (spread or pack).",
     )
     state: Wanted | None = None
+    offered_to: actions.OfferedTo | None = Field(
+        None,
+        description="For an instance that serves shared ones: its own project (as at first), or everyone "
+        "(this takes the role of an operator).",
+    )
+
+
+class RequestsIn(Schema):
+    requests: dict[str, RequestIn] = Field(
+        description="Everything that the instance requests, by title; what is not here any more is stopped, and "
+        "destroyed after a time of grace."
+    )
 
 
 class PromiseOut(Schema):
@@ -65,14 +79,42 @@ class InstanceOut(Schema):
     node: str
     site: str
     partition: str
+    parent: str | None = Field(None, description="Title of the instance that requested it.")
+    host: str | None = Field(None, description="For a shared instance: id of the one that serves it.")
+    unasked_at: str | None = Field(
+        None, description="Since when its parent does not request it: after a time of grace it is destroyed."
+    )
     address: str | None
     revision: int
     created_at: str
     changed_at: str
 
 
+class ChildOut(Schema):
+    title: str
+    product: str
+    type: str
+    shared: bool
+    state: str
+    ready: bool
+    message: str
+
+
+class OfferOut(Schema):
+    offered_to: actions.OfferedTo
+    free: int = Field(description="Places left for shared instances.")
+
+
 class InstanceDetailOut(InstanceOut):
+    children: list[ChildOut] = Field([], description="The instances below it, at every depth.")
+    offer: OfferOut | None = Field(None, description="For an instance that serves shared ones.")
     usage: dict[str, int | None] = Field(description="Counters so far; null where the node cannot measure.")
+
+
+class GrantOut(Schema):
+    granted: bool
+    instance: str | None = Field(description="Id.")
+    problem: dict[str, Any] | None = Field(description="When it was refused: why, as a problem document says it.")
 
 
 class AnswerOut(Schema):
@@ -135,9 +177,43 @@ def own(request: HttpRequest) -> dict[str, Any]:
     return _detail(queries.by_id(fleet.identify(fingerprint(request), "instance")))
 
 
+@router.put(
+    "/instance/requests",
+    response=dict[str, GrantOut],
+    auth=None,
+    summary="What the instance whose client certificate is shown requests from others",
+)
+def request_children(request: HttpRequest, body: RequestsIn) -> dict[str, Any]:
+    parent = fleet.identify(fingerprint(request), "instance")
+    project = queries.by_id(parent)["project"]
+    wishes = {title: actions.Request(project, title, **wish.dict()) for title, wish in body.requests.items()}
+    return {
+        title: {"granted": False, "instance": None, "problem": msgspec.to_builtins(answer.problem())}
+        if isinstance(answer, MasterError)
+        else {"granted": True, "instance": answer.instance, "problem": None}
+        for title, answer in actions.request_children(parent, wishes).items()
+    }
+
+
 def _detail(row: dict[str, Any]) -> dict[str, Any]:
     (picture,) = monitoring.pictures([row])
-    return {**out(picture), "usage": usage.so_far(row["id"])}
+    return {
+        **out(picture),
+        "usage": usage.so_far(row["id"]),
+        "children": [_child(one) for one in monitoring.pictures(queries.below(row))],
+        "offer": queries.offer(row["id"]),
+    }
+
+
+def _child(picture: Picture) -> dict[str, Any]:
+    row, status = picture.row, picture.status
+    return {
+        **{name: row[name] for name in ("title", "product", "type")},
+        "shared": row["host"] is not None,
+        "state": status.state,
+        "ready": status.ready,
+        "message": status.message,
+    }
 
 
 def out(picture: Picture) -> dict[str, Any]:
@@ -171,6 +247,9 @@ def out(picture: Picture) -> dict[str, Any]:
         "node": row["node"],
         "site": row["site"],
         "partition": row["partition"],
+        "parent": row["title"].rpartition("/")[0] or None,
+        "host": row["host"],
+        "unasked_at": None if row["unasked_at"] is None else clock.iso(row["unasked_at"]),
         "address": row["address"],
         "revision": row["revision"],
         "created_at": clock.iso(row["created_at"]),

@@ -119,6 +119,12 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
     for name, described in descriptor.types.items():
         if not 1 <= described.weight <= 1000:
             raise Invalid(f"{DESCRIPTOR}: the weight of type {name!r} is not 1 to 1000.")
+        host = descriptor.types.get(described.host) if described.shared else None
+        if described.shared and (host is None or host.shared):
+            raise Invalid(
+                f"{DESCRIPTOR}: the shared type {name!r} names {described.host!r} as its host, which is no type here.",
+                remedy="Name in software-type a type of this release that is not shared.",
+            )
         if abs(described.index) > 1_000_000:
             raise Invalid(f"{DESCRIPTOR}: the index of type {name!r} is not within a million of 0.")
         rows.append(
@@ -128,6 +134,8 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
                 "description": described.description,
                 "index": described.index,
                 "weight": described.weight,
+                "shared": described.shared,
+                "host": described.host if described.shared else "",
                 "request_schema": _schema(files, described.request),
                 "response_schema": _schema(files, described.response),
             }

@@ -41,6 +41,9 @@ class ReleaseType(models.Model):
     description = models.TextField(default="")
     index = models.IntegerField(default=0)
     weight = models.PositiveIntegerField(default=1)
+    shared = models.BooleanField(default=False)
+    host = models.TextField(default="")
+    """For a shared type: the type of the same release whose instances take it in."""
     request_schema = models.TextField()
     response_schema = models.TextField()
 

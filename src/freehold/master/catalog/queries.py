@@ -21,6 +21,10 @@ class Choice:
     version: str
     type: str
     weight: int
+    host: str = ""
+    """For a shared type: the type of the instances that take it in."""
+    hosts: bool = False
+    """Some shared type of the release lives on instances of this one."""
 
 
 def choose(product: str, version: str | None, type_name: str) -> Choice:
@@ -31,7 +35,15 @@ def choose(product: str, version: str | None, type_name: str) -> Choice:
     rows = _types(product, version)
     for row in rows:
         if row["name"] == type_name:
-            return Choice(product, row["release"], row["version"], type_name, row["weight"])
+            return Choice(
+                product,
+                row["release"],
+                row["version"],
+                type_name,
+                row["weight"],
+                row["host"],
+                any(other["host"] == type_name for other in rows),
+            )
     raise NotFound(
         f"{product} {rows[0]['version']} has no type '{type_name}'.",
         remedy=f"Its types are: {', '.join(sorted(row['name'] for row in rows))}.",

@@ -20,7 +20,7 @@ from freehold.master.gateway.database import Connection
 from freehold.master.gateway.reports import Done, Job, Writer
 from freehold.master.gateway.watch import Identity, Revisions, Watcher, check_date, look_up
 from freehold.protocol import MAX_BODY, OLDEST_VERSION, VERSION
-from freehold.protocol.feed import Feed, Installation, WantedInstance
+from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance
 from freehold.protocol.problem import MEDIA_TYPE
 from freehold.protocol.report import Applied, Batch
 from freehold.protocol.states import SoftwareWanted, Wanted
@@ -138,12 +138,20 @@ class Gateway:
                 title,
                 tree,
                 msgspec.Raw(parameters.encode()),
+                seed,
+                msgspec.Raw(given.encode()),
             )
             for (
-                instance, changed, partition, release, type_name, wanted, title, tree, parameters,
+                instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, given,
             ) in self._reader.rows("feed_instances", {"node": node, "since": since})
         ]  # fmt: skip
-        return Feed(revision, time.time(), self._pace(), snapshot, installations, instances)
+        shared = [
+            SharedInstance(instance, changed, host, type_name, Wanted(wanted), msgspec.Raw(parameters.encode()), seed)
+            for instance, changed, host, type_name, wanted, parameters, seed in self._reader.rows(
+                "feed_shared", {"node": node, "since": since}
+            )
+        ]
+        return Feed(revision, time.time(), self._pace(), snapshot, installations, instances, shared)
 
     async def _reports(self, identity: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(scope, receive, MAX_BODY)

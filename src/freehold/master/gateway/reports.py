@@ -94,7 +94,8 @@ class Writer(threading.Thread):
         self._connection = Connection(url)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._heads: dict[str, Head] = {}
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, tuple[str, bool]] = {}
+        """By instance: the node on which it lives, and whether another instance requested it."""
 
     def submit(self, job: Job) -> None:
         self._jobs.put(job)
@@ -268,7 +269,7 @@ class Writer(threading.Thread):
                 )
                 rows.hint = rows.hint or item.state is Observed.DESTROYED
             case PublicationReport():
-                self._check_owner(node, item.instance)
+                rows.hint = self._check_owner(node, item.instance) or rows.hint
                 rows.by_statement["add_publication"].append(
                     {
                         "instance": item.instance,
@@ -297,19 +298,23 @@ class Writer(threading.Thread):
                 }
                 rows.by_statement["add_usage"].append({"instance": item.instance, "at": _moment(item.at), **counters})
 
-    def _check_owner(self, node: str, instance: str) -> None:
-        """Raise ValueError when an instance does not live on this node: a node can speak only of itself."""
+    def _check_owner(self, node: str, instance: str) -> bool:
+        """Return whether an instance of this node was requested by another instance.
+
+        Raise ValueError when it does not live on this node: a node can speak only of itself.
+        """
         owner = self._owners.get(instance)
         if owner is None:
             _name(instance)
             found = self._connection.rows("owner", {"instance": instance})
-            owner = found[0][0] if found else ""
-            if owner:
+            owner = (found[0][0], found[0][1] is not None) if found else ("", False)
+            if found:
                 if len(self._owners) >= MOST_OWNERS:
                     self._owners.clear()
                 self._owners[instance] = owner
-        if owner != node:
+        if owner[0] != node:
             raise ValueError(f"instance {instance} does not live on this node")
+        return owner[1]
 
 
 def _text(value: str) -> str:

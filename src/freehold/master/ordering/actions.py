@@ -1,32 +1,45 @@
-"""All writes of ordering: the request."""
+"""Writes of ordering: the request of a customer, and of an instance for others."""
 
 import json
 import re
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from enum import StrEnum
 from typing import Any
 
 import msgspec
 from django.db import IntegrityError
 
 from freehold.master.allocation import actions as allocation
+from freehold.master.allocation.actions import Place
 from freehold.master.allocation.choice import Constraints
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog import schemas
+from freehold.master.catalog.queries import Choice
 from freehold.master.fleet import revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
-from freehold.master.foundation import clock, ids, sql
-from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound
+from freehold.master.foundation import clock, ids
+from freehold.master.foundation.errors import Conflict, Invalid, MasterError, NoPlace, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
+from freehold.master.ordering import sharing, trees
+from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.states import INSTANCE
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError, Reason
 from freehold.protocol.states import Wanted
 
-QUERIES = sql.load(Path(__file__).parent / "sql" / "instances.sql")
-
+MOST_REQUESTS = 2000
+"""Instances that one instance may request."""
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+
+
+class OfferedTo(StrEnum):
+    """Who may have shared instances on a host."""
+
+    PROJECT = "project"
+    EVERYONE = "everyone"
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,8 @@ class Request:
     parameters: dict[str, Any] | None = None
     constraints: dict[str, Any] | None = None
     state: Wanted | None = None
+    offered_to: OfferedTo | None = None
+    """For an instance that serves shared ones; a new one is offered to its own project."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,20 @@ class Answer:
     partition: str
 
 
+@dataclass(frozen=True)
+class _Order:
+    """A request as it is applied: by whom, and below which instance."""
+
+    wish: Request
+    project: str
+    """Id."""
+    actor: str
+    title: str
+    """Whole: a child's begins with its parent's."""
+    parent: dict[str, Any] | None = None
+    """The row of the instance that requests, if one does."""
+
+
 class _Rehearsed(Exception):
     """Rolls back the transaction of a dry run."""
 
@@ -67,30 +96,49 @@ def request(wish: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
     """Make an instance exist as wished, in one transaction, and say which one it is.
 
     Idempotent by project and title: asking again with the same values changes nothing. With `dry_run`
-    everything is checked and placed, and nothing is kept. Raise InvalidParameters, NoPlace (with every
-    reason), Conflict (another product or type under this title), NotFound or Forbidden.
+    everything is checked and placed, and nothing is kept. Stopping, starting and destroying go through the
+    whole tree. Raise InvalidParameters, NoPlace (with every reason), Conflict (another product or type under
+    this title), NotFound or Forbidden.
     """
     project = acting.project(wish.project, Scope.ORDER)
-    if not _TITLE.fullmatch(wish.title):
-        raise Invalid(
-            f"'{wish.title}' cannot be a title.",
-            errors=[FieldError("title", "1 to 100 letters, digits, spaces, dots, dashes, underscores", wish.title)],
+    parent = wish.title.rpartition("/")[0]
+    if parent and run(QUERIES["live"], project=project, title=wish.title):
+        raise Conflict(
+            f"'{wish.title}' is requested by '{parent}', not by you.", remedy=f"Change, stop or destroy '{parent}'."
         )
-    for _ in range(3):
-        answer: Answer | None = None
+    _check_title(wish.title)
+    if wish.offered_to is OfferedTo.EVERYONE:
+        # Whoever serves strangers does what a provider does.
+        acting.project(wish.project, Scope.OPERATE)
+    return _transact(_Order(wish, project, acting.actor, wish.title), dry_run=dry_run)
+
+
+def request_children(parent: str, wishes: Mapping[str, Request]) -> dict[str, Answer | MasterError]:
+    """Make the instances that another requests exist as it wishes; `wishes` are all of them, by their titles in it.
+
+    Each is granted or refused on its own, in a transaction of its own. What was requested before and is not any
+    more is stopped, and destroyed after a time of grace unless it is requested again. Raise Conflict when the
+    instance is not started, Invalid for a title that cannot be one.
+    """
+    if len(wishes) > MOST_REQUESTS:
+        raise Invalid(f"{len(wishes)} requests; an instance may make {MOST_REQUESTS}.")
+    for title in wishes:
+        _check_title(title)
+    rows = run(QUERIES["parent"], id=parent)
+    if not rows or rows[0]["wanted"] != Wanted.STARTED:
+        raise Conflict("Only an instance that is wanted started may request others.")
+    row = rows[0]
+    answers: dict[str, Answer | MasterError] = {}
+    for title, wish in wishes.items():
+        if wish.state is Wanted.DESTROYED:
+            raise Invalid(f"'{title}' cannot be requested destroyed.", remedy="Request it no more.")
+        order = _Order(wish, row["project_id"], f"instance:{parent}", f"{row['title']}/{title}", row)
         try:
-            with writing():
-                answer = _apply(wish, project, acting)
-                if dry_run:
-                    raise _Rehearsed
-        except _Rehearsed:
-            pass
-        except IntegrityError:
-            # Somebody made the same title at the same moment; theirs is there now, so look again.
-            continue
-        assert answer is not None
-        return answer
-    raise Conflict(f"'{wish.title}' is being changed by others.", remedy="Try again.")
+            answers[title] = _transact(order)
+        except MasterError as error:
+            answers[title] = error
+    _unask_others(row, set(wishes))
+    return answers
 
 
 def bury() -> int:
@@ -100,68 +148,105 @@ def bury() -> int:
         with writing():
             if not run(QUERIES["bury"], id=row["id"], now=clock.now()):
                 continue
-            allocation.give_back(row["id"], row["node_id"], row["partition"], row["weight"])
-            revoke_instance_certificates(row["id"])
+            if row["host"] is not None:
+                sharing.give_back(row["host"])
+            else:
+                allocation.give_back(row["id"], row["node_id"], row["partition"], row["weight"])
+                revoke_instance_certificates(row["id"])
+                sharing.end(row["id"])
             audit("freehold", "instance.gone", row["id"], project=row["project_id"])
         count += 1
     return count
 
 
-def _apply(wish: Request, project: str, acting: Caller) -> Answer:
-    rows = run(locking(QUERIES["live"], "i"), project=project, title=wish.title)
+def _transact(order: _Order, *, dry_run: bool = False) -> Answer:
+    for _ in range(3):
+        answer: Answer | None = None
+        try:
+            with writing():
+                if order.parent is not None:
+                    trees.lock(order.parent["tree"])
+                answer = _apply(order)
+                if dry_run:
+                    raise _Rehearsed
+        except _Rehearsed:
+            pass
+        except IntegrityError:
+            # Somebody made the same title at the same moment; theirs is there now, so look again.
+            continue
+        assert answer is not None
+        return answer
+    raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
+
+
+def _apply(order: _Order) -> Answer:
+    rows = run(locking(QUERIES["live"], "i"), project=order.project, title=order.title)
     if rows:
-        return _change(wish, project, rows[0], acting)
-    if wish.state is Wanted.DESTROYED:
-        return _destroyed_already(wish, project)
-    return _create(wish, project, acting)
+        return _change(order, rows[0])
+    if order.wish.state is Wanted.DESTROYED:
+        return _destroyed_already(order)
+    return _create(order)
 
 
-def _destroyed_already(wish: Request, project: str) -> Answer:
+def _destroyed_already(order: _Order) -> Answer:
     """Asked again, the end of an instance is no mistake; of one that never was, it is."""
-    rows = run(QUERIES["destroyed_last"], project=project, title=wish.title)
+    rows = run(QUERIES["destroyed_last"], project=order.project, title=order.title)
     if not rows:
-        raise NotFound(f"There is no '{wish.title}' in '{wish.project}' to destroy.")
+        raise NotFound(f"There is no '{order.title}' in '{order.wish.project}' to destroy.")
     return Answer(rows[0]["id"], False, False, rows[0]["node_id"], rows[0]["partition"])
 
 
-def _create(wish: Request, project: str, acting: Caller) -> Answer:
+def _create(order: _Order) -> Answer:
+    wish, parent = order.wish, order.parent
     if wish.product is None:
         raise NotFound(
             f"There is no '{wish.title}' in '{wish.project}'.",
             remedy="To create it, name a product; `freehold list` shows what there is.",
         )
-    choice = catalog.choose(wish.product, wish.release or _newest(wish.product, project), wish.type or "default")
+    choice = _choose(wish, order.project)
+    if parent is not None:
+        trees.refuse_circle(parent, choice.product, choice.type)
     parameters = wish.parameters or {}
     schemas.validate(choice.release, choice.type, parameters)
     constraints = _constraints(wish.constraints or {})
     instance = ids.new("inst")
-    place = allocation.place(instance, choice.release, project, constraints, choice.weight)
+    host, place = _place(order, instance, choice, constraints)
     wanted = wish.state or Wanted.STARTED
     run(
         QUERIES["insert"],
         id=instance,
-        project=project,
-        tree=instance,
-        parent=None,
-        title=wish.title,
+        project=order.project,
+        tree=parent["tree"] if parent else instance,
+        parent=parent["id"] if parent else None,
+        host=host,
+        title=order.title,
         product=choice.product,
         release=choice.release,
         type=choice.type,
-        parameters=json.dumps(parameters, separators=(",", ":")),
+        parameters=_text(parameters),
         constraints=msgspec.json.encode(constraints).decode(),
+        asked=wanted.value,
         wanted=wanted.value,
+        seed=secrets.token_hex(32),
         node=place.node,
         partition=place.partition,
-        weight=choice.weight,
+        weight=0 if host else choice.weight,
         revision=place.revision,
         now=clock.now(),
     )
+    if choice.hosts:
+        sharing.offer(instance, choice, order.project)
+    if wish.offered_to is not None:
+        sharing.offer_to(instance, order.project, everyone=wish.offered_to is OfferedTo.EVERYONE)
+    if parent is not None:
+        _forget_given(parent["id"], order.title)
+    _remember(order, instance, choice.release, _text(parameters), wanted)
     audit(
-        acting.actor,
+        order.actor,
         "instance.request",
         instance,
-        project=project,
-        title=wish.title,
+        project=order.project,
+        title=order.title,
         product=choice.product,
         version=choice.version,
         type=choice.type,
@@ -172,83 +257,181 @@ def _create(wish: Request, project: str, acting: Caller) -> Answer:
     return Answer(instance, True, True, place.node, place.partition)
 
 
-def _change(wish: Request, project: str, row: dict[str, Any], acting: Caller) -> Answer:
-    for field, present in (("product", row["product"]), ("type", row["type"])):
-        asked = getattr(wish, field)
-        if asked is not None and asked != present:
-            raise Conflict(
-                f"'{wish.title}' is {field} '{present}', not '{asked}'.",
-                remedy="Destroy it first, or use another title.",
-            )
-    constraints = row["constraints"]
-    if wish.constraints is not None:
-        asked_constraints = _constraints(wish.constraints)
-        if msgspec.json.encode(asked_constraints).decode() != constraints:
-            raise Conflict(
-                f"'{wish.title}' is placed already; its constraints cannot change.",
-                remedy="Leave the constraints out, or destroy it and request it again.",
-            )
-    release, weight = row["release_id"], row["weight"]
+def _choose(wish: Request, project: str) -> Choice:
+    """Return the release and type that a new instance gets: the newest that can be had, unless one is named."""
+    assert wish.product is not None
+    type_name = wish.type or "default"
+    if wish.release is not None:
+        return catalog.choose(wish.product, wish.release, type_name)
+    newest = _version("newest_supplied", product=wish.product, project=project)
+    choice = catalog.choose(wish.product, newest, type_name)
+    if not choice.host:
+        return choice
+    served = _version("newest_shared", product=wish.product, type=type_name, project=project)
+    return catalog.choose(wish.product, served or choice.version, type_name)
+
+
+def _version(query: str, **values: str) -> str | None:
+    rows = run(QUERIES[query], **values)
+    return rows[0]["version"] if rows else None
+
+
+def _place(order: _Order, instance: str, choice: Choice, constraints: Constraints) -> tuple[str | None, Place]:
+    if not choice.host:
+        return None, allocation.place(instance, choice.release, order.project, constraints, choice.weight)
+    parent = order.parent
+    kin = {parent["id"], *(row["id"] for row in trees.ancestors(parent["parent"]))} if parent else set()
+    sibling = f"{parent['title']}/{constraints.instance}" if parent else ""
+    return sharing.place(choice, order.project, constraints, sibling, kin)
+
+
+def _change(order: _Order, row: dict[str, Any]) -> Answer:
+    wish = order.wish
+    _refuse_another_kind(order, row)
+    release = row["release_id"]
     if wish.release is not None and wish.release != row["version"]:
-        choice = catalog.choose(row["product"], wish.release, row["type"])
-        release, weight = choice.release, choice.weight
-        _check_release_change(wish, project, row, release, weight)
-    parameters = row["parameters"] if wish.parameters is None else json.dumps(wish.parameters, separators=(",", ":"))
+        release = _other_release(order, row)
+    parameters = row["parameters"] if wish.parameters is None else _text(wish.parameters)
     schemas.validate(release, row["type"], json.loads(parameters))
-    old = Wanted(row["wanted"])
-    wanted = wish.state or old
-    INSTANCE.check(old, wanted)
-    answer = Answer(row["id"], False, False, row["node_id"], row["partition"])
-    if (release, parameters, wanted) == (row["release_id"], row["parameters"], old):
-        return answer
-    revision = revisions.bump(row["node_id"])
+    old = Wanted(row["asked"])
+    asked = wish.state or old
+    INSTANCE.check(old, asked)
+    offered = wish.offered_to is not None and sharing.offer_to(
+        row["id"], row["project_id"], everyone=wish.offered_to is OfferedTo.EVERYONE
+    )
+    before = (row["release_id"], row["parameters"], old, row["unasked_at"] is None)
+    if (release, parameters, asked, True) == before:
+        return Answer(row["id"], False, offered, row["node_id"], row["partition"])
     run(
         QUERIES["change"],
         id=row["id"],
         release=release,
         parameters=parameters,
-        wanted=wanted.value,
-        weight=row["weight"],
-        revision=revision,
+        asked=asked.value,
+        revision=revisions.bump(row["node_id"]),
         now=clock.now(),
     )
+    if release != row["release_id"]:
+        sharing.follow(row["id"], release)
+    if asked != old or row["unasked_at"] is not None:
+        trees.settle(row["tree"])
+    _remember(order, row["id"], release, parameters, asked)
     audit(
-        acting.actor,
+        order.actor,
         "instance.change",
         row["id"],
-        project=project,
-        title=wish.title,
+        project=order.project,
+        title=order.title,
         release=release,
-        state=wanted.value,
+        state=asked.value,
         parameters_changed=parameters != row["parameters"],
     )
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
 
 
-def _check_release_change(wish: Request, project: str, row: dict[str, Any], release: str, weight: int) -> None:
-    """Raise NoPlace when the instance's node may not run the other release: an instance never moves silently."""
-    if weight != row["weight"]:
+def _refuse_another_kind(order: _Order, row: dict[str, Any]) -> None:
+    """Raise Conflict when what is asked cannot become of this instance: product, type and place stay."""
+    wish = order.wish
+    for field, present in (("product", row["product"]), ("type", row["type"])):
+        asked = getattr(wish, field)
+        if asked is not None and asked != present:
+            raise Conflict(
+                f"'{order.title}' is {field} '{present}', not '{asked}'.",
+                remedy="Destroy it first, or use another title.",
+            )
+    if wish.constraints is None:
+        return
+    if msgspec.json.encode(_constraints(wish.constraints)).decode() != row["constraints"]:
+        raise Conflict(
+            f"'{order.title}' is placed already; its constraints cannot change.",
+            remedy="Leave the constraints out, or destroy it and request it again.",
+        )
+
+
+def _other_release(order: _Order, row: dict[str, Any]) -> str:
+    """Return the release that an instance changes to.
+
+    Raise NoPlace when its node may not run it: an instance never moves silently.
+    """
+    wish = order.wish
+    if row["host"] is not None:
+        raise Conflict(
+            f"'{order.title}' is served by another instance and has its release.",
+            remedy="Change the release of the instance that serves it.",
+        )
+    choice = catalog.choose(row["product"], wish.release, row["type"])
+    if choice.weight != row["weight"]:
         raise Conflict(
             f"Release {wish.release} has another size than {row['version']}.",
             remedy="Request a new instance of it and destroy this one.",
         )
-    if not run(QUERIES["supplied"], release=release, node=row["node_id"], project=project):
+    if not run(QUERIES["supplied"], release=choice.release, node=row["node_id"], project=order.project):
         title = Node.objects.values_list("title", flat=True).get(id=row["node_id"])
         raise NoPlace(
-            f"Node '{title}', where '{wish.title}' lives, has no supply of {row['product']} {wish.release}.",
+            f"Node '{title}', where '{order.title}' lives, has no supply of {row['product']} {wish.release}.",
             reasons=[Reason("no supply of this release on the instance's node", 1)],
             remedy="Ask the provider to supply the release on this node.",
         )
+    return choice.release
 
 
-def _newest(product: str, project: str) -> str | None:
-    """Return the newest version that some node offers: one that was only published cannot be ordered yet."""
-    rows = run(QUERIES["newest_supplied"], product=product, project=project)
-    return rows[0]["version"] if rows else None
+def _unask_others(parent: dict[str, Any], titles: set[str]) -> None:
+    """Stop the children that their parent does not request any more."""
+
+    def others() -> list[dict[str, Any]]:
+        return [
+            row
+            for row in run(QUERIES["tree"], tree=parent["tree"])
+            if row["parent"] == parent["id"]
+            and row["wanted"] != Wanted.DESTROYED
+            and row["unasked_at"] is None
+            and trees.name_in_parent(row["title"]) not in titles
+        ]
+
+    if not others():
+        return
+    with writing():
+        trees.lock(parent["tree"])
+        for row in others():
+            run(QUERIES["unask"], id=row["id"], now=clock.now())
+            audit(f"instance:{parent['id']}", "instance.unask", row["id"], project=parent["project_id"])
+        trees.settle(parent["tree"])
+
+
+def _forget_given(parent: str, title: str) -> None:
+    """What a former child of this title published is not the new one's."""
+    (row,) = run(QUERIES["parent"], id=parent)
+    given = json.loads(row["given"])
+    if given.pop(trees.name_in_parent(title), None) is not None:
+        run(QUERIES["forget_given"], id=parent, given=_text(given))
+
+
+def _remember(order: _Order, instance: str, release: str, parameters: str, asked: Wanted) -> None:
+    run(
+        QUERIES["add_request"],
+        instance=instance,
+        now=clock.now(),
+        actor=order.actor,
+        release=release,
+        parameters=parameters,
+        asked=asked.value,
+    )
+
+
+def _check_title(title: str) -> None:
+    if not _TITLE.fullmatch(title):
+        raise Invalid(
+            f"'{title}' cannot be a title.",
+            errors=[FieldError("title", "1 to 100 letters, digits, spaces, dots, dashes, underscores", title)],
+        )
+
+
+def _text(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, separators=(",", ":"))
 
 
 def _constraints(values: dict[str, Any]) -> Constraints:
-    if any("\0" in value for value in (values.get(name) for name in ("node", "site")) if isinstance(value, str)):
+    if any("\0" in value for value in values.values() if isinstance(value, str)):
         raise Invalid("Constraints: no name has a zero character.", errors=[FieldError("constraints", "a name")])
     try:
         return msgspec.convert(values, Constraints)

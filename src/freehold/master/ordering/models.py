@@ -16,8 +16,12 @@ class Instance(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, db_index=False)
     tree = models.TextField(db_index=True)
     """The root's id; a root's own."""
-    parent = models.TextField(null=True)
+    parent = models.TextField(null=True, db_index=True)
+    """The instance that requested it; none for a root."""
+    host = models.TextField(null=True, db_index=True)
+    """For a shared instance: the instance that serves it, on whose partition it is."""
     title = models.TextField()
+    """A child's begins with its parent's: `shop/database`."""
     product = models.TextField()
     release = models.ForeignKey(Release, on_delete=models.PROTECT, db_index=False)
     type = models.TextField()
@@ -25,7 +29,18 @@ class Instance(models.Model):
     """JSON object that fits the release's schema."""
     constraints = models.TextField()
     """JSON of allocation.Constraints."""
+    asked = models.TextField(choices=[(state.value, state.value) for state in Wanted])
+    """What its requester wants."""
     wanted = models.TextField(choices=[(state.value, state.value) for state in Wanted])
+    """What follows for it from that and from its ancestors (`states.effective`)."""
+    unasked_at = models.BigIntegerField(null=True)
+    """Since when its parent does not request it any more."""
+    seed = models.TextField()
+    """32 random bytes, hexadecimal: its secrets that survive the loss of a node derive from it."""
+    given = models.TextField(default="{}")
+    """JSON: what the instances that it requested published, by the last part of their title."""
+    told = models.BigIntegerField(default=0)
+    """The publication row that its parent was last given."""
     node = models.ForeignKey(Node, on_delete=models.PROTECT, db_index=False)
     partition = models.TextField()
     """Name of the partition on the node."""
@@ -42,7 +57,7 @@ class Instance(models.Model):
             models.UniqueConstraint(
                 fields=["project", "title"],
                 name="one_tree_a_title",
-                condition=Q(parent__isnull=True) & ~Q(wanted="destroyed"),
+                condition=~Q(wanted="destroyed"),
             ),
             models.CheckConstraint(condition=Q(wanted__in=[state.value for state in Wanted]), name="instance_wanted"),
             models.CheckConstraint(
@@ -53,7 +68,39 @@ class Instance(models.Model):
             models.Index(fields=["project", "title", "created_at"], name="instance_by_title"),
             models.Index(fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)),
             models.Index(fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)),
+            models.Index(fields=["unasked_at"], name="instance_unasked", condition=Q(unasked_at__isnull=False)),
         ]
+
+
+class Share(models.Model):
+    """A host instance's offer of places to shared instances, like a supply is a node's."""
+
+    host = models.OneToOneField(Instance, on_delete=models.CASCADE, primary_key=True)
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, db_index=False)
+    type = models.TextField()
+    """The host's."""
+    beneficiary = models.TextField()
+    """The project that may use it; empty for everyone."""
+    free = models.IntegerField()
+    """Places left."""
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(free__gte=0), name="no_more_shared_than_places")]
+        indexes = [models.Index(fields=["release", "type", "beneficiary", "free"], name="share_search")]
+
+
+class RequestRow(models.Model):
+    """What was asked of an instance, each time it changed: its history."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False)
+    at = models.BigIntegerField()
+    actor = models.TextField()
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, db_index=False)
+    parameters = models.TextField()
+    asked = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["instance", "id"], name="requestrow_latest")]
 
 
 class InstanceRow(models.Model):

@@ -1,19 +1,21 @@
 """All reads of orders: what there is, without its promises (monitoring adds those)."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.transactions import run
-from freehold.master.ordering.actions import QUERIES
 
+QUERIES = sql.load(Path(__file__).parent / "sql" / "instances.sql")
 _SHOW = QUERIES["show"]
 
 
 def by_title(project: str, title: str) -> dict[str, Any]:
     """Return the live instance of a title, or the one destroyed last; raise NotFound when there never was one."""
     rows = _where(
-        "i.project_id = :project AND i.title = :title AND i.parent IS NULL"
+        "i.project_id = :project AND i.title = :title"
         " ORDER BY CASE WHEN i.wanted = 'destroyed' THEN 1 ELSE 0 END, i.created_at DESC LIMIT 1",
         project=project,
         title=title,
@@ -43,6 +45,26 @@ def in_projects(projects: list[str], *, after: str = "", limit: int = 1000) -> l
         limit=limit,
         **names,
     )
+
+
+def below(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the living instances below one, at every depth, by title."""
+    prefix = row["title"] + "/"
+    rows = _where("i.tree = :tree AND i.gone_at IS NULL ORDER BY i.title LIMIT 2000", tree=row["tree"])
+    return [one for one in rows if one["title"].startswith(prefix) and one["wanted"] != "destroyed"]
+
+
+def offer(instance: str) -> dict[str, Any] | None:
+    """Return to whom a host offers its places and how many are left; None for an instance that is none."""
+    rows = run(QUERIES["offered"], host=instance)
+    if not rows:
+        return None
+    return {"offered_to": "project" if rows[0]["beneficiary"] else "everyone", "free": rows[0]["free"]}
+
+
+def history(instance: str) -> list[dict[str, Any]]:
+    """Return what was asked of an instance, the newest first."""
+    return [{**row, "parameters": json.loads(row["parameters"])} for row in run(QUERIES["history"], instance=instance)]
 
 
 def _where(condition: str, **values: object) -> list[dict[str, Any]]:

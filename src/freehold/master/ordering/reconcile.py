@@ -3,12 +3,16 @@
 from django.db.models import Max
 
 from freehold.master.foundation.transactions import writing
-from freehold.master.ordering import actions
+from freehold.master.ordering import actions, trees
 from freehold.master.ordering.models import InstanceRow, PublicationRow
+
+_pass_on = trees.PassingOn()
 
 
 def reconcile() -> None:
-    """Free the partitions of instances that are destroyed."""
+    """Give parents what their children published, end what nobody requests, free what the destroyed held."""
+    _pass_on()
+    trees.end_unasked()
     actions.bury()
 
 

@@ -1,4 +1,7 @@
-"""The state machine of an instance: what its customer may want next."""
+"""The state machine of an instance, and what follows from it for a tree: pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from freehold.master.foundation.statemachine import StateMachine
 from freehold.protocol.states import Wanted
@@ -11,3 +14,39 @@ INSTANCE = StateMachine[Wanted](
         Wanted.DESTROYED: frozenset(),
     },
 )
+
+
+@dataclass(frozen=True)
+class Branch:
+    """An instance as a part of its tree."""
+
+    id: str
+    parent: str | None
+    asked: Wanted
+    unasked: bool = False
+    """Its parent does not request it any more."""
+
+
+def effective(tree: Iterable[Branch]) -> dict[str, Wanted]:
+    """Return what is wanted of each instance of a tree, by id.
+
+    What its requester asks, unless an ancestor leaves less: nothing runs below what is stopped, nothing lives
+    below what is destroyed. What is not requested any more is stopped, so that it can be had back.
+    """
+    branches = {branch.id: branch for branch in tree}
+    found: dict[str, Wanted] = {}
+
+    def wanted(branch: Branch) -> Wanted:
+        if branch.id not in found:
+            above = branches.get(branch.parent or "")
+            limit = Wanted.STARTED if above is None else wanted(above)
+            own = Wanted.STOPPED if branch.unasked and branch.asked is Wanted.STARTED else branch.asked
+            found[branch.id] = max(own, limit, key=_ORDER.index)
+        return found[branch.id]
+
+    for branch in branches.values():
+        wanted(branch)
+    return found
+
+
+_ORDER = (Wanted.STARTED, Wanted.STOPPED, Wanted.DESTROYED)

@@ -25,9 +25,16 @@ ORDER BY s.revision
 
 -- name: feed_instances
 -- The instances of a node, as changed after a revision.
-SELECT id, revision, partition, release_id, type, wanted, title, tree, parameters
+SELECT id, revision, partition, release_id, type, wanted, title, tree, parameters, seed, given
 FROM ordering_instance
-WHERE node_id = :node AND revision > :since AND gone_at IS NULL
+WHERE node_id = :node AND revision > :since AND gone_at IS NULL AND host IS NULL
+ORDER BY revision
+
+-- name: feed_shared
+-- The shared instances that hosts of a node serve, as changed after a revision.
+SELECT id, revision, host, type, wanted, parameters, seed
+FROM ordering_instance
+WHERE node_id = :node AND revision > :since AND gone_at IS NULL AND host IS NOT NULL
 ORDER BY revision
 
 -- name: head
@@ -40,8 +47,8 @@ ORDER BY r.sequence DESC
 LIMIT 1
 
 -- name: owner
--- The node on which an instance lives.
-SELECT node_id FROM ordering_instance WHERE id = :instance AND gone_at IS NULL
+-- The node on which an instance lives, and who requested it if that was another.
+SELECT node_id, parent FROM ordering_instance WHERE id = :instance AND gone_at IS NULL
 
 -- name: add_report
 -- A report was applied.

@@ -1,36 +1,41 @@
 -- name: live
--- The instance tree of a project with a title that is not being destroyed.
+-- The instance of a project with a title that is not being destroyed.
 SELECT i.*, r.version
 FROM ordering_instance i
 JOIN catalog_release r ON r.id = i.release_id
-WHERE i.project_id = :project AND i.title = :title AND i.parent IS NULL AND i.wanted <> 'destroyed'
+WHERE i.project_id = :project AND i.title = :title AND i.wanted <> 'destroyed'
 
 -- name: destroyed_last
--- The instance tree of a project with a title whose end was asked for last.
+-- The instance of a project with a title whose end was asked for last.
 SELECT i.id, i.node_id, i.partition
 FROM ordering_instance i
-WHERE i.project_id = :project AND i.title = :title AND i.parent IS NULL AND i.wanted = 'destroyed'
+WHERE i.project_id = :project AND i.title = :title AND i.wanted = 'destroyed'
 ORDER BY i.created_at DESC LIMIT 1
 
 -- name: insert
 -- Record a new instance.
 INSERT INTO ordering_instance
-  (id, project_id, tree, parent, title, product, release_id, type, parameters, constraints, wanted,
-   node_id, partition, weight, revision, created_at, changed_at)
+  (id, project_id, tree, parent, host, title, product, release_id, type, parameters, constraints, asked, wanted,
+   seed, given, told, node_id, partition, weight, revision, created_at, changed_at)
 VALUES
-  (:id, :project, :tree, :parent, :title, :product, :release, :type, :parameters, :constraints, :wanted,
-   :node, :partition, :weight, :revision, :now, :now)
+  (:id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :asked,
+   :wanted, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now)
+
+-- name: add_request
+-- Append what is now asked of an instance to its history.
+INSERT INTO ordering_requestrow (instance_id, at, actor, release_id, parameters, asked)
+VALUES (:instance, :now, :actor, :release, :parameters, :asked)
 
 -- name: change
 -- Record what is now wanted of an instance.
 UPDATE ordering_instance
-SET release_id = :release, parameters = :parameters, wanted = :wanted, weight = :weight,
+SET release_id = :release, parameters = :parameters, asked = :asked, unasked_at = NULL,
     revision = :revision, changed_at = :now
 WHERE id = :id AND gone_at IS NULL
 
 -- name: gone
 -- The instances that are to be destroyed and of which their node, having read that, says so.
-SELECT i.id, i.project_id, i.node_id, i.partition, i.weight
+SELECT i.id, i.project_id, i.node_id, i.partition, i.weight, i.host
 FROM ordering_instance i
 WHERE i.wanted = 'destroyed' AND i.gone_at IS NULL
   AND (SELECT CASE WHEN o.revision >= i.revision THEN o.state END FROM ordering_instancerow o
@@ -42,7 +47,7 @@ UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL R
 
 -- name: show
 -- Instances with the last thing their node said of them, their publication and their supply.
-SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.title, i.product, r.version, i.release_id,
+SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.unasked_at, i.title, i.product, r.version, i.release_id,
        i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
        i.node_id, n.title AS node, t.name AS site, i.partition, a.address,
        o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.at AS observed_at,
@@ -76,3 +81,151 @@ WHERE p.name = :product
               WHERE s.release_id = r.id AND s.wanted = 'available' AND s.beneficiary IN ('', :project))
 ORDER BY r.published_at DESC, r.version DESC
 LIMIT 1
+
+-- name: lock_tree
+-- Keep a tree from being changed by others until the transaction ends.
+SELECT i.id FROM ordering_instance i WHERE i.id = :tree
+
+-- name: tree
+-- The instances of a tree that are not gone, as far as what is wanted of them goes.
+SELECT i.id, i.parent, i.host, i.title, i.node_id, i.asked, i.wanted, i.unasked_at
+FROM ordering_instance i
+WHERE i.tree = :tree AND i.gone_at IS NULL
+ORDER BY i.created_at, i.id
+
+-- name: want
+-- Record what is wanted of one instance of a tree.
+UPDATE ordering_instance SET wanted = :wanted, asked = :asked, revision = :revision, changed_at = :now
+WHERE id = :id AND gone_at IS NULL
+
+-- name: parent
+-- An instance that requests others.
+SELECT i.id, i.project_id, i.tree, i.title, i.parent, i.product, i.type, i.wanted, i.given, i.node_id
+FROM ordering_instance i
+WHERE i.id = :id AND i.gone_at IS NULL
+
+-- name: unask
+-- Note that an instance is not requested any more.
+UPDATE ordering_instance SET unasked_at = :now WHERE id = :id AND unasked_at IS NULL
+
+-- name: unasked
+-- The instances whose time of grace is over.
+SELECT i.id, i.tree, i.title, i.project_id
+FROM ordering_instance i
+WHERE i.unasked_at <= :before AND i.wanted <> 'destroyed'
+ORDER BY i.unasked_at
+
+-- name: guests
+-- How many living shared instances of other trees the hosts of a tree serve, by host.
+SELECT h.title, count(*) AS guests
+FROM ordering_instance h
+JOIN ordering_instance i ON i.host = h.id
+WHERE h.tree = :tree AND h.gone_at IS NULL AND i.tree <> h.tree AND i.wanted <> 'destroyed'
+GROUP BY h.title
+
+-- name: news
+-- Publications of children that their parents were not given yet, after a bookmark.
+SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
+FROM ordering_publicationrow b
+JOIN ordering_instance i ON i.id = b.instance_id
+WHERE b.id > :bookmark AND i.parent IS NOT NULL AND i.told < b.id
+ORDER BY b.id
+
+-- name: last_publication
+-- The highest number of a publication.
+SELECT max(id) AS row_id FROM ordering_publicationrow
+
+-- name: told
+-- Note which publication of a child its parent was given.
+UPDATE ordering_instance SET told = :row_id WHERE id = :id AND told < :row_id
+
+-- name: give
+-- Give an instance what those that it requested published.
+UPDATE ordering_instance SET given = :given, revision = :revision WHERE id = :id
+
+-- name: forget_given
+-- Forget what a former child published.
+UPDATE ordering_instance SET given = :given WHERE id = :id
+
+-- name: add_share
+-- A host instance offers places.
+INSERT INTO ordering_share (host_id, release_id, type, beneficiary, free)
+VALUES (:host, :release, :type, :beneficiary, :free)
+
+-- name: hosts
+-- The hosts that may take in a shared instance of a project, those with most places first.
+SELECT h.host_id AS id, i.node_id AS node, i.partition, i.title, n.title AS node_title, t.name AS site, t.region,
+       h.free
+FROM ordering_share h
+JOIN ordering_instance i ON i.id = h.host_id
+JOIN fleet_node n ON n.id = i.node_id
+JOIN fleet_site t ON t.id = n.site_id
+WHERE h.release_id = :release AND h.type = :type AND h.beneficiary IN ('', :project) AND i.wanted <> 'destroyed'
+  AND (:instance = '' OR i.id = :instance
+       OR (i.project_id = :project AND i.title IN (:instance, :sibling)))
+ORDER BY h.free DESC, h.host_id
+LIMIT 100
+
+-- name: newest_shared
+-- The version of a product published last among those whose hosts take in a project's shared instances.
+SELECT r.version
+FROM catalog_release r
+JOIN catalog_product p ON p.id = r.product_id
+WHERE p.name = :product
+  AND EXISTS (SELECT 1 FROM ordering_share h
+              JOIN catalog_releasetype t ON t.release_id = h.release_id AND t.host = h.type AND t.name = :type
+              WHERE h.release_id = r.id AND h.beneficiary IN ('', :project))
+ORDER BY r.published_at DESC, r.version DESC
+LIMIT 1
+
+-- name: take_share
+-- Take a place on a host.
+UPDATE ordering_share SET free = free - 1 WHERE host_id = :host AND free > 0 RETURNING free
+
+-- name: give_back_share
+-- Give a place on a host back.
+UPDATE ordering_share SET free = free + 1 WHERE host_id = :host
+
+-- name: end_share
+-- A host that is gone offers nothing.
+DELETE FROM ordering_share WHERE host_id = :host
+
+-- name: offer
+-- Say who may use a host's places.
+UPDATE ordering_share SET beneficiary = :beneficiary
+WHERE host_id = :host AND beneficiary <> :beneficiary
+RETURNING host_id
+
+-- name: offered
+-- To whom a host offers its places, and how many are left.
+SELECT beneficiary, free FROM ordering_share WHERE host_id = :host
+
+-- name: served
+-- The shared instances of a host.
+SELECT i.id, i.type, i.parameters FROM ordering_instance i
+WHERE i.host = :host AND i.wanted <> 'destroyed'
+
+-- name: move_share
+-- A host has another release.
+UPDATE ordering_share SET release_id = :release WHERE host_id = :host
+
+-- name: move_served
+-- The shared instances of a host follow it to another release.
+UPDATE ordering_instance SET release_id = :release WHERE host = :host AND wanted <> 'destroyed'
+
+-- name: history
+-- What was asked of an instance, the newest first.
+SELECT q.at, q.actor, r.version, q.parameters, q.asked
+FROM ordering_requestrow q
+JOIN catalog_release r ON r.id = q.release_id
+WHERE q.instance_id = :instance
+ORDER BY q.id DESC
+LIMIT 50
+
+-- name: ask_end
+-- Nobody wants an instance any more.
+UPDATE ordering_instance SET asked = 'destroyed' WHERE id = :id
+
+-- name: touch_node
+-- Give a node a revision that was taken already.
+UPDATE fleet_node SET revision = :revision WHERE id = :node

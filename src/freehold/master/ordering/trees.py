@@ -1,0 +1,152 @@
+"""Writes that concern a whole tree: what follows for its instances, what children give their parents, the end
+of what nobody requests any more.
+"""
+
+import json
+from typing import Any
+
+from django.conf import settings
+
+from freehold.master.fleet import revisions
+from freehold.master.foundation import clock
+from freehold.master.foundation.errors import Conflict
+from freehold.master.foundation.transactions import audit, locking, run, writing
+from freehold.master.ordering.queries import QUERIES
+from freehold.master.ordering.states import Branch, effective
+from freehold.protocol.states import Wanted
+
+DEEPEST = 10
+"""Instances from a root to its remotest descendant."""
+_OVERLAP = 2000
+"""Publications before the bookmark that are looked at again: on PostgreSQL numbers become visible out of turn."""
+
+
+def lock(tree: str) -> None:
+    """Keep others from changing a tree until the transaction ends."""
+    run(locking(QUERIES["lock_tree"], "i"), tree=tree)
+
+
+def ancestors(parent: str | None) -> list[dict[str, Any]]:
+    """Return an instance's parent, its parent's parent and so on."""
+    found: list[dict[str, Any]] = []
+    while parent is not None:
+        (row,) = run(QUERIES["parent"], id=parent)
+        found.append(row)
+        parent = row["parent"]
+    return found
+
+
+def refuse_circle(parent: dict[str, Any], product: str, type_name: str) -> None:
+    """Raise Conflict when an instance of this kind below that parent would request itself without end."""
+    chain = [parent, *ancestors(parent["parent"])]
+    names = [f"{row['product']} ({row['type']})" for row in reversed(chain)]
+    asked = f"{product} ({type_name})"
+    if asked in names:
+        raise Conflict(
+            f"A circular request: {' → '.join([*names, asked])}.",
+            remedy="An instance cannot request what it is itself a part of. Correct the release's requests.",
+        )
+    if len(chain) >= DEEPEST:
+        raise Conflict(
+            f"The tree is {DEEPEST} instances deep already: {' → '.join(names)}.",
+            remedy="Request fewer levels.",
+        )
+
+
+def settle(tree: str) -> bool:
+    """Make what is wanted of each instance of a tree follow from what is asked; return whether anything changed.
+
+    Call it in the transaction that changed what is asked. Raise Conflict when a host would end that serves
+    shared instances of other trees.
+    """
+    rows = run(QUERIES["tree"], tree=tree)
+    found = effective(
+        Branch(row["id"], row["parent"], Wanted(row["asked"]), row["unasked_at"] is not None) for row in rows
+    )
+    changed = [row for row in rows if found[row["id"]] != row["wanted"]]
+    ending = {row["id"] for row in changed if found[row["id"]] is Wanted.DESTROYED}
+    if ending:
+        # Before looking at guests: one that is placed right now is seen.
+        revisions.take_turn()
+        _refuse_with_guests(tree, {row["title"] for row in rows if row["id"] in ending})
+    news: dict[str, int] = {}
+    for row in changed:
+        wanted = found[row["id"]]
+        if row["node_id"] not in news:
+            news[row["node_id"]] = revisions.bump(row["node_id"])
+        run(
+            QUERIES["want"],
+            id=row["id"],
+            wanted=wanted.value,
+            asked=wanted.value if wanted is Wanted.DESTROYED else row["asked"],
+            revision=news[row["node_id"]],
+            now=clock.now(),
+        )
+    return bool(changed)
+
+
+def end_unasked() -> int:
+    """Destroy what its parent has not requested for the time of grace; return how many."""
+    before = clock.now() - int(settings.CHILD_GRACE_S * 1000)
+    count = 0
+    for row in run(QUERIES["unasked"], before=before):
+        try:
+            with writing():
+                lock(row["tree"])
+                if not any(again["id"] == row["id"] for again in run(QUERIES["unasked"], before=before)):
+                    continue
+                run(QUERIES["ask_end"], id=row["id"])
+                settle(row["tree"])
+                audit("freehold", "instance.unasked", row["id"], project=row["project_id"], title=row["title"])
+        except Conflict:
+            # It serves others: it stays until they are gone.
+            continue
+        count += 1
+    return count
+
+
+class PassingOn:
+    """Gives parents what their children published. The bookmark in memory only saves time."""
+
+    def __init__(self) -> None:
+        self._bookmark = 0
+
+    def __call__(self) -> None:
+        (last,) = run(QUERIES["last_publication"])
+        by_parent: dict[str, list[dict[str, Any]]] = {}
+        for row in run(QUERIES["news"], bookmark=self._bookmark):
+            by_parent.setdefault(row["parent"], []).append(row)
+        for parent, rows in by_parent.items():
+            with writing():
+                _give(parent, rows)
+        self._bookmark = max(0, (last["row_id"] or 0) - _OVERLAP)
+
+
+def name_in_parent(title: str) -> str:
+    """Return the title that a parent gave its child."""
+    return title.rpartition("/")[2]
+
+
+def _give(parent: str, rows: list[dict[str, Any]]) -> None:
+    lock(rows[0]["tree"])
+    found = run(QUERIES["parent"], id=parent)
+    for row in rows:
+        run(QUERIES["told"], id=row["id"], row_id=row["row_id"])
+    if not found or found[0]["wanted"] == Wanted.DESTROYED:
+        return
+    given = json.loads(found[0]["given"])
+    news = {name_in_parent(row["title"]): json.loads(row["published"]) for row in rows}
+    if all(given.get(name) == published for name, published in news.items()):
+        return
+    revision = revisions.bump(found[0]["node_id"])
+    text = json.dumps({**given, **news}, separators=(",", ":"))
+    run(QUERIES["give"], id=parent, given=text, revision=revision)
+
+
+def _refuse_with_guests(tree: str, ending: set[str]) -> None:
+    serving = {row["title"]: row["guests"] for row in run(QUERIES["guests"], tree=tree)}
+    for title in sorted(serving.keys() & ending):
+        raise Conflict(
+            f"'{title}' serves {serving[title]} shared instances of others.",
+            remedy="They must be destroyed first; nobody's data ends by surprise.",
+        )
