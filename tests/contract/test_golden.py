@@ -81,7 +81,7 @@ def _with_more(value: Any) -> Any:
         return [_with_more(one) for one in value]
     if not isinstance(value, dict):
         return value
-    free = {"values", "parameters", "software-type", "value"}
+    free = {"values", "parameters", "given", "software-type", "value"}
     grown = {
         key: ({name: _with_more(one) for name, one in inner.items()} if key == "software-type" else inner)
         if key in free
