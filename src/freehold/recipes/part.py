@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,21 @@ class Part:
             return shlex.split(self.options[option])
         except ValueError as error:
             raise self.mistake(f"{option}: {error}.") from None
+
+    def assignments(self, option: str) -> Iterator[tuple[str, str]]:
+        """Return what the lines NAME=VALUE of an option say."""
+        for line in self.options.get(option, "").splitlines():
+            variable, equals, value = line.strip().partition("=")
+            variable = variable.strip()
+            if equals and not variable.isidentifier():
+                raise self.mistake(f"'{variable}' cannot be the name of a variable.")
+            if equals:
+                yield variable, value.strip()
+
+    def beside_profile(self, path: str) -> Path:
+        """Return a file of the release: a node builds beside its folder, an author within it."""
+        release = self.partition / "release"
+        return (release if (release / "software.cfg").exists() else self.partition) / path
 
     def write(self, path: Path, text: str, mode: int) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

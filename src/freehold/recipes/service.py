@@ -22,12 +22,7 @@ class Service(Part):
                 lines.append(f"# reads {hashlib.sha256(Path(path).read_bytes()).hexdigest()}")
             except OSError as error:
                 raise self.mistake(f"reads: {path} cannot be read: {error.strerror}.") from None
-        for line in self.options.get("environment", "").splitlines():
-            variable, equals, value = line.strip().partition("=")
-            variable = variable.strip()
-            if equals and not variable.isidentifier():
-                raise self.mistake(f"'{variable}' cannot be the name of a variable.")
-            if equals:
-                lines.append(f"export {variable}={shlex.quote(value.strip())}")
+        for variable, value in self.assignments("environment"):
+            lines.append(f"export {variable}={shlex.quote(value)}")
         lines.append("exec " + shlex.join(self.words("command-line")))
         return [self.write(self.partition / "etc" / folder / self.title(), "\n".join(lines) + "\n", 0o700)]

@@ -1,0 +1,182 @@
+"""`freehold:debian`: programs from Debian packages, in the release's own folder.
+
+Options: `packages` (names), `programs` (paths in the packages, each gets a wrapper in `bin/`), `lock` (default
+`debian.lock`), `environment` (lines NAME=VALUE for the wrappers). Others may use `${PART:root}`, where `/` of the
+packages is. See `docs/recipes.md`.
+"""
+
+import difflib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from freehold.recipes import apt, locked, root
+from freehold.recipes.part import Options, Part
+
+STAMP = ".locked"
+"""Written last: the digest of the packages that a folder was made of."""
+
+
+class Debian(Part):
+    required = ("packages",)
+
+    def __init__(self, buildout: Any, name: str, options: Options) -> None:
+        self.root = Path(buildout["buildout"]["parts-directory"]) / name
+        options["root"] = str(self.root)
+        super().__init__(buildout, name, options)
+        self.bin = Path(buildout["buildout"]["bin-directory"])
+        self.offline = buildout["buildout"].get("offline", "false") == "true"
+        cache = buildout["buildout"].get("download-cache")
+        self.cache: Path | None = self.partition / cache / "debian" if cache else None
+        self.packages = self.options["packages"].split()
+        self.lock = self.beside_profile(self.options.get("lock", "debian.lock"))
+
+    def install(self) -> list[str]:
+        closure = self._closure()
+        if not self._is(self.root, closure):
+            self._make(closure)
+        return [str(self.root), *self._wrappers()]
+
+    def _closure(self) -> locked.Closure:
+        again = "run `freehold software lock` on the release's folder"
+        try:
+            closures = locked.read(self.lock).get(self.name, {})
+        except FileNotFoundError:
+            raise self.mistake(f"lock: there is no {self.lock.name} beside software.cfg; {again}.") from None
+        except locked.LockError as error:
+            raise self.mistake(f"lock: {error} Remove it and {again}.") from None
+        if not closures:
+            raise self.mistake(f"lock: {self.lock.name} does not know this part; {again}.")
+        here = apt.architecture()
+        if here not in closures:
+            known = ", ".join(sorted(closures))
+            raise self.mistake(
+                f"lock: {self.lock.name} has packages for {known}, and this machine is {here}; {again}, on such a"
+                " machine."
+            )
+        closure = closures[here]
+        if new := sorted(set(self.packages) - set(closure.packages)):
+            raise self.mistake(f"packages: {self.lock.name} does not cover {', '.join(new)}; {again}.")
+        if old := sorted(set(closure.packages) - set(self.packages)):
+            raise self.mistake(f"packages: {self.lock.name} is for {', '.join(old)} too; {again}.")
+        return closure
+
+    def _make(self, closure: locked.Closure) -> None:
+        new, debs = self.root.with_name(f".{self.name}.new"), self.root.with_name(f".{self.name}.debs")
+        try:
+            for folder in (new, debs):
+                shutil.rmtree(folder, ignore_errors=True)
+            debs.mkdir(parents=True)
+            if (twin := self._twin(closure)) is not None:
+                shutil.copytree(twin, new, symlinks=True)
+            else:
+                root.unpack(self._files(closure, debs), new)
+                (new / STAMP).write_text(closure.digest())
+            if self.root.exists():
+                shutil.rmtree(self.root)
+            new.rename(self.root)
+        except root.RootError as error:
+            raise self.mistake(str(error)) from None
+        finally:
+            for folder in (new, debs):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _twin(self, closure: locked.Closure) -> Path | None:
+        """Return the same packages in another finished release of this node, to be copied in place of unpacked.
+
+        Only in one that its builder cannot change any more: whoever owns the folder of releases owns it.
+        """
+        releases = self.partition.parent
+        try:
+            marks = sorted(releases.glob("*/.complete"))
+        except OSError:
+            return None
+        for mark in marks:
+            owners = {releases.stat().st_uid, mark.stat().st_uid, mark.parent.stat().st_uid}
+            if len(owners) == 1 and self._is(twin := mark.parent / "parts" / self.name, closure):
+                return twin
+        return None
+
+    def _is(self, folder: Path, closure: locked.Closure) -> bool:
+        try:
+            return (folder / STAMP).read_text() == closure.digest()
+        except OSError:
+            return False
+
+    def _files(self, closure: locked.Closure, debs: Path) -> list[Path]:
+        """Return the packages' files, each looked at: from the cache, or downloaded."""
+        files = {package: self._cached(package) for package in closure.locked}
+        absent = [package for package, path in files.items() if path is None]
+        if absent and self.offline:
+            raise self.mistake(f"{absent[0]} is not in the download cache, and buildout is offline.")
+        self._explain(apt.fetch(absent, debs))
+        for package in absent:
+            path = debs / package.sha256
+            if root.sha256(path) != package.sha256:
+                self._explain({package: "Hash Sum mismatch"})
+            files[package] = self._keep(path)
+        return [path for path in files.values() if path is not None]
+
+    def _cached(self, package: locked.Package) -> Path | None:
+        if self.cache is None:
+            return None
+        path = self.cache / package.sha256
+        try:
+            if root.sha256(path) == package.sha256:
+                return path
+            path.unlink()
+        except OSError:
+            pass
+        return None
+
+    def _keep(self, path: Path) -> Path:
+        """Move a file into the cache, if there is one, whole or not at all."""
+        if self.cache is None:
+            return path
+        self.cache.mkdir(parents=True, exist_ok=True)
+        new = self.cache / f".{path.name}.{os.getpid()}"
+        # A rename where it can be one.
+        shutil.move(path, new)
+        return new.replace(self.cache / path.name)
+
+    def _explain(self, failed: dict[locked.Package, str]) -> None:
+        for package, why in failed.items():
+            if why == apt.GONE:
+                raise self.mistake(
+                    f"{package} is gone from the archive (a newer version took its place); run `freehold software lock`"
+                    " on the release's folder."
+                )
+            if "Hash Sum mismatch" in why:
+                raise self.mistake(
+                    f"{package}: the archive's file is not the one of {self.lock.name} (its sha256 differs). If"
+                    " you trust the archive more than the lock, run `freehold software lock` on the release's folder."
+                )
+            raise self.mistake(f"{package} cannot be downloaded: {why}.")
+
+    def _wrappers(self) -> list[str]:
+        programs = [self._program(name) for name in self.options.get("programs", "").split()]
+        environment = dict(self.assignments("environment"))
+        scripts = {path: root.wrapper(self.root, path, environment) for path in programs}
+        return [self.write(self.bin / path.name, script, 0o755) for path, script in scripts.items()]
+
+    def _program(self, name: str) -> Path:
+        program = self.root / name.lstrip("/")
+        if not program.is_file() or not os.access(program, os.X_OK):
+            raise self.mistake(f"programs: no package has a program '{name}'.{self._like(program.name)}")
+        if lacking := root.missing_libraries(self.root, program):
+            raise self.mistake(f"programs: {name} cannot run: {'; '.join(lacking)}.")
+        return program
+
+    def _like(self, name: str) -> str:
+        known = {path.name: str(path.relative_to(self.root)) for path in self._executables()}
+        like = difflib.get_close_matches(name, known, n=3)
+        return f" Did you mean {' or '.join(known[each] for each in like)}?" if like else ""
+
+    def _executables(self) -> Iterator[Path]:
+        for folder, _, files in os.walk(self.root / "usr"):
+            for name in files:
+                path = Path(folder, name)
+                if not path.is_symlink() and os.access(path, os.X_OK):
+                    yield path

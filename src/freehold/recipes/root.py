@@ -1,0 +1,142 @@
+"""A folder that looks like `/` to the programs in it: packages unpacked, links turned inward, programs wrapped."""
+
+import concurrent.futures
+import hashlib
+import os
+import re
+import shlex
+import stat
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+_MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+"""Since Debian 12 these are links into /usr everywhere, though packages still name them."""
+_KERNEL = ("/dev", "/proc", "/sys")
+
+
+class RootError(Exception):
+    """Packages do not become a folder to run from; the message says why."""
+
+
+def sha256(path: Path) -> str:
+    """Return the hash of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unpack(files: Iterable[Path], root: Path) -> None:
+    """Unpack Debian packages into one folder, several at a time, without root and without their scripts."""
+    (root / "usr").mkdir(parents=True)
+    for name in _MERGED:
+        (root / "usr" / name).mkdir()
+        (root / name).symlink_to(f"usr/{name}")
+    # The largest first: the last one to end should be a small one.
+    by_size = sorted(files, key=lambda path: -path.stat().st_size)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for path, trouble in zip(by_size, pool.map(lambda path: _extract(path, root), by_size), strict=True):
+            if trouble:
+                raise RootError(f"{path.name} cannot be unpacked: {trouble}")
+    for name in _MERGED:
+        if not any((root / "usr" / name).iterdir()):
+            (root / name).unlink()
+            (root / "usr" / name).rmdir()
+    _settle(root)
+
+
+def wrapper(root: Path, program: Path, environment: Mapping[str, str]) -> str:
+    """Return a shell script that runs a program of the root with the root's libraries."""
+    lines = ["#!/bin/sh", f"# {program.name}, with the libraries of {root}."]
+    lines.append(f"LD_LIBRARY_PATH={shlex.quote(_library_path(root))}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}")
+    folders = ":".join(str(root / "usr" / name) for name in ("bin", "sbin") if (root / "usr" / name).is_dir())
+    lines += [f"PATH={shlex.quote(folders)}${{PATH:+:$PATH}}"] if folders else []
+    lines += ["export LD_LIBRARY_PATH PATH"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    lines.append(f'exec {shlex.join([*_interpreter(root, program), str(program)])} "$@"')
+    return "\n".join(lines) + "\n"
+
+
+def missing_libraries(root: Path, program: Path) -> list[str]:
+    """Return what the dynamic linker does not find for a program; it is not run."""
+    with program.open("rb") as file:
+        if file.read(4) != b"\x7fELF":
+            return []
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "LD_LIBRARY_PATH": _library_path(root)}
+    done = subprocess.run(["ldd", program], capture_output=True, text=True, env=environment)
+    lines = (done.stdout + done.stderr).splitlines()
+    return [line.strip().removeprefix(f"{program}: ") for line in lines if "not found" in line]
+
+
+def _extract(file: Path, root: Path) -> str:
+    """Unpack one package; return what went wrong, if something did."""
+    with subprocess.Popen(
+        ["dpkg-deb", "--fsys-tarfile", file], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as packed:
+        # As dpkg itself, and unlike `dpkg-deb -x`: what goes to /lib goes through the link.
+        done = subprocess.run(
+            ["tar", "-x", "-C", root, "--keep-directory-symlink", "--no-same-owner", "--warning=no-timestamp"],
+            stdin=packed.stdout,
+            capture_output=True,
+            umask=0o022,
+        )
+        assert packed.stderr is not None
+        said = done.stderr + packed.stderr.read()
+    return said.decode(errors="replace").strip() or "tar failed" if done.returncode or packed.returncode else ""
+
+
+def _settle(root: Path) -> None:
+    """Make every link stay inside, and every file readable by all and special to none.
+
+    Instances run as users of their own, so what a package keeps for its own group would be closed to them; and
+    nothing in a release may lend its owner's rights.
+    """
+    for parent, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            path = os.path.join(parent, name)
+            mode = os.lstat(path).st_mode
+            if stat.S_ISLNK(mode):
+                _turn_inward(path, str(root))
+            else:
+                rights = 0o755 if stat.S_ISDIR(mode) or mode & 0o111 else 0o644
+                if stat.S_IMODE(mode) != rights:
+                    os.chmod(path, rights)
+
+
+def _turn_inward(link: str, root: str) -> None:
+    target = os.readlink(link)
+    if target.startswith(_KERNEL):
+        return
+    folder = os.path.dirname(link)
+    if target.startswith("/"):
+        inside = root + os.path.normpath(target)
+    else:
+        inside = os.path.normpath(os.path.join(folder, target))
+        if inside.startswith(root + "/"):
+            return
+        # As in a real root, `..` of the root is the root.
+        inside = root + os.path.normpath(os.path.join("/", os.path.relpath(folder, root), target))
+    os.unlink(link)
+    os.symlink(os.path.relpath(inside, folder), link)
+
+
+def _library_path(root: Path) -> str:
+    """Return the folders where the linker would look if the root were `/`."""
+    folders = [
+        root / line.strip().lstrip("/")
+        for path in sorted(root.glob("etc/ld.so.conf.d/*.conf"))
+        for line in path.read_text().splitlines()
+        if line.startswith("/")
+    ]
+    folders += sorted(path for path in root.glob("usr/lib/*-linux-gnu*") if path.is_dir())
+    folders.append(root / "usr" / "lib")
+    return ":".join(dict.fromkeys(str(folder) for folder in folders if folder.is_dir()))
+
+
+def _interpreter(root: Path, program: Path) -> list[str]:
+    """Return the interpreter of a script if the root has it; else the script's first line finds the host's."""
+    with program.open("rb") as file:
+        found = re.match(rb"#!\s*(/\S+)[ \t]*([^\n]*)\n", file.read(256))
+    if found is None:
+        return []
+    interpreter = root / os.fsdecode(found[1]).lstrip("/")
+    return [str(interpreter), *os.fsdecode(found[2]).split()] if interpreter.exists() else []

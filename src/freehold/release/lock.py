@@ -1,0 +1,65 @@
+"""`freehold software lock`: what a release's recipes may take, written down to the byte."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from freehold.recipes import apt, locked
+from freehold.release import ReleaseError
+
+_PARTS = """
+import json, sys
+from zc.buildout import UserError
+from zc.buildout.buildout import Buildout
+try:
+    buildout = Buildout(sys.argv[1], [], use_user_defaults=False)
+    parts = {name for name in buildout.keys() if name != "buildout" and "recipe" in buildout._raw[name]}
+    print("PARTS", json.dumps([dict(buildout[name], name=name) for name in sorted(parts)]))
+except UserError as error:
+    sys.exit(f"{error}")
+"""
+
+
+def lock(folder: Path) -> dict[Path, str]:
+    """Return what the locks of a release's folder should say today, by file; raise ReleaseError."""
+    parts = _parts(folder)
+    texts: dict[Path, str] = {}
+    try:
+        texts |= _debian(folder, [part for part in parts if part["recipe"] == "freehold:debian"])
+    except locked.LockError as error:
+        raise ReleaseError(str(error)) from None
+    return texts
+
+
+def _parts(folder: Path) -> list[dict[str, str]]:
+    """Return the parts of a release as buildout understands them: extended, substituted."""
+    profile = folder / "software.cfg"
+    if not profile.exists():
+        raise ReleaseError(f"{folder} has no software.cfg.")
+    command = [sys.executable, "-c", _PARTS, str(profile.resolve())]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        if line.startswith("PARTS "):
+            return msgspec.json.decode(line.removeprefix("PARTS "), type=list[dict[str, str]])
+    raise ReleaseError(f"buildout cannot read {profile}: {done.stderr.strip()}")
+
+
+def _debian(folder: Path, parts: list[dict[str, str]]) -> dict[Path, str]:
+    """Resolve for this machine's architecture; what is locked for others stays as it is."""
+    here = apt.architecture() if parts else ""
+    files: dict[Path, dict[str, dict[str, locked.Closure]]] = {}
+    for part in parts:
+        path = folder / part.get("lock", "debian.lock")
+        try:
+            others = {} if not path.exists() else dict(locked.read(path).get(part["name"], {}))
+        except locked.LockError as error:
+            raise ReleaseError(f"{error} Remove it to have it written anew.") from None
+        packages = tuple(sorted(set(part.get("packages", "").split())))
+        try:
+            closure = locked.Closure(packages, apt.resolve(packages))
+        except locked.LockError as error:
+            raise ReleaseError(f"[{part['name']}] packages: {error}") from None
+        files.setdefault(path, {})[part["name"]] = others | {here: closure}
+    return {path: locked.text(closures) for path, closures in files.items()}
