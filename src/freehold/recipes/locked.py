@@ -13,7 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-_HEAD = "# Written by `freehold software lock`: do not edit it, keep it beside software.cfg.\n"
+HEAD = "# Written by `freehold software lock`: do not edit it, keep it beside software.cfg.\n"
+REQUIRED = "# For: "
+"""Begins the line of a requirements file that says which packages it was written for."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -68,7 +70,7 @@ def text(lock: Lock) -> str:
                 f"\n[{_key(part)}.{_key(architecture)}]\n{_array('packages', map(json.dumps, closure.packages))}"
             )
             tables[-1] += _array("locked", (_line(package) for package in closure.locked))
-    return _HEAD + "".join(tables)
+    return HEAD + "".join(tables)
 
 
 def _array(name: str, items: Iterable[str]) -> str:

@@ -28,6 +28,9 @@ def lock(folder: Path) -> dict[Path, str]:
     texts: dict[Path, str] = {}
     try:
         texts |= _debian(folder, [part for part in parts if part["recipe"] == "freehold:debian"])
+        texts |= dict(
+            _wheel(folder, part) for part in parts if part["recipe"] == "freehold:wheel" and "packages" in part
+        )
     except locked.LockError as error:
         raise ReleaseError(str(error)) from None
     return texts
@@ -63,3 +66,58 @@ def _debian(folder: Path, parts: list[dict[str, str]]) -> dict[Path, str]:
             raise ReleaseError(f"[{part['name']}] packages: {error}") from None
         files.setdefault(path, {})[part["name"]] = others | {here: closure}
     return {path: locked.text(closures) for path, closures in files.items()}
+
+
+def _wheel(folder: Path, part: dict[str, str]) -> tuple[Path, str]:
+    """Resolve for this machine; a version that stays keeps the hashes of its files for other machines."""
+    path = folder / part.get("requirements", "requirements.txt")
+    hashes = _hashes(path.read_text()) if path.exists() else {}
+    packages = sorted(part["packages"].split())
+    lines = [locked.HEAD, locked.REQUIRED, " ".join(packages), "\n"]
+    for requirement, sha256 in sorted(_resolve(part["name"], packages).items()):
+        known = sorted(hashes.get(requirement, set()) | {sha256})
+        lines += [requirement, *(f" \\\n    --hash=sha256:{each}" for each in known), "\n"]
+    return path, "".join(lines)
+
+
+def _hashes(text: str) -> dict[str, set[str]]:
+    joined = (line.split() for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#"))
+    return {name: {each.removeprefix("--hash=sha256:") for each in hashes} for name, *hashes in joined}
+
+
+def _resolve(part: str, packages: list[str]) -> dict[str, str]:
+    """Return the hash of the file that pip would take here, by `name==version`."""
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
+    command += ["--disable-pip-version-check", "--only-binary", ":all:", "--", *packages]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ReleaseError(f"[{part}] packages: pip cannot resolve them:\n{done.stderr.strip()}")
+    report = msgspec.json.decode(done.stdout, type=_Report)
+    return {
+        f"{each.metadata.name.lower()}=={each.metadata.version}": each.download_info.archive_info.hashes["sha256"]
+        for each in report.install
+    }
+
+
+class _Metadata(msgspec.Struct):
+    name: str
+    version: str
+
+
+class _Archive(msgspec.Struct):
+    hashes: dict[str, str]
+
+
+class _Download(msgspec.Struct):
+    archive_info: _Archive
+
+
+class _Installed(msgspec.Struct):
+    metadata: _Metadata
+    download_info: _Download
+
+
+class _Report(msgspec.Struct):
+    """What we read of pip's installation report."""
+
+    install: list[_Installed]
