@@ -111,6 +111,7 @@ class Agent:
             Verb.REMOVE: self._remove,
             Verb.WAIT: self.hands.wait,
             Verb.CONFIGURE: self._configure,
+            Verb.ASK: self._ask,
             Verb.STOP: self.hands.stop,
             Verb.DESTROY: self.hands.destroy,
         }
@@ -149,6 +150,9 @@ class Agent:
             self.measuring.soon()
             self._identity_work.put(instance)
 
+    def _ask(self, instance: str) -> None:
+        self.hands.ask(instance, self._link())
+
     def _on_result(self, result: Result) -> None:
         changed = self.store.promise_is(
             result.instance, result.revision, result.promise, result.kept, result.message, result.at
@@ -186,7 +190,9 @@ class Agent:
                 instance = self._identity_work.get(timeout=3600)
                 self.hands.identify(instance, link)
             except queue.Empty:
-                continue
+                # Some may be old by now; those that could not be had are asked for again.
+                for wish in self.store.started():
+                    self._identity_work.put(wish.instance)
             except NodeError as error:
                 _log.warning("a certificate cannot be had now: %s", error)
                 self._over.wait(60)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.node import plan as planning
-from freehold.node.errors import ConfigureError, SupervisorError
+from freehold.node.errors import ConfigureError, LinkDown, NodeError, SupervisorError
 from freehold.node.link.client import Link
 from freehold.node.metering import cgroups
 from freehold.node.partition import layout as layouts
@@ -85,9 +85,47 @@ class Hands:
             )
             return False
         names = [layouts.promise_name(path) for path in layout.promises]
-        self._store.instance_is(instance, wish.revision, Observed.STARTED, layout=layout, promises=names)
+        missing = ", ".join(f"'{title}'" for title in layout.outcome.missing)
+        self._store.instance_is(
+            instance,
+            wish.revision,
+            Observed.CONFIGURING if missing else Observed.STARTED,
+            message=f"It waits for what {missing} publishes." if missing else "",
+            layout=layout,
+            promises=names,
+        )
         self._watch(wish, wish.revision, layout)
         return True
+
+    def ask(self, instance: str, link: Link) -> None:
+        """Request of the Master, in an instance's name, what the instance requests of others."""
+        wish = self._store.wish(instance)
+        if wish is None:
+            return
+        place, attempts = self._place(wish), wish.ask_attempts + 1
+        folder = str(self._folder(place))
+        requests = {one.title: one.wish for one in wish.layout.outcome.requests}
+        letter = {"master": link.master, "folder": folder, "requests": requests}
+        next_try = time.time() + planning.ask_pause(attempts)
+        try:
+            self.identify(instance, link)
+            refused = self._workshop.call(
+                "freehold.node.link.requests:send",
+                msgspec.json.encode(letter),
+                uid=place.uid,
+                gid=place.gid,
+                cwd=folder,
+                timeout=120.0,
+            ).decode()
+        except NodeError as error:
+            _log.warning("the requests of %s cannot be made (try %s): %s", instance, attempts, error)
+            # A Master that is away is no news for the Master.
+            words = "" if isinstance(error, LinkDown) else str(error)
+            self._store.asked(instance, wish.asking, refused=words, next_try=next_try, attempts=attempts)
+            return
+        self._store.asked(
+            instance, wish.asking, refused=refused, next_try=next_try if refused else 0.0, attempts=attempts
+        )
 
     def stop(self, instance: str) -> None:
         """End every process of an instance; its files stay."""
@@ -119,12 +157,14 @@ class Hands:
         """Have each partition whose logs grew too long shorten them, as its own user."""
         for wish in self._store.started():
             place = self._places.get(wish.partition)
-            if place is None or not logs.too_long(self._folder(place)):
+            rotations = wish.layout.outcome.logs
+            if place is None or not logs.too_long(self._folder(place), rotations):
                 continue
             folder = str(self._folder(place))
+            order = msgspec.json.encode(logs.Order(folder, rotations))
             try:
                 self._workshop.call(
-                    "freehold.node.partition.logs:shorten", folder.encode(), uid=place.uid, gid=place.gid, cwd=folder
+                    "freehold.node.partition.logs:rotate", order, uid=place.uid, gid=place.gid, cwd=folder
                 )
             except WorkshopError as error:
                 _log.warning("logs of %s: %s", place.name, error)
@@ -166,10 +206,13 @@ class Hands:
             "folder": str(folder),
             "software": str(self._paths.software / wish.release),
             "parameters": wish.parameters,
+            "seed": wish.seed,
+            "given": wish.given,
+            "guests": self._store.guests(wish.instance),
         }
         answer = self._workshop.call(
             "freehold.node.partition.configure:run",
-            json.dumps(order).encode(),
+            msgspec.json.encode(order),
             uid=place.uid,
             gid=place.gid,
             cwd=str(folder),

@@ -13,6 +13,7 @@ from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted,
 
 BUILD_PAUSE, LONGEST_BUILD_PAUSE = 5.0, 600.0
 CONFIGURE_PAUSE, LONGEST_CONFIGURE_PAUSE = 1.0, 300.0
+ASK_PAUSE, LONGEST_ASK_PAUSE = 1.0, 60.0
 
 
 class Software(msgspec.Struct, frozen=True):
@@ -40,6 +41,11 @@ class Instance(msgspec.Struct, frozen=True):
     """The revision of what was wanted when the state was reached."""
     attempts: int = 0
     next_try: float = 0.0
+    renew_at: float = 0.0
+    """When it must be configured again, for a certificate; 0: never."""
+    unasked: bool = False
+    """What it requests of others was not granted yet."""
+    ask_next_try: float = 0.0
 
 
 class Verb(StrEnum):
@@ -51,6 +57,8 @@ class Verb(StrEnum):
     """Say that the instance waits for its release."""
     CONFIGURE = "configure"
     """Configure, then start what must run."""
+    ASK = "ask"
+    """Request of the Master what the instance requests of others."""
     STOP = "stop"
     DESTROY = "destroy"
 
@@ -86,7 +94,12 @@ def plan(software: Iterable[Software], instances: Iterable[Instance], now: float
 
 def next_moment(software: Iterable[Software], instances: Iterable[Instance], now: float) -> float | None:
     """Return when a step that is not due yet will be; None when there is none."""
-    tries = chain((one.next_try for one in software), (one.next_try for one in instances))
+    instances = list(instances)
+    tries = chain(
+        (one.next_try for one in software),
+        (one.next_try for one in instances),
+        (one.ask_next_try for one in instances if one.unasked),
+    )
     moments = [moment for moment in tries if moment > now]
     return min(moments, default=None)
 
@@ -99,6 +112,11 @@ def build_pause(attempts: int) -> float:
 def configure_pause(attempts: int) -> float:
     """Return the seconds until the next try after so many failed configurations."""
     return _pause(CONFIGURE_PAUSE, attempts, LONGEST_CONFIGURE_PAUSE)
+
+
+def ask_pause(attempts: int) -> float:
+    """Return the seconds until an instance's requests are repeated after so many that were not all granted."""
+    return _pause(ASK_PAUSE, attempts, LONGEST_ASK_PAUSE)
 
 
 def _pause(first: float, attempts: int, longest: float) -> float:
@@ -133,7 +151,11 @@ def _ending(one: Instance, now: float) -> Step | None:
 
 
 def _beginning(one: Instance, built: set[str], now: float) -> Step | None:
-    if one.wanted is not Wanted.STARTED or _is(one, Observed.STARTED):
+    if one.wanted is not Wanted.STARTED:
+        return None
+    if _is(one, Observed.STARTED, Observed.CONFIGURING) and not 0 < one.renew_at <= now:
+        if one.unasked and _is_due(one.ask_next_try, now, LONGEST_ASK_PAUSE):
+            return Step(Verb.ASK, one.instance)
         return None
     if one.release not in built:
         return None if _is(one, Observed.WAITING) else Step(Verb.WAIT, one.instance)
@@ -142,5 +164,5 @@ def _beginning(one: Instance, built: set[str], now: float) -> Step | None:
     return Step(Verb.CONFIGURE, one.instance)
 
 
-def _is(one: Instance, state: Observed) -> bool:
-    return one.state is state and one.state_revision >= one.revision
+def _is(one: Instance, *states: Observed) -> bool:
+    return one.state in states and one.state_revision >= one.revision

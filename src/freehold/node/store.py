@@ -5,6 +5,7 @@ its number and its place in the chain: so nothing is told that did not happen, a
 forgotten, whenever the machine stops.
 """
 
+import hashlib
 import os
 import sqlite3
 import threading
@@ -16,10 +17,11 @@ from typing import Any
 
 import msgspec
 
-from freehold.node.partition.layout import Layout
+from freehold.node.partition.layout import Layout, Served
+from freehold.node.partition.order import Guest
 from freehold.node.plan import Instance, Software
 from freehold.protocol import MAX_MESSAGE
-from freehold.protocol.feed import Feed
+from freehold.protocol.feed import Feed, SharedInstance
 from freehold.protocol.report import (
     GENESIS,
     AssessmentReport,
@@ -48,11 +50,28 @@ CREATE TABLE IF NOT EXISTS instance (
   state TEXT, state_revision INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '',
   attempts INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0,
   layout TEXT NOT NULL DEFAULT '{}', counters TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE IF NOT EXISTS shared (
+  instance TEXT PRIMARY KEY, revision INTEGER NOT NULL, host TEXT NOT NULL, type TEXT NOT NULL, wanted TEXT NOT NULL,
+  parameters TEXT NOT NULL, seed TEXT NOT NULL, told_revision INTEGER NOT NULL DEFAULT 0,
+  told TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS shared_by_host ON shared (host);
 CREATE TABLE IF NOT EXISTS promise (
   instance TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, kept INTEGER NOT NULL,
   message TEXT NOT NULL, told_at REAL NOT NULL, PRIMARY KEY (instance, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY, hash TEXT NOT NULL, body BLOB NOT NULL);
 """
+
+_LATER_COLUMNS = {
+    "seed": "TEXT NOT NULL DEFAULT ''",
+    "given": "TEXT NOT NULL DEFAULT '{}'",
+    "renew_at": "REAL NOT NULL DEFAULT 0",
+    "asking": "TEXT NOT NULL DEFAULT ''",
+    "asked": "TEXT NOT NULL DEFAULT ''",
+    "ask_attempts": "INTEGER NOT NULL DEFAULT 0",
+    "ask_next_try": "REAL NOT NULL DEFAULT 0",
+}
+"""Of `instance`, for a file that an earlier version made. `asking` is the digest of what it requests of others,
+`asked` that of what the Master granted."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -71,6 +90,10 @@ class Wish(msgspec.Struct, frozen=True):
     message: str
     attempts: int
     layout: Layout
+    seed: str = ""
+    given: str = "{}"
+    asking: str = ""
+    ask_attempts: int = 0
 
 
 class Store:
@@ -88,6 +111,10 @@ class Store:
         # Reports become money: what was numbered must be there after a power cut.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
+        present = {row[1] for row in self._db.execute("PRAGMA table_info(instance)")}
+        for name, kind in _LATER_COLUMNS.items():
+            if name not in present:
+                self._db.execute(f"ALTER TABLE instance ADD COLUMN {name} {kind}")
 
     def close(self) -> None:
         with self._lock:
@@ -122,6 +149,11 @@ class Store:
                             "UPDATE instance SET wanted = 'destroyed', next_try = 0 WHERE instance = ?",
                             (instance,),
                         )
+                named = {one.instance for one in feed.shared}
+                for instance, host in self._rows("SELECT instance, host FROM shared WHERE wanted <> 'destroyed'"):
+                    if instance not in named:
+                        self._db.execute("UPDATE shared SET wanted = 'destroyed' WHERE instance = ?", (instance,))
+                        self._disturb(host, feed.revision)
             for one in feed.installations:
                 self._db.execute(
                     "INSERT INTO software (release, revision, wanted, name) VALUES (?, ?, ?, ?) "
@@ -132,10 +164,12 @@ class Store:
                 )
             for wish in feed.instances:
                 self._db.execute(
-                    "INSERT INTO instance (instance, revision, partition, release, type, wanted, title, parameters) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+                    "INSERT INTO instance "
+                    "(instance, revision, partition, release, type, wanted, title, parameters, seed, given) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
                     "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
-                    "title = excluded.title, parameters = excluded.parameters, next_try = 0, attempts = 0 "
+                    "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
+                    "given = excluded.given, next_try = 0, attempts = 0 "
                     "WHERE excluded.revision > instance.revision",
                     (
                         wish.instance,
@@ -146,9 +180,38 @@ class Store:
                         wish.wanted.value,
                         wish.title,
                         bytes(wish.parameters).decode(),
+                        wish.seed,
+                        bytes(wish.given).decode(),
                     ),
                 )
+            for guest in feed.shared:
+                self._take_over(guest)
             self._remember("revision", str(feed.revision))
+
+    def _take_over(self, guest: SharedInstance) -> None:
+        self._db.execute(
+            "INSERT INTO shared (instance, revision, host, type, wanted, parameters, seed) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (instance) DO UPDATE SET revision = excluded.revision, wanted = excluded.wanted, "
+            "type = excluded.type, parameters = excluded.parameters WHERE excluded.revision > shared.revision",
+            (
+                guest.instance,
+                guest.revision,
+                guest.host,
+                guest.type,
+                guest.wanted.value,
+                bytes(guest.parameters).decode(),
+                guest.seed,
+            ),
+        )
+        self._disturb(guest.host, guest.revision)
+
+    def _disturb(self, host: str, revision: int) -> None:
+        """A host's work changed with one of its shared instances: it is configured as of that revision."""
+        self._db.execute(
+            "UPDATE instance SET revision = max(revision, ?), next_try = 0, attempts = 0 WHERE instance = ?",
+            (revision, host),
+        )
 
     def software(self) -> list[Software]:
         """Return every release, as the plan wants it."""
@@ -167,8 +230,8 @@ class Store:
     def instances(self) -> list[Instance]:
         """Return every instance, as the plan wants it."""
         rows = self._rows(
-            "SELECT instance, partition, release, wanted, revision, state, state_revision, attempts, next_try "
-            "FROM instance"
+            "SELECT instance, partition, release, wanted, revision, state, state_revision, attempts, next_try, "
+            "renew_at, asking <> asked, ask_next_try FROM instance"
         )
         return [
             Instance(
@@ -181,8 +244,24 @@ class Store:
                 state_revision,
                 attempts,
                 next_try,
+                renew_at,
+                bool(unasked),
+                ask_next_try,
             )
-            for instance, partition, release, wanted, revision, state, state_revision, attempts, next_try in rows
+            for (
+                instance,
+                partition,
+                release,
+                wanted,
+                revision,
+                state,
+                state_revision,
+                attempts,
+                next_try,
+                renew_at,
+                unasked,
+                ask_next_try,
+            ) in rows
         ]
 
     def wish(self, instance: str) -> Wish | None:
@@ -201,7 +280,8 @@ class Store:
     def _wishes(self, condition: str = "", values: tuple[object, ...] = ()) -> list[Wish]:
         rows = self._rows(
             "SELECT instance, revision, partition, release, type, wanted, title, parameters, state, state_revision, "
-            f"message, attempts, layout FROM instance {condition} ORDER BY partition",
+            "message, attempts, layout, seed, given, asking, ask_attempts "
+            f"FROM instance {condition} ORDER BY partition",
             values,
         )
         return [
@@ -219,6 +299,10 @@ class Store:
                 message,
                 attempts,
                 msgspec.json.decode(layout, type=Layout),
+                seed,
+                given,
+                asking,
+                ask_attempts,
             )
             for (
                 instance,
@@ -234,6 +318,10 @@ class Store:
                 message,
                 attempts,
                 layout,
+                seed,
+                given,
+                asking,
+                ask_attempts,
             ) in rows
         ]
 
@@ -282,16 +370,86 @@ class Store:
                 (state.value, revision, message, attempts, next_try, instance),
             )
             if layout is not None:
-                self._db.execute(
-                    "UPDATE instance SET layout = ? WHERE instance = ?",
-                    (msgspec.json.encode(layout).decode(), instance),
-                )
+                self._keep_layout(instance, layout)
                 items.append(PublicationReport(instance, revision, layout.published))
-            if state is not Observed.STARTED:
+                items += self._serve(instance, revision, layout.outcome.served)
+            if state not in (Observed.STARTED, Observed.CONFIGURING):
                 self._db.execute("DELETE FROM promise WHERE instance = ?", (instance,))
             if state is Observed.DESTROYED:
                 self._db.execute("DELETE FROM instance WHERE instance = ?", (instance,))
+                items += self._let_go(instance)
             self._tell(*items)
+
+    def _keep_layout(self, instance: str, layout: Layout) -> None:
+        outcome = layout.outcome
+        asking = hashlib.sha256(msgspec.json.encode(outcome.requests)).hexdigest() if outcome.requests else ""
+        # What was served is kept by shared instance: a host may serve thousands.
+        kept = msgspec.structs.replace(layout, outcome=msgspec.structs.replace(outcome, served={}))
+        self._db.execute(
+            "UPDATE instance SET layout = ?, renew_at = ?, asking = ?, ask_next_try = 0, ask_attempts = 0 "
+            "WHERE instance = ?",
+            (msgspec.json.encode(kept).decode(), outcome.renew_at or 0, asking, instance),
+        )
+
+    # Shared instances
+
+    def guests(self, host: str) -> list[Guest]:
+        """Return the shared instances that a host is to serve, by id."""
+        rows = self._rows(
+            "SELECT instance, type, wanted, parameters, seed FROM shared WHERE host = ? AND wanted <> 'destroyed' "
+            "ORDER BY instance",
+            (host,),
+        )
+        return [Guest(*row) for row in rows]
+
+    def _serve(self, host: str, revision: int, served: dict[str, Served]) -> list[Item]:
+        """Return what is to be told of shared instances after their host was configured as of a revision."""
+        items: list[Item] = []
+        rows = self._rows(
+            "SELECT instance, revision, wanted, told_revision, told FROM shared WHERE host = ? AND revision <= ?",
+            (host, revision),
+        )
+        for instance, own, wanted, told_revision, told in rows:
+            if wanted == Wanted.DESTROYED:
+                if instance not in served:
+                    items.append(InstanceReport(instance, own, Observed.DESTROYED))
+                    self._db.execute("DELETE FROM shared WHERE instance = ?", (instance,))
+                continue
+            answer = served.get(instance)
+            if answer is None:
+                continue
+            text = hashlib.sha256(msgspec.json.encode(answer)).hexdigest()
+            if (told_revision, told) == (own, text):
+                continue
+            state = Observed.STARTED if wanted == Wanted.STARTED else Observed.STOPPED
+            if answer.error:
+                state = Observed.FAILED
+            items.append(InstanceReport(instance, own, state, answer.error[-MAX_MESSAGE:]))
+            if not answer.error:
+                items.append(PublicationReport(instance, own, answer.published))
+            self._db.execute("UPDATE shared SET told_revision = ?, told = ? WHERE instance = ?", (own, text, instance))
+        return items
+
+    def _let_go(self, host: str) -> list[Item]:
+        """Return what is to be told of shared instances whose host is gone."""
+        rows = self._rows("SELECT instance, revision FROM shared WHERE host = ?", (host,))
+        self._db.execute("DELETE FROM shared WHERE host = ?", (host,))
+        return [InstanceReport(instance, revision, Observed.DESTROYED) for instance, revision in rows]
+
+    # What instances request of others
+
+    def asked(self, instance: str, asking: str, *, refused: str = "", next_try: float = 0.0, attempts: int = 0) -> None:
+        """Note that the Master heard what an instance requests; `refused` says what it did not grant."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE instance SET asked = ?, ask_next_try = ?, ask_attempts = ? WHERE instance = ? AND asking = ?",
+                ("" if refused or next_try else asking, next_try, attempts, instance, asking),
+            )
+            rows = self._rows("SELECT state, state_revision, message FROM instance WHERE instance = ?", (instance,))
+            if rows and refused and rows[0][2] != refused:
+                state, revision, _ = rows[0]
+                self._db.execute("UPDATE instance SET message = ? WHERE instance = ?", (refused, instance))
+                self._tell(InstanceReport(instance, revision, Observed(state), refused[-MAX_MESSAGE:]))
 
     def promise_is(self, instance: str, revision: int, name: str, kept: bool, message: str, at: float) -> bool:
         """Note the result of a promise; tell it when it is news or was not told for long. Return whether it changed."""

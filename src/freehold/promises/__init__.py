@@ -6,8 +6,20 @@ with a deadline of `timeout` seconds, every `period` seconds, and more often unt
 """
 
 from freehold.promises.base import Assessment, Promise, source
+from freehold.promises.certificate import CertificateValid
 from freehold.promises.command import Command
 from freehold.promises.http import Http
+from freehold.promises.task import JobRan, TaskDone
 from freehold.promises.tcp import TcpPort
 
-__all__ = ["Assessment", "Command", "Http", "Promise", "TcpPort", "source"]
+__all__ = [
+    "Assessment",
+    "CertificateValid",
+    "Command",
+    "Http",
+    "JobRan",
+    "Promise",
+    "TaskDone",
+    "TcpPort",
+    "source",
+]

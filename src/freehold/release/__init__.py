@@ -1,5 +1,27 @@
 """What a release author imports in `instance.py`. See `docs/authors.md`."""
 
-from freehold.release.plan import Context, File, Plan, Process, Release, ReleaseError, Type, make_plan
+from freehold.release.context import Context, Secret, Shared
+from freehold.release.errors import ReleaseError
+from freehold.release.parts import Certificate, File, Job, LogRotation, Process, Refusal, Request, Task, template
+from freehold.release.plan import Plan, Release, SharedType, Type, make_plan
 
-__all__ = ["Context", "File", "Plan", "Process", "Release", "ReleaseError", "Type", "make_plan"]
+__all__ = [
+    "Certificate",
+    "Context",
+    "File",
+    "Job",
+    "LogRotation",
+    "Plan",
+    "Process",
+    "Refusal",
+    "Release",
+    "ReleaseError",
+    "Request",
+    "Secret",
+    "Shared",
+    "SharedType",
+    "Task",
+    "Type",
+    "make_plan",
+    "template",
+]

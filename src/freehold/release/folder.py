@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from freehold.protocol.descriptor import DESCRIPTOR
-from freehold.release.plan import Release, ReleaseError, mistake
+from freehold.release.errors import ReleaseError, mistake
+from freehold.release.plan import Release, SharedType
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -55,8 +56,11 @@ def generate(release: Release) -> dict[str, str]:
             "request": request,
             "response": response,
             "index": index,
-            "weight": kind.weight,
         }
+        if isinstance(kind, SharedType):
+            types[name] |= {"shared": True, "software-type": kind.host}
+        else:
+            types[name] |= {"weight": kind.weight}
     files[DESCRIPTOR] = _text(
         {
             "name": release.name,

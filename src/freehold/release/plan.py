@@ -1,99 +1,18 @@
-"""What `instance.py` is written with: one pure function from parameters and context to a plan."""
+"""What `instance.py` is made of: a release, its types, and for each a pure function to a plan."""
 
-import hashlib
-import json
-import os
-import re
-import traceback
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from freehold.promises import Promise
+from freehold.release.context import Context, Shared
+from freehold.release.errors import ReleaseError, kind_of, mistake, must_be, must_hold
+from freehold.release.parts import Certificate, File, Job, LogRotation, Process, Refusal, Request, Task
 
-
-class ReleaseError(Exception):
-    """A release or its plan is not usable; the message says which part and why."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """Where and for whom an instance is configured."""
-
-    instance: str
-    """The instance's id."""
-    title: str
-    type: str
-    address: str
-    """The partition's own address: fixed ports on it are safe."""
-    partition: Path
-    """The partition's folder."""
-    software: Path
-    """The folder in which buildout built the release: `bin`, `parts`, …"""
-    release: Path
-    """The folder of the release's own files: what stands beside `instance.py`."""
-
-
-@dataclass(frozen=True)
-class File:
-    """A file in the partition. Its path is relative to the partition's folder."""
-
-    path: str
-    content: str | bytes
-    mode: int = 0o600
-
-    def __post_init__(self) -> None:
-        _must_be(str, "File: path", self.path)
-        _must_be((str, bytes), f"File '{self.path}': content", self.content)
-        _must_be(int, f"File '{self.path}': mode", self.mode)
-
-    @property
-    def data(self) -> bytes:
-        return self.content.encode() if isinstance(self.content, str) else self.content
-
-
-@dataclass(frozen=True)
-class Process:
-    """A program to run. It is restarted exactly when its command, environment or what it `reads` changes."""
-
-    name: str
-    argv: tuple[str | Path, ...]
-    """The program (absolute path) and its arguments. Never a secret: everybody can see them."""
-    environment: dict[str, str] = field(default_factory=dict)
-    reads: tuple[File, ...] = ()
-    """The files of the plan on which it depends."""
-    once: bool = False
-    """Run to its end at each configuration, instead of being kept running."""
-
-    def __post_init__(self) -> None:
-        _must_be(str, "Process: name", self.name)
-        what = f"Process '{self.name}':"
-        _must_be((tuple, list), f"{what} argv", self.argv)
-        _must_hold((str, Path), f"{what} argv", self.argv)
-        if not self.argv:
-            raise TypeError(f"{what} argv must name a program")
-        _must_be(dict, f"{what} environment", self.environment)
-        for name, value in self.environment.items():
-            if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
-                raise TypeError(f"{what} {name!r} cannot be the name of a variable")
-            _must_be(str, f"{what} environment {name}", value)
-        _must_be((tuple, list), f"{what} reads", self.reads)
-        _must_hold(File, f"{what} reads", self.reads)
-
-    def digest(self) -> str:
-        """Return a hash of everything whose change means a restart."""
-        state = json.dumps(
-            [
-                [str(part) for part in self.argv],
-                sorted(self.environment.items()),
-                [[file.path, hashlib.sha256(file.data).hexdigest()] for file in self.reads],
-                self.once,
-            ]
-        )
-        return hashlib.sha256(state.encode()).hexdigest()
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True)
@@ -101,25 +20,45 @@ class Plan:
     """Everything that an instance is: compared with what is there, and only the difference is done."""
 
     processes: tuple[Process, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    jobs: tuple[Job, ...] = ()
     files: tuple[File, ...] = ()
     directories: tuple[str, ...] = ()
     """Relative to the partition's folder; kept with what is in them."""
+    certificates: tuple[Certificate, ...] = ()
+    logs: tuple[LogRotation, ...] = ()
+    requests: tuple[Request, ...] = ()
+    """All the instances that this one requests. The instance is not ready before each returned what it must."""
     promises: dict[str, Promise] = field(default_factory=dict)
     """Checks by name: the instance is ready when each was kept."""
     publication: msgspec.Struct | None = None
     """What the requester gets back."""
+    shared: Mapping[str, msgspec.Struct | Refusal] = field(default_factory=dict)
+    """What each shared instance gets back, by its id, or why it cannot be served."""
 
     def __post_init__(self) -> None:
-        for name, kind in (("processes", Process), ("files", File), ("directories", str)):
-            _must_be((tuple, list), f"Plan: {name}", getattr(self, name))
-            _must_hold(kind, f"Plan: {name}", getattr(self, name))
-        _must_be(dict, "Plan: promises", self.promises)
+        for name, kind in (
+            ("processes", Process),
+            ("tasks", Task),
+            ("jobs", Job),
+            ("files", File),
+            ("directories", str),
+            ("certificates", Certificate),
+            ("logs", LogRotation),
+            ("requests", Request),
+        ):
+            must_be((tuple, list), f"Plan: {name}", getattr(self, name))
+            must_hold(kind, f"Plan: {name}", getattr(self, name))
+        must_be(dict, "Plan: promises", self.promises)
         for name, promise in self.promises.items():
-            _must_be(str, "Plan: name of a promise", name)
+            must_be(str, "Plan: name of a promise", name)
             # A node writes it as a plug-in file that imports its class.
             if not type(promise).__module__.startswith("freehold.promises"):
                 raise TypeError(f"Plan: promise '{name}' must be one of freehold.promises, not {promise!r}")
-        _must_be((msgspec.Struct, type(None)), "Plan: publication", self.publication)
+        must_be((msgspec.Struct, type(None)), "Plan: publication", self.publication)
+        must_be(Mapping, "Plan: shared", self.shared)
+        for instance, answer in self.shared.items():
+            must_be((msgspec.Struct, Refusal), f"Plan: shared '{instance}'", answer)
 
 
 @dataclass(frozen=True)
@@ -135,12 +74,26 @@ class Type:
     """How much of a node's capacity an instance takes."""
 
     def __post_init__(self) -> None:
-        for name in ("parameters", "publication"):
-            kind = getattr(self, name)
-            if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-                raise TypeError(f"Type: {name} must be a msgspec.Struct class, not {kind!r}")
+        _check_structs("Type", self.parameters, self.publication)
         if not callable(self.plan):
             raise TypeError(f"Type: plan must be a function, not {self.plan!r}")
+
+
+@dataclass(frozen=True)
+class SharedType:
+    """A flavour whose instances have no partition of their own: an instance of type `host` serves many of them.
+
+    They reach the host's plan as `Context.shared`; it answers each in `Plan.shared`.
+    """
+
+    title: str
+    parameters: type[msgspec.Struct]
+    publication: type[msgspec.Struct]
+    host: str = "default"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        _check_structs("SharedType", self.parameters, self.publication)
 
 
 @dataclass(frozen=True)
@@ -150,97 +103,139 @@ class Release:
     name: str
     version: str
     description: str
-    types: dict[str, Type]
+    types: dict[str, Type | SharedType]
     """By name; the type ordered when none is named is `default`."""
 
+    def __post_init__(self) -> None:
+        for name, kind in self.types.items():
+            if isinstance(kind, SharedType) and not isinstance(self.types.get(kind.host), Type):
+                raise TypeError(
+                    f"Release: the shared type '{name}' names the host '{kind.host}', which is no Type here"
+                )
 
-def make_plan(release: Release, type_name: str, parameters: bytes, context: Context) -> Plan:
-    """Return the plan of an instance from its parameters as JSON; raise ReleaseError saying what is wrong."""
-    if type_name not in release.types:
-        raise ReleaseError(f"{release.name} {release.version} has no type '{type_name}'.")
-    chosen = release.types[type_name]
+
+@dataclass(frozen=True)
+class SharedWish:
+    """A shared instance as a node knows it, with its parameters in JSON."""
+
+    instance: str
+    type: str
+    parameters: bytes
+    state: str
+    seed: str
+
+
+def make_plan(
+    release: Release, type_name: str, parameters: bytes, context: Context, shared: tuple[SharedWish, ...] = ()
+) -> Plan:
+    """Return the plan of an instance from its parameters as JSON; raise ReleaseError saying what is wrong.
+
+    A shared instance whose parameters do not fit is refused in the plan's `shared`; the others are not disturbed.
+    """
+    chosen = release.types.get(type_name)
+    if not isinstance(chosen, Type):
+        raise ReleaseError(f"{release.name} {release.version} has no type '{type_name}' that has a plan.")
+    values = _decode(parameters, chosen.parameters, "The parameters")
+    guests, refused = _guests(release, shared)
     try:
-        values = msgspec.json.decode(parameters, type=chosen.parameters)
-    except msgspec.DecodeError as error:
-        raise ReleaseError(f"The parameters do not fit: {error}") from None
-    try:
-        plan = chosen.plan(values, context)
+        plan = chosen.plan(values, replace(context, shared=(*context.shared, *guests)))
         if not isinstance(plan, Plan):
-            raise ReleaseError(f"{_where(chosen.plan)} returns {_kind(plan)}, not a Plan.")
+            raise ReleaseError(f"{_where(chosen.plan)} returns {kind_of(plan)}, not a Plan.")
     except ReleaseError:
         raise
     except Exception as error:
         raise mistake(error) from error
+    known = {wish.instance for wish in shared} | {one.instance for one in context.shared}
+    for instance in plan.shared:
+        if instance not in known:
+            raise ReleaseError(f"The plan answers '{instance}', which is no shared instance of this one.")
     _check(plan)
-    return plan
+    return replace(plan, shared={**plan.shared, **refused})
 
 
-def mistake(error: BaseException) -> ReleaseError:
-    """Return what an author must be told of an exception in a release: file, line and words."""
-    if isinstance(error, SyntaxError):
-        return ReleaseError(f"{error.filename}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}")
-    ours = os.path.dirname(__file__)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and os.path.dirname(frame.filename) != ours
-    ]
-    # The author's files stand in one folder; what they call stands elsewhere and is rarely to blame.
-    own = [frame for frame in frames if os.path.dirname(frame.filename) == os.path.dirname(frames[0].filename)]
-    place = f"{own[-1].filename}, line {own[-1].lineno}: {own[-1].line}: " if own else ""
-    return ReleaseError(f"{place}{type(error).__name__}: {error}")
+def _guests(release: Release, wishes: tuple[SharedWish, ...]) -> tuple[list[Shared], dict[str, Refusal]]:
+    guests, refused = [], {}
+    for wish in wishes:
+        kind = release.types.get(wish.type)
+        if not isinstance(kind, SharedType):
+            refused[wish.instance] = Refusal(f"{release.name} {release.version} has no shared type '{wish.type}'.")
+            continue
+        try:
+            values = _decode(wish.parameters, kind.parameters, "The parameters")
+        except ReleaseError as error:
+            refused[wish.instance] = Refusal(str(error))
+            continue
+        state: Any = wish.state
+        guests.append(Shared(wish.instance, wish.type, values, state, wish.seed))
+    return guests, refused
+
+
+def _decode(text: bytes, kind: type[_S], what: str) -> _S:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise ReleaseError(f"{what} do not fit: {error}") from None
 
 
 def _check(plan: Plan) -> None:
-    names = [process.name for process in plan.processes]
-    for name in [*names, *plan.promises]:
+    """Raise ReleaseError for parts that cannot stand together."""
+    programs = [*plan.processes, *plan.tasks, *plan.jobs]
+    names = [program.name for program in (*plan.processes, *plan.tasks)]
+    jobs = [job.name for job in plan.jobs]
+    certificates = [certificate.name for certificate in plan.certificates]
+    for name in [*names, *jobs, *certificates, *plan.promises]:
         if not name or "/" in name or "\0" in name or name.startswith("."):
-            raise ReleaseError(f"{name!r} cannot be the name of a process or promise.")
+            raise ReleaseError(f"{name!r} cannot be the name of a process, task, job, certificate or promise.")
+    if plan.jobs and "jobs" in names:
+        raise ReleaseError("A process cannot be called 'jobs' beside jobs: their timer is called so.")
     given = [file.path for file in plan.files]
-    for path in [*given, *plan.directories]:
+    for path in [*given, *plan.directories, *(log.path for log in plan.logs)]:
         parts = Path(path).parts
         if not parts or Path(path).is_absolute() or ".." in parts or "\0" in path or parts[0] == ".freehold":
             raise ReleaseError(f"{path!r} is not a path inside the partition.")
-    for kind, all_of in (("process", names), ("file", [Path(path).as_posix() for path in given])):
+    for kind, all_of in (
+        ("process or task", names),
+        ("job", jobs),
+        ("certificate", certificates),
+        ("request", [request.title for request in plan.requests]),
+        ("file", [Path(path).as_posix() for path in given]),
+    ):
         twice = sorted({name for name in all_of if all_of.count(name) > 1})
         if twice:
             raise ReleaseError(f"The plan has two of the {kind} '{twice[0]}'.")
     _check_places(plan)
-    for process in plan.processes:
-        for file in process.reads:
-            if file.path not in given:
-                raise ReleaseError(f"Process '{process.name}' reads '{file.path}', which the plan does not write.")
+    for program in programs:
+        for part in program.reads:
+            if isinstance(part, File) and part not in plan.files:
+                raise ReleaseError(f"'{program.name}' reads '{part.path}', which the plan does not write.")
+            if isinstance(part, Certificate) and part not in plan.certificates:
+                raise ReleaseError(
+                    f"'{program.name}' reads the certificate '{part.name}', which the plan does not have."
+                )
+        for task in program.after:
+            if task not in plan.tasks:
+                raise ReleaseError(
+                    f"'{program.name}' comes after the task '{task.name}', which the plan does not have."
+                )
 
 
 def _check_places(plan: Plan) -> None:
     """See that no file stands where something else must stand."""
     written = {Path(file.path) for file in plan.files}
-    made = {Path(f"etc/{'run' if process.once else 'service'}", process.name) for process in plan.processes}
+    made = {Path("etc/service", process.name) for process in plan.processes}
+    made |= {Path("etc/run", task.name) for task in plan.tasks}
     made |= {Path("etc/plugin", f"{name}.py") for name in plan.promises}
+    made |= {Path(path) for certificate in plan.certificates for path in (certificate.path, certificate.key)}
     folders = {Path(path) for path in plan.directories}
     folders |= {parent for path in [*written, *made, *folders] for parent in path.parents}
     for path in sorted((written & made) | ((written | made) & folders)):
         raise ReleaseError(f"The plan puts two things at '{path}'.")
 
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def _must_be(kind: type | tuple[type, ...], what: str, value: object) -> None:
-    if not isinstance(value, kind):
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        words = " or ".join(one.__name__ for one in kinds)
-        raise TypeError(f"{what} must be {words}, not {_kind(value)}")
-
-
-def _must_hold(kind: type | tuple[type, ...], what: str, values: Iterable[object]) -> None:
-    for value in values:
-        _must_be(kind, f"{what}: each", value)
-
-
-def _kind(value: object) -> str:
-    # Not the value itself: it may be a secret.
-    return "None" if value is None else type(value).__name__
+def _check_structs(what: str, parameters: object, publication: object) -> None:
+    for name, kind in (("parameters", parameters), ("publication", publication)):
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            raise TypeError(f"{what}: {name} must be a msgspec.Struct class, not {kind!r}")
 
 
 def _where(function: object) -> str:

@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from freehold.node.partition.configure import Order, profile_text, run
+from freehold.node.partition.configure import run
 from freehold.node.partition.layout import Layout
+from freehold.node.partition.order import Order
+from freehold.node.partition.profile import profile_text
 from freehold.release import ReleaseError
 
 INSTANCE = """\
 import json
 import msgspec
 from freehold.promises import Http
-from freehold.release import Context, File, Plan, Process, Release, Type
+from freehold.release import Context, File, Plan, Process, Release, Task, Type
 
 class Parameters(msgspec.Struct):
     pages: list[str] = []
@@ -31,8 +33,8 @@ class Publication(msgspec.Struct):
 def plan(parameters: Parameters, context: Context) -> Plan:
     files = tuple(File(f"srv/{page}.html", context.title) for page in parameters.pages)
     return Plan(
-        processes=tuple(Process(page, ("/bin/sleep", "9")) for page in parameters.pages)
-        + ((Process("shout", ("/bin/echo", "it's", "$HOME"), {"A": "b c"}, once=True),) if parameters.shout else ()),
+        processes=tuple(Process(page, ("/bin/sleep", "9")) for page in parameters.pages),
+        tasks=(Task("shout", ("/bin/echo", "it's", "$HOME"), {"A": "b c"}),) if parameters.shout else (),
         files=files,
         directories=("srv/data",),
         promises={page: Http("http://x/" + page) for page in parameters.pages},
@@ -82,7 +84,7 @@ def test_a_plan_becomes_a_partition(partition: Path, software: Path) -> None:
     layout = configured(partition, software, pages=["a", "b"], shout=True)
     assert [one.name for one in layout.services] == ["a", "b"]
     assert [one.name for one in layout.runs] == ["shout"]
-    assert layout.promises == ["etc/plugin/a.py", "etc/plugin/b.py"]
+    assert layout.promises == ["etc/plugin/a.py", "etc/plugin/b.py", "etc/plugin/task-shout.py"]
     assert layout.published == {"pages": 2}
     assert (partition / "srv" / "a.html").read_text() == "shop"
     assert (partition / "srv" / "a.html").stat().st_mode & 0o777 == 0o600
@@ -134,7 +136,7 @@ def test_what_an_interrupted_configuration_wrote_is_removed_by_the_next(partitio
 def test_a_plan_that_is_refused_changes_nothing(partition: Path, software: Path) -> None:
     configured(partition, software, pages=["a"])
     before = look(partition)
-    with pytest.raises(ReleaseError, match="two of the process"):
+    with pytest.raises(ReleaseError, match="two of the process or task"):
         configured(partition, software, pages=["a", "a"])
     with pytest.raises(ReleaseError, match="do not fit"):
         configured(partition, software, pages=3)

@@ -1,5 +1,6 @@
 """Logs of a partition are shortened, safely."""
 
+import gzip
 import os
 import shutil
 import tempfile
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from freehold.node.hands import Hands
@@ -65,9 +67,8 @@ def test_a_long_log_begins_anew_and_nobody_elses_file_is_touched(
         shorten(root)
         writer.write(b"later")
     assert (var_log / "web.log").read_bytes() == b"later"
-    kept = (var_log / "web.log.1").read_bytes()
-    assert {kept[i : i + 4] for i in range(0, len(kept), 4)} == {b"new!"}
-    assert (var_log / "web.log.1").stat().st_mode & 0o777 == 0o600
+    assert gzip.decompress((var_log / "web.log.1.gz").read_bytes()) == b"old " * 500_000 + b"new!" * 2_700_000
+    assert (var_log / "web.log.1.gz").stat().st_mode & 0o777 == 0o600
     assert (var_log / "short.log").read_text() == "short"
     assert precious.read_bytes() == b"x" * 5000
 
@@ -77,9 +78,24 @@ def test_the_kept_end_is_never_written_through_a_link(root: Path) -> None:
     layout.prepare(folder)
     (root / "precious").write_text("precious")
     (folder / layout.LOG / "web.log").write_bytes(b"x" * (logs.LIMIT + 1))
-    (folder / layout.LOG / "web.log.1").symlink_to(root / "precious")
+    (folder / layout.LOG / "web.log.1.gz").symlink_to(root / "precious")
     (folder / layout.LOG / "other.log").write_bytes(b"x" * (logs.LIMIT + 1))
-    logs.shorten(str(folder).encode())
+    logs.rotate(msgspec.json.encode(logs.Order(str(folder), [])))
     assert (folder / layout.LOG / "other.log").stat().st_size == 0
     assert (root / "precious").read_text() == "precious"
-    assert not logs.too_long(root / "never was")
+    assert not logs.too_long(root / "never was", [])
+
+
+def test_a_plan_says_how_long_a_log_may_be_and_how_many_former_ones_are_kept(root: Path) -> None:
+    folder = root / "partitions" / "p0"
+    layout.prepare(folder)
+    (folder / "srv" / "access").mkdir()
+    log = folder / "srv" / "access" / "today"
+    rotations = [layout.Rotation("srv/access/today", 100, 2)]
+    for day in ("monday", "tuesday", "wednesday"):
+        log.write_bytes(day.encode() * 100)
+        assert logs.too_long(folder, rotations)
+        logs.rotate(msgspec.json.encode(logs.Order(str(folder), rotations)))
+        assert not logs.too_long(folder, rotations)
+    kept = {path.name: gzip.decompress(path.read_bytes())[:9] for path in log.parent.glob("*.gz")}
+    assert kept == {"today.1.gz": b"wednesday", "today.2.gz": b"tuesdaytu"}

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from freehold.promises import Assessment, Http, TcpPort
-from freehold.release import Context, File, Plan, Process, Release, ReleaseError, Type, make_plan
+from freehold.release import Certificate, Context, File, Plan, Process, Release, ReleaseError, Task, Type, make_plan
 
 CONTEXT = Context(
     instance="inst-1",
@@ -53,18 +53,22 @@ def process(name: str = "web", **more: Any) -> Process:
 def test_a_good_plan_is_taken_as_it_is() -> None:
     configuration = File("etc/web.json", b"\xff\x00")
     plan = Plan(
-        processes=(process(reads=(configuration,), environment={"LANG": "C"}), process("once", once=True)),
+        processes=(process(reads=(configuration,), environment={"LANG": "C"}),),
+        tasks=(Task("once", ("/bin/once",)),),
         files=(configuration, File("etc/service.d/x", "text", 0o644)),
         directories=("srv/data", "srv"),
         promises={"page": Http("http://x/"), "port": TcpPort("127.0.0.1", 80)},
         publication=Publication("http://x/"),
     )
-    assert planned(lambda parameters, context: plan) is plan
+    assert planned(lambda parameters, context: plan) == plan
     assert planned(lambda parameters, context: Plan()) == Plan()
 
 
 MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
-    "two processes": (lambda: Plan(processes=(process(), process(once=True))), "two of the process 'web'"),
+    "two processes": (
+        lambda: Plan(processes=(process(),), tasks=(Task("web", ("/bin/web",)),)),
+        "two of the process or task 'web'",
+    ),
     "two files": (lambda: Plan(files=(File("a", ""), File("a", "x"))), "two of the file 'a'"),
     "two names of one file": (lambda: Plan(files=(File("a/b", ""), File("a//./b", ""))), "two of the file 'a/b'"),
     "process without a name": (lambda: Plan(processes=(process(""),)), "'' cannot be the name"),
@@ -154,12 +158,15 @@ def test_a_type_is_made_of_structs_and_a_function(wrong: dict[str, Any]) -> None
 def test_a_process_is_restarted_when_what_it_depends_on_changes_and_only_then() -> None:
     file = File("etc/web.json", "{}")
     one = process(environment={"A": "1", "B": "2"}, reads=(file,))
-    assert one.digest() == process(environment={"B": "2", "A": "1"}, reads=(file,)).digest()
-    assert one.digest() == replace(one, name="other").digest()
+    assert one.digest({}) == process(environment={"B": "2", "A": "1"}, reads=(file,)).digest({})
+    assert one.digest({}) == replace(one, name="other").digest({})
     for change in (
         {"argv": ("/bin/web", "--fast")},
         {"environment": {"A": "1"}},
         {"reads": (File("etc/web.json", "[]"),)},
-        {"once": True},
+        {"after": (Task("prepare", ("/bin/prepare",)),)},
     ):
-        assert replace(one, **change).digest() != one.digest()  # type: ignore[arg-type]
+        assert replace(one, **change).digest({}) != one.digest({})  # type: ignore[arg-type]
+    secure = process(reads=(Certificate("web", ("web.example",)),))
+    assert secure.digest({"web": "PEM"}) == secure.digest({"web": "PEM", "other": "PEM"})
+    assert secure.digest({"web": "PEM"}) != secure.digest({"web": "renewed"})

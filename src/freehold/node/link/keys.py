@@ -42,7 +42,7 @@ def keep_certificate(payload: bytes) -> bytes:
     """Write the certificate and authority of an instance; `payload` is JSON of folder and both."""
     import json
 
-    from freehold.node.partition.configure import write
+    from freehold.node.partition.files import write
 
     order = json.loads(payload)
     for name in ("certificate", "authority"):

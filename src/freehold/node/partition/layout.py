@@ -8,7 +8,7 @@ import msgspec
 SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"
 LOG = "var/log"
 OURS = ".freehold"
-PUBLISHED = f"{OURS}/published.json"
+PUBLISHED, OUTCOME = f"{OURS}/published.json", f"{OURS}/outcome.json"
 FOLDERS = (SERVICE, RUN, PLUGIN, PROMISE, PRERM, LOG, "srv", "tmp", OURS)
 
 
@@ -17,6 +17,42 @@ class Executable(msgspec.Struct, frozen=True):
 
     name: str
     digest: str
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """Another instance that this one requests."""
+
+    title: str
+    wish: dict[str, object]
+    """As the public API takes it."""
+
+
+class Served(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of a shared instance."""
+
+    published: dict[str, object] = {}
+    error: str = ""
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """How a log is kept short."""
+
+    path: str
+    most: int
+    """Bytes."""
+    keep: int
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a configuration leaves for the agent, besides what stands in the partition."""
+
+    requests: list[Wish] = []
+    missing: list[str] = []
+    """Titles of requests that did not return yet what they must."""
+    served: dict[str, Served] = {}
+    logs: list[Rotation] = []
+    renew_at: float | None = None
+    """When to configure again because a certificate must be renewed, seconds since 1970."""
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -29,6 +65,7 @@ class Layout(msgspec.Struct, frozen=True):
     promises: list[str] = []
     """Paths of plug-ins and executables, relative to the folder."""
     published: dict[str, object] = {}
+    outcome: Outcome = Outcome()
 
 
 def prepare(folder: Path) -> None:
@@ -39,13 +76,14 @@ def prepare(folder: Path) -> None:
 
 def scan(folder: Path) -> Layout:
     """Return what a partition holds."""
-    published = folder / PUBLISHED
+    published, outcome = folder / PUBLISHED, folder / OUTCOME
     return Layout(
         services=_executables(folder / SERVICE),
         runs=_executables(folder / RUN),
         promises=[f"{PLUGIN}/{path.name}" for path in _files(folder / PLUGIN) if path.suffix == ".py"]
         + [f"{PROMISE}/{path.name}" for path in _files(folder / PROMISE) if path.stat().st_mode & 0o100],
         published=msgspec.json.decode(published.read_bytes(), type=dict[str, object]) if published.exists() else {},
+        outcome=msgspec.json.decode(outcome.read_bytes(), type=Outcome) if outcome.exists() else Outcome(),
     )
 
 

@@ -18,6 +18,7 @@ PRELOADED = (
     "freehold.release.folder",
     "freehold.promises",
     "freehold.node.partition.configure",
+    "freehold.node.link.requests",
     "freehold.node.promises.worker",
 )
 _PR_SET_PDEATHSIG = 1

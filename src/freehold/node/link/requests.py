@@ -1,0 +1,43 @@
+"""What an instance requests of others: sent in a child, as the partition's user, with the instance's own certificate.
+
+The agent does not do this itself: it would have to read a certificate and key where the partition's user can put
+another's.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from freehold.node.link.client import Link
+from freehold.protocol.problem import Problem
+
+PATH = "/api/v1/instance/requests"
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """What to send, and for whom."""
+
+    master: str
+    folder: str
+    """Of the partition."""
+    requests: dict[str, dict[str, object]]
+
+
+class _Grant(msgspec.Struct, frozen=True):
+    granted: bool
+    problem: Problem | None = None
+
+
+def send(payload: bytes) -> bytes:
+    """Send a `Letter` (JSON); return in words what the Master did not grant, nothing when it granted all."""
+    letter = msgspec.json.decode(payload, type=Letter)
+    ours = Path(letter.folder) / ".freehold"
+    link = Link(letter.master, ours / "authority.pem", (ours / "certificate.pem", ours / "key.pem"))
+    _, content, _ = link.call("PUT", PATH, msgspec.json.encode({"requests": letter.requests}))
+    grants = msgspec.json.decode(content, type=dict[str, _Grant])
+    refused = [
+        f"'{title}' was not granted: {grant.problem.title}: {grant.problem.detail} {grant.problem.remedy}".strip()
+        for title, grant in sorted(grants.items())
+        if grant.problem is not None
+    ]
+    return "\n".join(refused).encode()

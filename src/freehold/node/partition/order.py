@@ -1,0 +1,32 @@
+"""What the agent tells a child to configure."""
+
+import msgspec
+
+
+class Guest(msgspec.Struct, frozen=True):
+    """A shared instance that the instance serves."""
+
+    instance: str
+    type: str
+    wanted: str
+    parameters: str
+    """JSON object."""
+    seed: str
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What to configure, and where."""
+
+    instance: str
+    title: str
+    type: str
+    address: str
+    folder: str
+    software: str
+    parameters: str
+    """JSON object."""
+    seed: str = ""
+    """Of the secrets that survive the node."""
+    given: str = "{}"
+    """JSON: what the requested instances published, by title."""
+    guests: list[Guest] = []

@@ -1,0 +1,173 @@
+"""Making a partition what the typed plan of `instance.py` says; what is as planned already is not touched."""
+
+import json
+import secrets
+import shlex
+import sys
+from pathlib import Path
+
+import msgspec
+
+from freehold.node.partition import certificates, layout, timer
+from freehold.node.partition.files import write
+from freehold.node.partition.layout import Outcome, Served, Wish
+from freehold.node.partition.order import Order
+from freehold.promises import CertificateValid, JobRan, Promise, TaskDone, source
+from freehold.release import Context, Job, Plan, Process, Refusal, Task, make_plan
+from freehold.release.folder import load
+from freehold.release.plan import SharedWish
+
+TASKS, JOBS = f"{layout.OURS}/tasks", f"{layout.OURS}/jobs"
+_SEED, _PORTS, _PLANNED = f"{layout.OURS}/seed", f"{layout.OURS}/ports.json", f"{layout.OURS}/planned.json"
+_EXPIRY_DAYS = 7.0
+
+
+def run(order: Order, folder: Path, release: Path) -> None:
+    """Make the plan of an order and apply it; raise ReleaseError when the plan is wrong, having changed nothing."""
+    context = _context(order, folder, release)
+    plan, renew_at = _make(order, folder, release, context)
+    write(folder / _PORTS, json.dumps(context.ports).encode(), 0o600)
+    _apply(folder, plan, context)
+    outcome = Outcome(
+        requests=[Wish(request.title, request.wish()) for request in plan.requests],
+        missing=[request.title for request in plan.requests if context.returned(request) is None],
+        served={guest.instance: _served(plan, guest.instance) for guest in order.guests},
+        logs=[layout.Rotation(log.path, int(log.megabytes * 1024 * 1024), log.keep) for log in plan.logs],
+        renew_at=renew_at,
+    )
+    write(folder / layout.OUTCOME, msgspec.json.encode(outcome), 0o600)
+
+
+def _make(order: Order, folder: Path, release: Path, context: Context) -> tuple[Plan, float | None]:
+    """Return the plan, and when a certificate of it must be renewed."""
+    guests = tuple(
+        SharedWish(guest.instance, guest.type, guest.parameters.encode(), guest.wanted, guest.seed)
+        for guest in order.guests
+    )
+    loaded = load(release)
+    plan = make_plan(loaded, order.type, order.parameters.encode(), context, guests)
+    if not plan.certificates:
+        return plan, None
+    made = {certificate.name: certificates.ensure(folder, certificate) for certificate in plan.certificates}
+    known = dict(context.certificates)
+    assert isinstance(context.certificates, dict)
+    context.certificates.update({name: pem for name, (pem, _) in made.items()})
+    if context.certificates != known:
+        # What it publishes may hold a certificate that was not there before.
+        plan = make_plan(loaded, order.type, order.parameters.encode(), context, guests)
+    return plan, min(moment for _, moment in made.values())
+
+
+def _context(order: Order, folder: Path, release: Path) -> Context:
+    seed = folder / _SEED
+    if not seed.exists():
+        write(seed, secrets.token_hex(32).encode(), 0o600)
+    ports = folder / _PORTS
+    present = folder / "etc" / "certificate"
+    return Context(
+        instance=order.instance,
+        title=order.title,
+        type=order.type,
+        address=order.address,
+        partition=folder,
+        software=Path(order.software),
+        release=release,
+        given=json.loads(order.given),
+        seed=seed.read_text(),
+        surviving_seed=order.seed,
+        ports=json.loads(ports.read_text()) if ports.exists() else {},
+        certificates={path.stem: path.read_text() for path in present.glob("*.pem")},
+    )
+
+
+def _apply(folder: Path, plan: Plan, context: Context) -> None:
+    for directory in plan.directories:
+        (folder / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+    promises: dict[str, Promise] = dict(plan.promises)
+    kept = {part.path for part in plan.files}
+    for file in plan.files:
+        write(folder / file.path, file.data, file.mode)
+    for certificate in plan.certificates:
+        kept |= {certificate.path, certificate.key}
+        promises[f"certificate-{certificate.name}"] = CertificateValid(str(folder / certificate.path), _EXPIRY_DAYS)
+    for process in plan.processes:
+        kept.add(_executable(folder, f"{layout.SERVICE}/{process.name}", program(process, context)))
+    for task in plan.tasks:
+        kept.add(_executable(folder, f"{layout.RUN}/{task.name}", program(task, context)))
+        digest = task.digest(context.certificates)
+        log = str(folder / layout.LOG / f"{task.name}.log")
+        promises[f"task-{task.name}"] = TaskDone(str(folder / TASKS / task.name), digest, log)
+    (folder / TASKS).mkdir(mode=0o700, exist_ok=True)
+    if plan.jobs:
+        kept |= _plan_jobs(folder, plan.jobs, context, promises)
+    for name, promise in promises.items():
+        path = f"{layout.PLUGIN}/{name}.py"
+        write(folder / path, source(promise).encode(), 0o600)
+        kept.add(path)
+    published = {} if plan.publication is None else msgspec.to_builtins(plan.publication)
+    write(folder / layout.PUBLISHED, json.dumps(published).encode(), 0o600)
+    _remove_others(folder, kept)
+
+
+def _plan_jobs(folder: Path, jobs: tuple[Job, ...], context: Context, promises: dict[str, Promise]) -> set[str]:
+    """Write the jobs and their timer; the timer reads the list anew when it changes, so it is not restarted."""
+    kept = {f"{JOBS}/jobs.json", f"{JOBS}/timer.py"}
+    for job in jobs:
+        kept.add(_executable(folder, f"{JOBS}/{job.name}", program(job, context)))
+        log = str(folder / layout.LOG / f"job-{job.name}.log")
+        promises[f"job-{job.name}"] = JobRan(
+            str(folder / JOBS / f"{job.name}.json"), log, job.every or timer.DAY, job.timeout
+        )
+    rows = [{"name": job.name, "every": job.every, "daily": job.daily, "timeout": job.timeout} for job in jobs]
+    write(folder / JOBS / "timer.py", Path(timer.__file__).read_bytes(), 0o600)
+    write(folder / JOBS / "jobs.json", json.dumps(rows).encode(), 0o600)
+    argv = (sys.executable, "-I", "-S", folder / JOBS / "timer.py", folder / JOBS)
+    return kept | {_executable(folder, f"{layout.SERVICE}/jobs", program(Process("jobs", argv), context))}
+
+
+def _executable(folder: Path, path: str, content: bytes) -> str:
+    write(folder / path, content, 0o700)
+    return path
+
+
+def program(one: Process | Task | Job, context: Context) -> bytes:
+    """Return the executable that starts a process, task or job; its text changes whenever a restart is due."""
+    digest = one.digest(context.certificates)
+    lines = ["#!/bin/sh", f"# digest: {digest}"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(one.environment.items())]
+    for task in one.after:
+        done = shlex.quote(f"{task.digest(context.certificates)} 0")
+        where = shlex.quote(str(context.partition / TASKS / task.name))
+        lines.append(f"until grep -qx {done} {where} 2>/dev/null; do sleep 0.1; done")
+    command = " ".join(shlex.quote(str(part)) for part in one.argv)
+    if isinstance(one, Task):
+        note = shlex.quote(str(context.partition / TASKS / one.name))
+        lines += [
+            command,
+            "status=$?",
+            f'echo "{digest} $status" > {note}.new',
+            f"mv {note}.new {note}",
+            "exit $status",
+        ]
+    else:
+        lines.append(f"exec {command}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _served(plan: Plan, instance: str) -> Served:
+    answer = plan.shared.get(instance)
+    if answer is None:
+        return Served(error="The release of its host does not answer it.")
+    if isinstance(answer, Refusal):
+        return Served(error=answer.message)
+    return Served(published=msgspec.to_builtins(answer))
+
+
+def _remove_others(folder: Path, kept: set[str]) -> None:
+    """Remove what an earlier plan wrote and this one does not."""
+    record = folder / _PLANNED
+    earlier = set(json.loads(record.read_text())) if record.exists() else set()
+    write(record, json.dumps(sorted(earlier | kept)).encode(), 0o600)
+    for path in earlier - kept:
+        (folder / path).unlink(missing_ok=True)
+    write(record, json.dumps(sorted(kept)).encode(), 0o600)

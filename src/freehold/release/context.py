@@ -1,0 +1,95 @@
+"""What a plan is made from, besides the parameters."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from freehold.release.parts import Certificate, Request
+
+FIRST_PORT = 20_000
+
+Secret = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
+"""A text that a panel hides until it is asked for: for fields of parameters and publications."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A shared instance that this one serves."""
+
+    instance: str
+    """Its id; stable, and unique: made of lower-case letters, digits and one dash."""
+    type: str
+    parameters: Any
+    """A struct of the shared type's parameters."""
+    state: Literal["started", "stopped"] = "started"
+    seed: str = ""
+
+    def secret(self, name: str) -> str:
+        """Return a secret of this shared instance alone: 32 hexadecimal characters, the same on every node."""
+        return derive(self.seed, name)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where and for whom an instance is configured."""
+
+    instance: str
+    """The instance's id."""
+    title: str
+    type: str
+    address: str
+    """The partition's own address: fixed ports on it are safe."""
+    partition: Path
+    """The partition's folder."""
+    software: Path
+    """The folder in which buildout built the release: `bin`, `parts`, …"""
+    release: Path
+    """The folder of the release's own files: what stands beside `instance.py`."""
+    shared: tuple[Shared, ...] = ()
+    """The shared instances that this one serves, by id."""
+    given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the instances that this one requested published, by title. See `returned`."""
+    seed: str = ""
+    """From which the secrets derive that stay on this node."""
+    surviving_seed: str = ""
+    """From which the secrets derive that survive the loss of this node."""
+    ports: dict[str, int] = field(default_factory=dict)
+    """The ports chosen so far, by name."""
+    certificates: Mapping[str, str] = field(default_factory=dict)
+    """The certificates there are (PEM), by name."""
+
+    def secret(self, name: str, *, survives_node: bool = False) -> str:
+        """Return a secret: 32 hexadecimal characters, the same at every configuration, written nowhere.
+
+        It derives from random bytes in the partition. With `survives_node` it derives from random bytes that
+        the Master keeps: then it is the same when the instance lives on another node. For a new secret take a
+        new name.
+        """
+        return derive(self.surviving_seed if survives_node else self.seed, name)
+
+    def port(self, name: str) -> int:
+        """Return a port for this name: the same at every configuration, another one for each name."""
+        if name not in self.ports:
+            self.ports[name] = max(self.ports.values(), default=FIRST_PORT - 1) + 1
+        return self.ports[name]
+
+    def pem(self, certificate: Certificate) -> str:
+        """Return a certificate of the plan, to be published for whoever connects."""
+        return self.certificates.get(certificate.name, "")
+
+    def returned(self, request: Request) -> Mapping[str, Any] | None:
+        """Return what a requested instance published; None until all that the request `returns` is there."""
+        given = self.given.get(request.title)
+        if given is None or any(name not in given for name in request.returns):
+            return None
+        return given
+
+
+def derive(seed: str, name: str) -> str:
+    """Return the secret of a name: 128 bits of HMAC-SHA256, of which nobody finds the seed or another secret."""
+    return hmac.new(bytes.fromhex(seed), name.encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,44 @@
+"""What authors are told when something does not fit."""
+
+import os
+import traceback
+from collections.abc import Iterable
+
+
+class ReleaseError(Exception):
+    """A release or its plan is not usable; the message says which part and why."""
+
+
+def mistake(error: BaseException) -> ReleaseError:
+    """Return what an author must be told of an exception in a release: file, line and words."""
+    if isinstance(error, SyntaxError):
+        return ReleaseError(f"{error.filename}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}")
+    ours = os.path.dirname(__file__)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and os.path.dirname(frame.filename) != ours
+    ]
+    # The author's files stand in one folder; what they call stands elsewhere and is rarely to blame.
+    own = [frame for frame in frames if os.path.dirname(frame.filename) == os.path.dirname(frames[0].filename)]
+    place = f"{own[-1].filename}, line {own[-1].lineno}: {own[-1].line}: " if own else ""
+    return ReleaseError(f"{place}{type(error).__name__}: {error}")
+
+
+def must_be(kind: type | tuple[type, ...], what: str, value: object) -> None:
+    """Raise TypeError naming a part and its option when a value is of another kind."""
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        words = " or ".join(one.__name__ for one in kinds)
+        raise TypeError(f"{what} must be {words}, not {kind_of(value)}")
+
+
+def must_hold(kind: type | tuple[type, ...], what: str, values: Iterable[object]) -> None:
+    """Raise TypeError when one of several values is of another kind."""
+    for value in values:
+        must_be(kind, f"{what}: each", value)
+
+
+def kind_of(value: object) -> str:
+    """Return the kind of a value in words, and not the value: it may be a secret."""
+    return "None" if value is None else type(value).__name__

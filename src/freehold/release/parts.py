@@ -1,0 +1,258 @@
+"""The parts of a plan: files, programs, what is requested of others. Each checks its own options."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from freehold.release.errors import ReleaseError, must_be, must_hold
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file in the partition. Its path is relative to the partition's folder."""
+
+    path: str
+    content: str | bytes
+    mode: int = 0o600
+
+    def __post_init__(self) -> None:
+        must_be(str, "File: path", self.path)
+        must_be((str, bytes), f"File '{self.path}': content", self.content)
+        must_be(int, f"File '{self.path}': mode", self.mode)
+
+    @property
+    def data(self) -> bytes:
+        return self.content.encode() if isinstance(self.content, str) else self.content
+
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A key and a certificate for TLS, made in the partition and renewed in time; the key never leaves it.
+
+    It signs itself: whoever connects gets it by the publication (`Context.pem`) and trusts it alone.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    """Host names and addresses for which it stands."""
+    days: int = 365
+
+    def __post_init__(self) -> None:
+        must_be(str, "Certificate: name", self.name)
+        must_be((tuple, list), f"Certificate '{self.name}': names", self.names)
+        must_hold(str, f"Certificate '{self.name}': names", self.names)
+        if not self.names:
+            raise TypeError(f"Certificate '{self.name}': names must hold at least one")
+        must_be(int, f"Certificate '{self.name}': days", self.days)
+
+    @property
+    def path(self) -> str:
+        """Of the certificate (PEM), relative to the partition's folder."""
+        return f"etc/certificate/{self.name}.pem"
+
+    @property
+    def key(self) -> str:
+        """Path of the key (PEM), relative to the partition's folder."""
+        return f"etc/certificate/{self.name}.key"
+
+
+@dataclass(frozen=True)
+class _Program:
+    """What processes, tasks and jobs have in common."""
+
+    name: str
+    argv: tuple[str | Path, ...]
+    """The program (absolute path) and its arguments. Never a secret: everybody can see them."""
+    environment: dict[str, str] = field(default_factory=dict)
+    reads: tuple[File | Certificate, ...] = ()
+    """The files and certificates of the plan on which it depends."""
+    after: tuple["Task", ...] = ()
+    """The tasks that must have ended well before it starts."""
+
+    def __post_init__(self) -> None:
+        kind = type(self).__name__
+        must_be(str, f"{kind}: name", self.name)
+        what = f"{kind} '{self.name}':"
+        must_be((tuple, list), f"{what} argv", self.argv)
+        must_hold((str, Path), f"{what} argv", self.argv)
+        if not self.argv:
+            raise TypeError(f"{what} argv must name a program")
+        must_be(dict, f"{what} environment", self.environment)
+        for name, value in self.environment.items():
+            if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+                raise TypeError(f"{what} {name!r} cannot be the name of a variable")
+            must_be(str, f"{what} environment {name}", value)
+        must_be((tuple, list), f"{what} reads", self.reads)
+        must_hold((File, Certificate), f"{what} reads", self.reads)
+        must_be((tuple, list), f"{what} after", self.after)
+        must_hold(Task, f"{what} after", self.after)
+
+    def digest(self, certificates: Mapping[str, str]) -> str:
+        """Return a hash of everything whose change means a restart; `certificates` are PEM by name."""
+        state = json.dumps(
+            [
+                [str(part) for part in self.argv],
+                sorted(self.environment.items()),
+                [[one.path, one.digest() if isinstance(one, File) else certificates[one.name]] for one in self.reads],
+                [task.name for task in self.after],
+            ]
+        )
+        return hashlib.sha256(state.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Process(_Program):
+    """A program to keep running. It is restarted exactly when its command, environment or what it `reads` changes."""
+
+
+@dataclass(frozen=True)
+class Task(_Program):
+    """A program to run to its end, again until it succeeds and whenever something of it changes.
+
+    It must do no harm when run twice. Until it succeeded the promise `task-NAME` is broken.
+    """
+
+
+@dataclass(frozen=True)
+class Job(_Program):
+    """A program to run again and again: every so many seconds, or daily at a time of the clock (UTC).
+
+    A time that passed while the machine was off is made up for. The promise `job-NAME` is broken when the last
+    run failed, or is overdue.
+    """
+
+    every: float = 0.0
+    """Seconds from one start to the next."""
+    daily: str = ""
+    """`HH:MM`, UTC."""
+    timeout: float = 3600.0
+    """Seconds after which a run is ended and counts as failed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        what = f"Job '{self.name}':"
+        must_be((int, float), f"{what} every", self.every)
+        must_be(str, f"{what} daily", self.daily)
+        must_be((int, float), f"{what} timeout", self.timeout)
+        if bool(self.every) == bool(self.daily):
+            raise TypeError(f"{what} say either every=SECONDS or daily='HH:MM'")
+        if self.every and self.every < 1:
+            raise TypeError(f"{what} every must be at least a second, not {self.every}")
+        if self.daily and not _TIME.fullmatch(self.daily):
+            raise TypeError(f"{what} daily must be a time like 03:30, not {self.daily!r}")
+
+
+@dataclass(frozen=True)
+class LogRotation:
+    """How a log of the partition is kept from growing for ever. Logs in `var/log` are rotated without being named."""
+
+    path: str
+    """Relative to the partition's folder."""
+    megabytes: float = 10.0
+    """Longer than this it begins anew."""
+    keep: int = 4
+    """Former logs kept, compressed."""
+
+    def __post_init__(self) -> None:
+        must_be(str, "LogRotation: path", self.path)
+        must_be((int, float), f"LogRotation '{self.path}': megabytes", self.megabytes)
+        must_be(int, f"LogRotation '{self.path}': keep", self.keep)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Another instance that should exist, requested as a customer would. It may be a shared one.
+
+    Its title is unique among what this instance requests. It runs in the same project, follows this instance
+    when that is stopped, started or destroyed, and ends some time after it is requested no more.
+    """
+
+    title: str
+    product: str
+    type: str = "default"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    returns: tuple[str, ...] = ()
+    """What must be in its publication before `Context.returned` gives it."""
+    release: str = ""
+    """Version; when empty the newest that can be had when it is first requested, and that one from then on."""
+    constraints: Mapping[str, Any] = field(default_factory=dict)
+    state: Literal["started", "stopped"] = "started"
+
+    def __post_init__(self) -> None:
+        must_be(str, "Request: title", self.title)
+        what = f"Request '{self.title}':"
+        if not _TITLE.fullmatch(self.title):
+            raise TypeError(f"{what} a title has 1 to 100 letters, digits, spaces, dots, dashes, underscores")
+        for name in ("product", "type", "release"):
+            must_be(str, f"{what} {name}", getattr(self, name))
+        for name in ("parameters", "constraints"):
+            must_be(Mapping, f"{what} {name}", getattr(self, name))
+            try:
+                json.dumps(getattr(self, name))
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"{what} {name} must be what JSON can say: {error}") from None
+        must_be((tuple, list), f"{what} returns", self.returns)
+        must_hold(str, f"{what} returns", self.returns)
+        if self.state not in ("started", "stopped"):
+            raise TypeError(f"{what} state must be started or stopped, not {self.state!r}")
+
+    def wish(self) -> dict[str, Any]:
+        """Return the request as the public API takes it."""
+        wish: dict[str, Any] = {"product": self.product, "type": self.type, "state": self.state}
+        wish |= {"parameters": dict(self.parameters), "constraints": dict(self.constraints)}
+        return wish | ({"release": self.release} if self.release else {})
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A host's answer to a shared instance that it cannot serve; its requester reads the message."""
+
+    message: str
+
+    def __post_init__(self) -> None:
+        must_be(str, "Refusal: message", self.message)
+
+
+def template(path: Path, /, **values: object) -> str:
+    """Return a Jinja template rendered with values; a name that has no value is an error.
+
+    Jinja is what most authors know from SlapOS, Ansible and Salt.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(path.parent),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    try:
+        text: str = environment.get_template(path.name).render(**values)
+    except jinja2.TemplateSyntaxError as error:
+        raise ReleaseError(f"{error.filename or path}, line {error.lineno}: {error.message}") from None
+    except jinja2.TemplateNotFound as error:
+        raise ReleaseError(f"{path}: there is no template {error.name}.") from None
+    except jinja2.TemplateError as error:
+        raise ReleaseError(f"{path}, line {_line(error, path)}: {error.message}") from None
+    return text
+
+
+def _line(error: BaseException, path: Path) -> int:
+    """Return the line of a template in which rendering failed; Jinja rewrites the traceback to say so."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
