@@ -10,7 +10,7 @@ import re
 import subprocess
 import tempfile
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from freehold.recipes.locked import LockError, Package
@@ -19,7 +19,7 @@ HELPER = "/usr/lib/apt/apt-helper"
 CONNECTIONS = 4
 """Downloads at a time: most of the time of a small package is waiting."""
 ESSENTIAL = "?essential"
-"""What every Debian has, in the words of apt-patterns(7)."""
+"""What every Debian has, in the words of apt-patterns(7); apt counts itself as essential."""
 GONE = "no repository has it any more"
 _IS_GONE = re.compile(r"404|not found", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -39,15 +39,12 @@ def architecture() -> str:
     return _run("dpkg", "--print-architecture").strip()
 
 
-def resolve(packages: Sequence[str]) -> tuple[Package, ...]:
-    """Return the packages with all they depend on, without what every Debian has; raise LockError.
+def resolve(asked: Iterable[Sequence[str]]) -> Iterator[tuple[Package, ...]]:
+    """Yield, for each asked, the packages with all they depend on, without what every Debian has; raise LockError.
 
     apt's own resolver says it, told that nothing is installed but the essential packages with what they need: the
     answer is the same on every machine with the same sources.
     """
-    for name in packages:
-        if not _NAME.fullmatch(name):
-            raise LockError(f"'{name}' cannot be the name of a package.")
     with tempfile.TemporaryDirectory() as folder:
         status = Path(folder) / "status"
         status.touch()
@@ -62,8 +59,12 @@ def resolve(packages: Sequence[str]) -> tuple[Package, ...]:
         )
         host = _show(options, _simulate(options, [ESSENTIAL]))
         status.write_text("\n".join(f"{stanza.rstrip()}\nStatus: install ok installed\n" for stanza in host))
-        found = _simulate(options, packages)
-        return tuple(sorted((_package(stanza) for stanza in _show(options, found)), key=lambda each: each.name))
+        for packages in asked:
+            for name in packages:
+                if not _NAME.fullmatch(name):
+                    raise LockError(f"'{name}' cannot be the name of a package.")
+            found = _show(options, _simulate(options, packages))
+            yield tuple(sorted(map(_package, found), key=lambda package: package.name))
 
 
 def repositories() -> list[str]:

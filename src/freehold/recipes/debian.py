@@ -70,7 +70,7 @@ class Debian(Part):
                 shutil.rmtree(folder, ignore_errors=True)
             debs.mkdir(parents=True)
             if (twin := self._twin(closure)) is not None:
-                shutil.copytree(twin, new, symlinks=True)
+                root.copy(twin, new)
             else:
                 root.unpack(self._files(closure, debs), new)
                 (new / STAMP).write_text(closure.digest())

@@ -16,6 +16,8 @@ import msgspec
 HEAD = "# Written by `freehold software lock`: do not edit it, keep it beside software.cfg.\n"
 REQUIRED = "# For: "
 """Begins the line of a requirements file that says which packages it was written for."""
+UNPACKED = "1"
+"""How packages are unpacked: another number when that changes, so that no older folder is taken for the same."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -45,8 +47,9 @@ class Closure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     locked: tuple[Package, ...]
 
     def digest(self) -> str:
-        """Return the identity of what these packages contain."""
-        return hashlib.sha256("\n".join(sorted(each.sha256 for each in self.locked)).encode()).hexdigest()
+        """Return the identity of the folder that these packages become."""
+        lines = [UNPACKED, *sorted(each.sha256 for each in self.locked)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 Lock = Mapping[str, Mapping[str, Closure]]

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -44,6 +45,11 @@ def unpack(files: Iterable[Path], root: Path) -> None:
     _settle(root)
 
 
+def copy(root: Path, new: Path) -> None:
+    """Make a root like another; files are shared where the system lets us, which is where we own them."""
+    shutil.copytree(root, new, symlinks=True, copy_function=_share)
+
+
 def wrapper(root: Path, program: Path, environment: Mapping[str, str]) -> str:
     """Return a shell script that runs a program of the root with the root's libraries."""
     lines = ["#!/bin/sh", f"# {program.name}, with the libraries of {root}."]
@@ -67,6 +73,14 @@ def missing_libraries(root: Path, program: Path) -> list[str]:
     return [line.strip().removeprefix(f"{program}: ") for line in lines if "not found" in line]
 
 
+def _share(file: str, new: str) -> None:
+    try:
+        os.link(file, new)
+    except OSError:
+        shutil.copyfile(file, new)
+        shutil.copymode(file, new)
+
+
 def _extract(file: Path, root: Path) -> str:
     """Unpack one package; return what went wrong, if something did."""
     with subprocess.Popen(
@@ -88,7 +102,7 @@ def _settle(root: Path) -> None:
     """Make every link stay inside, and every file readable by all and special to none.
 
     Instances run as users of their own, so what a package keeps for its own group would be closed to them; and
-    nothing in a release may lend its owner's rights.
+    nothing in a release may lend its owner's rights. None is writable: releases may share them.
     """
     for parent, folders, files in os.walk(root):
         for name in (*folders, *files):
@@ -97,7 +111,7 @@ def _settle(root: Path) -> None:
             if stat.S_ISLNK(mode):
                 _turn_inward(path, str(root))
             else:
-                rights = 0o755 if stat.S_ISDIR(mode) or mode & 0o111 else 0o644
+                rights = 0o755 if stat.S_ISDIR(mode) else 0o555 if mode & 0o111 else 0o444
                 if stat.S_IMODE(mode) != rights:
                     os.chmod(path, rights)
 

@@ -51,17 +51,20 @@ def _parts(folder: Path) -> list[dict[str, str]]:
 
 def _debian(folder: Path, parts: list[dict[str, str]]) -> dict[Path, str]:
     """Resolve for this machine's architecture; what is locked for others stays as it is."""
-    here = apt.architecture() if parts else ""
+    if not parts:
+        return {}
+    here = apt.architecture()
+    asked = [tuple(sorted(set(part.get("packages", "").split()))) for part in parts]
+    resolved = apt.resolve(asked)
     files: dict[Path, dict[str, dict[str, locked.Closure]]] = {}
-    for part in parts:
+    for part, packages in zip(parts, asked, strict=True):
         path = folder / part.get("lock", "debian.lock")
         try:
-            others = {} if not path.exists() else dict(locked.read(path).get(part["name"], {}))
+            others = dict(locked.read(path).get(part["name"], {})) if path.exists() else {}
         except locked.LockError as error:
             raise ReleaseError(f"{error} Remove it to have it written anew.") from None
-        packages = tuple(sorted(set(part.get("packages", "").split())))
         try:
-            closure = locked.Closure(packages, apt.resolve(packages))
+            closure = locked.Closure(packages, next(resolved))
         except locked.LockError as error:
             raise ReleaseError(f"[{part['name']}] packages: {error}") from None
         files.setdefault(path, {})[part["name"]] = others | {here: closure}
