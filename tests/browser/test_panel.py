@@ -75,7 +75,7 @@ def test_a_wrong_password_says_so_and_opens_nothing(page: Page, cloud: Cloud) ->
     _log_in(page, cloud, "a wrong password")
     expect(page.get_by_role("alert")).to_contain_text("wrong")
     _shoot(page, "login")
-    page.goto(f"https://{cloud.master.host}:{cloud.master.port}/provider/shop")
+    page.goto(f"https://{cloud.master.host}:{cloud.master.port}/services/provider/shop")
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 

@@ -1,10 +1,9 @@
 """Django's part of the one port."""
 
-from django.urls import path
+from django.urls import include, path
 
 from freehold.master.api import api
 from freehold.master.fleet import pages as fleet
-from freehold.master.panel import pages as panel
 
 urlpatterns = [
     path("api/v1/", api.urls),
@@ -13,9 +12,6 @@ urlpatterns = [
     path("node/v1/certificate", fleet.node_certificate),
     path("node/v1/instances/<str:instance>/certificate", fleet.instance_certificate),
     path("node/v1/releases/<str:release>", fleet.release_archive),
-    path("login", panel.log_in, name="login"),
-    path("logout", panel.log_out, name="logout"),
-    path("", panel.instances, name="instances"),
-    path("<str:project>/<str:title>", panel.instance, name="instance"),
+    path("", include("freehold.master.panel.urls")),
 ]
-handler404 = panel.not_found
+handler404 = "freehold.master.panel.door.not_found"

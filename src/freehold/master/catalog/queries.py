@@ -1,10 +1,12 @@
 """All reads of the catalogue."""
 
+import functools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freehold.master.catalog.models import Product, Release
+from freehold.master.catalog.models import Product, Release, ReleaseType
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.transactions import run
@@ -75,3 +77,40 @@ def _missing(product: str, version: str | None) -> NotFound:
         )
     names = ", ".join(Product.objects.order_by("name").values_list("name", flat=True)[:20]) or "none yet"
     return NotFound(f"There is no product '{product}'.", remedy=f"Products here: {names}.")
+
+
+@dataclass(frozen=True)
+class Schemas:
+    """What goes into a type of a release, and what comes out."""
+
+    request: dict[str, Any]
+    response: dict[str, Any]
+
+
+@functools.lru_cache(maxsize=256)
+def type_schemas(release: str, type_name: str) -> Schemas:
+    """Return the JSON schemas of a type of a release; raise NotFound. Not to be changed: others get them too."""
+    # A release never changes once published, so neither do its schemas.
+    row = ReleaseType.objects.filter(release=release, name=type_name).first()
+    if row is None:
+        raise NotFound(f"The release has no type '{type_name}'.")
+    return Schemas(*(_as_object(json.loads(text)) for text in (row.request_schema, row.response_schema)))
+
+
+def types(releases: list[str]) -> dict[str, list[ReleaseType]]:
+    """Return the types of releases without their schemas, by release, in the order their author wants."""
+    found: dict[str, list[ReleaseType]] = {}
+    rows = ReleaseType.objects.filter(release__in=releases).defer("request_schema", "response_schema")
+    for row in rows.order_by("index", "name"):
+        found.setdefault(row.release_id, []).append(row)
+    return found
+
+
+def releases() -> list[Release]:
+    """Return what was published, by product, the newest first."""
+    return list(Release.objects.select_related("product").order_by("product__name", "-published_at")[:500])
+
+
+def _as_object(schema: Any) -> dict[str, Any]:
+    # `true` is a schema too, and says as much as an empty one.
+    return schema if isinstance(schema, dict) else {}

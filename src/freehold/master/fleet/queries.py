@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Count, OuterRef, Q, Subquery
 
-from freehold.master.fleet.models import Certificate, Node, ReportRow, Site, Supply
+from freehold.master.fleet.models import Certificate, Node, Partition, ReportRow, Site, Supply
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Forbidden, NotFound, Unauthenticated
 
@@ -42,6 +42,20 @@ def nodes(project: str) -> list[dict[str, Any]]:
     ]
 
 
+def partitions(node: str) -> list[dict[str, Any]]:
+    """Return the partitions of a node, in the order in which they are taken."""
+    rows = Partition.objects.filter(node=node).order_by("number", "name")
+    return [dict(row) for row in rows.values("name", "address", "present", "instance")]
+
+
+def supply(project: str, identity: str) -> dict[str, Any]:
+    """Return one of the supplies of a project's nodes; raise NotFound."""
+    rows = supplies(project, identity)
+    if not rows:
+        raise NotFound("There is no such supply.", remedy="See `freehold supply`.")
+    return rows[0]
+
+
 def node_ids(project: str, names: list[str], site: str | None) -> list[str]:
     """Return the ids of nodes given by id or title, or of all on a site, or of all; raise NotFound."""
     rows = Node.objects.filter(project=project)
@@ -58,10 +72,11 @@ def node_ids(project: str, names: list[str], site: str | None) -> list[str]:
     return [known[name] for name in names]
 
 
-def supplies(project: str) -> list[dict[str, Any]]:
-    """Return what the nodes of a project are supplied with, and what they made of it."""
+def supplies(project: str, identity: str | None = None) -> list[dict[str, Any]]:
+    """Return what the nodes of a project are supplied with, and what they made of it; one of them, or all."""
+    wanted = Supply.objects.filter(node__project=project)
     rows = (
-        Supply.objects.filter(node__project=project)
+        (wanted if identity is None else wanted.filter(id=identity))
         .select_related("release__product", "node")
         .order_by("release__product__name", "release__version", "node__title")
     )
@@ -74,6 +89,7 @@ def supplies(project: str) -> list[dict[str, Any]]:
             "wanted": row.wanted,
             "observed": row.observed,
             "message": row.message,
+            "observed_at": row.observed_at,
             "everyone": not row.beneficiary,
         }
         for row in rows

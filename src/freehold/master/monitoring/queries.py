@@ -12,6 +12,9 @@ from freehold.master.ordering.status import Status, Told, status
 from freehold.protocol.states import Wanted
 
 _RESULTS = sql.load(Path(__file__).parent / "sql" / "assessments.sql")["results"]
+LOOK_BACK = 200
+"""Results of each promise in which changes are looked for."""
+MOST_PROMISES, MOST_CHANGES = 50, 20
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,20 @@ def _status(row: dict[str, Any], results: list[Told]) -> Status:
         software=row["software"],
         software_message=row["software_message"],
     )
+
+
+def changes(instance: str, promises: list[str]) -> list[Told]:
+    """Return when promises of an instance began to be kept or broken, the newest first, as far as one looks back."""
+    if not promises:
+        return []
+    names = {f"promise_{number}": promise for number, promise in enumerate(promises[:MOST_PROMISES])}
+    ids = " UNION ALL ".join(
+        f"SELECT id FROM (SELECT id FROM monitoring_assessment WHERE instance_id = :instance AND promise = :{name}"
+        f" ORDER BY id DESC LIMIT {LOOK_BACK}) of_{name}"
+        for name in names
+    )
+    rows = run(_RESULTS.where(f"id IN ({ids}) ORDER BY promise, id"), instance=instance, **names)
+    told = [Told(row["promise"], row["revision"], bool(row["kept"]), row["message"], row["at"]) for row in rows]
+    earlier = zip([None, *told], told, strict=False)
+    begun = [one for before, one in earlier if (before and (before.promise, before.kept)) != (one.promise, one.kept)]
+    return sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]

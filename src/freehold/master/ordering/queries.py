@@ -47,6 +47,20 @@ def in_projects(projects: list[str], *, after: str = "", limit: int = 1000) -> l
     )
 
 
+def by_ids(ids: list[str]) -> list[dict[str, Any]]:
+    """Return these instances, in this order; without those that are not there."""
+    if not ids:
+        return []
+    names = {f"id_{number}": one for number, one in enumerate(ids)}
+    rows = {row["id"]: row for row in _where(f"i.id IN ({', '.join(f':{name}' for name in names)})", **names)}
+    return [rows[one] for one in ids if one in rows]
+
+
+def is_there(project: str, title: str) -> bool:
+    """Whether a project has a living instance of this title."""
+    return bool(run(QUERIES["live"], project=project, title=title))
+
+
 def below(row: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the living instances below one, at every depth, by title."""
     prefix = row["title"] + "/"

@@ -1,0 +1,78 @@
+"""Reads for lists that people look through: a page of instances, what can be ordered, who lives on a node."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from freehold.master.foundation import sql
+from freehold.master.foundation.transactions import run
+from freehold.master.ordering import queries
+
+PAGE = 50
+"""Instances on a page."""
+LISTING = sql.load(Path(__file__).parent / "sql" / "listing.sql")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the instances that were looked for."""
+
+    rows: list[dict[str, Any]]
+    """As `ordering.queries` gives them."""
+    number: int
+    pages: int
+    total: int
+
+
+def page(projects: list[str], *, text: str = "", state: str = "", number: int = 1) -> Page:
+    """Return a page of the instances of projects that are not gone, by title.
+
+    `text` is a part of a title or product. Without it only roots of trees are listed; with it, what is below
+    them is found too. Two queries, however many there are.
+    """
+    conditions, values = _in("i.project_id", projects)
+    conditions += " AND i.gone_at IS NULL"
+    if text:
+        conditions += " AND (lower(i.title) LIKE :text ESCAPE '!' OR lower(i.product) LIKE :text ESCAPE '!')"
+        escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        values["text"] = f"%{escaped}%"
+    else:
+        conditions += " AND i.parent IS NULL"
+    if state:
+        conditions += " AND i.state = :state"
+        values["state"] = state
+    query = LISTING["in_state" if state else "all"].where(
+        f"{conditions} ORDER BY i.title, i.id LIMIT :most OFFSET :start"
+    )
+    found = run(query, **values, most=PAGE, start=(number - 1) * PAGE) if projects else []
+    total = found[0]["total"] if found else 0
+    return Page(queries.by_ids([row["id"] for row in found]), number, max(1, -(-total // PAGE)), total)
+
+
+def on_node(node: str) -> dict[str, list[dict[str, Any]]]:
+    """Return who lives on a node, by partition."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in run(LISTING["on_node"], node=node):
+        found.setdefault(row["partition"], []).append(row)
+    return found
+
+
+def offered(projects: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the releases that some node offers to one of these projects, by product, the newest first."""
+    beneficiaries, values = _in("s.beneficiary", ["", *projects])
+    rows = run(
+        LISTING["offered"].where(
+            "EXISTS (SELECT 1 FROM fleet_supply s WHERE s.release_id = r.id AND s.wanted = 'available'"
+            f" AND {beneficiaries}) ORDER BY p.name, r.published_at DESC, r.version DESC LIMIT 1000"
+        ),
+        **values,
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["product"], []).append(row)
+    return found
+
+
+def _in(column: str, values: list[str]) -> tuple[str, dict[str, Any]]:
+    names = {f"one_{number}": value for number, value in enumerate(values)}
+    return f"{column} IN ({', '.join(f':{name}' for name in names)})", dict(names)

@@ -1,0 +1,99 @@
+"""What every page goes through: who is it, what cannot be done, and how a page is drawn."""
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlencode
+
+from django.db import DataError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound, Unauthenticated
+from freehold.master.panel import words
+from freehold.master.people import identity
+from freehold.master.people.identity import Caller
+from freehold.master.people.models import Role
+
+P = ParamSpec("P")
+_log = logging.getLogger(__name__)
+
+
+def for_members(
+    view: Callable[Concatenate[HttpRequest, Caller, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Give a view who is calling; send strangers to log in; answer what cannot be done with a page.
+
+    Nothing that it answers is kept by a browser or on the way.
+    """
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, /, *arguments: P.args, **named: P.kwargs) -> HttpResponse:
+        caller = _caller(request)
+        if caller is None:
+            return _to_log_in(request)
+        try:
+            return view(request, caller, *arguments, **named)
+        except MasterError as error:
+            return sorry(request, error, caller)
+        except (DataError, OverflowError):
+            return sorry(request, Malformed("A value cannot be kept: a number is too large."), caller)
+        except Exception:
+            _log.exception("%s %s failed", request.method, request.path)
+            return sorry(request, MasterError("The Master could not answer; it noted why."), caller)
+
+    return never_cache(wrapped)
+
+
+def draw(
+    request: HttpRequest, caller: Caller | None, template: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    """Return a page."""
+    common = {"caller": caller, "operated": operated(caller) if caller else []}
+    return render(request, f"panel/{template}.html", {**common, **context}, status=status)
+
+
+def sorry(request: HttpRequest, error: MasterError, caller: Caller | None) -> HttpResponse:
+    """Return the page that says what cannot be done, and why."""
+    return draw(request, caller, "problem", {"error": error, "what": words.problem(error)}, error.status)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """The page for what is not there."""
+    return sorry(request, NotFound("There is no such page.", remedy=""), _caller(request))
+
+
+def not_our_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The page for what was posted without this browser's own token."""
+    error = Forbidden("This form is not of this session.", remedy="Open the page again.")
+    return sorry(request, error, _caller(request))
+
+
+def operated(caller: Caller) -> list[str]:
+    """Return the projects whose nodes somebody runs."""
+    return sorted(name for name, role in caller.roles.items() if role is not Role.CUSTOMER)
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks, for a part of a page."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def _caller(request: HttpRequest) -> Caller | None:
+    if not request.user.is_authenticated:
+        return None
+    try:
+        return identity.by_person(str(request.user.pk))
+    except Unauthenticated:
+        return None
+
+
+def _to_log_in(request: HttpRequest) -> HttpResponse:
+    query = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
+    if is_fragment(request):
+        # A part of a page cannot become the page to log in.
+        return HttpResponse(headers={"HX-Redirect": reverse("login")})
+    return redirect(f"{reverse('login')}?{query}" if query and request.path != "/" else reverse("login"))

@@ -1,0 +1,207 @@
+"""For operators: sites, nodes and who lives there, supplies and builds, enrolment."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from freehold.master.catalog import queries as catalog
+from freehold.master.catalog.models import Release
+from freehold.master.fleet import actions, queries
+from freehold.master.foundation.errors import Invalid, MasterError, NotFound
+from freehold.master.ordering import listing
+from freehold.master.panel import words
+from freehold.master.panel.door import draw, for_members, operated
+from freehold.master.people.actions import NAME
+from freehold.master.people.identity import Caller, Scope
+from freehold.protocol.problem import FieldError
+from freehold.protocol.states import SoftwareWanted
+
+PARTITIONS = 8
+"""That a new machine is prepared with, unless its operator wants another number."""
+
+
+@require_GET
+@for_members
+def choose(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The fleet of the only project that somebody runs, or a choice of them."""
+    projects = operated(caller)
+    if len(projects) == 1:
+        return redirect("fleet", projects[0])
+    return draw(request, caller, "fleet_choice", {"projects": projects})
+
+
+@require_GET
+@for_members
+def overview(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
+    """Sites and nodes of a project."""
+    return _overview(request, caller, project)
+
+
+@require_POST
+@for_members
+def add_site(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
+    """Create a site."""
+    typed = {name: request.POST.get(name, "").strip() for name in ("name", "region")}
+    try:
+        actions.add_site(project, typed["name"], typed["region"], acting=caller)
+    except MasterError as error:
+        return _overview(request, caller, project, error=error, typed=typed)
+    return redirect("fleet", project)
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def enrol(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
+    """Make a one-time token, shown once within the command that uses it."""
+    sites = queries.sites(caller.project(project, Scope.OPERATE))
+    typed = {
+        "site": request.POST.get("site", ""),
+        "title": request.POST.get("title", "").strip(),
+        "partitions": request.POST.get("partitions", str(PARTITIONS)),
+    }
+    context: dict[str, Any] = {"project": project, "sites": sites, "typed": typed}
+    if request.method == "GET":
+        return draw(request, caller, "enrol", context)
+    try:
+        _check_machine(typed)
+        token = actions.make_enrol_token(project, typed["site"], acting=caller)
+    except MasterError as error:
+        return draw(request, caller, "enrol", {**context, **_explained(error)}, error.status)
+    # The address by which this operator reached the Master; nobody else gets to see this page.
+    master = request.build_absolute_uri("/").rstrip("/")
+    command = (
+        f"freehold node prepare --partitions {int(typed['partitions'])} &&\n"
+        f"  printf %s '{token}' |\n"
+        f"  freehold node enrol --master {master} --title {typed['title']} --token-file - &&\n"
+        "  freehold node run"
+    )
+    return draw(request, caller, "enrol", {**context, "command": command})
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def node(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """A node: its facts, its partitions and who lives there. POST opens or closes it for new services."""
+    found = _node(caller, project, title)
+    if request.method == "POST":
+        actions.change_node(found["id"], project, open=request.POST.get("open") == "yes", acting=caller)
+        return redirect("node", project, title)
+    living = listing.on_node(found["id"])
+    partitions = [{**one, "living": living.get(one["name"], [])} for one in queries.partitions(found["id"])]
+    supplies = [one for one in _supplies(caller.projects[project]) if one["node"] == title]
+    context = {"project": project, "node": found, "partitions": partitions, "supplies": supplies}
+    return draw(request, caller, "node", context)
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def supplies(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
+    """What may run on which nodes. POST supplies a release, or removes it."""
+    owner = caller.project(project, Scope.OPERATE)
+    wrong: dict[str, Any] = {}
+    status = 200
+    if request.method == "POST":
+        try:
+            _supply(request, caller, project)
+        except MasterError as error:
+            wrong, status = _explained(error), error.status
+        else:
+            return redirect("supplies", project)
+    context = {
+        "project": project,
+        "supplies": _supplies(owner),
+        "releases": catalog.releases(),
+        "nodes": queries.nodes(owner),
+        "sites": queries.sites(owner),
+        **wrong,
+    }
+    return draw(request, caller, "supplies", context, status)
+
+
+@require_GET
+@for_members
+def supply(request: HttpRequest, caller: Caller, project: str, identity: str) -> HttpResponse:
+    """A release on a node: how its build goes."""
+    return draw(request, caller, "supply", _one_supply(caller, project, identity))
+
+
+@require_GET
+@for_members
+def build_log(request: HttpRequest, caller: Caller, project: str, identity: str) -> HttpResponse:
+    """The part of a build's page that changes by itself; nothing when it is as the browser has it."""
+    context = _one_supply(caller, project, identity)
+    if request.GET.get("seen") == context["seen"]:
+        return HttpResponse(status=204)
+    return draw(request, caller, "parts/build", {**context, "is_news": True})
+
+
+def _overview(
+    request: HttpRequest,
+    caller: Caller,
+    project: str,
+    *,
+    error: MasterError | None = None,
+    typed: dict[str, str] | None = None,
+) -> HttpResponse:
+    owner = caller.project(project, Scope.OPERATE)
+    context = {"project": project, "sites": queries.sites(owner), "nodes": queries.nodes(owner), "typed": typed or {}}
+    if error is None:
+        return draw(request, caller, "fleet", context)
+    return draw(request, caller, "fleet", {**context, **_explained(error)}, error.status)
+
+
+def _node(caller: Caller, project: str, title: str) -> dict[str, Any]:
+    for one in queries.nodes(caller.project(project, Scope.OPERATE)):
+        if one["title"] == title:
+            return one
+    raise NotFound(f"There is no node '{title}' in '{project}'.", remedy="")
+
+
+def _supplies(owner: str) -> list[dict[str, Any]]:
+    return [_with_state(row) for row in queries.supplies(owner)]
+
+
+def _one_supply(caller: Caller, project: str, identity: str) -> dict[str, Any]:
+    row = _with_state(queries.supply(caller.project(project, Scope.OPERATE), identity))
+    seen = f"{row['state']}-{row['observed_at']}-{len(row['message'])}"
+    return {"project": project, "supply": row, "seen": seen}
+
+
+def _with_state(row: dict[str, Any]) -> dict[str, Any]:
+    leaving = row["wanted"] == SoftwareWanted.REMOVED and row["observed"] != "removed"
+    state = "removing" if leaving else row["observed"]
+    return {**row, "state": state, "is_settled": state in ("available", "removed")}
+
+
+def _supply(request: HttpRequest, caller: Caller, project: str) -> None:
+    owner = caller.project(project, Scope.OPERATE)
+    release = Release.objects.filter(id=request.POST.get("release", "")).first()
+    if release is None:
+        raise NotFound("There is no such release.", remedy="")
+    kind, _colon, name = request.POST.get("where", "all").partition(":")
+    wanted = SoftwareWanted.REMOVED if request.POST.get("wanted") == "removed" else SoftwareWanted.AVAILABLE
+    actions.supply(
+        release,
+        queries.node_ids(owner, [name] if kind == "node" else [], name if kind == "site" else None),
+        project,
+        everyone=request.POST.get("everyone", "on") == "on",
+        wanted=wanted,
+        acting=caller,
+    )
+
+
+def _check_machine(typed: dict[str, str]) -> None:
+    """Raise Invalid for what cannot be in the command: it goes into a shell."""
+    if not NAME.fullmatch(typed["title"]):
+        raise Invalid(
+            f"'{typed['title']}' cannot be a title.",
+            errors=[FieldError("title", "1 to 63 lower-case letters, digits and dashes")],
+        )
+    if not typed["partitions"].isdecimal() or not 1 <= int(typed["partitions"]) <= 1000:
+        raise Invalid("A machine has 1 to 1000 partitions.", errors=[FieldError("partitions", "1 to 1000")])
+
+
+def _explained(error: MasterError) -> dict[str, Any]:
+    return {"problem": error, "what": words.problem(error), "wrong": {one.field for one in error.errors}}

@@ -1,0 +1,166 @@
+"""What can be ordered, ordering it, and changing what was ordered."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from freehold.master.catalog import queries as catalog
+from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound
+from freehold.master.ordering import actions, listing, queries
+from freehold.master.panel import words
+from freehold.master.panel.door import draw, for_members, is_fragment
+from freehold.master.panel.forms import Form
+from freehold.master.people.identity import Caller, Scope
+from freehold.protocol.problem import FieldError
+
+CONSTRAINTS = ("site", "node", "instance")
+"""Those that have an input; `instance` for what another instance serves."""
+_REDRAWS = ("add", "remove", "redraw")
+"""Buttons that change the form and order nothing."""
+
+
+@require_GET
+@for_members
+def catalogue(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The products that some node offers, each with its newest release and its types."""
+    offered = listing.offered(sorted(caller.projects.values()))
+    types = catalog.types([releases[0]["release"] for releases in offered.values()])
+    products = [
+        {"newest": releases[0], "types": types.get(releases[0]["release"], [])} for releases in offered.values()
+    ]
+    return draw(request, caller, "catalogue", {"products": products})
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
+    """Order a product through a form made of its schema."""
+    if not caller.projects:
+        raise Forbidden("You have no project to order for.", remedy="Ask whoever runs this Master to give you a role.")
+    asked = request.POST if request.method == "POST" else request.GET
+    releases = listing.offered(sorted(caller.projects.values())).get(product)
+    if releases is None:
+        raise NotFound(f"There is no product '{product}' that you can order.", remedy="")
+    chosen = _chosen(releases, asked)
+    types = catalog.types([chosen["release"]])[chosen["release"]]
+    kind = next((one for one in types if one.name == asked.get("type", "default")), types[0])
+    form = Form(catalog.type_schemas(chosen["release"], kind.name).request, {}, _posted(request))
+    project = asked.get("project") if asked.get("project") in caller.projects else sorted(caller.projects)[0]
+    context: dict[str, Any] = {
+        "form": form,
+        "product": product,
+        "releases": releases,
+        "chosen": chosen,
+        "types": types,
+        "kind": kind,
+        "projects": sorted(caller.projects),
+        "project": project,
+        "title": asked.get("title", ""),
+        "constraints": [(name, asked.get(name, "")) for name in CONSTRAINTS if name != "instance" or kind.shared],
+        "errors": {},
+        "others": [],
+    }
+    if request.method == "GET" or _only_redraws(request):
+        return draw(request, caller, "order", context)
+    parameters = form.parameters()
+    if parameters is None:
+        return draw(request, caller, "order", context, 422)
+    wish = actions.Request(
+        str(project),
+        asked.get("title", "").strip(),
+        product,
+        release=chosen["version"],
+        type=kind.name,
+        parameters=parameters,
+        constraints={name: value.strip() for name, value in context["constraints"] if value.strip()},
+    )
+    try:
+        if queries.is_there(caller.project(wish.project, Scope.ORDER), wish.title):
+            # A request would change what is there; who fills in this form wants something new.
+            context["errors"] = {"title": _("This title is taken. Choose another one.")}
+            return draw(request, caller, "order", context, 409)
+        actions.request(wish, acting=caller)
+    except MasterError as error:
+        return draw(request, caller, "order", {**context, **_explained(form, error)}, error.status)
+    return _go(request, wish.project, wish.title)
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def change(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """Change the parameters of a service, or its release."""
+    row = queries.by_title(caller.project(project, Scope.ORDER), title)
+    if row["parent"] is not None or row["wanted"] == "destroyed":
+        raise NotFound(f"'{title}' cannot be changed here.", remedy="")
+    asked = request.POST if request.method == "POST" else request.GET
+    present = {"release": row["release_id"], "version": row["version"]}
+    newer = listing.offered([row["project_id"]]).get(row["product"], [])
+    releases = newer if any(one["release"] == row["release_id"] for one in newer) else [present, *newer]
+    chosen = _chosen(releases, asked if asked.get("release") else {"release": row["version"]})
+    schemas = catalog.type_schemas(chosen["release"], row["type"])
+    form = Form(schemas.request, row["parameters"], _posted(request))
+    context: dict[str, Any] = {
+        "form": form,
+        "row": row,
+        "releases": releases if row["host"] is None else [present],
+        "chosen": chosen,
+        "errors": {},
+        "others": [],
+    }
+    if request.method == "GET" or _only_redraws(request):
+        return draw(request, caller, "change", context)
+    parameters = form.parameters()
+    if parameters is None:
+        return draw(request, caller, "change", context, 422)
+    wish = actions.Request(project, title, release=chosen["version"], parameters=parameters)
+    try:
+        actions.request(wish, acting=caller)
+    except MasterError as error:
+        return draw(request, caller, "change", {**context, **_explained(form, error)}, error.status)
+    return _go(request, project, title)
+
+
+def _chosen(releases: list[dict[str, Any]], asked: "QueryDict | dict[str, str]") -> dict[str, Any]:
+    """Return the release whose version was asked for, or the newest."""
+    return next((one for one in releases if one["version"] == asked.get("release")), releases[0])
+
+
+def _posted(request: HttpRequest) -> QueryDict | None:
+    """Return what was typed, if anything was."""
+    if request.method != "POST":
+        return None
+    if any("\0" in value for values in request.POST.lists() for value in values[1]):
+        raise Malformed("A value holds a zero character, which no text has.")
+    return request.POST
+
+
+def _only_redraws(request: HttpRequest) -> bool:
+    return any(name in request.POST for name in _REDRAWS)
+
+
+def _explained(form: Form, error: MasterError) -> dict[str, Any]:
+    """Put an error where it belongs: at inputs of the form, at our own, or above everything."""
+    rest: list[FieldError] = form.refuse(error.errors, words.rule)
+    own: dict[str, str | Promise] = {}
+    for one in rest:
+        if one.field == "title":
+            own["title"] = _("1 to 100 letters, digits, spaces, dots, dashes or underscores.")
+    others = words.field_errors(one for one in rest if one.field not in own)
+    at_fields = bool(error.errors) and not others
+    return {
+        "errors": own,
+        "others": others,
+        "problem": None if at_fields else error,
+        "what": words.problem(error),
+    }
+
+
+def _go(request: HttpRequest, project: str, title: str) -> HttpResponse:
+    answer = redirect("instance", project, title)
+    if is_fragment(request):
+        return HttpResponse(headers={"HX-Redirect": answer["Location"]})
+    return answer

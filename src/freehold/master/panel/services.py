@@ -1,0 +1,176 @@
+"""What runs: the list, one service and its states."""
+
+import hashlib
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from freehold.master.catalog import queries as catalog
+from freehold.master.foundation.errors import NotFound
+from freehold.master.monitoring import queries as monitoring
+from freehold.master.monitoring.queries import Picture
+from freehold.master.ordering import actions, listing, queries
+from freehold.master.panel import hiding, words
+from freehold.master.panel.door import draw, for_members
+from freehold.master.people.identity import Caller, Scope
+from freehold.master.usage import queries as usage
+from freehold.protocol.states import Wanted
+
+MOST_PARTS = 200
+"""Instances of a tree that are drawn."""
+_FILTERS = ("waiting", "building", "configuring", "started", "stopping", "stopped", "failed", "destroying")
+
+
+@require_GET
+@for_members
+def index(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """What runs in the visitor's projects, a page at a time."""
+    asked = {name: request.GET.get(name, "").strip() for name in ("q", "state", "project")}
+    projects = [caller.project(asked["project"], Scope.READ)] if asked["project"] else sorted(caller.projects.values())
+    number = request.GET.get("page", "1")
+    page = listing.page(
+        projects,
+        text=asked["q"].replace("\0", "")[:100],
+        state=asked["state"] if asked["state"] in _FILTERS else "",
+        number=min(int(number), 1_000_000) if number.isdecimal() and int(number) else 1,
+    )
+    context = {
+        "page": page,
+        "found": [(one, _address(one.row)) for one in monitoring.pictures(page.rows)],
+        "asked": asked,
+        "filters": [(name, words.state(name)) for name in _FILTERS],
+        "query": urlencode({name: value for name, value in asked.items() if value}),
+    }
+    return draw(request, caller, "instances", context)
+
+
+@require_GET
+@for_members
+def instance(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """One service: what it is now, what was asked of it, what it used."""
+    row = _find(caller, project, title)
+    schema = catalog.type_schemas(row["release_id"], row["type"])
+    history = queries.history(row["id"])
+    context = {
+        **_live(row, schema),
+        "parameters": hiding.shown(row["parameters"], schema.request),
+        "history": [{**one, "shown": hiding.shown(one["parameters"], schema.request)} for one in history],
+        "changes": monitoring.changes(row["id"], row["promises"]),
+        "usage": _usage(row["id"]),
+    }
+    return draw(request, caller, "instance", context)
+
+
+@require_GET
+@for_members
+def live(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """The part of a service's page that changes by itself; nothing when it is as the browser has it."""
+    row = _find(caller, project, title)
+    context = _live(row, catalog.type_schemas(row["release_id"], row["type"]))
+    if request.GET.get("seen") == context["seen"]:
+        return HttpResponse(status=204)
+    return draw(request, caller, "parts/live", {**context, "is_news": True})
+
+
+@require_POST
+@for_members
+def reveal(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """One secret of a publication, asked for."""
+    row = _find(caller, project, title)
+    name = request.POST.get("name", "")
+    if name not in row["published"] or row["wanted"] == Wanted.DESTROYED:
+        raise NotFound(f"'{title}' publishes no '{name}'.", remedy="")
+    context = {"row": row, "name": name, "value": hiding.text(row["published"][name])}
+    return draw(request, caller, "secret", context)
+
+
+@require_POST
+@for_members
+def change_state(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """Stop or start a service."""
+    state = Wanted.STOPPED if request.POST.get("state") == Wanted.STOPPED else Wanted.STARTED
+    actions.request(actions.Request(project, title, state=state), acting=caller)
+    return redirect("instance", project, title)
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def destroy(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """Destroy a service, after its title was typed."""
+    row = _find(caller, project, title)
+    if request.method == "GET":
+        return draw(request, caller, "destroy", {"row": row})
+    if request.POST.get("confirm", "").strip() != title:
+        return draw(request, caller, "destroy", {"row": row, "wrong": _("This is not its title.")}, 422)
+    actions.request(actions.Request(project, title, state=Wanted.DESTROYED), acting=caller)
+    return redirect("instance", project, title)
+
+
+def _address(row: dict[str, Any]) -> str:
+    """Return the address of the web page of a service, when it publishes one that is no secret."""
+    url = row["published"].get("url")
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        return ""
+    schema = catalog.type_schemas(row["release_id"], row["type"]).response
+    return "" if hiding.is_secret("url", schema) else url
+
+
+def _find(caller: Caller, project: str, title: str) -> dict[str, Any]:
+    return queries.by_title(caller.project(project, Scope.READ), title)
+
+
+def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
+    (picture, *parts) = monitoring.pictures([row, *queries.below(row)])
+    results = {one.promise: one for one in picture.results if one.revision >= row["revision"]}
+    published = row["published"] if picture.status.state != "destroyed" else {}
+    return {
+        "row": row,
+        "status": picture.status,
+        "parent": row["title"].rpartition("/")[0],
+        "is_over": row["wanted"] == Wanted.DESTROYED,
+        "published": hiding.shown(published, schema.response),
+        "promises": [(name, results.get(name)) for name in row["promises"]],
+        "parts": _nested(parts[:MOST_PARTS]),
+        "parts_left_out": max(0, len(parts) - MOST_PARTS),
+        "offer": queries.offer(row["id"]),
+        "seen": _fingerprint(row, [picture, *parts]),
+    }
+
+
+def _nested(parts: list[Picture]) -> list[dict[str, Any]]:
+    """Return the instances below one as trees, from rows sorted by title."""
+    roots: list[dict[str, Any]] = []
+    by_title: dict[str, dict[str, Any]] = {}
+    for picture in parts:
+        title = picture.row["title"]
+        branch = {"picture": picture, "name": title.rpartition("/")[2], "parts": []}
+        by_title[title] = branch
+        above = by_title.get(title.rpartition("/")[0])
+        (roots if above is None else above["parts"]).append(branch)
+    return roots
+
+
+def _fingerprint(row: dict[str, Any], pictures: list[Picture]) -> str:
+    """Return a short name of what a person sees; a promise that is kept again a quarter of an hour later is no news."""
+    seen = [
+        [row["published"], row["version"], row["address"], row["promises"]],
+        [
+            (one.row["id"], one.status.state, one.status.ready, one.status.message, one.row["unasked_at"] is None)
+            for one in pictures
+        ],
+        [(one.promise, one.kept, one.message) for one in pictures[0].results],
+    ]
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _usage(instance: str) -> list[dict[str, Any]]:
+    found = usage.so_far(instance)
+    return [
+        {"title": title, "value": None if found[name] is None else (found[name] or 0) / size, "sign": sign}
+        for name, (title, size, sign) in words.USAGE.items()
+    ]

@@ -1,0 +1,32 @@
+// What the panel adds to its pages where scripts run; every page works without.
+
+// Moments in the reader's own time.
+function local(root) {
+  const draw = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
+  for (const one of root.querySelectorAll("time[datetime]")) one.textContent = draw.format(new Date(one.dateTime));
+}
+
+// Buttons that copy what is in another element.
+function copying(root) {
+  for (const button of root.querySelectorAll("button[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.parentElement.querySelector("[role=status]").textContent = button.dataset.done;
+    });
+  }
+}
+
+// A log is read from its end.
+function atTheEnd(root) {
+  for (const log of root.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
+}
+
+function enhance(root) {
+  local(root);
+  copying(root);
+  atTheEnd(root);
+}
+
+enhance(document);
+document.addEventListener("htmx:afterSettle", (event) => enhance(event.target));

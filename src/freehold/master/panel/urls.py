@@ -1,0 +1,32 @@
+"""The addresses of the panel. A part `-` ends a title, which never begins with a dash."""
+
+from django.urls import path
+from django.views.i18n import set_language
+
+from freehold.master.panel import fleet, orders, services, session
+
+_SERVICE = "services/<str:project>/<path:title>"
+_FLEET = "fleet/<str:project>"
+
+urlpatterns = [
+    path("login", session.log_in, name="login"),
+    path("logout", session.log_out, name="logout"),
+    path("language", set_language, name="language"),
+    path("", services.index, name="instances"),
+    path(f"{_SERVICE}/-/live", services.live, name="instance-live"),
+    path(f"{_SERVICE}/-/secret", services.reveal, name="instance-secret"),
+    path(f"{_SERVICE}/-/state", services.change_state, name="instance-state"),
+    path(f"{_SERVICE}/-/change", orders.change, name="instance-change"),
+    path(f"{_SERVICE}/-/destroy", services.destroy, name="instance-destroy"),
+    path(_SERVICE, services.instance, name="instance"),
+    path("catalogue", orders.catalogue, name="catalogue"),
+    path("catalogue/<str:product>", orders.order, name="order"),
+    path("fleet", fleet.choose, name="fleet-choice"),
+    path(_FLEET, fleet.overview, name="fleet"),
+    path(f"{_FLEET}/sites", fleet.add_site, name="add-site"),
+    path(f"{_FLEET}/enrol", fleet.enrol, name="enrol"),
+    path(f"{_FLEET}/nodes/<str:title>", fleet.node, name="node"),
+    path(f"{_FLEET}/supplies", fleet.supplies, name="supplies"),
+    path(f"{_FLEET}/supplies/<str:identity>", fleet.supply, name="supply"),
+    path(f"{_FLEET}/supplies/<str:identity>/log", fleet.build_log, name="build-log"),
+]

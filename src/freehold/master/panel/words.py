@@ -1,0 +1,104 @@
+"""What the Master says to programs, said to people in their language."""
+
+import json
+import re
+from collections.abc import Iterable
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from freehold.master.foundation.errors import MasterError
+from freehold.protocol.problem import FieldError
+
+STATES: dict[str, str | Promise] = {
+    "waiting": gettext_lazy("waiting"),
+    "building": gettext_lazy("building"),
+    "configuring": gettext_lazy("configuring"),
+    "started": gettext_lazy("started"),
+    "stopping": gettext_lazy("stopping"),
+    "stopped": gettext_lazy("stopped"),
+    "failed": gettext_lazy("failed"),
+    "destroying": gettext_lazy("destroying"),
+    "destroyed": gettext_lazy("destroyed"),
+    # Of a release on a node.
+    "available": gettext_lazy("available"),
+    "removing": gettext_lazy("removing"),
+    "removed": gettext_lazy("removed"),
+    "": gettext_lazy("not heard of yet"),
+}
+"""Each state of an instance, and of a release on a node."""
+
+PROBLEMS: dict[str, str | Promise] = {
+    "internal": gettext_lazy("The Master failed"),
+    "malformed": gettext_lazy("The request cannot be read"),
+    "unauthenticated": gettext_lazy("E-mail or password is wrong. Check both and try again."),
+    "forbidden": gettext_lazy("Not yours to do"),
+    "not-found": gettext_lazy("No such thing"),
+    "conflict": gettext_lazy("It contradicts what is already there"),
+    "too-large": gettext_lazy("The request is too large"),
+    "invalid": gettext_lazy("A value breaks a rule"),
+    "invalid-parameters": gettext_lazy("Some parameters do not fit: see below"),
+    "no-place": gettext_lazy("No place fits"),
+}
+
+USAGE: dict[str, tuple[str | Promise, float, str]] = {
+    "cpu_ms": (gettext_lazy("Processor"), 3_600_000, "h"),
+    "memory_mb_s": (gettext_lazy("Memory"), 1024 * 3600, "GiB h"),
+    "disk_mb_s": (gettext_lazy("Disk"), 1024 * 3600, "GiB h"),
+    "network_in": (gettext_lazy("Network, received"), 1024**2, "MiB"),
+    "network_out": (gettext_lazy("Network, sent"), 1024**2, "MiB"),
+}
+"""What is measured: how it is called, how many of the counter's units make one of the shown, and its sign."""
+
+
+def state(name: str) -> str:
+    """Return a state as people read it; one that is not known here, as it is."""
+    return str(STATES.get(name, name))
+
+
+def problem(error: MasterError) -> str:
+    """Return what kind of mistake an error is."""
+    return str(PROBLEMS.get(error.type, error.title))
+
+
+def rule(text: str) -> str:
+    """Return what a broken rule of a schema (`keyword: value`) asks for."""
+    keyword, _colon, value = text.partition(": ")
+    if keyword in ("minLength", "maxLength", "minItems", "maxItems") and value.isdigit():
+        number = int(value)
+        sayings = {
+            "minLength": ngettext("At least %(n)d character.", "At least %(n)d characters.", number),
+            "maxLength": ngettext("At most %(n)d character.", "At most %(n)d characters.", number),
+            "minItems": ngettext("At least %(n)d entry.", "At least %(n)d entries.", number),
+            "maxItems": ngettext("At most %(n)d entry.", "At most %(n)d entries.", number),
+        }
+        return sayings[keyword] % {"n": number}
+    sayings = {
+        "required": _("This is needed."),
+        "minimum": _("Must be %(value)s or more."),
+        "maximum": _("Must be %(value)s or less."),
+        "exclusiveMinimum": _("Must be more than %(value)s."),
+        "exclusiveMaximum": _("Must be less than %(value)s."),
+        "multipleOf": _("Must be a multiple of %(value)s."),
+        "pattern": _("Must be written like this: %(value)s"),
+        "enum": _("Must be one of these: %(value)s"),
+        "const": _("Must be %(value)s."),
+        "uniqueItems": _("Every entry must be another one."),
+        "type": _("Must be of this kind: %(value)s"),
+    }
+    if keyword not in sayings:
+        return _("Breaks this rule: %(value)s") % {"value": text}
+    return sayings[keyword] % {"value": value}
+
+
+def field_errors(errors: Iterable[FieldError]) -> list[str]:
+    """Return errors that belong to no input of a form, each with its place."""
+    return [f"{re.sub('^parameters[.]', '', error.field)}: {rule(error.rule)}" for error in errors]
+
+
+def value(one: object) -> str:
+    """Return a value of JSON that is no text, as people read it."""
+    if isinstance(one, bool):
+        return _("yes") if one else _("no")
+    return _("none") if one is None else json.dumps(one, ensure_ascii=False)
