@@ -102,7 +102,7 @@ def nearest(name: str) -> list[str]:
 
 def _fetch(address: str, packages: Sequence[Package], folder: Path) -> dict[Package, str]:
     places: dict[str, Package] = {}
-    command = [HELPER, "-oAcquire::Retries=3", "download-file"]
+    command = [HELPER, "-oAcquire::Retries=1", "download-file"]
     for package in packages:
         uri = f"{address.rstrip('/')}/{urllib.parse.quote(package.path, safe='/~')}"
         places[uri] = package
