@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.node.partition import layout, planned, profile
+from freehold.node.partition.layout import Outcome
 from freehold.node.partition.order import Order
 from freehold.release import ReleaseError
 
@@ -18,9 +19,10 @@ def run(payload: bytes) -> bytes:
     folder, release = Path(order.folder), Path(order.software) / "release"
     layout.prepare(folder)
     if (release / "instance.py").exists():
-        planned.run(order, folder, release)
+        outcome = planned.run(order, folder, release)
     elif (release / "instance.cfg").exists():
         profile.run(order, folder, release)
+        outcome = Outcome()
     else:
         raise ReleaseError("The release has neither instance.py nor instance.cfg.")
-    return msgspec.json.encode(layout.scan(folder))
+    return msgspec.json.encode(msgspec.structs.replace(layout.scan(folder), outcome=outcome))

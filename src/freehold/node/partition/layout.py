@@ -8,7 +8,7 @@ import msgspec
 SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"
 LOG = "var/log"
 OURS = ".freehold"
-PUBLISHED, OUTCOME = f"{OURS}/published.json", f"{OURS}/outcome.json"
+PUBLISHED = f"{OURS}/published.json"
 FOLDERS = (SERVICE, RUN, PLUGIN, PROMISE, PRERM, LOG, "srv", "tmp", OURS)
 
 
@@ -75,15 +75,14 @@ def prepare(folder: Path) -> None:
 
 
 def scan(folder: Path) -> Layout:
-    """Return what a partition holds."""
-    published, outcome = folder / PUBLISHED, folder / OUTCOME
+    """Return what a partition holds. What its configuration left besides is for the caller to add."""
+    published = folder / PUBLISHED
     return Layout(
         services=_executables(folder / SERVICE),
         runs=_executables(folder / RUN),
         promises=[f"{PLUGIN}/{path.name}" for path in _files(folder / PLUGIN) if path.suffix == ".py"]
         + [f"{PROMISE}/{path.name}" for path in _files(folder / PROMISE) if path.stat().st_mode & 0o100],
         published=msgspec.json.decode(published.read_bytes(), type=dict[str, object]) if published.exists() else {},
-        outcome=msgspec.json.decode(outcome.read_bytes(), type=Outcome) if outcome.exists() else Outcome(),
     )
 
 

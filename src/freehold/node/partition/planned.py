@@ -22,20 +22,19 @@ _SEED, _PORTS, _PLANNED = f"{layout.OURS}/seed", f"{layout.OURS}/ports.json", f"
 _EXPIRY_DAYS = 7.0
 
 
-def run(order: Order, folder: Path, release: Path) -> None:
+def run(order: Order, folder: Path, release: Path) -> Outcome:
     """Make the plan of an order and apply it; raise ReleaseError when the plan is wrong, having changed nothing."""
     context = _context(order, folder, release)
     plan, renew_at = _make(order, folder, release, context)
     write(folder / _PORTS, json.dumps(context.ports).encode(), 0o600)
     _apply(folder, plan, context)
-    outcome = Outcome(
+    return Outcome(
         requests=[Wish(request.title, request.wish()) for request in plan.requests],
         missing=[request.title for request in plan.requests if context.returned(request) is None],
         served={guest.instance: _served(plan, guest.instance) for guest in order.guests},
         logs=[layout.Rotation(log.path, int(log.megabytes * 1024 * 1024), log.keep) for log in plan.logs],
         renew_at=renew_at,
     )
-    write(folder / layout.OUTCOME, msgspec.json.encode(outcome), 0o600)
 
 
 def _make(order: Order, folder: Path, release: Path, context: Context) -> tuple[Plan, float | None]:

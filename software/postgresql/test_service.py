@@ -1,0 +1,148 @@
+"""Databases as their customers use them: on a real server, at a real Master, with a real node."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from machines import MODES, Cloud, Machine, gone
+from waiting import until
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module", params=MODES)
+def machine(request: pytest.FixtureRequest, cloud: Cloud) -> Machine:
+    made = cloud.machine(unprivileged=request.param == "unprivileged", title=request.param, partitions=4)
+    cloud.publish(HERE)
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(cloud: Cloud, machine: Machine) -> Any:
+    """A server on the machine, ready."""
+    title = f"server-{machine.unprivileged}"
+    return cloud.order(title, "postgresql", constraints={"node": _node(machine)}, seconds=300)
+
+
+def database(cloud: Cloud, machine: Machine, title: str, **parameters: Any) -> Any:
+    """Order a database on the machine's server and return it when its server made it."""
+    cloud.order(title, "postgresql", type="database", parameters=parameters, constraints={"node": _node(machine)})
+    until(lambda: _works(cloud.master.show(title)["publication"]))
+    return cloud.master.show(title)
+
+
+def connect(publication: Any, folder: Path, **other: Any) -> "psycopg.Connection[Any]":
+    """Connect as told, trusting the published certificate alone."""
+    authority = folder / "server.pem"
+    authority.write_text(publication["certificate"])
+    return psycopg.connect(publication["url"], sslrootcert=str(authority), autocommit=True, **other)
+
+
+def test_two_customers_share_a_server_and_nothing_else(
+    cloud: Cloud, machine: Machine, server: Any, tmp_path: Path
+) -> None:
+    mine = database(cloud, machine, f"mine-{machine.unprivileged}")["publication"]
+    other = database(cloud, machine, f"other-{machine.unprivileged}")["publication"]
+    assert mine["host"] == other["host"] == server["publication"]["host"]
+    with connect(mine, tmp_path) as connection:
+        assert connection.pgconn.ssl_in_use
+        connection.execute("CREATE TABLE secret (text text)")
+    with connect(other, tmp_path) as connection:
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute("SELECT * FROM secret")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE ROLE thief")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT rolpassword FROM pg_authid")
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        connect(other, tmp_path, dbname=mine["database"])
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        connect({**mine, "url": mine["url"].replace(mine["password"], other["password"])}, tmp_path)
+    assert mine["password"] not in str(cloud.master.show(server["title"])), (
+        "a server's customer sees no guest's password"
+    )
+
+
+def test_a_backup_is_made_and_restored_by_its_label(
+    cloud: Cloud, machine: Machine, server: Any, tmp_path: Path
+) -> None:
+    title = f"kept-{machine.unprivileged}"
+    given = database(cloud, machine, title)["publication"]
+    with connect(given, tmp_path) as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 42 AS value")
+    database(cloud, machine, title, backup="before")
+    backup = machine.folder(server["partition"]) / "srv" / "backup" / given["database"] / "before.dump"
+    until(backup.exists)
+    with connect(given, tmp_path) as connection:
+        connection.execute("DROP TABLE precious")
+    database(cloud, machine, title, backup="before", restore="before")
+
+    def back() -> Any:
+        try:
+            with connect(given, tmp_path) as connection:
+                return connection.execute("SELECT value FROM precious").fetchone()
+        except psycopg.Error:
+            return None
+
+    assert until(back) == (42,)
+    # Asked again, nothing is restored over what came since.
+    with connect(given, tmp_path) as connection:
+        connection.execute("UPDATE precious SET value = 43")
+    database(cloud, machine, title, backup="before", restore="before")
+    assert back() == (43,)
+
+
+def test_a_stopped_database_lets_nobody_in_and_a_destroyed_one_is_gone(
+    cloud: Cloud, machine: Machine, server: Any, tmp_path: Path
+) -> None:
+    title = f"short-{machine.unprivileged}"
+    given = database(cloud, machine, title)["publication"]
+    cloud.master.request(title, "postgresql", state="stopped")
+    until(lambda: not _works(given))
+    cloud.master.request(title, "postgresql", state="started")
+    until(lambda: _works(given))
+    cloud.master.request(title, "postgresql", state="destroyed")
+    until(lambda: cloud.master.show(title)["state"] == "destroyed")
+    until(lambda: not _works(given))
+    root = {**server["publication"], "url": _superuser(server["publication"])}
+    with connect(root, tmp_path) as connection:
+        names = [name for (name,) in connection.execute("SELECT datname FROM pg_database").fetchall()]
+    assert given["database"] not in names
+
+
+def test_a_killed_server_is_back_with_all_that_was_written(
+    cloud: Cloud, machine: Machine, server: Any, tmp_path: Path
+) -> None:
+    given = database(cloud, machine, f"lasting-{machine.unprivileged}")["publication"]
+    with connect(given, tmp_path) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    pids = machine.pids(server["title"])
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    until(gone(pids))
+    until(lambda: _works(given), 30)
+    with connect(given, tmp_path) as connection:
+        assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+
+
+def _node(machine: Machine) -> str:
+    return "unprivileged" if machine.unprivileged else "root"
+
+
+def _superuser(publication: Any) -> str:
+    host, port, password = publication["host"], publication["port"], publication["password"]
+    return f"postgresql://postgres:{password}@{host}:{port}/postgres?sslmode=verify-full"
+
+
+def _works(publication: Any) -> bool:
+    if not publication:
+        return False
+    try:
+        psycopg.connect(publication["url"].replace("verify-full", "require")).close()
+    except psycopg.OperationalError:
+        return False
+    return True
