@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from machines import MODES, Cloud, Machine, gone, page, shows
+from machines import Cloud, Machine, gone, page, shows
 from waiting import until
 
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="module", params=MODES)
-def machine(request: pytest.FixtureRequest, cloud: Cloud) -> Machine:
-    made = cloud.machine(unprivileged=request.param == "unprivileged", title=request.param, partitions=5)
+@pytest.fixture(scope="module")
+def machine(cloud: Cloud) -> Machine:
+    # PostgreSQL refuses to run as root, as it would in partitions without users of their own.
+    made = cloud.machine(unprivileged=os.geteuid() != 0, title="rack", partitions=5)
     for name in ("hello", "postgresql", "website"):
         cloud.publish(HERE.parent / name)
     return made
@@ -24,7 +25,7 @@ def machine(request: pytest.FixtureRequest, cloud: Cloud) -> Machine:
 
 @pytest.fixture(scope="module")
 def site(cloud: Cloud, machine: Machine) -> Any:
-    title = f"site-{machine.unprivileged}"
+    title = "site"
     return cloud.order(title, "website", parameters={"title": "My shop", "text": "Read & kept"}, seconds=400)
 
 
