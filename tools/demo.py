@@ -104,10 +104,14 @@ def up(options: argparse.Namespace) -> int:
     if not (NODE / "identity" / "certificate.pem").exists():
         make_node(operator, url, unprivileged=options.unprivileged or not partitions_can_reach())
     keep(told, with_node=True)
-    release = operator.publish(archive.pack(REPOSITORY / "software" / "hello"))
     wait_for_partitions(operator)
-    operator.supply(release.product, release=release.version)
+    for product in ("hello", "postgresql", "website"):
+        release = operator.publish(archive.pack(REPOSITORY / "software" / product))
+        operator.supply(release.product, release=release.version)
     customer.request("demo", product="hello", parameters={"greeting": "Hello from Freehold"}, state="started")
+    if postgresql_may_run():
+        customer.request("website", product="website", parameters={"title": "A website"}, state="started")
+        customer.wait("website", seconds=400)
     customer.wait("demo", seconds=180)
     tell(told, url, customer, as_json=options.json)
     return 0
@@ -262,6 +266,11 @@ def partitions_can_reach() -> bool:
     return done.returncode == 0
 
 
+def postgresql_may_run() -> bool:
+    """Return whether partitions are not root's own: PostgreSQL refuses to run as root, and so would a website."""
+    return os.geteuid() != 0 or not node_settings.load(NODE).unprivileged
+
+
 def wait_for_partitions(operator: Client) -> None:
     deadline = time.monotonic() + 60
     while not any(node.partitions for node in operator.nodes()):
@@ -274,6 +283,7 @@ def tell(told: dict[str, Any], url: str, customer: Client, *, as_json: bool) -> 
     services = [
         {"title": one.title, "state": one.state, "promises_kept": one.promises_kept, **one.publication}
         for one in customer.instances()
+        if "/" not in one.title
     ]
     login = {"email": "customer@demo.example", "password": told["customer_password"]}
     operator = {"email": "operator@demo.example", "password": told["operator_password"]}
