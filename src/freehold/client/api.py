@@ -62,6 +62,7 @@ class Client:
         parameters: dict[str, Any] | None = None,
         constraints: dict[str, Any] | None = None,
         state: str | None = None,
+        offered_to: str | None = None,
         dry_run: bool = False,
         project: str | None = None,
     ) -> Answer:
@@ -73,6 +74,7 @@ class Client:
             "parameters": parameters,
             "constraints": constraints,
             "state": state,
+            "offered_to": offered_to,
         }
         path = self._instance(title, project)
         body = {name: value for name, value in wish.items() if value is not None}

@@ -70,6 +70,11 @@ def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
         "--constraints", metavar="JSON", help='where it may go, such as {"site": "home", "placement": "pack"}'
     )
     request.add_argument("--state", choices=["started", "stopped"])
+    request.add_argument(
+        "--offered-to",
+        choices=["project", "everyone"],
+        help="who may have shared instances on it (everyone: for operators)",
+    )
     request.add_argument("--dry-run", action="store_true", help="check and place it, but keep nothing")
     _add_wait(request)
     show = _command(subparsers, "show", _show, "show one service")
@@ -181,6 +186,7 @@ def _request(options: argparse.Namespace) -> int:
         parameters=_json_object("--parameters", options.parameters),
         constraints=_json_object("--constraints", options.constraints),
         state=options.state,
+        offered_to=options.offered_to,
         dry_run=options.dry_run,
         project=options.project,
     )
@@ -238,9 +244,9 @@ def _list(options: argparse.Namespace) -> int:
             one.state,
             ("kept" if one.promises_kept else "NOT KEPT") if one.state == "started" else "-",
             one.node,
-            str(one.publication.get("url", "-")),
+            _address(one),
         )
-        for one in instances
+        for one in sorted(instances, key=lambda one: one.title)
     ]
     _print(options, instances, _table(("TITLE", "PRODUCT", "STATE", "PROMISES", "NODE", "URL"), rows))
     return 0
@@ -421,10 +427,21 @@ def _describe(instance: Instance) -> str:
     for promise in instance.promises:
         state = "not checked yet" if promise.kept is None else "kept" if promise.kept else "NOT KEPT"
         lines.append(f"  promise     {promise.name}: {state}" + (f" – {promise.message}" if promise.message else ""))
+    for child in instance.children:
+        served = ", shared" if child.shared else ""
+        lines.append(f"  child       {child.title}: {child.state} ({child.product}, type {child.type}{served})")
+    if instance.offer is not None:
+        lines.append(f"  offers      places to {instance.offer.offered_to}: {instance.offer.free} are free")
     lines += [f"  used        {name} = {value}" for name, value in instance.usage.items() if value is not None]
     if instance.message:
         lines.append("  " + instance.message.replace("\n", "\n  "))
     return "\n".join(lines)
+
+
+def _address(instance: Instance) -> str:
+    """Return where an instance can be looked at; other URLs often hold a password."""
+    url = str(instance.publication.get("url", ""))
+    return url if url.startswith(("http://", "https://")) else "-"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

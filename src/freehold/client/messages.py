@@ -14,6 +14,25 @@ class PromiseResult(msgspec.Struct, frozen=True):
     at: str | None
 
 
+class Child(msgspec.Struct, frozen=True):
+    """An instance below another one, at any depth."""
+
+    title: str
+    product: str
+    type: str
+    shared: bool
+    state: str
+    ready: bool
+    message: str
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What an instance offers to shared ones; `offered_to` is project or everyone."""
+
+    offered_to: str
+    free: int
+
+
 class Instance(msgspec.Struct, frozen=True):
     """A service: what is wanted, what is, and what came out."""
 
@@ -40,6 +59,14 @@ class Instance(msgspec.Struct, frozen=True):
     created_at: str
     changed_at: str
     usage: dict[str, int | None] = {}
+    parent: str | None = None
+    """Title of the instance that requested it."""
+    host: str | None = None
+    """For a shared instance: id of the one that serves it."""
+    unasked_at: str | None = None
+    """Since when its parent does not request it: after a time of grace it is destroyed."""
+    children: list[Child] = []
+    offer: Offer | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -1,0 +1,363 @@
+"""Instances that request others, and shared instances that live on others."""
+
+import gzip
+import io
+import json
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from freehold.protocol.states import Wanted
+
+if TYPE_CHECKING:
+    from rooms import Rooms
+
+ANYTHING = {"type": "object", "additionalProperties": True}
+SIZED = {"type": "object", "properties": {"size": {"type": "integer", "maximum": 9}}, "additionalProperties": False}
+
+
+def packed(name: str, version: str = "1.0", **types: Any) -> bytes:
+    """Return the archive of a release with these types, as an author would publish it."""
+    described = {
+        kind: {"title": kind, "request": "in.json", "response": "out.json", **more} for kind, more in types.items()
+    }
+    files = {
+        "software.cfg.json": {"name": name, "version": version, "description": "", "software-type": described},
+        "in.json": ANYTHING if version == "1.0" else SIZED,
+        "out.json": ANYTHING,
+    }
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content in files.items():
+            text = json.dumps(content).encode()
+            member = tarfile.TarInfo(path)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+    return gzip.compress(buffer.getvalue(), mtime=0)
+
+
+@pytest.fixture
+def shop(rooms: "Rooms") -> "Rooms":
+    """A Master with a node, and two products: `tiny`, and `store` that serves `shelf`s."""
+    node = rooms.node("rack", partitions=12)
+    for release in (
+        rooms.publish(packed("tiny", default={}, other={})),
+        rooms.publish(packed("store", default={}, shelf={"shared": True, "software-type": "default"})),
+    ):
+        rooms.supply(release, node)
+    return rooms
+
+
+def ask(parent: str, **wishes: dict[str, Any]) -> dict[str, Any]:
+    """Have an instance request these, and no others."""
+    from freehold.master.ordering import actions
+
+    kind: dict[str, Any] = {"product": "tiny", "type": "other"}
+    requests = {title: actions.Request("shop", title, **(kind | wish)) for title, wish in wishes.items()}
+    return actions.request_children(parent, requests)
+
+
+def row(title: str) -> Any:
+    from freehold.master.ordering.models import Instance
+
+    return Instance.objects.filter(title=title).latest("created_at", "id")
+
+
+def states() -> dict[str, str]:
+    """Return what is wanted of each living instance."""
+    from freehold.master.ordering.models import Instance
+
+    return dict(Instance.objects.filter(gone_at=None).values_list("title", "wanted"))
+
+
+def publish_as(title: str, **values: Any) -> None:
+    """Have an instance publish, and the Master look."""
+    from freehold.master import reconcilers
+    from freehold.master.foundation import clock
+    from freehold.master.ordering.models import PublicationRow
+
+    PublicationRow.objects.create(instance=row(title), revision=1, published=json.dumps(values), at=clock.now())
+    reconcilers.run_once()
+
+
+def test_what_an_instance_requests_is_placed_below_it(shop: "Rooms") -> None:
+    root = shop.request("site").instance
+    answers = ask(root, left={"parameters": {"side": 1}}, right={})
+    left = row("site/left")
+    assert answers["left"].instance == left.id
+    assert (left.parent, left.tree, left.project_id, json.loads(left.parameters)) == (
+        root,
+        root,
+        shop.shop,
+        {"side": 1},
+    )
+    assert row("site/right").partition != left.partition
+    again = ask(root, left={"parameters": {"side": 1}}, right={})
+    assert not any(answer.created or answer.changed for answer in again.values())
+
+
+def test_one_that_is_refused_keeps_no_other_from_being_granted(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import NotFound
+
+    answers = ask(shop.request("site").instance, good={}, lost={"product": "nothing"}, odd={"type": "huge"})
+    assert answers["good"].created
+    assert isinstance(answers["lost"], NotFound)
+    assert isinstance(answers["odd"], NotFound)
+    assert set(states()) == {"site", "site/good"}
+
+
+def test_what_a_child_publishes_comes_to_its_parent_which_is_configured_again(shop: "Rooms") -> None:
+    root = shop.request("site").instance
+    ask(root, left={})
+    before = row("site").revision
+    publish_as("site/left", url="http://left/")
+    assert json.loads(row("site").given) == {"left": {"url": "http://left/"}}
+    assert row("site").revision > before
+    told = row("site").revision
+    publish_as("site/left", url="http://left/")
+    assert row("site").revision == told, "no news, no disturbance"
+    publish_as("site/left", url="http://other/")
+    assert row("site").revision > told
+
+
+def test_what_a_former_child_of_the_title_published_is_not_given(shop: "Rooms") -> None:
+    from freehold.master.foundation import clock
+    from freehold.master.ordering.models import Instance
+
+    root = shop.request("site").instance
+    ask(root, left={})
+    publish_as("site/left", url="http://old/")
+    Instance.objects.filter(title="site/left").update(wanted="destroyed", asked="destroyed", gone_at=clock.now())
+    ask(root, left={})
+    assert json.loads(row("site").given) == {}
+
+
+def test_a_circular_request_is_refused(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import Conflict
+
+    root = shop.request("site").instance
+    child = ask(root, child={})["child"].instance
+    for circle in ({"type": "default"}, {"type": "other"}):
+        answer = ask(child, grandchild=circle)["grandchild"]
+        assert isinstance(answer, Conflict)
+        assert "circular request: tiny (default) → tiny (other) → tiny" in answer.detail
+
+
+def test_the_whole_tree_is_stopped_started_and_destroyed_with_its_root(shop: "Rooms") -> None:
+    root = shop.request("site").instance
+    ask(root, left={}, right={"state": Wanted.STOPPED}, store={"product": "store", "type": "default"})
+    ask(row("site/store").id, deep={})
+    shop.request("site", state=Wanted.STOPPED)
+    assert set(states().values()) == {"stopped"}
+    shop.request("site", state=Wanted.STARTED)
+    assert states()["site/right"] == "stopped", "as its parent asked"
+    assert {state for title, state in states().items() if title != "site/right"} == {"started"}
+    shop.request("site", state=Wanted.DESTROYED)
+    assert set(states().values()) == {"destroyed"}
+    for title in ("site", "site/left", "site/right", "site/store", "site/store/deep"):
+        shop.node_says(row(title).id, "destroyed")
+    assert states() == {}
+
+
+def test_a_child_is_not_for_its_customer_to_change(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import Conflict
+
+    ask(shop.request("site").instance, left={})
+    with pytest.raises(Conflict, match="requested by 'site'"):
+        shop.request("site/left", state=Wanted.STOPPED)
+    assert states()["site/left"] == "started"
+
+
+def test_what_is_requested_no_more_is_stopped_and_can_be_had_back(shop: "Rooms") -> None:
+    root = shop.request("site").instance
+    ask(root, left={}, right={})
+    left = row("site/left").id
+    ask(root, right={})
+    assert states() == {"site": "started", "site/left": "stopped", "site/right": "started"}
+    assert not ask(root, left={}, right={})["left"].created
+    assert states()["site/left"] == "started"
+    assert row("site/left").id == left
+
+
+def test_what_nobody_requests_ends_when_its_time_of_grace_is_over(
+    shop: "Rooms", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.conf import settings
+
+    from freehold.master import reconcilers
+
+    root = shop.request("site").instance
+    ask(root, left={})
+    ask(root)
+    reconcilers.run_once()
+    assert states()["site/left"] == "stopped"
+    monkeypatch.setattr(settings, "CHILD_GRACE_S", -1)
+    reconcilers.run_once()
+    assert states()["site/left"] == "destroyed"
+
+
+def test_only_what_is_started_requests_and_nothing_destroyed(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import Conflict, Invalid
+
+    root = shop.request("site").instance
+    with pytest.raises(Invalid, match="cannot be requested destroyed"):
+        ask(root, left={"state": Wanted.DESTROYED})
+    shop.request("site", state=Wanted.STOPPED)
+    with pytest.raises(Conflict, match="wanted started"):
+        ask(root, left={})
+    assert set(states()) == {"site"}
+
+
+# Shared instances
+
+
+def shelf(shop: "Rooms", title: str, **wish: Any) -> Any:
+    shop.request(title, "store", type="shelf", **wish)
+    return row(title)
+
+
+def test_a_shared_instance_lives_on_a_host_and_takes_no_partition(shop: "Rooms") -> None:
+    from freehold.master.fleet.models import Partition
+
+    shop.request("store", "store")
+    taken = Partition.objects.exclude(instance=None).count()
+    first, second = shelf(shop, "first"), shelf(shop, "second", constraints={"instance": "store"})
+    assert first.host == second.host == row("store").id
+    assert (first.node_id, first.partition, first.weight) == (row("store").node_id, row("store").partition, 0)
+    assert Partition.objects.exclude(instance=None).count() == taken
+    assert first.seed != second.seed
+
+
+def test_without_a_host_there_is_no_place_and_the_answer_says_what_is_missing(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import NoPlace
+
+    with pytest.raises(NoPlace, match=r"no instance of store 1\.0"):
+        shelf(shop, "first")
+    shop.request("store", "store")
+    with pytest.raises(NoPlace, match="'elsewhere' offers no place"):
+        shelf(shop, "first", constraints={"instance": "elsewhere"})
+    with pytest.raises(NoPlace, match="is not on site 'moon'"):
+        shelf(shop, "first", constraints={"site": "moon"})
+
+
+def test_a_host_serves_its_own_project_until_it_is_offered_to_everyone(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import Conflict, Forbidden, NoPlace
+    from freehold.master.ordering import actions
+
+    def offer(to: str) -> None:
+        wish = actions.Request("provider", "big", "store", offered_to=actions.OfferedTo(to))
+        actions.request(wish, acting=shop.owner)
+
+    offer("project")
+    with pytest.raises(NoPlace):
+        shelf(shop, "first")
+    offer("everyone")
+    assert shelf(shop, "first").host == row("big").id
+    with pytest.raises(Forbidden):
+        shop.request("mine", "store", offered_to=actions.OfferedTo.EVERYONE)
+    shop.request("plain")
+    with pytest.raises(Conflict, match="takes in no shared"):
+        shop.request("plain", offered_to=actions.OfferedTo.PROJECT)
+
+
+def test_a_host_with_guests_of_others_does_not_end(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import Conflict
+
+    shop.request("store", "store")
+    guest = shelf(shop, "first")
+    with pytest.raises(Conflict, match="'store' serves 1 shared"):
+        shop.request("store", "store", state=Wanted.DESTROYED)
+    assert states()["store"] == "started"
+    shop.request("first", "store", state=Wanted.DESTROYED)
+    shop.node_says(guest.id, "destroyed")
+    shop.request("store", "store", state=Wanted.DESTROYED)
+    shop.node_says(row("store").id, "destroyed")
+    assert states() == {}
+
+
+def test_a_tree_with_a_host_and_its_own_guests_ends_whole(shop: "Rooms") -> None:
+    root = shop.request("site").instance
+    answers = ask(
+        root,
+        store={"product": "store", "type": "default"},
+        shelf={"product": "store", "type": "shelf", "constraints": {"instance": "store"}},
+    )
+    assert row("site/shelf").host == answers["store"].instance
+    shop.request("site", state=Wanted.DESTROYED)
+    assert set(states().values()) == {"destroyed"}
+
+
+def test_an_ancestor_serves_none_of_its_descendants(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import NoPlace
+
+    root = shop.request("store", "store").instance
+    answer = ask(root, mine={"product": "store", "type": "shelf"})["mine"]
+    assert isinstance(answer, NoPlace)
+    assert "ancestor" in answer.detail
+
+
+def test_guests_follow_their_host_to_another_release_if_they_fit(shop: "Rooms") -> None:
+    from freehold.master.fleet.models import Node
+    from freehold.master.foundation.errors import Conflict
+
+    shop.request("store", "store")
+    shelf(shop, "first", parameters={"size": 10})
+    later = shop.publish(packed("store", "2.0", default={}, shelf={"shared": True, "software-type": "default"}))
+    shop.supply(later, Node.objects.get())
+    with pytest.raises(Conflict, match="does not fit the other release"):
+        shop.request("store", "store", release="2.0")
+    shop.request("first", "store", parameters={"size": 5})
+    shop.request("store", "store", release="2.0")
+    assert row("first").release_id == row("store").release_id == later.id
+    assert shelf(shop, "second").host == row("store").id
+
+
+def test_what_a_host_is_told_of_a_guest_does_not_say_whose_it_is(shop: "Rooms") -> None:
+    from freehold.master.gateway.app import Gateway
+
+    shop.request("store", "store")
+    guest = shelf(shop, "very-private-title", parameters={"size": 1})
+    gateway = Gateway(shop.url, 60)
+    try:
+        feed = gateway._read_feed(guest.node_id, 0)
+    finally:
+        gateway._reader.close()
+    (told,) = feed.shared
+    assert (told.instance, told.host, bytes(told.parameters)) == (guest.id, row("store").id, b'{"size":1}')
+    assert [one.title for one in feed.instances] == ["store"]
+    assert "very-private-title" not in str(feed)
+
+
+def test_each_change_of_a_wish_is_remembered(shop: "Rooms") -> None:
+    from freehold.master.ordering import queries
+
+    instance = shop.request("page", parameters={"a": 1}).instance
+    shop.request("page", parameters={"a": 2})
+    shop.request("page", parameters={"a": 2})
+    shop.request("page", state=Wanted.STOPPED)
+    found = [(one["parameters"]["a"], one["asked"]) for one in queries.history(instance)]
+    assert found == [(2, "stopped"), (2, "started"), (1, "started")]
+
+
+@given(some.lists(some.tuples(some.integers(0, 30), some.sampled_from(Wanted), some.booleans()), max_size=12))
+def test_nothing_runs_below_what_is_stopped_and_nothing_lives_below_what_is_destroyed(rows: list[Any]) -> None:
+    from freehold.master.ordering.states import Branch, effective
+
+    tree = [
+        Branch(str(number), str(parent % number) if number else None, asked, unasked and number > 0)
+        for number, (parent, asked, unasked) in enumerate(rows)
+    ]
+    found = effective(tree)
+    order = [Wanted.STARTED, Wanted.STOPPED, Wanted.DESTROYED]
+    for branch in tree:
+        assert order.index(found[branch.id]) >= order.index(branch.asked)
+        if branch.parent is not None:
+            assert order.index(found[branch.id]) >= order.index(found[branch.parent])
+        if branch.unasked:
+            assert found[branch.id] is not Wanted.STARTED
+        above = Wanted.STARTED if branch.parent is None else found[branch.parent]
+        if not branch.unasked and above is Wanted.STARTED:
+            assert found[branch.id] is branch.asked
