@@ -11,8 +11,9 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from freehold.node import plan as planning
@@ -38,6 +39,7 @@ BUILDERS = 2
 CONFIGURERS = 4
 LONGEST_REST = 30.0
 LOG_PERIOD = 300.0
+PROGRESS_PERIOD = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -130,7 +132,8 @@ class Agent:
         if not build.is_built(self.paths, release):
             self.store.software_is(release, SoftwareObserved.BUILDING, attempts=found.attempts)
         try:
-            build.build(self.paths, self.settings, self._link(), release)
+            with self._telling_progress(release, found.attempts):
+                build.build(self.paths, self.settings, self._link(), release)
         except (BuildError, LinkError, OSError) as error:
             attempts = found.attempts + 1
             next_try = time.time() + planning.build_pause(attempts)
@@ -140,6 +143,28 @@ class Agent:
             )
             return
         self.store.software_is(release, SoftwareObserved.AVAILABLE)
+
+    @contextmanager
+    def _telling_progress(self, release: str, attempts: int) -> Iterator[None]:
+        """Tell the last lines of a build's log while it runs, for those who watch."""
+        over = threading.Event()
+
+        def tell() -> None:
+            told = ""
+            while not over.wait(PROGRESS_PERIOD):
+                lines = build.last_lines(self.paths, release)
+                if lines != told:
+                    told = lines
+                    self.store.software_is(release, SoftwareObserved.BUILDING, message=lines, attempts=attempts)
+
+        teller = threading.Thread(target=tell, name="build-progress", daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            # What comes of the build is told after the last of these.
+            over.set()
+            teller.join()
 
     def _remove(self, release: str) -> None:
         build.remove(self.paths, release)

@@ -19,6 +19,7 @@ from freehold.protocol import archive
 TIMEOUT = 3600.0
 TAIL = 30
 """Lines of the log that a failure shows."""
+MOST_TAIL = 64 * 1024
 MARK = "FREEHOLD_BUILD"
 PASSED = (
     "PIP_",
@@ -70,6 +71,12 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
     shutil.rmtree(home)
     _take_back(folder)
     write_durably(folder / ".complete", b"", 0o644)
+
+
+def last_lines(paths: Paths, release: str) -> str:
+    """Return the end of the log of a build, also while it runs; nothing before it has one."""
+    log = paths.software / f"{release}.log"
+    return _tail(log) if log.exists() else ""
 
 
 def remove(paths: Paths, release: str) -> None:
@@ -163,7 +170,9 @@ def _run(paths: Paths, settings: Settings, folder: Path, release: str, timeout: 
 
 
 def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - MOST_TAIL))
+        lines = file.read().decode(errors="replace").strip().splitlines()
     return "\n".join(lines[-TAIL:])
 
 

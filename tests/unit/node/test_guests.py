@@ -1,0 +1,148 @@
+"""What a node remembers of shared instances and of what instances request of others."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from freehold.node.partition.layout import Layout, Outcome, Served, Wish
+from freehold.node.plan import Instance
+from freehold.node.store import Store
+from freehold.protocol.feed import Feed, SharedInstance, WantedInstance
+from freehold.protocol.report import Body, InstanceReport, PublicationReport
+from freehold.protocol.states import Observed, Wanted
+
+HOST = WantedInstance("host", 1, "p0", "red", "default", Wanted.STARTED, "store", seed="aa" * 32)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "node.sqlite")
+    feed(opened, 1, HOST)
+    configured(opened)
+    opened.acknowledged(10**6)
+    yield opened
+    opened.close()
+
+
+def guest(name: str, revision: int, wanted: Wanted = Wanted.STARTED, size: int = 1) -> SharedInstance:
+    parameters = msgspec.Raw(b'{"size":%d}' % size)
+    return SharedInstance(name, revision, "host", "shelf", wanted, parameters, "bb" * 32)
+
+
+def feed(store: Store, revision: int, *rows: WantedInstance | SharedInstance, snapshot: bool = False) -> None:
+    instances = [row for row in rows if isinstance(row, WantedInstance)]
+    shared = [row for row in rows if isinstance(row, SharedInstance)]
+    store.apply_feed(Feed(revision, 0.0, 60.0, snapshot, [], instances, shared))
+
+
+def configured(store: Store, state: Observed = Observed.STARTED, **outcome: Any) -> None:
+    """Have the host configured as now wanted, with this outcome."""
+    wish = store.wish("host")
+    assert wish is not None
+    store.instance_is("host", wish.revision, state, layout=Layout(outcome=Outcome(**outcome)))
+
+
+def served(store: Store, **answers: Served) -> None:
+    configured(store, served=answers)
+
+
+def told(store: Store, *about: str) -> list[Any]:
+    """Return what waits to be told of these instances, and forget it."""
+    reports = store.outbox(1000, 1 << 30)
+    items = [item for report in reports for item in msgspec.json.decode(report.body, type=Body).items]
+    store.acknowledged(10**6)
+    return [item for item in items if isinstance(item, InstanceReport | PublicationReport) and item.instance in about]
+
+
+def host(store: Store) -> Instance:
+    (one,) = store.instances()
+    return one
+
+
+def test_a_new_guest_has_its_host_configured_again(store: Store) -> None:
+    assert host(store).state_revision == host(store).revision
+    feed(store, 5, guest("a", 5))
+    assert host(store).state_revision < host(store).revision == 5
+    (one,) = store.guests("host")
+    assert (one.instance, one.type, one.wanted, one.parameters) == ("a", "shelf", "started", '{"size":1}')
+
+
+def test_each_guest_is_told_of_once_and_again_when_its_answer_changes(store: Store) -> None:
+    feed(store, 5, guest("a", 4), guest("b", 5))
+    served(store, a=Served({"url": "a"}), b=Served(error="too big"))
+    assert told(store, "a", "b") == [
+        InstanceReport("a", 4, Observed.STARTED),
+        PublicationReport("a", 4, {"url": "a"}),
+        InstanceReport("b", 5, Observed.FAILED, "too big"),
+    ]
+    served(store, a=Served({"url": "a"}), b=Served(error="too big"))
+    assert told(store, "a", "b") == []
+    served(store, a=Served({"url": "other"}), b=Served({"url": "b"}))
+    assert {item.instance for item in told(store, "a", "b")} == {"a", "b"}
+
+
+def test_a_guest_that_changed_while_its_host_was_configured_is_told_of_after_the_next_time(store: Store) -> None:
+    feed(store, 5, guest("a", 5))
+    wish = store.wish("host")
+    assert wish is not None
+    feed(store, 6, guest("a", 6, size=2))
+    answer = Layout(outcome=Outcome(served={"a": Served({"size": 1})}))
+    store.instance_is("host", wish.revision, Observed.STARTED, layout=answer)
+    assert told(store, "a") == []
+    assert host(store).state_revision < host(store).revision
+    served(store, a=Served({"size": 2}))
+    assert told(store, "a")[-1] == PublicationReport("a", 6, {"size": 2})
+
+
+def test_a_destroyed_guest_is_told_gone_when_its_host_serves_it_no_more(store: Store) -> None:
+    feed(store, 5, guest("a", 4), guest("b", 5))
+    served(store, a=Served({"url": "a"}), b=Served({"url": "b"}))
+    told(store)
+    feed(store, 7, guest("a", 7, Wanted.DESTROYED))
+    assert [one.instance for one in store.guests("host")] == ["b"]
+    assert told(store, "a") == []
+    served(store, b=Served({"url": "b"}))
+    assert told(store, "a", "b") == [InstanceReport("a", 7, Observed.DESTROYED)]
+
+
+def test_guests_end_with_their_host(store: Store) -> None:
+    feed(store, 5, guest("a", 5))
+    store.instance_is("host", 5, Observed.DESTROYED)
+    assert told(store, "a") == [InstanceReport("a", 5, Observed.DESTROYED)]
+    assert store.guests("host") == []
+
+
+def test_a_guest_that_a_snapshot_does_not_name_is_served_no_more(store: Store) -> None:
+    feed(store, 5, guest("a", 4), guest("b", 5))
+    feed(store, 9, HOST, guest("b", 5), snapshot=True)
+    assert [one.instance for one in store.guests("host")] == ["b"]
+    assert host(store).revision == 9
+
+
+def test_what_an_instance_requests_is_due_until_all_is_granted(store: Store) -> None:
+    assert not host(store).unasked
+    configured(store, Observed.CONFIGURING, requests=[Wish("page", {"product": "hello"})], missing=["page"])
+    assert host(store).unasked
+    wish = store.wish("host")
+    assert wish is not None
+    store.asked("host", wish.asking, refused="'page' was not granted: no place", next_try=99.0, attempts=1)
+    assert (host(store).unasked, host(store).ask_next_try) == (True, 99.0)
+    assert told(store, "host")[-1].message == "'page' was not granted: no place"
+    store.asked("host", wish.asking)
+    assert not host(store).unasked
+    configured(store, requests=[Wish("page", {"product": "hello"})])
+    assert not host(store).unasked, "the same again"
+    configured(store)
+    assert host(store).unasked, "that nothing is requested any more is told too"
+
+
+def test_an_answer_to_what_was_requested_before_does_not_count(store: Store) -> None:
+    configured(store, requests=[Wish("page", {"product": "hello"})])
+    wish = store.wish("host")
+    assert wish is not None
+    configured(store, requests=[Wish("page", {"product": "other"})])
+    store.asked("host", wish.asking)
+    assert host(store).unasked
