@@ -111,10 +111,13 @@ class Store:
         # Reports become money: what was numbered must be there after a power cut.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
+        # `freehold node status` may open a new file at the same moment as the agent.
+        self._db.execute("BEGIN IMMEDIATE")
         present = {row[1] for row in self._db.execute("PRAGMA table_info(instance)")}
         for name, kind in _LATER_COLUMNS.items():
             if name not in present:
                 self._db.execute(f"ALTER TABLE instance ADD COLUMN {name} {kind}")
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
         with self._lock:

@@ -1,0 +1,150 @@
+"""Trees and shared instances with both components for real, and what their authors are told of mistakes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from freehold.release.folder import generate, load
+from machines import Cloud, Machine
+from waiting import until
+
+BUILT_OF_NOTHING = "[buildout]\nparts =\n"
+ASKING = '''\
+"""A release that requests what its parameters say."""
+import msgspec
+from freehold.release import Context, File, Plan, Process, Publication_, Release, Request, Type
+
+class Parameters(msgspec.Struct):
+    product: str = ""
+    type: str = "default"
+    wrong: bool = False
+
+class Publication(msgspec.Struct):
+    heard: str = ""
+
+def plan(parameters: Parameters, context: Context) -> Plan:
+    server = Process("idle", ("/bin/sleep", "1000000"))
+    if parameters.wrong:
+        return Plan(processes=(server,), files=(File("../outside", ""),))
+    if not parameters.product:
+        return Plan(processes=(server,))
+    child = Request("child", parameters.product, parameters.type, returns=("heard",))
+    given = context.returned(child)
+    return Plan(processes=(server,), requests=(child,), publication=Publication(given["heard"] if given else ""))
+
+release = Release("asking", "1.0", "For tests.", {"default": Type("Asking", Parameters, Publication, plan)})
+'''.replace(", Publication_", "")
+SERVING = '''\
+"""A release that serves shared instances."""
+import msgspec
+from freehold.release import Context, Plan, Process, Refusal, Release, Secret, SharedType, Type
+
+class Parameters(msgspec.Struct):
+    pass
+
+class Publication(msgspec.Struct):
+    guests: int
+
+class Wish(msgspec.Struct):
+    name: str = "shelf"
+
+class Given(msgspec.Struct):
+    name: str
+    password: Secret
+
+def plan(parameters: Parameters, context: Context) -> Plan:
+    return Plan(
+        processes=(Process("idle", ("/bin/sleep", "1000000")),),
+        publication=Publication(len(context.shared)),
+        shared={
+            one.instance: Refusal("No room for that.") if one.parameters.name == "elephant"
+            else Given(one.parameters.name, one.secret("password"))
+            for one in context.shared
+        },
+    )
+
+release = Release("serving", "1.0", "For tests.", {
+    "default": Type("Host", Parameters, Publication, plan),
+    "shelf": SharedType("Shelf", Wish, Given),
+})
+'''
+
+
+@pytest.fixture(scope="module")
+def machine(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    made = cloud.machine(unprivileged=os.geteuid() != 0, title="trees", partitions=12)
+    for name, text in (("asking", ASKING), ("serving", SERVING)):
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "instance.py").write_text(text)
+        (folder / "software.cfg").write_text(BUILT_OF_NOTHING)
+        for path, content in generate(load(folder)).items():
+            (folder / path).write_text(content)
+        cloud.publish(folder)
+    return made
+
+
+def message(cloud: Cloud, title: str, words: str) -> str:
+    """Return what is said of an instance once it holds these words."""
+    return str(until(lambda: (m := cloud.master.show(title)["message"]) and words in m and m, 30))
+
+
+def test_a_circular_request_is_told_and_ends_nothing(cloud: Cloud, machine: Machine) -> None:
+    cloud.master.request("circle", "asking", parameters={"product": "asking"})
+    said = message(cloud, "circle", "circular request: asking (default) → asking (default)")
+    assert "Correct the release's requests." in said
+    assert machine.pids("circle"), "what runs goes on"
+    assert cloud.master.show("circle")["children"] == []
+
+
+def test_a_missing_product_is_told_until_it_is_there_no_more_to_miss(cloud: Cloud, machine: Machine) -> None:
+    cloud.master.request("wishful", "asking", parameters={"product": "nothing-of-the-kind"})
+    assert "'child' was not granted" in message(cloud, "wishful", "There is no product 'nothing-of-the-kind'")
+    shown = cloud.order("wishful", "asking", parameters={})
+    assert shown["message"] == ""
+
+
+def test_a_wrong_plan_is_told_and_touches_nothing_that_runs(cloud: Cloud, machine: Machine) -> None:
+    cloud.order("sound", "asking", seconds=60)
+    pids = machine.pids("sound")
+    cloud.master.request("sound", "asking", parameters={"wrong": True})
+    message(cloud, "sound", "'../outside' is not a path inside the partition")
+    assert machine.pids("sound") == pids
+    assert cloud.master.show("sound")["state"] == "failed"
+
+
+def test_guests_get_their_own_answers_and_secrets(cloud: Cloud, machine: Machine) -> None:
+    cloud.order("host", "serving", seconds=60)
+    given = {}
+    for title in ("one", "two"):
+        shown = cloud.order(title, "serving", type="shelf", parameters={"name": title})
+        given[title] = shown["publication"]
+        assert shown["publication"]["name"] == title
+    assert given["one"]["password"] != given["two"]["password"]
+    cloud.master.request("big", "serving", type="shelf", parameters={"name": "elephant"})
+    assert message(cloud, "big", "room") == "No room for that."
+    until(lambda: cloud.master.show("host")["publication"] == {"guests": 3})
+    pids = machine.pids("host")
+    for title in ("one", "two", "big"):
+        cloud.master.request(title, "serving", state="destroyed")
+    until(lambda: cloud.master.show("host")["publication"] == {"guests": 0})
+    until(lambda: all(cloud.master.show(title)["state"] == "destroyed" for title in given))
+    assert machine.pids("host") == pids
+
+
+def test_a_secret_that_survives_is_the_same_after_the_node_is_lost(
+    cloud: Cloud, machine: Machine, tmp_path: Path
+) -> None:
+    """The agent's memory and the partition's files are gone; the node enrols again and the password is the same."""
+    cloud.order("lasting", "serving", seconds=60)
+    before = cloud.order("precious", "serving", type="shelf", constraints={"instance": "lasting"})["publication"]
+    machine.kill()
+    for path in machine.root.glob("node.sqlite*"):
+        path.unlink()
+    settings = machine.root / "node.json"
+    assert settings.exists()
+    machine.enrol(cloud.master, "trees", cloud.master.enrol_token("trees"))
+    machine.start()
+    until(lambda: cloud.ready("lasting"))
+    shown = until(lambda: cloud.master.show("precious")["ready"] and cloud.master.show("precious"))
+    assert shown["publication"] == before
