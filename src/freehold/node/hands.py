@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class Hands:
         self._supervisor = supervisor
         self._workshop = workshop
         self._promises = promises
+        self._identifying = threading.Lock()
 
     def revive(self) -> None:
         """Have everything run that ran by what the store knows: after a start of the machine, without a Master."""
@@ -171,6 +173,11 @@ class Hands:
 
     def identify(self, instance: str, link: Link) -> None:
         """Give an instance a certificate of its own, or a new one in time; its key never leaves its folder."""
+        with self._identifying:
+            # One at a time: two would make two keys, and the certificate of one would stand beside the other.
+            self._identify(instance, link)
+
+    def _identify(self, instance: str, link: Link) -> None:
         wish = self._store.wish(instance)
         if wish is None or wish.wanted is not Wanted.STARTED or wish.partition not in self._places:
             return
