@@ -1,8 +1,10 @@
 """What the documents say is there is there."""
 
+import dataclasses
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -56,13 +58,27 @@ def test_every_kind_of_report_is_documented() -> None:
         assert re.search(rf"\b{field}\b", text), field
 
 
-def test_the_example_for_authors_is_a_release() -> None:
+def test_the_examples_for_authors_are_releases() -> None:
     from freehold.release import Context, make_plan
+    from freehold.release.plan import SharedWish
 
-    (source,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "authors.md").read_text(), re.DOTALL)
+    source, larger = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "authors.md").read_text(), re.DOTALL)
     module: dict[str, object] = {"__name__": "example"}
     exec(compile(source, "authors.md", "exec"), module)
     context = Context("i", "t", "default", "127.0.0.1", Path("/p"), Path("/s"), Path("/r"))
     plan = make_plan(module["release"], "default", b'{"greeting": "hi"}', context)  # type: ignore[arg-type]
     assert [process.name for process in plan.processes] == ["web"]
     assert list(plan.promises) == ["page"]
+    exec(compile(larger, "authors.md", "exec"), module)
+    first = make_plan(module["release"], "default", b"{}", context)  # type: ignore[arg-type]
+    assert (first.processes, [one.title for one in first.requests]) == ((), ["page"])
+    given = dataclasses.replace(context, given={"page": {"url": "http://x/"}}, certificates={"mail": "PEM"})
+    guests = (
+        SharedWish("inst-1", "mailbox", b"{}", "started", "00"),
+        SharedWish("inst-2", "mailbox", b'{"quota_mb": 9999}', "started", "01"),
+    )
+    plan = make_plan(module["release"], "default", b"{}", given, guests)  # type: ignore[arg-type]
+    assert [process.name for process in plan.processes] == ["mail"]
+    assert plan.publication is not None
+    assert msgspec.to_builtins(plan.publication) == {"url": "imaps://127.0.0.1:20000", "certificate": "PEM"}
+    assert [type(answer).__name__ for answer in plan.shared.values()] == ["Mailbox", "Refusal"]
