@@ -185,7 +185,8 @@ def test_a_command_that_cannot_be_done_says_why(master: "Master") -> None:
 
 
 def test_pages_want_a_session_of_a_person(master: "Master") -> None:
-    for path in ("/", "/shop/x"):
+    pages = ("/", "/services/shop/x", "/services/shop/x/-/live", "/catalogue", "/catalogue/tiny", "/fleet/shop")
+    for path in pages:
         assert master.call("GET", path).status == 302
     assert b"password" in master.call("GET", "/login").body
     assert master.call("POST", "/logout", raw=b"").status == 403
