@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from freehold.release.errors import ReleaseError, must_be, must_hold
@@ -98,7 +99,7 @@ class _Program:
         must_be((tuple, list), f"{what} after", self.after)
         must_hold(Task, f"{what} after", self.after)
 
-    def digest(self, certificates: Mapping[str, str]) -> str:
+    def digest(self, certificates: Mapping[str, str] = MappingProxyType({})) -> str:
         """Return a hash of everything whose change means a restart; `certificates` are PEM by name."""
         state = json.dumps(
             [

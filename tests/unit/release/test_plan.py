@@ -158,15 +158,15 @@ def test_a_type_is_made_of_structs_and_a_function(wrong: dict[str, Any]) -> None
 def test_a_process_is_restarted_when_what_it_depends_on_changes_and_only_then() -> None:
     file = File("etc/web.json", "{}")
     one = process(environment={"A": "1", "B": "2"}, reads=(file,))
-    assert one.digest({}) == process(environment={"B": "2", "A": "1"}, reads=(file,)).digest({})
-    assert one.digest({}) == replace(one, name="other").digest({})
+    assert one.digest() == process(environment={"B": "2", "A": "1"}, reads=(file,)).digest()
+    assert one.digest() == replace(one, name="other").digest()
     for change in (
         {"argv": ("/bin/web", "--fast")},
         {"environment": {"A": "1"}},
         {"reads": (File("etc/web.json", "[]"),)},
         {"after": (Task("prepare", ("/bin/prepare",)),)},
     ):
-        assert replace(one, **change).digest({}) != one.digest({})  # type: ignore[arg-type]
+        assert replace(one, **change).digest() != one.digest()  # type: ignore[arg-type]
     secure = process(reads=(Certificate("web", ("web.example",)),))
     assert secure.digest({"web": "PEM"}) == secure.digest({"web": "PEM", "other": "PEM"})
     assert secure.digest({"web": "PEM"}) != secure.digest({"web": "renewed"})
