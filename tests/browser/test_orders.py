@@ -22,6 +22,9 @@ SLOW = 30_000
 def machine(cloud: Cloud) -> Any:
     made = cloud.machine(unprivileged=os.geteuid() != 0, title="counter")
     cloud.publish(REPOSITORY / "software" / "hello")
+    until(
+        lambda: {one["observed"] for one in cloud.master.api("GET", "/projects/provider/supplies")} == {"available"}, 60
+    )
     return made
 
 
@@ -36,6 +39,7 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, cloud: Cloud, **settings: Any) -> Page:
     """Return a page of the panel, logged in."""
     page = browser.new_context(ignore_https_errors=True, **settings).new_page()
+    page.set_default_timeout(2 * SLOW)
     page.goto(f"https://{cloud.master.host}:{cloud.master.port}/")
     page.locator("#email").fill("owner@example.org")
     page.locator("#password").fill(cloud.master.password)
