@@ -454,15 +454,31 @@ class Json(Field):
     """Whatever no other input expresses, written as JSON."""
 
     template = "json"
+    is_secret = False
+    """Its value is not shown."""
+    _kept: Any = ABSENT
+
+    @property
+    def is_kept(self) -> bool:
+        """There is a secret already, which stays when nothing is entered."""
+        return self._kept is not ABSENT
+
+    def keep(self, value: Any) -> None:
+        """Note the present value, which is secret."""
+        self.is_secret, self._kept = True, value
+        if self.is_kept:
+            self.attributes.pop("required", None)
 
     def fits(self, value: Any) -> bool:
         return True
 
     def show(self, value: Any) -> None:
-        self.raw = "" if value is ABSENT else json.dumps(value, indent=2, ensure_ascii=False)
+        self.raw = "" if value is ABSENT or self.is_secret else json.dumps(value, indent=2, ensure_ascii=False)
 
     def give(self) -> Any:
         if not self.raw.strip():
+            if self.is_kept:
+                return self._kept
             return self._refuse(_("This is needed.")) if self.required and not self.nullable else self._nothing()
         try:
             return msgspec.json.decode(self.raw.encode())

@@ -23,6 +23,7 @@ from freehold.master.panel.fields import (
     Switch,
     Text,
 )
+from freehold.master.panel.hiding import holds_secret
 from freehold.protocol.problem import FieldError
 
 ROOT = ("p",)
@@ -97,7 +98,10 @@ class _Maker:
         }
         field = self._kind(plain, common, present)
         if present is not ABSENT and not field.fits(present):
-            return Json(**common)
+            field = Json(**common)
+        if not isinstance(field, (Text, Group, Rows)) and holds_secret(schema, self._whole):
+            field = Json(**common)
+            field.keep(present)
         return field
 
     def _kind(self, plain: dict[str, Any], common: dict[str, Any], present: Any) -> Field:

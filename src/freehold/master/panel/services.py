@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from freehold.master.catalog import queries as catalog
+from freehold.master.catalog.models import Release
 from freehold.master.foundation.errors import NotFound
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
@@ -55,11 +56,10 @@ def instance(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     """One service: what it is now, what was asked of it, what it used."""
     row = _find(caller, project, title)
     schema = catalog.type_schemas(row["release_id"], row["type"])
-    history = queries.history(row["id"])
     context = {
         **_live(row, schema),
         "parameters": hiding.shown(row["parameters"], schema.request),
-        "history": [{**one, "shown": hiding.shown(one["parameters"], schema.request)} for one in history],
+        "history": _history(row),
         "changes": monitoring.changes(row["id"], row["promises"]),
         "usage": _usage(row["id"]),
     }
@@ -111,6 +111,14 @@ def destroy(request: HttpRequest, caller: Caller, project: str, title: str) -> H
     return redirect("instance", project, title)
 
 
+def _history(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what was asked of a service; what is secret of it says the release of that time."""
+    history = queries.history(row["id"])
+    known = Release.objects.filter(product__name=row["product"], version__in={one["version"] for one in history})
+    schemas = {one.version: catalog.type_schemas(one.id, row["type"]) for one in known.only("id", "version")}
+    return [{**one, "shown": hiding.shown(one["parameters"], schemas[one["version"]].request)} for one in history]
+
+
 def _address(row: dict[str, Any]) -> str:
     """Return the address of the web page of a service, when it publishes one that is no secret."""
     url = row["published"].get("url")
@@ -128,17 +136,18 @@ def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
     (picture, *parts) = monitoring.pictures([row, *queries.below(row)])
     results = {one.promise: one for one in picture.results if one.revision >= row["revision"]}
     published = row["published"] if picture.status.state != "destroyed" else {}
+    shown = hiding.shown(published, schema.response)
     return {
         "row": row,
         "status": picture.status,
         "parent": row["title"].rpartition("/")[0],
         "is_over": row["wanted"] == Wanted.DESTROYED,
-        "published": hiding.shown(published, schema.response),
+        "published": shown,
         "promises": [(name, results.get(name)) for name in row["promises"]],
         "parts": _nested(parts[:MOST_PARTS]),
         "parts_left_out": max(0, len(parts) - MOST_PARTS),
         "offer": queries.offer(row["id"]),
-        "seen": _fingerprint(row, [picture, *parts]),
+        "seen": _fingerprint(row, shown, [picture, *parts]),
     }
 
 
@@ -155,10 +164,13 @@ def _nested(parts: list[Picture]) -> list[dict[str, Any]]:
     return roots
 
 
-def _fingerprint(row: dict[str, Any], pictures: list[Picture]) -> str:
-    """Return a short name of what a person sees; a promise that is kept again a quarter of an hour later is no news."""
+def _fingerprint(row: dict[str, Any], published: list[hiding.Shown], pictures: list[Picture]) -> str:
+    """Return a short name of what a person sees: of no secret, which could be guessed from it.
+
+    A promise that is kept again a quarter of an hour later is no news.
+    """
     seen = [
-        [row["published"], row["version"], row["address"], row["promises"]],
+        [[(one.name, one.text) for one in published], row["version"], row["address"], row["promises"]],
         [
             (one.row["id"], one.status.state, one.status.ready, one.status.message, one.row["unasked_at"] is None)
             for one in pictures
