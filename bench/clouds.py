@@ -3,9 +3,6 @@
 import contextlib
 import os
 import secrets
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,82 +10,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from freehold.client import Client, ClientError
+from freehold.client import Client
+from freehold.kit.machine import Machine, has_users
+from freehold.kit.master import Master
 
-PASSWORD = "a password for measuring"
-OWNER = "bench@example.org"
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass
-class Master:
-    """A Master that serves; `pid` is its process."""
-
-    root: Path
-    port: int
-    database: str
-    process: "subprocess.Popen[bytes]"
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
-
-    @property
-    def authority(self) -> Path:
-        return self.root / "authority" / "authority.pem"
-
-    def client(self) -> Client:
-        """Return a client of the owner; wait until the Master answers."""
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                return Client.log_in(
-                    self.url,
-                    OWNER,
-                    PASSWORD,
-                    scopes=["read", "order", "operate"],
-                    authority=self.authority.read_text(),
-                )
-            except ClientError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
 
 
 @contextlib.contextmanager
 def master(kind: str = "sqlite") -> Iterator[Master]:
     """Yield a served Master on SQLite, or on the PostgreSQL server that DATABASE_URL names."""
     with tempfile.TemporaryDirectory(prefix="freehold-bench-", dir="/var/tmp") as folder, database(kind, folder) as url:
-        root = Path(folder) / "master"
-        environment = {**os.environ, "DATABASE_URL": url, "FREEHOLD_MASTER_ROOT": str(root)}
-        command = [sys.executable, "-m", "freehold.cli", "master"]
-        subprocess.run(
-            [*command, "init", "--owner", OWNER, "--password-file", "-"],
-            input=PASSWORD, text=True, env=environment, check=True, capture_output=True,
-        )  # fmt: skip
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        with (Path(folder) / "master.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*command, "serve", "--port", str(port)], env=environment, stdout=log, stderr=log
-            )
+        served = Master(Path(folder), url)
         try:
-            yield Master(root, port, url, process)
+            yield served
         finally:
-            process.terminate()
-            process.wait()
+            served.stop()
 
 
 @contextlib.contextmanager
 def database(kind: str, folder: str) -> Iterator[str]:
     """Yield the URL of a fresh database."""
     if kind == "sqlite":
-        yield f"sqlite:///{folder}/master/master.sqlite"
+        yield f"sqlite:///{folder}/master.sqlite"
         return
     import psycopg
 
@@ -143,23 +87,14 @@ class Node:
 @contextlib.contextmanager
 def node(served: Master, partitions: int) -> Iterator[Node]:
     """Yield this machine as a node of a Master: with users of its own when root."""
-    sys.path.insert(0, str(REPOSITORY / "tests"))
-    from machines import Machine
-
-    root = Path(tempfile.mkdtemp(prefix="freehold-bench-", dir="/var/tmp"))
-    root.chmod(0o711)
-    machine = Machine(root, unprivileged=os.geteuid() != 0)
-    machine.prepare(partitions)
+    machine = Machine(unprivileged=not has_users(), partitions=partitions)
     client = served.client()
     client.add_site("bench")
-    done = machine.cli(
-        "enrol", "--master", served.url, "--token-file", "-", "--title", "bench", given=client.enrol_token("bench")
-    )
-    assert done.returncode == 0, done.stderr
+    machine.enrol(served.url, "bench", client.enrol_token("bench"))
     machine.start()
     try:
         while not any(one.partitions == partitions for one in client.nodes()):
             time.sleep(0.05)
-        yield Node(root, machine.agent_pid)
+        yield Node(machine.root, machine.agent_pid)
     finally:
         machine.remove()

@@ -9,26 +9,22 @@ import http.client
 import json
 import os
 import secrets
-import signal
-import socket
 import ssl
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from freehold import kit
+from freehold.kit import until
+from freehold.kit.master import OWNER, PASSWORD
 from freehold.protocol import archive
 from pocket import Pocket
 
 SERVER_URL = os.environ.pop("DATABASE_URL", "")
 """The PostgreSQL server to make databases on; empty: SQLite. Taken out, so that nothing uses it by accident."""
-PASSWORD = "correct horse battery"
-OWNER = "owner@example.org"
 
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -39,15 +35,6 @@ SCHEMA: dict[str, Any] = {
     },
     "additionalProperties": False,
 }
-
-
-def until(condition: Callable[[], Any], seconds: float = 15, what: str = "the condition") -> Any:
-    """Return what `condition` returns as soon as it is true; fail when it is not within so many seconds."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"{what} did not come true within {seconds} seconds"
-        time.sleep(0.01)
-    return found
 
 
 def tiny_release(
@@ -111,68 +98,22 @@ class Answer:
         return iter((self.status, self.body))
 
 
-class Master:
-    """A real Master: a folder, a database, and a server process that can be killed and started again."""
+class Master(kit.Master):
+    """The kit's Master, seen from nearer: its API call by call, its database, nodes that are only talked as."""
 
     until = staticmethod(until)
     release = staticmethod(tiny_release)
     password = PASSWORD
 
     def __init__(self, root: Path, database_url: str) -> None:
-        self.root, self.database_url = root, database_url
-        self.host = "127.0.0.1"
-        self.port = _free_port()
-        self.authority = root / "authority" / "authority.pem"
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(root, database_url)
         self._nodes = 0
         self._tls: ssl.SSLContext | None = None
-        self.cli(
-            "init", "--name", "127.0.0.1", "--name", "localhost", "--owner", OWNER, "--password-file", "-",
-            secret=PASSWORD,
-        )  # fmt: skip
-        self.start()
         self.owner = self.log_in(OWNER)
         """A token that opens everything."""
 
     def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "FREEHOLD_MASTER_ROOT": str(self.root),
-            "DATABASE_URL": self.database_url,
-            "FREEHOLD_NEXT_CONTACT": "30",
-        }
-
-    def run(self, *arguments: str, secret: str = "") -> "subprocess.CompletedProcess[str]":
-        """Run `freehold master …` and return what came of it, whatever it was."""
-        return subprocess.run(
-            [sys.executable, "-m", "freehold.cli", "master", *arguments],
-            env=self.environment(), input=secret, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-
-    def cli(self, *arguments: str, secret: str = "") -> str:
-        """Run `freehold master …`, which must succeed, and return what it printed."""
-        done = self.run(*arguments, secret=secret)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def start(self) -> None:
-        """Serve, on the same port as ever, and return once it answers."""
-        with (self.root / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "freehold.cli", "master", "serve", "--port", str(self.port)],
-                env=self.environment(), stdout=log, stderr=log,
-            )  # fmt: skip
-        until(self._answers, 30, "the server's first answer")
-
-    def kill(self) -> None:
-        """End the server as a power cut would."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        self._end(signal.SIGTERM)
-
-    def log(self) -> str:
-        return (self.root / "server.log").read_text()
+        return {**super().environment(), "FREEHOLD_NEXT_CONTACT": "30"}
 
     def call(
         self,
@@ -308,23 +249,3 @@ class Master:
             return context
         self._tls = context
         return context
-
-    def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log()
-        try:
-            return self.call("GET", "/authority.pem").status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-
-    def _end(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(30)
-            self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,39 +1,28 @@
 """Databases as their customers use them: on a real server, at a real Master, with a real node."""
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from machines import Cloud, Machine, gone
-from waiting import until
+from freehold.kit import Cloud, Instance, until
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def machine(cloud: Cloud) -> Machine:
-    # PostgreSQL refuses to run as root, as it would in partitions without users of their own.
-    made = cloud.machine(unprivileged=os.geteuid() != 0, title="rack", partitions=4)
-    cloud.publish(HERE)
-    return made
+def server(cloud: Cloud) -> Instance:
+    """A server, ready."""
+    cloud.publish(Path(__file__).parent)
+    return cloud.order("server", "postgresql")
 
 
-@pytest.fixture(scope="module")
-def server(cloud: Cloud, machine: Machine) -> Any:
-    """A server on the machine, ready."""
-    title = "server"
-    return cloud.order(title, "postgresql", seconds=300)
-
-
-def database(cloud: Cloud, machine: Machine, title: str, **parameters: Any) -> Any:
-    """Order a database on the machine's server and return it when its server made it."""
+def database(cloud: Cloud, title: str, **parameters: Any) -> Any:
+    """Order a database and return what it publishes when its server made it."""
     cloud.order(title, "postgresql", type="database", parameters=parameters)
-    until(lambda: _works(cloud.master.show(title)["publication"]))
-    return cloud.master.show(title)
+    until(lambda: _works(cloud.show(title).publication))
+    return cloud.show(title).publication
 
 
 def connect(publication: Any, folder: Path, **other: Any) -> "psycopg.Connection[Any]":
@@ -43,12 +32,10 @@ def connect(publication: Any, folder: Path, **other: Any) -> "psycopg.Connection
     return psycopg.connect(publication["url"], sslrootcert=str(authority), autocommit=True, **other)
 
 
-def test_two_customers_share_a_server_and_nothing_else(
-    cloud: Cloud, machine: Machine, server: Any, tmp_path: Path
-) -> None:
-    mine = database(cloud, machine, "mine")["publication"]
-    other = database(cloud, machine, "other")["publication"]
-    assert mine["host"] == other["host"] == server["publication"]["host"]
+def test_two_customers_share_a_server_and_nothing_else(cloud: Cloud, server: Instance, tmp_path: Path) -> None:
+    mine = database(cloud, "mine")
+    other = database(cloud, "other")
+    assert mine["host"] == other["host"] == server.publication["host"]
     with connect(mine, tmp_path) as connection:
         assert connection.pgconn.ssl_in_use
         connection.execute("CREATE TABLE secret (text text)")
@@ -63,24 +50,20 @@ def test_two_customers_share_a_server_and_nothing_else(
         connect(other, tmp_path, dbname=mine["database"])
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect({**mine, "url": mine["url"].replace(mine["password"], other["password"])}, tmp_path)
-    assert mine["password"] not in str(cloud.master.show(server["title"])), (
-        "a server's customer sees no guest's password"
-    )
+    assert mine["password"] not in str(cloud.show(server.title)), "a server's customer sees no guest's password"
 
 
-def test_a_backup_is_made_and_restored_by_its_label(
-    cloud: Cloud, machine: Machine, server: Any, tmp_path: Path
-) -> None:
+def test_a_backup_is_made_and_restored_by_its_label(cloud: Cloud, server: Instance, tmp_path: Path) -> None:
     title = "kept"
-    given = database(cloud, machine, title)["publication"]
+    given = database(cloud, title)
     with connect(given, tmp_path) as connection:
         connection.execute("CREATE TABLE precious AS SELECT 42 AS value")
-    database(cloud, machine, title, backup="before")
-    backup = machine.folder(server["partition"]) / "srv" / "backup" / given["database"] / "before.dump"
+    database(cloud, title, backup="before")
+    backup = cloud.partition(server.title) / "srv" / "backup" / given["database"] / "before.dump"
     until(backup.exists)
     with connect(given, tmp_path) as connection:
         connection.execute("DROP TABLE precious")
-    database(cloud, machine, title, backup="before", restore="before")
+    database(cloud, title, backup="before", restore="before")
 
     def back() -> Any:
         try:
@@ -93,38 +76,33 @@ def test_a_backup_is_made_and_restored_by_its_label(
     # Asked again, nothing is restored over what came since.
     with connect(given, tmp_path) as connection:
         connection.execute("UPDATE precious SET value = 43")
-    database(cloud, machine, title, backup="before", restore="before")
+    database(cloud, title, backup="before", restore="before")
     assert back() == (43,)
 
 
 def test_a_stopped_database_lets_nobody_in_and_a_destroyed_one_is_gone(
-    cloud: Cloud, machine: Machine, server: Any, tmp_path: Path
+    cloud: Cloud, server: Instance, tmp_path: Path
 ) -> None:
     title = "short"
-    given = database(cloud, machine, title)["publication"]
-    cloud.master.request(title, "postgresql", state="stopped")
+    given = database(cloud, title)
+    cloud.client.request(title, state="stopped")
     until(lambda: not _works(given))
-    cloud.master.request(title, "postgresql", state="started")
+    cloud.client.request(title, state="started")
     until(lambda: _works(given))
-    cloud.master.request(title, "postgresql", state="destroyed")
-    until(lambda: cloud.master.show(title)["state"] == "destroyed")
+    cloud.client.request(title, state="destroyed")
+    until(lambda: cloud.show(title).state == "destroyed")
     until(lambda: not _works(given))
-    root = {**server["publication"], "url": _superuser(server["publication"])}
+    root = {**server.publication, "url": _superuser(server.publication)}
     with connect(root, tmp_path) as connection:
         names = [name for (name,) in connection.execute("SELECT datname FROM pg_database").fetchall()]
     assert given["database"] not in names
 
 
-def test_a_killed_server_is_back_with_all_that_was_written(
-    cloud: Cloud, machine: Machine, server: Any, tmp_path: Path
-) -> None:
-    given = database(cloud, machine, "lasting")["publication"]
+def test_a_killed_server_is_back_with_all_that_was_written(cloud: Cloud, server: Instance, tmp_path: Path) -> None:
+    given = database(cloud, "lasting")
     with connect(given, tmp_path) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
-    pids = machine.pids(server["title"])
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    until(gone(pids))
+    cloud.kill(server.title)
     until(lambda: _works(given), 30)
     with connect(given, tmp_path) as connection:
         assert connection.execute("SELECT one FROM kept").fetchone() == (1,)

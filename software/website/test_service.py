@@ -1,32 +1,20 @@
 """A website as its customer orders it: one request becomes a tree, and its page reads from the database."""
 
-import os
 import re
-import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from machines import Cloud, Machine, gone, page, shows
-from waiting import until
+from freehold.kit import Cloud, Instance, gone, page, shows, until
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def machine(cloud: Cloud) -> Machine:
-    # PostgreSQL refuses to run as root, as it would in partitions without users of their own.
-    made = cloud.machine(unprivileged=os.geteuid() != 0, title="rack", partitions=5)
+def site(cloud: Cloud) -> Instance:
     for name in ("hello", "postgresql", "website"):
         cloud.publish(HERE.parent / name)
-    return made
-
-
-@pytest.fixture(scope="module")
-def site(cloud: Cloud, machine: Machine) -> Any:
-    title = "site"
-    return cloud.order(title, "website", parameters={"title": "My shop", "text": "Read & kept"}, seconds=400)
+    return cloud.order("site", "website", parameters={"title": "My shop", "text": "Read & kept"})
 
 
 def visits(url: str) -> int:
@@ -35,15 +23,15 @@ def visits(url: str) -> int:
     return int(found[1])
 
 
-def test_its_page_reads_from_its_database_and_its_children_answer(site: Any) -> None:
-    url = site["publication"]["url"]
+def test_its_page_reads_from_its_database_and_its_children_answer(site: Instance) -> None:
+    url = site.publication["url"]
     assert "My shop" in page(url)
     assert "Read &amp; kept" in page(url)
     assert visits(url) < visits(url), "each visit is written"
     assert "hello" in page(f"{url}hello/1/")
     assert "bonjour" in page(f"{url}hello/2/")
     assert "Allow" in page(f"{url}static/robots.txt")
-    kinds = {child["title"].rpartition("/")[2]: (child["product"], child["shared"]) for child in site["children"]}
+    kinds = {child.title.rpartition("/")[2]: (child.product, child.shared) for child in site.children}
     assert kinds == {
         "server": ("postgresql", False),
         "database": ("postgresql", True),
@@ -52,51 +40,43 @@ def test_its_page_reads_from_its_database_and_its_children_answer(site: Any) -> 
     }
 
 
-def test_what_the_root_is_told_goes_down_and_touches_only_what_depends_on_it(
-    cloud: Cloud, machine: Machine, site: Any
-) -> None:
-    title, url = site["title"], site["publication"]["url"]
-    pids = {name: machine.pids(f"{title}/{name}") for name in ("server", "hello-1", "hello-2")}
+def test_what_the_root_is_told_goes_down_and_touches_only_what_depends_on_it(cloud: Cloud, site: Instance) -> None:
+    title, url = site.title, site.publication["url"]
+    pids = {name: cloud.pids(f"{title}/{name}") for name in ("server", "hello-1", "hello-2")}
     cloud.order(
         title, "website", parameters={"title": "My shop", "text": "Read & kept", "greetings": ["hello", "salut"]}
     )
     until(shows(f"{url}hello/2/", "salut"))
-    assert machine.pids(f"{title}/server") == pids["server"]
-    assert machine.pids(f"{title}/hello-1") == pids["hello-1"]
-    assert machine.pids(f"{title}/hello-2") != pids["hello-2"]
+    assert cloud.pids(f"{title}/server") == pids["server"]
+    assert cloud.pids(f"{title}/hello-1") == pids["hello-1"]
+    assert cloud.pids(f"{title}/hello-2") != pids["hello-2"]
 
 
-def test_any_process_of_the_tree_may_be_killed(cloud: Cloud, machine: Machine, site: Any) -> None:
-    title, url = site["title"], site["publication"]["url"]
+def test_any_process_of_the_tree_may_be_killed(cloud: Cloud, site: Instance) -> None:
+    title, url = site.title, site.publication["url"]
     before = visits(url)
     for name in ("", "/server", "/hello-1", "/hello-2"):
-        pids = machine.pids(title + name)
-        assert pids
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        until(gone(pids))
+        cloud.kill(title + name)
         until(shows(url, "visits"), 30)
         until(shows(f"{url}hello/1/", "hello"), 30)
     assert visits(url) > before, "nothing that was counted is lost"
 
 
-def test_stop_start_and_destroy_go_through_the_whole_tree(cloud: Cloud, machine: Machine, site: Any) -> None:
-    title, url = site["title"], site["publication"]["url"]
+def test_stop_start_and_destroy_go_through_the_whole_tree(cloud: Cloud, site: Instance) -> None:
+    title, url = site.title, site.publication["url"]
     before = visits(url)
     names = ("", "/server", "/hello-1", "/hello-2")
-    pids = [pid for name in names for pid in machine.pids(title + name)]
-    cloud.master.request(title, "website", state="stopped")
+    pids = [pid for name in names for pid in cloud.pids(title + name)]
+    cloud.client.request(title, state="stopped")
     until(gone(pids), 30)
-    until(
-        lambda: all(
-            child["state"] == "stopped" for child in cloud.master.show(title)["children"] if not child["shared"]
-        )
-    )
+    until(lambda: all(child.state == "stopped" for child in cloud.show(title).children if not child.shared))
     cloud.order(title, "website", state="started")
     until(shows(url, "visits"), 30)
     assert visits(url) > before
-    pids = [pid for name in names for pid in machine.pids(title + name)]
-    cloud.master.request(title, "website", state="destroyed")
+    pids = [pid for name in names for pid in cloud.pids(title + name)]
+    cloud.client.request(title, state="destroyed")
     until(gone(pids), 30)
-    until(lambda: all(cloud.master.show(title + name)["state"] == "destroyed" for name in (*names, "/database")), 30)
-    assert not any(any(machine.folder(f"p{number}").iterdir()) for number in range(5)), "its files are gone"
+    until(lambda: all(cloud.show(title + name).state == "destroyed" for name in (*names, "/database")), 30)
+    assert not any(any(folder.iterdir()) for folder in (cloud.machines[0].root / "partitions").iterdir()), (
+        "its files are gone"
+    )

@@ -74,9 +74,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
         add_node_commands(node)
     if wanted in ("software", "-h", "--help"):
-        from freehold.release.commands import add_commands as add_release_commands
+        from freehold.kit.commands import add_commands as add_kit_commands
 
-        add_release_commands(commands)
+        add_kit_commands(commands)
     if wanted in ("master", "-h", "--help"):
         from freehold.master.commands import add_commands as add_master_commands
 

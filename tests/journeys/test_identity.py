@@ -3,8 +3,8 @@
 import json
 import os
 
+from freehold.kit.waiting import until
 from machines import REPOSITORY, Cloud, page
-from waiting import until
 
 
 def test_a_certificate_is_renewed_in_time_and_the_node_goes_on(cloud: Cloud) -> None:
@@ -38,6 +38,6 @@ def test_a_revoked_node_is_told_so_and_its_services_go_on(cloud: Cloud) -> None:
     assert machine.pids("lasting") == pids
     token = cloud.master.enrol_token("revoked")
     assert machine.cli("stop", "--keep-services").returncode == 0
-    machine.enrol(cloud.master, "revoked", token)
+    machine.enrol(cloud.master.url, "revoked", token)
     machine.start()
     assert "unheard" in page(cloud.ready("lasting")["publication"]["url"])

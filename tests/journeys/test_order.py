@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from freehold.kit.waiting import until
 from machines import MODES, REPOSITORY, Cloud, Machine, gone, page
-from waiting import until
 
 
 @pytest.fixture(scope="module", params=MODES)

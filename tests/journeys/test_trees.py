@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from freehold.kit.waiting import until
 from freehold.release.folder import generate, load
 from machines import Cloud, Machine
-from waiting import until
 
 BUILT_OF_NOTHING = "[buildout]\nparts =\n"
 ASKING = '''\

@@ -107,8 +107,8 @@ def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
     release = subparsers.add_parser("release", help="publish and list releases").add_subparsers(
         dest="release_command", required=True, metavar="COMMAND"
     )
-    publish = _command(release, "publish", _publish, "publish a release from its folder")
-    publish.add_argument("folder", type=Path)
+    publish = _command(release, "publish", _publish, "publish a release from its folder, or packed")
+    publish.add_argument("release", type=Path, metavar="FOLDER_OR_FILE")
     listing = _command(release, "list", _releases, "list what can be ordered")
     listing.add_argument("product", nargs="?")
     site = subparsers.add_parser("site", help="places with nodes").add_subparsers(
@@ -278,7 +278,8 @@ def _supply(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    release = _client().publish(archive.pack(options.folder), project=options.project)
+    packed = _read_bytes(options.release) if options.release.is_file() else archive.pack(options.release)
+    release = _client().publish(packed, project=options.project)
     _print(options, release, f"{release.product} {release.version} is published as {release.release[:12]}.")
     return 0
 
@@ -389,11 +390,16 @@ def _json_object(option: str, text: str | None) -> dict[str, Any] | None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
-    except OSError as error:
-        raise ClientError(f"{path} cannot be read: {error.strerror}.") from None
+        return _read_bytes(path).decode()
     except UnicodeDecodeError:
         raise ClientError(f"{path} cannot be read: it is not text in UTF-8.") from None
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ClientError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _seconds(text: str) -> float:

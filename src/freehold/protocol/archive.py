@@ -11,6 +11,8 @@ from pathlib import Path
 MOST_FILES = 10_000
 LARGEST = 128 * 1024 * 1024
 """Bytes that an archive may unpack to."""
+LARGEST_PACKED = 32 * 1024 * 1024
+"""Bytes that an archive may have."""
 
 _LARGEST_PLAIN = LARGEST + MOST_FILES * 2048
 """With the headers of so many files."""

@@ -4,9 +4,14 @@ An archive of a release holds this file at its top with the schemas it names bes
 nothing else of a release; only nodes unpack and run it.
 """
 
+import re
+
 import msgspec
 
 DESCRIPTOR = "software.cfg.json"
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+"""What a product may be called."""
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}")
 
 
 class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename={"host": "software-type"}):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from freehold.protocol.descriptor import DESCRIPTOR
+from freehold.protocol.descriptor import DESCRIPTOR, Descriptor
 from freehold.release.errors import ReleaseError, mistake
 from freehold.release.plan import Release, SharedType
 
@@ -40,6 +40,17 @@ def load(folder: Path) -> Release:
     if not isinstance(release, Release):
         raise ReleaseError(f"{path} does not define `release = Release(…)`.")
     return release
+
+
+def descriptor(folder: Path) -> Descriptor:
+    """Return what the Master will read of a release's folder; raise ReleaseError when that is nothing."""
+    path = folder / DESCRIPTOR
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Descriptor)
+    except FileNotFoundError:
+        raise ReleaseError(f"{path} is missing; run `freehold software schema {folder}`.") from None
+    except msgspec.DecodeError as error:
+        raise ReleaseError(f"{path}: {error}") from None
 
 
 def generate(release: Release) -> dict[str, str]:

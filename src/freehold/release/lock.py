@@ -7,19 +7,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.recipes import apt, locked
-from freehold.release import ReleaseError
-
-_PARTS = """
-import json, sys
-from zc.buildout import UserError
-from zc.buildout.buildout import Buildout
-try:
-    buildout = Buildout(sys.argv[1], [], use_user_defaults=False)
-    parts = {name for name in buildout.keys() if name != "buildout" and "recipe" in buildout._raw[name]}
-    print("PARTS", json.dumps([dict(buildout[name], name=name) for name in sorted(parts)]))
-except UserError as error:
-    sys.exit(f"{error}")
-"""
+from freehold.release import ReleaseError, buildout
 
 
 def lock(folder: Path) -> dict[Path, str]:
@@ -37,16 +25,8 @@ def lock(folder: Path) -> dict[Path, str]:
 
 
 def _parts(folder: Path) -> list[dict[str, str]]:
-    """Return the parts of a release as buildout understands them: extended, substituted."""
-    profile = folder / "software.cfg"
-    if not profile.exists():
-        raise ReleaseError(f"{folder} has no software.cfg.")
-    command = [sys.executable, "-c", _PARTS, str(profile.resolve())]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    for line in done.stdout.splitlines():
-        if line.startswith("PARTS "):
-            return msgspec.json.decode(line.removeprefix("PARTS "), type=list[dict[str, str]])
-    raise ReleaseError(f"buildout cannot read {profile}: {done.stderr.strip()}")
+    sections = buildout.read(folder).sections
+    return [{**options, "name": name} for name, options in sorted(sections.items()) if "recipe" in options]
 
 
 def _debian(folder: Path, parts: list[dict[str, str]]) -> dict[Path, str]:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from freehold.kit.waiting import until
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.host.places import prepare
 from freehold.node.link import enrolment
@@ -25,7 +26,6 @@ from freehold.node.settings import Paths, load
 from freehold.node.store import Store
 from freehold.protocol.problem import MEDIA_TYPE, FieldError, Problem, Reason
 from freehold.protocol.report import Applied
-from waiting import until
 
 IMPOSTOR = "0" * 64
 

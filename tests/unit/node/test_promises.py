@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from freehold.kit.waiting import lives, until
 from freehold.node.promises import Result, Scheduler, Watch, schedule
 from freehold.node.promises.schedule import State
 from freehold.node.workshop import Workshop
-from waiting import lives, until
 
 USER = 61000 + os.getpid() % 900
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from freehold.kit.waiting import lives, until
 from freehold.node.errors import SupervisorError
 from freehold.node.supervisor.client import Process, ProcessStatus, Supervisor
-from waiting import lives, until
 
 USER = 64000 + os.getpid() % 900
 """A user id without a name: all that runs as it was started by these tests."""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from freehold.kit.waiting import lives, until
 from freehold.promises import Assessment, Command, Http, Promise, TcpPort, source
-from waiting import lives, until
 
 
 class _Page(http.server.BaseHTTPRequestHandler):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,9 @@ from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, TooL
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol import archive
-from freehold.protocol.descriptor import DESCRIPTOR, Descriptor
+from freehold.protocol.descriptor import DESCRIPTOR, NAME, VERSION, Descriptor
 
-LARGEST_ARCHIVE = 32 * 1024 * 1024
 LARGEST_FILE = 1024 * 1024
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}")
 
 
 def publish(packed: bytes, project: str, *, acting: Caller) -> Release:
@@ -94,8 +90,8 @@ def _taken(descriptor: Descriptor) -> Conflict:
 
 def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
     """Return the descriptor of an archive and the rows of its types; raise Invalid when it has none."""
-    if len(packed) > LARGEST_ARCHIVE:
-        raise TooLarge(f"The archive has {len(packed)} bytes; at most {LARGEST_ARCHIVE} are accepted.")
+    if len(packed) > archive.LARGEST_PACKED:
+        raise TooLarge(f"The archive has {len(packed)} bytes; at most {archive.LARGEST_PACKED} are accepted.")
     files = _small_files(packed)
     if DESCRIPTOR not in files:
         raise Invalid(
@@ -106,7 +102,7 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
         descriptor = msgspec.json.decode(files[DESCRIPTOR], type=Descriptor)
     except msgspec.DecodeError as error:
         raise Invalid(f"{DESCRIPTOR}: {error}", remedy="Correct the descriptor.") from None
-    if not _NAME.fullmatch(descriptor.name) or not _VERSION.fullmatch(descriptor.version):
+    if not NAME.fullmatch(descriptor.name) or not VERSION.fullmatch(descriptor.version):
         raise Invalid(f"{DESCRIPTOR}: name or version is not usable: {descriptor.name!r} {descriptor.version!r}")
     texts = [descriptor.description]
     for name, described in descriptor.types.items():

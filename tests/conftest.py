@@ -1,5 +1,5 @@
-"""Fixtures for every test of the repository, those beside a release included: a real Master in a child process, its
-rooms in this process, and (in `tests/machines.py`) real nodes.
+"""Fixtures for the tests of the two components: a real Master in a child process, its rooms in this process, and (in
+`tests/machines.py`) real nodes. The tests of releases, in `software/`, have what every author has: `freehold.kit`.
 """
 
 import os
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from machines import cloud
 from running import OWNER, PASSWORD, Master, fresh_database
 
-pytest_plugins = ["machines"]
+__all__ = ["cloud"]
 
 
 @pytest.fixture(scope="module")

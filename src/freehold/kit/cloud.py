@@ -1,0 +1,120 @@
+"""A cloud on this machine for tests: a Master and its nodes, with what customers and operators do to them."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from freehold.client import NotReady
+from freehold.client.messages import Instance
+from freehold.kit.machine import Machine, has_users
+from freehold.kit.master import Master
+from freehold.kit.waiting import KitError, gone, until
+from freehold.protocol import archive
+
+LONG = 300.0
+"""Seconds that a first order may take: the release is built before."""
+
+
+class Cloud:
+    """A Master without nodes yet. Everything is done as its owner, who is also the customer."""
+
+    def __init__(self, root: Path) -> None:
+        """Make and serve a Master in an empty folder."""
+        self.master = Master(root, f"sqlite:///{root / 'master.sqlite'}")
+        self.client = self.master.client()
+        """The public API: `freehold.client.Client`."""
+        self.machines: list[Machine] = []
+
+    def add_node(self, title: str = "", *, partitions: int = 6, unprivileged: bool | None = None) -> Machine:
+        """Make this machine a node, of a site of its own, and return it when it can be ordered from.
+
+        As root its partitions have users of their own; `unprivileged` does without, as nodes without root do.
+        """
+        title = title or f"node-{len(self.machines) + 1}"
+        machine = Machine(unprivileged=not has_users() if unprivileged is None else unprivileged, partitions=partitions)
+        self.machines.append(machine)
+        self.client.add_site(title)
+        machine.enrol(self.master.url, title, self.client.enrol_token(title))
+        machine.start()
+        until(lambda: any(node.title == title and node.partitions for node in self.client.nodes()), 30, "The node")
+        return machine
+
+    def publish(self, folder: Path) -> str:
+        """Publish a release from its folder and supply it to every node; return its product."""
+        release = self.client.publish(archive.pack(folder))
+        self.client.supply(release.product, release=release.version)
+        return release.product
+
+    def order(self, title: str, product: str, *, seconds: float = LONG, **wish: Any) -> Instance:
+        """Request a service, or a change of it (`type`, `parameters`, `state`), and return it when it is ready.
+
+        Raise KitError with what the node said when it is not ready within so many seconds.
+        """
+        self.client.request(title, product=product, **wish)
+        return self.ready(title, seconds=seconds)
+
+    def ready(self, title: str, *, seconds: float = LONG) -> Instance:
+        """Return a service as soon as it is as wanted; started, that is with every promise kept."""
+        try:
+            return self.client.wait(title, seconds=seconds)
+        except NotReady as error:
+            raise KitError(f"{error}\n{self._explanation(title)}") from None
+
+    def show(self, title: str) -> Instance:
+        return self.client.show(title)
+
+    def stop(self, title: str) -> Instance:
+        return self._change(title, "stopped")
+
+    def start(self, title: str) -> Instance:
+        return self._change(title, "started")
+
+    def destroy(self, title: str) -> Instance:
+        return self._change(title, "destroyed")
+
+    def partition(self, title: str) -> Path:
+        """Return the folder of a service, to look at its files and logs."""
+        instance = self.show(title)
+        machine = self._machine(title)
+        return machine.folder(instance.partition)
+
+    def pids(self, title: str) -> list[int]:
+        """Return the processes of a service."""
+        return [pid for machine in self.machines for pid in machine.pids(title)]
+
+    def kill(self, title: str) -> None:
+        """End each process of a service with SIGKILL, and return when they are gone."""
+        pids = self.pids(title)
+        if not pids:
+            raise KitError(f"'{title}' has no process that could be killed.")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        until(gone(pids), what="The processes' end")
+
+    def remove(self) -> None:
+        """End everything and leave no trace."""
+        for machine in self.machines:
+            machine.remove()
+        self.master.stop()
+
+    def _change(self, title: str, state: str) -> Instance:
+        self.client.request(title, state=state)
+        return self.ready(title)
+
+    def _machine(self, title: str) -> Machine:
+        for machine in self.machines:
+            if any(one["title"] == title for one in machine.status()["instances"]):
+                return machine
+        raise KitError(f"No node has '{title}'.")
+
+    def _explanation(self, title: str) -> str:
+        """Return what an author needs to see: promises, logs of the service, the agent's last words."""
+        said = [f"promise {one.name}: {one.message}" for one in self.show(title).promises if one.kept is False]
+        for machine in self.machines:
+            for one in machine.status()["instances"]:
+                if one["title"] == title:
+                    for log in sorted((machine.folder(one["partition"]) / "var/log").glob("*.log")):
+                        said.append(f"── {log.name}\n{log.read_text(errors='replace')[-2000:]}")
+            said.append(f"── the agent's log\n{machine.log()[-2000:]}")
+        return "\n".join(said)
