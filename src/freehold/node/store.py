@@ -1,38 +1,27 @@
 """The node's own memory: one SQLite file. With it the node starts, and keeps its promises, without a Master.
 
-What is told to the Master is written to the outbox in the same transaction as the change it tells of, with
-its number and its place in the chain: so nothing is told that did not happen, and nothing that happened is
-forgotten, whenever the machine stops.
+What is told to the Master goes to the outbox in the same transaction as the change it tells of: so nothing is told
+that did not happen, and nothing that happened is forgotten, whenever the machine stops.
 """
 
 import hashlib
-import os
-import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from freehold.node.outbox import Outbox
 from freehold.node.partition.layout import Layout, Served
 from freehold.node.partition.order import Guest
 from freehold.node.plan import Instance, Software
 from freehold.protocol import MAX_MESSAGE
 from freehold.protocol.feed import Feed, SharedInstance
 from freehold.protocol.report import (
-    GENESIS,
     AssessmentReport,
-    Body,
     HostFacts,
     InstanceReport,
     Item,
     PublicationReport,
-    Report,
     SoftwareReport,
-    link,
 )
 from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
 
@@ -40,7 +29,6 @@ HEARTBEAT = 15 * 60.0
 """A promise's unchanged result is told again after so many seconds."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS software (
   release TEXT PRIMARY KEY, revision INTEGER NOT NULL, wanted TEXT NOT NULL, name TEXT NOT NULL,
   state TEXT, attempts INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0);
@@ -58,7 +46,6 @@ CREATE INDEX IF NOT EXISTS shared_by_host ON shared (host);
 CREATE TABLE IF NOT EXISTS promise (
   instance TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, kept INTEGER NOT NULL,
   message TEXT NOT NULL, told_at REAL NOT NULL, PRIMARY KEY (instance, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY, hash TEXT NOT NULL, body BLOB NOT NULL);
 """
 
 _LATER_COLUMNS = {
@@ -96,21 +83,11 @@ class Wish(msgspec.Struct, frozen=True):
     ask_attempts: int = 0
 
 
-class Store:
-    """The memory in a file. Safe from any thread."""
+class Store(Outbox):
+    """What is wanted and what was found, in the file of the outbox. Safe from any thread."""
 
     def __init__(self, path: Path) -> None:
-        self._told: Callable[[], None] = lambda: None
-        self._lock = threading.RLock()
-        # Partitions' users pass through this folder, and here is what every customer ordered; SQLite gives the
-        # files beside it the same mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        path.chmod(0o600)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        # Reports become money: what was numbered must be there after a power cut.
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
+        super().__init__(path, _SCHEMA)
         # `freehold node status` may open a new file at the same moment as the agent.
         self._db.execute("BEGIN IMMEDIATE")
         present = {row[1] for row in self._db.execute("PRAGMA table_info(instance)")}
@@ -118,14 +95,6 @@ class Store:
             if name not in present:
                 self._db.execute(f"ALTER TABLE instance ADD COLUMN {name} {kind}")
         self._db.execute("COMMIT")
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
-
-    def when_told(self, told: Callable[[], None]) -> None:
-        """Have `told` called after each change, for there may be reports to send."""
-        self._told = told
 
     # What is wanted
 
@@ -489,54 +458,6 @@ class Store:
             if items:
                 self._tell(*items)
 
-    # The outbox
-
-    def tell(self, *items: Item) -> None:
-        """Add a report; without items it is a heartbeat."""
-        with self._transaction():
-            self._tell(*items)
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Start a new chain, after an enrolment: what was not told in the former one is told as new."""
-        with self._transaction():
-            if int(self._recall("epoch", "0")) == epoch:
-                return
-            bodies = [body for (body,) in self._rows("SELECT body FROM outbox ORDER BY sequence")]
-            self._db.execute("DELETE FROM outbox")
-            self._remember("epoch", str(epoch))
-            self._remember("sequence", "0")
-            self._remember("hash", GENESIS)
-            self._remember("revision", "0")
-            self._remember("host", "")
-            for body in bodies:
-                self._append(body)
-
-    def outbox(self, most: int, most_bytes: int) -> list[Report]:
-        """Return the oldest reports that were not acknowledged."""
-        reports: list[Report] = []
-        size = 0
-        for sequence, digest, body in self._rows(
-            "SELECT sequence, hash, body FROM outbox ORDER BY sequence LIMIT ?", (most,)
-        ):
-            size += len(body)
-            if reports and size > most_bytes:
-                break
-            reports.append(Report(sequence, digest, msgspec.Raw(body)))
-        return reports
-
-    def outbox_size(self) -> int:
-        """Return how many reports wait."""
-        return int(self._rows("SELECT count(*) FROM outbox")[0][0])
-
-    def acknowledged(self, sequence: int) -> None:
-        """Forget the reports up to a number: the Master has them."""
-        with self._transaction():
-            self._db.execute("DELETE FROM outbox WHERE sequence <= ?", (sequence,))
-
-    @property
-    def epoch(self) -> int:
-        return int(self._recall("epoch", "0"))
-
     def tell_host(self, facts: HostFacts) -> bool:
         """Tell what the machine offers unless that was told; return whether it was news."""
         text = msgspec.json.encode(facts).decode()
@@ -546,41 +467,3 @@ class Store:
                 self._remember("host", text)
                 self._tell(facts)
         return changed
-
-    # Inside
-
-    def _tell(self, *items: Item) -> None:
-        self._append(msgspec.json.encode(Body(round(time.time(), 3), list(items))))
-
-    def _append(self, body: bytes) -> None:
-        sequence = int(self._recall("sequence", "0")) + 1
-        digest = link(self._recall("hash", GENESIS), body)
-        self._db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (sequence, digest, body))
-        self._remember("sequence", str(sequence))
-        self._remember("hash", digest)
-
-    def _recall(self, name: str, default: str) -> str:
-        rows = self._rows("SELECT value FROM memory WHERE name = ?", (name,))
-        return str(rows[0][0]) if rows else default
-
-    def _remember(self, name: str, value: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (name, value))
-
-    def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._db.execute(query, values).fetchall()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            before = self._db.total_changes
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-            changed = self._db.total_changes != before
-        if changed:
-            self._told()
