@@ -11,6 +11,7 @@ from freehold.master.catalog.models import Release
 from freehold.master.fleet import actions, queries
 from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.ordering import listing
+from freehold.master.panel import queries as lists
 from freehold.master.panel import words
 from freehold.master.panel.door import draw, for_members, operated
 from freehold.master.people.actions import NAME
@@ -90,8 +91,8 @@ def node(request: HttpRequest, caller: Caller, project: str, title: str) -> Http
         return redirect("node", project, title)
     living = listing.on_node(found["id"])
     partitions = [{**one, "living": living.get(one["name"], [])} for one in queries.partitions(found["id"])]
-    supplies = [one for one in _supplies(caller.projects[project]) if one["node"] == title]
-    context = {"project": project, "node": found, "partitions": partitions, "supplies": supplies}
+    page = lists.supplies(caller.projects[project], node=title, number=_number(request))
+    context = {"project": project, "node": found, "partitions": partitions, **_listed(page)}
     return draw(request, caller, "node", context)
 
 
@@ -111,7 +112,7 @@ def supplies(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
             return redirect("supplies", project)
     context = {
         "project": project,
-        "supplies": _supplies(owner),
+        **_listed(lists.supplies(owner, number=_number(request))),
         "releases": catalog.releases(),
         "nodes": queries.nodes(owner),
         "sites": queries.sites(owner),
@@ -146,7 +147,8 @@ def _overview(
     typed: dict[str, str] | None = None,
 ) -> HttpResponse:
     owner = caller.project(project, Scope.OPERATE)
-    context = {"project": project, "sites": queries.sites(owner), "nodes": queries.nodes(owner), "typed": typed or {}}
+    page = lists.part(queries.nodes(owner), _number(request))
+    context = {"project": project, "sites": queries.sites(owner), "page": page, "typed": typed or {}}
     if error is None:
         return draw(request, caller, "fleet", context)
     return draw(request, caller, "fleet", {**context, **_explained(error)}, error.status)
@@ -159,8 +161,12 @@ def _node(caller: Caller, project: str, title: str) -> dict[str, Any]:
     raise NotFound(f"There is no node '{title}' in '{project}'.", remedy="")
 
 
-def _supplies(owner: str) -> list[dict[str, Any]]:
-    return [_with_state(row) for row in queries.supplies(owner)]
+def _number(request: HttpRequest) -> int:
+    return lists.page_number(request.GET.get("page", ""))
+
+
+def _listed(page: lists.Page) -> dict[str, Any]:
+    return {"page": page, "supplies": [_with_state(row) for row in page.rows]}
 
 
 def _one_supply(caller: Caller, project: str, identity: str) -> dict[str, Any]:

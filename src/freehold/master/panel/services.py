@@ -18,6 +18,7 @@ from freehold.master.monitoring.queries import Picture
 from freehold.master.ordering import actions, listing, queries
 from freehold.master.panel import hiding, words
 from freehold.master.panel.door import draw, for_members
+from freehold.master.panel.queries import page_number
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.usage import queries as usage
 from freehold.protocol.states import Wanted
@@ -33,12 +34,11 @@ def index(request: HttpRequest, caller: Caller) -> HttpResponse:
     """What runs in the visitor's projects, a page at a time."""
     asked = {name: request.GET.get(name, "").strip() for name in ("q", "state", "project")}
     projects = [caller.project(asked["project"], Scope.READ)] if asked["project"] else sorted(caller.projects.values())
-    number = request.GET.get("page", "1")
     page = listing.page(
         projects,
         text=asked["q"].replace("\0", "")[:100],
         state=asked["state"] if asked["state"] in _FILTERS else "",
-        number=min(int(number), 1_000_000) if number.isdecimal() and int(number) else 1,
+        number=page_number(request.GET.get("page", "")),
     )
     context = {
         "page": page,

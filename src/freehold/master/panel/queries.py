@@ -1,0 +1,60 @@
+"""Reads for the lists of operators, a page at a time."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from freehold.master.fleet.models import Supply
+
+PAGE = 50
+"""Rows on a page."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the rows of a list."""
+
+    rows: list[dict[str, Any]]
+    number: int
+    pages: int
+
+
+def supplies(project: str, *, node: str = "", number: int = 1) -> Page:
+    """Return a page, without logs, of what the nodes of a project are supplied with, or one of them by its title."""
+    found = Supply.objects.filter(node__project=project)
+    if node:
+        found = found.filter(node__title=node)
+    start = (number - 1) * PAGE
+    rows = found.order_by("release__product__name", "release__version", "node__title").values(
+        "id", "wanted", "observed", "beneficiary", "release__product__name", "release__version", "node__title"
+    )[start : start + PAGE]
+    return Page(
+        [
+            {
+                "id": row["id"],
+                "product": row["release__product__name"],
+                "release": row["release__version"],
+                "node": row["node__title"],
+                "wanted": row["wanted"],
+                "observed": row["observed"],
+                "everyone": not row["beneficiary"],
+            }
+            for row in rows
+        ],
+        number,
+        pages(found.count()),
+    )
+
+
+def part(rows: list[dict[str, Any]], number: int) -> Page:
+    """Return a page of rows that were read already."""
+    return Page(rows[(number - 1) * PAGE : number * PAGE], number, pages(len(rows)))
+
+
+def pages(total: int) -> int:
+    """Return how many pages so many rows need; at least one."""
+    return max(1, -(-total // PAGE))
+
+
+def page_number(asked: str) -> int:
+    """Return the number of a page as an address says it; the first for what is none."""
+    return min(int(asked), 1_000_000) if asked.isdecimal() and int(asked) else 1
