@@ -15,9 +15,6 @@ from typing import Any
 from freehold.recipes import apt, locked, root
 from freehold.recipes.part import Options, Part
 
-STAMP = ".locked"
-"""Written last: the digest of the packages that a folder was made of."""
-
 
 class Debian(Part):
     required = ("packages",)
@@ -35,6 +32,7 @@ class Debian(Part):
 
     def install(self) -> list[str]:
         closure = self._closure()
+        # A node makes the folder before the build, of packages that it has already.
         if not self._is(self.root, closure):
             self._make(closure)
         return [str(self.root), *self._wrappers()]
@@ -69,11 +67,8 @@ class Debian(Part):
             for folder in (new, debs):
                 shutil.rmtree(folder, ignore_errors=True)
             debs.mkdir(parents=True)
-            if (twin := self._twin(closure)) is not None:
-                root.copy(twin, new)
-            else:
-                root.unpack(self._files(closure, debs), new)
-                (new / STAMP).write_text(closure.digest())
+            root.unpack(self._files(closure, debs), new)
+            (new / locked.STAMP).write_text(closure.digest())
             if self.root.exists():
                 shutil.rmtree(self.root)
             new.rename(self.root)
@@ -83,25 +78,9 @@ class Debian(Part):
             for folder in (new, debs):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _twin(self, closure: locked.Closure) -> Path | None:
-        """Return the same packages in another finished release of this node, to be copied in place of unpacked.
-
-        Only in one that its builder cannot change any more: whoever owns the folder of releases owns it.
-        """
-        releases = self.partition.parent
-        try:
-            marks = sorted(releases.glob("*/.complete"))
-        except OSError:
-            return None
-        for mark in marks:
-            owners = {releases.stat().st_uid, mark.stat().st_uid, mark.parent.stat().st_uid}
-            if len(owners) == 1 and self._is(twin := mark.parent / "parts" / self.name, closure):
-                return twin
-        return None
-
     def _is(self, folder: Path, closure: locked.Closure) -> bool:
         try:
-            return (folder / STAMP).read_text() == closure.digest()
+            return (folder / locked.STAMP).read_text() == closure.digest()
         except OSError:
             return False
 

@@ -16,6 +16,8 @@ import msgspec
 HEAD = "# Written by `freehold software lock`: do not edit it, keep it beside software.cfg.\n"
 REQUIRED = "# For: "
 """Begins the line of a requirements file that says which packages it was written for."""
+STAMP = ".locked"
+"""Written last into the folder that packages become: their digest."""
 UNPACKED = "1"
 """How packages are unpacked: another number when that changes, so that no older folder is taken for the same."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

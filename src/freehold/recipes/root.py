@@ -45,9 +45,21 @@ def unpack(files: Iterable[Path], root: Path) -> None:
     _settle(root)
 
 
-def copy(root: Path, new: Path) -> None:
-    """Make a root like another; files are shared where the system lets us, which is where we own them."""
-    shutil.copytree(root, new, symlinks=True, copy_function=_share)
+def merge(package: Path, root: Path) -> None:
+    """Add what one package was unpacked to, to the root of several; its files are linked, or copied where they cannot.
+
+    Raise RootError when something else stands where a file or link of the package belongs.
+    """
+    root.mkdir(mode=0o755, exist_ok=True)
+    with os.scandir(package) as entries:
+        for entry in entries:
+            new = root / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                merge(Path(entry.path), new)
+            elif entry.is_symlink():
+                _link_again(os.readlink(entry.path), new)
+            elif entry.is_file():
+                _share(entry.path, new)
 
 
 def wrapper(root: Path, program: Path, environment: Mapping[str, str]) -> str:
@@ -73,9 +85,20 @@ def missing_libraries(root: Path, program: Path) -> list[str]:
     return [line.strip().removeprefix(f"{program}: ") for line in lines if "not found" in line]
 
 
-def _share(file: str, new: str) -> None:
+def _link_again(target: str, new: Path) -> None:
+    try:
+        new.symlink_to(target)
+    except FileExistsError:
+        # Several packages may bring the same link, and all bring those of the merged /usr.
+        if not new.is_symlink() or os.readlink(new) != target:
+            raise RootError(f"{new} is a link in one package and something else in another") from None
+
+
+def _share(file: str, new: Path) -> None:
     try:
         os.link(file, new)
+    except FileExistsError:
+        raise RootError(f"{new} is in two packages") from None
     except OSError:
         shutil.copyfile(file, new)
         shutil.copymode(file, new)

@@ -56,12 +56,14 @@ class Bench:
     environment: dict[str, str] = field(default_factory=dict)
 
     def release(self, name: str, profile: str) -> Path:
-        """Write a release with the session's locks beside it."""
+        """Write a release with what the session locked for its parts beside it."""
         folder = self.root / name
         folder.mkdir()
         (folder / "software.cfg").write_text(profile)
-        for path in (self.locks / "debian.lock", self.locks / "requirements.txt"):
-            shutil.copy(path, folder)
+        shutil.copy(self.locks / "requirements.txt", folder)
+        known = locked.read(self.locks / "debian.lock")
+        parts = {part: closures for part, closures in known.items() if f"[{part}]" in profile}
+        (folder / "debian.lock").write_text(locked.text(parts))
         return folder
 
     def node(self, folder: Path) -> Path:
@@ -69,12 +71,18 @@ class Bench:
         paths = Paths(self.root / "node")
         for each in (paths.root, paths.software, paths.cache):
             each.mkdir(exist_ok=True)
+            each.chmod(0o711)
         packed = archive.pack(folder)
         name = archive.digest(packed)
         (paths.cache / f"{name}.tar.gz").write_bytes(packed)
         settings = Settings("abcdefgh", BUILDER is None, builder_uid=BUILDER, builder_gid=BUILDER)
         build.build(paths, settings, Link("https://127.0.0.1:1", folder / "none.pem"), name)
         return paths.software / name
+
+    @property
+    def shared(self) -> list[Path]:
+        """What the node's releases share: a folder for each package."""
+        return sorted((self.root / "node" / "packages").glob("*"))
 
     def forget(self, software: Path) -> None:
         """Remove a release from the node."""
@@ -97,7 +105,7 @@ class Bench:
             for each in (folder, self.root / "cache"):
                 os.chown(each, BUILDER, BUILDER)
         return subprocess.Popen(
-            [*AS_BUILDER, sys.executable, "-c", "from zc.buildout.buildout import main; main()"],
+            [*AS_BUILDER, sys.executable, "-m", "freehold.recipes.run"],
             cwd=folder,
             env=dict(os.environ) | {"HOME": str(folder)} | self.environment,
             stdout=subprocess.PIPE,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.unit.recipes.conftest import AS_BUILDER, DATABASE, NOBODY, PROFILE, Bench
+from tests.unit.recipes.conftest import AS_BUILDER, DATABASE, PROFILE, Bench
 from zc.buildout import UserError
 
 from freehold.node.errors import BuildError
@@ -87,18 +87,72 @@ def test_the_next_version_of_a_release_downloads_nothing(bench: Bench, monkeypat
     assert run(second / "bin" / "jq", "-n", "1+1") == "2\n", "it must not lean on the first"
 
 
-@pytest.mark.skipif(not AS_BUILDER, reason="without root every build is by the same user")
-def test_another_builder_cannot_slip_its_folder_in(bench: Bench) -> None:
+def test_releases_of_a_node_share_the_files_of_their_packages_until_the_last_is_gone(bench: Bench) -> None:
+    first = bench.node(bench.release("web", PROFILE))
+    second = bench.node(bench.release("web-2", PROFILE + "\n# Another release.\n"))
+    files = [software / "parts" / "tools" / "usr" / "bin" / "hello" for software in (first, second)]
+    assert files[0].samefile(files[1])
+    assert files[0].stat().st_mode & 0o222 == 0
+    assert len(bench.shared) == 4
+    bench.forget(first)
+    assert len(bench.shared) == 4
+    bench.forget(second)
+    assert bench.shared == []
+
+
+HOSTILE = """\
+import os, pathlib, sys
+part = pathlib.Path({part!r})
+hello = part / "usr" / "bin" / "hello"
+done = []
+def attempt(name, act):
+    try:
+        act()
+        done.append(name)
+    except OSError:
+        pass
+attempt("chmod", lambda: hello.chmod(0o777))
+attempt("write", lambda: hello.write_text("#!/bin/sh\\necho hostile\\n"))
+attempt("truncate", lambda: os.truncate(hello, 0))
+attempt("owner", lambda: os.chown(hello, os.getuid(), -1))
+attempt("link", lambda: os.link(hello, part / "hostile"))
+attempt("store", lambda: (part.parents[3] / "packages" / "hostile").touch())
+attempt("list", lambda: os.listdir(part.parents[3] / "packages"))
+for package in {packages!r}:
+    attempt("package", lambda: (pathlib.Path(package) / "usr" / "hostile").touch())
+# In its own folder it may do what it likes.
+attempt("unlink", hello.unlink)
+attempt("replace", lambda: hello.write_text("#!/bin/sh\\necho hostile\\n"))
+attempt("replace", lambda: hello.chmod(0o755))
+(part.parents[1] / "done").write_text(" ".join(done))
+sys.exit("enough")
+"""
+
+
+@pytest.mark.skipif(not AS_BUILDER, reason="without root every build is by the same user, who is the node's too")
+def test_a_hostile_release_cannot_change_what_another_gets(bench: Bench) -> None:
+    first = bench.node(bench.release("web", PROFILE))
+    release = bench.release("hostile", PROFILE.replace("parts = tools", "parts = tools\ndevelop = release"))
+    # Its code runs as the builder, when its packages are in place; it cannot know its own name before.
+    script = HOSTILE.format(part="PART", packages=[str(path) for path in bench.shared])
+    script = script.replace("'PART'", "os.environ['FREEHOLD_BUILD'] + '/parts/tools'")
+    (release / "setup.py").write_text(script)
+    with pytest.raises(BuildError, match="enough"):
+        bench.node(release)
+    (done,) = first.parent.glob("*/done")
+    assert done.read_text() == "unlink replace replace"
+    third = bench.node(bench.release("web-3", PROFILE + "\n# A third.\n"))
+    for software in (first, third):
+        assert run(software / "bin" / "hello") == "Hello, world!\n"
+
+
+def test_a_package_with_another_hash_is_shared_with_nobody(bench: Bench) -> None:
     release = bench.release("web", PROFILE)
-    software = bench.node(release)
-    stamp = (software / "parts" / "tools" / ".locked").read_text()
-    forged = software.with_name("forged")
-    (forged / "parts" / "tools" / "usr" / "bin").mkdir(parents=True)
-    (forged / "parts" / "tools" / ".locked").write_text(stamp)
-    (forged / ".complete").touch()
-    os.chown(forged, NOBODY - 1, NOBODY - 1)
-    bench.forget(software)
-    assert run(bench.node(release) / "bin" / "jq", "-n", "1+1") == "2\n"
+    relock(release, r'(name = "jq".*sha256 = ")[0-9a-f]{8}', r"\g<1>00000000")
+    with pytest.raises(BuildError, match=r"jq \S+: the archive's file is not the one of debian.lock"):
+        bench.node(release)
+    assert len(bench.shared) == 3
+    assert not [path for path in bench.shared if path.name.startswith("00000000")]
 
 
 def test_what_is_in_the_cache_is_not_downloaded(bench: Bench) -> None:

@@ -59,7 +59,7 @@ password = s3cret
 def buildout(folder: Path, profile: str) -> "subprocess.CompletedProcess[str]":
     (folder / "buildout.cfg").write_text(profile)
     return subprocess.run(
-        [sys.executable, "-c", "from zc.buildout.buildout import main; main()", "-c", "buildout.cfg"],
+        [sys.executable, "-m", "freehold.recipes.run", "-c", "buildout.cfg"],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from freehold.node.errors import BuildError
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings, write_durably
+from freehold.node.software import store
 from freehold.protocol import archive
 
 TIMEOUT = 3600.0
@@ -61,13 +63,16 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
         path.chmod(0o755)
     if not (folder / "release" / "software.cfg").exists():
         raise BuildError("The release has no software.cfg.")
+    log = paths.software / f"{release}.log"
+    _prepare_packages(paths, settings, folder, log, timeout)
     home = folder / "home"
-    home.mkdir()
+    for path in (home, folder / "parts"):
+        path.mkdir(exist_ok=True)
     (folder / "buildout.cfg").write_text(_profile(folder))
     if settings.builder_uid is not None and settings.builder_gid is not None:
-        os.chown(home, settings.builder_uid, settings.builder_gid)
-        os.chown(folder, settings.builder_uid, settings.builder_gid)
-    _run(paths, settings, folder, release, timeout)
+        for path in (folder, home, folder / "parts"):
+            os.chown(path, settings.builder_uid, settings.builder_gid)
+    _run(settings, folder, log, timeout)
     shutil.rmtree(home)
     _take_back(folder)
     write_durably(folder / ".complete", b"", 0o644)
@@ -88,6 +93,7 @@ def remove(paths: Paths, release: str) -> None:
         shutil.rmtree(folder)
     for path in (paths.software / f"{release}.log", paths.cache / f"{release}.tar.gz"):
         path.unlink(missing_ok=True)
+    store.prune(paths.root)
 
 
 def kill_marked(mark: str) -> None:
@@ -124,7 +130,40 @@ def _profile(folder: Path) -> str:
     )
 
 
-def _run(paths: Paths, settings: Settings, folder: Path, release: str, timeout: float) -> None:
+def _prepare_packages(paths: Paths, settings: Settings, folder: Path, log: Path, timeout: float) -> None:
+    """Have what is locked put in its place, as far as it can be; what is missing the build does, or explains.
+
+    The folder is still ours alone: what runs here may have root's rights, and nobody may lead it astray.
+    """
+    with log.open("wb") as file:
+        if not any((folder / "release").glob("*.lock")):
+            return
+        builder = [] if settings.builder_uid is None else [str(settings.builder_uid)]
+        # Isolated: no folder of the builder's is searched for modules.
+        program = [sys.executable, "-I", "-m", "freehold.node.software.packages"]
+        _spawn([*program, str(paths.root), str(folder), *builder], folder, file, timeout)
+
+
+def _run(settings: Settings, folder: Path, log: Path, timeout: float) -> None:
+    command = [sys.executable, "-P", "-m", "freehold.recipes.run", "-c", f"{folder}/buildout.cfg"]
+    with log.open("ab") as file:
+        status = _spawn(command, folder, file, timeout, uid=settings.builder_uid, gid=settings.builder_gid)
+    kill_marked(str(folder))
+    if status != 0:
+        why = f"It did not end within {timeout:g} s." if status is None else f"buildout ended with status {status}."
+        raise BuildError(f"{why}\n{_tail(log)}")
+
+
+def _spawn(
+    command: list[str],
+    folder: Path,
+    log: IO[bytes],
+    timeout: float,
+    *,
+    uid: int | None = None,
+    gid: int | None = None,
+) -> int | None:
+    """Run a program of a build with all that it starts; return its status, None when it took too long."""
     environment = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
     environment |= {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -132,41 +171,29 @@ def _run(paths: Paths, settings: Settings, folder: Path, release: str, timeout: 
         "LANG": "C.UTF-8",
         MARK: str(folder),
     }
-    log_path = paths.software / f"{release}.log"
-    with log_path.open("wb") as log:
-        child = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "from zc.buildout.buildout import main; main()",
-                "-c",
-                f"{folder}/buildout.cfg",
-            ],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            umask=0o022,
-            user=settings.builder_uid,
-            group=settings.builder_gid,
-            extra_groups=[] if settings.builder_gid is not None else None,
-        )
+    child = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        umask=0o022,
+        user=uid,
+        group=gid,
+        extra_groups=[] if gid is not None else None,
+    )
+    try:
+        return child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
         try:
-            status = child.wait(timeout)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            try:
-                os.killpg(child.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            child.wait()
-    kill_marked(str(folder))
-    if status != 0:
-        why = f"It did not end within {timeout:g} s." if status is None else f"buildout ended with status {status}."
-        raise BuildError(f"{why}\n{_tail(log_path)}")
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        child.wait()
 
 
 def _tail(log: Path) -> str:
