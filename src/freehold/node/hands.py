@@ -217,12 +217,14 @@ class Hands:
             "given": wish.given,
             "guests": self._store.guests(wish.instance),
         }
+        is_profile = not (self._paths.software / wish.release / "release" / "instance.py").exists()
         answer = self._workshop.call(
             "freehold.node.partition.configure:run",
             msgspec.json.encode(order),
             uid=place.uid,
             gid=place.gid,
             cwd=str(folder),
+            warm="freehold.recipes.run" if is_profile else "",
             timeout=CONFIGURE_TIMEOUT,
         )
         return msgspec.json.decode(answer, type=Layout)

@@ -18,6 +18,7 @@ from freehold.recipes.part import Options, Part
 
 class Debian(Part):
     required = ("packages",)
+    optional = ("environment", "lock", "programs")
 
     def __init__(self, buildout: Any, name: str, options: Options) -> None:
         self.root = Path(buildout["buildout"]["parts-directory"]) / name
@@ -30,7 +31,7 @@ class Debian(Part):
         self.packages = self.options["packages"].split()
         self.lock = self.beside_profile(self.options.get("lock", "debian.lock"))
 
-    def install(self) -> list[str]:
+    def make(self) -> list[str]:
         closure = self._closure()
         # A node makes the folder before the build, of packages that it has already.
         if not self._is(self.root, closure):

@@ -3,17 +3,29 @@
 Options: `output` (path, relative to the partition or absolute inside it), `content`, `mode` (octal, 600).
 """
 
-from freehold.recipes.part import Part
+from pathlib import Path
+from typing import Any
+
+from freehold.recipes.part import Options, Part
+
+awaited: set[Path] = set()
+"""The files of this run of buildout that are left out for now: what reads them is left out too."""
 
 
 class File(Part):
     required = ("output", "content")
+    optional = ("mode",)
 
-    def install(self) -> list[str]:
-        path = self.inside(self.options["output"])
+    def __init__(self, buildout: Any, name: str, options: Options) -> None:
+        super().__init__(buildout, name, options)
+        if self.awaits():
+            awaited.add(self.inside("output"))
+
+    def make(self) -> list[str]:
+        path = self.inside("output")
         text = self.options.get("mode", "600")
         try:
             mode = int(text, 8)
         except ValueError:
-            raise self.mistake(f"mode '{text}' is not octal; write it like 600.") from None
+            raise self.mistake(f"mode: '{text}' is not octal; write it like 600.") from None
         return [self.write(path, self.options["content"].strip() + "\n", mode)]

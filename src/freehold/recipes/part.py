@@ -1,5 +1,6 @@
-"""What the recipes share: options that must be there, files written in the partition."""
+"""What the recipes share: options that must be there, values that are awaited, files written in the partition."""
 
+import difflib
 import os
 import re
 import shlex
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 Options = MutableMapping[str, str]
-
-
+AWAITED = "<awaited by freehold:request>"
+"""Stands for a value that a requested instance did not publish yet; texts made of it hold it too."""
 _ESCAPED = re.compile(r"\$+(?=\{)")
 
 
@@ -18,10 +19,17 @@ def _unescape(dollars: "re.Match[str]") -> str:
     return "$" * ((len(dollars[0]) + 1) // 2)
 
 
+def escaped(text: str) -> str:
+    """Return a text in which no dollar begins a reference; parts read it as it was."""
+    return re.sub(r"\$+(?=\{)", lambda dollars: dollars[0] * 2, text)
+
+
 class Part:
     """A part of a profile. Buildout calls `install` when it is new or changed, `update` otherwise."""
 
     required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    """What else it knows. Others are the author's own, unless they look like a slip of the pen."""
 
     def __init__(self, buildout: Any, name: str, options: Options) -> None:
         # Read here, all of them: buildout installs a part again when a value that was read so differs.
@@ -30,14 +38,33 @@ class Part:
         self.partition = Path(buildout["buildout"]["directory"])
         missing = [option for option in self.required if not self.options.get(option)]
         if missing:
-            raise self.mistake(f"{options['recipe']} needs the option '{missing[0]}'.")
+            raise self.mistake(f"{self.slip()}{options['recipe']} needs the option '{missing[0]}'.")
+        if slip := self.slip():
+            raise self.mistake(slip)
 
     def update(self) -> list[str]:
         return self.install()
 
     def install(self) -> list[str]:
-        """Write what the part is; return the paths, which buildout removes with the part."""
+        """Write what the part is, unless a value of it is awaited; return the paths, which buildout removes with it."""
+        return [] if self.awaits() else self.make()
+
+    def awaits(self) -> bool:
+        """Return whether the part is left out for now."""
+        return any(AWAITED in value for value in self.options.values())
+
+    def make(self) -> list[str]:
+        """Write what the part is; return the paths."""
         raise NotImplementedError
+
+    def slip(self) -> str:
+        """Return words on an option that looks like one of ours and is not."""
+        ours = {"recipe", *self.required, *self.optional}
+        for option in sorted(set(self.options) - ours):
+            free = sorted(ours - set(self.options))
+            if like := difflib.get_close_matches(option, free, n=1, cutoff=0.8):
+                return f"{option}: there is no such option; did you mean '{like[0]}'? "
+        return ""
 
     def mistake(self, words: str) -> Exception:
         """Return the exception whose message buildout prints without a traceback."""
@@ -50,14 +77,14 @@ class Part:
         """Return the name under which the part stands in its folder."""
         name = self.options.get("name", self.name)
         if not name or "/" in name or name.startswith("."):
-            raise self.mistake(f"'{name}' cannot be a name.")
+            raise self.mistake(f"name: '{name}' cannot be one.")
         return name
 
-    def inside(self, path: str) -> Path:
-        """Return a path of the partition."""
-        full = Path(os.path.normpath(self.partition / path))
+    def inside(self, option: str) -> Path:
+        """Return the path that an option names, which must be one of the partition."""
+        full = Path(os.path.normpath(self.partition / self.options[option]))
         if full == self.partition or not full.is_relative_to(self.partition):
-            raise self.mistake(f"'{path}' is not inside the partition.")
+            raise self.mistake(f"{option}: '{self.options[option]}' is not inside the partition.")
         return full
 
     def words(self, option: str) -> list[str]:
@@ -73,7 +100,7 @@ class Part:
             variable, equals, value = line.strip().partition("=")
             variable = variable.strip()
             if equals and not variable.isidentifier():
-                raise self.mistake(f"'{variable}' cannot be the name of a variable.")
+                raise self.mistake(f"{option}: '{variable}' cannot be the name of a variable.")
             if equals:
                 yield variable, value.strip()
 

@@ -14,7 +14,7 @@ from freehold.recipes.part import Part
 class Promise(Part):
     required = ("kind",)
 
-    def install(self) -> list[str]:
+    def make(self) -> list[str]:
         promise = self._promise()
         path = self.partition / "etc" / "plugin" / f"{self.title()}.py"
         return [self.write(path, freehold.promises.source(promise), 0o600)]
@@ -23,7 +23,10 @@ class Promise(Part):
         kind: Any = getattr(freehold.promises, self.options["kind"], None)
         known: bool = dataclasses.is_dataclass(kind) and hasattr(kind, "check")
         if not known:
-            raise self.mistake(f"there is no promise '{self.options['kind']}'.")
+            raise self.mistake(f"kind: there is no promise '{self.options['kind']}'.")
+        self.optional = ("name", *(field.name for field in dataclasses.fields(kind)))
+        if slip := self.slip():
+            raise self.mistake(slip)
         values: dict[str, Any] = {}
         for field in dataclasses.fields(kind):
             if field.name in self.options and field.name not in ("name", "kind", "recipe"):

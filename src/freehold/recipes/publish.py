@@ -6,6 +6,6 @@ from freehold.recipes.part import Part
 
 
 class Publish(Part):
-    def install(self) -> list[str]:
+    def make(self) -> list[str]:
         values = {name: value for name, value in self.options.items() if name != "recipe"}
         return [self.write(self.partition / ".freehold" / "published.json", json.dumps(values), 0o600)]

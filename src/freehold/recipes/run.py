@@ -1,30 +1,124 @@
-"""Running buildout: `python -m freehold.recipes.run` takes what `buildout` takes.
-
-Buildout hashes the folders of a recipe's distributions to know whether the recipe is still the same, and ours stands
-in a folder with a thousand other modules: most of a second. What is installed there says as much.
-"""
+"""Running buildout on a profile, with errors that name its file and line: `python -m freehold.recipes.run PROFILE`."""
 
 import hashlib
+import logging
+import re
 import sys
+import traceback
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
-from zc.buildout import buildout
+from zc.buildout import UserError, buildout
+from zc.buildout.configparser import Error as SyntaxMistake
+
+_SECTION = re.compile(r"\[([^\]]+)\] ?(?:([\w.-]+)(?=:| '))?")
+"""How our recipes begin what they say: `[section] option: …`."""
+_OURS = (str(Path(__file__).parent), str(Path(buildout.__file__).parent))
 
 
-def main(arguments: list[str]) -> None:
-    """Run buildout; it ends with SystemExit when something is wrong, having printed what."""
+def main(profile: str) -> None:
+    """Run buildout; when something is wrong print what and where, and raise SystemExit."""
+    _know_ourselves()
+    made: Any = None
+    try:
+        made = buildout.Buildout(profile, [], False, "install", ())
+        made.install(())
+    except SyntaxMistake as error:
+        sys.exit(f"Error: {_unread(error)}")
+    except UserError as error:
+        sys.exit(f"Error: {_place(made, error)}{error}")
+    except Exception as error:
+        if recipe := next((one[2:] for one in _doing(error) if one[0] == "Loading %s recipe entry %s:%s."), None):
+            sys.exit(f"Error: {_place(made, error)}there is no recipe '{':'.join(recipe)}'.")
+        traceback.print_exc()
+        sys.exit(f"Error: {_place(made, error)}{_code(error)}{type(error).__name__}: {error}")
+    finally:
+        logging.shutdown()
+
+
+def _unread(error: SyntaxMistake) -> str:
+    """Return where a profile cannot be read, and what stands there."""
+    lines = getattr(error, "errors", []) or [(getattr(error, "lineno", 0), repr(getattr(error, "line", "")))]
+    number, line = lines[0]
+    return f"{error.filename}, line {number}: this is neither a section nor an option: {line.strip()}"
+
+
+def _know_ourselves() -> None:
+    """Tell buildout whether our recipes are still the same.
+
+    It would hash the folder in which they are installed, with a thousand other modules: most of a second.
+    """
     for own in {dist.location for dist in buildout.pkg_resources.working_set if dist.key == "freehold"}:
-        buildout._dir_hashes.setdefault(own, _installed(own))
-    buildout.main(arguments)
+        found = sorted(f"{one.name} {one.version}" for one in distributions(path=[own]))
+        # They may be in the making, too.
+        recipes = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+        buildout._dir_hashes.setdefault(own, hashlib.sha256("\n".join(found).encode() + recipes).hexdigest())
 
 
-def _installed(folder: str) -> str:
-    """Return a hash of what is installed in a folder; of Freehold itself, when it is edited there, every file's."""
-    found = sorted(f"{one.name} {one.version}" for one in distributions(path=[folder]))
-    recipes = (path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    return hashlib.sha256("\n".join(found).encode() + b"".join(recipes)).hexdigest()
+def _place(made: Any, error: BaseException) -> str:
+    """Return where in the profile the cause stands, as far as it can be known: `FILE, line N: `."""
+    section, option = _culprit(error)
+    if made is None:
+        # Buildout is not there to be asked; the frames of its constructor hold what it is going to be.
+        made = next((one for one in _locals(error, "self") if isinstance(one, buildout.Buildout)), None)
+    options = getattr(made, "_annotated", {}).get(section)
+    if not options:
+        return ""
+    known = options.get(option) or options.get("recipe") or next(iter(options.values()))
+    path = Path(known.source)
+    if not path.is_file():
+        return ""
+    return f"{path}, line {_line(path.read_text().splitlines(), section, option)}: {_named(section, option, error)}"
+
+
+def _culprit(error: BaseException) -> tuple[str, str]:
+    """Return the section and the option that an error is about."""
+    if found := _SECTION.match(str(error)):
+        return found[1], found[2] or ""
+    section = option = ""
+    for doing, *about in _doing(error):
+        if doing == "Getting option %s:%s.":
+            section, option = about
+        elif doing in ("Installing %s.", "Updating %s.", "Initializing section %s."):
+            section, option = about[0], ""
+        elif doing.startswith("Loading ") and "recipe" in doing:
+            option = "recipe"
+    return (section, option) if section else ("buildout", "parts")
+
+
+def _doing(error: BaseException) -> list[tuple[str, ...]]:
+    """Return what buildout was doing, from the outer to the inner, in its own words."""
+    return [one for one in _locals(error, "__doing__") if isinstance(one, tuple)]
+
+
+def _locals(error: BaseException, name: str) -> list[Any]:
+    """Return a local variable of every frame of an error that has it."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return [frame.f_locals[name] for frame in frames if name in frame.f_locals]
+
+
+def _line(lines: list[str], section: str, option: str) -> int:
+    """Return the line of an option in its section, or else that of the section."""
+    found, inside = 1, False
+    for number, line in enumerate(lines, 1):
+        if line.startswith("["):
+            inside = line.startswith(f"[{section}]")
+            found = number if inside else found
+        elif inside and option and re.match(rf"{re.escape(option)}\s*[+-]?=", line):
+            return number
+    return found
+
+
+def _named(section: str, option: str, error: BaseException) -> str:
+    return "" if _SECTION.match(str(error)) else f"[{section}] {option}: " if option else f"[{section}] "
+
+
+def _code(error: BaseException) -> str:
+    """Return the line of a recipe's own code, or of what a release develops, in which an exception came up."""
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith(_OURS)]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line}: " if frames else ""
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1])

@@ -8,13 +8,18 @@ import hashlib
 import shlex
 from pathlib import Path
 
+from freehold.recipes.file import awaited
 from freehold.recipes.part import Part
 
 
 class Service(Part):
     required = ("command-line",)
+    optional = ("environment", "name", "once", "reads")
 
-    def install(self) -> list[str]:
+    def awaits(self) -> bool:
+        return super().awaits() or not awaited.isdisjoint(map(Path, self.options.get("reads", "").split()))
+
+    def make(self) -> list[str]:
         folder = "run" if self.options.get("once", "false") == "true" else "service"
         lines = ["#!/bin/sh"]
         for path in self.options.get("reads", "").split():

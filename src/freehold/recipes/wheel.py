@@ -28,6 +28,8 @@ _AGAIN = "run `freehold software lock` on the release's folder"
 
 
 class Wheel(Part):
+    optional = ("interpreter", "packages", "programs", "requirements")
+
     def __init__(self, buildout: Any, name: str, options: Options) -> None:
         self.folder = Path(buildout["buildout"]["parts-directory"]) / name
         options["python"] = str(self.folder / "bin" / "python")
@@ -38,7 +40,7 @@ class Wheel(Part):
         self.cache: Path | None = self.partition / cache / "wheels" if cache else None
         self.requirements = self.beside_profile(self.options.get("requirements", "requirements.txt"))
 
-    def install(self) -> list[str]:
+    def make(self) -> list[str]:
         text = self._text()
         stamp = hashlib.sha256(f"{sys.version_info[:2]} {text}".encode()).hexdigest()
         if not (self.folder / STAMP).exists() or (self.folder / STAMP).read_text() != stamp:

@@ -105,7 +105,7 @@ class Bench:
             for each in (folder, self.root / "cache"):
                 os.chown(each, BUILDER, BUILDER)
         return subprocess.Popen(
-            [*AS_BUILDER, sys.executable, "-m", "freehold.recipes.run"],
+            [*AS_BUILDER, sys.executable, "-m", "freehold.recipes.run", "buildout.cfg"],
             cwd=folder,
             env=dict(os.environ) | {"HOME": str(folder)} | self.environment,
             stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ from zc.buildout import UserError
 from freehold.promises import Command, Http, TcpPort
 from freehold.recipes.file import File
 from freehold.recipes.promise import Promise
+from freehold.recipes.request import Request
 from freehold.recipes.service import Service
 
 PROFILE = """\
@@ -59,7 +60,7 @@ password = s3cret
 def buildout(folder: Path, profile: str) -> "subprocess.CompletedProcess[str]":
     (folder / "buildout.cfg").write_text(profile)
     return subprocess.run(
-        [sys.executable, "-m", "freehold.recipes.run", "-c", "buildout.cfg"],
+        [sys.executable, "-m", "freehold.recipes.run", "buildout.cfg"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -126,20 +127,40 @@ def test_what_a_profile_says_no_longer_is_gone(tmp_path: Path) -> None:
     [
         ("recipe = freehold:file\noutput = x", "[it] freehold:file needs the option 'content'."),
         ("recipe = freehold:file\ncontent = x", "[it] freehold:file needs the option 'output'."),
-        ("recipe = freehold:file\noutput = ../x\ncontent = x", "'../x' is not inside the partition"),
+        ("recipe = freehold:file\noutput = ../x\ncontent = x", "[it] output: '../x' is not inside the partition"),
         (
             "recipe = freehold:file\noutput = /var/tmp/freehold-x\ncontent = x",
             "'/var/tmp/freehold-x' is not inside the partition",
         ),
-        ("recipe = freehold:file\noutput = x\ncontent = x\nmode = rwx", "mode 'rwx' is not octal"),
+        ("recipe = freehold:file\noutput = x\ncontent = x\nmode = rwx", "[it] mode: 'rwx' is not octal"),
         ("recipe = freehold:service", "[it] freehold:service needs the option 'command-line'."),
         ("recipe = freehold:service\ncommand-line = a 'b", "command-line: No closing quotation"),
-        ("recipe = freehold:service\ncommand-line = a\nname = ../x", "'../x' cannot be a name"),
+        ("recipe = freehold:service\ncommand-line = a\nname = ../x", "[it] name: '../x' cannot be one"),
         ("recipe = freehold:service\ncommand-line = a\nreads = /no/such", "/no/such cannot be read"),
-        ("recipe = freehold:service\ncommand-line = a\nenvironment = A-B=1", "'A-B' cannot be the name of a variable"),
+        (
+            "recipe = freehold:service\ncommand-line = a\nenvironment = A-B=1",
+            "[it] environment: 'A-B' cannot be the name of a variable",
+        ),
+        (
+            "recipe = freehold:service\ncommand-line = a\nenviroment = A=1",
+            "[it] enviroment: there is no such option; did you mean 'environment'?",
+        ),
+        (
+            "recipe = freehold:file\nouput = x\ncontent = x",
+            "[it] ouput: there is no such option; did you mean 'output'?",
+        ),
+        (
+            "recipe = freehold:promise\nkind = Http\nurl = x\nstatuz = 1",
+            "[it] statuz: there is no such option; did you mean 'status'?",
+        ),
+        ("recipe = freehold:request", "[it] freehold:request needs the option 'product'."),
+        ("recipe = freehold:request\nproduct = x\ntitle = a/b", "a title has 1 to 100 letters"),
+        ("recipe = freehold:request\nproduct = x\nparameters = {", "[it] parameters: this is not JSON"),
+        ("recipe = freehold:request\nproduct = x\nparameters = []", "[it] parameters: this must be a JSON object"),
+        ("recipe = freehold:request\nproduct = x\nstate = on", "[it] state must be started or stopped"),
         ("recipe = freehold:promise", "[it] freehold:promise needs the option 'kind'."),
-        ("recipe = freehold:promise\nkind = Magic", "[it] there is no promise 'Magic'."),
-        ("recipe = freehold:promise\nkind = Assessment", "[it] there is no promise 'Assessment'."),
+        ("recipe = freehold:promise\nkind = Magic", "[it] kind: there is no promise 'Magic'."),
+        ("recipe = freehold:promise\nkind = Assessment", "[it] kind: there is no promise 'Assessment'."),
         ("recipe = freehold:promise\nkind = Http", "url"),
         ("recipe = freehold:promise\nkind = TcpPort\nhost = x\nport = http", "'http' is not a number"),
     ],
@@ -148,7 +169,9 @@ def test_a_mistake_in_a_profile_is_told_with_its_part(part: str, words: str, tmp
     partition = tmp_path / "partition"
     partition.mkdir()
     options = dict(line.split(" = ", 1) for line in part.splitlines())
-    recipe = {"file": File, "service": Service, "promise": Promise}[options["recipe"].removeprefix("freehold:")]
+    recipe = {"file": File, "service": Service, "promise": Promise, "request": Request}[
+        options["recipe"].removeprefix("freehold:")
+    ]
     with pytest.raises(UserError) as error:
         recipe({"buildout": {"directory": str(partition)}}, "it", options).install()
     assert str(error.value).startswith("[it] ")
@@ -159,7 +182,7 @@ def test_a_mistake_in_a_profile_is_told_with_its_part(part: str, words: str, tmp
 def test_buildout_tells_a_mistake_without_a_traceback(tmp_path: Path) -> None:
     done = buildout(tmp_path, "[buildout]\nparts = it\n\n[it]\nrecipe = freehold:promise\nkind = Magic\n")
     assert done.returncode != 0
-    assert "Error: [it] there is no promise 'Magic'." in done.stdout + done.stderr
+    assert "buildout.cfg, line 6: [it] kind: there is no promise 'Magic'." in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from freehold.node.partition import layout, planned, profile
-from freehold.node.partition.layout import Outcome
 from freehold.node.partition.order import Order
 from freehold.release import ReleaseError
 
@@ -21,8 +20,7 @@ def run(payload: bytes) -> bytes:
     if (release / "instance.py").exists():
         outcome = planned.run(order, folder, release)
     elif (release / "instance.cfg").exists():
-        profile.run(order, folder, release)
-        outcome = Outcome()
+        outcome = profile.run(order, folder, release)
     else:
         raise ReleaseError("The release has neither instance.py nor instance.cfg.")
     return msgspec.json.encode(msgspec.structs.replace(layout.scan(folder), outcome=outcome))

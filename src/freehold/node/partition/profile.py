@@ -1,41 +1,89 @@
 """Configuring in SlapOS's way: buildout processes the release's `instance.cfg` in the partition, without network."""
 
+import importlib
 import json
+import os
 import re
-import subprocess
-import sys
+import signal
 from pathlib import Path
+
+import msgspec
 
 from freehold.node.partition import layout
 from freehold.node.partition.files import write
+from freehold.node.partition.layout import Outcome, Wish
 from freehold.node.partition.order import Order
+from freehold.recipes.part import escaped
 from freehold.release import ReleaseError
 
 BUILDOUT_TIMEOUT = 300
+RUNNER = "freehold.recipes.run"
+"""Imports buildout, which takes most of a second: the workshop does it once."""
 _OPTION = re.compile(r"[A-Za-z0-9_.-]+")
+_GIVEN, _REQUESTS, _LOG = f"{layout.OURS}/given.json", f"{layout.OURS}/requests", f"{layout.OURS}/buildout.log"
 
 
-def run(order: Order, folder: Path, release: Path) -> None:
+class _Request(msgspec.Struct, frozen=True):
+    """What `freehold:request` leaves."""
+
+    wish: dict[str, object]
+    returns: list[str]
+
+
+def run(order: Order, folder: Path, release: Path) -> Outcome:
     """Process the profile; raise ReleaseError with buildout's last words."""
-    ours = folder / layout.OURS
-    profile = ours / "buildout.cfg"
+    profile = folder / layout.OURS / "buildout.cfg"
     write(profile, profile_text(order, release).encode(), 0o600)
-    command = [sys.executable, "-c", "from zc.buildout.buildout import main; main()", "-c", str(profile)]
+    write(folder / _GIVEN, order.given.encode(), 0o600)
+    status = _buildout(profile, folder / _LOG)
+    said = (folder / _LOG).read_text(errors="replace").strip()
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+        raise ReleaseError(f"buildout did not end within {BUILDOUT_TIMEOUT} s in instance.cfg.")
+    if status:
+        _, found, words = said.rpartition("\nError: ")
+        words = words if found else "\n".join(said.splitlines()[-15:]).removeprefix("Error: ")
+        raise ReleaseError(f"buildout failed in instance.cfg:\n{words}")
+    return _outcome(order, folder)
+
+
+def _outcome(order: Order, folder: Path) -> Outcome:
+    given = json.loads(order.given)
+    requests, missing = [], []
+    for path in sorted((folder / _REQUESTS).glob("*.json")):
+        request = msgspec.json.decode(path.read_bytes(), type=_Request)
+        requests.append(Wish(path.stem, request.wish))
+        if path.stem not in given or any(name not in given[path.stem] for name in request.returns):
+            missing.append(path.stem)
+    refused = layout.Served(error="A profile cannot serve shared instances; instance.py can.")
+    served = {guest.instance: refused for guest in order.guests}
+    return Outcome(requests=requests, missing=missing, served=served)
+
+
+def _buildout(profile: Path, log: Path) -> int:
+    """Run buildout in a child of ours, which need not import it again when we have; return how it ended."""
+    child = os.fork()
+    if child == 0:
+        _run_and_exit(profile, log)
+    _, status = os.waitpid(child, 0)
+    return status
+
+
+def _run_and_exit(profile: Path, log: Path) -> None:
+    status = 1
     try:
-        done = subprocess.run(
-            command,
-            cwd=ours,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=BUILDOUT_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ReleaseError(f"buildout did not end within {BUILDOUT_TIMEOUT} s in instance.cfg.") from None
-    if done.returncode:
-        tail = done.stdout.decode(errors="replace").strip().splitlines()[-15:]
-        raise ReleaseError("buildout failed in instance.cfg:\n" + "\n".join(tail))
+        signal.alarm(BUILDOUT_TIMEOUT)
+        said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        for descriptor, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, said), (2, said)):
+            os.dup2(source, descriptor)
+        os.chdir(profile.parent)
+        importlib.import_module(RUNNER).main(str(profile))
+        status = 0
+    except SystemExit as end:
+        os.write(2, f"\n{end.code}\n".encode())
+    except BaseException as error:
+        os.write(2, f"\nError: {type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(status)
 
 
 def profile_text(order: Order, release: Path) -> str:
@@ -93,5 +141,4 @@ def _value(text: str) -> str:
     Buildout reads `$$` as no reference, so every dollar before a brace is doubled (recipes halve them). What
     Python reads as the end of a line must be followed by an indent to belong to its option.
     """
-    text = re.sub(r"\$+(?=\{)", lambda dollars: dollars[0] * 2, text)
-    return re.sub(r"\r\n|[\n\r]", "\n    ", text)
+    return re.sub(r"\r\n|[\n\r]", "\n    ", escaped(text))

@@ -145,7 +145,7 @@ def _prepare_packages(paths: Paths, settings: Settings, folder: Path, log: Path,
 
 
 def _run(settings: Settings, folder: Path, log: Path, timeout: float) -> None:
-    command = [sys.executable, "-P", "-m", "freehold.recipes.run", "-c", f"{folder}/buildout.cfg"]
+    command = [sys.executable, "-P", "-m", "freehold.recipes.run", f"{folder}/buildout.cfg"]
     with log.open("ab") as file:
         status = _spawn(command, folder, file, timeout, uid=settings.builder_uid, gid=settings.builder_gid)
     kill_marked(str(folder))

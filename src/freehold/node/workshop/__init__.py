@@ -41,14 +41,16 @@ class Workshop:
         gid: int | None = None,
         cwd: str = "/",
         log: str = "",
+        warm: str = "",
         timeout: float = 60.0,
     ) -> bytes:
         """Run `module:function(payload) -> bytes` in a child as another user and return what it returns.
 
         Raise WorkshopError with the child's words when it raised, when it died, or after `timeout` seconds
-        (it is then killed with everything it started).
+        (it is then killed with everything it started). The module `warm` is imported by the helper before, which
+        keeps it: for what is slow to import and not needed on every node.
         """
-        with self.open(target, uid=uid, gid=gid, cwd=cwd, log=log) as sock:
+        with self.open(target, uid=uid, gid=gid, cwd=cwd, log=log, warm=warm) as sock:
             sock.settimeout(timeout)
             pid = 0
             try:
@@ -79,6 +81,7 @@ class Workshop:
         gid: int | None = None,
         cwd: str = "/",
         log: str = "",
+        warm: str = "",
         persistent: bool = False,
     ) -> socket.socket:
         """Start a child and return our end of a stream to it.
@@ -86,7 +89,8 @@ class Workshop:
         With `persistent` the child runs `module:function(socket)` until it returns; it ends when we close.
         """
         ours, theirs = socket.socketpair()
-        job = {"target": target, "uid": uid, "gid": gid, "cwd": cwd, "log": log, "persistent": persistent}
+        job = {"target": target, "uid": uid, "gid": gid, "cwd": cwd, "log": log, "warm": warm}
+        job |= {"persistent": persistent}
         with theirs:
             try:
                 self._send(json.dumps(job).encode(), theirs.fileno())

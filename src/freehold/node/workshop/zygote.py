@@ -40,11 +40,25 @@ def main() -> None:
         if not order:
             # The agent is gone: so is everything that it was doing.
             os._exit(0)
+        job = json.loads(order)
+        _warm(job["warm"])
         if os.fork() == 0:
             control.close()
-            _child(json.loads(order), socket.socket(fileno=descriptors[0]))
+            _child(job, socket.socket(fileno=descriptors[0]))
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _warm(module: str) -> None:
+    """Import a module for all children to come; one that cannot be imported is theirs to complain of."""
+    if not module or module in sys.modules:
+        return
+    try:
+        importlib.import_module(module)
+    except Exception:
+        traceback.print_exc()
+    gc.collect()
+    gc.freeze()
 
 
 def _child(order: dict[str, Any], sock: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""The same service, configured by a buildout profile instead of a typed plan."""
+"""Services configured by a buildout profile instead of a typed plan."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from machines import MODES, REPOSITORY, Cloud, page, shows
 from waiting import until
 
-PROFILE = REPOSITORY / "tests" / "releases" / "hello-profile"
+RELEASES = REPOSITORY / "tests" / "releases"
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("release") / "hello-profile"
     shutil.copytree(REPOSITORY / "software" / "hello", folder)
     (folder / "instance.py").unlink()
-    shutil.copytree(PROFILE, folder, dirs_exist_ok=True)
+    shutil.copytree(RELEASES / "hello-profile", folder, dirs_exist_ok=True)
     return folder
 
 
@@ -43,3 +43,26 @@ def test_a_profile_leads_to_the_same_partition_and_follows_its_parameters(
     until(shows(shop["publication"]["url"], "${money:here} &amp; 50%"), 30)
     assert cloud.order(title, "hello-profile", state="destroyed")["state"] == "destroyed"
     assert list(folder.iterdir()) == []
+
+
+def test_a_profile_waits_for_what_it_requests_and_uses_it(cloud: Cloud) -> None:
+    machine = cloud.machine(unprivileged=MODES[0] == "unprivileged", title="asking")
+    where = {"node": "asking"}
+    cloud.publish(RELEASES / "asking-profile")
+    cloud.master.request("asking", "asking-profile", parameters={"words": "${so} be it"}, constraints=where)
+    until(lambda: "There is no product 'answering-profile'" in cloud.master.show("asking")["message"], 60)
+    shown = cloud.master.show("asking")
+    assert (shown["ready"], shown["publication"]) == (False, {})
+    services = machine.folder(shown["partition"]) / "etc" / "service"
+    assert [path.name for path in services.iterdir()] == ["clock"], "what uses the answer is left out"
+    clock = machine.pids("asking")
+    cloud.publish(RELEASES / "answering-profile")
+    shown = cloud.ready("asking", seconds=120)
+    assert shown["publication"] == {"heard": "${so} be it"}
+    assert [child["title"] for child in shown["children"]] == ["asking/answer"]
+    assert (services.parent.parent / "srv" / "letter").read_text() == "${so} be it, 1 times\n"
+    assert set(clock) < set(machine.pids("asking")), "what waited for nothing goes on"
+    cloud.order("asking", "asking-profile", parameters={"words": "again", "times": 2})
+    until(lambda: cloud.master.show("asking")["publication"] == {"heard": "again"}, 30)
+    assert (services.parent.parent / "srv" / "letter").read_text() == "again, 2 times\n"
+    assert cloud.order("asking", "asking-profile", state="destroyed")["state"] == "destroyed"

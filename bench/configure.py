@@ -1,0 +1,110 @@
+"""CPU seconds of configuring one instance, of all processes that take part, by the warm helper as a node does it.
+
+    sudo .venv/bin/python bench/configure.py [ROUNDS]
+
+Each is configured for the first time in a partition of its own, and again with nothing changed. The yardstick of the
+same run is the start of this Python with nothing to do. Needs root, for a control group counts what all used.
+"""
+
+import contextlib
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from freehold.node.metering import cgroups
+from freehold.node.partition.order import Order
+from freehold.node.workshop import Workshop
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TARGET = 0.3
+GROUP = f"bench/configure-{os.getpid()}"
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    with counted(), tempfile.TemporaryDirectory(prefix="freehold-bench-") as name:
+        folder = Path(name)
+        profile = folder / "hello-profile"
+        shutil.copytree(REPOSITORY / "software" / "hello", profile)
+        (profile / "instance.py").unlink()
+        shutil.copytree(REPOSITORY / "tests" / "releases" / "hello-profile", profile, dirs_exist_ok=True)
+        for release in (REPOSITORY / "software" / "hello", profile, REPOSITORY / "software" / "postgresql"):
+            measure(folder, release, rounds)
+        print(f"starting Python and ending it: {statistics.median(start() for _ in range(rounds)):.3f} CPU s")
+
+
+def measure(folder: Path, release: Path, rounds: int) -> None:
+    """Print the medians for one release."""
+    software = folder / "software" / release.name
+    shutil.copytree(release, software / "release", ignore=shutil.ignore_patterns("__pycache__"))
+    is_profile = not (release / "instance.py").exists()
+    workshop = Workshop(folder / "workshop.log")
+    try:
+        cold = configure(workshop, order(folder / f"{release.name}-cold", software), is_profile)
+        orders = [order(folder / f"{release.name}-{number}", software) for number in range(rounds)]
+        first, again = (
+            statistics.median(configure(workshop, one, is_profile) for one in orders) for _ in ("first", "again")
+        )
+    finally:
+        workshop.close()
+    print(f"{release.name}: first {first:.3f} CPU s, unchanged {again:.3f} CPU s (target {TARGET})")
+    print(f"  the very first, with the start of the helper: {cold:.3f} CPU s")
+
+
+def order(partition: Path, software: Path) -> Order:
+    partition.mkdir()
+    return Order("inst-1", "shop", "default", "127.0.0.1", str(partition), str(software), "{}", seed="00" * 32)
+
+
+def configure(workshop: Workshop, order: Order, is_profile: bool) -> float:
+    """Return the CPU seconds of us, of the helper and of its children in one configuration."""
+    processes, before = len(cgroups.processes(GROUP)), used()
+    workshop.call(
+        "freehold.node.partition.configure:run",
+        msgspec.json.encode(order),
+        cwd=order.folder,
+        warm="freehold.recipes.run" if is_profile else "",
+    )
+    while len(cgroups.processes(GROUP)) > max(processes, 2):
+        time.sleep(0.001)
+    return used() - before
+
+
+def start() -> float:
+    before = used()
+    subprocess.run([sys.executable, "-c", ""], check=True)
+    return used() - before
+
+
+def used() -> float:
+    """Return the CPU seconds of all that was ever in the group."""
+    used = cgroups.cpu_ms(GROUP)
+    assert used is not None
+    return used / 1000
+
+
+@contextlib.contextmanager
+def counted() -> Iterator[None]:
+    """Count what we and all our children use."""
+    (folder,) = (Path(one) for one in cgroups.create(GROUP))
+    (folder / "cgroup.procs").write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        (folder.parents[2] / "cgroup.procs").write_text(str(os.getpid()))
+        cgroups.remove(GROUP)
+        cgroups.remove("bench")
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        sys.exit("This one needs root.")
+    main()
