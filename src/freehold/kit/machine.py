@@ -21,6 +21,8 @@ class Machine:
         self.root = Path(tempfile.mkdtemp(prefix="freehold-", dir="/var/tmp"))
         self.root.chmod(0o711)
         self.unprivileged = unprivileged
+        self.environment: dict[str, str] = {}
+        """What every command of this machine has in its environment besides ours."""
         self._agent: subprocess.Popen[bytes] | None = None
         extra = ["--unprivileged"] if unprivileged else []
         self._must("prepare", "--partitions", str(partitions), *extra)
@@ -33,6 +35,7 @@ class Machine:
             capture_output=True,
             text=True,
             timeout=120,
+            env={**os.environ, **self.environment},
             check=False,
         )
 
@@ -47,6 +50,7 @@ class Machine:
                 [sys.executable, "-m", "freehold.cli", "node", "run", "--root", str(self.root)],
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **self.environment},
                 start_new_session=True,
             )
         until(lambda: self.status()["agent"], what="The agent's start")

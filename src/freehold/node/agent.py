@@ -56,10 +56,10 @@ class Agent:
         self._awake = threading.Event()
         self._busy: set[str] = set()
         self._busy_lock = threading.Lock()
-        self.outbox = OutboxSender(self._link(), store := Store(self.paths.store))
-        self.store = store
-        store.when_told(self.outbox.told)
-        self.feed = FeedReader(self._link(), store, self._awake.set)
+        self.store = Store(self.paths.store, budget=self.settings.outbox_mb * 1024 * 1024)
+        self.outbox = OutboxSender(self._link(), self.store)
+        self.store.when_told(self.outbox.told)
+        self.feed = FeedReader(self._link(), self.store, self._awake.set)
         self.supervisor = Supervisor(self.paths.run)
         self.workshop = Workshop(self.paths.run / "workshop.log")
         self.promises = Scheduler(self.workshop, self._on_result)
@@ -94,12 +94,12 @@ class Agent:
         self._awake.set()
 
     def _rest(self) -> float:
-        now = time.time()
+        now = self.store.now()
         moment = planning.next_moment(self.store.software(), self.store.instances(), now)
         return LONGEST_REST if moment is None else min(LONGEST_REST, max(0.05, moment - now))
 
     def _turn(self) -> None:
-        for step in planning.plan(self.store.software(), self.store.instances(), time.time()):
+        for step in planning.plan(self.store.software(), self.store.instances(), self.store.now()):
             with self._busy_lock:
                 if step.subject in self._busy:
                     continue
@@ -136,7 +136,7 @@ class Agent:
                 build.build(self.paths, self.settings, self._link(), release)
         except (BuildError, LinkError, OSError) as error:
             attempts = found.attempts + 1
-            next_try = time.time() + planning.build_pause(attempts)
+            next_try = self.store.now() + planning.build_pause(attempts)
             _log.warning("release %s cannot be built (try %s): %s", release[:12], attempts, error)
             self.store.software_is(
                 release, SoftwareObserved.FAILED, message=str(error), next_try=next_try, attempts=attempts
@@ -180,7 +180,7 @@ class Agent:
 
     def _on_result(self, result: Result) -> None:
         changed = self.store.promise_is(
-            result.instance, result.revision, result.promise, result.kept, result.message, result.at
+            result.instance, result.revision, result.promise, result.kept, result.message, self.store.now()
         )
         if changed:
             word = "kept" if result.kept else "broken"
@@ -207,7 +207,7 @@ class Agent:
         link = self._link()
         while not self._over.is_set():
             try:
-                if enrolment.is_renewal_due(self.settings, time.time()):
+                if enrolment.is_renewal_due(self.settings, self.store.now()):
                     self.settings = enrolment.renew(self.paths.root, link)
                     for conversation in (self.feed, self.outbox):
                         conversation.reconnect()
@@ -235,7 +235,9 @@ class Agent:
         self.workshop.close()
 
     def _link(self) -> Link:
-        return Link(self.settings.master, self.paths.authority, (self.paths.certificate, self.paths.key))
+        return Link(
+            self.settings.master, self.paths.authority, (self.paths.certificate, self.paths.key), time=self.store
+        )
 
 
 def run(root: Path) -> None:

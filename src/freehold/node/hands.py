@@ -83,7 +83,7 @@ class Hands:
                 Observed.FAILED,
                 message=str(error),
                 attempts=attempts,
-                next_try=time.time() + planning.configure_pause(attempts),
+                next_try=self._store.now() + planning.configure_pause(attempts),
             )
             return False
         names = [layouts.promise_name(path) for path in layout.promises]
@@ -107,8 +107,8 @@ class Hands:
         place, attempts = self._place(wish), wish.ask_attempts + 1
         folder = str(self._folder(place))
         requests = {one.title: one.wish for one in wish.layout.outcome.requests}
-        letter = {"master": link.master, "folder": folder, "requests": requests}
-        next_try = time.time() + planning.ask_pause(attempts)
+        letter = {"master": link.master, "folder": folder, "requests": requests, "now": self._store.now()}
+        next_try = self._store.now() + planning.ask_pause(attempts)
         try:
             self.identify(instance, link)
             refused = self._workshop.call(
@@ -184,7 +184,7 @@ class Hands:
         place = self._places[wish.partition]
         folder = self._folder(place)
         certificate = folder / layouts.OURS / "certificate.pem"
-        if certificate.exists() and time.time() - certificate.stat().st_mtime < CERTIFICATE_DAYS * 86400:
+        if certificate.exists() and 0 <= time.time() - certificate.stat().st_mtime < CERTIFICATE_DAYS * 86400:
             return
         request = self._workshop.call(
             "freehold.node.link.keys:for_instance", str(folder).encode(), uid=place.uid, gid=place.gid

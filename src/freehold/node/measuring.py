@@ -67,7 +67,7 @@ class Measuring(threading.Thread):
             [self._place(wish.partition, wish.instance, status.get(wish.partition)) for wish in wishes]
         )
         kept = self._store.counters()
-        now, moment = time.monotonic(), time.time()
+        now, moment = time.monotonic(), self._store.now()
         texts: dict[str, str] = {}
         items: list[Item] = []
         for wish in wishes:

@@ -1,12 +1,14 @@
 """Reports that wait for the Master, in the node's memory: a SQLite file that survives power cuts.
 
 A report gets its number and its place in the chain when it is written, and stays until the Master acknowledged it.
+One that was never handed out may still be written anew: thinned, when too many wait, or with another time, when the
+Master says what time it is.
 """
 
+import logging
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +16,26 @@ from typing import Any
 
 import msgspec
 
-from freehold.protocol.report import GENESIS, Body, Item, Report, link
+from freehold.node import clock as clocks
+from freehold.node.thinning import thin
+from freehold.protocol.report import GENESIS, AssessmentReport, Body, Item, Report, UsageReport, link
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY, hash TEXT NOT NULL, body BLOB NOT NULL);
 """
 
+BUDGET = 64 * 1024 * 1024
+"""Bytes of reports that may wait before they are thinned: days of a busy node, or years of a thinned one."""
+_MILLISECOND = 0.001
+"""To which times are rounded in reports."""
+_log = logging.getLogger(__name__)
+
 
 class Outbox:
     """The file, with the reports in it. Safe from any thread."""
 
-    def __init__(self, path: Path, more: str = "") -> None:
+    def __init__(self, path: Path, more: str = "", *, budget: int = BUDGET) -> None:
         """Open the file, made when it is not there, with the tables of `more` in it."""
         self._told: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
@@ -38,6 +48,11 @@ class Outbox:
         # Reports become money: what was numbered must be there after a power cut.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA + more)
+        self._budget = self._most = budget
+        self._size = self._unsent_size()
+        self._began = 0.0
+        """When this boot began for us; what has a later time was written in it."""
+        self.clock = self._wind()
 
     def close(self) -> None:
         with self._lock:
@@ -60,24 +75,27 @@ class Outbox:
             bodies = [body for (body,) in self._rows("SELECT body FROM outbox ORDER BY sequence")]
             self._db.execute("DELETE FROM outbox")
             self._remember("epoch", str(epoch))
-            self._remember("sequence", "0")
-            self._remember("hash", GENESIS)
+            self._hand_out(0, GENESIS)
+            self._go_on_from_sent()
             self._remember("revision", "0")
             self._remember("host", "")
             for body in bodies:
                 self._append(body)
 
     def outbox(self, most: int, most_bytes: int) -> list[Report]:
-        """Return the oldest reports that were not acknowledged."""
+        """Return the oldest reports that were not acknowledged, to be sent: from now on they stay as they are."""
         reports: list[Report] = []
         size = 0
-        for sequence, digest, body in self._rows(
-            "SELECT sequence, hash, body FROM outbox ORDER BY sequence LIMIT ?", (most,)
-        ):
-            size += len(body)
-            if reports and size > most_bytes:
-                break
-            reports.append(Report(sequence, digest, msgspec.Raw(body)))
+        with self._transaction(quietly=True):
+            for sequence, digest, body in self._rows(
+                "SELECT sequence, hash, body FROM outbox ORDER BY sequence LIMIT ?", (most,)
+            ):
+                size += len(body)
+                if reports and size > most_bytes:
+                    break
+                reports.append(Report(sequence, digest, msgspec.Raw(body)))
+            if reports and reports[-1].sequence > self._sent:
+                self._hand_out(reports[-1].sequence, reports[-1].hash)
         return reports
 
     def outbox_size(self) -> int:
@@ -93,10 +111,45 @@ class Outbox:
     def epoch(self) -> int:
         return int(self._recall("epoch", "0"))
 
+    def now(self) -> float:
+        """Return the time, seconds since 1970 UTC, as well as this machine can know it."""
+        return self.clock.now()
+
+    def hear(self, moment: float) -> None:
+        """Take note of what time it is for the Master; what waits and was never handed out gets its right time."""
+        with self._lock:
+            began = self._began
+            shift = self.clock.hear(moment)
+            if not shift:
+                return
+            _log.warning("this machine's clock was wrong by %.0f s; times are those of the Master from here on", -shift)
+            with self._transaction():
+                self._note_boot(began + shift)
+                # Later than this boot began: written in it. With a clock that ran ahead before, earlier boots too.
+                self._rewrite(
+                    [
+                        _moved(body, shift, min(began, self._began) - _MILLISECOND)
+                        for body in map(_read, self._unsent())
+                    ],
+                )
+                self._remember("latest", repr(self.now()))
+                self.moved()
+
+    def believes(self, begins: float, ends: float) -> bool:
+        """Return whether a certificate with these dates may be valid now."""
+        return self.clock.believes(begins, ends)
+
+    def moved(self) -> None:
+        """The clock was set right: called in that transaction, for what else holds times."""
+
     # Inside
 
     def _tell(self, *items: Item) -> None:
-        self._append(msgspec.json.encode(Body(round(time.time(), 3), list(items))))
+        now = round(self.now(), 3)
+        self._append(msgspec.json.encode(Body(now, list(items))))
+        self._remember("latest", repr(now))
+        if self._size > self._most:
+            self._thin()
 
     def _append(self, body: bytes) -> None:
         sequence = int(self._recall("sequence", "0")) + 1
@@ -104,6 +157,60 @@ class Outbox:
         self._db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (sequence, digest, body))
         self._remember("sequence", str(sequence))
         self._remember("hash", digest)
+        self._size += len(body)
+
+    def _thin(self) -> None:
+        """Write what waits anew, with less history, into half of the budget if that can be."""
+        if (before := self._unsent_size()) > self._most:
+            self._rewrite(thin(map(_read, self._unsent()), self._budget // 2))
+            _log.warning("reports wait for long: thinned from %s to %s bytes", before, self._unsent_size())
+        self._size = self._unsent_size()
+        # What cannot be thinned further is looked at again when there is much more of it.
+        self._most = max(self._budget, self._size * 5 // 4)
+
+    def _rewrite(self, bodies: list[Body]) -> None:
+        self._db.execute("DELETE FROM outbox WHERE sequence > ?", (self._sent,))
+        self._go_on_from_sent()
+        for body in bodies:
+            self._append(msgspec.json.encode(body))
+
+    @property
+    def _sent(self) -> int:
+        """The number of the last report that was ever handed out."""
+        return int(self._recall("sent", self._recall("sequence", "0")))
+
+    def _hand_out(self, sequence: int, digest: str) -> None:
+        self._remember("sent", str(sequence))
+        self._remember("sent_hash", digest)
+
+    def _go_on_from_sent(self) -> None:
+        self._remember("hash", self._recall("sent_hash", self._recall("hash", GENESIS)))
+        self._remember("sequence", str(self._sent))
+
+    def _unsent(self) -> list[bytes]:
+        rows = self._rows("SELECT body FROM outbox WHERE sequence > ? ORDER BY sequence", (self._sent,))
+        return [body for (body,) in rows]
+
+    def _unsent_size(self) -> int:
+        rows = self._rows("SELECT coalesce(sum(length(body)), 0) FROM outbox WHERE sequence > ?", (self._sent,))
+        return int(rows[0][0])
+
+    def _wind(self) -> clocks.Clock:
+        """Return the clock of this boot, as it was set before in it."""
+        latest = float(self._recall("latest", "0"))
+        noted = msgspec.json.decode(self._recall("boot", "{}"), type=dict[str, str | float])
+        if noted.get("boot") == clocks.boot():
+            self._began = float(noted["began"])
+            return clocks.Clock(float(noted["anchor"]), latest=latest)
+        # A little later than all of the boot before, so that the two are told apart.
+        self.clock = clocks.Clock(latest=latest + 2 * _MILLISECOND)
+        self._note_boot(self.clock.now())
+        return self.clock
+
+    def _note_boot(self, began: float) -> None:
+        self._began = began
+        noted = {"boot": clocks.boot(), "anchor": self.clock.anchor, "began": began}
+        self._remember("boot", msgspec.json.encode(noted).decode())
 
     def _recall(self, name: str, default: str) -> str:
         rows = self._rows("SELECT value FROM memory WHERE name = ?", (name,))
@@ -117,7 +224,7 @@ class Outbox:
             return self._db.execute(query, values).fetchall()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, quietly: bool = False) -> Iterator[None]:
         with self._lock:
             before = self._db.total_changes
             self._db.execute("BEGIN IMMEDIATE")
@@ -128,5 +235,22 @@ class Outbox:
                 raise
             self._db.execute("COMMIT")
             changed = self._db.total_changes != before
-        if changed:
+        if changed and not quietly:
             self._told()
+
+
+def _read(body: bytes) -> Body:
+    return msgspec.json.decode(body, type=Body)
+
+
+def _moved(body: Body, shift: float, since: float) -> Body:
+    """Return a report with every time from `since` on moved."""
+
+    def moved(at: float) -> float:
+        return round(at + shift, 3) if at >= since else at
+
+    items = [
+        msgspec.structs.replace(item, at=moved(item.at)) if isinstance(item, AssessmentReport | UsageReport) else item
+        for item in body.items
+    ]
+    return Body(moved(body.at), items)

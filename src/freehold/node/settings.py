@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True):
     certificate_ends: float = 0.0
     """When the node's certificate ends, seconds since 1970 UTC."""
     certificate_begins: float = 0.0
+    outbox_mb: int = 64
+    """Megabytes of reports that may wait for the Master before their history is thinned."""
 
 
 class Paths:

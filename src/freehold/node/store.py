@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.node.outbox import Outbox
+from freehold.node.outbox import BUDGET, Outbox
 from freehold.node.partition.layout import Layout, Served
 from freehold.node.partition.order import Guest
 from freehold.node.plan import Instance, Software
@@ -86,8 +86,8 @@ class Wish(msgspec.Struct, frozen=True):
 class Store(Outbox):
     """What is wanted and what was found, in the file of the outbox. Safe from any thread."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, _SCHEMA)
+    def __init__(self, path: Path, *, budget: int = BUDGET) -> None:
+        super().__init__(path, _SCHEMA, budget=budget)
         # `freehold node status` may open a new file at the same moment as the agent.
         self._db.execute("BEGIN IMMEDIATE")
         present = {row[1] for row in self._db.execute("PRAGMA table_info(instance)")}
@@ -95,6 +95,11 @@ class Store(Outbox):
             if name not in present:
                 self._db.execute(f"ALTER TABLE instance ADD COLUMN {name} {kind}")
         self._db.execute("COMMIT")
+
+    def moved(self) -> None:
+        """What was to be tried at a time of the former clock is tried now."""
+        self._db.execute("UPDATE instance SET next_try = 0, ask_next_try = 0")
+        self._db.execute("UPDATE software SET next_try = 0")
 
     # What is wanted
 

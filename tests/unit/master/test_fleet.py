@@ -166,17 +166,34 @@ def test_a_node_that_waits_when_it_is_revoked_learns_nothing_more(master: "Maste
     assert answers[0][0] == 401, answers
 
 
-def test_an_expired_certificate_is_told_so(master: "Master", site: str) -> None:
+def test_who_was_away_for_longer_than_its_certificate_may_renew_it_and_nothing_else(
+    master: "Master", site: str
+) -> None:
     pocket = master.pocket()
     pocket.enrol(master.enrol_token(site), "late")
     master.sql("UPDATE fleet_certificate SET not_after = 1 WHERE subject = ?", pocket.node)
+    request = {"signing_request": pocket.signing_request()}
     for status, problem in (
         pocket.feed(),
         pocket.report(),
-        pocket.call("POST", "/node/v1/certificate", {"signing_request": pocket.signing_request()}),
+        pocket.call("GET", "/node/v1/releases/" + "0" * 64),
+        pocket.call("POST", "/node/v1/instances/inst-1/certificate", request),
     ):
         assert (status, problem["detail"]) == (401, "This certificate has expired.")
-        assert problem["remedy"].startswith("Enrol again")
+        assert problem["remedy"].startswith("Renew it: POST /node/v1/certificate")
+    status, answer = pocket.call("POST", "/node/v1/certificate", request)
+    assert status == 200, answer
+    pocket.keep(answer["certificate"])
+    assert pocket.feed()[0] == 200
+
+
+def test_one_revoked_while_it_was_away_may_not_even_renew(master: "Master", site: str) -> None:
+    pocket = master.pocket()
+    pocket.enrol(master.enrol_token(site), "stolen")
+    master.sql("UPDATE fleet_certificate SET not_after = 1 WHERE subject = ?", pocket.node)
+    master.api("POST", "/projects/provider/nodes/stolen/revoke")
+    status, problem = pocket.call("POST", "/node/v1/certificate", {"signing_request": pocket.signing_request()})
+    assert (status, problem["detail"]) == (401, "This certificate was revoked.")
 
 
 def test_a_certificate_past_its_date_still_gets_an_answer_that_says_so(

@@ -6,17 +6,22 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.kit.waiting import until
+from freehold.node.clock import Clock
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.host.places import prepare
 from freehold.node.link import enrolment
@@ -43,12 +48,26 @@ class Authority:
         self._make(self.certificate, self.key, "/CN=authority", [])
         self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.certificate.read_text())).hexdigest()
 
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """Return certificate and key for a host or a node."""
+    def sign(self, name: str, days: int = 0) -> tuple[Path, Path]:
+        """Return certificate and key for a host or a node; the certificate's two days begin so far from now."""
         certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         issuer = ["-CA", self.certificate, "-CAkey", self.key, "-addext", f"subjectAltName=IP:127.0.0.1,DNS:{name}"]
         self._make(certificate, key, f"/CN={name}", issuer)
+        if days:
+            self._date(certificate, days)
         return certificate, key
+
+    def _date(self, path: Path, days: int) -> None:
+        """Sign a certificate again with other dates."""
+        made = x509.load_pem_x509_certificate(path.read_bytes())
+        signer: Any = serialization.load_pem_private_key(self.key.read_bytes(), None)
+        builder = x509.CertificateBuilder(made.issuer, made.subject, made.public_key(), made.serial_number)
+        for one in made.extensions:
+            builder = builder.add_extension(one.value, one.critical)
+        begins = datetime.now(UTC) + timedelta(days=days)
+        builder = builder.not_valid_before(begins).not_valid_after(begins + timedelta(days=2))
+        dated = builder.sign(signer, hashes.SHA256())
+        path.write_bytes(dated.public_bytes(serialization.Encoding.PEM))
 
     def _make(self, certificate: Path, key: Path, subject: str, more: list[Any]) -> None:
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
@@ -58,7 +77,8 @@ class Authority:
 class Endpoint:
     """A server that answers as a test says and remembers what it was asked; certificates are asked for."""
 
-    def __init__(self, authority: Authority, *, demand: bool = False) -> None:
+    def __init__(self, authority: Authority, *, demand: bool = False, days: int = 0) -> None:
+        """`demand`: who shows no certificate is refused; `days`: so far from now its own certificate is valid."""
         self.asked: list[tuple[str, str, bytes]] = []
         self.connections = 0
         self.answer: tuple[int, bytes, str] = (200, b"{}", "application/json")
@@ -97,7 +117,7 @@ class Endpoint:
 
         self.server = Server(("127.0.0.1", 0), Handler)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.certificate))
-        context.load_cert_chain(*authority.sign("master"))
+        context.load_cert_chain(*authority.sign("master", days=days))
         context.verify_mode = ssl.CERT_REQUIRED if demand else ssl.CERT_OPTIONAL
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://127.0.0.1:{self.server.server_port}"
@@ -354,3 +374,30 @@ def test_a_conversation_goes_on_when_the_master_is_back(
     sender.join(5)
     assert not sender.is_alive()
     store.close()
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_machine_with_a_wrong_clock_reaches_its_master_and_learns_the_time(authority: Authority, days: int) -> None:
+    """The Master's certificate is right; it is this machine that is `days` away from the day on which it is."""
+    server = Endpoint(authority, days=days)
+    with pytest.raises(LinkError, match="did not prove to be our Master"):
+        Link(server.url, authority.certificate).call("GET", "/")
+    Link(server.url, authority.certificate, time=Clock()).call("GET", "/")
+    server.close()
+
+
+def test_a_certificate_that_is_over_for_certain_is_not_believed(authority: Authority) -> None:
+    server = Endpoint(authority, days=-400)
+    for clock in (Clock(latest=time.time() - 86400), Clock(heard=True)):
+        with pytest.raises(LinkError, match=r"shows a certificate that is valid from .* and not now"):
+            Link(server.url, authority.certificate, time=clock).call("GET", "/")
+    assert server.asked == [], "nothing was said to who cannot prove anything"
+    server.close()
+
+
+def test_every_answer_tells_the_time_also_one_that_says_no(endpoint: Endpoint, authority: Authority) -> None:
+    clock = Clock(anchor=0.0)
+    endpoint.answer = (503, b"", "text/plain")
+    with pytest.raises(LinkError):
+        Link(endpoint.url, authority.certificate, time=clock).call("GET", "/")
+    assert abs(clock.now() - time.time()) < 5

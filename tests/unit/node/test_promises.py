@@ -186,7 +186,6 @@ def test_a_promise_is_seen_to_be_kept_as_soon_as_it_is(house: House) -> None:
     found = house.last("page")
     assert found is not None
     assert (found.instance, found.revision, found.message) == ("instance-p0", revision, "look here")
-    assert abs(found.at - time.time()) < 5
 
 
 def test_a_promise_that_breaks_is_seen_and_so_is_its_repair(house: House) -> None:

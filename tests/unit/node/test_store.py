@@ -443,3 +443,26 @@ def test_what_was_numbered_is_there_after_a_kill_and_nothing_is_there_half(tmp_p
         # Number and revision grow together, from 1: what is acknowledged left nothing behind, nothing came twice.
         assert reports[-1].sequence == wish.state_revision
         store.close()
+
+
+def test_a_node_that_is_away_for_months_keeps_its_use_in_the_room_it_has(tmp_path: Path) -> None:
+    budget = 200_000
+    store = Store(tmp_path / "away.sqlite", budget=budget)
+    store.begin_epoch(1)
+    store.apply_feed(feed(1, wanted("shop")))
+    store.tell()
+    sent = store.outbox(*EVERYTHING)
+    assert len(sent) == 1
+    for hour in range(90 * 24):
+        at = hour * 3600.0
+        items = [UsageReport("shop", at, cpu_ms=hour), AssessmentReport("shop", 1, "page", hour % 3 > 0, at, "x" * 200)]
+        store.tell(*items)
+    reports = store.outbox(*EVERYTHING)
+    assert sum(len(report.body) for report in reports) <= budget * 1.3
+    reader = Reader()
+    reader.read(1, sent)
+    reader.read(1, reports)
+    usage = [item for item in reader.heard if isinstance(item, UsageReport)]
+    assert usage[-1] == UsageReport("shop", (90 * 24 - 1) * 3600.0, cpu_ms=90 * 24 - 1)
+    assert {int(item.at // 86400) for item in usage} == set(range(90)), "each day's use is known"
+    store.close()

@@ -35,8 +35,8 @@ def enrol(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 @with_problems
 def node_certificate(request: HttpRequest) -> HttpResponse:
-    """`POST /node/v1/certificate`: a node renews its own."""
-    node = queries.identify(fingerprint(request), "node")
+    """`POST /node/v1/certificate`: a node renews its own, also when it was away for longer than it is valid."""
+    node = queries.identify(fingerprint(request), "node", renewing=True)
     asked = _message(request, CertificateRequest)
     issued = actions.renew("node", node, asked.signing_request, actor=f"node:{node}")
     return _answer(CertificateAnswer(issued.pem, actions.the_authority().pem))

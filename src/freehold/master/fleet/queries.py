@@ -6,8 +6,8 @@ from typing import Any
 from django.db.models import Count, OuterRef, Q, Subquery
 
 from freehold.master.fleet.models import Certificate, Node, Partition, ReportRow, Site, Supply
-from freehold.master.foundation import clock
-from freehold.master.foundation.errors import Forbidden, NotFound, Unauthenticated
+from freehold.master.foundation import certificates, clock
+from freehold.master.foundation.errors import NotFound, Unauthenticated
 
 _FACTS = (
     "id", "title", "open", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity", "used",
@@ -96,8 +96,8 @@ def supplies(project: str, identity: str | None = None) -> list[dict[str, Any]]:
     ]
 
 
-def identify(fingerprint: str | None, kind: str) -> str:
-    """Return the node or instance that a client certificate speaks for.
+def identify(fingerprint: str | None, kind: str, *, renewing: bool = False) -> str:
+    """Return the node or instance that a client certificate speaks for; with `renewing` also one that is over.
 
     Raise Unauthenticated when there is none, or it is unknown, revoked or over; Forbidden when it is of the
     other kind.
@@ -106,11 +106,6 @@ def identify(fingerprint: str | None, kind: str) -> str:
         raise Unauthenticated(f"This needs the client certificate of a {kind}.")
     row = Certificate.objects.filter(fingerprint=fingerprint).first()
     if row is None:
-        raise Unauthenticated("This certificate was not issued here.", remedy="Enrol again.")
-    if row.revoked_at is not None:
-        raise Unauthenticated("This certificate was revoked.", remedy="Ask the operator; a node can enrol again.")
-    if row.not_after <= clock.now():
-        raise Unauthenticated("This certificate has expired.", remedy="Enrol again with a new token.")
-    if row.kind != kind:
-        raise Forbidden(f"This is the certificate of a {row.kind}; it takes one of a {kind}.")
+        raise Unauthenticated("This certificate was not issued here.", remedy="Enrol the node: freehold node enrol.")
+    certificates.check(row.kind, kind, row.not_after, row.revoked_at, renewing=renewing)
     return row.subject

@@ -15,10 +15,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from freehold.master.foundation.certificates import check_date
 from freehold.master.foundation.errors import Malformed, MasterError, TooLarge, Unauthenticated
 from freehold.master.gateway.database import Connection
 from freehold.master.gateway.reports import Done, Job, Writer
-from freehold.master.gateway.watch import Identity, Revisions, Watcher, check_date, look_up
+from freehold.master.gateway.watch import Identity, Revisions, Watcher, look_up
 from freehold.protocol import MAX_BODY, OLDEST_VERSION, VERSION
 from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance
 from freehold.protocol.problem import MEDIA_TYPE
@@ -93,7 +94,7 @@ class Gateway:
             asked_at = self._revisions.updates
             identity = await self._read(look_up, self._reader, fingerprint)
             self._revisions.remember(fingerprint, identity, asked_at)
-        check_date(identity)
+        check_date(identity.not_after)
         return identity
 
     async def _feed(self, identity: Identity, scope: Scope, send: Send) -> None:

@@ -10,8 +10,8 @@ import threading
 from collections import defaultdict
 from dataclasses import dataclass
 
-from freehold.master.foundation import clock, hints
-from freehold.master.foundation.errors import Forbidden, Unauthenticated
+from freehold.master.foundation import certificates, hints
+from freehold.master.foundation.errors import Unauthenticated
 from freehold.master.gateway.database import Connection
 
 TICK = 0.5
@@ -98,22 +98,13 @@ class Revisions:
 
 
 def look_up(connection: Connection, fingerprint: str) -> Identity:
-    """Return the node of a certificate; raise Unauthenticated or Forbidden, saying what to do."""
+    """Return the node of a certificate, whose date is still to be checked; raise Unauthenticated or Forbidden."""
     rows = connection.rows("identify", {"fingerprint": fingerprint})
     if not rows:
         raise Unauthenticated("This certificate was not issued here.", remedy="Enrol the node: freehold node enrol.")
     kind, subject, not_after, revoked_at = rows[0]
-    if revoked_at is not None:
-        raise Unauthenticated("This certificate was revoked.", remedy="Enrol again with a new token.")
-    if kind != "node":
-        raise Forbidden(f"This is the certificate of an {kind}; only nodes may ask here.")
+    certificates.check(kind, "node", not_after, revoked_at, renewing=True)
     return Identity(subject, not_after)
-
-
-def check_date(identity: Identity) -> None:
-    """Raise Unauthenticated for a certificate that is over."""
-    if identity.not_after <= clock.now():
-        raise Unauthenticated("This certificate has expired.", remedy="Enrol again: freehold node enrol.")
 
 
 class Watcher(threading.Thread):

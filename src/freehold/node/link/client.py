@@ -7,10 +7,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from freehold.node.clock import TimeKeeper, date
 from freehold.node.errors import LinkDown, LinkError
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
 TIMEOUT = 30.0
+_X509_V_FLAG_NO_CHECK_TIME = 0x200000
+"""OpenSSL's flag, absent from Python's `ssl`: dates are judged by a clock that is better than this machine's."""
 
 
 class Refused(LinkError):
@@ -24,11 +27,23 @@ class Refused(LinkError):
 class Link:
     """A connection to the Master. Not to be shared between threads."""
 
-    def __init__(self, master: str, authority: Path, identity: tuple[Path, Path] | None = None) -> None:
-        """`identity`: the node's certificate and key; without, the caller is nobody, as before enrolment."""
+    def __init__(
+        self,
+        master: str,
+        authority: Path,
+        identity: tuple[Path, Path] | None = None,
+        *,
+        time: TimeKeeper | None = None,
+    ) -> None:
+        """`identity`: the node's certificate and key; without, the caller is nobody, as before enrolment.
+
+        `time` is told what time it is for the Master, and judges the dates of its certificate; without, this
+        machine's clock does.
+        """
         self.master = master
         self._authority = authority
         self._identity = identity
+        self._time = time
         self._connection: http.client.HTTPSConnection | None = None
 
     def call(
@@ -47,6 +62,9 @@ class Link:
                 if connection.sock is not None:
                     connection.sock.settimeout(timeout)
                 connection.timeout = timeout
+                if connection.sock is None:
+                    connection.connect()
+                    self._check_dates(connection)
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
                 content = response.read()
@@ -62,6 +80,8 @@ class Link:
                 if fresh or attempt == 2:
                     raise LinkDown(f"{self.master} cannot be reached: {error!r}") from None
                 continue
+            if self._time is not None and (moment := date(response.headers["Date"])) is not None:
+                self._time.hear(moment)
             if response.status >= 400:
                 raise Refused(_problem(response, content))
             return response.status, content, dict(response.headers.items())
@@ -80,10 +100,25 @@ class Link:
             context.minimum_version = ssl.TLSVersion.TLSv1_3
             if self._identity is not None:
                 context.load_cert_chain(*self._identity)
+            if self._time is not None:
+                context.verify_flags |= _X509_V_FLAG_NO_CHECK_TIME
         except (OSError, ssl.SSLError) as error:
             raise LinkError(f"The node's identity cannot be read ({error}). Enrol the node again.") from None
         self._connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
         return self._connection
+
+    def _check_dates(self, connection: http.client.HTTPSConnection) -> None:
+        """Raise LinkError for a certificate that is over, as far as we know what time it is."""
+        shown = connection.sock.getpeercert() if self._time is not None else None
+        if not shown or self._time is None:
+            return
+        begins, ends = (ssl.cert_time_to_seconds(str(shown[name])) for name in ("notBefore", "notAfter"))
+        if not self._time.believes(begins, ends):
+            self.close()
+            raise LinkError(
+                f"{self.master} shows a certificate that is valid from {shown['notBefore']} to {shown['notAfter']}, "
+                "and not now. Its provider has to renew it."
+            )
 
     def _explain(self, error: ssl.SSLError) -> LinkError:
         if isinstance(error, ssl.SSLCertVerificationError):

@@ -32,17 +32,17 @@ class Conversation(threading.Thread):
         self.over = threading.Event()
         self.trouble = ""
         """Why the last exchange failed; empty when it did not."""
-        self._reconnect = False
+        self._reconnect = threading.Event()
 
     def reconnect(self) -> None:
-        """Open a new connection before the next exchange, with the identity as it is then."""
-        self._reconnect = True
+        """Open a new connection at once, with the identity as it is then, also after a failure."""
+        self._reconnect.set()
 
     def run(self) -> None:
         failures = 0
         while not self.over.is_set():
-            if self._reconnect:
-                self._reconnect = False
+            if self._reconnect.is_set():
+                self._reconnect.clear()
                 self.link.close()
             try:
                 self.exchange()
@@ -54,11 +54,11 @@ class Conversation(threading.Thread):
                 if str(error) != self.trouble:
                     _log.warning("%s: %s", self.name, error)
                 self.trouble = str(error)
-                self.over.wait(pause_after(failures, down=isinstance(error, LinkDown)))
+                self._reconnect.wait(pause_after(failures, down=isinstance(error, LinkDown)))
             except Exception:
                 failures += 1
                 _log.exception("%s stumbled; going on", self.name)
-                self.over.wait(pause_after(failures, down=False))
+                self._reconnect.wait(pause_after(failures, down=False))
         self.link.close()
 
     def exchange(self) -> None:
@@ -82,14 +82,11 @@ class FeedReader(Conversation):
         super().__init__("feed", link)
         self._store = store
         self._changed = changed
-        self.last_answer = 0.0
-        """When the Master last answered, by this machine's clock."""
 
     def exchange(self) -> None:
         since = self._store.revision
         wait = 0.0 if since == 0 or self.trouble else WAIT
         status, content, _ = self.link.call("GET", f"/node/v1/feed?since={since}&wait={wait:g}", timeout=wait + 20)
-        self.last_answer = time.time()
         if status != 200:
             return
         try:
@@ -117,9 +114,15 @@ class OutboxSender(Conversation):
     def stop(self) -> None:
         self.over.set()
         self._told.set()
+        self._reconnect.set()
 
     def exchange(self) -> None:
+        if not self._store.clock.heard:
+            # Before anything is handed out for good, we know what time it is: any answer tells.
+            self.link.call("GET", "/authority.pem")
         self._told.clear()
+        if self.over.is_set():
+            return
         reports = self._store.outbox(BATCH, BATCH_BYTES)
         if not reports:
             if not self._told.wait(max(0.0, self._heartbeat_at - time.monotonic())) and not self.over.is_set():

@@ -52,8 +52,6 @@ class Result:
     promise: str
     kept: bool
     message: str
-    at: float
-    """Seconds since 1970 UTC, by this machine's clock."""
 
 
 @dataclass
@@ -243,9 +241,7 @@ class Scheduler(threading.Thread):
         key = f"{watch.instance}/{promise.name}"
         with self._lock:
             self._push(promise, now + schedule.pause(promise.state, now, promise.period, key))
-        self._on_result(
-            Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message, time.time())
-        )
+        self._on_result(Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message))
 
     def _push(self, promise: _Promise, moment: float) -> None:
         promise.entry = next(self._numbers)
