@@ -25,6 +25,7 @@ KINDS: dict[str, Any] = {
     "item-assessment": report.Item,
     "item-usage": report.Item,
     "item-usage-unmeasured": report.Item,
+    "item-usage-series": report.Item,
     "enrol-request": enrol.EnrolRequest,
     "enrol-answer": enrol.EnrolAnswer,
     "certificate-request": enrol.CertificateRequest,

@@ -115,7 +115,7 @@ class Agent:
             Verb.CONFIGURE: self._configure,
             Verb.ASK: self._ask,
             Verb.STOP: self.hands.stop,
-            Verb.DESTROY: self.hands.destroy,
+            Verb.DESTROY: self._destroy,
         }
         try:
             doing[step.verb](step.subject)
@@ -174,6 +174,11 @@ class Agent:
         if self.hands.configure(instance):
             self.measuring.soon()
             self._identity_work.put(instance)
+
+    def _destroy(self, instance: str) -> None:
+        # What it used until now is told before it is gone.
+        self.measuring.measure()
+        self.hands.destroy(instance)
 
     def _ask(self, instance: str) -> None:
         self.hands.ask(instance, self._link())

@@ -1,6 +1,7 @@
 """The thread that measures: reads every partition's counters once a minute, keeps them, tells them."""
 
 import logging
+import secrets
 import threading
 import time
 
@@ -17,6 +18,7 @@ from freehold.protocol.states import Observed
 PERIOD = 60.0
 SOON = 2.0
 """Seconds after a configuration until the first look, so that use is seen at once."""
+_counters = msgspec.json.Decoder(Counters)
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +74,7 @@ class Measuring(threading.Thread):
         items: list[Item] = []
         for wish in wishes:
             text = kept.get(wish.instance, "{}")
-            before = msgspec.json.decode(text, type=Counters)
+            before = Counters(series=secrets.token_hex(4)) if text == "{}" else _counters.decode(text)
             elapsed = now - self._last.get(wish.instance, now)
             self._last[wish.instance] = now
             after = accumulate(before, readings[wish.partition], elapsed)
@@ -103,6 +105,7 @@ def _report(instance: str, moment: float, counters: Counters) -> UsageReport:
         disk_mb_s=_whole(counters.disk_mb_s),
         network_in=_whole(counters.network_in),
         network_out=_whole(counters.network_out),
+        series=counters.series,
     )
 
 

@@ -53,7 +53,7 @@ def _last_states(items: Sequence[Timed], end: float) -> list[Timed]:
             case PublicationReport():
                 return "publication", item.instance
             case UsageReport():
-                return "usage", item.instance, item.at // HOUR if item.at < end - DAY else item.at
+                return "usage", item.instance, item.series, item.at // HOUR if item.at < end - DAY else item.at
         return None
 
     return _last_of_each(items, key)
@@ -98,7 +98,7 @@ def _last_results(items: Sequence[Timed], end: float) -> list[Timed]:
 def _use_by_day(items: Sequence[Timed], end: float) -> list[Timed]:
     """Of use: a reading a day. There is nothing left that could go without losing some."""
     return _last_of_each(
-        items, lambda at, item: (item.instance, item.at // DAY) if isinstance(item, UsageReport) else None
+        items, lambda at, item: (item.instance, item.series, item.at // DAY) if isinstance(item, UsageReport) else None
     )
 
 

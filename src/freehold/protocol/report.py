@@ -92,6 +92,8 @@ class UsageReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ki
     """Bytes received."""
     network_out: int | None = None
     """Bytes sent."""
+    series: str = ""
+    """What these counters belong to: another series begins at zero, after a machine lost its memory or was replaced."""
 
 
 Item = HostFacts | SoftwareReport | InstanceReport | PublicationReport | AssessmentReport | UsageReport

@@ -454,14 +454,18 @@ def _all_queries() -> list[Any]:
 def test_every_query_fits_the_schema(database: str, query: Any) -> None:
     from django.db import connection
 
+    if query.name.endswith("_arrays") and connection.vendor == "sqlite":
+        pytest.skip("PostgreSQL's own way")
     names = set(re.findall(r"%\((\w+)\)s", query.format))
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {query.format}", dict.fromkeys(names))
         assert cursor.fetchall()
 
 
-def test_the_gateway_writes_only_tables_that_grow() -> None:
+def test_the_gateway_writes_only_tables_that_grow_and_sums_of_use_that_nobody_else_writes() -> None:
     text = (SOURCES / "master" / "gateway" / "sql" / "gateway.sql").read_text()
     written = set(re.findall(r"^(INSERT INTO|UPDATE|DELETE FROM) (\w+)", text, re.MULTILINE))
     assert written
     assert {verb for verb, _ in written} == {"INSERT INTO"}
+    changed = re.findall(r"INSERT INTO (\w+)(?:(?!INSERT).)*?DO UPDATE", text, re.DOTALL)
+    assert set(changed) == {"usage_counter", "usage_hour"}

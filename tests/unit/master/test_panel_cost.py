@@ -80,7 +80,7 @@ def grow(count: int) -> None:
 def _run(project: str, numbers: range) -> None:
     from freehold.master.monitoring.models import Assessment
     from freehold.master.ordering.models import Instance, InstanceRow, PublicationRow, RequestRow
-    from freehold.master.usage.models import CounterRow
+    from freehold.master.usage.models import Counter
 
     rows = []
     for n in numbers:
@@ -121,7 +121,7 @@ def _run(project: str, numbers: range) -> None:
         for promise in ("page", "port")
         for kept in (True, False, True)
     )
-    CounterRow.objects.bulk_create(CounterRow(instance_id=row.id, at=1, cpu_ms=5) for row in rows)
+    Counter.objects.bulk_create(Counter(instance_id=row.id, series="", at=1, cpu_ms=5) for row in rows)
     RequestRow.objects.bulk_create(
         RequestRow(
             instance_id=row.id, at=at, actor="me", release_id=row.release_id, parameters=row.parameters, asked="started"

@@ -37,6 +37,14 @@ class Connection:
         else:
             self._open().cursor().executemany(query.format, values)
 
+    def at_once(self, name: str, columns: Mapping[str, Sequence[object]]) -> None:
+        """Run a named statement for many rows, given as columns; on PostgreSQL as one statement, `NAME_arrays`."""
+        if self.is_sqlite:
+            rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            self._open().executemany(QUERIES[name].named, rows)
+        else:
+            self._open().execute(QUERIES[f"{name}_arrays"].format, columns)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One write transaction."""

@@ -17,6 +17,7 @@ import msgspec
 from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import Conflict, MasterError
 from freehold.master.gateway.database import Connection, integrity_errors
+from freehold.master.gateway.metering import FUTURE, Meters
 from freehold.protocol import MAX_MESSAGE
 from freehold.protocol.report import (
     GENESIS,
@@ -67,6 +68,16 @@ class Done:
     refused: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """What must be known of an instance to believe a report about it."""
+
+    node: str
+    is_child: bool
+    """Another instance requested it, and waits for what it publishes."""
+    created_at: int
+
+
 @dataclass
 class Job:
     """A batch of one node, waiting to be applied; `answer` is called from the writer's thread."""
@@ -94,8 +105,8 @@ class Writer(threading.Thread):
         self._connection = Connection(url)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._heads: dict[str, Head] = {}
-        self._owners: dict[str, tuple[str, bool]] = {}
-        """By instance: the node on which it lives, and whether another instance requested it."""
+        self._meters = Meters(self._connection)
+        self._owners: dict[str, _Owner] = {}
 
     def submit(self, job: Job) -> None:
         self._jobs.put(job)
@@ -126,17 +137,20 @@ class Writer(threading.Thread):
         except Exception as error:
             if len(jobs) == 1 and not isinstance(error, integrity_errors()):
                 _log.exception("reports of %s could not be written", jobs[0].node)
+                self._meters.forget()
                 self._connection.close()
                 jobs[0].answer(error)
                 return
             # What memory says may be wrong (another process wrote), or one of them is at fault: one by one.
             self._heads.clear()
             self._owners.clear()
+            self._meters.forget()
             for job in jobs:
                 try:
                     self._apply([job])
                 except Exception as alone:
                     _log.exception("reports of %s could not be written", job.node)
+                    self._meters.forget()
                     self._connection.close()
                     job.answer(alone)
 
@@ -155,6 +169,8 @@ class Writer(threading.Thread):
                     answers.append((job, error))
             for statement, values in rows.by_statement.items():
                 self._connection.many(statement, values)
+            self._meters.write()
+        self._meters.written()
         self._heads.update(heads)
         for job, answer in answers:
             job.answer(answer)
@@ -256,7 +272,7 @@ class Writer(threading.Thread):
                 )
                 rows.hint = True
             case InstanceReport():
-                self._check_owner(node, item.instance)
+                self._owner(node, item.instance)
                 rows.by_statement["add_instance"].append(
                     {
                         "instance": item.instance,
@@ -269,7 +285,7 @@ class Writer(threading.Thread):
                 )
                 rows.hint = rows.hint or item.state is Observed.DESTROYED
             case PublicationReport():
-                rows.hint = self._check_owner(node, item.instance) or rows.hint
+                rows.hint = self._owner(node, item.instance).is_child or rows.hint
                 rows.by_statement["add_publication"].append(
                     {
                         "instance": item.instance,
@@ -279,7 +295,7 @@ class Writer(threading.Thread):
                     }
                 )
             case AssessmentReport():
-                self._check_owner(node, item.instance)
+                self._owner(node, item.instance)
                 rows.by_statement["add_assessment"].append(
                     {
                         "instance": item.instance,
@@ -291,15 +307,15 @@ class Writer(threading.Thread):
                     }
                 )
             case UsageReport():
-                self._check_owner(node, item.instance)
-                counters = {
-                    name: _count(getattr(item, name))
-                    for name in ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
-                }
-                rows.by_statement["add_usage"].append({"instance": item.instance, "at": _moment(item.at), **counters})
+                owner = self._owner(node, item.instance)
+                if len(item.series) > LONGEST_NAME or "\0" in item.series:
+                    raise ValueError(f"{item.series[:40]!r} is no name of a series")
+                if (at := _moment(item.at)) < owner.created_at - FUTURE:
+                    raise ValueError(f"use at {at} ms is of before the instance was ordered, at {owner.created_at} ms")
+                self._meters.add(item, at, rows.received_at)
 
-    def _check_owner(self, node: str, instance: str) -> bool:
-        """Return whether an instance of this node was requested by another instance.
+    def _owner(self, node: str, instance: str) -> _Owner:
+        """Return what is known of an instance of this node.
 
         Raise ValueError when it does not live on this node: a node can speak only of itself.
         """
@@ -307,14 +323,14 @@ class Writer(threading.Thread):
         if owner is None:
             _name(instance)
             found = self._connection.rows("owner", {"instance": instance})
-            owner = (found[0][0], found[0][1] is not None) if found else ("", False)
+            owner = _Owner(found[0][0], found[0][1] is not None, found[0][2]) if found else _Owner("", False, 0)
             if found:
                 if len(self._owners) >= MOST_OWNERS:
                     self._owners.clear()
                 self._owners[instance] = owner
-        if owner[0] != node:
+        if owner.node != node:
             raise ValueError(f"instance {instance} does not live on this node")
-        return owner[1]
+        return owner
 
 
 def _text(value: str) -> str:

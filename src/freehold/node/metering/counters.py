@@ -23,6 +23,8 @@ class Reading(msgspec.Struct, frozen=True):
 class Counters(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a partition used since its instance was placed, and the raw values last read."""
 
+    series: str = ""
+    """The name under which they are told: chosen when they begin."""
     cpu_ms: float | None = None
     memory_mb_s: float | None = None
     disk_mb_s: float | None = None
@@ -52,6 +54,7 @@ def accumulate(before: Counters, reading: Reading, elapsed: float) -> Counters:
     elif before.raw_exact != reading.exact:
         last_cpu_ms = reading.cpu_ms
     return Counters(
+        series=before.series,
         cpu_ms=_grow(before.cpu_ms, last_cpu_ms, reading.cpu_ms, reading.exact),
         memory_mb_s=(before.memory_mb_s or 0.0) + reading.memory_mb * elapsed,
         disk_mb_s=before.disk_mb_s

@@ -1,4 +1,5 @@
 -- name: so_far
--- The last counters of an instance.
-SELECT cpu_ms, memory_mb_s, disk_mb_s, network_in, network_out
-FROM usage_counterrow WHERE instance_id = :instance ORDER BY id DESC LIMIT 1
+-- What an instance used since it was placed: the last counters of each series, added up.
+SELECT CAST(sum(cpu_ms) AS bigint) AS cpu_ms, CAST(sum(memory_mb_s) AS bigint) AS memory_mb_s, CAST(sum(disk_mb_s) AS bigint) AS disk_mb_s,
+  CAST(sum(network_in) AS bigint) AS network_in, CAST(sum(network_out) AS bigint) AS network_out
+FROM usage_counter WHERE instance_id = :instance

@@ -1,0 +1,119 @@
+"""Use, exactly once: from cumulative counters to what was used in each hour.
+
+A counter belongs to a series: it begins at zero with its series and only grows. So duplicates add nothing, holes lose
+nothing (only the hours in between are estimated), and a machine that was installed anew begins another series. Use
+is written in the same transaction as the number of the report that told it.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from freehold.master.gateway.database import Connection
+from freehold.protocol.report import UsageReport
+
+COUNTERS = ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
+HOUR = 3_600_000
+"""Milliseconds."""
+FUTURE = 5 * 60_000
+"""Milliseconds that a node's clock may be ahead of ours."""
+MOST_KNOWN = 200_000
+LARGEST = 2**63 - 1
+
+Values = tuple[int | None, ...]
+
+
+class Reading(NamedTuple):
+    """The last reading of a series."""
+
+    at: int
+    values: Values
+
+
+class Meters:
+    """The last readings, remembered between transactions; used by one thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[str, dict[str, Reading]] = {}
+        """By instance, then by series."""
+        self._fresh: dict[tuple[str, str], Reading] = {}
+        """What this transaction will write."""
+        self._hours: dict[tuple[str, int], list[int | None]] = {}
+
+    def add(self, item: UsageReport, at: int, received_at: int) -> None:
+        """Note a reading made at a moment (milliseconds); raise ValueError when it cannot be true."""
+        values = tuple([getattr(item, name) for name in COUNTERS])
+        if at > received_at + FUTURE:
+            raise ValueError(f"use at {at} ms is in the future: it is {received_at} ms")
+        before = self._last(item.instance, item.series)
+        for name, old, new in zip(COUNTERS, before.values, values, strict=True):
+            if new is not None and not (old or 0) <= new <= LARGEST:
+                raise ValueError(f"{name} went from {old or 0} to {new}: a counter only grows within its series")
+        # A clock that was set right may step back a little.
+        at = max(at, before.at)
+        self._spread(item.instance, before.at or at, at, before.values, values)
+        kept = tuple([old if new is None else new for old, new in zip(before.values, values, strict=True)])
+        self._fresh[item.instance, item.series] = Reading(at, kept)
+
+    def write(self) -> None:
+        """Write what was noted, within the transaction."""
+        if self._fresh:
+            self._connection.at_once("set_counters", _columns(
+                ("instance", "series", "at", *COUNTERS),
+                ((*key, reading.at, *reading.values) for key, reading in self._fresh.items()),
+            ))  # fmt: skip
+        if self._hours:
+            self._connection.at_once("add_hours", _columns(
+                ("instance", "hour", *COUNTERS),
+                ((*key, *values) for key, values in self._hours.items()),
+            ))  # fmt: skip
+
+    def written(self) -> None:
+        """The transaction is committed: remember it."""
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        for (instance, series), reading in self._fresh.items():
+            self._known.setdefault(instance, {})[series] = reading
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget what was noted and not written."""
+        self._fresh.clear()
+        self._hours.clear()
+
+    def forget(self) -> None:
+        """Forget all: memory may be wrong."""
+        self.drop()
+        self._known.clear()
+
+    def _last(self, instance: str, series: str) -> Reading:
+        fresh = self._fresh.get((instance, series))
+        if fresh is not None:
+            return fresh
+        known = self._known.get(instance)
+        if known is None:
+            rows = self._connection.rows("counters", {"instance": instance})
+            known = self._known[instance] = {row[0]: Reading(row[1], tuple(row[2:])) for row in rows}
+        return known.get(series) or Reading(0, (None,) * len(COUNTERS))
+
+    def _spread(self, instance: str, begin: int, end: int, old: Values, new: Values) -> None:
+        """Add the growth between two readings to the hours between them, evenly and to the last unit."""
+        growth = [None if value is None else value - (before or 0) for before, value in zip(old, new, strict=True)]
+        first, last = begin // HOUR, end // HOUR
+        for hour in range(first, last + 1):
+            share = growth
+            if first != last:
+                since, until = max(begin, hour * HOUR) - begin, min(end, (hour + 1) * HOUR) - begin
+                span = end - begin
+                share = [None if all_ is None else all_ * until // span - all_ * since // span for all_ in growth]
+            sums = self._hours.get((instance, hour))
+            if sums is None:
+                self._hours[instance, hour] = list(share)
+                continue
+            for place, part in enumerate(share):
+                if part is not None:
+                    sums[place] = (sums[place] or 0) + part
+
+
+def _columns(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> dict[str, list[object]]:
+    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
