@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from freehold import kit
+from freehold.master.foundation.errors import Busy
 from freehold.master.gateway.reports import Done, Job, Writer
 from freehold.protocol.report import GENESIS, Report, UsageReport, link
 from running import tiny_release
@@ -55,7 +57,7 @@ def master(rooms: "Rooms") -> Iterator[Writer]:
 
 def send(writer: Writer, mouth: Mouth, reports: list[Report]) -> Done:
     answers: SimpleQueue[Done | Exception] = SimpleQueue()
-    writer.submit(Job(mouth.node, mouth.epoch, reports, answers.put))
+    writer.submit(Job(mouth.node, mouth.epoch, reports, 1000, answers.put))
     answer = answers.get(timeout=20)
     if isinstance(answer, Exception):
         raise answer
@@ -207,3 +209,20 @@ def _deliver(rooms: "Rooms", mouth: Mouth, cuts: list[tuple[int, int, bool]]) ->
                 done = max(done, send(writer, mouth, reports[: done + 1]).sequence)
     with master(rooms) as writer:
         send(writer, mouth, reports)
+
+
+def test_a_master_with_too_much_to_do_says_so_and_nothing_is_lost(
+    rooms: "Rooms", mouth: Mouth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mouth.say(HOUR, cpu_ms=7)
+    monkeypatch.setattr("freehold.master.gateway.reports.MOST_WAITING", 1500)
+    writer = Writer(rooms.url)
+    for _ in range(2):
+        writer.submit(Job(mouth.node, mouth.epoch, mouth.reports, 1000, lambda _: None))
+    with pytest.raises(Busy, match="Many nodes report at once"):
+        send(writer, mouth, mouth.reports)
+    writer.start()
+    kit.until(lambda: used(mouth.instance))
+    assert send(writer, mouth, mouth.reports).sequence == 1, "there is room again"
+    writer.stop()
+    assert total(mouth.instance, "cpu_ms") == 7

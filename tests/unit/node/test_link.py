@@ -224,9 +224,15 @@ def test_a_refusal_without_a_document_is_told_by_its_status(
     content: bytes, endpoint: Endpoint, authority: Authority
 ) -> None:
     for kind in (MEDIA_TYPE, "text/html"):
-        endpoint.answer = (503, content, kind)
-        with pytest.raises(Refused, match="503 Service Unavailable"):
+        endpoint.answer = (500, content, kind)
+        with pytest.raises(Refused, match="500 Internal Server Error"):
             Link(endpoint.url, authority.certificate).call("GET", "/")
+
+
+def test_a_busy_master_is_asked_again_soon_as_one_that_is_away(endpoint: Endpoint, authority: Authority) -> None:
+    endpoint.answer = (503, b"", "text/html")
+    with pytest.raises(LinkDown, match="is too busy now"):
+        Link(endpoint.url, authority.certificate).call("GET", "/")
 
 
 def test_one_connection_serves_many_requests_and_is_opened_again_when_the_master_ended_it(
@@ -366,7 +372,7 @@ def test_a_conversation_goes_on_when_the_master_is_back(
     store.when_told(sender.told)
     store.tell()
     sender.start()
-    until(lambda: "503" in sender.trouble)
+    until(lambda: "busy" in sender.trouble)
     endpoint.answer = (200, msgspec.json.encode(Applied(1, 60)), "application/json")
     until(lambda: store.outbox_size() == 0, 20)
     until(lambda: sender.trouble == "")

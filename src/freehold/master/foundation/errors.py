@@ -84,6 +84,13 @@ class TooLarge(MasterError):
     remedy = "Send less at once."
 
 
+class Busy(MasterError):
+    type = "busy"
+    title = "The Master has more to do than it can"
+    status = 503
+    remedy = "Come again in a minute; nodes do so by themselves, and lose nothing."
+
+
 class Invalid(MasterError):
     type = "invalid"
     title = "A value breaks a rule"

@@ -171,7 +171,7 @@ class Gateway:
         def answer(result: Done | Exception) -> None:
             loop.call_soon_threadsafe(_settle, future, result)
 
-        self._writer.submit(Job(identity.node, batch.epoch, batch.reports, answer))
+        self._writer.submit(Job(identity.node, batch.epoch, batch.reports, len(body), answer))
         done = await future
         await _send(send, 200, msgspec.json.encode(Applied(done.sequence, self._pace(), done.refused)))
 

@@ -42,18 +42,26 @@ class Meters:
 
     def add(self, item: UsageReport, at: int, received_at: int) -> None:
         """Note a reading made at a moment (milliseconds); raise ValueError when it cannot be true."""
-        values = tuple([getattr(item, name) for name in COUNTERS])
         if at > received_at + FUTURE:
             raise ValueError(f"use at {at} ms is in the future: it is {received_at} ms")
         before = self._last(item.instance, item.series)
-        for name, old, new in zip(COUNTERS, before.values, values, strict=True):
-            if new is not None and not (old or 0) <= new <= LARGEST:
+        values = (item.cpu_ms, item.memory_mb_s, item.disk_mb_s, item.network_in, item.network_out)
+        growth: list[int | None] = []
+        kept: list[int | None] = []
+        for old, new in zip(before.values, values, strict=True):
+            if new is None:
+                growth.append(None)
+                kept.append(old)
+                continue
+            if not (old or 0) <= new <= LARGEST:
+                name = COUNTERS[len(kept)]
                 raise ValueError(f"{name} went from {old or 0} to {new}: a counter only grows within its series")
+            growth.append(new - (old or 0))
+            kept.append(new)
         # A clock that was set right may step back a little.
         at = max(at, before.at)
-        self._spread(item.instance, before.at or at, at, before.values, values)
-        kept = tuple([old if new is None else new for old, new in zip(before.values, values, strict=True)])
-        self._fresh[item.instance, item.series] = Reading(at, kept)
+        self._spread(item.instance, before.at or at, at, growth)
+        self._fresh[item.instance, item.series] = Reading(at, tuple(kept))
 
     def write(self) -> None:
         """Write what was noted, within the transaction."""
@@ -96,23 +104,27 @@ class Meters:
             known = self._known[instance] = {row[0]: Reading(row[1], tuple(row[2:])) for row in rows}
         return known.get(series) or Reading(0, (None,) * len(COUNTERS))
 
-    def _spread(self, instance: str, begin: int, end: int, old: Values, new: Values) -> None:
+    def _spread(self, instance: str, begin: int, end: int, growth: list[int | None]) -> None:
         """Add the growth between two readings to the hours between them, evenly and to the last unit."""
-        growth = [None if value is None else value - (before or 0) for before, value in zip(old, new, strict=True)]
         first, last = begin // HOUR, end // HOUR
+        if first == last:
+            self._add_to_hour((instance, first), growth)
+            return
+        span = end - begin
         for hour in range(first, last + 1):
-            share = growth
-            if first != last:
-                since, until = max(begin, hour * HOUR) - begin, min(end, (hour + 1) * HOUR) - begin
-                span = end - begin
-                share = [None if all_ is None else all_ * until // span - all_ * since // span for all_ in growth]
-            sums = self._hours.get((instance, hour))
-            if sums is None:
-                self._hours[instance, hour] = list(share)
-                continue
-            for place, part in enumerate(share):
-                if part is not None:
-                    sums[place] = (sums[place] or 0) + part
+            since, until = max(begin, hour * HOUR) - begin, min(end, (hour + 1) * HOUR) - begin
+            share = [None if all_ is None else all_ * until // span - all_ * since // span for all_ in growth]
+            self._add_to_hour((instance, hour), share)
+
+    def _add_to_hour(self, hour: tuple[str, int], growth: list[int | None]) -> None:
+        sums = self._hours.get(hour)
+        if sums is None:
+            self._hours[hour] = growth
+            return
+        self._hours[hour] = [
+            known if more is None else more if known is None else known + more
+            for known, more in zip(sums, growth, strict=True)
+        ]
 
 
 def _columns(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> dict[str, list[object]]:

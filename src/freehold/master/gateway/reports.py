@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from freehold.master.foundation import clock, hints
-from freehold.master.foundation.errors import Conflict, MasterError
+from freehold.master.foundation.errors import Busy, Conflict, MasterError
 from freehold.master.gateway.database import Connection, integrity_errors
 from freehold.master.gateway.metering import FUTURE, Meters
 from freehold.protocol import MAX_MESSAGE
@@ -37,6 +37,8 @@ from freehold.protocol.states import Observed
 MOST_JOBS = 512
 """How many requests share a transaction at most."""
 MOST_OWNERS = 200_000
+MOST_WAITING = 64 * 1024 * 1024
+"""Bytes of batches that may wait: nodes that come back all at once keep what they have until there is room."""
 LONGEST_NAME = 200
 MOST_PARTITIONS = 10_000
 _LARGEST = 2**63 - 1
@@ -85,6 +87,8 @@ class Job:
     node: str
     epoch: int
     reports: Sequence[Report]
+    size: int
+    """Bytes, about."""
     answer: Callable[["Done | Exception"], None]
 
 
@@ -107,8 +111,16 @@ class Writer(threading.Thread):
         self._heads: dict[str, Head] = {}
         self._meters = Meters(self._connection)
         self._owners: dict[str, _Owner] = {}
+        self._waiting = 0
+        """Bytes that were submitted and not applied yet."""
+        self._counting = threading.Lock()
 
     def submit(self, job: Job) -> None:
+        """Have a batch applied; raise Busy when too much waits already: the node has it, and comes again."""
+        with self._counting:
+            if self._waiting > MOST_WAITING:
+                raise Busy("Many nodes report at once.")
+            self._waiting += job.size
         self._jobs.put(job)
 
     def stop(self) -> None:
@@ -130,6 +142,8 @@ class Writer(threading.Thread):
             except queue.Empty:
                 pass
             self._apply_all(jobs)
+            with self._counting:
+                self._waiting -= sum(job.size for job in jobs)
 
     def _apply_all(self, jobs: list[Job]) -> None:
         try:

@@ -82,6 +82,8 @@ class Link:
                 continue
             if self._time is not None and (moment := date(response.headers["Date"])) is not None:
                 self._time.hear(moment)
+            if response.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+                raise LinkDown(f"{self.master} is too busy now. {_problem(response, content).detail}".rstrip())
             if response.status >= 400:
                 raise Refused(_problem(response, content))
             return response.status, content, dict(response.headers.items())
