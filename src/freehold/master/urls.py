@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from freehold.master.api import api
+from freehold.master.courier import pages as courier
 from freehold.master.fleet import pages as fleet
 
 urlpatterns = [
@@ -11,6 +12,7 @@ urlpatterns = [
     path("node/v1/enrol", fleet.enrol),
     path("node/v1/certificate", fleet.node_certificate),
     path("node/v1/instances/<str:instance>/certificate", fleet.instance_certificate),
+    path("node/v1/letters", courier.deliver),
     path("node/v1/releases/<str:release>", fleet.release_archive),
     path("", include("freehold.master.panel.urls")),
 ]

@@ -43,6 +43,16 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     status.add_argument("--json", action="store_true")
     stop = _command(node, "stop", _stop, "end the agent and every service of this node")
     stop.add_argument("--keep-services", action="store_true", help="end only the agent")
+    letter = node.add_parser("letter", help="reports carried where there is no network").add_subparsers(
+        dest="letter_command", required=True, metavar="COMMAND"
+    )
+    write = _command(letter, "write", _write_letter, "write all that waits for the Master into a file")
+    deliver = letter.add_parser("deliver", help="bring a letter to the Master, from any machine that reaches it")
+    deliver.add_argument("--master", default="", metavar="URL", help="another address than the node knows")
+    deliver.set_defaults(run=_deliver_letter)
+    receipt = _command(letter, "receipt", _read_receipt, "forget what the Master receipted")
+    for parser in (write, deliver, receipt):
+        parser.add_argument("file", type=Path)
 
 
 def _command(node: "Subparsers[argparse.ArgumentParser]", name: str, run: object, help: str) -> argparse.ArgumentParser:
@@ -86,6 +96,30 @@ def _run(options: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(threadName)s %(message)s")
     agent.run(options.root.resolve())
+    return 0
+
+
+def _write_letter(options: argparse.Namespace) -> int:
+    from freehold.node.link import letters
+
+    count = letters.write(options.root.resolve(), options.file)
+    print(f"{options.file} holds {count} reports, sealed for the Master. Bring it there: freehold node letter deliver")
+    return 0
+
+
+def _deliver_letter(options: argparse.Namespace) -> int:
+    from freehold.node.link import letters
+
+    back = letters.deliver(options.file, options.master.rstrip("/"))
+    print(f"The Master has it. Bring {back} back to the node: freehold node letter receipt {back.name}")
+    return 0
+
+
+def _read_receipt(options: argparse.Namespace) -> int:
+    from freehold.node.link import letters
+
+    left = letters.acknowledge(options.root.resolve(), options.file)
+    print(f"What the Master has is forgotten here; {left} reports wait.")
     return 0
 
 

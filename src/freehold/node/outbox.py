@@ -82,13 +82,16 @@ class Outbox:
             for body in bodies:
                 self._append(body)
 
-    def outbox(self, most: int, most_bytes: int) -> list[Report]:
-        """Return the oldest reports that were not acknowledged, to be sent: from now on they stay as they are."""
+    def outbox(self, most: int, most_bytes: int, *, after: int = 0) -> list[Report]:
+        """Return the oldest reports that were not acknowledged, to be sent: from now on they stay as they are.
+
+        `after`: only those with a larger number.
+        """
         reports: list[Report] = []
         size = 0
         with self._transaction(quietly=True):
             for sequence, digest, body in self._rows(
-                "SELECT sequence, hash, body FROM outbox ORDER BY sequence LIMIT ?", (most,)
+                "SELECT sequence, hash, body FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, most)
             ):
                 size += len(body)
                 if reports and size > most_bytes:

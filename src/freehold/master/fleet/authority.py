@@ -46,6 +46,11 @@ class Authority:
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         self._key = key
 
+    @property
+    def private_key(self) -> ec.EllipticCurvePrivateKey:
+        """For letters: what nodes seal is for this key, and receipts are signed with it."""
+        return self._key
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of the authority's certificate, which enrolment tokens carry."""
         return self._certificate.fingerprint(hashes.SHA256()).hex()

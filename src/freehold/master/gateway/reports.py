@@ -101,6 +101,22 @@ class _Rows:
     hint: bool = False
 
 
+_serving: "list[Writer]" = []
+"""The writer of this process, while it serves."""
+
+
+def apply(node: str, epoch: int, reports: Sequence[Report], size: int) -> Done:
+    """Apply a batch that came another way than through the gateway, by the writer that serves; return what it did."""
+    if not _serving:
+        raise Busy("This Master is starting or stopping.")
+    answers: queue.SimpleQueue[Done | Exception] = queue.SimpleQueue()
+    _serving[-1].submit(Job(node, epoch, reports, size, answers.put))
+    answer = answers.get()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 class Writer(threading.Thread):
     """The thread that applies reports: takes every batch that waits, writes them all, commits once."""
 
@@ -130,6 +146,13 @@ class Writer(threading.Thread):
         self._connection.close()
 
     def run(self) -> None:
+        _serving.append(self)
+        try:
+            self._work()
+        finally:
+            _serving.remove(self)
+
+    def _work(self) -> None:
         while (first := self._jobs.get()) is not None:
             jobs = [first]
             try:

@@ -1,0 +1,24 @@
+"""`POST /node/v1/letters`: anybody may bring a letter; its signature says whose it is."""
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from freehold.master.courier import letters
+from freehold.master.fleet import actions
+from freehold.master.foundation.answers import with_problems
+from freehold.master.foundation.errors import Malformed
+from freehold.master.gateway import reports
+from freehold.protocol.letter import Receipt, Sealed
+
+
+@csrf_exempt
+@with_problems
+def deliver(request: HttpRequest) -> HttpResponse:
+    """Apply a batch of reports that was carried here; answer with a signed receipt."""
+    if request.method != "POST":
+        raise Malformed(f"{request.method} is not part of the protocol here; use POST.")
+    authority = actions.the_authority()
+    node, batch = letters.open_letter(Sealed(dict(request.headers), request.body), authority)
+    done = reports.apply(node, batch.epoch, batch.reports, len(request.body))
+    receipt = letters.sign(Receipt(node, batch.epoch, done.sequence), authority)
+    return HttpResponse(receipt.content, content_type="application/json", headers=receipt.headers)
