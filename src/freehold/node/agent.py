@@ -77,16 +77,19 @@ class Agent:
         self.store.tell_host(host_facts(self.paths.root, self.settings))
         self.promises.start()
         self.hands.revive()
-        for one in (self.feed, self.outbox, self.measuring):
-            one.start()
-        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short):
-            threading.Thread(target=work, name=work.__name__, daemon=True).start()
+        self._start_threads()
         while not self._over.is_set():
             self._awake.wait(self._rest())
             self._awake.clear()
             if not self._over.is_set():
                 self._turn()
         self._finish()
+
+    def _start_threads(self) -> None:
+        for one in (self.feed, self.outbox, self.measuring):
+            one.start()
+        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short):
+            threading.Thread(target=work, name=work.__name__, daemon=True).start()
 
     def stop(self) -> None:
         """End the agent soon; callable from a signal handler."""

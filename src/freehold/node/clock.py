@@ -24,18 +24,44 @@ class TimeKeeper(Protocol):
     def believes(self, begins: float, ends: float) -> bool: ...
 
 
+class Hardware:
+    """What a machine itself knows of time."""
+
+    def wall(self) -> float:
+        """Return what its own clock shows, right or wrong: seconds since 1970 UTC."""
+        return time.time()
+
+    def since_boot(self) -> float:
+        """Return the seconds since it started, those in which it slept included."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def boot(self) -> str:
+        """Return what tells this boot from any other."""
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 class Clock:
     """Seconds since 1970 UTC, that pass evenly within a boot."""
 
-    def __init__(self, anchor: float | None = None, *, latest: float = 0.0, heard: bool = False) -> None:
+    def __init__(
+        self,
+        anchor: float | None = None,
+        *,
+        latest: float = 0.0,
+        heard: bool = False,
+        hardware: Hardware | None = None,
+    ) -> None:
         """`anchor`: when this boot began, if that was noted before; `latest`: a moment that is past for certain."""
-        self.anchor = max(time.time(), latest) - since_boot() if anchor is None else anchor
+        self.hardware = hardware or Hardware()
+        if anchor is None:
+            anchor = max(self.hardware.wall(), latest) - self.hardware.since_boot()
+        self.anchor = anchor
         self.latest = latest
         self.heard = heard
         """Whether the Master said what time it is since this boot was noted."""
 
     def now(self) -> float:
-        return self.anchor + since_boot()
+        return self.anchor + self.hardware.since_boot()
 
     def hear(self, moment: float) -> float:
         """Take note of what time it is for the Master; return the seconds by which this clock was set forward."""
@@ -55,16 +81,6 @@ class Clock:
         if not self.heard:
             return ends > self.latest
         return begins - LEEWAY <= self.now() < ends
-
-
-def since_boot() -> float:
-    """Return the seconds since the machine started, those in which it slept included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def boot() -> str:
-    """Return what tells this boot of the machine from any other."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def date(header: str | None) -> float | None:

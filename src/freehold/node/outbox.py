@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from freehold.node import clock as clocks
+from freehold.node.clock import Clock, Hardware
 from freehold.node.thinning import thin
 from freehold.protocol.report import GENESIS, AssessmentReport, Body, Item, Report, UsageReport, link
 
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 class Outbox:
     """The file, with the reports in it. Safe from any thread."""
 
-    def __init__(self, path: Path, more: str = "", *, budget: int = BUDGET) -> None:
+    def __init__(self, path: Path, more: str = "", *, budget: int = BUDGET, hardware: Hardware | None = None) -> None:
         """Open the file, made when it is not there, with the tables of `more` in it."""
         self._told: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
@@ -49,6 +49,7 @@ class Outbox:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA + more)
         self._budget = self._most = budget
+        self._hardware = hardware or Hardware()
         self._size = self._unsent_size()
         self._began = 0.0
         """When this boot began for us; what has a later time was written in it."""
@@ -198,21 +199,21 @@ class Outbox:
         rows = self._rows("SELECT coalesce(sum(length(body)), 0) FROM outbox WHERE sequence > ?", (self._sent,))
         return int(rows[0][0])
 
-    def _wind(self) -> clocks.Clock:
+    def _wind(self) -> Clock:
         """Return the clock of this boot, as it was set before in it."""
         latest = float(self._recall("latest", "0"))
         noted = msgspec.json.decode(self._recall("boot", "{}"), type=dict[str, str | float])
-        if noted.get("boot") == clocks.boot():
+        if noted.get("boot") == self._hardware.boot():
             self._began = float(noted["began"])
-            return clocks.Clock(float(noted["anchor"]), latest=latest)
+            return Clock(float(noted["anchor"]), latest=latest, hardware=self._hardware)
         # A little later than all of the boot before, so that the two are told apart.
-        self.clock = clocks.Clock(latest=latest + 2 * _MILLISECOND)
+        self.clock = Clock(latest=latest + 2 * _MILLISECOND, hardware=self._hardware)
         self._note_boot(self.clock.now())
         return self.clock
 
     def _note_boot(self, began: float) -> None:
         self._began = began
-        noted = {"boot": clocks.boot(), "anchor": self.clock.anchor, "began": began}
+        noted = {"boot": self._hardware.boot(), "anchor": self.clock.anchor, "began": began}
         self._remember("boot", msgspec.json.encode(noted).decode())
 
     def _recall(self, name: str, default: str) -> str:

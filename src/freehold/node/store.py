@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.node.clock import Hardware
 from freehold.node.outbox import BUDGET, Outbox
 from freehold.node.partition.layout import Layout, Served
 from freehold.node.partition.order import Guest
@@ -86,8 +87,8 @@ class Wish(msgspec.Struct, frozen=True):
 class Store(Outbox):
     """What is wanted and what was found, in the file of the outbox. Safe from any thread."""
 
-    def __init__(self, path: Path, *, budget: int = BUDGET) -> None:
-        super().__init__(path, _SCHEMA, budget=budget)
+    def __init__(self, path: Path, *, budget: int = BUDGET, hardware: Hardware | None = None) -> None:
+        super().__init__(path, _SCHEMA, budget=budget, hardware=hardware)
         # `freehold node status` may open a new file at the same moment as the agent.
         self._db.execute("BEGIN IMMEDIATE")
         present = {row[1] for row in self._db.execute("PRAGMA table_info(instance)")}

@@ -6,8 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from freehold.node import clock as clocks
-from freehold.node.clock import Clock, date
+from freehold.node.clock import Clock, Hardware, date
 from freehold.node.store import Store
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.report import AssessmentReport, Body, UsageReport
@@ -17,27 +16,33 @@ YEAR = 365 * 86400.0
 NOW = time.time()
 
 
-class World:
+class World(Hardware):
     """The machine's clock and its boots, to be turned."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.wall, self.up, self.name = NOW, 100.0, "boot-1"
-        monkeypatch.setattr(clocks.time, "time", lambda: self.wall)
-        monkeypatch.setattr(clocks, "since_boot", lambda: self.up)
-        monkeypatch.setattr(clocks, "boot", lambda: self.name)
+    def __init__(self) -> None:
+        self.shown, self.up, self.name = NOW, 100.0, "boot-1"
+
+    def wall(self) -> float:
+        return self.shown
+
+    def since_boot(self) -> float:
+        return self.up
+
+    def boot(self) -> str:
+        return self.name
 
     def pass_(self, seconds: float) -> None:
-        self.wall += seconds
+        self.shown += seconds
         self.up += seconds
 
     def reboot(self, *, wall: float) -> None:
         self.name = f"{self.name}'"
-        self.wall, self.up = wall, 5.0
+        self.shown, self.up = wall, 5.0
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
+def world() -> World:
+    return World()
 
 
 @pytest.fixture
@@ -54,37 +59,37 @@ def times(store: Store) -> list[float]:
     return found
 
 
-def begun(path: Path) -> Store:
-    store = Store(path)
+def begun(path: Path, world: World) -> Store:
+    store = Store(path, hardware=world)
     store.begin_epoch(1)
     return store
 
 
 @pytest.mark.parametrize("jump", [-YEAR, YEAR])
 def test_a_jump_of_the_machines_clock_moves_nothing(world: World, jump: float) -> None:
-    clock = Clock()
+    clock = Clock(hardware=world)
     world.pass_(60)
-    world.wall += jump
+    world.shown += jump
     world.pass_(60)
     assert clock.now() == pytest.approx(NOW + 120)
 
 
 def test_the_agent_started_again_after_a_jump_goes_on_with_the_time_of_its_boot(world: World, path: Path) -> None:
-    begun(path).close()
-    world.wall += YEAR
+    begun(path, world).close()
+    world.shown += YEAR
     world.pass_(60)
-    store = Store(path)
+    store = Store(path, hardware=world)
     assert store.now() == pytest.approx(NOW + 60)
     store.close()
 
 
 def test_a_machine_whose_battery_is_empty_does_not_go_back_before_what_it_wrote(world: World, path: Path) -> None:
-    store = begun(path)
+    store = begun(path, world)
     world.pass_(1000)
     store.tell()
     store.close()
     world.reboot(wall=0.0)
-    store = Store(path)
+    store = Store(path, hardware=world)
     assert store.now() == pytest.approx(NOW + 1000, abs=0.01)
     world.pass_(10)
     assert store.now() == pytest.approx(NOW + 1010, abs=0.01)
@@ -95,8 +100,8 @@ def test_a_machine_whose_battery_is_empty_does_not_go_back_before_what_it_wrote(
 def test_a_clock_that_was_wrong_for_a_month_is_set_right_and_so_is_what_was_written_by_it(
     world: World, path: Path, wrong: float
 ) -> None:
-    world.wall = NOW + wrong
-    store = begun(path)
+    world.shown = NOW + wrong
+    store = begun(path, world)
     for day in range(30):
         store.count({}, [UsageReport("shop", store.now(), cpu_ms=day)])
         world.pass_(86400)
@@ -105,17 +110,17 @@ def test_a_clock_that_was_wrong_for_a_month_is_set_right_and_so_is_what_was_writ
     assert times(store) == pytest.approx(expected, abs=0.01)
     assert store.now() == pytest.approx(NOW + 30 * 86400)
     store.close()
-    store = Store(path)
+    store = Store(path, hardware=world)
     assert store.now() == pytest.approx(NOW + 30 * 86400), "also after another start of the agent"
     store.close()
 
 
 def test_what_was_written_before_a_reboot_that_lost_the_clock_keeps_its_time(world: World, path: Path) -> None:
-    store = begun(path)
+    store = begun(path, world)
     store.tell()
     store.close()
     world.reboot(wall=0.0)
-    store = Store(path)
+    store = Store(path, hardware=world)
     world.pass_(50)
     store.tell()
     store.hear(NOW + 86400)
@@ -124,13 +129,13 @@ def test_what_was_written_before_a_reboot_that_lost_the_clock_keeps_its_time(wor
 
 
 def test_a_clock_that_ran_ahead_in_earlier_boots_too_leaves_nothing_in_the_future(world: World, path: Path) -> None:
-    world.wall = NOW + YEAR
-    store = begun(path)
+    world.shown = NOW + YEAR
+    store = begun(path, world)
     store.tell()
     world.pass_(3600)
     store.close()
-    world.reboot(wall=world.wall)
-    store = Store(path)
+    world.reboot(wall=world.shown)
+    store = Store(path, hardware=world)
     store.tell()
     store.hear(NOW + 3600)
     assert times(store) == pytest.approx([NOW, NOW + 3600], abs=0.01)
@@ -138,8 +143,8 @@ def test_a_clock_that_ran_ahead_in_earlier_boots_too_leaves_nothing_in_the_futur
 
 
 def test_what_was_handed_out_stays_as_it_is(world: World, path: Path) -> None:
-    world.wall = NOW + YEAR
-    store = begun(path)
+    world.shown = NOW + YEAR
+    store = begun(path, world)
     store.tell()
     (handed,) = store.outbox(10, 1 << 20)
     store.tell()
@@ -150,14 +155,14 @@ def test_what_was_handed_out_stays_as_it_is(world: World, path: Path) -> None:
 
 
 def test_small_differences_are_the_networks_and_change_nothing(world: World) -> None:
-    clock = Clock()
+    clock = Clock(hardware=world)
     assert [clock.hear(NOW + late) for late in (0.0, -3.0, 2.0)] == [0.0, 0.0, 0.0]
     assert clock.now() == NOW
 
 
 def test_what_was_to_be_tried_again_in_a_year_is_tried_now(world: World, path: Path) -> None:
-    world.wall = NOW + YEAR
-    store = begun(path)
+    world.shown = NOW + YEAR
+    store = begun(path, world)
     wish = WantedInstance("shop", 1, "p0", "red", "default", Wanted.STARTED, "shop")
     store.apply_feed(Feed(1, 0.0, 60.0, False, [], [wish]))
     store.instance_is("shop", 1, Observed.FAILED, next_try=store.now() + 60, attempts=3)
@@ -168,8 +173,8 @@ def test_what_was_to_be_tried_again_in_a_year_is_tried_now(world: World, path: P
 
 
 def test_a_certificate_is_judged_by_what_is_known_of_the_time(world: World) -> None:
-    world.wall = 0.0
-    clock = Clock(latest=NOW - YEAR)
+    world.shown = 0.0
+    clock = Clock(latest=NOW - YEAR, hardware=world)
     assert clock.believes(NOW - 10, NOW + 10), "nobody told the time yet: it may be valid"
     assert not clock.believes(NOW - 2 * YEAR, NOW - YEAR - 1), "it was over before what we wrote ourselves"
     clock.hear(NOW)

@@ -7,7 +7,6 @@ answered by Django (`fleet/pages.py`).
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,13 +17,12 @@ import msgspec
 from freehold.master.foundation.certificates import check_date
 from freehold.master.foundation.errors import Malformed, MasterError, TooLarge, Unauthenticated
 from freehold.master.gateway.database import Connection
+from freehold.master.gateway.feeds import read_feed
 from freehold.master.gateway.reports import Done, Job, Writer
 from freehold.master.gateway.watch import Identity, Revisions, Watcher, look_up
 from freehold.protocol import MAX_BODY, OLDEST_VERSION, VERSION
-from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance
 from freehold.protocol.problem import MEDIA_TYPE
 from freehold.protocol.report import Applied, Batch
-from freehold.protocol.states import SoftwareWanted, Wanted
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -100,7 +98,7 @@ class Gateway:
     async def _feed(self, identity: Identity, scope: Scope, send: Send) -> None:
         since, wait = _feed_query(scope["query_string"])
         if since == 0 or since != self._revisions.of(identity.node):
-            feed = await self._read(self._read_feed, identity.node, since)
+            feed = await self._read(read_feed, self._reader, identity.node, since, self._pace())
             if feed.snapshot or feed.revision != since:
                 await _send(send, 200, msgspec.json.encode(feed))
                 return
@@ -108,7 +106,7 @@ class Gateway:
         if await self._revisions.newer(identity.node, since, wait):
             # What changed may be that this certificate was revoked.
             identity = await self._identify(scope)
-            feed = await self._read(self._read_feed, identity.node, since)
+            feed = await self._read(read_feed, self._reader, identity.node, since, self._pace())
             if feed.snapshot or feed.revision != since:
                 await _send(send, 200, msgspec.json.encode(feed))
                 return
@@ -116,43 +114,6 @@ class Gateway:
             (b"next-contact", b"%d" % self._pace()),
         ]})  # fmt: skip
         await send({"type": "http.response.body", "body": b""})
-
-    def _read_feed(self, node: str, since: int) -> Feed:
-        # The revision is read before the rows: what changes in between is sent twice, never missed.
-        ((revision,),) = self._reader.rows("node_revision", {"node": node})
-        snapshot = since == 0 or since > revision
-        since = 0 if snapshot else since
-        installations = [
-            Installation(release, changed, SoftwareWanted(wanted), f"{name} {version}")
-            for release, changed, wanted, name, version in self._reader.rows(
-                "feed_installations", {"node": node, "since": since}
-            )
-        ]
-        instances = [
-            WantedInstance(
-                instance,
-                changed,
-                partition,
-                release,
-                type_name,
-                Wanted(wanted),
-                title,
-                tree,
-                msgspec.Raw(parameters.encode()),
-                seed,
-                msgspec.Raw(given.encode()),
-            )
-            for (
-                instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, given,
-            ) in self._reader.rows("feed_instances", {"node": node, "since": since})
-        ]  # fmt: skip
-        shared = [
-            SharedInstance(instance, changed, host, type_name, Wanted(wanted), msgspec.Raw(parameters.encode()), seed)
-            for instance, changed, host, type_name, wanted, parameters, seed in self._reader.rows(
-                "feed_shared", {"node": node, "since": since}
-            )
-        ]
-        return Feed(revision, time.time(), self._pace(), snapshot, installations, instances, shared)
 
     async def _reports(self, identity: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(scope, receive, MAX_BODY)

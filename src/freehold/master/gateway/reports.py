@@ -164,11 +164,12 @@ class Writer(threading.Thread):
                     jobs.append(job)
             except queue.Empty:
                 pass
-            self._apply_all(jobs)
+            self.apply(jobs)
             with self._counting:
                 self._waiting -= sum(job.size for job in jobs)
 
-    def _apply_all(self, jobs: list[Job]) -> None:
+    def apply(self, jobs: list[Job]) -> None:
+        """Write batches in one transaction and answer each; called by the thread, or in its place."""
         try:
             self._apply(jobs)
         except Exception as error:

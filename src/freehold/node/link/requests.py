@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.node.clock import Clock, since_boot
+from freehold.node.clock import Clock, Hardware
 from freehold.node.link.client import Link
 from freehold.protocol.problem import Problem
 
@@ -35,7 +35,7 @@ def send(payload: bytes) -> bytes:
     """Send a `Letter` (JSON); return in words what the Master did not grant, nothing when it granted all."""
     letter = msgspec.json.decode(payload, type=Letter)
     ours = Path(letter.folder) / ".freehold"
-    time = Clock(letter.now - since_boot(), heard=True)
+    time = Clock(letter.now - Hardware().since_boot(), heard=True)
     link = Link(letter.master, ours / "authority.pem", (ours / "certificate.pem", ours / "key.pem"), time=time)
     _, content, _ = link.call("PUT", PATH, msgspec.json.encode({"requests": letter.requests}))
     grants = msgspec.json.decode(content, type=dict[str, _Grant])

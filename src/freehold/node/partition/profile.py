@@ -96,6 +96,8 @@ def profile_text(order: Order, release: Path) -> str:
                 {
                     "extends": str(release / "instance.cfg"),
                     "offline": "true",
+                    # Offline it would still look for what it is not going to install.
+                    "index": "file:///nonexistent/",
                     "directory": order.folder,
                     "parts-directory": f"{order.folder}/{layout.OURS}/parts",
                     "bin-directory": f"{order.folder}/{layout.OURS}/bin",

@@ -1,0 +1,46 @@
+"""What a node is told: the feed, read from the database."""
+
+import time
+
+import msgspec
+
+from freehold.master.gateway.database import Connection
+from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance
+from freehold.protocol.states import SoftwareWanted, Wanted
+
+
+def read_feed(reader: Connection, node: str, since: int, pace: float) -> Feed:
+    """Return what changed for a node since a revision; all of it when it knows nothing, or more than there is."""
+    # The revision is read before the rows: what changes in between is sent twice, never missed.
+    ((revision,),) = reader.rows("node_revision", {"node": node})
+    snapshot = since == 0 or since > revision
+    since = 0 if snapshot else since
+    installations = [
+        Installation(release, changed, SoftwareWanted(wanted), f"{name} {version}")
+        for release, changed, wanted, name, version in reader.rows("feed_installations", {"node": node, "since": since})
+    ]
+    instances = [
+        WantedInstance(
+            instance,
+            changed,
+            partition,
+            release,
+            type_name,
+            Wanted(wanted),
+            title,
+            tree,
+            msgspec.Raw(parameters.encode()),
+            seed,
+            msgspec.Raw(given.encode()),
+        )
+        for (
+            instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, given,
+        ) in reader.rows("feed_instances", {"node": node, "since": since})
+    ]  # fmt: skip
+    shared = [
+        SharedInstance(instance, changed, host, type_name, Wanted(wanted), msgspec.Raw(parameters.encode()), seed)
+        for instance, changed, host, type_name, wanted, parameters, seed in reader.rows(
+            "feed_shared", {"node": node, "since": since}
+        )
+    ]
+    return Feed(revision, time.time(), pace, snapshot, installations, instances, shared)
