@@ -77,6 +77,10 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         from freehold.kit.commands import add_commands as add_kit_commands
 
         add_kit_commands(commands)
+    if wanted in ("simulate", "-h", "--help"):
+        from freehold.simulator.commands import add_commands as add_simulator_commands
+
+        add_simulator_commands(commands)
     if wanted in ("master", "-h", "--help"):
         from freehold.master.commands import add_commands as add_master_commands
 

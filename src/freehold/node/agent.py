@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from freehold.node import plan as planning
 from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
@@ -65,6 +66,8 @@ class Agent:
         self.promises = Scheduler(self.workshop, self._on_result)
         self.hands = Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
         self.measuring = Measuring(self.paths, self.settings, self.store, self.supervisor)
+        self.builder: Any = build
+        """What builds releases: the module."""
         self._identity_work: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._builders = ThreadPoolExecutor(BUILDERS, "build")
         self._configurers = ThreadPoolExecutor(CONFIGURERS, "configure")
@@ -132,11 +135,11 @@ class Agent:
 
     def _build(self, release: str) -> None:
         found = next(one for one in self.store.software() if one.release == release)
-        if not build.is_built(self.paths, release):
+        if not self.builder.is_built(self.paths, release):
             self.store.software_is(release, SoftwareObserved.BUILDING, attempts=found.attempts)
         try:
             with self._telling_progress(release, found.attempts):
-                build.build(self.paths, self.settings, self._link(), release)
+                self.builder.build(self.paths, self.settings, self._link(), release)
         except (BuildError, LinkError, OSError) as error:
             attempts = found.attempts + 1
             next_try = self.store.now() + planning.build_pause(attempts)
@@ -155,7 +158,7 @@ class Agent:
         def tell() -> None:
             told = ""
             while not over.wait(PROGRESS_PERIOD):
-                lines = build.last_lines(self.paths, release)
+                lines = self.builder.last_lines(self.paths, release)
                 if lines != told:
                     told = lines
                     self.store.software_is(release, SoftwareObserved.BUILDING, message=lines, attempts=attempts)
@@ -170,7 +173,7 @@ class Agent:
             teller.join()
 
     def _remove(self, release: str) -> None:
-        build.remove(self.paths, release)
+        self.builder.remove(self.paths, release)
         self.store.software_is(release, SoftwareObserved.REMOVED)
 
     def _configure(self, instance: str) -> None:

@@ -110,6 +110,8 @@ class Outbox:
         """Forget the reports up to a number: the Master has them."""
         with self._transaction():
             self._db.execute("DELETE FROM outbox WHERE sequence <= ?", (sequence,))
+            if self.clock.heard:
+                self._remember("heard", repr(self.now()))
 
     @property
     def epoch(self) -> int:
@@ -129,13 +131,10 @@ class Outbox:
             _log.warning("this machine's clock was wrong by %.0f s; times are those of the Master from here on", -shift)
             with self._transaction():
                 self._note_boot(began + shift)
-                # Later than this boot began: written in it. With a clock that ran ahead before, earlier boots too.
-                self._rewrite(
-                    [
-                        _moved(body, shift, min(began, self._began) - _MILLISECOND)
-                        for body in map(_read, self._unsent())
-                    ],
-                )
+                # Later than this boot began: written in it. With a clock that ran ahead before, earlier boots too, and
+                # their error may have been another one: but they were not before the Master was last heard.
+                since, floor = min(began, self._began) - _MILLISECOND, float(self._recall("heard", "0"))
+                self._rewrite([_moved(body, shift, since, floor) for body in map(_read, self._unsent())])
                 self._remember("latest", repr(self.now()))
                 self.moved()
 
@@ -247,11 +246,11 @@ def _read(body: bytes) -> Body:
     return msgspec.json.decode(body, type=Body)
 
 
-def _moved(body: Body, shift: float, since: float) -> Body:
-    """Return a report with every time from `since` on moved."""
+def _moved(body: Body, shift: float, since: float, floor: float) -> Body:
+    """Return a report with every time from `since` on moved, to `floor` at the earliest."""
 
     def moved(at: float) -> float:
-        return round(at + shift, 3) if at >= since else at
+        return round(max(at + shift, floor), 3) if at >= since else at
 
     items = [
         msgspec.structs.replace(item, at=moved(item.at)) if isinstance(item, AssessmentReport | UsageReport) else item

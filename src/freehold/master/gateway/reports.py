@@ -143,6 +143,10 @@ class Writer(threading.Thread):
         """End after what was submitted."""
         self._jobs.put(None)
         self.join()
+        self.close()
+
+    def close(self) -> None:
+        """End the connection of a writer whose thread does not run."""
         self._connection.close()
 
     def run(self) -> None:

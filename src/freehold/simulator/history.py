@@ -1,0 +1,229 @@
+"""A history: some nodes, some customers, tens of faults; then peace, and everything must be as it is wanted."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from freehold.simulator.host import RATE
+from freehold.simulator.master import Master, Rooms
+from freehold.simulator.network import Weather
+from freehold.simulator.node import Node, simulated
+from freehold.simulator.world import World
+
+PEACE = 1800.0
+"""Seconds after the last fault in which everything must become as it is wanted: longer than the longest pause."""
+LONGEST = 900.0
+"""Seconds that a fault lasts at most."""
+LATE = 60.0
+"""Seconds within which a report is told in peace."""
+UNMEASURED = 65.0
+"""Seconds of use that a loss of power may take: what was not measured yet."""
+
+
+@dataclass
+class Outcome:
+    """What came of a history."""
+
+    seed: int
+    faults: int = 0
+    wishes: int = 0
+    instances: int = 0
+    cpu_ms: int = 0
+    """Used and counted."""
+    wrong: list[str] = field(default_factory=list)
+    """What is not as it must be; empty when all is well."""
+    happened: list[str] = field(default_factory=list)
+
+
+def run(rooms: Rooms, seed: int, *, nodes: int = 3, days: float = 0.06, faults: int = 30, wishes: int = 12) -> Outcome:
+    """Return what came of the history of a seed: the same each time."""
+    world = World(seed)
+    outcome = Outcome(seed)
+    with TemporaryDirectory(prefix="freehold-world-", dir=rooms.root) as folder, simulated(world) as machines:
+        master = Master(world, rooms)
+        try:
+            history = History(world, master, Path(folder), nodes)
+            machines |= {node.name: node.machine for node in history.nodes}
+            history.live(days * 86400, faults, wishes)
+            history.judge(outcome)
+        finally:
+            master.close()
+    outcome.happened = world.happened
+    return outcome
+
+
+class History:
+    """A world with a Master and nodes in it."""
+
+    def __init__(self, world: World, master: Master, folder: Path, nodes: int) -> None:
+        self.world, self.master = world, master
+        self.nodes = [Node(world, master, folder / f"n{number}", f"n{number}") for number in range(nodes)]
+        self.lost: dict[str, float] = {}
+        """Milliseconds of each instance that were lost with a disk, before the Master could be told."""
+        self.faults = self.wishes = 0
+        self._titles = 0
+        for node in self.nodes:
+            node.start()
+        world.run(world.now + 30)
+        master.supply([node.settings.node for node in self.nodes])
+
+    def live(self, seconds: float, faults: int, wishes: int) -> None:
+        """Have faults and wishes come at random moments; then let peace return."""
+        begin, random = self.world.now, self.world.random
+        for _ in range(faults):
+            self.world.at(begin + random.uniform(0, seconds), self._fault)
+        for _ in range(wishes):
+            self.world.at(begin + random.uniform(0, seconds), self._wish)
+        self.world.run(begin + seconds)
+        self._make_peace()
+        self.world.run(self.world.now + PEACE)
+
+    def judge(self, outcome: Outcome) -> None:
+        """Write down what is not as it must be."""
+        outcome.faults, outcome.wishes = self.faults, self.wishes
+        places = {node.settings.node: node for node in self.nodes}
+        rows = self.master.instances()
+        outcome.instances = len(rows)
+        for row in rows:
+            node = places[row.node_id] if row.node_id else None
+            outcome.wrong += list(self._wrong_with(row, node))
+            counted, by_hours = self.master.used(row.id)
+            outcome.cpu_ms += counted
+            if counted != by_hours:
+                outcome.wrong.append(f"{row.title}: {counted} ms counted, {by_hours} ms in its hours")
+            truly = sum(one.machine.truly_used(row.id) for one in self.nodes)
+            most = truly + 1
+            boots = sum(one.machine.boots for one in self.nodes)
+            lost = self.lost.get(row.id, 0.0) + sum(one.machine.unread.get(row.id, 0.0) for one in self.nodes)
+            least = truly - lost - RATE * UNMEASURED * (1 + boots)
+            if not least <= counted <= most:
+                outcome.wrong.append(f"{row.title}: {counted} ms counted, {truly:.0f} ms used")
+        for node in self.nodes:
+            outcome.wrong += [f"stopped against all wishes: {words}" for words in node.stopped_wrongly]
+            if (late := node.untold()) > LATE:
+                outcome.wrong.append(f"{node.name} has something to tell since {late:.0f} s")
+        outcome.wrong += [f"set aside: {reason}" for reason in self.master.refused()]
+
+    def _wrong_with(self, row: object, node: Node | None) -> Iterator[str]:
+        title, wanted = str(row.title), str(row.wanted)  # type: ignore[attr-defined]
+        if wanted == "destroyed":
+            if row.gone_at is None:  # type: ignore[attr-defined]
+                yield f"{title} is wanted destroyed, and is not gone"
+            return
+        if node is None:
+            yield f"{title} has no node"
+            return
+        partition = node.machine.partition(str(row.partition))  # type: ignore[attr-defined]
+        if not self.master.is_ready(str(row.id)):  # type: ignore[attr-defined]
+            yield f"{title} is wanted {wanted}, and the Master does not know it so"
+        if partition.running != (wanted == "started"):
+            yield f"{title} is wanted {wanted}, and runs: {partition.running}"
+        if wanted == "started" and f'"{partition.greeting}"' not in str(row.parameters):  # type: ignore[attr-defined]
+            yield f"{title} says {partition.greeting!r}, and is wanted with {row.parameters}"  # type: ignore[attr-defined]
+
+    # What people want
+
+    def _wish(self) -> None:
+        from freehold.master.foundation.errors import MasterError
+
+        random = self.world.random
+        living = [row.title for row in self.master.instances() if row.wanted != "destroyed"]
+        self.wishes += 1
+        try:
+            if not living or random.random() < 0.4:
+                self._titles += 1
+                self.master.request(f"s{self._titles}", f"g{self.wishes}", "started")
+            else:
+                title, state = random.choice(living), random.choice(["started", "started", "stopped", "destroyed"])
+                self.master.request(title, f"g{self.wishes}", state)
+        except MasterError as error:
+            self.world.note(f"refused: {error}")
+
+    # What goes wrong
+
+    def _fault(self) -> None:
+        self.faults += 1
+        random = self.world.random
+        node = random.choice(self.nodes)
+        fault = random.choice(FAULTS)
+        self.world.note(f"{node.name}: {fault.__name__.lstrip('_').replace('_', ' ')}")
+        fault(self, node)
+
+    def _bad_weather(self, node: Node) -> None:
+        random = self.world.random
+        node.weather.loss, node.weather.doubled = random.uniform(0, 0.5), random.uniform(0, 0.3)
+        node.weather.slowest = random.choice([0.05, 2.0, 20.0])
+        self._later(lambda: self._clear_up(node))
+
+    def _cut(self, node: Node) -> None:
+        node.weather.cut = True
+        self._later(lambda: self._clear_up(node))
+
+    def _kill_agent(self, node: Node) -> None:
+        node.kill()
+        self._later(node.start)
+
+    def _power_loss(self, node: Node) -> None:
+        node.lose_power()
+        self._later(node.start)
+
+    def _power_loss_at_a_commit(self, node: Node) -> None:
+        node.fragility = 0.05
+        self._later(lambda: setattr(node, "fragility", 0.0))
+
+    def _wrong_clock(self, node: Node) -> None:
+        node.machine.wrong_by = self.world.random.choice([-1, 1]) * self.world.random.uniform(60, 400 * 86400)
+        node.lose_power()
+        self._later(node.start)
+
+    def _reinstalled(self, node: Node) -> None:
+        for row in self.master.instances():
+            untold = node.machine.truly_used(row.id) - self.master.used(row.id)[0]
+            if row.node_id == node.settings.node:
+                self.lost[row.id] = max(self.lost.get(row.id, 0.0), untold)
+        node.reinstall()
+        self._later(node.start)
+
+    def _master_crash(self, node: Node) -> None:
+        self.master.crash()
+        self.master.down = True
+        self._later(lambda: setattr(self.master, "down", False))
+
+    def _later(self, what: Callable[[], object], *, most: float = LONGEST) -> None:
+        self.world.at(self.world.now + self.world.random.uniform(1, most), what)
+
+    def _clear_up(self, node: Node) -> None:
+        node.weather.__init__()  # type: ignore[misc]
+
+    def _make_peace(self) -> None:
+        self.world.note("the last fault is over")
+        self.master.down = False
+        for node in self.nodes:
+            node.fragility, node.machine.troubled = 0.0, False
+            self._clear_up(node)
+            node.start()
+
+
+FAULTS: list[Callable[[History, Node], None]] = [
+    History._bad_weather,
+    History._bad_weather,
+    History._cut,
+    History._kill_agent,
+    History._power_loss,
+    History._power_loss_at_a_commit,
+    History._wrong_clock,
+    History._reinstalled,
+    History._master_crash,
+]
+
+
+@contextmanager
+def rooms() -> Iterator[Rooms]:
+    """Yield the rooms of a Master in memory, for many histories of one process."""
+    with TemporaryDirectory(prefix="freehold-world-", dir="/dev/shm") as folder:
+        yield Rooms(Path(folder))
+
+
+__all__ = ["History", "Outcome", "Weather", "rooms", "run"]

@@ -1,0 +1,227 @@
+"""A made-up machine: partitions, processes, counters and builds that outlive the agent, and not the power."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from freehold.node.clock import Hardware
+from freehold.node.errors import BuildError
+from freehold.node.metering import Place, Reading
+from freehold.node.partition.layout import Executable, Layout
+from freehold.node.promises import Result, Watch
+from freehold.node.settings import Paths, Settings
+from freehold.node.supervisor.client import GroupStatus, Process
+from freehold.simulator.world import World
+
+BUILD_FAILS = 0.2
+RATE = 10.0
+"""Milliseconds of processor that a running service uses in a second."""
+
+
+@dataclass
+class Partition:
+    """What is in a partition and what runs there."""
+
+    instance: str = ""
+    running: bool = False
+    greeting: str = ""
+    """What the service was last configured with."""
+    since: float = 0.0
+    """Since when it runs."""
+    cpu_ms: float = 0.0
+    """Of the kernel's counter, until `since`; gone with the power."""
+    read_ms: float = 0.0
+    """What the agent last read there."""
+
+
+@dataclass
+class Machine(Hardware):
+    """What the agent's hands touch."""
+
+    world: World
+    name: str
+    partitions: dict[str, Partition] = field(default_factory=dict)
+    built: set[str] = field(default_factory=set)
+    used: dict[str, float] = field(default_factory=dict)
+    """Milliseconds of processor that each instance truly used, up to when it last began to run."""
+    unread: dict[str, float] = field(default_factory=dict)
+    """Milliseconds of each instance that were lost with the power, because nobody had read the counters."""
+    on_stop: Callable[[str], None] = lambda instance: None
+    """Told which instance's processes the agent ends."""
+    spawn: Callable[[Callable[[], object]], object] = lambda work: None
+    """Begins a task that ends with the agent."""
+    booted: float = 0.0
+    boots: int = 0
+    wrong_by: float = 0.0
+    """Seconds by which its clock is wrong."""
+    troubled: bool = True
+    """Whether builds may fail and promises break here."""
+
+    # Time
+
+    def wall(self) -> float:
+        return self.world.now + self.wrong_by
+
+    def since_boot(self) -> float:
+        return self.world.now - self.booted
+
+    def boot(self) -> str:
+        return f"{self.name}-{self.boots}"
+
+    def power_lost(self) -> None:
+        """Everything that runs ends, and the kernel's counters with it."""
+        self.booted, self.boots = self.world.now, self.boots + 1
+        for name, partition in self.partitions.items():
+            lost = self.cpu_ms(name) - partition.read_ms
+            self.unread[partition.instance] = self.unread.get(partition.instance, 0.0) + lost
+            self._end(partition)
+            partition.cpu_ms = partition.read_ms = 0.0
+
+    def partition(self, name: str) -> Partition:
+        return self.partitions.setdefault(name, Partition())
+
+    def cpu_ms(self, name: str) -> float:
+        """Return the kernel's counter of a partition."""
+        partition = self.partition(name)
+        return partition.cpu_ms + (RATE * (self.world.now - partition.since) if partition.running else 0.0)
+
+    # As the supervisor
+
+    def ensure(self) -> None:
+        pass
+
+    def apply(self, name: str, processes: list[Process]) -> None:
+        partition = self.partition(name)
+        if not partition.running and processes:
+            partition.running, partition.since = True, self.world.now
+
+    def stop(self, name: str) -> None:
+        partition = self.partition(name)
+        if partition.running:
+            self.on_stop(partition.instance)
+            partition.cpu_ms = self.cpu_ms(name)
+            self._end(partition)
+
+    def given_to(self, name: str, instance: str) -> Partition:
+        """Return a partition for an instance: another one's counters begin at zero."""
+        partition = self.partition(name)
+        if partition.instance != instance:
+            self._end(partition)
+            partition.instance, partition.cpu_ms, partition.read_ms = instance, 0.0, 0.0
+        return partition
+
+    def truly_used(self, instance: str) -> float:
+        """Return the milliseconds of processor that an instance used here."""
+        running = [one for one in self.partitions.values() if one.instance == instance and one.running]
+        return self.used.get(instance, 0.0) + sum(RATE * (self.world.now - one.since) for one in running)
+
+    def _end(self, partition: Partition) -> None:
+        if partition.running:
+            self.used[partition.instance] = self.truly_used(partition.instance)
+            partition.running = False
+
+    def status(self) -> dict[str, GroupStatus]:
+        return {}
+
+
+class Workshop:
+    """Configures instances without children: what it would have written is in the machine's partition."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def call(self, function: str, payload: bytes, **_: object) -> bytes:
+        if not function.endswith("configure:run"):
+            return b""
+        order = msgspec.json.decode(payload, type=dict[str, Any])
+        greeting = str(msgspec.json.decode(order["parameters"]).get("greeting", ""))
+        self._machine.given_to(Path(order["folder"]).name, order["instance"]).greeting = greeting
+        digest = hashlib.sha256(greeting.encode()).hexdigest()
+        layout = Layout([Executable("web", digest)], [], ["etc/plugin/page.py"], {"greeting": greeting})
+        return msgspec.json.encode(layout)
+
+    def close(self) -> None:
+        pass
+
+
+class Promises:
+    """Checks what is watched: kept a little later, and broken now and then while there is trouble."""
+
+    def __init__(self, machine: Machine, on_result: Any) -> None:
+        self._machine, self._on_result = machine, on_result
+        self._watched: dict[str, Watch] = {}
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        self._watched.clear()
+
+    def watch(self, watch: Watch) -> None:
+        self._watched[watch.partition] = watch
+        self._check(watch, 1.0)
+
+    def forget(self, partition: str) -> None:
+        self._watched.pop(partition, None)
+
+    def _check(self, watch: Watch, seconds: float) -> None:
+        world = self._machine.world
+
+        def look() -> None:
+            if self._watched.get(watch.partition) is not watch:
+                return
+            kept = not (self._machine.troubled and world.random.random() < 0.2)
+            self._on_result(Result(watch.partition, watch.instance, watch.revision, "page", kept, ""))
+            self._check(watch, 60.0 if kept else 5.0)
+
+        world.at(world.now + seconds, lambda: self._machine.spawn(look))
+
+
+class Builder:
+    """Stands for the module that builds releases."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def is_built(self, paths: Paths, release: str) -> bool:
+        return release in self._machine.built
+
+    def build(self, paths: Paths, settings: Settings, link: object, release: str) -> None:
+        if release in self._machine.built:
+            return
+        world = self._machine.world
+        world.sleep(world.random.uniform(1.0, 120.0))
+        if self._machine.troubled and world.random.random() < BUILD_FAILS:
+            raise BuildError("The package index is down.")
+        self._machine.built.add(release)
+
+    def remove(self, paths: Paths, release: str) -> None:
+        self._machine.built.discard(release)
+
+    def last_lines(self, paths: Paths, release: str) -> str:
+        return ""
+
+
+class Meter:
+    """Reads the machine's counters."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def read(self, places: list[Place]) -> dict[str, Reading]:
+        return {place.partition: self._reading(place.partition) for place in places}
+
+    def _reading(self, name: str) -> Reading:
+        read = self._machine.partition(name).read_ms = self._machine.cpu_ms(name)
+        return Reading(read, True, 16.0, None, None, None)
+
+
+@contextmanager
+def quietly(*_: object) -> Iterator[None]:
+    """Tell no progress."""
+    yield

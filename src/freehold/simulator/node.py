@@ -1,0 +1,213 @@
+"""A node of a simulation: the real agent, with a made-up machine below it and a made-up network around it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+
+from freehold.node import agent as agents
+from freehold.node import hands, measuring
+from freehold.node.link import conversation
+from freehold.node.link.conversation import FeedReader, OutboxSender
+from freehold.node.link.keys import signing_request
+from freehold.node.settings import Paths, Place, Settings
+from freehold.node.store import Store
+from freehold.protocol.report import Body, HostFacts, PartitionFacts
+from freehold.simulator.host import Builder, Machine, Meter, Promises, Workshop, quietly
+from freehold.simulator.master import Master
+from freehold.simulator.network import Link, Weather
+from freehold.simulator.world import Event, Killed, Task, Timeless, World
+
+PARTITIONS = 4
+
+
+class _Groups:
+    """Stands for control groups, which the machine's partitions are by themselves; a tag is `NODE/PARTITION`."""
+
+    def __init__(self) -> None:
+        self.machines: dict[str, Machine] = {}
+
+    def create(self, tag: str) -> list[str]:
+        return []
+
+    def remove(self, tag: str) -> None:
+        node, _, partition = tag.partition("/")
+        self.machines[node].given_to(partition, "")
+
+
+@contextmanager
+def simulated(world: World) -> Iterator[dict[str, Machine]]:
+    """Have the agent's modules live in virtual time and take their chances from the seed; yield where machines go."""
+    time, groups = Timeless(world), _Groups()
+    changed: list[tuple[Any, str, Any]] = [
+        (agents, "time", time),
+        (conversation, "time", time),
+        (measuring, "time", time),
+        (conversation, "random", world.random),
+        (hands, "cgroups", groups),
+        (agents, "host_facts", _facts),
+        (agents, "ensure_addresses", lambda settings: None),
+    ]
+    before = [(module, name, getattr(module, name)) for module, name, _ in changed]
+    for module, name, value in changed:
+        setattr(module, name, value)
+    try:
+        yield groups.machines
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+class FragileStore(Store):
+    """A store whose machine may lose its power just before and just after each commit."""
+
+    def __init__(self, path: Path, node: "Node") -> None:
+        self._node = node
+        super().__init__(path, hardware=node.machine)
+        # What is committed is there: losing what was not synced is another test's subject, and this one's time.
+        self._db.execute("PRAGMA synchronous=OFF")
+
+    @contextmanager
+    def _transaction(self, *, quietly: bool = False) -> Iterator[None]:
+        with super()._transaction(quietly=quietly):
+            yield
+            self._node.may_lose_power()
+        self._node.may_lose_power()
+
+
+class Agent(agents.Agent):
+    """The real agent with threads that are tasks, and hands that touch a made-up machine."""
+
+    def __init__(self, node: "Node") -> None:
+        world, machine = node.world, node.machine
+        self.paths, self.settings = Paths(node.root), node.settings
+        self._node = node
+        self._over, self._awake = Event(world), Event(world)  # type: ignore[assignment]
+        self._busy = set()
+        self._busy_lock = threading.Lock()
+        self.store = FragileStore(self.paths.store, node)
+        self.supervisor = machine  # type: ignore[assignment]
+        self.workshop = Workshop(machine)  # type: ignore[assignment]
+        self.promises = Promises(machine, self._on_result)  # type: ignore[assignment]
+        self.hands = hands.Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
+        self.outbox = self._as_task(OutboxSender(self._link(), self.store))
+        self.outbox._told = Event(world)  # type: ignore[assignment]
+        self.store.when_told(self.outbox.told)
+        self.feed = self._as_task(FeedReader(self._link(), self.store, self._awake.set))
+        self.measuring = measuring.Measuring(self.paths, self.settings, self.store, self.supervisor)
+        self.measuring._meter = Meter(machine)  # type: ignore[assignment]
+        self.measuring._hurry = Event(world)  # type: ignore[assignment]
+        self.builder = Builder(machine)
+        self._identity_work = SimpleQueue()
+        self._builders = self._configurers = node  # type: ignore[assignment]
+
+    def _as_task(self, one: Any) -> Any:
+        one.over, one._reconnect = Event(self._node.world), Event(self._node.world)
+        return one
+
+    def _start_threads(self) -> None:
+        for work in (self.feed.run, self.outbox.run, self.measuring.run):
+            self._node.spawn(work)
+
+    def _link(self) -> Any:
+        return Link(self._node.world, self._node.weather, self._node.ask, self.store)
+
+    def _telling_progress(self, release: str, attempts: int) -> Any:
+        return quietly()
+
+
+class Node:
+    """A machine with an agent that comes and goes."""
+
+    def __init__(self, world: World, master: Master, root: Path, name: str) -> None:
+        self.world, self.root, self.name = world, root, name
+        self._master = master
+        self.weather = Weather()
+        self.machine = Machine(world, name, on_stop=self._stopped, spawn=self.spawn)
+        self.machine.booted = world.now
+        self.fragility = 0.0
+        """How likely it is that the power goes at a commit."""
+        self.agent: Agent | None = None
+        self.stopped_wrongly: list[str] = []
+        self._tasks: list[Task] = []
+        self._lives = 0
+        self.settings = Settings(name, True, places=[Place(f"p{n}", f"127.0.1.{n}") for n in range(PARTITIONS)])
+        self.enrol()
+
+    def enrol(self) -> None:
+        """Become a node, or the same node anew with nothing in memory."""
+        self._lives += 1
+        self.root.mkdir(exist_ok=True)
+        Paths(self.root).store.unlink(missing_ok=True)
+        answer = self._master.enrol(self.name, signing_request(self.root / "key.pem"))
+        self.settings = msgspec.structs.replace(
+            self.settings, node=answer.node, epoch=answer.epoch, certificate_ends=self.world.now + 1e9
+        )
+
+    def start(self) -> None:
+        """Start the agent, when it is not there."""
+        if self.agent is None:
+            self.agent = Agent(self)
+            self.spawn(self.agent.run)
+
+    def kill(self) -> None:
+        """End the agent as `kill -9` does; services go on."""
+        agent, self.agent = self.agent, None
+        if agent is None:
+            return
+        agent.promises.stop()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.kill()
+        self.world.at(self.world.now, agent.store.close)
+
+    def lose_power(self) -> None:
+        """End everything."""
+        self.kill()
+        self.machine.power_lost()
+
+    def reinstall(self) -> None:
+        """Lose the disk as well, and be enrolled anew."""
+        self.lose_power()
+        self.machine.partitions.clear()
+        self.machine.built.clear()
+        self.world.at(self.world.now, self.enrol)
+
+    def may_lose_power(self) -> None:
+        """Called around each commit of the store."""
+        if self.fragility and self.world.random.random() < self.fragility:
+            self.world.note(f"{self.name} loses its power at a commit")
+            self.lose_power()
+            self.world.at(self.world.now + self.world.random.uniform(1, 120), self.start)
+            raise Killed
+
+    def spawn(self, work: Callable[[], object]) -> None:
+        self._tasks = [task for task in self._tasks if task.lives]
+        self._tasks.append(self.world.spawn(work))
+
+    def submit(self, work: Callable[..., object], *arguments: Any) -> None:
+        """As a pool of threads."""
+        self.spawn(lambda: work(*arguments))
+
+    def untold(self) -> float:
+        """Return for how many seconds the oldest report has been waiting."""
+        assert self.agent is not None
+        waiting = self.agent.store.outbox(1, 0)
+        if not waiting:
+            return 0.0
+        return self.world.now - msgspec.json.decode(waiting[0].body, type=Body).at
+
+    def ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        return self._master.answer(self.settings.node, method, path, body)
+
+    def _stopped(self, instance: str) -> None:
+        if self._master.wants(instance) == "started":
+            self.stopped_wrongly.append(f"{instance} on {self.name} at {self.world.now:.1f}")
+
+
+def _facts(root: Path, settings: Settings) -> HostFacts:
+    return HostFacts([PartitionFacts(place.name, place.address) for place in settings.places], cpus=2)

@@ -1,0 +1,52 @@
+"""Ten histories of a Freehold with a mistake in it: `python broken.py MISTAKE` prints what is found wrong.
+
+In a process of its own: the simulator takes the clock and the database of the process it runs in.
+"""
+
+import logging
+import sys
+from typing import Any
+
+from freehold.master.gateway.metering import Meters, Reading
+from freehold.node import plan as planning
+from freehold.node.plan import Step, Verb
+from freehold.node.store import Store
+from freehold.simulator import history
+
+
+def forgetful() -> None:
+    """Reports are forgotten when they are sent, and not when the Master has them."""
+    handed_out = Store.outbox
+
+    def outbox(store: Store, most: int, most_bytes: int, **more: Any) -> Any:
+        reports = handed_out(store, most, most_bytes, **more)
+        if reports:
+            store.acknowledged(reports[-1].sequence)
+        return reports
+
+    Store.outbox = outbox  # type: ignore[method-assign]
+
+
+def counting_twice() -> None:
+    """The Master does not remember the last reading of a counter."""
+    Meters._last = lambda *_: Reading(0, (None,) * 5)  # type: ignore[method-assign]
+
+
+def deaf() -> None:
+    """An instance is configured once, and never again."""
+    plan, asked = planning.plan, set()
+
+    def once(*arguments: Any) -> list[Step]:
+        steps = [one for one in plan(*arguments) if one.verb is not Verb.CONFIGURE or one.subject not in asked]
+        asked.update(one.subject for one in steps)
+        return steps
+
+    planning.plan = once
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    {one.__name__: one for one in (forgetful, counting_twice, deaf)}[sys.argv[1]]()
+    with history.rooms() as rooms:
+        for seed in range(10):
+            print(*history.run(rooms, seed).wrong, sep="\n")
