@@ -9,7 +9,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from zc.buildout import UserError, buildout
+from zc.buildout import UserError, _package_index, buildout
 from zc.buildout.configparser import Error as SyntaxMistake
 
 _SECTION = re.compile(r"\[([^\]]+)\] ?(?:([\w.-]+)(?=:| '))?")
@@ -20,6 +20,9 @@ _OURS = (str(Path(__file__).parent), str(Path(buildout.__file__).parent))
 def main(profile: str) -> None:
     """Run buildout; when something is wrong print what and where, and raise SystemExit."""
     _know_ourselves()
+    # For a name that an index does not know buildout would read the list of all that it knows: 40 MB at PyPI, and a
+    # minute of work, before it says so.
+    _package_index.PackageIndex.scan_all = _nothing_else
     made: Any = None
     try:
         made = buildout.Buildout(profile, [], False, "install", ())
@@ -27,7 +30,7 @@ def main(profile: str) -> None:
     except SyntaxMistake as error:
         sys.exit(f"Error: {_unread(error)}")
     except UserError as error:
-        sys.exit(f"Error: {_place(made, error)}{error}")
+        sys.exit(f"Error: {_place(made, error)}{error}".strip())
     except Exception as error:
         if recipe := next((one[2:] for one in _doing(error) if one[0] == "Loading %s recipe entry %s:%s."), None):
             sys.exit(f"Error: {_place(made, error)}there is no recipe '{':'.join(recipe)}'.")
@@ -35,6 +38,10 @@ def main(profile: str) -> None:
         sys.exit(f"Error: {_place(made, error)}{_code(error)}{type(error).__name__}: {error}")
     finally:
         logging.shutdown()
+
+
+def _nothing_else(index: Any, message: str = "", *words: object) -> None:
+    """Stand for buildout's last resort."""
 
 
 def _unread(error: SyntaxMistake) -> str:
@@ -82,7 +89,7 @@ def _culprit(error: BaseException) -> tuple[str, str]:
             section, option = about
         elif doing in ("Installing %s.", "Updating %s.", "Initializing section %s."):
             section, option = about[0], ""
-        elif doing.startswith("Loading ") and "recipe" in doing:
+        elif "recipe" in doing:
             option = "recipe"
     return (section, option) if section else ("buildout", "parts")
 
