@@ -1,91 +1,83 @@
-"""The panel as a person sees it: a real browser, the real certificate authority, a real service."""
+"""The panel as a person with a phone sees it: a real browser, a real Master, real services."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
-from machines import REPOSITORY, Cloud
+from browser.windows import PHONE, SLOW, Window
+from machines import Cloud
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-SHOTS = REPOSITORY / "var" / "screenshots"
-
-
-@pytest.fixture(scope="module")
-def service(cloud: Cloud) -> Any:
-    """A service that runs, of the owner."""
-    cloud.machine(unprivileged=os.geteuid() != 0, title="shown")
-    cloud.publish(REPOSITORY / "software" / "hello")
-    return cloud.order("shop", parameters={"greeting": "<b>bonjour</b>"}, seconds=120)
+WHISPERED = "sesame-1234"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
+@pytest.fixture(scope="module", autouse=True)
+def services(street: Cloud) -> None:
+    street.order("shop", parameters={"greeting": "<b>bonjour</b>"}, seconds=120)
+    street.order("till", "kiosk", parameters={"pin": WHISPERED}, seconds=120)
 
 
 @pytest.fixture
-def page(browser: Browser, cloud: Cloud) -> Iterator[Page]:
-    """A phone's browser; what a page logs as an error fails the test."""
-    context = browser.new_context(ignore_https_errors=True, viewport={"width": 390, "height": 844})
-    opened = context.new_page()
-    wrong: list[str] = []
-    opened.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    opened.on("request", lambda request: _only_here(request.url, cloud, wrong))
-    yield opened
-    context.close()
-    assert [one for one in wrong if "401" not in one] == []
+def phone(window: Callable[..., Window]) -> Window:
+    return window(viewport=PHONE)
 
 
-def _only_here(url: str, cloud: Cloud, wrong: list[str]) -> None:
-    if not url.startswith(f"https://{cloud.master.host}:{cloud.master.port}/"):
-        wrong.append(f"asked another host: {url}")
-
-
-def _log_in(page: Page, cloud: Cloud, password: str) -> None:
-    page.goto(f"https://{cloud.master.host}:{cloud.master.port}/")
-    page.get_by_label("E-mail").fill("owner@example.org")
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
-
-
-def test_a_person_logs_in_and_sees_the_service_running(page: Page, cloud: Cloud, service: Any) -> None:
-    _log_in(page, cloud, cloud.master.password)
+def test_a_person_logs_in_and_sees_the_service_running(phone: Window) -> None:
+    phone.log_in()
+    page = phone.page
     row = page.get_by_role("row", name="shop")
     expect(row).to_contain_text("started")
     expect(row).to_contain_text("kept")
-    _shoot(page, "services")
-    page.get_by_role("link", name="shop").click()
+    page.get_by_role("link", name="shop", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("shop")
     expect(page.locator("body")).to_contain_text("<b>bonjour</b>")
-    expect(page.locator("body")).to_contain_text(service["publication"]["url"])
-    _shoot(page, "service")
+    expect(page.locator("body")).to_contain_text(phone.cloud.master.show("shop")["publication"]["url"])
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
-def test_a_wrong_password_says_so_and_opens_nothing(page: Page, cloud: Cloud) -> None:
-    _log_in(page, cloud, "a wrong password")
-    expect(page.get_by_role("alert")).to_contain_text("wrong")
-    _shoot(page, "login")
-    page.goto(f"https://{cloud.master.host}:{cloud.master.port}/services/provider/shop")
-    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+def test_a_wrong_password_says_so_and_opens_nothing(phone: Window) -> None:
+    phone.open("")
+    phone.page.get_by_label("E-mail").fill("owner@example.org")
+    phone.page.get_by_label("Password").fill("a wrong password")
+    phone.page.get_by_role("button", name="Log in").click()
+    expect(phone.page.get_by_role("alert")).to_contain_text("wrong")
+    phone.open("services/provider/shop")
+    expect(phone.page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
-def test_the_api_can_be_browsed_without_asking_another_host(page: Page, cloud: Cloud) -> None:
-    page.goto(f"https://{cloud.master.host}:{cloud.master.port}/api/v1/docs")
-    expect(page.get_by_text("/api/v1/projects/{project}/instances/{title}").first).to_be_visible(timeout=20_000)
-    _shoot(page, "api")
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_a_secret_is_shown_when_its_button_is_pressed(window: Callable[..., Window], scripts: bool) -> None:
+    phone = window(viewport=PHONE, java_script_enabled=scripts)
+    phone.log_in()
+    phone.open("services/provider/till")
+    assert WHISPERED not in phone.page.content()
+    phone.page.get_by_role("button", name="Show Key of the till").click()
+    expect(phone.page.locator("code.secret")).to_have_text(f"till-{WHISPERED}")
+    if scripts:
+        expect(phone.page.locator("code.secret")).to_be_focused()
+        phone.has_no_barrier()
+    else:
+        phone.page.get_by_role("link", name="Back to till").click()
+    phone.page.goto(f"{phone.address}/services/provider/till")
+    assert WHISPERED not in phone.page.content()
 
 
-def _shoot(page: Page, name: str) -> None:
-    """Keep a picture, for people to look at."""
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=Path(SHOTS, f"{name}.png"))
+def test_a_language_is_chosen_and_kept(phone: Window) -> None:
+    phone.log_in()
+    phone.open("services/provider/shop")
+    for name, word, language in (
+        ("Français", "Arrêter", "fr"),
+        ("简体中文", "停止", "zh-hans"),
+        ("English", "Stop", "en"),
+    ):
+        phone.page.get_by_role("button", name=name).click()
+        expect(phone.page.locator("#stop")).to_have_text(word, timeout=SLOW)
+        expect(phone.page.locator("html")).to_have_attribute("lang", language)
+        assert phone.page.url.endswith("/services/provider/shop")
+
+
+def test_the_api_can_be_browsed_without_asking_another_host(phone: Window) -> None:
+    phone.page.goto(f"{phone.address}/api/v1/docs")
+    operation = phone.page.get_by_text("/api/v1/projects/{project}/instances/{title}").first
+    expect(operation).to_be_visible(timeout=20_000)

@@ -427,8 +427,8 @@ class Rows(Field):
         if not texts:
             return
         numbers = [int(text) for text in texts if re.fullmatch(r"\d{1,6}", text, re.ASCII)]
-        removed = posted.get("remove", "")
-        if posted.get("add", "") == self.name:
+        removed = posted.get("remove-row", "")
+        if posted.get("add-row", "") == self.name:
             numbers.append(max(numbers, default=-1) + 1)
         self.rows = []
         for number in dict.fromkeys(numbers[:MOST_ROWS]):

@@ -19,8 +19,8 @@ from freehold.protocol.problem import FieldError
 
 CONSTRAINTS = ("site", "node", "instance")
 """Those that have an input; `instance` for what another instance serves."""
-_REDRAWS = ("add", "remove", "redraw")
-"""Buttons that change the form and order nothing."""
+_REDRAWS = ("add-row", "remove-row", "redraw")
+"""Buttons that change the form and order nothing; none is called as a method of forms is, which it would hide."""
 
 
 @require_GET
