@@ -9,10 +9,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from freehold.kit.master import OWNER
+from freehold.kit.waiting import until
 from freehold.protocol import archive
 from freehold.release.folder import generate, load
 from machines import REPOSITORY, Cloud
-from freehold.kit.waiting import until
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
