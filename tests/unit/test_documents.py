@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent.parent
-PAGES = sorted(path.relative_to(REPOSITORY) for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
+PAGES = sorted(path.relative_to(REPOSITORY) for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 
 
 def test_every_path_of_the_map_exists() -> None:
@@ -62,14 +62,14 @@ def test_the_examples_for_authors_are_releases() -> None:
     from freehold.release import Context, make_plan
     from freehold.release.plan import SharedWish
 
-    source, larger = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "authors.md").read_text(), re.DOTALL)
+    source, larger = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "authors" / "reference.md").read_text(), re.DOTALL)
     module: dict[str, object] = {"__name__": "example"}
-    exec(compile(source, "authors.md", "exec"), module)
+    exec(compile(source, "reference.md", "exec"), module)
     context = Context("i", "t", "default", "127.0.0.1", Path("/p"), Path("/s"), Path("/r"))
     plan = make_plan(module["release"], "default", b'{"greeting": "hi"}', context)  # type: ignore[arg-type]
     assert [process.name for process in plan.processes] == ["web"]
     assert list(plan.promises) == ["page"]
-    exec(compile(larger, "authors.md", "exec"), module)
+    exec(compile(larger, "reference.md", "exec"), module)
     first = make_plan(module["release"], "default", b"{}", context)  # type: ignore[arg-type]
     assert (first.processes, [one.title for one in first.requests]) == ((), ["page"])
     given = dataclasses.replace(context, given={"page": {"url": "http://x/"}}, certificates={"mail": "PEM"})

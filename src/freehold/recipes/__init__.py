@@ -1,3 +1,3 @@
 """Buildout recipes for release authors who configure by a profile: `freehold:service`, `freehold:file`,
-`freehold:promise`, `freehold:publish`. See `docs/authors.md`.
+`freehold:promise`, `freehold:publish`. See `docs/authors/reference.md`.
 """

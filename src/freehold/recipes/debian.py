@@ -2,7 +2,7 @@
 
 Options: `packages` (names), `programs` (paths in the packages, each gets a wrapper in `bin/`), `lock` (default
 `debian.lock`), `environment` (lines NAME=VALUE for the wrappers). Others may use `${PART:root}`, where `/` of the
-packages is. See `docs/recipes.md`.
+packages is. See `docs/authors/recipes.md`.
 """
 
 import difflib

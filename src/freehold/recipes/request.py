@@ -3,7 +3,7 @@
 Options: `product`, `title` (default: the part's name), `type`, `release`, `state`, `config-NAME` (its parameters, as
 texts), `parameters` (a JSON object, for those that are no texts), `constraint-NAME`, `return` (names of what it must
 publish). Others use `${PART:connection-NAME}`; a part that does is left out until the value is there. See
-`docs/authors.md`.
+`docs/authors/reference.md`.
 """
 
 import json

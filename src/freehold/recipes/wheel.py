@@ -2,7 +2,7 @@
 
 Options: `requirements` (default `requirements.txt`; each line with `--hash`), `packages` (what `freehold software
 lock` writes that file from), `programs` (commands of the packages to have in `bin/`), `interpreter` (name of one in
-`bin/`). Others may use `${PART:python}`. See `docs/recipes.md`.
+`bin/`). Others may use `${PART:python}`. See `docs/authors/recipes.md`.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""What a release author imports in `instance.py`. See `docs/authors.md`."""
+"""What a release author imports in `instance.py`. See `docs/authors/reference.md`."""
 
 from freehold.release.context import Context, Secret, Shared
 from freehold.release.errors import ReleaseError
