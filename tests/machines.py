@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from freehold import kit
-from freehold.kit.waiting import gone, page, shows, until
+from freehold.kit.waiting import until
 from freehold.protocol import archive
-
-__all__ = ["MODES", "REPOSITORY", "Cloud", "Machine", "gone", "page", "shows"]
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.windows import SLOW, Window
-from freehold.kit.waiting import until
-from machines import Cloud, shows
+from freehold.kit.waiting import shows, until
+from machines import Cloud
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from machines import REPOSITORY, Cloud, Machine, page, shows
+from freehold.kit.waiting import lives, page, shows
+from machines import REPOSITORY, Cloud, Machine
 from running import OWNER, PASSWORD, Master
-from waiting import lives
 
 
 class Person:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from freehold.kit.waiting import lives, until
-from machines import REPOSITORY, Cloud, Machine, gone, page, shows
+from freehold.kit.waiting import gone, lives, page, shows, until
+from machines import REPOSITORY, Cloud, Machine
 
 PRIVILEGED = os.geteuid() == 0
 

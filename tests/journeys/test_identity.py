@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from freehold.kit.waiting import until
-from machines import REPOSITORY, Cloud, Machine, page
+from freehold.kit.waiting import page, until
+from machines import REPOSITORY, Cloud, Machine
 
 WRONG_CLOCK = """
 import os, time

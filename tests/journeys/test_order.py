@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from freehold.kit.waiting import until
-from machines import MODES, REPOSITORY, Cloud, Machine, gone, page
+from freehold.kit.waiting import gone, page, until
+from machines import MODES, REPOSITORY, Cloud, Machine
 
 
 @pytest.fixture(scope="module", params=MODES)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from machines import MODES, REPOSITORY, Cloud, page, shows
-from waiting import until
+from freehold.kit.waiting import page, shows, until
+from machines import MODES, REPOSITORY, Cloud
 
 RELEASES = REPOSITORY / "tests" / "releases"
 

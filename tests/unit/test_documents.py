@@ -62,7 +62,9 @@ def test_the_examples_for_authors_are_releases() -> None:
     from freehold.release import Context, make_plan
     from freehold.release.plan import SharedWish
 
-    source, larger = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "authors" / "reference.md").read_text(), re.DOTALL)
+    source, larger = re.findall(
+        r"```python\n(.*?)```", (REPOSITORY / "docs" / "authors" / "reference.md").read_text(), re.DOTALL
+    )
     module: dict[str, object] = {"__name__": "example"}
     exec(compile(source, "reference.md", "exec"), module)
     context = Context("i", "t", "default", "127.0.0.1", Path("/p"), Path("/s"), Path("/r"))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from freehold.kit.waiting import lives, until
 from freehold.node.errors import BuildError, LinkDown
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
 from freehold.node.software import build
 from freehold.protocol import archive
-from waiting import lives, until
 
 SETTINGS = Settings("abcdefgh", True)
 

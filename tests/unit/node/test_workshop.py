@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from freehold.kit.waiting import lives, until
 from freehold.node.workshop import Workshop, WorkshopError
-from waiting import lives, until
 
 USER = 62000 + os.getpid() % 900
 HELPER = b"ps -o ppid= -p $PPID"

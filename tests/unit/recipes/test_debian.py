@@ -15,10 +15,10 @@ import pytest
 from tests.unit.recipes.conftest import AS_BUILDER, DATABASE, PROFILE, Bench
 from zc.buildout import UserError
 
+from freehold.kit.waiting import until
 from freehold.node.errors import BuildError
 from freehold.recipes import locked, root
 from freehold.recipes.debian import Debian
-from waiting import until
 
 
 def run(*command: str | Path) -> str:
