@@ -15,6 +15,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 ON_POSTGRESQL = ["tests/unit/master", "tests/contract", "tests/journeys", "tests/browser"]
 """Whatever has a Master in it; the rest does not know of databases."""
+SLOW_WITHOUT_NEWS = ["walk", "weather", "wrong_profiles"]
+"""Journeys that are long, and tell nothing of the database."""
 CHECKS = {
     "style": [BIN / "ruff", "check", "."],
     "format": [BIN / "ruff", "format", "--check", "."],
@@ -32,10 +34,12 @@ def main(arguments: list[str]) -> int:
         return pytest(*rest)
     steps = {name: lambda command=command: run(command) for name, command in CHECKS.items()}
     if fast:
-        steps["tests"] = lambda: pytest("--ignore=tests/journeys", "--ignore=tests/browser")
+        steps["tests"] = lambda: pytest("--ignore=tests/journeys", "--ignore=tests/browser", "--ignore=tests/chaos")
     else:
         steps["tests on SQLite"] = pytest
-        steps["tests on PostgreSQL"] = lambda: postgresql(*(path for path in ON_POSTGRESQL if Path(path).exists()))
+        steps["tests on PostgreSQL"] = lambda: postgresql(
+            *ON_POSTGRESQL, *(f"--ignore=tests/journeys/test_{name}.py" for name in SLOW_WITHOUT_NEWS)
+        )
     failed = []
     for name, step in steps.items():
         print(f"── {name}", flush=True)
