@@ -143,7 +143,7 @@ def test_a_secret_that_survives_is_the_same_after_the_node_is_lost(
         path.unlink()
     settings = machine.root / "node.json"
     assert settings.exists()
-    machine.enrol(cloud.master, "trees", cloud.master.enrol_token("trees"))
+    machine.enrol(cloud.master.url, "trees", cloud.master.enrol_token("trees"))
     machine.start()
     until(lambda: cloud.ready("lasting"))
     shown = until(lambda: cloud.master.show("precious")["ready"] and cloud.master.show("precious"))

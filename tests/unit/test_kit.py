@@ -85,7 +85,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "option that is missing": (
         _in("software.cfg", "parts = python", DEBIAN.replace("packages", "pakages")),
-        r"software.cfg, line 4: \[db\] freehold:debian needs the option 'packages'",
+        r"software.cfg, line 4: \[db\] pakages: there is no such option; did you mean 'packages'\?",
     ),
     "packages without lock": (
         _in("software.cfg", "parts = python", DEBIAN),

@@ -6,8 +6,10 @@ import os
 import sys
 from collections.abc import Iterator
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
-from freehold.simulator.history import Outcome, rooms, run
+if TYPE_CHECKING:
+    from freehold.simulator.history import Outcome
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -43,7 +45,7 @@ def _simulate(options: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _outcomes(options: argparse.Namespace, seeds: range) -> Iterator[Outcome]:
+def _outcomes(options: argparse.Namespace, seeds: range) -> "Iterator[Outcome]":
     jobs = min(options.jobs, len(seeds))
     shares = [(options, seeds[first::jobs]) for first in range(jobs)]
     if jobs == 1:
@@ -55,7 +57,9 @@ def _outcomes(options: argparse.Namespace, seeds: range) -> Iterator[Outcome]:
             yield from outcomes
 
 
-def _share(share: tuple[argparse.Namespace, range]) -> list[Outcome]:
+def _share(share: tuple[argparse.Namespace, range]) -> "list[Outcome]":
+    from freehold.simulator.history import rooms, run
+
     options, seeds = share
     logging.disable(logging.CRITICAL)
     with rooms() as made:

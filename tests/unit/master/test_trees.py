@@ -316,15 +316,16 @@ def test_guests_follow_their_host_to_another_release_if_they_fit(shop: "Rooms") 
 
 
 def test_what_a_host_is_told_of_a_guest_does_not_say_whose_it_is(shop: "Rooms") -> None:
-    from freehold.master.gateway.app import Gateway
+    from freehold.master.gateway.database import Connection
+    from freehold.master.gateway.feeds import read_feed
 
     shop.request("store", "store")
     guest = shelf(shop, "very-private-title", parameters={"size": 1})
-    gateway = Gateway(shop.url, 60)
+    reader = Connection(shop.url)
     try:
-        feed = gateway._read_feed(guest.node_id, 0)
+        feed = read_feed(reader, guest.node_id, 0, 60.0)
     finally:
-        gateway._reader.close()
+        reader.close()
     (told,) = feed.shared
     assert (told.instance, told.host, bytes(told.parameters)) == (guest.id, row("store").id, b'{"size":1}')
     assert [one.title for one in feed.instances] == ["store"]
