@@ -407,3 +407,103 @@ def test_every_answer_tells_the_time_also_one_that_says_no(endpoint: Endpoint, a
     with pytest.raises(LinkError):
         Link(endpoint.url, authority.certificate, time=clock).call("GET", "/")
     assert abs(clock.now() - time.time()) < 5
+
+
+class Proxy:
+    """An HTTP proxy that knows CONNECT alone, and writes down what it is asked and what passes."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.passed = bytearray()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._tunnel, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _tunnel(self, near: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += near.recv(1)
+        self.asked.append(head)
+        host, _, port = head.split()[1].decode().partition(":")
+        far = socket.create_connection((host, int(port)))
+        near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for one, other in ((near, far), (far, near)):
+            threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := one.recv(65536):
+                self.passed += piece
+                other.sendall(piece)
+            other.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            # Also wakes who waits for a caller.
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    served = Proxy()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:se%20same@127.0.0.1:{served.port}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    yield served
+    served.close()
+
+
+def test_by_a_proxy_the_master_is_reached_and_the_proxy_reads_nothing(
+    endpoint: Endpoint, authority: Authority, proxy: Proxy
+) -> None:
+    link = Link(endpoint.url, authority.certificate)
+    for _ in range(2):
+        assert link.call("POST", "/x", b"a secret")[0] == 200
+    (asked,) = proxy.asked
+    assert asked.startswith(b"CONNECT 127.0.0.1:")
+    assert b"Basic bWU6c2Ugc2FtZQ==" in asked
+    assert len(proxy.passed) > 1000
+    assert b"a secret" not in proxy.passed
+    assert enrolment.fetch_authority(endpoint.url, authority.fingerprint) == authority.certificate.read_text()
+    assert len(proxy.asked) == 2, "who is not trusted yet is asked by the proxy too"
+
+
+def test_a_proxy_cannot_stand_in_for_the_master(
+    endpoint: Endpoint, authority: Authority, foreign: Authority, proxy: Proxy
+) -> None:
+    impostor = Endpoint(foreign)
+    try:
+        with pytest.raises(LinkError, match="did not prove to be our Master"):
+            Link(impostor.url, authority.certificate).call("POST", "/x", b"a secret")
+        assert impostor.asked == []
+    finally:
+        impostor.close()
+
+
+def test_no_proxy_is_asked_for_a_master_that_is_near(
+    endpoint: Endpoint, authority: Authority, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert Link(endpoint.url, authority.certificate).call("GET", "/")[0] == 200
+    assert proxy.asked == []
+
+
+@pytest.mark.parametrize("value", ["ftp://there:1", "http://there:x", "http://:80"])
+def test_a_proxy_that_is_none_is_told_so(
+    endpoint: Endpoint, authority: Authority, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(LinkError, match="HTTPS_PROXY does not name a proxy"):
+        Link(endpoint.url, authority.certificate).call("GET", "/")
+
+
+def test_a_proxy_that_is_down_is_a_master_that_is_away(endpoint: Endpoint, authority: Authority, proxy: Proxy) -> None:
+    proxy.close()
+    with pytest.raises(LinkDown):
+        Link(endpoint.url, authority.certificate).call("GET", "/")

@@ -1,9 +1,11 @@
 """Requests to the Master: one kept connection, TLS 1.3, its authority pinned, our certificate shown."""
 
+import base64
 import http.client
 import ssl
+import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -25,7 +27,7 @@ class Refused(LinkError):
 
 
 class Link:
-    """A connection to the Master. Not to be shared between threads."""
+    """A connection to the Master, by a proxy if there must be one. Not to be shared between threads."""
 
     def __init__(
         self,
@@ -96,7 +98,6 @@ class Link:
             self._connection = None
 
     def _connect(self) -> http.client.HTTPSConnection:
-        host, port = host_and_port(self.master)
         try:
             context = ssl.create_default_context(cafile=str(self._authority))
             context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -106,7 +107,7 @@ class Link:
                 context.verify_flags |= _X509_V_FLAG_NO_CHECK_TIME
         except (OSError, ssl.SSLError) as error:
             raise LinkError(f"The node's identity cannot be read ({error}). Enrol the node again.") from None
-        self._connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
+        self._connection = connection_to(self.master, context)
         return self._connection
 
     def _check_dates(self, connection: http.client.HTTPSConnection) -> None:
@@ -132,6 +133,32 @@ class Link:
             f"{self.master} refused this node's certificate ({error.reason}): it comes from another Master. "
             "Enrol the node again with a new token."
         )
+
+
+def connection_to(master: str, context: ssl.SSLContext, timeout: float = TIMEOUT) -> http.client.HTTPSConnection:
+    """Return a connection to a Master, not open yet: through the proxy that the environment names, if it names one.
+
+    `HTTPS_PROXY` and `NO_PROXY` say so, as to every other program. A proxy sees where we go, and nothing else. Raise
+    LinkError when the Master's or the proxy's address is none.
+    """
+    host, port = host_and_port(master)
+    proxy = urllib.request.getproxies().get("https")
+    if not proxy or urllib.request.proxy_bypass(host):
+        return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        proxy_host, proxy_port = parts.hostname, parts.port
+    except ValueError:
+        proxy_host = proxy_port = None
+    if proxy_host is None or parts.scheme != "http":
+        raise LinkError("HTTPS_PROXY does not name a proxy; it looks like http://HOST:PORT.")
+    headers = {}
+    if parts.username is not None:
+        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(secret).decode()}"
+    connection = http.client.HTTPSConnection(proxy_host, proxy_port or 8080, timeout=timeout, context=context)
+    connection.set_tunnel(host, port, headers)
+    return connection
 
 
 def host_and_port(master: str) -> tuple[str, int | None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.node.errors import LinkDown, LinkError, SettingsError
-from freehold.node.link.client import Link, host_and_port
+from freehold.node.link.client import Link, connection_to
 from freehold.node.settings import Paths, Settings, load, save, write_durably
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolAnswer, EnrolRequest, Token
 
@@ -114,11 +114,10 @@ def make_signing_request(key: Path) -> str:
 
 def fetch_authority(master: str, fingerprint: str) -> str:
     """Return the Master's authority (PEM) if it is the one that the token names; raise LinkError otherwise."""
-    host, port = host_and_port(master)
     context = ssl.create_default_context()
     # Who answers is not known yet; what it answers is checked against the token below.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(host, port, timeout=30, context=context)
+    connection = connection_to(master, context)
     try:
         connection.request("GET", "/authority.pem")
         pem = connection.getresponse().read(65536).decode("ascii", "replace")

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from freehold.node.errors import LinkDown, LinkError, SettingsError
-from freehold.node.link.client import host_and_port
+from freehold.node.link.client import connection_to
 from freehold.node.link.conversation import BATCH, BATCH_BYTES
 from freehold.node.link.sealing import Answers, Order
 from freehold.node.settings import Paths, load, write_durably
@@ -46,14 +46,13 @@ def write(root: Path, path: Path) -> int:
 def deliver(path: Path, master: str = "") -> Path:
     """Bring a letter to the Master and return the file with its receipts. Whoever has the file can: it takes no key."""
     letter = _read(path, Letter)
-    host, port = host_and_port(master or letter.master)
     try:
         context = ssl.create_default_context(cadata=letter.authority)
     except (ssl.SSLError, ValueError):
         raise SettingsError(f"{path} is damaged: its authority is no certificate.") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     receipts = []
-    connection = http.client.HTTPSConnection(host, port, timeout=60, context=context)
+    connection = connection_to(master or letter.master, context, timeout=60)
     try:
         for one in letter.sealed:
             connection.request("POST", PATH, one.content, {**one.headers, "Content-Type": "application/octet-stream"})
