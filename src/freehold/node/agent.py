@@ -182,8 +182,11 @@ class Agent:
             self._identity_work.put(instance)
 
     def _destroy(self, instance: str) -> None:
-        # What it used until now is told before it is gone.
-        self.measuring.measure()
+        try:
+            # What it used until now is told before it is gone.
+            self.measuring.measure()
+        except Exception:
+            _log.exception("the last use of %s cannot be told", instance)
         self.hands.destroy(instance)
 
     def _ask(self, instance: str) -> None:

@@ -34,6 +34,8 @@ class Measuring(threading.Thread):
         self._meter = Meter(settings.tag, root_mode=not settings.unprivileged)
         self._last: dict[str, float] = {}
         """When an instance was last measured (monotonic): what passed while we were away is not billed."""
+        self._one_at_a_time = threading.Lock()
+        """An older reading must not be told after a newer one."""
         self._hurry = threading.Event()
         self._over = False
 
@@ -58,7 +60,11 @@ class Measuring(threading.Thread):
                 _log.exception("measuring stumbled; going on")
 
     def measure(self) -> None:
-        """Read, accumulate, keep and tell, once."""
+        """Read, accumulate, keep and tell, once; callable from any thread."""
+        with self._one_at_a_time:
+            self._measure()
+
+    def _measure(self) -> None:
         status = self._supervisor.status()
         wishes = [
             wish

@@ -44,7 +44,7 @@ class Timer:
         for job in self.jobs:
             if job["name"] in self.running:
                 continue
-            due = due_at(job, self._noted(job["name"], now))
+            due = due_at(job, self._noted(job["name"], now), now)
             if due <= now:
                 self._start(job, now)
                 pause = 0.2
@@ -110,9 +110,10 @@ class Timer:
         return dict(noted)
 
 
-def due_at(job: dict[str, Any], noted: dict[str, float]) -> float:
+def due_at(job: dict[str, Any], noted: dict[str, float], now: float) -> float:
     """Return when a job is to start next, seconds since 1970: the first time after its last start, or after it came."""
-    last = noted.get("started", noted["since"])
+    # A start in the future was noted by a clock that ran ahead: the next one must not wait until then.
+    last = min(noted.get("started", noted["since"]), now)
     if job["every"]:
         return float(last + job["every"])
     hours, minutes = job["daily"].split(":")
