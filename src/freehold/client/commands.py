@@ -128,6 +128,9 @@ def _add_node_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
         parser = _command(node, verb, _open, f"{verb} a node for new services")
         parser.set_defaults(open=open_)
         parser.add_argument("node")
+    builder = _command(node, "builder", _builder, "have other nodes take a node's finished builds")
+    builder.add_argument("node")
+    builder.add_argument("--off", action="store_true", help="have them take none any more, also of those it made")
     label = _command(node, "label", _label, "set the labels of a node, replacing those it had")
     label.add_argument("node")
     label.add_argument("labels", nargs="*", metavar="NAME=VALUE")
@@ -313,7 +316,7 @@ def _nodes(options: argparse.Namespace) -> int:
         (
             one.title,
             one.site,
-            "open" if one.open else "closed",
+            ("open" if one.open else "closed") + (", builder" if one.builder else ""),
             f"{one.free}/{one.partitions}",
             one.last_contact or "never",
             one.id,
@@ -333,6 +336,13 @@ def _token(options: argparse.Namespace) -> int:
 def _open(options: argparse.Namespace) -> int:
     node = _client().change_node(options.node, open=options.open, project=options.project)
     _print(options, node, f"Node '{node.title}' is {'open' if node.open else 'closed'} for new services.")
+    return 0
+
+
+def _builder(options: argparse.Namespace) -> int:
+    node = _client().change_node(options.node, builder=not options.off, project=options.project)
+    words = "are taken by other nodes" if node.builder else "are taken by nobody else"
+    _print(options, node, f"Finished builds of node '{node.title}' {words}.")
     return 0
 
 

@@ -41,6 +41,10 @@ CONFIGURERS = 4
 LONGEST_REST = 30.0
 LOG_PERIOD = 300.0
 PROGRESS_PERIOD = 2.0
+CARE_PERIOD = 3600.0
+"""Seconds after which builds are offered again that the Master could not be given."""
+LOOK_PERIOD = 24 * 3600.0
+"""Seconds after which every file of every build is looked at again."""
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +95,7 @@ class Agent:
     def _start_threads(self) -> None:
         for one in (self.feed, self.outbox, self.measuring):
             one.start()
-        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short):
+        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short, self._keep_builds):
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
 
     def stop(self) -> None:
@@ -149,6 +153,32 @@ class Agent:
             )
             return
         self.store.software_is(release, SoftwareObserved.AVAILABLE)
+        self._share([release])
+
+    def _share(self, releases: list[str]) -> None:
+        if trouble := self.builder.share(self.paths, releases):
+            _log.warning("builds are not shared: %s", trouble)
+
+    def _keep_builds(self) -> None:
+        """Look whether every build is still whole, first after each start, and share those that were not."""
+        looked = -LOOK_PERIOD
+        while not self._over.is_set():
+            built = [one.release for one in self.store.software() if one.state is SoftwareObserved.AVAILABLE]
+            if time.monotonic() - looked >= LOOK_PERIOD:
+                looked = time.monotonic()
+                built = [release for release in built if self._is_whole(release)]
+            self._share(built)
+            self._over.wait(CARE_PERIOD)
+
+    def _is_whole(self, release: str) -> bool:
+        wrong = self.builder.damaged(self.paths, release)
+        if wrong:
+            _log.error("release %s is damaged and built anew: %s", release[:12], ", ".join(wrong[:10]))
+            self.builder.discard(self.paths, release, wrong)
+            words = f"{len(wrong)} files were damaged, such as {wrong[0]}: it is built anew."
+            self.store.software_is(release, SoftwareObserved.BUILDING, message=words)
+            self._awake.set()
+        return not wrong
 
     @contextmanager
     def _telling_progress(self, release: str, attempts: int) -> Iterator[None]:
