@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import tarfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ _LEVEL = 1
 """Of compression: at more, packing takes longer than many builds."""
 _WRITERS, _WAITING = 4, 16
 """Making a file is mostly waiting. So many contents may be in memory."""
+_STEP = 64 * 1024
+"""Bytes that are decompressed at a time: a thousand times as many can come of them."""
 _MARK = ".complete"
 
 
@@ -92,7 +95,7 @@ def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str
     folders = {""}
     try:
         with (
-            tarfile.open(fileobj=gzip.GzipFile(fileobj=_Stream(file, get)), mode="r|") as tar,
+            tarfile.open(fileobj=_Plain(file, get), mode="r|", bufsize=_STEP) as tar,
             concurrent.futures.ThreadPoolExecutor(_WRITERS) as pool,
         ):
             writing = deque[concurrent.futures.Future[None]]()
@@ -116,7 +119,7 @@ def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str
                         writing.popleft().result()
             for one in writing:
                 one.result()
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise CacheError(f"it cannot be unpacked: {error}") from None
 
 
@@ -221,21 +224,28 @@ class _Pieces(io.RawIOBase):
         return self._names
 
 
-class _Stream(io.RawIOBase):
-    """Reads the pieces of a file one after the other."""
+class _Plain(io.RawIOBase):
+    """Reads what a file holds, from its pieces one after the other, decompressed."""
 
     def __init__(self, file: File, get: Get) -> None:
-        self._names, self._get, self._rest = iter(file.pieces), get, memoryview(b"")
+        self._names, self._get = iter(file.pieces), get
+        self._packed, self._plain = memoryview(b""), memoryview(b"")
+        self._unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        while not self._rest:
-            piece = next(self._names, None)
-            if piece is None:
-                return b""
-            self._rest = memoryview(_had(self._get, piece))
-        end = len(self._rest) if size < 0 else size
-        taken, self._rest = bytes(self._rest[:end]), self._rest[end:]
+        while not self._plain:
+            if not self._packed:
+                piece = next(self._names, None)
+                if piece is None:
+                    if not self._unpacking.eof:
+                        raise EOFError("it ends in the middle")
+                    return b""
+                self._packed = memoryview(_had(self._get, piece))
+            self._plain = memoryview(self._unpacking.decompress(self._packed[:_STEP]))
+            self._packed = self._packed[_STEP:]
+        end = len(self._plain) if size < 0 else size
+        taken, self._plain = bytes(self._plain[:end]), self._plain[end:]
         return taken
