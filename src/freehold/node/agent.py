@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
 from freehold.node.hands import Hands
@@ -41,8 +42,8 @@ CONFIGURERS = 4
 LONGEST_REST = 30.0
 LOG_PERIOD = 300.0
 PROGRESS_PERIOD = 2.0
-CARE_PERIOD = 3600.0
-"""Seconds after which builds are offered again that the Master could not be given."""
+CARE_PERIOD, CARE_PAUSE = 3600.0, 0.5
+"""Seconds after which builds are offered again that the Master did not want; or, ever more, could not be given."""
 LOOK_PERIOD = 24 * 3600.0
 """Seconds after which every file of every build is looked at again."""
 _log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Agent:
         self._lock = _lock(self.paths)
         self._over = threading.Event()
         self._awake = threading.Event()
+        self._built = threading.Event()
         self._busy: set[str] = set()
         self._busy_lock = threading.Lock()
         self.store = Store(self.paths.store, budget=self.settings.outbox_mb * 1024 * 1024)
@@ -85,6 +87,8 @@ class Agent:
         self.promises.start()
         self.hands.revive()
         self._start_threads()
+        # What was interrupted is due now, though nothing new is heard.
+        self._awake.set()
         while not self._over.is_set():
             self._awake.wait(self._rest())
             self._awake.clear()
@@ -102,6 +106,7 @@ class Agent:
         """End the agent soon; callable from a signal handler."""
         self._over.set()
         self._awake.set()
+        self._built.set()
 
     def _rest(self) -> float:
         now = self.store.now()
@@ -152,23 +157,25 @@ class Agent:
                 release, SoftwareObserved.FAILED, message=str(error), next_try=next_try, attempts=attempts
             )
             return
+        failpoint("release-built")
         self.store.software_is(release, SoftwareObserved.AVAILABLE)
-        self._share([release])
-
-    def _share(self, releases: list[str]) -> None:
-        if trouble := self.builder.share(self.paths, releases):
-            _log.warning("builds are not shared: %s", trouble)
+        failpoint("release-told")
+        self._built.set()
 
     def _keep_builds(self) -> None:
-        """Look whether every build is still whole, first after each start, and share those that were not."""
-        looked = -LOOK_PERIOD
+        """Look whether every build is still whole, first after each start, and share those that are."""
+        looked, failures = -LOOK_PERIOD, 0
         while not self._over.is_set():
+            self._built.clear()
             built = [one.release for one in self.store.software() if one.state is SoftwareObserved.AVAILABLE]
             if time.monotonic() - looked >= LOOK_PERIOD:
                 looked = time.monotonic()
                 built = [release for release in built if self._is_whole(release)]
-            self._share(built)
-            self._over.wait(CARE_PERIOD)
+            trouble = self.builder.share(self.paths, built)
+            failures = failures + 1 if trouble else 0
+            if trouble:
+                _log.warning("builds are not shared: %s", trouble)
+            self._built.wait(min(CARE_PERIOD, CARE_PAUSE * 2.0 ** min(failures, 16)) if trouble else CARE_PERIOD)
 
     def _is_whole(self, release: str) -> bool:
         wrong = self.builder.damaged(self.paths, release)
@@ -204,6 +211,7 @@ class Agent:
 
     def _remove(self, release: str) -> None:
         self.builder.remove(self.paths, release)
+        failpoint("release-removed")
         self.store.software_is(release, SoftwareObserved.REMOVED)
 
     def _configure(self, instance: str) -> None:

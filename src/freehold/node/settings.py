@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.failpoints import failpoint
 from freehold.node.errors import SettingsError
 
 
@@ -103,7 +104,9 @@ def write_durably(path: Path, content: bytes, mode: int) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    failpoint("file-written")
     os.replace(temporary, path)
+    failpoint("file-replaced")
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -203,9 +203,6 @@ class Builder:
     def remove(self, paths: Paths, release: str) -> None:
         self._machine.built.discard(release)
 
-    def share(self, paths: Paths, releases: list[str]) -> str:
-        return ""
-
     def last_lines(self, paths: Paths, release: str) -> str:
         return ""
 

@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from freehold.cache import signing
 from freehold.cache.folder import CacheError, Folder, pieces_of, read
+from freehold.failpoints import failpoint
 from freehold.master.fleet import actions, queries
 from freehold.master.fleet.models import Certificate, Node, Supply
 from freehold.master.fleet.peer import fingerprint
@@ -80,6 +81,7 @@ def _take(node: str, entry: Entry) -> Missing | Entry:
     if missing:
         return Missing(missing[:_MOST_MISSING])
     vouched = signing.vouch(entry, actions.the_authority().private_key)
+    failpoint("entry-vouched")
     shelf.keep(vouched)
     shelf.prune(settings.CACHE_MB * 1024 * 1024)
     return vouched

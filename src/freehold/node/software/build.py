@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from freehold.failpoints import failpoint
 from freehold.node.errors import BuildError
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings, write_durably
@@ -24,8 +25,11 @@ TIMEOUT = 3600.0
 TAIL = 30
 """Lines of the log that a failure shows."""
 MOST_TAIL = 64 * 1024
+DEBS = "debian"
+"""Debian packages among what was downloaded, each named by its SHA-256, as `freehold:debian` has them."""
 MARK = "FREEHOLD_BUILD"
 PASSED = (
+    "FREEHOLD_FAILPOINTS",
     "PIP_",
     "UV_",
     "SSL_",
@@ -55,7 +59,9 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
     log = paths.software / f"{release}.log"
     kill_marked(str(folder))
     if folder.exists():
+        _save_packages(folder / "downloads" / DEBS, _downloads(paths, release) / DEBS)
         shutil.rmtree(folder)
+    failpoint("build-begins")
     if _take(paths, folder, log, timeout):
         return
     packed = _archive(paths, link, release)
@@ -68,6 +74,7 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
         path.chmod(0o755)
     if not (folder / "release" / "software.cfg").exists():
         raise BuildError("The release has no software.cfg.")
+    failpoint("build-unpacked")
     home, downloads = folder / "home", folder / "downloads"
     kept = _downloads(paths, release)
     if kept.exists():
@@ -80,12 +87,15 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
         for path in (folder, home, folder / "parts", *_below(downloads)):
             os.lchown(path, settings.builder_uid, settings.builder_gid)
     _run(settings, folder, log, timeout)
+    failpoint("build-ran")
     shutil.rmtree(home)
     _take_back(folder)
+    failpoint("build-ours")
     downloads.rename(kept)
+    failpoint("build-not-sealed")
     with log.open("ab") as file:
         status = _spawn(_program("whole", "seal", str(folder)), folder, file, timeout)
-    if status != 0:
+    if status != 0 and not is_built(paths, release):
         raise BuildError(f"The build cannot be sealed.\n{_tail(log)}")
 
 
@@ -100,6 +110,7 @@ def remove(paths: Paths, release: str) -> None:
     folder = paths.software / release
     kill_marked(str(folder))
     (folder / COMPLETE).unlink(missing_ok=True)
+    failpoint("release-half-removed")
     for path in (folder, _downloads(paths, release)):
         if path.exists():
             shutil.rmtree(path)
@@ -152,6 +163,17 @@ def _downloads(paths: Paths, release: str) -> Path:
     return paths.software / f"{release}.downloads"
 
 
+def _save_packages(debs: Path, kept: Path) -> None:
+    """Save the packages that a build downloaded which failed: they are looked at by their hash when they are used."""
+    if not debs.is_dir() or debs.is_symlink():
+        return
+    kept.mkdir(parents=True, exist_ok=True)
+    # Into a folder that is ours: in the other the builder could put links.
+    for one in os.scandir(debs):
+        if one.is_file(follow_symlinks=False):
+            os.replace(one.path, kept / one.name)
+
+
 def _program(name: str, *arguments: str) -> list[str]:
     # Isolated: no folder of the builder's is searched for modules.
     return [sys.executable, "-I", "-m", f"freehold.node.software.{name}", *arguments]
@@ -165,7 +187,8 @@ def _ask(name: str, *arguments: str, timeout: float) -> tuple[str, str]:
         )
     except subprocess.TimeoutExpired:
         return "", f"It did not end within {timeout:g} s."
-    return done.stdout, "" if done.returncode == 0 else done.stderr.strip().rpartition("\n")[2]
+    last = done.stderr.strip().rpartition("\n")[2] or f"It ended with status {done.returncode}."
+    return done.stdout, "" if done.returncode == 0 else last
 
 
 def _found(path: Path) -> os.stat_result | None:

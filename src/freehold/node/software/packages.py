@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from freehold.failpoints import failpoint
 from freehold.node.software import store
 from freehold.recipes import apt, locked, root
 
@@ -79,7 +80,7 @@ def _add(folder: Path, packages: Iterable[locked.Package], debs: Path) -> None:
     try:
         (new / "debs").mkdir()
         for package in packages:
-            if (debs / package.sha256).exists():
+            if (debs / package.sha256).is_file() and not (debs / package.sha256).is_symlink():
                 shutil.copyfile(debs / package.sha256, new / "debs" / package.sha256)
         if os.geteuid() == 0:
             for path in (new, new / "debs"):
@@ -88,12 +89,14 @@ def _add(folder: Path, packages: Iterable[locked.Package], debs: Path) -> None:
         if child == 0:
             _unpack_and_exit(new, list(packages))
         os.waitpid(child, 0)
+        failpoint("packages-unpacked")
         whole = [package for package in packages if (new / f"{package.sha256}.whole").exists()]
         for package in whole:
             _keep(new / "debs" / package.sha256, debs / package.sha256)
             _take(new / package.sha256)
         # A package that a power cut left half written would be given to every later release.
         os.sync()
+        failpoint("packages-synced")
         for package in whole:
             (new / package.sha256).rename(_place(folder, package))
     finally:

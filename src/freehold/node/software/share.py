@@ -18,6 +18,7 @@ import msgspec
 from freehold.cache import signing
 from freehold.cache.folder import CacheError, Folder, read
 from freehold.cache.packing import pack, split, this_platform
+from freehold.failpoints import failpoint
 from freehold.node.errors import LinkError
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings, load
@@ -40,7 +41,9 @@ def main(root: Path, releases: Sequence[str]) -> None:
         if is_built and master is not None:
             for kind in Kind:
                 if (entry := _own(local, settings, kind, release)) is not None and not entry.voucher:
-                    local.keep(_send(master, local, entry))
+                    vouched = _send(master, local, entry)
+                    failpoint("build-sent")
+                    local.keep(vouched)
     local.prune(settings.cache_mb * 1024 * 1024)
 
 
@@ -61,6 +64,7 @@ def _keep_build(paths: Paths, settings: Settings, local: Folder, release: str) -
         return
     folder = paths.software / release
     packed = pack(folder, local.put)
+    failpoint("build-packed")
     said = Statement(
         Kind.BUILD,
         release,
@@ -92,6 +96,7 @@ def _keep_downloads(paths: Paths, settings: Settings, local: Folder, release: st
         local.keep(_signed(paths, said))
     else:
         print(f"What {release} was made of is not kept: a package of it was here before.", flush=True)
+    failpoint("downloads-kept")
     shutil.rmtree(folder)
 
 

@@ -15,6 +15,7 @@ from freehold.cache.folder import CacheError
 from freehold.cache.mirrors import Mirrors
 from freehold.cache.packing import join, pythons, this_platform, unpack
 from freehold.cache.signing import Trust, believed
+from freehold.failpoints import failpoint
 from freehold.node.settings import Paths, load, write_durably
 from freehold.node.software.cached import ARCHIVE, MOST_TRIES, downloads_of, mirrors, trust
 from freehold.node.software.whole import seal
@@ -46,6 +47,7 @@ def _take_build(paths: Paths, found: Mirrors, believes: Trust, release: str) -> 
             _say(f"The build of {said.builder} is of no use here: {error}")
             shutil.rmtree(folder, ignore_errors=True)
             continue
+        failpoint("build-taken")
         _say(f"This release was built by {said.builder} and is taken from there.")
         seal(folder)
         return True
@@ -63,8 +65,8 @@ def _check_fits(said: Statement, folder: Path) -> None:
 
 def _take_downloads(paths: Paths, found: Mirrors, believes: Trust, release: str) -> None:
     folder = downloads_of(paths, release)
-    shutil.rmtree(folder, ignore_errors=True)
     for said in _said(found, believes, Kind.DOWNLOADS, release):
+        shutil.rmtree(folder, ignore_errors=True)
         try:
             for file in said.files:
                 join(file, found.blob, folder / file.path)
@@ -72,6 +74,7 @@ def _take_downloads(paths: Paths, found: Mirrors, believes: Trust, release: str)
             _say(f"What {said.builder} downloaded is of no use here: {error}")
             shutil.rmtree(folder, ignore_errors=True)
             continue
+        failpoint("downloads-taken")
         _keep_archive(paths, folder / ARCHIVE, release)
         _say(f"What this release needs from elsewhere was downloaded by {said.builder} and is taken from there.")
         return

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.failpoints import failpoint
 from freehold.node.settings import write_durably
 
 MARK = ".complete"
@@ -34,7 +35,9 @@ def seal(folder: Path) -> None:
     content = msgspec.json.encode(Seal(dict(_look(folder))))
     # A power cut may not leave a build that counts and lacks what was not written yet.
     os.sync()
+    failpoint("seal-synced")
     write_durably(folder / MARK, content, 0o644)
+    failpoint("seal-written")
 
 
 def damaged(folder: Path) -> list[str]:
