@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 ON_POSTGRESQL = ["tests/unit/master", "tests/contract", "tests/journeys", "tests/browser"]
 """Whatever has a Master in it; the rest does not know of databases."""
-SLOW_WITHOUT_NEWS = ["cache", "failpoints", "walk", "weather", "wrong_profiles"]
+SLOW_WITHOUT_NEWS = ["cache", "failpoints", "harsh", "walk", "weather", "wrong_profiles"]
 """Journeys that are long, and tell nothing of the database."""
 CHECKS = {
     "style": [BIN / "ruff", "check", "."],

@@ -16,9 +16,10 @@ from freehold.kit.waiting import KitError, until
 class Machine:
     """A machine with a node's folder; `start` runs its agent, `kill` ends it as a power cut would."""
 
-    def __init__(self, *, unprivileged: bool, partitions: int) -> None:
+    def __init__(self, *, unprivileged: bool, partitions: int, place: Path | None = None) -> None:
+        """`place`: the folder in which it gets one of its own; /var/tmp when not said."""
         # Partitions have users of their own, who must be able to pass through the folders above theirs.
-        self.root = Path(tempfile.mkdtemp(prefix="freehold-", dir="/var/tmp"))
+        self.root = Path(tempfile.mkdtemp(prefix="freehold-", dir=place or "/var/tmp"))
         self.root.chmod(0o711)
         self.unprivileged = unprivileged
         self.environment: dict[str, str] = {}
