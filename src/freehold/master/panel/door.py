@@ -15,8 +15,7 @@ from django.views.decorators.cache import never_cache
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound, Unauthenticated
 from freehold.master.panel import words
 from freehold.master.people import identity
-from freehold.master.people.identity import Caller
-from freehold.master.people.models import Role
+from freehold.master.people.identity import Caller, Scope
 
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
@@ -74,7 +73,7 @@ def not_our_form(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def operated(caller: Caller) -> list[str]:
     """Return the projects whose nodes somebody runs."""
-    return sorted(name for name, role in caller.roles.items() if role is not Role.CUSTOMER)
+    return sorted(name for name in caller.roles if caller.may(name, Scope.OPERATE))
 
 
 def is_fragment(request: HttpRequest) -> bool:
