@@ -53,7 +53,7 @@ def database(django_once: str) -> str:
     from freehold.master.foundation.models import Counter
 
     # Foreign keys are checked at the commit; on PostgreSQL this is ten times faster than TRUNCATE.
-    with transaction.atomic(), connection.cursor() as cursor, _without_triggers(cursor):
+    with transaction.atomic(), connection.cursor() as cursor, without_triggers(cursor):
         for model in apps.get_models(include_auto_created=True):
             cursor.execute(f"DELETE FROM {model._meta.db_table}")
         RevisionClock.objects.create(id=1, value=0)
@@ -62,7 +62,7 @@ def database(django_once: str) -> str:
 
 
 @contextmanager
-def _without_triggers(cursor: Any) -> Iterator[None]:
+def without_triggers(cursor: Any) -> Iterator[None]:
     """Let what is written once be emptied, by whoever owns the database."""
     if cursor.db.vendor == "postgresql":
         cursor.execute("SET LOCAL session_replication_role = replica")

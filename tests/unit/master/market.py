@@ -63,10 +63,8 @@ class Market:
         from freehold.master.catalog import pricing
         from freehold.master.foundation import days
 
-        wish = pricing.Listing(
-            entity, more.pop("title", f"Prices of {since}"), currency, more.pop("tax_included", False), days.parse(since),
-            asked, **more,
-        )  # fmt: skip
+        title, included = more.pop("title", f"Prices of {since}"), more.pop("tax_included", False)
+        wish = pricing.Listing(entity, title, currency, included, days.parse(since), asked, **more)
         return pricing.publish_list(wish, acting=self.sales)
 
     def price(self, amount: int, kind: str = "recurring", offer: str = "small", **more: Any) -> Any:

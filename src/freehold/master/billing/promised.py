@@ -12,12 +12,13 @@ from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for
 from freehold.master.billing.queries import ORDERS
+from freehold.master.catalog.models import Offer
 from freehold.master.catalog.rating import credit
 from freehold.master.foundation import days, sql
 from freehold.master.foundation.money import rounded
 from freehold.master.foundation.transactions import run
 from freehold.master.monitoring import queries as monitoring
-from freehold.master.monitoring.availability import Availability, Span
+from freehold.master.monitoring.availability import SPEAKS, Availability
 
 _SQL = sql.load(Path(__file__).parent / "sql" / "promised.sql")
 LOOK_BACK = 2
@@ -25,20 +26,23 @@ LOOK_BACK = 2
 
 def give_back(entity: LegalEntity, day: int) -> None:
     """Write the credits of a seller's services for the months before that of a day, in a transaction of the caller."""
+    if not Offer.objects.filter(availability__gt=0).exists():
+        return
     account = account_for(entity.id, Purpose.SLA)
     for month in range(days.month_of(day) - LOOK_BACK, days.month_of(day)):
-        span = _span(month, entity.time_zone)
-        doubtful = monitoring.doubtful(span)
+        begin, end = days.first_day(month), days.first_day(month + 1)
         rows = run(
-            _SQL["promised"],
+            _SQL["doubtful"],
             entity=entity.id,
             month=month,
-            begin=days.first_day(month),
-            end=days.first_day(month + 1),
+            begin=days.begins_at(begin, entity.time_zone),
+            end=days.begins_at(end, entity.time_zone),
+            begin_day=begin,
+            end_day=end,
+            speaks=SPEAKS,
         )
         for row in rows:
-            if row["instance"] in doubtful or not _is_spoken_for(row["instance"], span):
-                _give_back(row, month, entity.time_zone, account)
+            _give_back(row, month, entity.time_zone, account)
 
 
 def _give_back(row: dict[str, Any], month: int, zone: str, account: str) -> None:
@@ -71,12 +75,3 @@ def _give_back(row: dict[str, Any], month: int, zone: str, account: str) -> None
 
 def _evidence(found: Availability, price: int, promised: int) -> str:
     return json.dumps({"kept_ms": found.kept, "counted_ms": found.counted, "price": price, "promised": promised})
-
-
-def _is_spoken_for(instance: str, span: Span) -> bool:
-    (row,) = run(_SQL["silent"], instance=instance, begin=span[0], end=span[1])
-    return bool(row["results"])
-
-
-def _span(month: int, zone: str) -> Span:
-    return days.begins_at(days.first_day(month), zone), days.begins_at(days.first_day(month + 1), zone)

@@ -102,8 +102,7 @@ def issue(opened: Run, currency: str, until: int, first: int, last: int) -> int:
     entity = opened.entity
     since, following = days.add_months(until, -1), days.add_months(until, 1)
     slice_ = {"entity": entity.id, "currency": currency, "since": since, "until": until, "first": first, "last": last}
-    month = days.month_of(until)
-    _do("draft", **slice_, month=month, day=opened.day, country=entity.country)
+    _do("draft", **slice_, month=days.month_of(until), day=opened.day, country=entity.country)
     _refuse_untaxed(entity)
     _do("below_zero")
     _do("drop_unasked")
@@ -111,18 +110,18 @@ def issue(opened: Run, currency: str, until: int, first: int, last: int) -> int:
     counts = {row["kind"]: row["documents"] for row in run(_SQL["count"])}
     count = int(sum(counts.values()))
     if count:
-        for name in ("taxes", "lines"):
-            _do(name)
+        _do("taxes")
         _do("totals", millionths=exchange.rate(entity, currency, opened.day))
+        _do("index_totals")
         _refuse_too_large()
-        _write(opened, slice_, counts, month)
+        _write(opened, slice_, counts)
     _do("next_period", entity=entity.id, currency=currency, until=until, first=first, last=last, next=following)
-    for name in ("draft", "bill", *(("tax", "line", "total") if count else ())):
+    for name in ("draft", "bill", *(("tax", "total") if count else ())):
         _do(f"forget_{name}")
     return count
 
 
-def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int], month: int) -> None:
+def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int]) -> None:
     """Write documents, lines, taxes and entries of what is drafted, with their numbers."""
     entity, year = opened.entity, days.to_date(opened.day).year
     count = sum(counts.values())
@@ -163,9 +162,9 @@ def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int], month: i
             currency=slice_["currency"],
         )
         _do("add_receivables", entry=entry, receivable=account_for(entity.id, Purpose.RECEIVABLE))
-        _do("add_revenue", entry=entry, millionths=exchange.rate(entity, slice_["currency"], opened.day))
+        _do("add_revenue", entry=entry, document=document, millionths=exchange.rate(entity, slice_["currency"], opened.day))
         _do("add_tax_postings", entry=entry, tax_account=account_for(entity.id, Purpose.TAX))
-    _do("billed_consumption", document=document, first=slice_["first"], last=slice_["last"], month=month)
+    _do("billed_consumption", document=document)
     _do("billed_charges", document=document)
     run(batches.QUERIES["sealed"], name="document")
 

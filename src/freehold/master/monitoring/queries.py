@@ -84,11 +84,6 @@ def changes(instance: str, promises: list[str]) -> list[Told]:
     return sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]
 
 
-def doubtful(span: Span) -> set[str]:
-    """Return the instances that may not have been available all of a time; of others nothing need be computed."""
-    return {row["instance_id"] for row in run(_SQL["doubtful"], begin=span[0], end=span[1], speaks=SPEAKS)}
-
-
 def available(instance: str, span: Span) -> Availability:
     """Return how long an instance kept its promises in a time (milliseconds)."""
     begin, end = span

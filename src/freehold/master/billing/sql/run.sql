@@ -81,6 +81,7 @@ SELECT kind, count(*) AS documents FROM run_bill GROUP BY kind
 -- The tax of each document and rate, rounded once.
 CREATE TEMP TABLE run_tax AS
 SELECT place, rule, rate, code, total,
+       CAST(sum(total) OVER (PARTITION BY place ORDER BY rule) AS bigint) - total AS before,
        CASE WHEN tax_included THEN (2 * total * rate + sign * (10000 + rate)) / (2 * (10000 + rate))
             ELSE (2 * total * rate + sign * 10000) / 20000 END AS tax,
        tax_included
@@ -90,25 +91,6 @@ FROM (
   FROM run_bill b
   JOIN run_draft d ON d.contract = b.contract AND d.corrects = b.corrects AND d.tax_included = b.tax_included
   GROUP BY b.place, d.rule, d.rate, d.code, b.tax_included
-) s
-
--- name: lines
--- Every line with its place, and what of it is not tax.
-CREATE TEMP TABLE run_line AS
-SELECT s.*,
-       CASE WHEN NOT s.tax_included OR s.total = 0 THEN s.amount
-            ELSE (s.total - s.tax) * s.until_here / s.total - (s.total - s.tax) * (s.until_here - s.amount) / s.total END AS net
-FROM (
-  SELECT b.place, d.*, t.total, t.tax,
-         CAST(row_number() OVER (PARTITION BY b.place ORDER BY d.kind, d.subscription, d.meter, d.month, d.from_day, d.charge) AS integer)
-           AS position,
-         CASE WHEN d.tax_included THEN
-           CAST(sum(d.amount) OVER (PARTITION BY b.place, d.rule
-                                    ORDER BY d.kind, d.subscription, d.meter, d.month, d.from_day, d.charge) AS bigint)
-           ELSE 0 END AS until_here
-  FROM run_bill b
-  JOIN run_draft d ON d.contract = b.contract AND d.corrects = b.corrects AND d.tax_included = b.tax_included
-  JOIN run_tax t ON t.place = b.place AND t.rule = d.rule
 ) s
 
 -- name: totals
@@ -122,6 +104,10 @@ FROM (
          CAST(sum(tax) AS bigint) AS tax
   FROM run_tax GROUP BY place
 ) s
+
+-- name: index_totals
+-- So that each document's total is found at once.
+CREATE INDEX run_total_place ON run_total (place)
 
 -- name: largest
 -- The largest document.
@@ -141,13 +127,25 @@ JOIN run_total t ON t.place = b.place
 JOIN billing_contract k ON k.id = b.contract
 
 -- name: add_lines
--- Their lines.
+-- Their lines, with what of each is not tax: within a rate, each gets what the running sum adds, so that nothing is left.
 INSERT INTO billing_documentline
   (document, position, subscription, kind, label, offer, meter, month, from_day, until_day, quantity, price, amount, net,
    category, rate, account)
 SELECT :document + place, position, subscription, kind, label, offer, meter, month, from_day, until_day, quantity, price,
-       amount, net, category, rate, account
-FROM run_line
+       amount,
+       CASE WHEN NOT tax_included OR total = 0 THEN amount
+            ELSE (total - tax) * until_here / total - (total - tax) * (until_here - amount) / total END,
+       category, rate, account
+FROM (
+  SELECT b.place, d.subscription, d.kind, d.label, d.offer, d.meter, d.month, d.from_day, d.until_day, d.quantity, d.price,
+         d.amount, d.category, d.rate, d.account, d.tax_included, t.total, t.tax,
+         CAST(row_number() OVER w AS integer) AS position,
+         CAST(sum(d.amount) OVER w AS bigint) - t.before AS until_here
+  FROM run_bill b
+  JOIN run_draft d ON d.contract = b.contract AND d.corrects = b.corrects AND d.tax_included = b.tax_included
+  JOIN run_tax t ON t.place = b.place AND t.rule = d.rule
+  WINDOW w AS (PARTITION BY b.place ORDER BY d.rule, d.kind, d.subscription, d.meter, d.month, d.from_day, d.charge)
+) s
 
 -- name: add_taxes
 -- Their taxes.
@@ -179,7 +177,8 @@ SELECT :entry + s.place, s.position, s.account, '', -s.net,
                    - (t.functional - t.functional_tax) * (s.until_here - s.net) / t.net) END
 FROM (
   SELECT place, account, net, CAST(row_number() OVER w AS integer) AS position, CAST(sum(net) OVER w AS bigint) AS until_here
-  FROM (SELECT place, account, CAST(sum(net) AS bigint) AS net FROM run_line GROUP BY place, account) g
+  FROM (SELECT document - :document AS place, account, CAST(sum(net) AS bigint) AS net FROM billing_documentline
+        WHERE document > :document GROUP BY document, account) g
   WINDOW w AS (PARTITION BY place ORDER BY account)
 ) s
 JOIN run_total t ON t.place = s.place
@@ -193,20 +192,19 @@ WHERE tax <> 0 OR functional_tax <> 0
 
 -- name: billed_consumption
 -- What was used is invoiced.
-UPDATE billing_consumption
-SET billed = rated, billed_quantity = quantity,
-    document = CASE WHEN rated < billed THEN document
-                    ELSE (SELECT :document + l.place FROM run_line l
-                          WHERE l.kind = 'usage' AND l.subscription = billing_consumption.subscription
-                            AND l.meter = billing_consumption.meter AND l.month = billing_consumption.month) END
-WHERE contract BETWEEN :first AND :last AND rated <> billed AND month < :month
-  AND (subscription, meter, month) IN (SELECT subscription, meter, month FROM run_line WHERE kind = 'usage')
+UPDATE billing_consumption AS c
+SET billed = c.rated, billed_quantity = c.quantity,
+    document = CASE WHEN d.corrects = 0 THEN :document + b.place ELSE c.document END
+FROM run_draft d
+JOIN run_bill b ON b.contract = d.contract AND b.corrects = d.corrects AND b.tax_included = d.tax_included
+WHERE d.kind = 'usage' AND c.subscription = d.subscription AND c.meter = d.meter AND c.month = d.month
 
 -- name: billed_charges
 -- What was asked or given back once is in a document.
-UPDATE billing_charge
-SET document = (SELECT :document + l.place FROM run_line l WHERE l.charge = billing_charge.id)
-WHERE id IN (SELECT charge FROM run_line WHERE charge <> 0)
+UPDATE billing_charge AS c SET document = :document + b.place
+FROM run_draft d
+JOIN run_bill b ON b.contract = d.contract AND b.corrects = d.corrects AND b.tax_included = d.tax_included
+WHERE d.charge <> 0 AND c.id = d.charge
 
 -- name: next_period
 -- The contracts of the slice begin another period.
@@ -224,10 +222,6 @@ DROP TABLE run_bill
 -- name: forget_tax
 -- The slice is done.
 DROP TABLE run_tax
-
--- name: forget_line
--- The slice is done.
-DROP TABLE run_line
 
 -- name: forget_total
 -- The slice is done.

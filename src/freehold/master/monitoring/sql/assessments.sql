@@ -2,15 +2,6 @@
 -- Results of promises.
 SELECT instance_id, promise, revision, kept, message, at FROM monitoring_assessment
 
--- name: doubtful
--- The instances of which, in a time, a promise was not kept, or nobody spoke for longer than a result stands.
-SELECT DISTINCT instance_id FROM (
-  SELECT instance_id, kept, at, lead(at) OVER (PARTITION BY instance_id, promise ORDER BY at, id) AS following
-  FROM monitoring_assessment
-  WHERE at >= :begin - :speaks AND at < :end
-) a
-WHERE NOT kept OR coalesce(following, :end) - at > :speaks
-
 -- name: told
 -- The results of an instance's promises in a time, and those that stood when it began.
 SELECT promise, at, kept FROM monitoring_assessment
