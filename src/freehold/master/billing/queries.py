@@ -64,7 +64,12 @@ def balance(contract: int) -> Balance:
 
 def document_number(code: str, kind: str, year: int, number: int) -> str:
     """Return a document's number as it is printed: `FR-2026-000123`, for a credit note `FR-C-2026-000007`."""
-    return f"{code}{'-C' if kind == 'credit_note' else ''}-{year}-{number:06d}"
+    return f"{number_prefix(code, kind, year)}{number:06d}"
+
+
+def number_prefix(code: str, kind: str, year: int) -> str:
+    """Return what the numbers of a seller's documents of a kind and year begin with."""
+    return f"{code}{'-C' if kind == 'credit_note' else ''}-{year}-"
 
 
 def documents(condition: str, **values: object) -> list[dict[str, Any]]:

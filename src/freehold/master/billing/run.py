@@ -15,6 +15,7 @@ from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
 from freehold.master.billing import consumption, exchange, promised
 from freehold.master.billing.models import Run
+from freehold.master.billing.queries import number_prefix
 from freehold.master.billing.states import RUN, RunState
 from freehold.master.foundation import clock, days, sql
 from freehold.master.foundation.errors import Conflict, Invalid
@@ -126,10 +127,12 @@ def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int]) -> None:
     entity, year = opened.entity, days.to_date(opened.day).year
     count = sum(counts.values())
     document = batches.take("document", count) - 1
-    numbers = {
+    given = {
         kind: batches.number(entity.id, kind, year, counts[kind]) - 1 if counts.get(kind) else 0
         for kind in ("invoice", "credit_note")
     }
+    # The places of credit notes follow those of invoices.
+    numbers = {"invoice": given["invoice"], "credit_note": given["credit_note"] - counts.get("invoice", 0)}
     _do(
         "add_documents",
         document=document,
@@ -141,9 +144,7 @@ def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int]) -> None:
         since=slice_["since"],
         until=slice_["until"],
         currency=slice_["currency"],
-        invoice=numbers["invoice"],
-        # The places of credit notes follow those of invoices.
-        credit_note=numbers["credit_note"] - counts.get("invoice", 0),
+        **numbers,
     )
     _do("add_lines", document=document)
     _do("add_taxes", document=document)
@@ -157,12 +158,19 @@ def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int]) -> None:
             year=year,
             entry_number=batches.number(entity.id, "entry", year, count) - 1,
             day=opened.day,
-            period=f"{days.iso(slice_['since'])}/{days.iso(slice_['until'])}",
+            invoice_label=number_prefix(entity.code, "invoice", year),
+            credit_note_label=number_prefix(entity.code, "credit_note", year),
             document=document,
             currency=slice_["currency"],
+            **numbers,
         )
         _do("add_receivables", entry=entry, receivable=account_for(entity.id, Purpose.RECEIVABLE))
-        _do("add_revenue", entry=entry, document=document, millionths=exchange.rate(entity, slice_["currency"], opened.day))
+        _do(
+            "add_revenue",
+            entry=entry,
+            document=document,
+            millionths=exchange.rate(entity, slice_["currency"], opened.day),
+        )
         _do("add_tax_postings", entry=entry, tax_account=account_for(entity.id, Purpose.TAX))
     _do("billed_consumption", document=document)
     _do("billed_charges", document=document)

@@ -53,8 +53,8 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _kept(told: Sequence[tuple[int, bool]], end: int) -> list[Span]:
-    following = [at for at, _ in told[1:]] + [end]
-    return merged((at, min(until, at + SPEAKS)) for (at, kept), until in zip(told, following, strict=True) if kept)
+    following = [*(at for at, _ in told[1:]), end]
+    return merged((at, min(until, at + SPEAKS)) for (at, kept), until in zip(told, following, strict=False) if kept)
 
 
 def _common(one: list[Span], other: list[Span]) -> list[Span]:

@@ -156,9 +156,11 @@ FROM run_tax
 -- name: add_entries
 -- An entry for each of them.
 INSERT INTO accounting_entry (id, batch, entity, year, number, day, journal, label, source, purpose, currency)
-SELECT :entry + place, :batch, :entity, :year, :entry_number + place, :day, 'sales', :period,
+SELECT :entry + place, :batch, :entity, :year, :entry_number + place, :day, 'sales',
+       CASE WHEN kind = 'invoice' THEN :invoice_label ELSE :credit_note_label END
+       || CASE WHEN number < 1000000 THEN substr(CAST(1000000 + number AS text), 2) ELSE CAST(number AS text) END,
        'document:' || (:document + place), 'issue', :currency
-FROM run_bill
+FROM (SELECT place, kind, place + CASE WHEN kind = 'invoice' THEN :invoice ELSE :credit_note END AS number FROM run_bill) b
 
 -- name: add_receivables
 -- What customers owe.
