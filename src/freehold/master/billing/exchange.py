@@ -1,5 +1,7 @@
 """Exchange rates: dated rows of an entity, written by its accountant."""
 
+from decimal import Decimal, InvalidOperation
+
 from django.db import IntegrityError
 
 from freehold.master.accounting.models import LegalEntity
@@ -61,3 +63,14 @@ def rate(entity: LegalEntity, currency: str, day: int) -> int:
 def convert(entity: LegalEntity, currency: str, amount: int, day: int) -> int:
     """Return an amount in the entity's own currency on a day."""
     return rounded(amount * rate(entity, currency, day), ONE)
+
+
+def millionths(text: str) -> int:
+    """Return the millionths of a rate as people write it, `0.9214`; raise Invalid for any other text."""
+    try:
+        scaled = Decimal(text).scaleb(6)
+        if scaled == int(scaled):
+            return int(scaled)
+    except (InvalidOperation, ValueError, OverflowError):
+        pass
+    raise Invalid(f"'{text}' is no rate.", errors=[FieldError("rate", "a number with at most 6 decimals", text)])

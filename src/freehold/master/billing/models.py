@@ -368,14 +368,11 @@ class Payment(models.Model):
 
 
 class Budget(models.Model):
-    """What a project wants to spend at most in a period: its customers are told when it is nearly so."""
+    """What a project wants to spend at most in a month, tax excluded: its pages and its API say how near it is."""
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True)
     amount = models.BigIntegerField()
     currency = models.TextField()
-    told_percent = models.IntegerField(default=0)
-    """The highest mark of which they were told in the period."""
-    told_month = models.IntegerField(default=0)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="budget_positive")]

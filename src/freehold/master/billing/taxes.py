@@ -13,6 +13,7 @@ from typing import NamedTuple
 from stdnum.exceptions import ValidationError
 
 from freehold.master.foundation import days
+from freehold.master.foundation.money import rounded
 
 CATEGORIES = ("services", "telecom", "lease")
 STANDARD = {
@@ -79,6 +80,14 @@ def rules(seller: str) -> list[Rule]:
             ),
         ]
     return []
+
+
+def split(amount: int, rate: int, *, included: bool) -> tuple[int, int]:
+    """Return the net and the tax of an amount at a rate (hundredths of a percent), as documents split it."""
+    if included:
+        tax = rounded(amount * rate, 10_000 + rate)
+        return amount - tax, tax
+    return amount, rounded(amount * rate, 10_000)
 
 
 FIRST_DAY = days.parse("2026-01-01")

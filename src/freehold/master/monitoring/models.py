@@ -34,3 +34,16 @@ class Maintenance(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("begins_at")), name="maintenance_ends"),
         ]
+
+
+class KeptRecord(models.Model):
+    """How much of a month the services of a site kept their promises."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE)
+    month = models.IntegerField()
+    kept = models.BigIntegerField()
+    counted = models.BigIntegerField()
+    instances = models.IntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "month"], name="one_record_a_month")]

@@ -128,3 +128,53 @@ ORDER BY c.name, d.contract, d.due_day, d.id
 -- name: setup
 -- What an offer costs once, by a price list.
 SELECT p.amount FROM catalog_price p WHERE p.list_id = :list AND p.offer_id = :offer AND p.kind = 'setup'
+
+-- name: costs
+-- What the services of a project cost a month, and what of their use and of what is asked once is in no document yet.
+SELECT i.title, o.name AS offer, s.state, k.currency, t.tax_included, t.amount, t.from_day, t.until_day, k.next_day, e.time_zone,
+       (SELECT CAST(coalesce(sum(c.rated - c.billed), 0) AS bigint) FROM billing_consumption c WHERE c.subscription = s.id)
+       + (SELECT CAST(coalesce(sum(c.amount), 0) AS bigint) FROM billing_charge c
+          WHERE c.subscription = s.id AND c.document = 0) AS used
+FROM billing_subscription s
+JOIN ordering_instance i ON i.id = s.instance
+JOIN billing_contract k ON k.id = s.contract
+JOIN accounting_legalentity e ON e.id = k.entity_id
+JOIN catalog_offer o ON o.id = s.offer
+JOIN billing_term t ON t.subscription = s.id
+  AND t.from_day = (SELECT max(l.from_day) FROM billing_term l WHERE l.subscription = s.id)
+WHERE s.project = :project AND (s.state IN ('pending', 'active') OR s.end_day > k.next_day - 40)
+ORDER BY i.title, s.id
+
+-- name: vat
+-- The tax of a seller's documents in a time, by rate, in the documents' currencies.
+SELECT t.code, t.rate, r.tax_class, d.currency, count(*) AS documents, CAST(sum(t.base) AS bigint) AS base,
+       CAST(sum(t.tax) AS bigint) AS tax
+FROM billing_document d
+JOIN billing_documenttax t ON t.document = d.id
+JOIN billing_taxrule r ON r.id = t.rule
+WHERE d.entity = :entity AND d.day BETWEEN :since AND :until
+GROUP BY t.code, t.rate, r.tax_class, d.currency
+ORDER BY t.code, t.rate, r.tax_class, d.currency
+
+-- name: revenue
+-- What a seller's documents of a time ask without tax, by offer, kind and site.
+SELECT coalesce(o.name, '') AS offer, l.kind, coalesce(t.name, '') AS site, d.currency, CAST(sum(l.net) AS bigint) AS net
+FROM billing_document d
+JOIN billing_documentline l ON l.document = d.id
+LEFT JOIN catalog_offer o ON o.id = l.offer
+LEFT JOIN billing_subscription s ON s.id = l.subscription
+LEFT JOIN ordering_instance i ON i.id = s.instance
+LEFT JOIN fleet_node n ON n.id = i.node_id
+LEFT JOIN fleet_site t ON t.id = n.site_id
+WHERE d.entity = :entity AND d.day BETWEEN :since AND :until
+GROUP BY coalesce(o.name, ''), l.kind, coalesce(t.name, ''), d.currency
+ORDER BY 1, 2, 3, 4
+
+-- name: cost_items
+-- What a month of each offer costs at each site on a day, item by item.
+SELECT t.name AS site, t.region, c.offer, c.kind, c.currency, c.amount, c.from_day, c.evidence, c.note
+FROM billing_costitem c
+JOIN fleet_site t ON t.id = c.site_id
+WHERE c.from_day = (SELECT max(l.from_day) FROM billing_costitem l
+                    WHERE l.site_id = c.site_id AND l.offer = c.offer AND l.kind = c.kind AND l.from_day <= :day)
+ORDER BY t.name, c.offer, c.id
