@@ -34,6 +34,7 @@ OFFER: dict[str, Any] = {"name": "-", "product": "x", "titles": {}}
 CHANGE = {"project": "lost", "title": "x"}
 RATE = {"currency": "USD", "day": "2026-01-01", "rate": "x"}
 ACCOUNT = {"code": "-", "name": "x", "kind": "x"}
+SUPPLY = {"product": "tiny", "all": True}
 YEAR = "since=2026-01-01&until=2026-12-31"
 LOGIN = {"email": "owner@example.org", "password": "correct horse battery"}
 
@@ -48,8 +49,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /releases":                            (None, "401 200 200 200 200 200 200 200 401 401"),
     "POST /projects/provider/releases":         (b"no archive", "401 403 403 422 403 403 403 422 401 401"),
     "PUT /projects/provider/instances/new":     ({"product": "lost"}, "401 403 404 404 403 403 403 404 401 401"),
-    "GET /projects/provider/instances/theirs":  (None, "401 403 200 200 200 200 200 200 401 401"),
-    "GET /projects/provider/instances":         (None, "401 403 200 200 200 200 200 200 401 401"),
+    "GET /projects/provider/instances/theirs":  (None, "401 403 200 200 403 403 403 200 401 401"),
+    "GET /projects/provider/instances":         (None, "401 403 200 200 403 403 403 200 401 401"),
     "GET /instance":                            (None, "401 401 401 401 401 401 401 401 200 403"),
     "PUT /instance/requests":                   ({"requests": {}}, "401 401 401 401 401 401 401 401 200 403"),
     "GET /projects/provider/sites":             (None, "401 403 403 200 403 403 403 200 401 401"),
@@ -59,13 +60,13 @@ TABLE: dict[str, tuple[Any, str]] = {
     "PATCH /projects/provider/nodes/one":       ({"open": True}, "401 403 403 200 403 403 403 200 401 401"),
     "POST /projects/provider/nodes/lost/revoke": (None, "401 403 403 404 403 403 403 404 401 401"),
     "GET /projects/provider/supplies":          (None, "401 403 403 200 403 403 403 200 401 401"),
-    "PUT /projects/provider/supplies":          ({"product": "tiny", "all": True}, "401 403 403 200 403 403 403 200 401 401"),
+    "PUT /projects/provider/supplies":          (SUPPLY, "401 403 403 200 403 403 403 200 401 401"),
     "GET /prices":                              (None, "200 200 200 200 200 200 200 200 200 200"),
     "POST /projects/provider/quotes":           ({"offer": "lost"}, "401 403 404 404 403 403 403 404 401 401"),
-    "GET /projects/provider/costs":             (None, "401 403 200 200 200 200 200 200 401 401"),
+    "GET /projects/provider/costs":             (None, "401 403 200 200 403 403 403 200 401 401"),
     "PUT /projects/provider/budget":            (BUDGET, "401 403 204 204 403 403 403 204 401 401"),
-    "GET /projects/provider/documents":         (None, "401 403 200 200 200 200 200 200 401 401"),
-    "GET /projects/provider/documents/lost":    (None, "401 403 404 404 404 404 404 404 401 401"),
+    "GET /projects/provider/documents":         (None, "401 403 200 200 403 403 403 200 401 401"),
+    "GET /projects/provider/documents/lost":    (None, "401 403 404 404 403 403 403 404 401 401"),
     "POST /projects/provider/offers":           (OFFER, "401 403 403 403 422 403 403 422 401 401"),
     "DELETE /projects/provider/offers/lost":    (None, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/price-lists":      (PRICES, "401 403 403 403 403 403 403 403 401 401"),

@@ -34,8 +34,7 @@ class Balance:
 
 def entities(caller: Caller, scope: Scope) -> list[LegalEntity]:
     """Return the legal entities of the projects in which a caller may act so."""
-    projects = [identity for name, identity in caller.projects.items() if caller.may(name, scope)]
-    return list(LegalEntity.objects.filter(project__in=projects).order_by("code"))
+    return list(LegalEntity.objects.filter(project__in=caller.able(scope).values()).order_by("code"))
 
 
 def find_entity(code: str, caller: Caller, scope: Scope) -> LegalEntity:

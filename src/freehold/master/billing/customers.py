@@ -240,8 +240,7 @@ def _zone(project: str) -> str:
 
 def _seller(acting: Caller) -> str:
     """Return the project for which somebody sells; raise Forbidden when there is none."""
-    for name, identity in acting.projects.items():
-        if acting.may(name, Scope.SELL):
-            return identity
+    for identity in acting.able(Scope.SELL).values():
+        return identity
     acting.require(Scope.SELL)
     raise Forbidden("You sell for no project.", remedy="Ask an owner for the role of sales.")

@@ -92,6 +92,7 @@ def _priced(one: dict[str, Any], today: int) -> dict[str, Any]:
     )
     return {
         **{name: one[name] for name in shown},
+        "list": one["list"],
         "seller": one["seller"],
         "seller_name": one["seller_name"],
         "country": one["country"],

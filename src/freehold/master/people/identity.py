@@ -17,7 +17,7 @@ class Scope(StrEnum):
     """What a token opens; a session opens everything its person may do."""
 
     READ = "read"
-    """See services, and what they cost."""
+    """See services, with what they publish, and what they cost."""
     ORDER = "order"
     OPERATE = "operate"
     SELL = "sell"
@@ -32,9 +32,9 @@ ALL_SCOPES = frozenset(Scope)
 RIGHTS: dict[Role, frozenset[Scope]] = {
     Role.CUSTOMER: frozenset({Scope.READ, Scope.ORDER}),
     Role.OPERATOR: frozenset({Scope.READ, Scope.ORDER, Scope.OPERATE}),
-    Role.SALES: frozenset({Scope.READ, Scope.SELL}),
-    Role.ACCOUNTANT: frozenset({Scope.READ, Scope.ACCOUNT, Scope.AUDIT}),
-    Role.AUDITOR: frozenset({Scope.READ, Scope.AUDIT}),
+    Role.SALES: frozenset({Scope.SELL}),
+    Role.ACCOUNTANT: frozenset({Scope.ACCOUNT, Scope.AUDIT}),
+    Role.AUDITOR: frozenset({Scope.AUDIT}),
     Role.OWNER: ALL_SCOPES,
 }
 """The matrix of rights: what each role may do in its project, at every door."""
@@ -73,6 +73,10 @@ class Caller:
     def may(self, name: str, scope: Scope) -> bool:
         """Return whether this caller may act so in one of their projects."""
         return scope in self.scopes and name in self.roles and scope in RIGHTS[self.roles[name]]
+
+    def able(self, scope: Scope) -> dict[str, str]:
+        """Return the projects, id by name, in which this caller may act so."""
+        return {name: identity for name, identity in sorted(self.projects.items()) if self.may(name, scope)}
 
     def require(self, scope: Scope) -> None:
         """Raise Forbidden when the token in use was not made for this."""
