@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from freehold.client.terminal import Subparsers, command, confirmed, json_object, open_client, say, table
@@ -117,15 +118,15 @@ def _prices(options: argparse.Namespace) -> int:
         {
             "offer": one["name"],
             "region": one["region"],
-            "month": one["recurring"],
+            "month": _amount(one["recurring"], one),
             "currency": one["currency"],
             "tax": f"{one['tax_rate'] / 100:g} % {'included' if one['tax_included'] else 'to add'}",
-            "deposit": one["deposit"],
+            "deposit": _amount(one["deposit"], one),
             "promise": f"{one['availability'] / 10_000:g} %" if one["availability"] else "-",
         }
         for one in found["offers"]
     ]
-    say(options, found, _rows(rows) + "\n(in the smallest unit of each currency)" if rows else "Nothing is sold here.")
+    say(options, found, _rows(rows) if rows else "Nothing is sold here.")
     return 0
 
 
@@ -138,10 +139,10 @@ def _quote(options: argparse.Namespace) -> int:
         project=options.project,
     )
     content = answer["content"]
-    month = content["month"]
+    net, tax, gross = (_amount(content["month"][name], content) for name in ("net", "tax", "gross"))
     text = (
-        f"{content['offer']}: {month['net']} + {month['tax']} tax = {month['gross']} {content['currency']} a month "
-        f"(in its smallest unit), deposit {content['deposit']}, until {content['until']}.\n"
+        f"{content['offer']}: {net} + {tax} tax = {gross} {content['currency']} a month, "
+        f"deposit {_amount(content['deposit'], content)}, until {content['until']}.\n"
         f"Order it with --offer {content['offer']} --quote {answer['quote']}"
     )
     say(options, answer, text)
@@ -198,6 +199,11 @@ def _invoice(options: argparse.Namespace) -> int:
     )
     say(options, found, text)
     return 0
+
+
+def _amount(minor: int, of: dict[str, Any]) -> str:
+    """Return an amount in the decimals that its price is in."""
+    return f"{Decimal(minor).scaleb(-of['decimals']):f}"
 
 
 def _rows(rows: list[dict[str, Any]]) -> str:

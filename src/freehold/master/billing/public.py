@@ -97,6 +97,7 @@ def _priced(one: dict[str, Any], today: int) -> dict[str, Any]:
         "seller_name": one["seller_name"],
         "country": one["country"],
         "from_day": days.iso(one["from_day"]),
+        "decimals": currencies.decimals(one["currency"]),
         "setup": by_kind.get("setup", 0),
         "recurring": month,
         "deposit": by_kind.get("deposit", month),

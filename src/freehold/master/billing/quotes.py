@@ -10,7 +10,7 @@ from freehold.master.billing.models import Customer, Quote, TaxRule
 from freehold.master.billing.orders import Deal, find_deal
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Price, PriceTier
-from freehold.master.foundation import clock, days
+from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Conflict
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
@@ -52,6 +52,7 @@ def _shown(deal: Deal) -> dict[str, Any]:
         "seller": entity.code,
         "region": deal.region,
         "currency": deal.currency,
+        "decimals": currencies.decimals(deal.currency),
         "tax_included": deal.tax_included,
         "setup": deal.prices.get("setup", 0),
         "recurring": month,

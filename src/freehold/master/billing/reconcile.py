@@ -1,7 +1,9 @@
 """Moves billing toward what was ordered, became ready and was used."""
 
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.billing import consumption, subscriptions
+from freehold.master.billing import consumption, run, subscriptions
+from freehold.master.billing.models import Contract
+from freehold.master.foundation import clock, days
 from freehold.master.foundation.transactions import writing
 
 
@@ -11,7 +13,10 @@ def reconcile() -> None:
 
 
 def tidy() -> None:
-    """Add up what was used, so that costs to date are near the truth and a monthly run has little to do."""
+    """Add up what was used, so that costs to date are near the truth, and issue what is due today."""
     for entity in LegalEntity.objects.all():
         with writing():
             consumption.add_up(entity)
+        today = days.of_moment(clock.now(), entity.time_zone)
+        if Contract.objects.filter(entity=entity, next_day__lte=today).exists():
+            run.run_for(entity, today, "freehold")
