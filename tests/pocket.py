@@ -9,6 +9,7 @@ import http.client
 import json
 import ssl
 import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ class Pocket:
         self.epoch = 0
         self.sequence = 0
         self.hash = "0" * 64
+        self.date = 0.0
+        """What the last answer said of the time."""
         self._connection: http.client.HTTPSConnection | None = None
 
     def signing_request(self) -> str:
@@ -78,6 +81,7 @@ class Pocket:
             self._connection.request(method, path, data, headers or {})
             response = self._connection.getresponse()
             content = response.read()
+            self.date = parsedate_to_datetime(response.headers["Date"]).timestamp()
         except (OSError, http.client.HTTPException):
             self.close()
             raise

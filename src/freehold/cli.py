@@ -75,6 +75,10 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         from freehold.node.commands import add_commands as add_node_commands
 
         add_node_commands(node)
+    if wanted in ("cache", "-h", "--help"):
+        from freehold.cache.commands import add_commands as add_cache_commands
+
+        add_cache_commands(commands)
     if wanted in ("software", "-h", "--help"):
         from freehold.kit.commands import add_commands as add_kit_commands
 

@@ -151,12 +151,13 @@ class Client:
         node: str,
         *,
         open: bool | None = None,
+        builder: bool | None = None,
         labels: dict[str, str] | None = None,
         capacity: int | None = None,
         project: str | None = None,
     ) -> Node:
-        """Open or close a node, set its labels or capacity."""
-        wish = {"open": open, "labels": labels, "capacity": capacity}
+        """Open or close a node, trust its builds, set its labels or capacity."""
+        wish = {"open": open, "builder": builder, "labels": labels, "capacity": capacity}
         body = {name: value for name, value in wish.items() if value is not None}
         return self._call("PATCH", f"{self._project(project)}/nodes/{_part(node)}", Node, body)
 

@@ -135,6 +135,9 @@ def _add_node_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
         parser = command(node, verb, _open, f"{verb} a node for new services")
         parser.set_defaults(open=open_)
         parser.add_argument("node")
+    builder = command(node, "builder", _builder, "have other nodes take a node's finished builds")
+    builder.add_argument("node")
+    builder.add_argument("--off", action="store_true", help="have them take none any more, also of those it made")
     label = command(node, "label", _label, "set the labels of a node, replacing those it had")
     label.add_argument("node")
     label.add_argument("labels", nargs="*", metavar="NAME=VALUE")
@@ -235,7 +238,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    instances = open_client().instances(project=options.project)
+    instances = openopen_client().instances(project=options.project)
     rows = [
         (
             one.title,
@@ -278,26 +281,26 @@ def _supply(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     packed = read_bytes(options.release) if options.release.is_file() else archive.pack(options.release)
-    release = open_client().publish(packed, project=options.project)
+    release = openopen_client().publish(packed, project=options.project)
     say(options, release, f"{release.product} {release.version} is published as {release.release[:12]}.")
     return 0
 
 
 def _releases(options: argparse.Namespace) -> int:
-    releases = open_client().releases(options.product)
+    releases = openopen_client().releases(options.product)
     rows = [(one.product, one.version, ",".join(kind.name for kind in one.types), one.description) for one in releases]
     say(options, releases, table(("PRODUCT", "RELEASE", "TYPES", "DESCRIPTION"), rows))
     return 0
 
 
 def _add_site(options: argparse.Namespace) -> int:
-    site = open_client().add_site(options.name, options.region, project=options.project)
+    site = openopen_client().add_site(options.name, options.region, project=options.project)
     say(options, site, f"Site '{site.name}' is there.")
     return 0
 
 
 def _sites(options: argparse.Namespace) -> int:
-    sites = open_client().sites(project=options.project)
+    sites = openopen_client().sites(project=options.project)
     say(
         options,
         sites,
@@ -307,12 +310,12 @@ def _sites(options: argparse.Namespace) -> int:
 
 
 def _nodes(options: argparse.Namespace) -> int:
-    nodes = open_client().nodes(project=options.project)
+    nodes = openopen_client().nodes(project=options.project)
     rows = [
         (
             one.title,
             one.site,
-            "open" if one.open else "closed",
+            ("open" if one.open else "closed") + (", builder" if one.builder else ""),
             f"{one.free}/{one.partitions}",
             one.last_contact or "never",
             one.id,
@@ -324,14 +327,21 @@ def _nodes(options: argparse.Namespace) -> int:
 
 
 def _token(options: argparse.Namespace) -> int:
-    token = open_client().enrol_token(options.site, project=options.project)
+    token = openopen_client().enrol_token(options.site, project=options.project)
     say(options, {"token": token}, token)
     return 0
 
 
 def _open(options: argparse.Namespace) -> int:
-    node = open_client().change_node(options.node, open=options.open, project=options.project)
+    node = openopen_client().change_node(options.node, open=options.open, project=options.project)
     say(options, node, f"Node '{node.title}' is {'open' if node.open else 'closed'} for new services.")
+    return 0
+
+
+def _builder(options: argparse.Namespace) -> int:
+    node = open_client().change_node(options.node, builder=not options.off, project=options.project)
+    words = "are taken by other nodes" if node.builder else "are taken by nobody else"
+    say(options, node, f"Finished builds of node '{node.title}' {words}.")
     return 0
 
 
@@ -342,7 +352,7 @@ def _label(options: argparse.Namespace) -> int:
         if not equals or not name:
             raise ClientError(f"'{text}' is not a label; write NAME=VALUE.")
         labels[name] = value
-    node = open_client().change_node(options.node, labels=labels, project=options.project)
+    node = openopen_client().change_node(options.node, labels=labels, project=options.project)
     say(
         options,
         node,
@@ -354,7 +364,7 @@ def _label(options: argparse.Namespace) -> int:
 def _revoke(options: argparse.Namespace) -> int:
     if not options.yes and not confirmed(f"Revoke the certificates of '{options.node}'? It must be enrolled again."):
         return 1
-    open_client().revoke_node(options.node, project=options.project)
+    openopen_client().revoke_node(options.node, project=options.project)
     say(options, {"revoked": options.node}, f"Node '{options.node}' is nobody here any more.")
     return 0
 

@@ -113,6 +113,7 @@ class Node(msgspec.Struct, frozen=True):
     site: str
     region: str
     open: bool
+    builder: bool
     labels: dict[str, str]
     cpus: int
     memory_mb: int

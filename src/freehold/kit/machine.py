@@ -45,6 +45,11 @@ class Machine:
 
     def start(self) -> None:
         """Run the agent, and return once it holds its lock."""
+        self.launch()
+        until(lambda: self.status()["agent"], what="The agent's start")
+
+    def launch(self) -> None:
+        """Run the agent, whatever comes of it."""
         with (self.root / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(
                 [sys.executable, "-m", "freehold.cli", "node", "run", "--root", str(self.root)],
@@ -53,7 +58,6 @@ class Machine:
                 env={**os.environ, **self.environment},
                 start_new_session=True,
             )
-        until(lambda: self.status()["agent"], what="The agent's start")
 
     def kill(self) -> None:
         """End the agent, and only the agent, at once."""

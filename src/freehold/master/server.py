@@ -11,6 +11,7 @@ import logging
 import os
 import ssl
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,16 @@ class Outer:
             return
         if scope["type"] != "http":
             return
+
+        async def dated(message: Any) -> None:
+            # uvicorn would say when the question came, and nodes that waited for news would set their clocks by it.
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"date", formatdate(usegmt=True).encode())]
+            await send(message)
+
+        await self._answer(scope, receive, dated)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path in HOT_PATHS:
             await self._gateway(scope, receive, send)
@@ -138,6 +149,7 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
         lifespan="on",
         access_log=False,
         server_header=False,
+        date_header=False,
         proxy_headers=False,
         backlog=4096,
         timeout_keep_alive=75,

@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from freehold.master.api import api
+from freehold.master.builds import pages as builds
 from freehold.master.courier import pages as courier
 from freehold.master.fleet import pages as fleet
 
@@ -12,6 +13,9 @@ urlpatterns = [
     path("node/v1/enrol", fleet.enrol),
     path("node/v1/certificate", fleet.node_certificate),
     path("node/v1/instances/<str:instance>/certificate", fleet.instance_certificate),
+    path("node/v1/cache/builder", builds.builder),
+    path("node/v1/cache/blobs/<str:start>/<str:piece>", builds.blob),
+    path("node/v1/cache/entries/<str:kind>/<str:release>/<str:platform>.json", builds.entries),
     path("node/v1/letters", courier.deliver),
     path("node/v1/releases/<str:release>", fleet.release_archive),
     path("", include("freehold.master.panel.urls")),

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
 from freehold.node.hands import Hands
@@ -41,6 +42,10 @@ CONFIGURERS = 4
 LONGEST_REST = 30.0
 LOG_PERIOD = 300.0
 PROGRESS_PERIOD = 2.0
+CARE_PERIOD, CARE_PAUSE = 3600.0, 0.5
+"""Seconds after which builds are offered again that the Master did not want; or, ever more, could not be given."""
+LOOK_PERIOD = 24 * 3600.0
+"""Seconds after which every file of every build is looked at again."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +60,7 @@ class Agent:
         self._lock = _lock(self.paths)
         self._over = threading.Event()
         self._awake = threading.Event()
+        self._built = threading.Event()
         self._busy: set[str] = set()
         self._busy_lock = threading.Lock()
         self.store = Store(self.paths.store, budget=self.settings.outbox_mb * 1024 * 1024)
@@ -81,6 +87,8 @@ class Agent:
         self.promises.start()
         self.hands.revive()
         self._start_threads()
+        # What was interrupted is due now, though nothing new is heard.
+        self._awake.set()
         while not self._over.is_set():
             self._awake.wait(self._rest())
             self._awake.clear()
@@ -91,13 +99,14 @@ class Agent:
     def _start_threads(self) -> None:
         for one in (self.feed, self.outbox, self.measuring):
             one.start()
-        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short):
+        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short, self._keep_builds):
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
 
     def stop(self) -> None:
         """End the agent soon; callable from a signal handler."""
         self._over.set()
         self._awake.set()
+        self._built.set()
 
     def _rest(self) -> float:
         now = self.store.now()
@@ -148,7 +157,35 @@ class Agent:
                 release, SoftwareObserved.FAILED, message=str(error), next_try=next_try, attempts=attempts
             )
             return
+        failpoint("release-built")
         self.store.software_is(release, SoftwareObserved.AVAILABLE)
+        failpoint("release-told")
+        self._built.set()
+
+    def _keep_builds(self) -> None:
+        """Look whether every build is still whole, first after each start, and share those that are."""
+        looked, failures = -LOOK_PERIOD, 0
+        while not self._over.is_set():
+            self._built.clear()
+            built = [one.release for one in self.store.software() if one.state is SoftwareObserved.AVAILABLE]
+            if time.monotonic() - looked >= LOOK_PERIOD:
+                looked = time.monotonic()
+                built = [release for release in built if self._is_whole(release)]
+            trouble = self.builder.share(self.paths, built)
+            failures = failures + 1 if trouble else 0
+            if trouble:
+                _log.warning("builds are not shared: %s", trouble)
+            self._built.wait(min(CARE_PERIOD, CARE_PAUSE * 2.0 ** min(failures, 16)) if trouble else CARE_PERIOD)
+
+    def _is_whole(self, release: str) -> bool:
+        wrong = self.builder.damaged(self.paths, release)
+        if wrong:
+            _log.error("release %s is damaged and built anew: %s", release[:12], ", ".join(wrong[:10]))
+            self.builder.discard(self.paths, release, wrong)
+            words = f"{len(wrong)} files were damaged, such as {wrong[0]}: it is built anew."
+            self.store.software_is(release, SoftwareObserved.BUILDING, message=words)
+            self._awake.set()
+        return not wrong
 
     @contextmanager
     def _telling_progress(self, release: str, attempts: int) -> Iterator[None]:
@@ -174,6 +211,7 @@ class Agent:
 
     def _remove(self, release: str) -> None:
         self.builder.remove(self.paths, release)
+        failpoint("release-removed")
         self.store.software_is(release, SoftwareObserved.REMOVED)
 
     def _configure(self, instance: str) -> None:

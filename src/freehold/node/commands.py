@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from freehold.node import settings as node_settings
 from freehold.node.errors import SettingsError, SupervisorError
 from freehold.node.settings import Paths, default_root
@@ -43,6 +45,18 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     status.add_argument("--json", action="store_true")
     stop = _command(node, "stop", _stop, "end the agent and every service of this node")
     stop.add_argument("--keep-services", action="store_true", help="end only the agent")
+    cache = _command(
+        node, "cache", _cache, "where builds come from, and whose are believed; shows it when not told more"
+    )
+    cache.add_argument(
+        "--mirror",
+        action="append",
+        metavar="URL",
+        help="look there: https://…, /folder, or `master` (repeat, in their order; replaces those before)",
+    )
+    cache.add_argument("--trust", action="append", metavar="KEY", help="builders to believe (repeat; replaces)")
+    cache.add_argument("--share", action=argparse.BooleanOptionalAction, help="keep finished builds to carry them")
+    cache.add_argument("--keep", type=int, metavar="MB", help="how much may be kept here")
     letter = node.add_parser("letter", help="reports carried where there is no network").add_subparsers(
         dest="letter_command", required=True, metavar="COMMAND"
     )
@@ -96,6 +110,32 @@ def _run(options: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(threadName)s %(message)s")
     agent.run(options.root.resolve())
+    return 0
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from freehold.cache.folder import CacheError
+    from freehold.cache.mirrors import MASTER, mirror
+    from freehold.protocol.cache import is_hash
+
+    root = options.root.resolve()
+    for url in options.mirror or []:
+        if url != MASTER:
+            mirror(url)
+    for key in options.trust or []:
+        if not is_hash(key):
+            raise CacheError(f"'{key}' is no key: it has 64 hexadecimal digits; `freehold cache show` prints it.")
+    if options.keep is not None and options.keep < 0:
+        raise CacheError("--keep is a number of megabytes.")
+    given = {"mirrors": options.mirror, "trusted": options.trust, "shares": options.share, "cache_mb": options.keep}
+    settings = node_settings.load(root)
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes:
+        settings = msgspec.structs.replace(settings, **changes)
+        node_settings.save(root, settings)
+    print(f"Builds and downloads are looked for in {', then '.join(settings.mirrors) or 'no place but this node'}.")
+    print(f"Believed, besides whom the Master vouches for: {', '.join(settings.trusted) or 'nobody'}.")
+    print(f"At most {settings.cache_mb} MB are kept; finished builds {'too' if settings.shares else 'if asked for'}.")
     return 0
 
 

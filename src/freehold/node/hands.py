@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node.errors import ConfigureError, LinkDown, NodeError, SupervisorError
 from freehold.node.link.client import Link
@@ -73,7 +74,9 @@ class Hands:
         try:
             place = self._place(wish)
             layout = self._run_configuration(wish, place)
+            failpoint("instance-configured")
             self._supervisor.apply(wish.partition, self._processes(place, layout))
+            failpoint("instance-applied")
         except (ConfigureError, WorkshopError, SupervisorError) as error:
             attempts = wish.attempts + 1
             _log.warning("%s cannot be configured (try %s): %s", instance, attempts, error)
@@ -96,6 +99,7 @@ class Hands:
             layout=layout,
             promises=names,
         )
+        failpoint("instance-started")
         self._watch(wish, wish.revision, layout)
         return True
 
@@ -136,6 +140,7 @@ class Hands:
             return
         self._promises.forget(wish.partition)
         self._supervisor.stop(wish.partition)
+        failpoint("instance-stopped")
         self._store.instance_is(instance, wish.revision, Observed.STOPPED)
 
     def destroy(self, instance: str) -> None:
@@ -148,10 +153,12 @@ class Hands:
         if place is not None:
             folder = self._folder(place)
             self._supervisor.stop(wish.partition)
+            failpoint("instance-ended")
             prerm = folder / layouts.PRERM
             if prerm.is_dir() and any(prerm.iterdir()):
                 self._last_wishes(place, folder)
             empty(folder)
+            failpoint("instance-emptied")
             cgroups.remove(f"{self._tag}/{place.name}")
         self._store.instance_is(instance, wish.revision, Observed.DESTROYED)
 

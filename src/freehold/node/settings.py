@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.failpoints import failpoint
 from freehold.node.errors import SettingsError
 
 
@@ -36,6 +37,14 @@ class Settings(msgspec.Struct, frozen=True):
     certificate_ends: float = 0.0
     """When the node's certificate ends, seconds since 1970 UTC."""
     certificate_begins: float = 0.0
+    cache_mb: int = 4096
+    """Megabytes of builds and downloads that are kept here, so that none is needed from elsewhere again."""
+    mirrors: list[str] = msgspec.field(default_factory=lambda: ["master"])
+    """Where builds and downloads are looked for, in this order: URLs, folders, and `master`."""
+    shares: bool = False
+    """Whether finished builds are kept for others also when no Master wants them, to be carried to them."""
+    trusted: list[str] = []
+    """Builders that are believed though our Master does not vouch for them: SHA-256 of their public keys."""
     outbox_mb: int = 64
     """Megabytes of reports that may wait for the Master before their history is thinned."""
 
@@ -53,6 +62,7 @@ class Paths:
         self.authority = self.identity / "authority.pem"
         self.software = root / "software"
         self.cache = root / "cache"
+        self.kept = root / "kept"
         self.partitions = root / "partitions"
         self.run = root / "run"
         self.lock = self.run / "agent.lock"
@@ -87,12 +97,16 @@ def write_durably(path: Path, content: bytes, mode: int) -> None:
     """Replace a file so that it survives a power cut whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    # What another user may have put there is not written through.
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    failpoint("file-written")
     os.replace(temporary, path)
+    failpoint("file-replaced")
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

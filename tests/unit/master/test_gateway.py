@@ -98,6 +98,12 @@ def test_nothing_new_for_as_long_as_asked(node: Pocket) -> None:
     assert 0.25 < time.monotonic() - started < 3
 
 
+def test_an_answer_that_was_waited_for_says_what_time_it_is_then(node: Pocket) -> None:
+    begun = time.time()
+    assert node.feed(node.feed()[1]["revision"], wait=2.5)[0] == 204
+    assert node.date >= int(begun) + 2, "nodes set their clocks by it"
+
+
 def test_what_happens_to_others_does_not_wake_a_node(master: "Master", node: Pocket, neighbour: Pocket) -> None:
     revision = neighbour.feed()[1]["revision"]
     thread, answers = _waiting(neighbour, revision, 1)

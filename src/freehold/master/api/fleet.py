@@ -42,6 +42,7 @@ class NodeOut(Schema):
     site: str
     region: str
     open: bool
+    builder: bool = Field(description="Whether other nodes may take its finished builds.")
     labels: dict[str, str]
     cpus: int
     memory_mb: int
@@ -58,6 +59,7 @@ class NodeOut(Schema):
 
 class NodeIn(Schema):
     open: bool | None = None
+    builder: bool | None = None
     labels: dict[str, str] | None = None
     capacity: int | None = None
 

@@ -119,6 +119,8 @@ def revoke_node(node_id: str, project: str, *, acting: Caller) -> None:
     with writing():
         revisions.take_turn()
         _revoke(kind="node", subject=node.id)
+        # What it built is not repeated either.
+        Node.objects.filter(id=node.id).update(builder=False)
         revisions.bump(node.id)
         audit(acting.actor, "node.revoke", node.id, project=node.project_id)
 
@@ -133,11 +135,12 @@ def change_node(
     project: str,
     *,
     open: bool | None = None,
+    builder: bool | None = None,
     labels: dict[str, str] | None = None,
     capacity: int | None = None,
     acting: Caller,
 ) -> Node:
-    """Open or close a node for new instances, set its labels or its capacity."""
+    """Open or close a node for new instances, trust its builds or not, set its labels or its capacity."""
     node = _own_node(node_id, project, acting)
     if capacity is not None and not 0 <= capacity <= MOST_CAPACITY:
         raise Invalid(
@@ -147,9 +150,10 @@ def change_node(
     with writing():
         node = Node.objects.select_for_update().get(id=node.id)
         node.open = node.open if open is None else open
+        node.builder = node.builder if builder is None else builder
         node.labels = node.labels if labels is None else json.dumps(labels, sort_keys=True)
         node.capacity = node.capacity if capacity is None else capacity
-        node.save(update_fields=["open", "labels", "capacity"])
+        node.save(update_fields=["open", "builder", "labels", "capacity"])
         sync_supplies(node.id)
         audit(
             acting.actor,
@@ -157,6 +161,7 @@ def change_node(
             node.id,
             project=node.project_id,
             open=node.open,
+            builder=node.builder,
             labels=node.labels,
             capacity=node.capacity,
         )

@@ -42,6 +42,8 @@ class Node(models.Model):
     revision = models.BigIntegerField(db_index=True)
     open = models.BooleanField(default=True)
     """Whether new instances may be placed here."""
+    builder = models.BooleanField(default=False)
+    """Whether other nodes may take its finished builds instead of building themselves."""
     labels = models.TextField(default="{}")
     """JSON object of strings, set by the operator."""
     cpus = models.IntegerField(default=0)

@@ -10,8 +10,8 @@ from freehold.master.foundation import certificates, clock
 from freehold.master.foundation.errors import NotFound, Unauthenticated
 
 _FACTS = (
-    "id", "title", "open", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity", "used",
-    "free",
+    "id", "title", "open", "builder", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity",
+    "used", "free",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, sql
 
 
@@ -19,9 +20,12 @@ def writing() -> Iterator[None]:
     if connection.vendor == "sqlite":
         with sql.sqlite_turn, transaction.atomic():
             yield
+            failpoint("act-not-committed")
     else:
         with transaction.atomic():
             yield
+            failpoint("act-not-committed")
+    failpoint("act-committed")
 
 
 def locking(query: sql.Query, table: str) -> sql.Query:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import Busy, Conflict, MasterError
 from freehold.master.gateway.database import Connection, integrity_errors
@@ -212,6 +213,8 @@ class Writer(threading.Thread):
             for statement, values in rows.by_statement.items():
                 self._connection.many(statement, values)
             self._meters.write()
+            failpoint("reports-not-committed")
+        failpoint("reports-committed")
         self._meters.written()
         self._heads.update(heads)
         for job, answer in answers:

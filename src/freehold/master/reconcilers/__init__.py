@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from freehold.failpoints import failpoint
 from freehold.master.billing import reconcile as billing
 from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import hints
@@ -28,6 +29,7 @@ def run_once(*, tidy: bool = False) -> None:
     for room in [*ROOMS, *(TIDY if tidy else [])]:
         try:
             room()
+            failpoint("room-reconciled")
         except Exception:
             _log.exception("%s.%s failed; it will be tried again", room.__module__, room.__name__)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError
 from freehold.node.link.client import Link, Refused
 from freehold.node.store import Store
@@ -93,7 +94,9 @@ class FeedReader(Conversation):
             feed = _feeds.decode(content)
         except msgspec.DecodeError as error:
             raise LinkError(f"The Master's feed is not understood ({error}). Update this node.") from None
+        failpoint("feed-heard")
         self._store.apply_feed(feed)
+        failpoint("feed-taken-over")
         self._changed()
 
 
@@ -141,6 +144,8 @@ class OutboxSender(Conversation):
             raise LinkError(f"The Master's answer to reports is not understood ({error}). Update this node.") from None
         if applied.refused:
             _log.warning("the Master set %s items aside", applied.refused)
+        failpoint("reports-sent")
         self._store.acknowledged(applied.sequence)
+        failpoint("reports-forgotten")
         self._next_contact = applied.next_contact
         self._heartbeat_at = time.monotonic() + self._next_contact

@@ -1,7 +1,8 @@
 """Building a release: its archive, unpacked, and buildout run on its `software.cfg` in a child process.
 
 A build is done in its final folder, because buildout writes absolute paths; only the file `.complete`, written
-last, makes it count. What a former build left (files, processes) is cleared away first.
+last, makes it count. What a former build left (files, processes) is cleared away first. Before anything is built, it
+is looked for in the cache (decision 0017).
 """
 
 import os
@@ -12,18 +13,23 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from freehold.failpoints import failpoint
 from freehold.node.errors import BuildError
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings, write_durably
 from freehold.node.software import store
+from freehold.node.software.whole import MARK as COMPLETE
 from freehold.protocol import archive
 
 TIMEOUT = 3600.0
 TAIL = 30
 """Lines of the log that a failure shows."""
 MOST_TAIL = 64 * 1024
+DEBS = "debian"
+"""Debian packages among what was downloaded, each named by its SHA-256, as `freehold:debian` has them."""
 MARK = "FREEHOLD_BUILD"
 PASSED = (
+    "FREEHOLD_FAILPOINTS",
     "PIP_",
     "UV_",
     "SSL_",
@@ -39,7 +45,7 @@ PASSED = (
 
 def is_built(paths: Paths, release: str) -> bool:
     """Return whether a release is there, whole."""
-    return (paths.software / release / ".complete").exists()
+    return (paths.software / release / COMPLETE).exists()
 
 
 def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: float = TIMEOUT) -> None:
@@ -50,9 +56,14 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
     if is_built(paths, release):
         return
     folder = paths.software / release
+    log = paths.software / f"{release}.log"
     kill_marked(str(folder))
     if folder.exists():
+        _save_packages(folder / "downloads" / DEBS, _downloads(paths, release) / DEBS)
         shutil.rmtree(folder)
+    failpoint("build-begins")
+    if _take(paths, folder, log, timeout):
+        return
     packed = _archive(paths, link, release)
     try:
         archive.unpack(packed, folder / "release")
@@ -63,19 +74,29 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
         path.chmod(0o755)
     if not (folder / "release" / "software.cfg").exists():
         raise BuildError("The release has no software.cfg.")
-    log = paths.software / f"{release}.log"
+    failpoint("build-unpacked")
+    home, downloads = folder / "home", folder / "downloads"
+    kept = _downloads(paths, release)
+    if kept.exists():
+        kept.rename(downloads)
     _prepare_packages(paths, settings, folder, log, timeout)
-    home = folder / "home"
-    for path in (home, folder / "parts"):
+    for path in (home, folder / "parts", *(downloads / name for name in ("", "dist", "extends"))):
         path.mkdir(exist_ok=True)
     (folder / "buildout.cfg").write_text(_profile(folder))
     if settings.builder_uid is not None and settings.builder_gid is not None:
-        for path in (folder, home, folder / "parts"):
-            os.chown(path, settings.builder_uid, settings.builder_gid)
+        for path in (folder, home, folder / "parts", *_below(downloads)):
+            os.lchown(path, settings.builder_uid, settings.builder_gid)
     _run(settings, folder, log, timeout)
+    failpoint("build-ran")
     shutil.rmtree(home)
     _take_back(folder)
-    write_durably(folder / ".complete", b"", 0o644)
+    failpoint("build-ours")
+    downloads.rename(kept)
+    failpoint("build-not-sealed")
+    with log.open("ab") as file:
+        status = _spawn(_program("whole", "seal", str(folder)), folder, file, timeout)
+    if status != 0 and not is_built(paths, release):
+        raise BuildError(f"The build cannot be sealed.\n{_tail(log)}")
 
 
 def last_lines(paths: Paths, release: str) -> str:
@@ -88,12 +109,32 @@ def remove(paths: Paths, release: str) -> None:
     """Forget a release: its build, its log, its archive."""
     folder = paths.software / release
     kill_marked(str(folder))
-    (folder / ".complete").unlink(missing_ok=True)
-    if folder.exists():
-        shutil.rmtree(folder)
+    (folder / COMPLETE).unlink(missing_ok=True)
+    failpoint("release-half-removed")
+    for path in (folder, _downloads(paths, release)):
+        if path.exists():
+            shutil.rmtree(path)
     for path in (paths.software / f"{release}.log", paths.cache / f"{release}.tar.gz"):
         path.unlink(missing_ok=True)
     store.prune(paths.root)
+
+
+def share(paths: Paths, releases: list[str], timeout: float = TIMEOUT) -> str:
+    """Keep what builds took from elsewhere, and give the Master what it wants of them; return what went wrong."""
+    return _ask("share", str(paths.root), *releases, timeout=timeout)[1] if releases else ""
+
+
+def damaged(paths: Paths, release: str, timeout: float = TIMEOUT) -> list[str]:
+    """Return what of a finished build is no longer as it was built; it takes as long as reading it."""
+    return _ask("whole", "check", str(paths.software / release), timeout=timeout)[0].splitlines()
+
+
+def discard(paths: Paths, release: str, wrong: list[str]) -> None:
+    """Have a damaged build count no longer, nor anything that shares its damaged files."""
+    folder = paths.software / release
+    inodes = {found.st_ino for path in wrong if (found := _found(folder / path)) is not None}
+    (folder / COMPLETE).unlink(missing_ok=True)
+    store.forget(paths.root, inodes)
 
 
 def kill_marked(mark: str) -> None:
@@ -107,6 +148,59 @@ def kill_marked(mark: str) -> None:
                 os.kill(int(entry), signal.SIGKILL)
         except OSError:
             continue
+
+
+def _take(paths: Paths, folder: Path, log: Path, timeout: float) -> bool:
+    """Return whether the build was taken from a cache, whole."""
+    with log.open("wb") as file:
+        if not paths.settings.exists():
+            return False
+        return _spawn(_program("take", str(paths.root), folder.name), paths.software, file, timeout) == 0
+
+
+def _downloads(paths: Paths, release: str) -> Path:
+    """Return where `take` puts what a build needs, and `share` finds what it took from elsewhere."""
+    return paths.software / f"{release}.downloads"
+
+
+def _save_packages(debs: Path, kept: Path) -> None:
+    """Save the packages that a build downloaded which failed: they are looked at by their hash when they are used."""
+    if not debs.is_dir() or debs.is_symlink():
+        return
+    kept.mkdir(parents=True, exist_ok=True)
+    # Into a folder that is ours: in the other the builder could put links.
+    for one in os.scandir(debs):
+        if one.is_file(follow_symlinks=False):
+            os.replace(one.path, kept / one.name)
+
+
+def _program(name: str, *arguments: str) -> list[str]:
+    # Isolated: no folder of the builder's is searched for modules.
+    return [sys.executable, "-I", "-m", f"freehold.node.software.{name}", *arguments]
+
+
+def _ask(name: str, *arguments: str, timeout: float) -> tuple[str, str]:
+    """Run one of our programs when nothing else needs the machine; return what it prints and what went wrong."""
+    try:
+        done = subprocess.run(
+            ["nice", "-n", "19", *_program(name, *arguments)], capture_output=True, text=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"It did not end within {timeout:g} s."
+    last = done.stderr.strip().rpartition("\n")[2] or f"It ended with status {done.returncode}."
+    return done.stdout, "" if done.returncode == 0 else last
+
+
+def _found(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except OSError:
+        return None
+
+
+def _below(folder: Path) -> list[Path]:
+    found = ((parent, [*folders, *files]) for parent, folders, files in os.walk(folder))
+    return [folder, *(Path(parent, name) for parent, names in found for name in names)]
 
 
 def _archive(paths: Paths, link: Link, release: str) -> bytes:
@@ -125,6 +219,7 @@ def _archive(paths: Paths, link: Link, release: str) -> bytes:
 def _profile(folder: Path) -> str:
     return (
         f"[buildout]\nextends = {folder}/release/software.cfg\ndirectory = {folder}\n"
+        f"download-cache = {folder}/downloads\nextends-cache = {folder}/downloads/extends\n"
         f"eggs-directory = {folder}/eggs\ndevelop-eggs-directory = {folder}/develop-eggs\n"
         "allow-picked-versions = true\n"
     )
@@ -135,13 +230,11 @@ def _prepare_packages(paths: Paths, settings: Settings, folder: Path, log: Path,
 
     The folder is still ours alone: what runs here may have root's rights, and nobody may lead it astray.
     """
-    with log.open("wb") as file:
+    with log.open("ab") as file:
         if not any((folder / "release").glob("*.lock")):
             return
         builder = [] if settings.builder_uid is None else [str(settings.builder_uid)]
-        # Isolated: no folder of the builder's is searched for modules.
-        program = [sys.executable, "-I", "-m", "freehold.node.software.packages"]
-        _spawn([*program, str(paths.root), str(folder), *builder], folder, file, timeout)
+        _spawn(_program("packages", str(paths.root), str(folder), *builder), folder, file, timeout)
 
 
 def _run(settings: Settings, folder: Path, log: Path, timeout: float) -> None:

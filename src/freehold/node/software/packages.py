@@ -15,8 +15,12 @@ import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from freehold.failpoints import failpoint
 from freehold.node.software import store
 from freehold.recipes import apt, locked, root
+
+DEBS = "debian"
+"""Where downloads have them, as `freehold:debian` does."""
 
 _NEW = ".new"
 _UNPACKER = 2_000_000_000
@@ -32,7 +36,7 @@ def main(node: Path, software: Path, builder: int | None) -> None:
         absent = [package for package in wanted if not _place(folder, package).exists()]
         if absent:
             print(f"{len(absent)} Debian packages are downloaded and unpacked.", flush=True)
-            _add(folder, absent)
+            _add(folder, absent, software / "downloads" / DEBS)
         for part, closure in closures.items():
             if all(_place(folder, package).exists() for package in closure.locked):
                 _assemble(folder, closure, software / "parts" / part, builder)
@@ -65,23 +69,34 @@ def _place(folder: Path, package: locked.Package) -> Path:
     return folder / f"{package.sha256}.{locked.UNPACKED}"
 
 
-def _add(folder: Path, packages: Iterable[locked.Package]) -> None:
-    """Have packages downloaded, verified and unpacked; keep those with which this succeeded."""
+def _add(folder: Path, packages: Iterable[locked.Package], debs: Path) -> None:
+    """Have packages downloaded, verified and unpacked; keep those with which this succeeded, and their files.
+
+    `debs`: files that are here already, and where those that were downloaded go, named by their hash.
+    """
     new = folder / _NEW
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
     try:
+        (new / "debs").mkdir()
+        for package in packages:
+            if (debs / package.sha256).is_file() and not (debs / package.sha256).is_symlink():
+                shutil.copyfile(debs / package.sha256, new / "debs" / package.sha256)
         if os.geteuid() == 0:
-            os.chown(new, _UNPACKER, _UNPACKER)
+            for path in (new, new / "debs"):
+                os.chown(path, _UNPACKER, _UNPACKER)
         child = os.fork()
         if child == 0:
             _unpack_and_exit(new, list(packages))
         os.waitpid(child, 0)
+        failpoint("packages-unpacked")
         whole = [package for package in packages if (new / f"{package.sha256}.whole").exists()]
         for package in whole:
+            _keep(new / "debs" / package.sha256, debs / package.sha256)
             _take(new / package.sha256)
         # A package that a power cut left half written would be given to every later release.
         os.sync()
+        failpoint("packages-synced")
         for package in whole:
             (new / package.sha256).rename(_place(folder, package))
     finally:
@@ -97,8 +112,7 @@ def _unpack_and_exit(new: Path, packages: list[locked.Package]) -> None:
             os.setuid(_UNPACKER)
         ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         os.umask(0o022)
-        (new / "debs").mkdir()
-        apt.fetch(packages, new / "debs")
+        apt.fetch([one for one in packages if not (new / "debs" / one.sha256).exists()], new / "debs")
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             # The largest first: the last one to end should be a small one.
             list(pool.map(lambda package: _unpack(new, package), sorted(packages, key=lambda one: -one.size)))
@@ -117,6 +131,16 @@ def _unpack(new: Path, package: locked.Package) -> None:
     except (root.RootError, OSError):
         # The build meets the same, and says so with the part's name.
         pass
+
+
+def _keep(deb: Path, kept: Path) -> None:
+    """Copy a package's file, if it still is what its name says: who unpacked it is not believed."""
+    if kept.exists() or deb.is_symlink():
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(deb, kept)
+    if root.sha256(kept) != kept.name:
+        kept.unlink()
 
 
 def _take(unpacked: Path) -> None:

@@ -32,10 +32,21 @@ def prune(node: Path) -> None:
                 shutil.rmtree(package)
 
 
+def forget(node: Path, inodes: set[int]) -> None:
+    """Forget the packages that have one of these files, for it is damaged."""
+    if not inodes or not (node / "packages").exists():
+        return
+    with opened(node) as folder:
+        for package in folder.iterdir():
+            if any(found.st_ino in inodes for found in _files(package)):
+                shutil.rmtree(package)
+
+
 def _is_linked(package: Path) -> bool:
+    return any(found.st_nlink > 1 for found in _files(package))
+
+
+def _files(package: Path) -> Iterator[os.stat_result]:
     for parent, _, files in os.walk(package):
-        for name in files:
-            found = os.lstat(os.path.join(parent, name))
-            if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
-                return True
-    return False
+        found = (os.lstat(os.path.join(parent, name)) for name in files)
+        yield from (one for one in found if stat.S_ISREG(one.st_mode))

@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 
+from freehold.failpoints import failpoint
 from freehold.node.supervisor import children
 
 TYPE_CHECKING = False
@@ -135,6 +136,7 @@ class Server:
             if process is None:
                 group.processes[spec["name"]] = process = Process(name, spec)
                 self._start(process)
+                failpoint("process-new")
                 continue
             process.spec, process.leaving = spec, False
             if process.pid and process.digest != spec["digest"]:
@@ -151,6 +153,7 @@ class Server:
         group.waiting.append(connection)
         for process in list(group.processes.values()):
             self._end(process, leaving=True)
+        failpoint("group-ending")
         self._save()
         self._answer_if_empty(name)
 
@@ -194,6 +197,7 @@ class Server:
         process.next_start, process.kill_at, process.done = None, None, False
         try:
             process.pid = children.start(process.spec, self.mark, process.group)
+            failpoint("process-started")
         except OSError as error:
             # The machine is full: of processes, of memory. It will not be for ever.
             print(
@@ -242,6 +246,7 @@ class Server:
             process.exit = None
         # What it started and left behind in its group must not hold its port.
         children.kill_session(process.pid, signal.SIGKILL)
+        failpoint("process-ended")
         self._after_end(process)
         self.unsaved = True
 

@@ -1,0 +1,171 @@
+"""`freehold cache …`: what a cache holds, whether it is sound, and carrying it on a disk."""
+
+import argparse
+import datetime
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from freehold.cache.folder import CacheError, Folder, pieces_of, read
+from freehold.protocol.cache import Entry
+
+Subparsers = argparse._SubParsersAction
+MEGA = 1024 * 1024
+
+
+class Line(msgspec.Struct, frozen=True):
+    """An entry, as it is shown."""
+
+    kind: str
+    release: str
+    platform: str
+    builder: str
+    key: str
+    """SHA-256 of the builder's public key."""
+    vouched: bool
+    """Whether a Master vouches for its builder; which one is looked at when it is used."""
+    at: str
+    size: int
+    files: int
+
+
+def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    """Add `cache` and its sub-commands."""
+    help = "finished builds and downloads: what is kept, whether it is sound, and to carry it"
+    cache = subparsers.add_parser("cache", help=help, description=help).add_subparsers(
+        dest="cache_command", required=True, metavar="COMMAND"
+    )
+    show = _command(cache, "show", _show, "list what is kept, those used last first")
+    show.add_argument("--json", action="store_true")
+    _command(cache, "verify", _verify, "look at every byte; exit status 1 when something was damaged or is missing")
+    prune = _command(cache, "prune", _prune, "forget what was not used for longest, and what nothing needs")
+    prune.add_argument("--keep", type=int, default=0, metavar="MB", help="how much may stay (default: %(default)s)")
+    for name, run, help in (
+        ("export", _export, "copy it into another folder, such as a disk to be carried, or a web server's"),
+        ("import", _import, "copy another folder into it; what it says is believed, or not, when it is used"),
+    ):
+        parser = _command(cache, name, run, help)
+        parser.add_argument("other", type=Path, metavar="FOLDER")
+        parser.add_argument("--release", action="append", metavar="SHA256", help="only this release (repeat)")
+
+
+def _command(
+    cache: "Subparsers[argparse.ArgumentParser]", name: str, run: object, help: str
+) -> argparse.ArgumentParser:
+    parser = cache.add_parser(name, help=help, description=help)
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=_default(),
+        help="the cache: `kept` in a node's folder, `cache` in a Master's (default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _default() -> Path:
+    if root := os.environ.get("FREEHOLD_NODE_ROOT"):
+        return Path(root) / "kept"
+    if root := os.environ.get("FREEHOLD_MASTER_ROOT"):
+        return Path(root) / "cache"
+    home = Path("/srv/freehold") if os.geteuid() == 0 else Path.home() / ".local" / "share" / "freehold-node"
+    return home / "kept"
+
+
+def _folder(options: argparse.Namespace) -> Folder:
+    if not options.folder.is_dir():
+        raise CacheError(f"There is no cache in {options.folder}; name one with --folder.")
+    return Folder(options.folder)
+
+
+def _show(options: argparse.Namespace) -> int:
+    from freehold.cache import signing
+
+    folder = _folder(options)
+    lines = []
+    for entry in (entry for _, entries in folder.all() for entry in entries):
+        said = read(entry)
+        try:
+            key = signing.signer(entry)
+        except CacheError:
+            key = ""
+        moment = datetime.datetime.fromtimestamp(said.at, datetime.UTC).isoformat(timespec="seconds")
+        size = sum(file.size for file in said.files)
+        lines.append(
+            Line(
+                said.kind,
+                said.release,
+                said.platform,
+                said.builder,
+                key,
+                bool(entry.voucher),
+                moment,
+                size,
+                len(said.files),
+            )
+        )
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(lines), indent=2).decode())
+        return 0
+    for one in lines:
+        key = f"key {one.key}" if one.key else "FORGED"
+        by = f"by {one.builder or 'nobody'}, {key}{', vouched for' if one.vouched else ''}"
+        print(f"{one.kind:<9} {one.release}  {one.platform}  {one.size / MEGA:.1f} MB  {one.at}  {by}")
+    print(f"{len(lines)} entries, {folder.size() / MEGA:.1f} MB in {options.folder}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    found = _folder(options).verify()
+    for piece in found.damaged:
+        print(f"damaged, removed: piece {piece}")
+    for path in found.incomplete:
+        print(f"misses pieces: {path}")
+    print(f"{found.entries} entries and {found.pieces} pieces were looked at.")
+    return 1 if found.damaged or found.incomplete else 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    folder = _folder(options)
+    given_back = folder.prune(options.keep * MEGA)
+    print(f"{given_back / MEGA:.1f} MB were given back; {folder.size() / MEGA:.1f} MB are left.")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    return _copy(_folder(options), Folder(options.other), options.release)
+
+
+def _import(options: argparse.Namespace) -> int:
+    if not (options.other / "entries").is_dir():
+        raise CacheError(f"{options.other} holds no cache: there is no folder 'entries' in it.")
+    return _copy(Folder(options.other), Folder(options.folder), options.release)
+
+
+def _copy(source: Folder, target: Folder, releases: list[str] | None) -> int:
+    count = size = 0
+    for entry in _wanted(source, releases):
+        for piece in pieces_of(read(entry)):
+            if target.has(piece):
+                continue
+            content = source.blob(piece)
+            if content is None:
+                raise CacheError(f"Piece {piece} is missing or damaged in {source.root}; run `freehold cache verify`.")
+            target.put(content)
+            size += len(content)
+        # Last: an entry in a cache promises its pieces.
+        target.keep(entry)
+        count += 1
+    os.sync()
+    print(f"{count} entries and {size / MEGA:.1f} MB were copied to {target.root}.")
+    return 0
+
+
+def _wanted(source: Folder, releases: list[str] | None) -> Iterator[Entry]:
+    # The one used last is copied last, and so stays the one used last.
+    for _, entries in reversed(list(source.all())):
+        for entry in reversed(entries):
+            if releases is None or read(entry).release in releases:
+                yield entry

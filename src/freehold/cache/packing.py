@@ -1,0 +1,251 @@
+"""A finished build as pieces, and back: here, or at another place."""
+
+import concurrent.futures
+import gzip
+import io
+import os
+import platform
+import sys
+import tarfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from freehold.cache.folder import CacheError
+from freehold.protocol.cache import PIECE, File
+
+PACKED = "build.tar.gz"
+Get = Callable[[str], bytes | None]
+"""From the name of a piece to its content, verified; None when it cannot be had."""
+Put = Callable[[bytes], str]
+"""From a piece to its name."""
+_LEVEL = 1
+"""Of compression: at more, packing takes longer than many builds."""
+_WRITERS, _WAITING = 4, 16
+"""Making a file is mostly waiting. So many contents may be in memory."""
+_STEP = 64 * 1024
+"""Bytes that are decompressed at a time: a thousand times as many can come of them."""
+_MARK = ".complete"
+
+
+@dataclass
+class Packed:
+    """A build in pieces, and what binds it to where it was made."""
+
+    file: File
+    mentions: list[str] = field(default_factory=list)
+    fixed: bool = False
+    needs: list[str] = field(default_factory=list)
+
+
+def this_platform() -> str:
+    """Return what builds of this machine are for."""
+    try:
+        found = platform.freedesktop_os_release()
+    except OSError:
+        found = {"ID": platform.system().lower()}
+    version = ".".join(map(str, sys.version_info[:2]))
+    return f"{platform.machine()}-{found['ID']}-{found.get('VERSION_ID', 'rolling')}-py{version}"
+
+
+def pythons() -> list[str]:
+    """Return the folders of the Python that builds here."""
+    return list(dict.fromkeys([sys.prefix, sys.base_prefix]))
+
+
+def pack(folder: Path, put: Put) -> Packed:
+    """Return a finished build in pieces, each given to `put`."""
+    pieces, bound = _Pieces(put), Packed(File(PACKED, 0, []))
+    place = os.fsencode(folder)
+    # What is in /usr names /usr anyway, and every machine of the same platform has it.
+    pythons_here = [os.fsencode(one) for one in pythons() if one != "/usr"]
+    needed = set[bytes]()
+    with (
+        gzip.GzipFile(fileobj=pieces, mode="wb", compresslevel=_LEVEL, mtime=0) as plain,
+        tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for path in _below(folder):
+            name = path.relative_to(folder).as_posix()
+            member, content = _member(path, name)
+            text = os.fsencode(member.linkname) if member.issym() else content
+            needed |= {one for one in pythons_here if one in text}
+            # Compiled Python names the place too; whoever imports it puts that right.
+            if member.isreg() and place in text and not name.endswith(".pyc"):
+                if b"\0" in text:
+                    bound.fixed = True
+                else:
+                    bound.mentions.append(name)
+            tar.addfile(member, io.BytesIO(content) if member.isreg() else None)
+    bound.file = File(PACKED, pieces.size, pieces.finish())
+    bound.needs = sorted(os.fsdecode(one) for one in needed)
+    return bound
+
+
+def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str]) -> None:
+    """Make a build in a new folder; `place` is where it was made.
+
+    Raise CacheError when a piece cannot be had or it is not what a build looks like; what was made is then in the way.
+    """
+    old, new = os.fsencode(place), os.fsencode(folder)
+    moved, changed = old != new, frozenset(mentions)
+    folder.mkdir(mode=0o755)
+    folders = {""}
+    try:
+        with (
+            tarfile.open(fileobj=_Plain(file, get), mode="r|", bufsize=_STEP) as tar,
+            concurrent.futures.ThreadPoolExecutor(_WRITERS) as pool,
+        ):
+            writing = deque[concurrent.futures.Future[None]]()
+            for member in tar:
+                name = _sound(member, folders)
+                path = folder / name
+                if member.isdir():
+                    folders.add(name)
+                    path.mkdir(mode=0o755)
+                elif member.issym():
+                    target = os.fsencode(member.linkname)
+                    if moved and (target == old or target.startswith(old + b"/")):
+                        target = new + target[len(old) :]
+                    os.symlink(target, os.fsencode(path))
+                else:
+                    content = _content(tar, member)
+                    if moved and name in changed:
+                        content = content.replace(old, new)
+                    writing.append(pool.submit(_write, path, content, member))
+                    if len(writing) > _WAITING:
+                        writing.popleft().result()
+            for one in writing:
+                one.result()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise CacheError(f"it cannot be unpacked: {error}") from None
+
+
+def split(path: Path, name: str, put: Put) -> File:
+    """Return a file in pieces, each given to `put`."""
+    pieces, size = [], 0
+    with path.open("rb") as file:
+        while content := file.read(PIECE):
+            pieces.append(put(content))
+            size += len(content)
+    return File(name, size, pieces)
+
+
+def join(file: File, get: Get, path: Path) -> None:
+    """Write a file from its pieces; raise CacheError when one cannot be had."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as made:
+        for piece in file.pieces:
+            made.write(_had(get, piece))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        yield from (Path(parent, name) for name in folders)
+        for name in links:
+            folders.remove(name)
+        yield from (Path(parent, name) for name in sorted(files) if name != _MARK)
+
+
+def _member(path: Path, name: str) -> tuple[tarfile.TarInfo, bytes]:
+    member, found, content = tarfile.TarInfo(name), path.lstat(), b""
+    # Compiled Python compares times.
+    member.mtime = int(found.st_mtime)
+    if path.is_symlink():
+        member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)
+    elif path.is_dir():
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+    elif path.is_file():
+        content = path.read_bytes()
+        member.size = len(content)
+        member.mode = found.st_mode & 0o755
+    else:
+        raise CacheError(f"{name} is neither a file nor a folder nor a link: such a build cannot be kept.")
+    return member, content
+
+
+def _sound(member: tarfile.TarInfo, folders: set[str]) -> str:
+    """Return the path of a member; raise CacheError when it would be written anywhere but below its folder."""
+    name = member.name
+    parent, _, last = name.rpartition("/")
+    if parent not in folders or last in ("", ".", "..") or "\0" in name or name in folders:
+        raise CacheError(f"it holds {name!r}, which is nowhere in it")
+    if not (member.isdir() or member.issym() or member.isreg()):
+        raise CacheError(f"it holds {name!r}, which is neither a file nor a folder nor a link")
+    return name
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    content = tar.extractfile(member)
+    assert content is not None
+    return content.read()
+
+
+def _write(path: Path, content: bytes, member: tarfile.TarInfo) -> None:
+    # Exclusively: no link that came before leads it elsewhere.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, member.mode & 0o755)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    os.utime(path, (member.mtime, member.mtime))
+
+
+def _had(get: Get, piece: str) -> bytes:
+    content = get(piece)
+    if content is None:
+        raise CacheError(f"its piece {piece[:16]}… cannot be had")
+    return content
+
+
+class _Pieces(io.RawIOBase):
+    """Cuts what is written into pieces."""
+
+    def __init__(self, put: Put) -> None:
+        self._put, self._waiting, self._names, self.size = put, bytearray(), list[str](), 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._waiting += data
+        self.size += len(data)
+        while len(self._waiting) >= PIECE:
+            self._names.append(self._put(bytes(self._waiting[:PIECE])))
+            del self._waiting[:PIECE]
+        return len(data)
+
+    def finish(self) -> list[str]:
+        if self._waiting:
+            self._names.append(self._put(bytes(self._waiting)))
+            self._waiting.clear()
+        return self._names
+
+
+class _Plain(io.RawIOBase):
+    """Reads what a file holds, from its pieces one after the other, decompressed."""
+
+    def __init__(self, file: File, get: Get) -> None:
+        self._names, self._get = iter(file.pieces), get
+        self._packed, self._plain = memoryview(b""), memoryview(b"")
+        self._unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._plain:
+            if not self._packed:
+                piece = next(self._names, None)
+                if piece is None:
+                    if not self._unpacking.eof:
+                        raise EOFError("it ends in the middle")
+                    return b""
+                self._packed = memoryview(_had(self._get, piece))
+            self._plain = memoryview(self._unpacking.decompress(self._packed[:_STEP]))
+            self._packed = self._packed[_STEP:]
+        end = len(self._plain) if size < 0 else size
+        taken, self._plain = bytes(self._plain[:end]), self._plain[end:]
+        return taken

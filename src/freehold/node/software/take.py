@@ -1,0 +1,114 @@
+"""Taking a finished build instead of building, or at least what a build needs. Run as a program by `build`:
+
+    python -m freehold.node.software.take NODE-FOLDER RELEASE
+
+Exit status 0: the build is there, sealed. 3: it must be built; what could be had for that is beside it.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from freehold.cache.folder import CacheError
+from freehold.cache.mirrors import Mirrors
+from freehold.cache.packing import join, pythons, this_platform, unpack
+from freehold.cache.signing import Trust, believed
+from freehold.failpoints import failpoint
+from freehold.node.settings import Paths, load, write_durably
+from freehold.node.software.cached import ARCHIVE, MOST_TRIES, downloads_of, mirrors, trust
+from freehold.node.software.whole import seal
+from freehold.protocol.archive import digest
+from freehold.protocol.cache import Kind, Statement
+
+MUST_BE_BUILT = 3
+
+
+def main(root: Path, release: str) -> int:
+    """Do it; say what was tried."""
+    paths = Paths(root)
+    settings = load(root)
+    found, believes = mirrors(paths, settings, _say), trust(paths, settings)
+    if _take_build(paths, found, believes, release):
+        return 0
+    _take_downloads(paths, found, believes, release)
+    found.local.prune(settings.cache_mb * 1024 * 1024)
+    return MUST_BE_BUILT
+
+
+def _take_build(paths: Paths, found: Mirrors, believes: Trust, release: str) -> bool:
+    folder = paths.software / release
+    for said in _said(found, believes, Kind.BUILD, release):
+        try:
+            _check_fits(said, folder)
+            unpack(said.files[0], found.blob, folder, place=said.place, mentions=said.mentions)
+        except CacheError as error:
+            _say(f"The build of {said.builder} is of no use here: {error}")
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        failpoint("build-taken")
+        _say(f"This release was built by {said.builder} and is taken from there.")
+        seal(folder)
+        return True
+    return False
+
+
+def _check_fits(said: Statement, folder: Path) -> None:
+    if len(said.files) != 1:
+        raise CacheError("it is not one file")
+    if said.fixed and said.place != str(folder):
+        raise CacheError(f"its programs must be in {said.place}")
+    if elsewhere := [one for one in said.needs if one not in pythons()]:
+        raise CacheError(f"it needs a Python in {elsewhere[0]}")
+
+
+def _take_downloads(paths: Paths, found: Mirrors, believes: Trust, release: str) -> None:
+    folder = downloads_of(paths, release)
+    for said in _said(found, believes, Kind.DOWNLOADS, release):
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            for file in said.files:
+                join(file, found.blob, folder / file.path)
+        except (CacheError, OSError) as error:
+            _say(f"What {said.builder} downloaded is of no use here: {error}")
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        failpoint("downloads-taken")
+        _keep_archive(paths, folder / ARCHIVE, release)
+        _say(f"What this release needs from elsewhere was downloaded by {said.builder} and is taken from there.")
+        return
+
+
+def _keep_archive(paths: Paths, path: Path, release: str) -> None:
+    try:
+        content = path.read_bytes()
+        path.unlink()
+    except OSError:
+        return
+    if digest(content) == release:
+        write_durably(paths.cache / f"{release}.tar.gz", content, 0o600)
+
+
+def _said(found: Mirrors, believes: Trust, kind: Kind, release: str) -> Iterator[Statement]:
+    """Yield what is said of a release by whom we believe."""
+    here, tries = this_platform(), 0
+    for said in believed(found.entries(kind, release, here), believes):
+        if tries == MOST_TRIES:
+            return
+        if isinstance(said, CacheError):
+            _say(f"An entry is not believed: {said}.")
+        elif (said.kind, said.release, said.platform) != (kind, release, here):
+            _say("An entry is not believed: it speaks of something else.")
+        else:
+            tries += 1
+            yield said
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,85 @@
+"""Whether a finished build is still what it was: the hash of each file, written down last and looked at again later.
+
+Run as a program by `build`, for reading a release takes its time:
+
+    python -m freehold.node.software.whole seal FOLDER     # write them down
+    python -m freehold.node.software.whole check FOLDER    # print the paths of what is not as written down
+"""
+
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from freehold.failpoints import failpoint
+from freehold.node.settings import write_durably
+
+MARK = ".complete"
+"""Makes a build count; holds its `Seal`."""
+_LINK = "-> "
+
+
+class Seal(msgspec.Struct, frozen=True):
+    """What a finished build is made of."""
+
+    files: dict[str, str]
+    """By path: SHA-256 of a file, or where a link leads, after an arrow."""
+
+
+def seal(folder: Path) -> None:
+    """Write down what a finished build is made of, after all of it is on the disk; from then on it counts."""
+    content = msgspec.json.encode(Seal(dict(_look(folder))))
+    # A power cut may not leave a build that counts and lacks what was not written yet.
+    os.sync()
+    failpoint("seal-synced")
+    write_durably(folder / MARK, content, 0o644)
+    failpoint("seal-written")
+
+
+def damaged(folder: Path) -> list[str]:
+    """Return the paths of what is no longer as it was built; nothing for a build that was never sealed so."""
+    try:
+        text = (folder / MARK).read_bytes()
+    except FileNotFoundError:
+        return []
+    if not text:
+        # An earlier version did not write it down.
+        return []
+    try:
+        then = msgspec.json.decode(text, type=Seal).files
+    except msgspec.DecodeError:
+        return [MARK]
+    now = dict(_look(folder))
+    return [path for path in sorted({*then, *now}) if then.get(path) != now.get(path)]
+
+
+def _look(folder: Path) -> Iterator[tuple[str, str]]:
+    for parent, folders, files in os.walk(folder):
+        for name in (*files, *folders):
+            path = os.path.join(parent, name)
+            mode, inside = os.lstat(path).st_mode, os.path.relpath(path, folder)
+            if stat.S_ISLNK(mode):
+                yield inside, _LINK + os.readlink(path)
+            elif stat.S_ISREG(mode) and inside != MARK:
+                yield inside, _sha256(path)
+
+
+def _sha256(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        # A disk that cannot read it any more.
+        return f"unreadable: {os.strerror(error.errno or 0)}"
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[2])
+    if sys.argv[1] == "seal":
+        seal(where)
+    else:
+        print(*damaged(where), sep="\n", end="")
