@@ -183,7 +183,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    from freehold.node.metering import cgroups
+    from freehold.node.host import cgroups, firewall
     from freehold.node.metering.network import remove_table
     from freehold.node.supervisor.client import Supervisor
 
@@ -203,6 +203,7 @@ def _stop(options: argparse.Namespace) -> int:
         if not settings.unprivileged:
             cgroups.remove_node(settings.tag)
             remove_table(settings.tag)
+            firewall.remove(settings.tag)
     print("The agent has ended; its services go on." if options.keep_services else "The node has ended.")
     return 0
 

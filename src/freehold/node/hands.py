@@ -5,16 +5,17 @@ import logging
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from freehold.node import plan as planning
-from freehold.node.errors import ConfigureError, LinkDown, NodeError, SupervisorError
+from freehold.node.errors import ConfigureError, HostError, LinkDown, NodeError, SupervisorError
 from freehold.node.link.client import Link
-from freehold.node.metering import cgroups
 from freehold.node.partition import layout as layouts
 from freehold.node.partition import logs
 from freehold.node.partition.destroy import empty
+from freehold.node.partition.enclosure import Enclosures
 from freehold.node.partition.layout import Layout
 from freehold.node.promises import Scheduler, Watch
 from freehold.node.settings import Paths, Place, Settings
@@ -43,7 +44,7 @@ class Hands:
         promises: Scheduler,
     ) -> None:
         self._paths = paths
-        self._tag = settings.tag
+        self.enclosures = Enclosures(paths, settings)
         self._places = {place.name: place for place in settings.places}
         self._store = store
         self._supervisor = supervisor
@@ -53,10 +54,14 @@ class Hands:
 
     def revive(self) -> None:
         """Have everything run that ran by what the store knows: after a start of the machine, without a Master."""
-        for wish in self._store.started():
-            place = self._places.get(wish.partition)
-            if place is not None and (wish.layout.services or wish.layout.runs):
-                self._supervisor.apply(wish.partition, self._processes(place, wish.layout))
+        started = [(self._places[one.partition], one) for one in self._store.started() if one.partition in self._places]
+        try:
+            self.enclosures.admit([(place, wish.layout.outcome.network) for place, wish in started])
+        except HostError as error:
+            _log.error("%s", error)
+        for place, wish in started:
+            if wish.layout.services or wish.layout.runs:
+                self._supervisor.apply(wish.partition, self._processes(place, wish.release, wish.layout))
                 self._watch(wish, wish.state_revision, wish.layout)
 
     def wait(self, instance: str) -> None:
@@ -73,8 +78,9 @@ class Hands:
         try:
             place = self._place(wish)
             layout = self._run_configuration(wish, place)
-            self._supervisor.apply(wish.partition, self._processes(place, layout))
-        except (ConfigureError, WorkshopError, SupervisorError) as error:
+            self.enclosures.admit([(place, layout.outcome.network)])
+            self._supervisor.apply(wish.partition, self._processes(place, wish.release, layout))
+        except (ConfigureError, HostError, WorkshopError, SupervisorError) as error:
             attempts = wish.attempts + 1
             _log.warning("%s cannot be configured (try %s): %s", instance, attempts, error)
             self._store.instance_is(
@@ -111,14 +117,8 @@ class Hands:
         next_try = self._store.now() + planning.ask_pause(attempts)
         try:
             self.identify(instance, link)
-            refused = self._workshop.call(
-                "freehold.node.link.requests:send",
-                msgspec.json.encode(letter),
-                uid=place.uid,
-                gid=place.gid,
-                cwd=folder,
-                timeout=120.0,
-            ).decode()
+            payload = msgspec.json.encode(letter)
+            refused = self._call(wish, "freehold.node.link.requests:send", payload, timeout=120.0).decode()
         except NodeError as error:
             _log.warning("the requests of %s cannot be made (try %s): %s", instance, attempts, error)
             # A Master that is away is no news for the Master.
@@ -150,9 +150,9 @@ class Hands:
             self._supervisor.stop(wish.partition)
             prerm = folder / layouts.PRERM
             if prerm.is_dir() and any(prerm.iterdir()):
-                self._last_wishes(place, folder)
+                self._last_wishes(wish, place, folder)
             empty(folder)
-            cgroups.remove(f"{self._tag}/{place.name}")
+            self.enclosures.remove(place)
         self._store.instance_is(instance, wish.revision, Observed.DESTROYED)
 
     def shorten_logs(self) -> None:
@@ -165,9 +165,7 @@ class Hands:
             folder = str(self._folder(place))
             order = msgspec.json.encode(logs.Order(folder, rotations))
             try:
-                self._workshop.call(
-                    "freehold.node.partition.logs:rotate", order, uid=place.uid, gid=place.gid, cwd=folder
-                )
+                self._call(wish, "freehold.node.partition.logs:rotate", order)
             except WorkshopError as error:
                 _log.warning("logs of %s: %s", place.name, error)
 
@@ -186,9 +184,7 @@ class Hands:
         certificate = folder / layouts.OURS / "certificate.pem"
         if certificate.exists() and 0 <= time.time() - certificate.stat().st_mtime < CERTIFICATE_DAYS * 86400:
             return
-        request = self._workshop.call(
-            "freehold.node.link.keys:for_instance", str(folder).encode(), uid=place.uid, gid=place.gid
-        )
+        request = self._call(wish, "freehold.node.link.keys:for_instance", str(folder).encode())
         _, content, _ = link.call(
             "POST",
             f"/node/v1/instances/{instance}/certificate",
@@ -196,12 +192,7 @@ class Hands:
         )
         answer = msgspec.json.decode(content, type=CertificateAnswer)
         order = {"folder": str(folder), "certificate": answer.certificate, "authority": answer.authority}
-        self._workshop.call(
-            "freehold.node.link.keys:keep_certificate",
-            json.dumps(order).encode(),
-            uid=place.uid,
-            gid=place.gid,
-        )
+        self._call(wish, "freehold.node.link.keys:keep_certificate", json.dumps(order).encode())
 
     def _run_configuration(self, wish: Wish, place: Place) -> Layout:
         folder = self._folder(place)
@@ -218,25 +209,34 @@ class Hands:
             "guests": self._store.guests(wish.instance),
         }
         is_profile = not (self._paths.software / wish.release / "release" / "instance.py").exists()
-        answer = self._workshop.call(
+        answer = self._call(
+            wish,
             "freehold.node.partition.configure:run",
             msgspec.json.encode(order),
-            uid=place.uid,
-            gid=place.gid,
-            cwd=str(folder),
             warm="freehold.recipes.run" if is_profile else "",
             timeout=CONFIGURE_TIMEOUT,
         )
         return msgspec.json.decode(answer, type=Layout)
 
-    def _last_wishes(self, place: Place, folder: Path) -> None:
+    def _call(self, wish: Wish, target: str, payload: bytes, **more: Any) -> bytes:
+        """Have a function run in an instance's partition, as its user and enclosed as it is."""
+        place = self._place(wish)
+        return self._workshop.call(
+            target,
+            payload,
+            uid=place.uid,
+            gid=place.gid,
+            cwd=str(self._folder(place)),
+            enclosure=self.enclosures.around(place, wish.release, wish.layout.outcome),
+            **more,
+        )
+
+    def _last_wishes(self, wish: Wish, place: Place, folder: Path) -> None:
         try:
-            self._workshop.call(
+            self._call(
+                wish,
                 "freehold.node.partition.destroy:last_wishes",
                 str(folder).encode(),
-                uid=place.uid,
-                gid=place.gid,
-                cwd=str(folder),
                 log=str(folder / layouts.LOG / "prerm.log"),
                 timeout=300,
             )
@@ -245,7 +245,7 @@ class Hands:
         # What the last wishes started ends too.
         self._supervisor.stop(place.name)
 
-    def _processes(self, place: Place, layout: Layout) -> list[Process]:
+    def _processes(self, place: Place, release: str, layout: Layout) -> list[Process]:
         folder = self._folder(place)
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -253,7 +253,8 @@ class Hands:
             "TMPDIR": str(folder / "tmp"),
             "LANG": "C.UTF-8",
         }
-        control = cgroups.create(f"{self._tag}/{place.name}")
+        groups, limits = self.enclosures.groups(place).services, self.enclosures.resource_limits(place)
+        walls = self.enclosures.walls(place, release, layout.outcome)
         return [
             Process(
                 name=f"{kind}/{one.name}",
@@ -265,7 +266,9 @@ class Hands:
                 uid=place.uid,
                 gid=place.gid,
                 once=kind == "run",
-                cgroups=control,
+                groups=groups,
+                limits=limits,
+                walls=walls,
             )
             for kind, where, executables in (
                 ("service", layouts.SERVICE, layout.services),
@@ -285,6 +288,7 @@ class Hands:
                 uid=place.uid,
                 gid=place.gid,
                 plugins=tuple(layout.promises),
+                enclosure=self.enclosures.around(place, wish.release, layout.outcome),
             )
         )
 

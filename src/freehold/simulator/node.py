@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from freehold.node import agent as agents
-from freehold.node import hands, measuring
+from freehold.node import hands, measuring, walls
+from freehold.node.host.cgroups import Groups
 from freehold.node.link import conversation
 from freehold.node.link.conversation import FeedReader, OutboxSender
 from freehold.node.link.keys import signing_request
@@ -25,30 +26,42 @@ from freehold.simulator.world import Event, Killed, Task, Timeless, World
 PARTITIONS = 4
 
 
-class _Groups:
-    """Stands for control groups, which the machine's partitions are by themselves; a tag is `NODE/PARTITION`."""
+class _Enclosures:
+    """Stands for what encloses partitions, which the machine's are by themselves."""
 
-    def __init__(self) -> None:
-        self.machines: dict[str, Machine] = {}
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
 
-    def create(self, tag: str) -> list[str]:
-        return []
+    def walls(self, place: Place, release: str, outcome: object = None) -> Any:
+        return walls.NONE
 
-    def remove(self, tag: str) -> None:
-        node, _, partition = tag.partition("/")
-        self.machines[node].given_to(partition, "")
+    def groups(self, place: Place) -> Groups:
+        return Groups([], [])
+
+    def resource_limits(self, place: Place) -> dict[str, int]:
+        return {}
+
+    def around(self, place: Place, release: str, outcome: object = None) -> None:
+        return None
+
+    def admit(self, places: object) -> None:
+        pass
+
+    def remove(self, place: Place) -> None:
+        self._machine.given_to(place.name, "")
 
 
 @contextmanager
 def simulated(world: World) -> Iterator[dict[str, Machine]]:
     """Have the agent's modules live in virtual time and take their chances from the seed; yield where machines go."""
-    time, groups = Timeless(world), _Groups()
+    time = Timeless(world)
+    machines: dict[str, Machine] = {}
     changed: list[tuple[Any, str, Any]] = [
         (agents, "time", time),
         (conversation, "time", time),
         (measuring, "time", time),
         (conversation, "random", world.random),
-        (hands, "cgroups", groups),
+        (hands, "Enclosures", lambda paths, settings: _Enclosures(machines[settings.tag])),
         (agents, "host_facts", _facts),
         (agents, "ensure_addresses", lambda settings: None),
     ]
@@ -56,7 +69,7 @@ def simulated(world: World) -> Iterator[dict[str, Machine]]:
     for module, name, value in changed:
         setattr(module, name, value)
     try:
-        yield groups.machines
+        yield machines
     finally:
         for module, name, value in before:
             setattr(module, name, value)

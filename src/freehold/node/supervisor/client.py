@@ -8,10 +8,14 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freehold.node.errors import SupervisorError
 from freehold.node.supervisor import children
+from freehold.node.walls import NONE
+
+if TYPE_CHECKING:
+    from freehold.node.walls import Walls
 
 ANSWER_TIMEOUT = 10.0
 START_TIMEOUT = 20.0
@@ -34,8 +38,11 @@ class Process:
     once: bool = False
     stop_timeout: float = 10.0
     """Seconds between asking it to end and killing it."""
-    cgroups: list[str] = field(default_factory=list)
-    """Folders of the control groups it starts in."""
+    groups: list[str] = field(default_factory=list)
+    """Files of the control groups it starts in."""
+    limits: dict[str, int] = field(default_factory=dict)
+    """Resource limits by the names of the module `resource`, for what no control group limits."""
+    walls: "Walls" = field(default_factory=lambda: NONE)
 
 
 @dataclass(frozen=True)

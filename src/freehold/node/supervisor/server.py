@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 
+from freehold.node import walls
 from freehold.node.supervisor import children
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ class Process:
 class Group:
     """The processes of one partition, by name."""
 
-    def __init__(self, dead_cpu_ms: float = 0.0, uid: int | None = None) -> None:
+    def __init__(self, dead_cpu_ms: float = 0.0, uid: int | None = None, control: list[str] | None = None) -> None:
         self.processes: dict[str, Process] = {}
         self.dead_cpu_ms = dead_cpu_ms
         """Processor time of those of its processes that ended."""
@@ -69,6 +70,8 @@ class Group:
         self.waiting: list[Connection] = []
         """Who asked to be told when nothing of it runs any more."""
         self.uid = uid
+        self.control = control or []
+        """Files of its control groups."""
 
 
 class Connection:
@@ -127,6 +130,7 @@ class Server:
         group.stopping = False
         wanted = {spec["name"]: spec for spec in specs}
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
+        group.control = next((spec["groups"] for spec in specs), group.control)
         for process in list(group.processes.values()):
             if process.spec["name"] not in wanted:
                 self._end(process, leaving=True)
@@ -272,7 +276,7 @@ class Server:
         group = self.groups.get(name)
         if group is None or group.processes or not group.stopping:
             return
-        children.kill_rest(self.mark, name, group.uid)
+        children.kill_rest(self.mark, name, group.uid, group.control)
         for connection in group.waiting:
             connection.answer(ok=True, dead_cpu_ms=round(group.dead_cpu_ms))
         # What comes into this partition next starts from nothing.
@@ -367,6 +371,7 @@ class Server:
                 name: {
                     "dead_cpu_ms": group.dead_cpu_ms,
                     "uid": group.uid,
+                    "control": group.control,
                     "processes": [p.spec for p in group.processes.values() if not p.leaving],
                     "done": [p.spec["name"] for p in group.processes.values() if p.done],
                 }
@@ -397,8 +402,10 @@ class Server:
         living = {(one.group, one.name): one for one in found if one.leads}
         # The mark of another partition can be forged; its user cannot.
         for name, saved in table["groups"].items():
-            group = self.groups[name] = Group(dead_cpu_ms=saved["dead_cpu_ms"], uid=saved["uid"])
+            group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
             for spec in saved["processes"]:
+                # Of a supervisor that knew no walls: the agent orders them as soon as we are there.
+                spec.setdefault("walls", walls.NONE)
                 process = group.processes[spec["name"]] = Process(name, spec)
                 one = living.pop((name, spec["name"]), None)
                 if one is not None and one.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
