@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.node import plan as planning
+from freehold.node.care import Care
 from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
 from freehold.node.hands import Hands
 from freehold.node.host.facts import host_facts
@@ -66,6 +67,7 @@ class Agent:
         self.promises = Scheduler(self.workshop, self._on_result)
         self.hands = Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
         self.measuring = Measuring(self.paths, self.settings, self.store, self.supervisor)
+        self.care = Care(self.paths, self.settings, self.store, self.hands.enclosures, self._contain)
         self.builder: Any = build
         """What builds releases: the module."""
         self._identity_work: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -77,7 +79,8 @@ class Agent:
         self.store.begin_epoch(self.settings.epoch)
         ensure_addresses(self.settings)
         self.supervisor.ensure()
-        self.store.tell_host(host_facts(self.paths.root, self.settings))
+        holding = self.hands.enclosures.protections.holding()
+        self.store.tell_host(host_facts(self.paths.root, self.settings, holding, self.store.health()))
         self.promises.start()
         self.hands.revive()
         self._start_threads()
@@ -89,7 +92,7 @@ class Agent:
         self._finish()
 
     def _start_threads(self) -> None:
-        for one in (self.feed, self.outbox, self.measuring):
+        for one in (self.feed, self.outbox, self.measuring, self.care):
             one.start()
         for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short):
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
@@ -189,6 +192,19 @@ class Agent:
             _log.exception("the last use of %s cannot be told", instance)
         self.hands.destroy(instance)
 
+    def _contain(self, instance: str, why: str) -> None:
+        with self._busy_lock:
+            if instance in self._busy:
+                # Something is being done to it: it is looked at again soon.
+                return
+            self._busy.add(instance)
+        try:
+            self.hands.contain(instance, why)
+        finally:
+            with self._busy_lock:
+                self._busy.discard(instance)
+            self._awake.set()
+
     def _ask(self, instance: str) -> None:
         self.hands.ask(instance, self._link())
 
@@ -245,6 +261,7 @@ class Agent:
         for pool in (self._builders, self._configurers):
             pool.shutdown(wait=False, cancel_futures=True)
         self.measuring.stop()
+        self.care.stop()
         self.promises.stop()
         self.workshop.close()
 

@@ -77,6 +77,8 @@ class Hands:
             return False
         try:
             place = self._place(wish)
+            if wish.state is Observed.FAILED and (why := self.enclosures.held_back(place)):
+                raise ConfigureError(why)
             layout = self._run_configuration(wish, place)
             self.enclosures.admit([(place, layout.outcome.network)])
             self._supervisor.apply(wish.partition, self._processes(place, wish.release, layout))
@@ -137,6 +139,18 @@ class Hands:
         self._promises.forget(wish.partition)
         self._supervisor.stop(wish.partition)
         self._store.instance_is(instance, wish.revision, Observed.STOPPED)
+
+    def contain(self, instance: str, why: str) -> None:
+        """End every process of an instance that takes what is not its own; it is tried again later."""
+        wish = self._store.wish(instance)
+        if wish is None:
+            return
+        self._promises.forget(wish.partition)
+        self._supervisor.stop(wish.partition)
+        next_try = self._store.now() + planning.LONGEST_CONFIGURE_PAUSE
+        self._store.instance_is(
+            instance, wish.revision, Observed.FAILED, message=why, attempts=wish.attempts + 1, next_try=next_try
+        )
 
     def destroy(self, instance: str) -> None:
         """End an instance: processes, last wishes, files; its partition is then free."""

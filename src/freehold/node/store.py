@@ -19,6 +19,7 @@ from freehold.protocol.feed import Feed, SharedInstance
 from freehold.protocol.report import (
     AssessmentReport,
     HostFacts,
+    HostPromise,
     InstanceReport,
     Item,
     PublicationReport,
@@ -463,6 +464,17 @@ class Store(Outbox):
                 self._db.execute("UPDATE instance SET counters = ? WHERE instance = ?", (text, instance))
             if items:
                 self._tell(*items)
+
+    def health_is(self, promises: list[HostPromise]) -> None:
+        """Keep the node's own promises as they are now."""
+        text = msgspec.json.encode(promises).decode()
+        if text != self._recall("health", "[]"):
+            with self._transaction(quietly=True):
+                self._remember("health", text)
+
+    def health(self) -> list[HostPromise]:
+        """Return the node's own promises as they were last seen."""
+        return msgspec.json.decode(self._recall("health", "[]"), type=list[HostPromise])
 
     def tell_host(self, facts: HostFacts) -> bool:
         """Tell what the machine offers unless that was told; return whether it was news."""

@@ -1,4 +1,4 @@
-"""The walls round a process of a partition: what it sees, and what the kernel lets it do. Entered by the process itself.
+"""The walls round a process of a partition: what it sees, and what the kernel lets it do. It enters them itself.
 
 `raise_walls` (a mount namespace with only what is named) comes before the change of user, `lock` (Landlock) after.
 Which of them this machine can give was tried before (`freehold.node.host.protections`), so that a wall that cannot be
@@ -109,7 +109,7 @@ def raise_walls(walls: Walls) -> None:
 
 
 def lock(walls: Walls) -> None:
-    """Give up, for good, every right that is not named; after the change of user. Raise OSError when it cannot be done."""
+    """Give up, for good, every right that is not named; after the change of user. Raise OSError when that fails."""
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if walls["alone"] and os.geteuid() == 0:
         # Root of nothing: what runs as root on a machine that gives no other user has no capability.

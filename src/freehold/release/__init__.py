@@ -2,7 +2,18 @@
 
 from freehold.release.context import Context, Secret, Shared
 from freehold.release.errors import ReleaseError
-from freehold.release.parts import Certificate, File, Job, LogRotation, Network, Process, Refusal, Request, Task, template
+from freehold.release.parts import (
+    Certificate,
+    File,
+    Job,
+    LogRotation,
+    Network,
+    Process,
+    Refusal,
+    Request,
+    Task,
+    template,
+)
 from freehold.release.plan import Plan, Release, SharedType, Type, make_plan
 
 __all__ = [

@@ -266,10 +266,11 @@ def _check_target(target: str) -> None:
     try:
         if address:
             ipaddress.ip_network(address, strict=False)
-        if not address and not port or port and not 0 < int(port) < 65536:
+        if not (address or port) or (port and not 0 < int(port) < 65536):
             raise ValueError("it names neither an address nor a port")
     except ValueError as error:
-        raise TypeError(f"Network: connect must hold addresses like '192.0.2.0/24:443', not {target!r}: {error}") from None
+        what = "Network: connect must hold addresses like '192.0.2.0/24:443'"
+        raise TypeError(f"{what}, not {target!r}: {error}") from None
 
 
 def template(path: Path, /, **values: object) -> str:

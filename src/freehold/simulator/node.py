@@ -12,6 +12,7 @@ import msgspec
 from freehold.node import agent as agents
 from freehold.node import hands, measuring, walls
 from freehold.node.host.cgroups import Groups
+from freehold.node.host.protections import Protections
 from freehold.node.link import conversation
 from freehold.node.link.conversation import FeedReader, OutboxSender
 from freehold.node.link.keys import signing_request
@@ -28,6 +29,8 @@ PARTITIONS = 4
 
 class _Enclosures:
     """Stands for what encloses partitions, which the machine's are by themselves."""
+
+    protections = Protections(True, True, False, 0, 0, [], False)
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -46,6 +49,9 @@ class _Enclosures:
 
     def admit(self, places: object) -> None:
         pass
+
+    def held_back(self, place: Place) -> str:
+        return ""
 
     def remove(self, place: Place) -> None:
         self._machine.given_to(place.name, "")
@@ -222,5 +228,5 @@ class Node:
             self.stopped_wrongly.append(f"{instance} on {self.name} at {self.world.now:.1f}")
 
 
-def _facts(root: Path, settings: Settings) -> HostFacts:
+def _facts(root: Path, settings: Settings, *told: object) -> HostFacts:
     return HostFacts([PartitionFacts(place.name, place.address) for place in settings.places], cpus=2)

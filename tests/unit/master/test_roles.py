@@ -23,6 +23,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /projects":                           ({"name": "-"}, "401 403 403 403 422 401 401"),
     "GET /releases":                            (None, "401 200 200 200 200 401 401"),
     "POST /projects/provider/releases":         (b"no archive", "401 403 403 422 422 401 401"),
+    "GET /projects/provider/releases/none/protections": (None, "401 403 200 200 200 401 401"),
     "PUT /projects/provider/instances/new":     ({"product": "lost"}, "401 403 404 404 404 401 401"),
     "GET /projects/provider/instances/theirs":  (None, "401 403 200 200 200 401 401"),
     "GET /projects/provider/instances":         (None, "401 403 200 200 200 401 401"),
@@ -45,7 +46,7 @@ def _operation(row: str) -> str:
     parts = path.split("/")
     for index, name in (
         (2, "project"),
-        (4, {"instances": "title", "nodes": "node"}.get("".join(parts[3:4]))),
+        (4, {"instances": "title", "nodes": "node", "releases": "release"}.get("".join(parts[3:4]))),
     ):
         if parts[1] == "projects" and name and len(parts) > index:
             parts[index] = f"{{{name}}}"

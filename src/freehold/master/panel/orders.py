@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from freehold.master.catalog import queries as catalog
+from freehold.master.fleet import queries as fleet
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound
 from freehold.master.ordering import actions, listing, queries
 from freehold.master.panel import words
@@ -60,6 +61,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         "projects": sorted(caller.projects),
         "project": project,
         "title": asked.get("title", ""),
+        "protections": _protections(chosen["release"], sorted(caller.projects.values())),
         "constraints": [(name, asked.get(name, "")) for name in CONSTRAINTS if name != "instance" or kind.shared],
         "errors": {},
         "others": [],
@@ -122,6 +124,18 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     except MasterError as error:
         return draw(request, caller, "change", {**context, **_explained(form, error)}, error.status)
     return _go(request, project, title)
+
+
+def _protections(release: str, projects: list[str]) -> list[dict[str, Any]]:
+    """Return, by site, which protections hold where a release may be placed and which do not."""
+    return [
+        {
+            "site": site,
+            "holding": words.protections(held, holding=True),
+            "missing": words.protections(held, holding=False),
+        }
+        for site, held in fleet.protections(release, projects).items()
+    ]
 
 
 def _chosen(releases: list[dict[str, Any]], asked: "QueryDict | dict[str, str]") -> dict[str, Any]:

@@ -124,7 +124,10 @@ def refusals(tag: str) -> dict[str, int]:
 
 def _create_v1(tag: str, limits: Limits) -> Groups:
     settings = {
-        "memory": {"memory.limit_in_bytes": limits.memory_mb << 20, "memory.memsw.limit_in_bytes": limits.memory_mb << 20},
+        "memory": {
+            "memory.limit_in_bytes": limits.memory_mb << 20,
+            "memory.memsw.limit_in_bytes": limits.memory_mb << 20,
+        },
         "pids": {"pids.max": limits.processes},
         "cpu": {"cpu.cfs_period_us": _PERIOD, "cpu.cfs_quota_us": _PERIOD * limits.cpu_percent // 100 or -1},
     }

@@ -59,10 +59,14 @@ def admit(tag: str, rules: list[Rule], master: str) -> None:
     ]
     reachable = _addresses_of(master)
     for rule in rules:
-        lines += _lines(_table(tag), rule, reachable)
+        try:
+            lines += _lines(_table(tag), rule, reachable)
+        except ValueError as error:
+            raise HostError(f"What {rule.partition} declares of its network cannot be: {error}") from None
     answer = subprocess.run(["nft", "-f", "-"], input="\n".join(lines), capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise HostError(f"nftables does not take the rules of {', '.join(one.partition for one in rules)}: {answer.stderr}")
+        names = ", ".join(one.partition for one in rules)
+        raise HostError(f"nftables does not take the rules of {names}: {answer.stderr.strip()}")
 
 
 def refusals(tag: str) -> dict[str, dict[str, int]]:
@@ -144,7 +148,8 @@ def split(target: str) -> tuple[str, int]:
     elif target.count(":") == 1:
         address, _, port = target.partition(":")
     if address:
-        ipaddress.ip_network(address, strict=False)
+        # As Python writes it: nothing else gets into the rules.
+        address = str(ipaddress.ip_network(address, strict=False))
     if port and not 0 < int(port) < 65536:
         raise ValueError(f"{port} is no port")
     if not address and not port:

@@ -75,7 +75,7 @@ def find(settings: Settings) -> Protections:
 def _holds(*, user_namespace: bool, landlock: int, mounts: bool = True) -> bool:
     """Return whether such walls can be raised, by raising them round a child."""
     with tempfile.TemporaryDirectory(prefix="freehold-walls-") as folder:
-        tried: "walls.Walls" = {
+        tried: walls.Walls = {
             "mounts": mounts,
             "user_namespace": user_namespace,
             "landlock": landlock,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from freehold.node.host import cgroups, firewall, protections
 from freehold.node.host.cgroups import Groups
 from freehold.node.host.firewall import Network, Rule
+from freehold.node.partition import holdings
 from freehold.node.partition.layout import Outcome
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.workshop import Enclosure
@@ -82,14 +83,18 @@ class Enclosures:
         if not self.protections.firewall:
             return
         with self._admitting:
-            rules = [
-                Rule(place.name, place.address, place.uid, network) for place, network in places if place.uid is not None
-            ]
+            owned = [(place, network) for place, network in places if place.uid is not None]
+            rules = [Rule(place.name, place.address, place.uid or 0, network) for place, network in owned]
             news = [rule for rule in rules if self._admitted.get(rule.partition) != rule]
             if news:
                 url = urlsplit(self._settings.master)
                 firewall.admit(self._settings.tag, news, f"{url.hostname}:{url.port or 443}" if url.hostname else "")
                 self._admitted.update({rule.partition: rule for rule in news})
+
+    def held_back(self, place: Place) -> str:
+        """Return why nothing may run in a partition, because of what it holds; empty when it may."""
+        held = holdings.measure(str(self._paths.partitions / place.name))
+        return holdings.too_much(held, self.limits.disk_mb, self.limits.files)
 
     def remove(self, place: Place) -> None:
         """Take a partition's enclosure down: nothing lives there."""

@@ -1,0 +1,72 @@
+"""The thread by which a node cares for itself: guards its partitions, keeps promises of its own, and tells of both."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from freehold.node.host.facts import host_facts
+from freehold.node.partition.enclosure import Enclosures
+from freehold.node.partition.guard import Guard
+from freehold.node.settings import Paths, Settings
+from freehold.node.store import Store
+from freehold.protocol.report import HostPromise
+
+LOOK = 2.0
+TELL = 10.0
+SLOWEST = 60.0
+"""Words that change while a promise stays broken are told so often at most."""
+_log = logging.getLogger(__name__)
+
+
+class Care(threading.Thread):
+    """Cares until stopped."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        store: Store,
+        enclosures: Enclosures,
+        contain: Callable[[str, str], None],
+    ) -> None:
+        super().__init__(name="care", daemon=True)
+        self._paths = paths
+        self._settings = settings
+        self._store = store
+        self._enclosures = enclosures
+        self._guard = Guard(paths, settings, store, enclosures, contain)
+        self._over = threading.Event()
+        self._told_at = 0.0
+        self._told: dict[str, bool] = {}
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def run(self) -> None:
+        due = 0.0
+        while not self._over.wait(LOOK):
+            try:
+                self._guard.look()
+                if time.monotonic() >= due:
+                    due = time.monotonic() + TELL
+                    self.tell(self.promises())
+            except Exception:
+                _log.exception("the node's care stumbled; going on")
+
+    def promises(self) -> list[HostPromise]:
+        """Return the node's own promises as they are now."""
+        return [
+            HostPromise(f"partition {name} within its walls", False, words)
+            for name, words in self._guard.tell_attempts().items()
+        ]
+
+    def tell(self, promises: list[HostPromise]) -> None:
+        """Keep and tell what the machine offers and how it is, when that is news."""
+        self._store.health_is(promises)
+        kept = {one.name: one.kept for one in promises}
+        if kept == self._told and time.monotonic() - self._told_at < SLOWEST:
+            return
+        self._told, self._told_at = kept, time.monotonic()
+        holding = self._enclosures.protections.holding()
+        self._store.tell_host(host_facts(self._paths.root, self._settings, holding, promises))
