@@ -16,7 +16,8 @@ from freehold.kit.waiting import KitError, until
 class Machine:
     """A machine with a node's folder; `start` runs its agent, `kill` ends it as a power cut would."""
 
-    def __init__(self, *, unprivileged: bool, partitions: int) -> None:
+    def __init__(self, *, unprivileged: bool, partitions: int, options: tuple[str, ...] = ()) -> None:
+        """Prepare it; `options` are more of `freehold node prepare`."""
         # Partitions have users of their own, who must be able to pass through the folders above theirs.
         self.root = Path(tempfile.mkdtemp(prefix="freehold-", dir="/var/tmp"))
         self.root.chmod(0o711)
@@ -24,7 +25,7 @@ class Machine:
         self.environment: dict[str, str] = {}
         """What every command of this machine has in its environment besides ours."""
         self._agent: subprocess.Popen[bytes] | None = None
-        extra = ["--unprivileged"] if unprivileged else []
+        extra = [*(["--unprivileged"] if unprivileged else []), *options]
         self._must("prepare", "--partitions", str(partitions), *extra)
 
     def cli(self, command: str, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":

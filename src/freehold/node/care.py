@@ -1,6 +1,7 @@
 """The thread by which a node cares for itself: guards its partitions, keeps promises of its own, and tells of both."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from freehold.node.store import Store
 from freehold.protocol.report import HostPromise
 
 LOOK = 2.0
-TELL = 10.0
+TELL = 5.0
 SLOWEST = 60.0
 """Words that change while a promise stays broken are told so often at most."""
 _log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Care(threading.Thread):
         self._guard = Guard(paths, settings, store, enclosures, contain)
         self._over = threading.Event()
         self._told_at = 0.0
-        self._told: dict[str, bool] = {}
+        self._told: list[tuple[str, bool, str]] = []
 
     def stop(self) -> None:
         self._over.set()
@@ -47,7 +48,8 @@ class Care(threading.Thread):
         due = 0.0
         while not self._over.wait(LOOK):
             try:
-                self._guard.look()
+                if self._guard.look():
+                    due = 0.0
                 if time.monotonic() >= due:
                     due = time.monotonic() + TELL
                     self.tell(self.promises())
@@ -64,9 +66,10 @@ class Care(threading.Thread):
     def tell(self, promises: list[HostPromise]) -> None:
         """Keep and tell what the machine offers and how it is, when that is news."""
         self._store.health_is(promises)
-        kept = {one.name: one.kept for one in promises}
-        if kept == self._told and time.monotonic() - self._told_at < SLOWEST:
+        # A number that grows is no news.
+        news = [(one.name, one.kept, re.sub(r"[0-9]+", "", one.message)) for one in promises]
+        if news == self._told and time.monotonic() - self._told_at < SLOWEST:
             return
-        self._told, self._told_at = kept, time.monotonic()
+        self._told, self._told_at = news, time.monotonic()
         holding = self._enclosures.protections.holding()
         self._store.tell_host(host_facts(self._paths.root, self._settings, holding, promises))

@@ -11,11 +11,20 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from freehold.node import settings as node_settings
 from freehold.node.errors import SettingsError, SupervisorError
 from freehold.node.settings import Paths, default_root
 
 Subparsers = argparse._SubParsersAction
+_LIMITED = {
+    "memory_mb": "megabytes of memory (default: half of the machine's)",
+    "processes": "processes and threads",
+    "cpu_percent": "percent of one core (default: what others leave)",
+    "disk_mb": "megabytes on disk (default: all but the node's reserve)",
+    "files": "files on disk",
+}
 
 
 def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
@@ -32,6 +41,9 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     prepare.add_argument(
         "--unprivileged", action="store_true", help="as root, work as without: no users, loopback addresses"
     )
+    for field in msgspec.structs.fields(node_settings.Limits):
+        flag = "--" + field.name.replace("_", "-")
+        prepare.add_argument(flag, type=int, metavar="N", help=f"what each may use at most: {_LIMITED[field.name]}")
     enrol = _command(node, "enrol", _enrol, "become a node of a Master, with a one-time token")
     enrol.add_argument("--master", required=True, metavar="URL")
     enrol.add_argument(
@@ -65,12 +77,14 @@ def _command(node: "Subparsers[argparse.ArgumentParser]", name: str, run: object
 def _prepare(options: argparse.Namespace) -> int:
     from freehold.node.host.places import prepare
 
+    limits = {name: getattr(options, name) for name in _LIMITED if getattr(options, name) is not None}
     settings = prepare(
         options.root.resolve(),
         options.partitions,
         unprivileged=options.unprivileged,
         network=options.network,
         interface=options.interface,
+        limits=limits,
     )
     kind = "loopback addresses, no users of their own" if settings.unprivileged else "a user and an address each"
     print(f"{options.root} has {len(settings.places)} partitions ({kind}).")
@@ -124,6 +138,7 @@ def _read_receipt(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from freehold.node.host import protections
     from freehold.node.store import Store
     from freehold.node.supervisor.client import Supervisor
 
@@ -137,6 +152,8 @@ def _status(options: argparse.Namespace) -> int:
     except SupervisorError:
         groups, supervisor = {}, False
     promises = store.promises()
+    protected = protections.find(settings)
+    missing = protected.missing()
     now = time.time()
     found = {
         "node": settings.node,
@@ -147,6 +164,9 @@ def _status(options: argparse.Namespace) -> int:
         "supervisor": supervisor,
         "certificate_days": round((settings.certificate_ends - now) / 86400, 1),
         "reports_waiting": store.outbox_size(),
+        "protections": protected.holding(),
+        "unprotected": missing,
+        "own_promises": [{"name": one.name, "kept": one.kept, "message": one.message} for one in store.health()],
         "software": [{"release": one.release, "state": one.state} for one in store.software()],
         "instances": [
             {
@@ -172,6 +192,12 @@ def _status(options: argparse.Namespace) -> int:
     print(
         f"  agent {_word(found['agent'])}, supervisor {_word(supervisor)}, {found['reports_waiting']} reports waiting"
     )
+    holding = [name for name, holds in protected.holding().items() if holds]
+    print(f"  between partitions: {', '.join(holding)}")
+    for name, why in missing.items():
+        print(f"  NOT {name}: {why}")
+    for one in store.health():
+        print(f"  {one.name}: {'kept' if one.kept else 'BROKEN'}{one.message and ', '}{one.message}")
     if not supervisor:
         print("  nothing of this runs now; it was last seen so:")
     for wish in store.wishes():

@@ -64,8 +64,6 @@ class Enclosures:
     def resource_limits(self, place: Place) -> dict[str, int]:
         """Return what is limited process by process, by the names of the module `resource`."""
         limits = {}
-        if self.limits.disk_mb:
-            limits["RLIMIT_FSIZE"] = self.limits.disk_mb << 20
         if place.uid is not None and "pids" not in self.protections.limited:
             limits["RLIMIT_NPROC"] = self.limits.processes
         return limits

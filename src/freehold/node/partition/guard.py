@@ -64,8 +64,8 @@ class Guard:
         self._not_before = 0.0
         self._attempts: dict[str, _Attempts] = {}
 
-    def look(self) -> None:
-        """Look at the file system, and at the folders when it filled; stop who holds too much."""
+    def look(self) -> bool:
+        """Look at the file system, and at the folders when it filled; return whether somebody was stopped."""
         disk = os.statvfs(self._paths.partitions)
         used = (disk.f_blocks - disk.f_bfree, disk.f_files - disk.f_ffree)
         megabytes = (used[0] - self._used[0]) * disk.f_frsize / (1 << 20)
@@ -74,14 +74,15 @@ class Guard:
         grown = megabytes >= min(GROWTH_MB, self._limits.disk_mb / 10 or GROWTH_MB)
         grown |= used[1] - self._used[1] >= min(GROWTH_FILES, self._limits.files / 10 or GROWTH_FILES)
         if not (grown or is_full) or time.monotonic() < self._not_before:
-            return
+            return False
         started = time.monotonic()
-        before, self._held = self._held, {}
+        before, self._held, stopped = self._held, {}, False
         running = [wish for wish in self._store.started() if wish.partition in self._places]
         for wish in running:
             self._held[wish.partition] = held = measure(str(self._paths.partitions / wish.partition))
             if why := too_much(held, self._limits.disk_mb, self._limits.files):
                 self._stop(wish.instance, wish.partition, why)
+                stopped = True
         self._used = used
         if is_full and running:
             grew = {one.partition: self._held[one.partition].mb - _of(before, one.partition).mb for one in running}
@@ -92,7 +93,9 @@ class Guard:
                     most.partition,
                     f"The machine's disk is full, and this grew most: by {grew[most.partition]:.0f} MB.",
                 )
+                stopped = True
         self._not_before = time.monotonic() + WALKING * (time.monotonic() - started)
+        return stopped
 
     def tell_attempts(self) -> dict[str, str]:
         """Return who ran against its walls in the last hour, with words; read from the kernel's counters."""

@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('fleet', '0001_initial'),
+        ("fleet", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='node',
-            name='promises',
-            field=models.TextField(default='[]'),
+            model_name="node",
+            name="promises",
+            field=models.TextField(default="[]"),
         ),
         migrations.AddField(
-            model_name='node',
-            name='protections',
-            field=models.TextField(default='{}'),
+            model_name="node",
+            name="protections",
+            field=models.TextField(default="{}"),
         ),
     ]
