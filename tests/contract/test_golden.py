@@ -53,7 +53,8 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
     }
     # These stand inside others.
     inner = {
-        feed.Installation, feed.WantedInstance, feed.SharedInstance, report.PartitionFacts, report.HostPromise, report.Report,
+        feed.Installation, feed.WantedInstance, feed.SharedInstance, report.PartitionFacts, report.HostPromise,
+        report.Report,
         problem.FieldError, problem.Reason, descriptor.TypeDescriptor, enrol.Token,
     }  # fmt: skip
     assert structs - inner == told
