@@ -32,8 +32,8 @@ class _Enclosures:
 
     protections = Protections(True, True, False, 0, 0, [], False)
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+    def __init__(self, machines: dict[str, Machine], node: str) -> None:
+        self._machines, self._node = machines, node
 
     def walls(self, place: Place, release: str, outcome: object = None) -> Any:
         return walls.NONE
@@ -54,7 +54,7 @@ class _Enclosures:
         return ""
 
     def remove(self, place: Place) -> None:
-        self._machine.given_to(place.name, "")
+        self._machines[self._node].given_to(place.name, "")
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def simulated(world: World) -> Iterator[dict[str, Machine]]:
         (conversation, "time", time),
         (measuring, "time", time),
         (conversation, "random", world.random),
-        (hands, "Enclosures", lambda paths, settings: _Enclosures(machines[settings.tag])),
+        (hands, "Enclosures", lambda paths, settings: _Enclosures(machines, settings.tag)),
         (agents, "host_facts", _facts),
         (agents, "ensure_addresses", lambda settings: None),
     ]
