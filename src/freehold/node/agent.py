@@ -212,6 +212,9 @@ class Agent:
         changed = self.store.promise_is(
             result.instance, result.revision, result.promise, result.kept, result.message, self.store.now()
         )
+        if result.bang and changed and self.store.bang(result.instance):
+            _log.info("%s is configured again: %s", result.instance, result.message)
+            self._awake.set()
         if changed:
             word = "kept" if result.kept else "broken"
             _log.info("promise %s of %s is %s: %s", result.promise, result.instance, word, result.message)

@@ -53,6 +53,9 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     _command(node, "run", _run, "run the agent in the foreground; services outlive it")
     status = _command(node, "status", _status, "what runs here, and whether promises are kept")
     status.add_argument("--json", action="store_true")
+    promises = _command(node, "promises", _promises, "what became of the promises of an instance, the newest first")
+    promises.add_argument("title", help="of the instance, or its id")
+    promises.add_argument("--json", action="store_true")
     stop = _command(node, "stop", _stop, "end the agent and every service of this node")
     stop.add_argument("--keep-services", action="store_true", help="end only the agent")
     letter = node.add_parser("letter", help="reports carried where there is no network").add_subparsers(
@@ -206,6 +209,30 @@ def _status(options: argparse.Namespace) -> int:
             f"  {wish.partition}: {wish.title} {wish.state or 'new'} (wanted {wish.wanted}) {', '.join(kept)}".rstrip()
         )
     return 0
+
+
+def _promises(options: argparse.Namespace) -> int:
+    from freehold.node.store import Store
+
+    store = Store(Paths(options.root.resolve()).store)
+    found = [wish for wish in store.wishes() if options.title in (wish.title, wish.instance)]
+    if not found:
+        raise SettingsError(f"There is no instance '{options.title}' here. See: freehold node status")
+    rows = [
+        {"promise": name, "at": _moment(at), "kept": kept, "message": message}
+        for wish in found
+        for name, at, kept, message in store.history(wish.instance)
+    ]
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    for row in rows:
+        print(f"{row['at']}  {'kept  ' if row['kept'] else 'BROKEN'}  {row['promise']}: {row['message']}")
+    return 0
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _stop(options: argparse.Namespace) -> int:

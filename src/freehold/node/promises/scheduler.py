@@ -54,6 +54,8 @@ class Result:
     promise: str
     kept: bool
     message: str
+    bang: bool = False
+    """It asks for the instance to be configured again."""
 
 
 @dataclass
@@ -180,7 +182,8 @@ class Scheduler(threading.Thread):
                 worker = None
             worker = worker or self._hire(watch)
             number = next(self._numbers)
-            order = json.dumps({"id": number, "path": f"{watch.folder}/{promise.path}"}).encode() + b"\n"
+            path = f"{watch.folder}/{promise.path}"
+            order = json.dumps({"id": number, "path": path, "was_kept": promise.state.ever_kept}).encode() + b"\n"
             worker.socket.sendall(order)
         except (WorkshopError, OSError) as error:
             self._fire(watch.partition)
@@ -235,7 +238,13 @@ class Scheduler(threading.Thread):
         promise, _ = worker.checking.pop(answer["id"])
         promise.period = _between(PERIODS, answer["period"])
         promise.timeout = _between(TIMEOUTS, answer["timeout"])
-        self._settle(promise, answer["kept"] is True, str(answer["message"])[:MOST_MESSAGE], now)
+        self._settle(
+            promise,
+            answer["kept"] is True,
+            str(answer["message"])[:MOST_MESSAGE],
+            now,
+            bang=answer.get("bang") is True,
+        )
 
     def _give_up(self, partition: str, worker: _Worker, now: float) -> None:
         """End a worker in which a check hangs; what it was checking in time is checked again at once."""
@@ -247,7 +256,7 @@ class Scheduler(threading.Thread):
                 with self._lock:
                     self._push(promise, now)
 
-    def _settle(self, promise: _Promise, kept: bool, message: str, now: float) -> None:
+    def _settle(self, promise: _Promise, kept: bool, message: str, now: float, *, bang: bool = False) -> None:
         if not promise.current:
             return
         promise.state = schedule.after(promise.state, kept)
@@ -255,7 +264,7 @@ class Scheduler(threading.Thread):
         key = f"{watch.instance}/{promise.name}"
         with self._lock:
             self._push(promise, now + schedule.pause(promise.state, now, promise.period, key))
-        self._on_result(Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message))
+        self._on_result(Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message, bang))
 
     def _push(self, promise: _Promise, moment: float) -> None:
         promise.entry = next(self._numbers)
