@@ -33,7 +33,7 @@ from freehold.node.settings import Paths, load
 from freehold.node.software import build
 from freehold.node.store import Store
 from freehold.node.supervisor.children import MARK
-from freehold.node.supervisor.client import Supervisor
+from freehold.node.supervisor.client import Event, Supervisor
 from freehold.node.workshop import Workshop
 from freehold.protocol.states import SoftwareObserved
 
@@ -67,7 +67,8 @@ class Agent:
         self.promises = Scheduler(self.workshop, self._on_result)
         self.hands = Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
         self.measuring = Measuring(self.paths, self.settings, self.store, self.supervisor)
-        self.care = Care(self.paths, self.settings, self.store, self.hands.enclosures, self._contain)
+        hands = self.hands
+        self.care = Care(self.paths, self.settings, self.store, hands.enclosures, self._contain, hands.shorten_logs)
         self.builder: Any = build
         """What builds releases: the module."""
         self._identity_work: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -219,10 +220,18 @@ class Agent:
             word = "kept" if result.kept else "broken"
             _log.info("promise %s of %s is %s: %s", result.promise, result.instance, word, result.message)
 
+    def _on_event(self, event: Event) -> None:
+        try:
+            self.hands.hear(event)
+        except Exception:
+            _log.exception("what became of %s in %s cannot be noted", event.name, event.group)
+
     def _keep_supervisor(self) -> None:
         """Start the supervisor again whenever it ends; it finds its processes by itself."""
         while not self._over.is_set():
-            self.supervisor.wait_for_its_end()
+            # What was told while nobody listened is told again.
+            self.hands.forget_deaths()
+            self.supervisor.watch(self._on_event)
             if self._over.is_set():
                 return
             _log.warning("the supervisor ended; starting it again")

@@ -30,13 +30,14 @@ class Care(threading.Thread):
         store: Store,
         enclosures: Enclosures,
         contain: Callable[[str, str], None],
+        shorten_logs: Callable[[], None],
     ) -> None:
         super().__init__(name="care", daemon=True)
         self._paths = paths
         self._settings = settings
         self._store = store
         self._enclosures = enclosures
-        self._guard = Guard(paths, settings, store, enclosures, contain)
+        self._guard = Guard(paths, settings, store, enclosures, contain, shorten_logs)
         self._over = threading.Event()
         self._told_at = 0.0
         self._told: list[tuple[str, bool, str]] = []

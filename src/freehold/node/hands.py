@@ -20,12 +20,14 @@ from freehold.node.partition.layout import Layout
 from freehold.node.promises import Scheduler, Watch
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.store import Store, Wish
-from freehold.node.supervisor.client import Process, Supervisor
+from freehold.node.supervisor.client import Event, Process, Supervisor
 from freehold.node.workshop import Workshop, WorkshopError
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted
 
 CONFIGURE_TIMEOUT = 600.0
+SERVICES = "services"
+"""The promise of every instance with services: none of them dies right after each start."""
 CERTIFICATE_DAYS = 20
 """An instance's certificate older than this is renewed."""
 _log = logging.getLogger(__name__)
@@ -95,6 +97,8 @@ class Hands:
             )
             return False
         names = [layouts.promise_name(path) for path in layout.promises]
+        if layout.services:
+            names.append(SERVICES)
         missing = ", ".join(f"'{title}'" for title in layout.outcome.missing)
         self._store.instance_is(
             instance,
@@ -104,8 +108,31 @@ class Hands:
             layout=layout,
             promises=names,
         )
+        if layout.services:
+            words = "no service dies right after its start"
+            self._store.promise_is(instance, wish.revision, SERVICES, True, words, self._store.now())
         self._watch(wish, wish.revision, layout)
         return True
+
+    def forget_deaths(self) -> None:
+        """Take every service for well: of those that are not the supervisor tells."""
+        broken = {instance for instance, name, kept, _ in self._store.promises() if name == SERVICES and not kept}
+        for wish in self._store.started():
+            if wish.instance in broken:
+                self._store.promise_is(
+                    wish.instance, wish.state_revision, SERVICES, True, "its services live", self._store.now()
+                )
+
+    def hear(self, event: Event) -> None:
+        """Note that a service dies right after each start, or does so no more, as a promise of its instance."""
+        for wish in self._store.started():
+            if wish.partition == event.group and event.name.startswith("service/"):
+                name = event.name.partition("/")[2]
+                words = f"{name} died {event.deaths} times in a row right after its start, the last time with status "
+                words = f"{name} lives again" if event.well else f"{words}{event.exit}; see var/log/{name}.log"
+                self._store.promise_is(
+                    wish.instance, wish.state_revision, SERVICES, event.well, words, self._store.now()
+                )
 
     def ask(self, instance: str, link: Link) -> None:
         """Request of the Master, in an instance's name, what the instance requests of others."""

@@ -50,6 +50,7 @@ class Guard:
         store: Store,
         enclosures: Enclosures,
         contain: Callable[[str, str], None],
+        shorten_logs: Callable[[], None],
     ) -> None:
         """`contain(instance, why)` ends what an instance runs."""
         self._paths = paths
@@ -57,6 +58,7 @@ class Guard:
         self._store = store
         self._limits = enclosures.limits
         self._contain = contain
+        self._shorten_logs = shorten_logs
         self._places = {place.name: place for place in settings.places}
         self._held: dict[str, Held] = {}
         self._used = (0, 0)
@@ -76,6 +78,8 @@ class Guard:
         if not (grown or is_full) or time.monotonic() < self._not_before:
             return False
         started = time.monotonic()
+        # Who writes too much into a log is held to its end before anybody is stopped.
+        self._shorten_logs()
         before, self._held, stopped = self._held, {}, False
         running = [wish for wish in self._store.started() if wish.partition in self._places]
         for wish in running:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,18 @@ class ProcessStatus:
     digest: str
     uptime: float
     restarts: int
+    exit: int | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A process dies too often right after its start, or, `well`, does so no more."""
+
+    group: str
+    name: str
+    well: bool
+    deaths: int
+    """In a row."""
     exit: int | None
 
 
@@ -141,14 +154,15 @@ class Supervisor:
         if self._child is not None:
             self._child.wait()
 
-    def wait_for_its_end(self) -> None:
-        """Return when the supervisor ends, or when there is none."""
+    def watch(self, on_event: Callable[[Event], None]) -> None:
+        """Hand on what the supervisor tells; return when it ends, or when there is none."""
         try:
-            with self._connect() as sock:
+            with self._connect() as sock, sock.makefile("rb") as lines:
                 sock.settimeout(None)
                 sock.sendall(b'{"verb": "watch"}\n')
-                while sock.recv(65536):
-                    pass
+                for line in lines:
+                    if event := json.loads(line).get("event"):
+                        on_event(Event(**event))
         except OSError:
             return
 

@@ -30,6 +30,10 @@ FIRST_PAUSE = 0.1
 PAUSE_WHEN_FULL = 1.0
 PROVEN = 60.0
 """A process that lived so many seconds starts afresh: its next death is its first."""
+TOO_OFTEN = 3
+"""After so many quick deaths in a row those who watch are told."""
+WELL = 5.0
+"""A process of which they were told and that lives so many seconds is told of as well again."""
 QUICK = 1.0
 """A death within so many seconds of the start counts as a failure to start."""
 MOST_ORDER = 16 * 1024 * 1024
@@ -56,6 +60,9 @@ class Process:
         self.done = False
         """Ran to its end, as a `once` process does."""
         self.exit: int | None = None
+        self.told = False
+        """Those who watch were told that it dies too often."""
+        self.well_at: float | None = None
 
 
 class Group:
@@ -80,6 +87,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
         self.buffer = b""
+        self.watching = False
 
     def answer(self, **message: object) -> None:
         try:
@@ -209,6 +217,7 @@ class Server:
             return
         process.digest = process.spec["digest"]
         process.started = time.monotonic()
+        process.well_at = process.started + WELL if process.told else None
         self._follow(process)
 
     def _follow(self, process: Process) -> None:
@@ -250,7 +259,7 @@ class Server:
         self.unsaved = True
 
     def _after_end(self, process: Process) -> None:
-        asked, process.kill_at = process.kill_at is not None, None
+        asked, process.kill_at, process.well_at = process.kill_at is not None, None, None
         lived = time.monotonic() - process.started
         process.pid = 0
         if process.leaving:
@@ -267,6 +276,8 @@ class Server:
             else:
                 pause = min(FIRST_PAUSE * 2 ** max(0, process.quick_deaths - 1), LONGEST_PAUSE)
                 process.next_start = time.monotonic() + pause
+            if process.quick_deaths >= TOO_OFTEN:
+                self._tell(process, well=False)
 
     def _forget(self, process: Process) -> None:
         self.groups[process.group].processes.pop(process.spec["name"], None)
@@ -290,7 +301,7 @@ class Server:
             moment
             for group in self.groups.values()
             for process in group.processes.values()
-            for moment in (process.next_start, process.kill_at)
+            for moment in (process.next_start, process.kill_at, process.well_at)
             if moment is not None
         ]
         return max(0.0, min(moments) - time.monotonic()) if moments else -1
@@ -298,11 +309,22 @@ class Server:
     def _timers(self, now: float) -> None:
         for group in list(self.groups.values()):
             for process in list(group.processes.values()):
+                if process.well_at is not None and process.well_at <= now:
+                    process.well_at = None
+                    self._tell(process, well=True)
                 if process.next_start is not None and process.next_start <= now:
                     self._start(process)
                 if process.kill_at is not None and process.kill_at <= now:
                     children.kill_session(process.pid, signal.SIGKILL)
                     process.kill_at = now + 1
+
+    def _tell(self, process: Process, *, well: bool) -> None:
+        """Tell those who watch that a process dies too often, or does so no more."""
+        process.told = not well
+        event = {"group": process.group, "name": process.spec["name"], "well": well, "deaths": process.quick_deaths}
+        for connection in list(self.connections.values()):
+            if connection.watching:
+                connection.answer(ok=True, event={**event, "exit": process.exit})
 
     # The socket
 
@@ -345,7 +367,12 @@ class Server:
         elif verb == "status":
             connection.answer(ok=True, groups=self.status(), pid=os.getpid())
         elif verb == "watch":
+            connection.watching = True
             connection.answer(ok=True)
+            for group in self.groups.values():
+                for process in group.processes.values():
+                    if process.told:
+                        self._tell(process, well=False)
         elif verb == "shutdown":
             self.over = True
             for name in list(self.groups):
