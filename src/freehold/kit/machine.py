@@ -24,6 +24,8 @@ class Machine:
         self.unprivileged = unprivileged
         self.environment: dict[str, str] = {}
         """What every command of this machine has in its environment besides ours."""
+        self.program = [sys.executable, "-m", "freehold.cli", "node"]
+        """What runs `freehold node`."""
         self._agent: subprocess.Popen[bytes] | None = None
         extra = [*(["--unprivileged"] if unprivileged else []), *options]
         self._must("prepare", "--partitions", str(partitions), *extra)
@@ -31,7 +33,7 @@ class Machine:
     def cli(self, command: str, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
         """Run `freehold node COMMAND` for this machine and return what came of it, whatever it was."""
         return subprocess.run(
-            [sys.executable, "-m", "freehold.cli", "node", command, "--root", str(self.root), *arguments],
+            [*self.program, command, "--root", str(self.root), *arguments],
             input=given,
             capture_output=True,
             text=True,
@@ -48,7 +50,7 @@ class Machine:
         """Run the agent, and return once it holds its lock."""
         with (self.root / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(
-                [sys.executable, "-m", "freehold.cli", "node", "run", "--root", str(self.root)],
+                [*self.program, "run", "--root", str(self.root)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.environment},

@@ -9,6 +9,7 @@ import logging
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.node import plan as planning
+from freehold.node import upgrade
 from freehold.node.care import Care
 from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
 from freehold.node.hands import Hands
@@ -85,6 +87,9 @@ class Agent:
         self.promises.start()
         self.hands.revive()
         self._start_threads()
+        if self.store.runs_by(sys.executable):
+            # What was written into partitions may name the former version's interpreter.
+            self._awake.set()
         while not self._over.is_set():
             self._awake.wait(self._rest())
             self._awake.clear()
@@ -95,7 +100,7 @@ class Agent:
     def _start_threads(self) -> None:
         for one in (self.feed, self.outbox, self.measuring, self.care):
             one.start()
-        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short):
+        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short, self._prove):
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
 
     def stop(self) -> None:
@@ -264,6 +269,9 @@ class Agent:
                 _log.warning("a certificate cannot be had now: %s", error)
                 self._over.wait(60)
 
+    def _prove(self) -> None:
+        upgrade.prove(self.paths.root, self._link(), self.store, self._over)
+
     def _keep_logs_short(self) -> None:
         while not self._over.wait(LOG_PERIOD):
             self.hands.shorten_logs()
@@ -287,12 +295,15 @@ def run(root: Path) -> None:
     """Run the agent of a folder until SIGTERM or SIGINT."""
     # What is private is written with its own mode; what partitions must read must not depend on who starts us.
     os.umask(0o022)
+    upgrade.follow(root)
     # Whatever keeps us, our children are not its.
     os.environ.pop(MARK, None)
     agent = Agent(root)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
+    signal.signal(signal.SIGHUP, lambda *_: agent.stop())
     agent.run()
+    upgrade.follow(root)
     # Threads that wait on the network would hold us; all they know is in the store.
     logging.shutdown()
     os._exit(0)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import msgspec
@@ -16,8 +17,10 @@ import msgspec
 from freehold.node import settings as node_settings
 from freehold.node.errors import SettingsError, SupervisorError
 from freehold.node.settings import Paths, default_root
+from freehold.node.upgrade import agent_pid
 
 Subparsers = argparse._SubParsersAction
+_WITHIN = "how long it may take to reach the Master and its promises (default: %(default)g)"
 _LIMITED = {
     "memory_mb": "megabytes of memory (default: half of the machine's)",
     "processes": "processes and threads",
@@ -56,6 +59,10 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     promises = _command(node, "promises", _promises, "what became of the promises of an instance, the newest first")
     promises.add_argument("title", help="of the instance, or its id")
     promises.add_argument("--json", action="store_true")
+    upgrade = _command(node, "upgrade", _upgrade, "have the agent become another version, and back if that does not do")
+    upgrade.add_argument("file", type=Path, help="freehold-node.pyz of that version")
+    upgrade.add_argument("--within", type=float, default=120.0, metavar="SECONDS", help=_WITHIN)
+    _rehearsed(upgrade)
     stop = _command(node, "stop", _stop, "end the agent and every service of this node")
     stop.add_argument("--keep-services", action="store_true", help="end only the agent")
     letter = node.add_parser("letter", help="reports carried where there is no network").add_subparsers(
@@ -163,7 +170,7 @@ def _status(options: argparse.Namespace) -> int:
         "title": settings.title,
         "master": settings.master,
         "unprivileged": settings.unprivileged,
-        "agent": _agent_pid(paths) is not None,
+        "agent": agent_pid(paths) is not None,
         "supervisor": supervisor,
         "certificate_days": round((settings.certificate_ends - now) / 86400, 1),
         "reports_waiting": store.outbox_size(),
@@ -235,6 +242,50 @@ def _moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def _upgrade(options: argparse.Namespace) -> int:
+    from freehold.node import onefile, upgrade
+
+    root = options.root.resolve()
+    node_settings.load(root)
+    if not zipfile.is_zipfile(options.file):
+        raise SettingsError(f"{options.file} is not an agent in one file.")
+    pid = agent_pid(Paths(root))
+    words = f"The agent of {root} becomes the version in {options.file}; services go on."
+    if not _agreed(options, words):
+        return 0
+    folder = onefile.unpack(options.file.resolve())
+    upgrade.begin(root, str(folder / "python" / "bin" / "python"), pid, options.within)
+    if pid is None:
+        print("No agent runs here. The next one to start will be that version.")
+        return 0
+    while (found := upgrade.read(root)) is not None and found.state == upgrade.TRYING:
+        time.sleep(0.2)
+    if found is None or found.state == upgrade.FAILED:
+        raise SettingsError(
+            f"The former version is back. The new one: {found.why if found else 'is not known any more.'}"
+        )
+    print(f"The agent is now the version in {folder}.")
+    return 0
+
+
+def _rehearsed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _agreed(options: argparse.Namespace, words: str) -> bool:
+    """Say what a destructive command will do, and return whether to do it; SettingsError when nobody can be asked."""
+    print(words)
+    if options.dry_run:
+        print("Nothing was done (--dry-run).")
+        return False
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise SettingsError("Say --yes to do so, or --dry-run to see it only.")
+    return input("Shall it be done? [y/N] ").strip().lower() in ("y", "yes")
+
+
 def _stop(options: argparse.Namespace) -> int:
     from freehold.node.host import cgroups, firewall
     from freehold.node.metering.network import remove_table
@@ -243,11 +294,11 @@ def _stop(options: argparse.Namespace) -> int:
     root = options.root.resolve()
     settings = node_settings.load(root)
     paths = Paths(root)
-    pid = _agent_pid(paths)
+    pid = agent_pid(paths)
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + 30
-        while _agent_pid(paths) is not None:
+        while agent_pid(paths) is not None:
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
@@ -259,24 +310,6 @@ def _stop(options: argparse.Namespace) -> int:
             firewall.remove(settings.tag)
     print("The agent has ended; its services go on." if options.keep_services else "The node has ended.")
     return 0
-
-
-def _agent_pid(paths: Paths) -> int | None:
-    """Return the process id of the agent that runs in this folder; None when none does."""
-    import fcntl
-
-    try:
-        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.read(descriptor, 32).decode().strip()
-        return int(text) if text.isdigit() else None
-    finally:
-        os.close(descriptor)
-    return None
 
 
 def _word(runs: object) -> str:

@@ -457,6 +457,16 @@ class Store(Outbox):
                 self._tell(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
             return changed
 
+    def runs_by(self, python: str) -> bool:
+        """Note which interpreter the agent runs by; when it is another one, have each instance configured again."""
+        with self._transaction(quietly=True):
+            known = self._recall("python", "")
+            self._remember("python", python)
+            if known in ("", python):
+                return False
+            self._db.execute("UPDATE instance SET renew_at = ? WHERE wanted = 'started'", (self.now(),))
+        return True
+
     def _note_change(self, instance: str, name: str, kept: bool, message: str, at: float) -> None:
         self._db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", (instance, name, at, int(kept), message))
         self._db.execute(

@@ -106,7 +106,13 @@ class Enclosures:
 
 def _shown() -> list[str]:
     """Return what of this machine every partition sees; each path is real, and none is inside another."""
-    ours = {sys.prefix, sys.base_prefix, str(Path(__file__).parents[3]), str(Path(sys.executable).parent)}
+    ours = {
+        *filter(os.path.isdir, sys.path),
+        sys.prefix,
+        sys.base_prefix,
+        str(Path(__file__).parents[3]),
+        str(Path(sys.executable).parent),
+    }
     wanted = {os.path.realpath(path) for path in ours} | ours | {path for path in _TOP if not os.path.islink(path)}
     found: list[str] = []
     for path in sorted({*_SHOWN, *wanted}):
