@@ -1,9 +1,9 @@
 """Upgrade of the agent in place, and back by itself.
 
 `freehold node upgrade FILE` unpacks another version beside this one, and has the agent become it: the same process,
-so that whatever keeps it notices nothing, and services go on. The new one has some time to reach the Master and to see
-every promise kept that was kept before. If it does not, or dies, a watcher that runs the former version's code puts that
-back.
+so that whatever keeps it notices nothing, and services go on. The new one has some time to reach the Master and to
+see every promise kept that was kept before. If it does not, or dies, a watcher that runs the former version's code puts
+that back.
 
     python -m freehold.node.upgrade ROOT        # the watcher
 """
