@@ -70,7 +70,9 @@ class Agent:
         self.hands = Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
         self.measuring = Measuring(self.paths, self.settings, self.store, self.supervisor)
         hands = self.hands
-        self.care = Care(self.paths, self.settings, self.store, hands.enclosures, self._contain, hands.shorten_logs)
+        self.care = Care(
+            self.paths, self.settings, self.store, hands.enclosures, self._contain, hands.shorten_logs, self.workshop
+        )
         self.builder: Any = build
         """What builds releases: the module."""
         self._identity_work: queue.SimpleQueue[str] = queue.SimpleQueue()

@@ -59,12 +59,18 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     promises = _command(node, "promises", _promises, "what became of the promises of an instance, the newest first")
     promises.add_argument("title", help="of the instance, or its id")
     promises.add_argument("--json", action="store_true")
+    doctor = _command(node, "doctor", _doctor, "find what is wrong with this node, and say what mends it")
+    doctor.add_argument("--json", action="store_true")
+    _rehearsed(_command(node, "tidy", _tidy, "remove builds, downloads and logs that nothing needs"))
+    bundle = _command(node, "bundle", _bundle, "write what helps somebody to help, without secrets, into a file")
+    bundle.add_argument("file", type=Path)
     upgrade = _command(node, "upgrade", _upgrade, "have the agent become another version, and back if that does not do")
     upgrade.add_argument("file", type=Path, help="freehold-node.pyz of that version")
     upgrade.add_argument("--within", type=float, default=120.0, metavar="SECONDS", help=_WITHIN)
     _rehearsed(upgrade)
     stop = _command(node, "stop", _stop, "end the agent and every service of this node")
     stop.add_argument("--keep-services", action="store_true", help="end only the agent")
+    stop.add_argument("--dry-run", action="store_true", help="only say what would be done")
     letter = node.add_parser("letter", help="reports carried where there is no network").add_subparsers(
         dest="letter_command", required=True, metavar="COMMAND"
     )
@@ -242,6 +248,45 @@ def _moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    from freehold.node import health
+
+    found = health.findings(options.root.resolve())
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        for one in found:
+            print(f"{'well ' if one.well else 'WRONG'}  {one.name}: {one.message}")
+            if one.remedy and not one.well:
+                print(f"       → {one.remedy}")
+    return 0 if all(one.well for one in found) else 1
+
+
+def _tidy(options: argparse.Namespace) -> int:
+    from freehold.node import tidy
+    from freehold.node.store import Store
+
+    paths = Paths(options.root.resolve())
+    node_settings.load(paths.root)
+    store = Store(paths.store)
+    found = tidy.strays(paths, store)
+    words = "\n".join(f"  {path}" for path in found)
+    if _agreed(options, f"These are removed:\n{words}" if found else "There is nothing that nothing needs."):
+        tidy.tidy(paths, store)
+    return 0
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    from freehold.node import bundle
+
+    try:
+        names = bundle.write(options.root.resolve(), options.file)
+    except OSError as error:
+        raise SettingsError(f"{options.file} cannot be written: {error.strerror}.") from None
+    print(f"{options.file} holds {', '.join(names)}. Look at it before you send it.")
+    return 0
+
+
 def _upgrade(options: argparse.Namespace) -> int:
     from freehold.node import onefile, upgrade
 
@@ -295,6 +340,9 @@ def _stop(options: argparse.Namespace) -> int:
     settings = node_settings.load(root)
     paths = Paths(root)
     pid = agent_pid(paths)
+    if options.dry_run:
+        print(f"It would end the agent{'.' if options.keep_services else ' and every service of this node.'}")
+        return 0
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + 30
