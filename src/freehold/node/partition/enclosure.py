@@ -106,8 +106,10 @@ class Enclosures:
 
 def _shown() -> list[str]:
     """Return what of this machine every partition sees; each path is real, and none is inside another."""
+    # Not the folder in which the agent was started, which is in the path of modules too.
+    packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     ours = {
-        *filter(os.path.isdir, sys.path),
+        *packages,
         sys.prefix,
         sys.base_prefix,
         str(Path(__file__).parents[3]),
