@@ -31,9 +31,17 @@ class Cloud:
         self.master = master
         self.machines: list[Machine] = []
 
-    def machine(self, *, unprivileged: bool, partitions: int = 4, title: str = "", start: bool = True) -> Machine:
+    def machine(
+        self,
+        *,
+        unprivileged: bool,
+        partitions: int = 4,
+        title: str = "",
+        start: bool = True,
+        options: tuple[str, ...] = (),
+    ) -> Machine:
         """Make this machine a node of the Master, of a site of its own, and run its agent."""
-        machine = Machine(unprivileged=unprivileged, partitions=partitions)
+        machine = Machine(unprivileged=unprivileged, partitions=partitions, options=options)
         self.machines.append(machine)
         title = title or f"machine-{len(self.machines)}"
         self.master.site(title)

@@ -238,7 +238,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    instances = openopen_client().instances(project=options.project)
+    instances = open_client().instances(project=options.project)
     rows = [
         (
             one.title,
@@ -281,26 +281,26 @@ def _supply(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     packed = read_bytes(options.release) if options.release.is_file() else archive.pack(options.release)
-    release = openopen_client().publish(packed, project=options.project)
+    release = open_client().publish(packed, project=options.project)
     say(options, release, f"{release.product} {release.version} is published as {release.release[:12]}.")
     return 0
 
 
 def _releases(options: argparse.Namespace) -> int:
-    releases = openopen_client().releases(options.product)
+    releases = open_client().releases(options.product)
     rows = [(one.product, one.version, ",".join(kind.name for kind in one.types), one.description) for one in releases]
     say(options, releases, table(("PRODUCT", "RELEASE", "TYPES", "DESCRIPTION"), rows))
     return 0
 
 
 def _add_site(options: argparse.Namespace) -> int:
-    site = openopen_client().add_site(options.name, options.region, project=options.project)
+    site = open_client().add_site(options.name, options.region, project=options.project)
     say(options, site, f"Site '{site.name}' is there.")
     return 0
 
 
 def _sites(options: argparse.Namespace) -> int:
-    sites = openopen_client().sites(project=options.project)
+    sites = open_client().sites(project=options.project)
     say(
         options,
         sites,
@@ -310,7 +310,7 @@ def _sites(options: argparse.Namespace) -> int:
 
 
 def _nodes(options: argparse.Namespace) -> int:
-    nodes = openopen_client().nodes(project=options.project)
+    nodes = open_client().nodes(project=options.project)
     rows = [
         (
             one.title,
@@ -327,13 +327,13 @@ def _nodes(options: argparse.Namespace) -> int:
 
 
 def _token(options: argparse.Namespace) -> int:
-    token = openopen_client().enrol_token(options.site, project=options.project)
+    token = open_client().enrol_token(options.site, project=options.project)
     say(options, {"token": token}, token)
     return 0
 
 
 def _open(options: argparse.Namespace) -> int:
-    node = openopen_client().change_node(options.node, open=options.open, project=options.project)
+    node = open_client().change_node(options.node, open=options.open, project=options.project)
     say(options, node, f"Node '{node.title}' is {'open' if node.open else 'closed'} for new services.")
     return 0
 
@@ -352,7 +352,7 @@ def _label(options: argparse.Namespace) -> int:
         if not equals or not name:
             raise ClientError(f"'{text}' is not a label; write NAME=VALUE.")
         labels[name] = value
-    node = openopen_client().change_node(options.node, labels=labels, project=options.project)
+    node = open_client().change_node(options.node, labels=labels, project=options.project)
     say(
         options,
         node,
@@ -364,7 +364,7 @@ def _label(options: argparse.Namespace) -> int:
 def _revoke(options: argparse.Namespace) -> int:
     if not options.yes and not confirmed(f"Revoke the certificates of '{options.node}'? It must be enrolled again."):
         return 1
-    openopen_client().revoke_node(options.node, project=options.project)
+    open_client().revoke_node(options.node, project=options.project)
     say(options, {"revoked": options.node}, f"Node '{options.node}' is nobody here any more.")
     return 0
 

@@ -48,6 +48,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /projects":                           ({"name": "-"}, "401 403 403 403 403 403 403 422 401 401"),
     "GET /releases":                            (None, "401 200 200 200 200 200 200 200 401 401"),
     "POST /projects/provider/releases":         (b"no archive", "401 403 403 422 403 403 403 422 401 401"),
+    "GET /projects/provider/releases/none/protections": (None, "401 403 200 200 403 403 403 200 401 401"),
     "PUT /projects/provider/instances/new":     ({"product": "lost"}, "401 403 404 404 403 403 403 404 401 401"),
     "GET /projects/provider/instances/theirs":  (None, "401 403 200 200 403 403 403 200 401 401"),
     "GET /projects/provider/instances":         (None, "401 403 200 200 403 403 403 200 401 401"),

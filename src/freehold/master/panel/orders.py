@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from freehold.master.billing import public, quotes
 from freehold.master.billing.models import Payer
 from freehold.master.catalog import queries as catalog
+from freehold.master.fleet import queries as fleet
 from freehold.master.foundation.errors import Conflict, Forbidden, Malformed, MasterError, NotFound
 from freehold.master.ordering import actions, listing, queries
 from freehold.master.panel import words
@@ -64,6 +65,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         "projects": list(mine),
         "project": project,
         "title": asked.get("title", ""),
+        "protections": _protections(chosen["release"], sorted(mine.values())),
         "constraints": [(name, asked.get(name, "")) for name in CONSTRAINTS if name != "instance" or kind.shared],
         "errors": {},
         "others": [],
@@ -156,6 +158,18 @@ def _at_its_price(wish: actions.Request, context: dict[str, Any], caller: Caller
         return wish
     made = quotes.quote(wish.project, offer["name"], offer["region"], acting=caller)
     return replace(wish, quote=made.id)
+
+
+def _protections(release: str, projects: list[str]) -> list[dict[str, Any]]:
+    """Return, by site, which protections hold where a release may be placed and which do not."""
+    return [
+        {
+            "site": site,
+            "holding": words.protections(held, holding=True),
+            "missing": words.protections(held, holding=False),
+        }
+        for site, held in fleet.protections(release, projects).items()
+    ]
 
 
 def _chosen(releases: list[dict[str, Any]], asked: "QueryDict | dict[str, str]") -> dict[str, Any]:

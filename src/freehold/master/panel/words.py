@@ -150,6 +150,24 @@ def line(one: dict[str, Any]) -> str:
     return str(one["label"])
 
 
+PROTECTIONS: dict[str, str | Promise] = {
+    "users": gettext_lazy("a user of its own"),
+    "files": gettext_lazy("sees only its own files"),
+    "memory": gettext_lazy("memory limited"),
+    "processes": gettext_lazy("processes limited"),
+    "cpu": gettext_lazy("processor shared out"),
+    "disk": gettext_lazy("disk watched"),
+    "listening": gettext_lazy("listens only as declared"),
+    "connecting": gettext_lazy("connects only as declared"),
+}
+"""What may stand between the partitions of a node."""
+
+
+def protections(held: dict[str, bool], *, holding: bool) -> list[str]:
+    """Return the protections that hold, or those that do not, as people read them."""
+    return [str(PROTECTIONS.get(name, name)) for name, holds in held.items() if holds is holding]
+
+
 def state(name: str) -> str:
     """Return a state as people read it; one that is not known here, as it is."""
     return str(STATES.get(name, name))
