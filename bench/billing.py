@@ -84,9 +84,7 @@ def sell(each: int) -> list:
     release = Release.objects.create(id="0" * 64, product=product, version="1", description="", size=1, published_at=1)
     site = Site.objects.create(project=project, name="bench", region="", created_at=1)
     node = Node.objects.create(id="node", project=project, site=site, title="n", revision=1, created_at=1)
-    pricing.add_offer(
-        pricing.Proposal("server", "hello", {"en": "Server"}), "provider", acting=acting
-    )
+    pricing.add_offer(pricing.Proposal("server", "hello", {"en": "Server"}), "provider", acting=acting)
     offer = Offer.objects.get().id
     made = []
     for number, (code, country, books, zone, currency, included) in enumerate(SELLERS):
@@ -126,27 +124,38 @@ def sell(each: int) -> list:
 
 # Each contract has a customer of its own in number, though not in name: 'one contract' holds for all columns.
 _FILL = [
-    ROWS + """INSERT INTO billing_customer (id, project_id, name, email, kind, address, country, vat_number, currency, anchor, created_at)
+    ROWS + """INSERT INTO billing_customer (id, project_id, name, email, kind, address, country, vat_number,
+      currency, anchor, created_at)
     SELECT 'c' || (%(base)s + i), %(project)s, 'c', '', 'person', 'a', 'FR', '', %(currency)s, 1, 1 FROM n""",
     ROWS + """INSERT INTO billing_contract (id, customer_id, entity_id, currency, tax_class, next_day)
     SELECT %(base)s + i, 'c' || (%(base)s + i), %(entity)s, %(currency)s, 'domestic', %(until)s FROM n""",
-    ROWS + """INSERT INTO billing_subscription (id, instance, project, contract, offer, state, deposit, quote, opened_at, start_day)
-    SELECT %(base)s + i, 'i' || (%(base)s + i), %(project)s, %(base)s + i, %(offer)s, 'active', 0, '', %(opened)s, %(since)s FROM n""",
-    ROWS + """INSERT INTO billing_term (subscription, contract, offer, list, from_day, until_day, amount, tax_included, category, account)
-    SELECT %(base)s + i, %(base)s + i, %(offer)s, %(list)s, CASE WHEN i %% 10 = 0 THEN %(since)s + i %% 31 ELSE %(since)s - 100 END,
+    ROWS + """INSERT INTO billing_subscription (id, instance, project, contract, offer, state, deposit, quote,
+      opened_at, start_day)
+    SELECT %(base)s + i, 'i' || (%(base)s + i), %(project)s, %(base)s + i, %(offer)s, 'active', 0, '', %(opened)s,
+      %(since)s FROM n""",
+    ROWS + """INSERT INTO billing_term (subscription, contract, offer, list, from_day, until_day, amount,
+      tax_included, category, account)
+    SELECT %(base)s + i, %(base)s + i, %(offer)s, %(list)s, CASE WHEN i %% 10 = 0 THEN %(since)s + i %% 31 ELSE
+      %(since)s - 100 END,
            %(never)s, 23000, %(included)s, 'services', %(account)s FROM n""",
-    ROWS + """INSERT INTO billing_charge (contract, subscription, kind, label, offer, month, day, amount, tax_included, category, account, evidence, part, document)
-    SELECT %(base)s + i, %(base)s + i, 'sla', '', %(offer)s, %(month)s - 1, %(since)s - 1, -2300, %(included)s, 'services', %(sla)s, '{}', 0, 0
+    ROWS + """INSERT INTO billing_charge (contract, subscription, kind, label, offer, month, day, amount,
+      tax_included, category, account, evidence, part, document)
+    SELECT %(base)s + i, %(base)s + i, 'sla', '', %(offer)s, %(month)s - 1, %(since)s - 1, -2300, %(included)s,
+      'services', %(sla)s, '{}', 0, 0
     FROM n WHERE i %% 50 = 0""",
-    ROWS + """INSERT INTO ordering_instance (id, project_id, tree, title, product, release_id, type, parameters, constraints, asked, wanted,
+    ROWS + """INSERT INTO ordering_instance (id, project_id, tree, title, product, release_id, type, parameters,
+      constraints, asked, wanted,
       seed, given, told, node_id, partition, weight, revision, created_at, changed_at)
-    SELECT 'i' || (%(base)s + i), %(project)s, 'i' || (%(base)s + i), 't' || (%(base)s + i), 'hello', %(release)s, 'default', '{}', '{}',
+    SELECT 'i' || (%(base)s + i), %(project)s, 'i' || (%(base)s + i), 't' || (%(base)s + i), 'hello', %(release)s,
+      'default', '{}', '{}',
       'started', 'started', '', '{}', 0, %(node)s, 'p', 1, 1, 1, 1 FROM n WHERE i %% 4 = 0""",
     ROWS + """INSERT INTO usage_counter (instance_id, series, at, network_out)
-    SELECT 'i' || (%(base)s + i), 's', %(opened)s + 2678399999, CAST(31 AS bigint) * 40000000000 FROM n WHERE i %% 4 = 0""",
+    SELECT 'i' || (%(base)s + i), 's', %(opened)s + 2678399999, CAST(31 AS bigint) * 40000000000 FROM n WHERE i %%
+      4 = 0""",
     ROWS + """INSERT INTO usage_hour (instance_id, hour, network_out)
     SELECT 'i' || (%(base)s + i), %(first_hour)s + d.day * 24, 40000000000
-    FROM n JOIN (WITH RECURSIVE d(day) AS (SELECT 0 UNION ALL SELECT day + 1 FROM d WHERE day < 30) SELECT day FROM d) d ON 1 = 1
+    FROM n JOIN (WITH RECURSIVE d(day) AS (SELECT 0 UNION ALL SELECT day + 1 FROM d WHERE day < 30) SELECT day
+      FROM d) d ON 1 = 1
     WHERE i %% 4 = 0""",
 ]  # fmt: skip
 

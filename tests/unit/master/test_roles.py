@@ -99,7 +99,12 @@ def _operation(row: str) -> str:
     parts = path.split("/")
     for index, name in (
         (2, "project"),
-        (4, {"instances": "title", "nodes": "node", "offers": "name", "documents": "number"}.get("".join(parts[3:4]))),
+        (
+            4,
+            {"instances": "title", "nodes": "node", "offers": "name", "documents": "number", "releases": "release"}.get(
+                "".join(parts[3:4])
+            ),
+        ),
     ):
         if parts[1] == "projects" and name and len(parts) > index:
             parts[index] = f"{{{name}}}"

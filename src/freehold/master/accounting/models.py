@@ -1,7 +1,7 @@
 """Legal entities and their ledgers: double entry, in two currencies, append only.
 
 Entries come in batches: one transaction each. Sealing a batch checks, in the database, that each entry sums to zero
-in both currencies, that its accounts exist and its days are not locked; after it nothing of it changes (decision 0018).
+in both currencies, that its accounts exist and its days are not locked; after it nothing of it changes (decision 0019).
 Bulk tables name others without foreign keys, whose check a row would cost a monthly run more than writing it.
 """
 

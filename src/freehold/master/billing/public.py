@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from freehold.master.billing import quotes, taxes
-from freehold.master.billing.models import CostItem
+from freehold.master.billing import taxes
+from freehold.master.billing.models import CostItem, TaxRule
 from freehold.master.billing.queries import ORDERS, public_offers
-from freehold.master.catalog.models import Offer
+from freehold.master.catalog.models import Offer, PriceTier
 from freehold.master.fleet.models import Site
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
@@ -68,50 +68,64 @@ def add_cost(
 def prices(today: int | None = None) -> dict[str, Any]:
     """Return the public page as data: offers with their prices, sites with their costs, margins and records."""
     today = days.of_moment(clock.now(), "UTC") if today is None else today
-    offers = [_priced(one, today) for one in public_offers(today)]
-    return {"day": days.iso(today), "offers": offers, "sites": _sites(today, offers)}
+    found = offers(today)
+    return {"day": days.iso(today), "offers": found, "sites": _sites(today, found)}
 
 
-def _priced(one: dict[str, Any], today: int) -> dict[str, Any]:
+def offers(today: int | None = None, product: str = "", type_name: str = "") -> list[dict[str, Any]]:
+    """Return what can be ordered at which price, a row an offer and list; of one product and type, if any is named."""
+    today = days.of_moment(clock.now(), "UTC") if today is None else today
+    rows = [
+        row for row in public_offers(today) if not product or (row["product"] == product and row["type"] == type_name)
+    ]
+    ids = [price["price"] for row in rows for price in row["prices"] if price["kind"] == "usage"]
+    tiers = list(PriceTier.objects.filter(price__in=ids).order_by("price", "above"))
+    domestic = {
+        (rule.country, rule.category): rule.rate
+        for rule in TaxRule.objects.filter(tax_class=taxes.DOMESTIC, from_day__lte=today, until_day__gt=today)
+    }
+    return [_priced(row, domestic.get((row["country"], row["tax_category"]), 0), tiers) for row in rows]
+
+
+_SHOWN = (
+    """Return what can be ordered at which price, a row an offer and list; of one product and type if it is named."""
+    "seller", "seller_name", "country",
+)  # fmt: skip
+
+
+def _priced(row: dict[str, Any], rate: int, tiers: list[PriceTier]) -> dict[str, Any]:
     """Return an offer at its price, with the tax of a consumer of the seller's own country."""
-    by_kind = {price["kind"]: price["amount"] for price in one["prices"] if price["kind"] != "usage"}
-    rule = quotes.rule_for(one["country"], taxes.DOMESTIC, one["tax_category"], today)
+    by_kind = {price["kind"]: price["amount"] for price in row["prices"] if price["kind"] != "usage"}
     month = by_kind.get("recurring", 0)
-    net, tax = taxes.split(month, rule.rate if rule else 0, included=one["tax_included"])
-    shown = (
-        "name",
-        "product",
-        "type",
-        "titles",
-        "size",
-        "availability",
-        "credits",
-        "currency",
-        "region",
-        "tax_included",
-    )
+    net, tax = taxes.split(month, rate, included=row["tax_included"])
     return {
-        **{name: one[name] for name in shown},
-        "list": one["list"],
-        "seller": one["seller"],
-        "seller_name": one["seller_name"],
-        "country": one["country"],
-        "from_day": days.iso(one["from_day"]),
-        "decimals": currencies.decimals(one["currency"]),
+        **{name: row[name] for name in _SHOWN},
+        "from_day": days.iso(row["from_day"]),
+        "decimals": currencies.decimals(row["currency"]),
         "setup": by_kind.get("setup", 0),
         "recurring": month,
         "deposit": by_kind.get("deposit", month),
         "net": net,
         "tax": tax,
-        "tax_rate": rule.rate if rule else 0,
-        "usage": quotes.usage_prices(one["list"], one["offer"]),
+        "tax_rate": rate,
+        "usage": [
+            {
+                **{name: price[name] for name in ("meter", "model", "amount", "unit")},
+                "tiers": [
+                    {"above": tier.above, "amount": tier.amount} for tier in tiers if tier.price_id == price["price"]
+                ],
+            }
+            for price in row["prices"]
+            if price["kind"] == "usage"
+        ],
     }
 
 
 def _sites(today: int, offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
+    oldest = days.month_of(today) - MONTHS
+    records = list(KeptRecord.objects.filter(month__gte=oldest).order_by("-month"))
     for site in Site.objects.order_by("name"):
-        record = KeptRecord.objects.filter(site=site).order_by("-month")[:MONTHS]
         found[site.name] = {
             "name": site.name,
             "region": site.region,
@@ -119,8 +133,8 @@ def _sites(today: int, offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "record": [
                 {"month": days.month_name(row.month), "kept_ms": row.kept, "counted_ms": row.counted,
                  "services": row.instances, "millionths": row.kept * 1_000_000 // row.counted}
-                for row in record
-                if row.counted
+                for row in records
+                if row.site_id == site.id and row.counted
             ],
         }  # fmt: skip
     for row in run(ORDERS["cost_items"], day=today):

@@ -1,6 +1,6 @@
 """Currencies as people write and read them: ISO 4217 codes, decimals, and how each language shows an amount.
 
-Names, decimals and formats are those of the Unicode CLDR, through Babel (decision 0017).
+Names, decimals and formats are those of the Unicode CLDR, through Babel (decision 0020).
 """
 
 from decimal import Decimal, InvalidOperation

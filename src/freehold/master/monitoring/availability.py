@@ -1,6 +1,6 @@
 """How long a service kept its promises. Pure.
 
-The rule (decision 0018, `docs/billing.md`): a service is available while the last result of each of its promises is
+The rule (decision 0020, `docs/billing.md`): a service is available while the last result of each of its promises is
 `kept`. A result speaks until the next one, for two hours at most: nodes repeat one every quarter of an hour, and every
 hour where a long absence thinned their history. What nobody speaks for is not kept. Time that does not count (announced
 maintenance, a service that its customer stopped) is neither.

@@ -134,11 +134,9 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
 
 def _offers(product: str, type_name: str) -> list[dict[str, Any]]:
     """Return what a product is sold as: each offer at each of its prices, that of a region or the general one."""
-    found = public.prices()["offers"]
     return [
         {**one, "title": words.of_language(one["titles"]), "value": "|".join((one["name"], one["region"], one["list"]))}
-        for one in found
-        if one["product"] == product and one["type"] == type_name
+        for one in public.offers(product=product, type_name=type_name)
     ]
 
 
