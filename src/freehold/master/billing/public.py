@@ -88,8 +88,8 @@ def offers(today: int | None = None, product: str = "", type_name: str = "") -> 
 
 
 _SHOWN = (
-    """Return what can be ordered at which price, a row an offer and list; of one product and type if it is named."""
-    "seller", "seller_name", "country",
+    "name", "product", "type", "titles", "size", "availability", "credits", "currency", "region", "tax_included",
+    "list", "seller", "seller_name", "country",
 )  # fmt: skip
 
 

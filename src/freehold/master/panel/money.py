@@ -10,7 +10,7 @@ from freehold.master.accounting import actions as ledger
 from freehold.master.accounting import exports, queries
 from freehold.master.accounting.models import Account, LegalEntity
 from freehold.master.billing import costs, customers, documents, public, reports, run
-from freehold.master.billing.models import Contract
+from freehold.master.billing.models import Customer
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.panel import words
@@ -163,7 +163,7 @@ def _draw_books(
         "until": days.iso(until),
         "formats": list(exports.FORMATS),
         "documents": documents.of_entity(entity.id)[:50],
-        "contracts": _contracts(entity),
+        "customers": _customers(entity),
         "accounts": Account.objects.filter(entity=entity).order_by("code"),
         "may_write": caller.may(project, Scope.ACCOUNT),
         "typed": request.POST,
@@ -172,9 +172,9 @@ def _draw_books(
     return draw(request, caller, "books", context, status)
 
 
-def _contracts(entity: LegalEntity) -> list[Contract]:
+def _customers(entity: LegalEntity) -> list[Customer]:
     """Return whom a payment may come from, as many as a list can show."""
-    return list(Contract.objects.filter(entity=entity).select_related("customer").order_by("customer__name")[:1000])
+    return list(Customer.objects.filter(project=entity.project_id).order_by("name", "id")[:1000])
 
 
 def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:
@@ -197,9 +197,10 @@ def _day(text: str, field: str) -> int:
 
 def _pay(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
     asked = request.POST
-    contract = Contract.objects.filter(entity=entity, id=_number(asked.get("contract", ""))).first()
-    if contract is None:
+    customer = Customer.objects.filter(project=entity.project_id, id=asked.get("customer", "")).first()
+    if customer is None:
         raise NotFound("There is no such customer of this seller.", remedy="")
+    contract = customers.contract_of(customer, entity, currencies.check(asked.get("currency") or customer.currency))
     customers.record_payment(
         contract,
         amount=currencies.minor(asked.get("amount", ""), contract.currency),
@@ -240,10 +241,6 @@ def _nothing(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
 
 
 _ACTS = {"pay": _pay, "enter": _enter, "run": _run, "lock": _lock}
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
