@@ -19,8 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.node.metering import cgroups
+from freehold.node.host import cgroups
 from freehold.node.partition.order import Order
+from freehold.node.settings import Limits
 from freehold.node.workshop import Workshop
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -94,12 +95,14 @@ def used() -> float:
 @contextlib.contextmanager
 def counted() -> Iterator[None]:
     """Count what we and all our children use."""
-    (folder,) = (Path(one) for one in cgroups.create(GROUP))
-    (folder / "cgroup.procs").write_text(str(os.getpid()))
+    files = [Path(one) for one in cgroups.create(GROUP, Limits(memory_mb=4096, processes=2000)).services]
+    for file in files:
+        file.write_text("0")
     try:
         yield
     finally:
-        (folder.parents[2] / "cgroup.procs").write_text(str(os.getpid()))
+        for file in files:
+            (file.parents[3] / file.name).write_text("0")
         cgroups.remove(GROUP)
         cgroups.remove("bench")
 

@@ -4,6 +4,8 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -47,10 +49,30 @@ def database(django_once: str) -> str:
     from django.db import connection, transaction
 
     from freehold.master.fleet.models import RevisionClock
+    from freehold.master.foundation.counters import NAMES
+    from freehold.master.foundation.models import Counter
 
     # Foreign keys are checked at the commit; on PostgreSQL this is ten times faster than TRUNCATE.
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor, without_triggers(cursor):
         for model in apps.get_models(include_auto_created=True):
             cursor.execute(f"DELETE FROM {model._meta.db_table}")
         RevisionClock.objects.create(id=1, value=0)
+        Counter.objects.bulk_create(Counter(name=name) for name in NAMES)
     return django_once
+
+
+@contextmanager
+def without_triggers(cursor: Any) -> Iterator[None]:
+    """Let what is written once be emptied, by whoever owns the database."""
+    if cursor.db.vendor == "postgresql":
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        yield
+        cursor.execute("SET LOCAL session_replication_role = origin")
+        return
+    cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    triggers = cursor.fetchall()
+    for name, _ in triggers:
+        cursor.execute(f"DROP TRIGGER {name}")
+    yield
+    for _, text in triggers:
+        cursor.execute(text)

@@ -26,6 +26,7 @@ from pocket import Pocket
 SERVER_URL = os.environ.pop("DATABASE_URL", "")
 """The PostgreSQL server to make databases on; empty: SQLite. Taken out, so that nothing uses it by accident."""
 
+ALL_SCOPES = ("read", "order", "operate", "sell", "account", "audit")
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
@@ -150,7 +151,7 @@ class Master(kit.Master):
         assert 200 <= answer.status < 300, answer.body
         return answer.body
 
-    def log_in(self, email: str, *, scopes: tuple[str, ...] = ("read", "order", "operate"), **more: Any) -> str:
+    def log_in(self, email: str, *, scopes: tuple[str, ...] = ALL_SCOPES, **more: Any) -> str:
         """Return an API token of a person."""
         wish = {"email": email, "password": PASSWORD, "scopes": list(scopes), **more}
         answer = self.call("POST", "/api/v1/login", wish)

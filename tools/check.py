@@ -1,6 +1,6 @@
 """`./dev test`: every check and every test, on SQLite and on a real PostgreSQL.
 
-./dev test             everything
+./dev test             everything, in two lanes side by side
 ./dev test --fast      style, types, and the tests on SQLite without the journeys
 ./dev test PATH …      only pytest, with these options, on SQLite
 """
@@ -9,15 +9,19 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+PYTEST: list[str | Path] = [BIN / "python", "-m", "pytest", "-q", "--durations=8"]
+SLOW = ["journeys", "browser", "chaos"]
 ON_POSTGRESQL = ["tests/unit/master", "tests/contract", "tests/journeys", "tests/browser"]
 """Whatever has a Master in it; the rest does not know of databases."""
 SLOW_WITHOUT_NEWS = ["cache", "failpoints", "harsh", "walk", "weather", "wrong_profiles"]
 """Journeys that are long, and tell nothing of the database."""
-CHECKS = {
+CHECKS: dict[str, list[str | Path]] = {
     "style": [BIN / "ruff", "check", "."],
     "format": [BIN / "ruff", "format", "--check", "."],
     "walls": [BIN / "lint-imports"],
@@ -28,48 +32,60 @@ CHECKS = {
 def main(arguments: list[str]) -> int:
     """Run what was asked for; return the first exit status that is not 0."""
     os.chdir(REPOSITORY)
-    fast = "--fast" in arguments
     rest = [one for one in arguments if one != "--fast"]
     if rest:
         return pytest(*rest)
-    steps = {name: lambda command=command: run(command) for name, command in CHECKS.items()}
-    if fast:
-        steps["tests"] = lambda: pytest("--ignore=tests/journeys", "--ignore=tests/browser", "--ignore=tests/chaos")
+    checks = [Step(name, command) for name, command in CHECKS.items()]
+    if "--fast" in arguments:
+        lanes = [[*checks, Step("tests", PYTEST + [f"--ignore=tests/{one}" for one in SLOW])]]
     else:
-        steps["tests on SQLite"] = pytest
-        steps["tests on PostgreSQL"] = lambda: postgresql(
-            *ON_POSTGRESQL, *(f"--ignore=tests/journeys/test_{name}.py" for name in SLOW_WITHOUT_NEWS)
-        )
-    failed = []
-    for name, step in steps.items():
-        print(f"── {name}", flush=True)
-        began = time.monotonic()
-        if step():
-            failed.append(name)
-        print(
-            f"── {name}: {'FAILED' if name in failed else 'fine'}, {time.monotonic() - began:.0f} s",
-            flush=True,
-        )
+        lanes = [
+            [Step("tests on SQLite", [*PYTEST, "--ignore=tests/chaos"])],
+            [*checks, Step("histories", [*PYTEST, "tests/chaos"]), Step("tests on PostgreSQL", postgresql())],
+        ]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        failed = [name for lane in pool.map(run_lane, lanes) for name in lane]
     if failed:
         print(f"Failed: {', '.join(failed)}.")
     return 1 if failed else 0
 
 
-def run(command: list[object], **environment: str) -> int:
-    return subprocess.run([str(part) for part in command], env={**os.environ, **environment}, check=False).returncode
+@dataclass(frozen=True)
+class Step:
+    """One command and what it is called."""
+
+    name: str
+    command: list[str | Path]
 
 
-def pytest(*arguments: str, **environment: str) -> int:
-    return run([BIN / "python", "-m", "pytest", "-q", "--durations=8", *arguments], **environment)
+def run_lane(steps: list[Step]) -> list[str]:
+    """Run steps one after the other, beside other lanes; return the names of those that failed.
+
+    What a step printed is printed when it ends, so that the lanes' words do not mix.
+    """
+    return [step.name for step in steps if not _fine(step)]
 
 
-def postgresql(*paths: str) -> int:
-    """Run tests on a throw-away PostgreSQL server, started for them."""
+def _fine(step: Step) -> bool:
+    began = time.monotonic()
+    done = subprocess.run(step.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    verdict = "FAILED" if done.returncode else "fine"
+    print(f"── {step.name}\n{done.stdout}── {step.name}: {verdict}, {time.monotonic() - began:.0f} s", flush=True)
+    return done.returncode == 0
+
+
+def pytest(*arguments: str) -> int:
+    return subprocess.run([*PYTEST, *arguments], check=False).returncode
+
+
+def postgresql() -> list[str | Path]:
+    """Return the command that runs tests on a throw-away PostgreSQL server, started for them."""
     script = (
         'export DATABASE_URL="postgresql://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/postgres"; '
         f'exec "{BIN}/python" -m pytest -q --durations=8 "$@"'
     )
-    return run(["pg_virtualenv", "-o", "fsync=off", "bash", "-c", script, "tests", *paths])
+    ignored = [f"--ignore=tests/journeys/test_{name}.py" for name in SLOW_WITHOUT_NEWS]
+    return ["pg_virtualenv", "-o", "fsync=off", "bash", "-c", script, "tests", *ON_POSTGRESQL, *ignored]
 
 
 if __name__ == "__main__":

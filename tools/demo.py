@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from commerce import open_shop
+
 from freehold.client import Client, ClientError, load_credentials, save_credentials
 from freehold.node import settings as node_settings
 from freehold.node.software.build import PASSED
@@ -39,6 +41,7 @@ MASTER, NODE, KEEPER = DEMO / "master", DEMO / "node", DEMO / "run"
 CUSTOMER, OPERATOR = DEMO / "customer.json", DEMO / "operator.json"
 FREEHOLD = [sys.executable, "-m", "freehold.cli"]
 PARTITIONS = 8
+EVERYTHING = ["read", "order", "operate", "sell", "account", "audit"]
 
 
 def main() -> int:
@@ -93,13 +96,15 @@ def up(options: argparse.Namespace) -> int:
     )
     if not CUSTOMER.exists():
         run("master", "project", "--root", MASTER, "shopkeeper", allowed=(0, 1))
-        run(
-            *("master", "person", "--root", MASTER, "customer@demo.example", "--project", "shopkeeper"),
-            given=told["customer_password"],
-        )
+        run("master", "project", "--root", MASTER, "company", allowed=(0, 1))
+        for who, project in (("customer", "shopkeeper"), ("buyer", "company")):
+            run(
+                *("master", "person", "--root", MASTER, f"{who}@demo.example", "--project", project),
+                given=told[f"{who}_password"],
+            )
     keep(told, with_node=(NODE / "identity" / "certificate.pem").exists())
     url = f"https://127.0.0.1:{told['port']}"
-    operator = log_in(url, "operator@demo.example", told["operator_password"], OPERATOR, ["read", "order", "operate"])
+    operator = log_in(url, "operator@demo.example", told["operator_password"], OPERATOR, EVERYTHING)
     customer = log_in(url, "customer@demo.example", told["customer_password"], CUSTOMER, ["read", "order"])
     if not (NODE / "identity" / "certificate.pem").exists():
         make_node(operator, url, unprivileged=options.unprivileged or not partitions_can_reach())
@@ -108,6 +113,7 @@ def up(options: argparse.Namespace) -> int:
     for product in ("hello", "postgresql", "website"):
         release = operator.publish(archive.pack(REPOSITORY / "software" / product))
         operator.supply(release.product, release=release.version)
+    open_shop(operator, free="shopkeeper", paying="company")
     customer.request("demo", product="hello", parameters={"greeting": "Hello from Freehold"}, state="started")
     if postgresql_may_run():
         customer.request("website", product="website", parameters={"title": "A website"}, state="started")
@@ -168,6 +174,7 @@ def remember() -> dict[str, Any]:
         "port": free_port(8443),
         "operator_password": secrets.token_urlsafe(12),
         "customer_password": secrets.token_urlsafe(12),
+        "buyer_password": secrets.token_urlsafe(12),
     }
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
         json.dump(told, file)
@@ -238,7 +245,7 @@ def make_node(operator: Client, url: str, *, unprivileged: bool) -> None:
     if unprivileged and os.geteuid() == 0:
         print("The node works without users of its own here.", file=sys.stderr)
     if not operator.sites():
-        operator.add_site("home", region="local")
+        operator.add_site("home", region="europe")
     extra = ["--unprivileged"] if unprivileged else []
     run("node", "prepare", "--root", NODE, "--partitions", PARTITIONS, *extra)
     token = operator.enrol_token("home")
@@ -287,11 +294,14 @@ def tell(told: dict[str, Any], url: str, customer: Client, *, as_json: bool) -> 
     ]
     login = {"email": "customer@demo.example", "password": told["customer_password"]}
     operator = {"email": "operator@demo.example", "password": told["operator_password"]}
+    buyer = {"email": "buyer@demo.example", "password": told["buyer_password"]}
     found = {
         "master_url": url,
         "panel_url": f"{url}/",
         "login": login,
         "operator_login": operator,
+        "buyer_login": buyer,
+        "prices_url": f"{url}/prices",
         "authority": str(MASTER / "authority" / "authority.pem"),
         "services": services,
     }
@@ -301,6 +311,8 @@ def tell(told: dict[str, Any], url: str, customer: Client, *, as_json: bool) -> 
     print(f"Master and panel   {url}/  (its authority: {found['authority']})")
     print(f"Log in as          {login['email']}  password {login['password']}")
     print(f"or, as operator    {operator['email']}  password {operator['password']}")
+    print(f"or, who pays       {buyer['email']}  password {buyer['password']}")
+    print(f"Prices             {url}/prices")
     for service in services:
         print(f"Service            {service['title']}: {service['state']}  {service.get('url', '')}")
     print('Order another      ./dev freehold request shop hello --parameters \'{"greeting": "bonjour"}\' --wait 60')

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from freehold import __version__
+from freehold.client.billing import add_commands as add_billing_commands
 from freehold.client.commands import add_commands as add_client_commands
 from freehold.client.errors import ClientError, Refused
 from freehold.protocol.problem import Problem
@@ -67,6 +68,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         dest="node_command", required=True, metavar="COMMAND"
     )
     add_client_commands(commands, node)
+    add_billing_commands(commands)
     # What a command does not need is not imported: a customer's machine has neither Master nor Node.
     wanted = arguments[0] if arguments else ""
     if wanted in ("node", "-h", "--help"):

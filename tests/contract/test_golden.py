@@ -19,6 +19,7 @@ KINDS: dict[str, Any] = {
     "body": report.Body,
     "body-heartbeat": report.Body,
     "item-host": report.Item,
+    "item-host-protections": report.Item,
     "item-software": report.Item,
     "item-instance": report.Item,
     "item-publication": report.Item,
@@ -52,7 +53,8 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
     }
     # These stand inside others.
     inner = {
-        feed.Installation, feed.WantedInstance, feed.SharedInstance, report.PartitionFacts, report.Report,
+        feed.Installation, feed.WantedInstance, feed.SharedInstance, report.PartitionFacts, report.HostPromise,
+        report.Report,
         problem.FieldError, problem.Reason, descriptor.TypeDescriptor, enrol.Token,
     }  # fmt: skip
     assert structs - inner == told
@@ -82,7 +84,7 @@ def _with_more(value: Any) -> Any:
         return [_with_more(one) for one in value]
     if not isinstance(value, dict):
         return value
-    free = {"values", "parameters", "given", "software-type", "value"}
+    free = {"values", "parameters", "given", "software-type", "value", "protections"}
     grown = {
         key: ({name: _with_more(one) for name, one in inner.items()} if key == "software-type" else inner)
         if key in free

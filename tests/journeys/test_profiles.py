@@ -31,7 +31,7 @@ def test_a_profile_leads_to_the_same_partition_and_follows_its_parameters(
     greeting = "costs ${money:here} & 50%\n[not a section]"
     shop = cloud.order(title, "hello-profile", parameters={"greeting": "bonjour"}, constraints=where, seconds=120)
     assert "bonjour" in page(shop["publication"]["url"])
-    assert [promise["name"] for promise in shop["promises"]] == ["page"]
+    assert [promise["name"] for promise in shop["promises"]] == ["page", "services"]
     folder = machine.folder(shop["partition"])
     assert (folder / "etc" / "service" / "hello").exists()
     assert (folder / "etc" / "plugin" / "page.py").exists()

@@ -22,7 +22,8 @@ def test_help_names_every_command_with_examples_and_statuses() -> None:
     named = {line.split()[0] for line in commands[1].splitlines() if re.match(r"    \w", line)}
     assert named == {
         "login", "request", "show", "list", "start", "stop", "destroy", "supply", "release", "site", "node",
-        "software", "simulate", "master", "cache",
+        "software", "simulate", "master", "cache", "prices", "quote", "costs", "budget", "invoices", "invoice",
+        "billing",
     }  # fmt: skip
     assert "examples:" in said
     for status in ("0 done", "1 refused", "2 wrong usage", "3 not ready", "4 the Master cannot be reached"):

@@ -63,6 +63,8 @@ class Client:
         constraints: dict[str, Any] | None = None,
         state: str | None = None,
         offered_to: str | None = None,
+        offer: str | None = None,
+        quote: str | None = None,
         dry_run: bool = False,
         project: str | None = None,
     ) -> Answer:
@@ -75,6 +77,8 @@ class Client:
             "constraints": constraints,
             "state": state,
             "offered_to": offered_to,
+            "offer": offer,
+            "quote": quote,
         }
         path = self._instance(title, project)
         body = {name: value for name, value in wish.items() if value is not None}
@@ -187,6 +191,26 @@ class Client:
             body["all"] = True
         return self._call("PUT", f"{self._project(project)}/supplies", list[Supply], body)
 
+    def ask(
+        self,
+        method: str,
+        path: str,
+        parts: dict[str, str] | None = None,
+        body: object = None,
+        *,
+        query: dict[str, str] | None = None,
+        project: str | None = None,
+    ) -> Any:
+        """Ask anything that the API can do; return what it answers, decoded when it is JSON, None when it is nothing.
+
+        `path` may hold `{project}` and the names of `parts`.
+        """
+        filled = path.format(
+            project=_part(project or self.credentials.project),
+            **{name: _part(value) for name, value in (parts or {}).items()},
+        )
+        return self._call(method, f"{filled}?{urlencode(query)}" if query else filled, object, body)
+
     def _instance(self, title: str, project: str | None) -> str:
         if not title:
             raise ClientError("The title is empty. Name the service that you mean.")
@@ -208,8 +232,12 @@ class Client:
         status, media_type, content = self._exchange(method, f"/api/v1{path}", data, headers)
         if status >= 400:
             raise Refused(_problem(status, media_type, content))
+        if kind is None or not content:
+            return None  # type: ignore[return-value]
+        if media_type == "text/plain":
+            return content.decode()  # type: ignore[return-value]
         try:
-            return msgspec.json.decode(content, type=kind) if kind is not None else None  # type: ignore[return-value]
+            return msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError as error:
             raise ClientError(f"The Master's answer is not understood ({error}). Update Freehold.") from None
 

@@ -3,21 +3,26 @@
 import argparse
 import getpass
 import json
-import math
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from freehold.client.api import Client
-from freehold.client.credentials import load_credentials, save_credentials
+from freehold.client.credentials import save_credentials
 from freehold.client.errors import ClientError
 from freehold.client.messages import Answer, Instance
+from freehold.client.terminal import (
+    Subparsers,
+    command,
+    confirmed,
+    json_object,
+    open_client,
+    read,
+    read_bytes,
+    say,
+    seconds,
+    table,
+)
 from freehold.protocol import archive
-
-Subparsers = argparse._SubParsersAction
 
 
 def add_commands(
@@ -43,7 +48,7 @@ def _add_login(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     login.add_argument(
         "--scopes",
         nargs="+",
-        choices=["read", "order", "operate"],
+        choices=["read", "order", "operate", "sell", "account", "audit"],
         help="what the token opens (default: read order)",
     )
     login.add_argument(
@@ -56,7 +61,7 @@ def _add_login(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
 
 
 def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
-    request = _command(subparsers, "request", _request, "make a service exist as described, or change it")
+    request = command(subparsers, "request", _request, "make a service exist as described, or change it")
     request.add_argument("title")
     request.add_argument("product", nargs="?", help="needed for a new one")
     request.add_argument(
@@ -75,18 +80,20 @@ def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
         choices=["project", "everyone"],
         help="who may have shared instances on it (everyone: for operators)",
     )
+    request.add_argument("--offer", help="what is ordered at its price; says the product")
+    request.add_argument("--quote", metavar="HASH", help="the quote to be held to (freehold quote)")
     request.add_argument("--dry-run", action="store_true", help="check and place it, but keep nothing")
     _add_wait(request)
-    show = _command(subparsers, "show", _show, "show one service")
+    show = command(subparsers, "show", _show, "show one service")
     show.add_argument("title")
     _add_wait(show)
-    _command(subparsers, "list", _list, "list the services of a project")
+    command(subparsers, "list", _list, "list the services of a project")
     for verb, state, help in (
         ("start", "started", "start a stopped service"),
         ("stop", "stopped", "stop a service; it keeps its data and its place"),
         ("destroy", "destroyed", "destroy a service and its data, for good"),
     ):
-        parser = _command(subparsers, verb, _set_state, help)
+        parser = command(subparsers, verb, _set_state, help)
         parser.set_defaults(state=state)
         parser.add_argument("title")
         if verb == "destroy":
@@ -95,7 +102,7 @@ def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
 
 
 def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
-    supply = _command(subparsers, "supply", _supply, "say which nodes may run a product, or list that")
+    supply = command(subparsers, "supply", _supply, "say which nodes may run a product, or list that")
     supply.add_argument("product", nargs="?", help="without it, list the supplies")
     supply.add_argument("--release", metavar="VERSION", help="the newest when left out")
     where = supply.add_mutually_exclusive_group()
@@ -107,52 +114,42 @@ def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
     release = subparsers.add_parser("release", help="publish and list releases").add_subparsers(
         dest="release_command", required=True, metavar="COMMAND"
     )
-    publish = _command(release, "publish", _publish, "publish a release from its folder, or packed")
+    publish = command(release, "publish", _publish, "publish a release from its folder, or packed")
     publish.add_argument("release", type=Path, metavar="FOLDER_OR_FILE")
-    listing = _command(release, "list", _releases, "list what can be ordered")
+    listing = command(release, "list", _releases, "list what can be ordered")
     listing.add_argument("product", nargs="?")
     site = subparsers.add_parser("site", help="places with nodes").add_subparsers(
         dest="site_command", required=True, metavar="COMMAND"
     )
-    add = _command(site, "add", _add_site, "create a site")
+    add = command(site, "add", _add_site, "create a site")
     add.add_argument("name")
     add.add_argument("--region", default="")
-    _command(site, "list", _sites, "list the sites")
+    command(site, "list", _sites, "list the sites")
 
 
 def _add_node_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
-    _command(node, "list", _nodes, "list the nodes of a project")
-    token = _command(node, "token", _token, "make a one-time token with which a machine becomes a node")
+    command(node, "list", _nodes, "list the nodes of a project")
+    token = command(node, "token", _token, "make a one-time token with which a machine becomes a node")
     token.add_argument("--site", required=True)
     for verb, open_ in (("open", True), ("close", False)):
-        parser = _command(node, verb, _open, f"{verb} a node for new services")
+        parser = command(node, verb, _open, f"{verb} a node for new services")
         parser.set_defaults(open=open_)
         parser.add_argument("node")
-    builder = _command(node, "builder", _builder, "have other nodes take a node's finished builds")
+    builder = command(node, "builder", _builder, "have other nodes take a node's finished builds")
     builder.add_argument("node")
     builder.add_argument("--off", action="store_true", help="have them take none any more, also of those it made")
-    label = _command(node, "label", _label, "set the labels of a node, replacing those it had")
+    label = command(node, "label", _label, "set the labels of a node, replacing those it had")
     label.add_argument("node")
     label.add_argument("labels", nargs="*", metavar="NAME=VALUE")
-    revoke = _command(node, "revoke", _revoke, "revoke a node's certificates, effective at once")
+    revoke = command(node, "revoke", _revoke, "revoke a node's certificates, effective at once")
     revoke.add_argument("node")
     revoke.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def _command(
-    subparsers: "Subparsers[argparse.ArgumentParser]", name: str, run: Any, help: str
-) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(name, help=help, description=help)
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-    parser.add_argument("--project", help="another project than the one of the login")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _add_wait(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="wait until it is as wanted, so long at most; exit status 3 when it is not",
     )
@@ -164,8 +161,8 @@ def _login(options: argparse.Namespace) -> int:
     elif options.password_file == "-":
         password = sys.stdin.readline().rstrip("\n")
     else:
-        password = _read(Path(options.password_file)).rstrip("\n")
-    authority = _read(options.authority) if options.authority else ""
+        password = read(Path(options.password_file)).rstrip("\n")
+    authority = read(options.authority) if options.authority else ""
     client = Client.log_in(
         options.master,
         options.email,
@@ -180,30 +177,32 @@ def _login(options: argparse.Namespace) -> int:
 
 
 def _request(options: argparse.Namespace) -> int:
-    client = _client()
+    client = open_client()
     answer = client.request(
         options.title,
         product=options.product,
         release=options.release,
         type=options.type,
-        parameters=_json_object("--parameters", options.parameters),
-        constraints=_json_object("--constraints", options.constraints),
+        parameters=json_object("--parameters", options.parameters),
+        constraints=json_object("--constraints", options.constraints),
         state=options.state,
         offered_to=options.offered_to,
+        offer=options.offer,
+        quote=options.quote,
         dry_run=options.dry_run,
         project=options.project,
     )
     if options.dry_run:
         verb = "create it" if answer.created else "change it" if answer.changed else "change nothing"
-        _print(options, answer, f"Would {verb}, on node {answer.node}, partition {answer.partition}.")
+        say(options, answer, f"Would {verb}, on node {answer.node}, partition {answer.partition}.")
         return 0
     return _finish(options, client, answer)
 
 
 def _set_state(options: argparse.Namespace) -> int:
-    if options.state == "destroyed" and not options.yes and not _confirmed(f"Destroy '{options.title}' and its data?"):
+    if options.state == "destroyed" and not options.yes and not confirmed(f"Destroy '{options.title}' and its data?"):
         return 1
-    client = _client()
+    client = open_client()
     return _finish(options, client, client.request(options.title, state=options.state, project=options.project))
 
 
@@ -212,7 +211,7 @@ def _finish(options: argparse.Namespace, client: Client, answer: Answer) -> int:
     instance = answer.instance
     if options.wait is not None and not instance.ready:
         instance = _wait(options, client, instance)
-    _print(options, instance, _describe(instance))
+    say(options, instance, _describe(instance))
     return 0
 
 
@@ -230,16 +229,16 @@ def _wait(options: argparse.Namespace, client: Client, instance: Instance) -> In
 
 
 def _show(options: argparse.Namespace) -> int:
-    client = _client()
+    client = open_client()
     instance = client.show(options.title, project=options.project)
     if options.wait is not None and not instance.ready:
         instance = _wait(options, client, instance)
-    _print(options, instance, _describe(instance))
+    say(options, instance, _describe(instance))
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
-    instances = _client().instances(project=options.project)
+    instances = open_client().instances(project=options.project)
     rows = [
         (
             one.title,
@@ -251,12 +250,12 @@ def _list(options: argparse.Namespace) -> int:
         )
         for one in sorted(instances, key=lambda one: one.title)
     ]
-    _print(options, instances, _table(("TITLE", "PRODUCT", "STATE", "PROMISES", "NODE", "URL"), rows))
+    say(options, instances, table(("TITLE", "PRODUCT", "STATE", "PROMISES", "NODE", "URL"), rows))
     return 0
 
 
 def _supply(options: argparse.Namespace) -> int:
-    client = _client()
+    client = open_client()
     if options.product is None:
         supplies = client.supplies(project=options.project)
     else:
@@ -272,46 +271,46 @@ def _supply(options: argparse.Namespace) -> int:
             project=options.project,
         )
     rows = [(one.product, one.release, one.node, one.wanted, one.observed or "-") for one in supplies]
-    text = _table(("PRODUCT", "RELEASE", "NODE", "WANTED", "OBSERVED"), rows)
+    text = table(("PRODUCT", "RELEASE", "NODE", "WANTED", "OBSERVED"), rows)
     failures = [
         f"\n{one.product} on {one.node} cannot be built:\n{one.message}" for one in supplies if one.observed == "failed"
     ]
-    _print(options, supplies, text + "".join(failures))
+    say(options, supplies, text + "".join(failures))
     return 0
 
 
 def _publish(options: argparse.Namespace) -> int:
-    packed = _read_bytes(options.release) if options.release.is_file() else archive.pack(options.release)
-    release = _client().publish(packed, project=options.project)
-    _print(options, release, f"{release.product} {release.version} is published as {release.release[:12]}.")
+    packed = read_bytes(options.release) if options.release.is_file() else archive.pack(options.release)
+    release = open_client().publish(packed, project=options.project)
+    say(options, release, f"{release.product} {release.version} is published as {release.release[:12]}.")
     return 0
 
 
 def _releases(options: argparse.Namespace) -> int:
-    releases = _client().releases(options.product)
+    releases = open_client().releases(options.product)
     rows = [(one.product, one.version, ",".join(kind.name for kind in one.types), one.description) for one in releases]
-    _print(options, releases, _table(("PRODUCT", "RELEASE", "TYPES", "DESCRIPTION"), rows))
+    say(options, releases, table(("PRODUCT", "RELEASE", "TYPES", "DESCRIPTION"), rows))
     return 0
 
 
 def _add_site(options: argparse.Namespace) -> int:
-    site = _client().add_site(options.name, options.region, project=options.project)
-    _print(options, site, f"Site '{site.name}' is there.")
+    site = open_client().add_site(options.name, options.region, project=options.project)
+    say(options, site, f"Site '{site.name}' is there.")
     return 0
 
 
 def _sites(options: argparse.Namespace) -> int:
-    sites = _client().sites(project=options.project)
-    _print(
+    sites = open_client().sites(project=options.project)
+    say(
         options,
         sites,
-        _table(("SITE", "REGION", "NODES"), [(one.name, one.region, str(one.nodes)) for one in sites]),
+        table(("SITE", "REGION", "NODES"), [(one.name, one.region, str(one.nodes)) for one in sites]),
     )
     return 0
 
 
 def _nodes(options: argparse.Namespace) -> int:
-    nodes = _client().nodes(project=options.project)
+    nodes = open_client().nodes(project=options.project)
     rows = [
         (
             one.title,
@@ -323,26 +322,26 @@ def _nodes(options: argparse.Namespace) -> int:
         )
         for one in nodes
     ]
-    _print(options, nodes, _table(("NODE", "SITE", "STATE", "FREE", "LAST CONTACT", "ID"), rows))
+    say(options, nodes, table(("NODE", "SITE", "STATE", "FREE", "LAST CONTACT", "ID"), rows))
     return 0
 
 
 def _token(options: argparse.Namespace) -> int:
-    token = _client().enrol_token(options.site, project=options.project)
-    _print(options, {"token": token}, token)
+    token = open_client().enrol_token(options.site, project=options.project)
+    say(options, {"token": token}, token)
     return 0
 
 
 def _open(options: argparse.Namespace) -> int:
-    node = _client().change_node(options.node, open=options.open, project=options.project)
-    _print(options, node, f"Node '{node.title}' is {'open' if node.open else 'closed'} for new services.")
+    node = open_client().change_node(options.node, open=options.open, project=options.project)
+    say(options, node, f"Node '{node.title}' is {'open' if node.open else 'closed'} for new services.")
     return 0
 
 
 def _builder(options: argparse.Namespace) -> int:
-    node = _client().change_node(options.node, builder=not options.off, project=options.project)
+    node = open_client().change_node(options.node, builder=not options.off, project=options.project)
     words = "are taken by other nodes" if node.builder else "are taken by nobody else"
-    _print(options, node, f"Finished builds of node '{node.title}' {words}.")
+    say(options, node, f"Finished builds of node '{node.title}' {words}.")
     return 0
 
 
@@ -353,8 +352,8 @@ def _label(options: argparse.Namespace) -> int:
         if not equals or not name:
             raise ClientError(f"'{text}' is not a label; write NAME=VALUE.")
         labels[name] = value
-    node = _client().change_node(options.node, labels=labels, project=options.project)
-    _print(
+    node = open_client().change_node(options.node, labels=labels, project=options.project)
+    say(
         options,
         node,
         f"Node '{node.title}': " + (", ".join(f"{k}={v}" for k, v in node.labels.items()) or "no labels"),
@@ -363,70 +362,11 @@ def _label(options: argparse.Namespace) -> int:
 
 
 def _revoke(options: argparse.Namespace) -> int:
-    if not options.yes and not _confirmed(f"Revoke the certificates of '{options.node}'? It must be enrolled again."):
+    if not options.yes and not confirmed(f"Revoke the certificates of '{options.node}'? It must be enrolled again."):
         return 1
-    _client().revoke_node(options.node, project=options.project)
-    _print(options, {"revoked": options.node}, f"Node '{options.node}' is nobody here any more.")
+    open_client().revoke_node(options.node, project=options.project)
+    say(options, {"revoked": options.node}, f"Node '{options.node}' is nobody here any more.")
     return 0
-
-
-def _client() -> Client:
-    return Client(load_credentials())
-
-
-def _confirmed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise ClientError("This destroys something: say --yes to confirm.")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-
-
-def _json_object(option: str, text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    if text.startswith("@"):
-        text = _read(Path(text[1:]))
-    try:
-        value = json.loads(sys.stdin.read() if text == "-" else text, parse_constant=_number, parse_float=_number)
-        # What cannot travel, such as half of a character, is told here.
-        msgspec.json.encode(value)
-    except (ValueError, OverflowError) as error:
-        raise ClientError(f"{option} is not JSON: {error}") from None
-    except RecursionError:
-        raise ClientError(f"{option} is JSON that is nested too deeply.") from None
-    if not isinstance(value, dict):
-        raise ClientError(f'{option} must be a JSON object, such as {{"name": "value"}}.')
-    return value
-
-
-def _read(path: Path) -> str:
-    try:
-        return _read_bytes(path).decode()
-    except UnicodeDecodeError:
-        raise ClientError(f"{path} cannot be read: it is not text in UTF-8.") from None
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ClientError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = _number(text)
-    except ValueError:
-        seconds = -1
-    if seconds < 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
-    return seconds
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is not a number that JSON knows")
-    return number
 
 
 def _describe(instance: Instance) -> str:
@@ -458,18 +398,3 @@ def _address(instance: Instance) -> str:
     """Return where an instance can be looked at; other URLs often hold a password."""
     url = str(instance.publication.get("url", ""))
     return url if url.startswith(("http://", "https://")) else "-"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
-    )
-
-
-def _print(options: argparse.Namespace, value: object, text: str) -> None:
-    if options.json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-        sys.stdout.flush()
-    else:
-        print(text)

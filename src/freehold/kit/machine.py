@@ -16,22 +16,26 @@ from freehold.kit.waiting import KitError, until
 class Machine:
     """A machine with a node's folder; `start` runs its agent, `kill` ends it as a power cut would."""
 
-    def __init__(self, *, unprivileged: bool, partitions: int, place: Path | None = None) -> None:
-        """`place`: the folder in which it gets one of its own; /var/tmp when not said."""
+    def __init__(
+        self, *, unprivileged: bool, partitions: int, options: tuple[str, ...] = (), place: Path | None = None
+    ) -> None:
+        """Prepare it; `options` are more of `freehold node prepare`, `place` is where its folder is made (/var/tmp)."""
         # Partitions have users of their own, who must be able to pass through the folders above theirs.
         self.root = Path(tempfile.mkdtemp(prefix="freehold-", dir=place or "/var/tmp"))
         self.root.chmod(0o711)
         self.unprivileged = unprivileged
         self.environment: dict[str, str] = {}
         """What every command of this machine has in its environment besides ours."""
+        self.program = [sys.executable, "-m", "freehold.cli", "node"]
+        """What runs `freehold node`."""
         self._agent: subprocess.Popen[bytes] | None = None
-        extra = ["--unprivileged"] if unprivileged else []
+        extra = [*(["--unprivileged"] if unprivileged else []), *options]
         self._must("prepare", "--partitions", str(partitions), *extra)
 
     def cli(self, command: str, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
         """Run `freehold node COMMAND` for this machine and return what came of it, whatever it was."""
         return subprocess.run(
-            [sys.executable, "-m", "freehold.cli", "node", command, "--root", str(self.root), *arguments],
+            [*self.program, command, "--root", str(self.root), *arguments],
             input=given,
             capture_output=True,
             text=True,
@@ -53,7 +57,7 @@ class Machine:
         """Run the agent, whatever comes of it."""
         with (self.root / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(
-                [sys.executable, "-m", "freehold.cli", "node", "run", "--root", str(self.root)],
+                [*self.program, "run", "--root", str(self.root)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.environment},

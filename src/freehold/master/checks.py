@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import broken_links
 from freehold.master.catalog.actions import archive_path
 from freehold.master.catalog.models import Release
 from freehold.master.fleet.models import Node
@@ -42,6 +44,11 @@ def _database() -> list[str]:
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return ["The database is older than the software: run `freehold master init`."]
     wrong = [
+        f"The ledger of {entity.code} was tampered with: {broken}. Restore it from your backup."
+        for entity in LegalEntity.objects.order_by("code")
+        for broken in broken_links(entity.id)
+    ]
+    wrong += [
         f"The archive of {release.product.name} {release.version} is missing: publish the release again."
         for release in Release.objects.select_related("product")
         if not archive_path(release.id).exists()

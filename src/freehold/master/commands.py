@@ -49,7 +49,9 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     person = command("person", "create a person, or give an existing one a role in a project")
     person.add_argument("email")
     person.add_argument("--project", required=True)
-    person.add_argument("--role", choices=["customer", "operator", "owner"], default="customer")
+    person.add_argument(
+        "--role", choices=["customer", "operator", "sales", "accountant", "auditor", "owner"], default="customer"
+    )
     person.add_argument("--password-file", metavar="FILE", help="password of a new person, or - for standard input")
 
 

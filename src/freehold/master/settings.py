@@ -36,7 +36,18 @@ INSTALLED_APPS = [
     "ninja",
     *(
         f"freehold.master.{room}"
-        for room in ("foundation", "people", "catalog", "fleet", "ordering", "monitoring", "usage", "panel")
+        for room in (
+            "foundation",
+            "people",
+            "accounting",
+            "catalog",
+            "fleet",
+            "ordering",
+            "monitoring",
+            "usage",
+            "billing",
+            "panel",
+        )
     ),
 ]
 MIDDLEWARE = [

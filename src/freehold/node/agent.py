@@ -9,6 +9,7 @@ import logging
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from typing import Any
 
 from freehold.failpoints import failpoint
 from freehold.node import plan as planning
+from freehold.node import upgrade
+from freehold.node.care import Care
 from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
 from freehold.node.hands import Hands
 from freehold.node.host.facts import host_facts
@@ -33,7 +36,7 @@ from freehold.node.settings import Paths, load
 from freehold.node.software import build
 from freehold.node.store import Store
 from freehold.node.supervisor.children import MARK
-from freehold.node.supervisor.client import Supervisor
+from freehold.node.supervisor.client import Event, Supervisor
 from freehold.node.workshop import Workshop
 from freehold.protocol.states import SoftwareObserved
 
@@ -72,6 +75,10 @@ class Agent:
         self.promises = Scheduler(self.workshop, self._on_result)
         self.hands = Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
         self.measuring = Measuring(self.paths, self.settings, self.store, self.supervisor)
+        hands = self.hands
+        self.care = Care(
+            self.paths, self.settings, self.store, hands.enclosures, self._contain, hands.shorten_logs, self.workshop
+        )
         self.builder: Any = build
         """What builds releases: the module."""
         self._identity_work: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -83,11 +90,14 @@ class Agent:
         self.store.begin_epoch(self.settings.epoch)
         ensure_addresses(self.settings)
         self.supervisor.ensure()
-        self.store.tell_host(host_facts(self.paths.root, self.settings))
+        holding = self.hands.enclosures.protections.holding()
+        self.store.tell_host(host_facts(self.paths.root, self.settings, holding, self.store.health()))
         self.promises.start()
         self.hands.revive()
         self._start_threads()
-        # What was interrupted is due now, though nothing new is heard.
+        self.store.runs_by(sys.executable)
+        # What was interrupted is due now, though nothing new is heard; and what was written into partitions may name
+        # the former version's interpreter.
         self._awake.set()
         while not self._over.is_set():
             self._awake.wait(self._rest())
@@ -97,9 +107,15 @@ class Agent:
         self._finish()
 
     def _start_threads(self) -> None:
-        for one in (self.feed, self.outbox, self.measuring):
+        for one in (self.feed, self.outbox, self.measuring, self.care):
             one.start()
-        for work in (self._keep_supervisor, self._keep_identities, self._keep_logs_short, self._keep_builds):
+        for work in (
+            self._keep_supervisor,
+            self._keep_identities,
+            self._keep_logs_short,
+            self._keep_builds,
+            self._prove,
+        ):
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
 
     def stop(self) -> None:
@@ -230,6 +246,19 @@ class Agent:
             _log.exception("the last use of %s cannot be told", instance)
         self.hands.destroy(instance)
 
+    def _contain(self, instance: str, why: str) -> None:
+        with self._busy_lock:
+            if instance in self._busy:
+                # Something is being done to it: it is looked at again soon.
+                return
+            self._busy.add(instance)
+        try:
+            self.hands.contain(instance, why)
+        finally:
+            with self._busy_lock:
+                self._busy.discard(instance)
+            self._awake.set()
+
     def _ask(self, instance: str) -> None:
         self.hands.ask(instance, self._link())
 
@@ -237,14 +266,25 @@ class Agent:
         changed = self.store.promise_is(
             result.instance, result.revision, result.promise, result.kept, result.message, self.store.now()
         )
+        if result.bang and changed and self.store.bang(result.instance):
+            _log.info("%s is configured again: %s", result.instance, result.message)
+            self._awake.set()
         if changed:
             word = "kept" if result.kept else "broken"
             _log.info("promise %s of %s is %s: %s", result.promise, result.instance, word, result.message)
 
+    def _on_event(self, event: Event) -> None:
+        try:
+            self.hands.hear(event)
+        except Exception:
+            _log.exception("what became of %s in %s cannot be noted", event.name, event.group)
+
     def _keep_supervisor(self) -> None:
         """Start the supervisor again whenever it ends; it finds its processes by itself."""
         while not self._over.is_set():
-            self.supervisor.wait_for_its_end()
+            # What was told while nobody listened is told again.
+            self.hands.forget_deaths()
+            self.supervisor.watch(self._on_event)
             if self._over.is_set():
                 return
             _log.warning("the supervisor ended; starting it again")
@@ -277,6 +317,9 @@ class Agent:
                 _log.warning("a certificate cannot be had now: %s", error)
                 self._over.wait(60)
 
+    def _prove(self) -> None:
+        upgrade.prove(self.paths.root, self._link(), self.store, self._over)
+
     def _keep_logs_short(self) -> None:
         while not self._over.wait(LOG_PERIOD):
             self.hands.shorten_logs()
@@ -286,6 +329,7 @@ class Agent:
         for pool in (self._builders, self._configurers):
             pool.shutdown(wait=False, cancel_futures=True)
         self.measuring.stop()
+        self.care.stop()
         self.promises.stop()
         self.workshop.close()
 
@@ -299,12 +343,15 @@ def run(root: Path) -> None:
     """Run the agent of a folder until SIGTERM or SIGINT."""
     # What is private is written with its own mode; what partitions must read must not depend on who starts us.
     os.umask(0o022)
+    upgrade.follow(root)
     # Whatever keeps us, our children are not its.
     os.environ.pop(MARK, None)
     agent = Agent(root)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
+    signal.signal(signal.SIGHUP, lambda *_: agent.stop())
     agent.run()
+    upgrade.follow(root)
     # Threads that wait on the network would hold us; all they know is in the store.
     logging.shutdown()
     os._exit(0)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import msgspec
@@ -16,8 +17,17 @@ import msgspec
 from freehold.node import settings as node_settings
 from freehold.node.errors import SettingsError, SupervisorError
 from freehold.node.settings import Paths, default_root
+from freehold.node.upgrade import agent_pid
 
 Subparsers = argparse._SubParsersAction
+_WITHIN = "how long it may take to reach the Master and its promises (default: %(default)g)"
+_LIMITED = {
+    "memory_mb": "megabytes of memory (default: half of the machine's)",
+    "processes": "processes and threads",
+    "cpu_percent": "percent of one core (default: what others leave)",
+    "disk_mb": "megabytes on disk (default: all but the node's reserve)",
+    "files": "files on disk",
+}
 
 
 def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
@@ -34,6 +44,9 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     prepare.add_argument(
         "--unprivileged", action="store_true", help="as root, work as without: no users, loopback addresses"
     )
+    for field in msgspec.structs.fields(node_settings.Limits):
+        flag = "--" + field.name.replace("_", "-")
+        prepare.add_argument(flag, type=int, metavar="N", help=f"what each may use at most: {_LIMITED[field.name]}")
     enrol = _command(node, "enrol", _enrol, "become a node of a Master, with a one-time token")
     enrol.add_argument("--master", required=True, metavar="URL")
     enrol.add_argument(
@@ -43,8 +56,21 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     _command(node, "run", _run, "run the agent in the foreground; services outlive it")
     status = _command(node, "status", _status, "what runs here, and whether promises are kept")
     status.add_argument("--json", action="store_true")
+    promises = _command(node, "promises", _promises, "what became of the promises of an instance, the newest first")
+    promises.add_argument("title", help="of the instance, or its id")
+    promises.add_argument("--json", action="store_true")
+    doctor = _command(node, "doctor", _doctor, "find what is wrong with this node, and say what mends it")
+    doctor.add_argument("--json", action="store_true")
+    _rehearsed(_command(node, "tidy", _tidy, "remove builds, downloads and logs that nothing needs"))
+    bundle = _command(node, "bundle", _bundle, "write what helps somebody to help, without secrets, into a file")
+    bundle.add_argument("file", type=Path)
+    upgrade = _command(node, "upgrade", _upgrade, "have the agent become another version, and back if that does not do")
+    upgrade.add_argument("file", type=Path, help="freehold-node.pyz of that version")
+    upgrade.add_argument("--within", type=float, default=120.0, metavar="SECONDS", help=_WITHIN)
+    _rehearsed(upgrade)
     stop = _command(node, "stop", _stop, "end the agent and every service of this node")
     stop.add_argument("--keep-services", action="store_true", help="end only the agent")
+    stop.add_argument("--dry-run", action="store_true", help="only say what would be done")
     cache = _command(
         node, "cache", _cache, "where builds come from, and whose are believed; shows it when not told more"
     )
@@ -79,12 +105,14 @@ def _command(node: "Subparsers[argparse.ArgumentParser]", name: str, run: object
 def _prepare(options: argparse.Namespace) -> int:
     from freehold.node.host.places import prepare
 
+    limits = {name: getattr(options, name) for name in _LIMITED if getattr(options, name) is not None}
     settings = prepare(
         options.root.resolve(),
         options.partitions,
         unprivileged=options.unprivileged,
         network=options.network,
         interface=options.interface,
+        limits=limits,
     )
     kind = "loopback addresses, no users of their own" if settings.unprivileged else "a user and an address each"
     print(f"{options.root} has {len(settings.places)} partitions ({kind}).")
@@ -164,6 +192,7 @@ def _read_receipt(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from freehold.node.host import protections
     from freehold.node.store import Store
     from freehold.node.supervisor.client import Supervisor
 
@@ -177,16 +206,21 @@ def _status(options: argparse.Namespace) -> int:
     except SupervisorError:
         groups, supervisor = {}, False
     promises = store.promises()
+    protected = protections.find(settings)
+    missing = protected.missing()
     now = time.time()
     found = {
         "node": settings.node,
         "title": settings.title,
         "master": settings.master,
         "unprivileged": settings.unprivileged,
-        "agent": _agent_pid(paths) is not None,
+        "agent": agent_pid(paths) is not None,
         "supervisor": supervisor,
         "certificate_days": round((settings.certificate_ends - now) / 86400, 1),
         "reports_waiting": store.outbox_size(),
+        "protections": protected.holding(),
+        "unprotected": missing,
+        "own_promises": [{"name": one.name, "kept": one.kept, "message": one.message} for one in store.health()],
         "software": [{"release": one.release, "state": one.state} for one in store.software()],
         "instances": [
             {
@@ -212,6 +246,12 @@ def _status(options: argparse.Namespace) -> int:
     print(
         f"  agent {_word(found['agent'])}, supervisor {_word(supervisor)}, {found['reports_waiting']} reports waiting"
     )
+    holding = [name for name, holds in protected.holding().items() if holds]
+    print(f"  between partitions: {', '.join(holding)}")
+    for name, why in missing.items():
+        print(f"  NOT {name}: {why}")
+    for one in store.health():
+        print(f"  {one.name}: {'kept' if one.kept else 'BROKEN'}{one.message and ', '}{one.message}")
     if not supervisor:
         print("  nothing of this runs now; it was last seen so:")
     for wish in store.wishes():
@@ -222,19 +262,129 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
+def _promises(options: argparse.Namespace) -> int:
+    from freehold.node.store import Store
+
+    store = Store(Paths(options.root.resolve()).store)
+    found = [wish for wish in store.wishes() if options.title in (wish.title, wish.instance)]
+    if not found:
+        raise SettingsError(f"There is no instance '{options.title}' here. See: freehold node status")
+    rows = [
+        {"promise": name, "at": _moment(at), "kept": kept, "message": message}
+        for wish in found
+        for name, at, kept, message in store.history(wish.instance)
+    ]
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    for row in rows:
+        print(f"{row['at']}  {'kept  ' if row['kept'] else 'BROKEN'}  {row['promise']}: {row['message']}")
+    return 0
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from freehold.node import health
+
+    found = health.findings(options.root.resolve())
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        for one in found:
+            print(f"{'well ' if one.well else 'WRONG'}  {one.name}: {one.message}")
+            if one.remedy and not one.well:
+                print(f"       → {one.remedy}")
+    return 0 if all(one.well for one in found) else 1
+
+
+def _tidy(options: argparse.Namespace) -> int:
+    from freehold.node import tidy
+    from freehold.node.store import Store
+
+    paths = Paths(options.root.resolve())
+    node_settings.load(paths.root)
+    store = Store(paths.store)
+    found = tidy.strays(paths, store)
+    words = "\n".join(f"  {path}" for path in found)
+    if _agreed(options, f"These are removed:\n{words}" if found else "There is nothing that nothing needs."):
+        tidy.tidy(paths, store)
+    return 0
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    from freehold.node import bundle
+
+    try:
+        names = bundle.write(options.root.resolve(), options.file)
+    except OSError as error:
+        raise SettingsError(f"{options.file} cannot be written: {error.strerror}.") from None
+    print(f"{options.file} holds {', '.join(names)}. Look at it before you send it.")
+    return 0
+
+
+def _upgrade(options: argparse.Namespace) -> int:
+    from freehold.node import onefile, upgrade
+
+    root = options.root.resolve()
+    node_settings.load(root)
+    if not zipfile.is_zipfile(options.file):
+        raise SettingsError(f"{options.file} is not an agent in one file.")
+    pid = agent_pid(Paths(root))
+    words = f"The agent of {root} becomes the version in {options.file}; services go on."
+    if not _agreed(options, words):
+        return 0
+    folder = onefile.unpack(options.file.resolve())
+    upgrade.begin(root, str(folder / "python" / "bin" / "python"), pid, options.within)
+    if pid is None:
+        print("No agent runs here. The next one to start will be that version.")
+        return 0
+    while (found := upgrade.read(root)) is not None and found.state == upgrade.TRYING:
+        time.sleep(0.2)
+    if found is None or found.state == upgrade.FAILED:
+        raise SettingsError(
+            f"The former version is back. The new one: {found.why if found else 'is not known any more.'}"
+        )
+    print(f"The agent is now the version in {folder}.")
+    return 0
+
+
+def _rehearsed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _agreed(options: argparse.Namespace, words: str) -> bool:
+    """Say what a destructive command will do, and return whether to do it; SettingsError when nobody can be asked."""
+    print(words)
+    if options.dry_run:
+        print("Nothing was done (--dry-run).")
+        return False
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise SettingsError("Say --yes to do so, or --dry-run to see it only.")
+    return input("Shall it be done? [y/N] ").strip().lower() in ("y", "yes")
+
+
 def _stop(options: argparse.Namespace) -> int:
-    from freehold.node.metering import cgroups
+    from freehold.node.host import cgroups, firewall
     from freehold.node.metering.network import remove_table
     from freehold.node.supervisor.client import Supervisor
 
     root = options.root.resolve()
     settings = node_settings.load(root)
     paths = Paths(root)
-    pid = _agent_pid(paths)
+    pid = agent_pid(paths)
+    if options.dry_run:
+        print(f"It would end the agent{'.' if options.keep_services else ' and every service of this node.'}")
+        return 0
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + 30
-        while _agent_pid(paths) is not None:
+        while agent_pid(paths) is not None:
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
@@ -243,26 +393,9 @@ def _stop(options: argparse.Namespace) -> int:
         if not settings.unprivileged:
             cgroups.remove_node(settings.tag)
             remove_table(settings.tag)
+            firewall.remove(settings.tag)
     print("The agent has ended; its services go on." if options.keep_services else "The node has ended.")
     return 0
-
-
-def _agent_pid(paths: Paths) -> int | None:
-    """Return the process id of the agent that runs in this folder; None when none does."""
-    import fcntl
-
-    try:
-        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.read(descriptor, 32).decode().strip()
-        return int(text) if text.isdigit() else None
-    finally:
-        os.close(descriptor)
-    return None
 
 
 def _word(runs: object) -> str:

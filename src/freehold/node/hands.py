@@ -5,27 +5,30 @@ import logging
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from freehold.failpoints import failpoint
 from freehold.node import plan as planning
-from freehold.node.errors import ConfigureError, LinkDown, NodeError, SupervisorError
+from freehold.node.errors import ConfigureError, HostError, LinkDown, NodeError, SupervisorError
 from freehold.node.link.client import Link
-from freehold.node.metering import cgroups
 from freehold.node.partition import layout as layouts
 from freehold.node.partition import logs
 from freehold.node.partition.destroy import empty
+from freehold.node.partition.enclosure import Enclosures
 from freehold.node.partition.layout import Layout
 from freehold.node.promises import Scheduler, Watch
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.store import Store, Wish
-from freehold.node.supervisor.client import Process, Supervisor
+from freehold.node.supervisor.client import Event, Process, Supervisor
 from freehold.node.workshop import Workshop, WorkshopError
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted
 
 CONFIGURE_TIMEOUT = 600.0
+SERVICES = "services"
+"""The promise of every instance with services: none of them dies right after each start."""
 CERTIFICATE_DAYS = 20
 """An instance's certificate older than this is renewed."""
 _log = logging.getLogger(__name__)
@@ -44,7 +47,7 @@ class Hands:
         promises: Scheduler,
     ) -> None:
         self._paths = paths
-        self._tag = settings.tag
+        self.enclosures = Enclosures(paths, settings)
         self._places = {place.name: place for place in settings.places}
         self._store = store
         self._supervisor = supervisor
@@ -54,10 +57,14 @@ class Hands:
 
     def revive(self) -> None:
         """Have everything run that ran by what the store knows: after a start of the machine, without a Master."""
-        for wish in self._store.started():
-            place = self._places.get(wish.partition)
-            if place is not None and (wish.layout.services or wish.layout.runs):
-                self._supervisor.apply(wish.partition, self._processes(place, wish.layout))
+        started = [(self._places[one.partition], one) for one in self._store.started() if one.partition in self._places]
+        try:
+            self.enclosures.admit([(place, wish.layout.outcome.network) for place, wish in started])
+        except HostError as error:
+            _log.error("%s", error)
+        for place, wish in started:
+            if wish.layout.services or wish.layout.runs:
+                self._supervisor.apply(wish.partition, self._processes(place, wish.release, wish.layout))
                 self._watch(wish, wish.state_revision, wish.layout)
 
     def wait(self, instance: str) -> None:
@@ -73,11 +80,14 @@ class Hands:
             return False
         try:
             place = self._place(wish)
+            if wish.state is Observed.FAILED and (why := self.enclosures.held_back(place)):
+                raise ConfigureError(why)
             layout = self._run_configuration(wish, place)
             failpoint("instance-configured")
-            self._supervisor.apply(wish.partition, self._processes(place, layout))
+            self.enclosures.admit([(place, layout.outcome.network)])
+            self._supervisor.apply(wish.partition, self._processes(place, wish.release, layout))
             failpoint("instance-applied")
-        except (ConfigureError, WorkshopError, SupervisorError) as error:
+        except (ConfigureError, HostError, WorkshopError, SupervisorError) as error:
             attempts = wish.attempts + 1
             _log.warning("%s cannot be configured (try %s): %s", instance, attempts, error)
             self._store.instance_is(
@@ -90,6 +100,8 @@ class Hands:
             )
             return False
         names = [layouts.promise_name(path) for path in layout.promises]
+        if layout.services:
+            names.append(SERVICES)
         missing = ", ".join(f"'{title}'" for title in layout.outcome.missing)
         self._store.instance_is(
             instance,
@@ -100,8 +112,31 @@ class Hands:
             promises=names,
         )
         failpoint("instance-started")
+        if layout.services:
+            words = "no service dies right after its start"
+            self._store.promise_is(instance, wish.revision, SERVICES, True, words, self._store.now())
         self._watch(wish, wish.revision, layout)
         return True
+
+    def forget_deaths(self) -> None:
+        """Take every service for well: of those that are not the supervisor tells."""
+        broken = {instance for instance, name, kept, _ in self._store.promises() if name == SERVICES and not kept}
+        for wish in self._store.started():
+            if wish.instance in broken:
+                self._store.promise_is(
+                    wish.instance, wish.state_revision, SERVICES, True, "its services live", self._store.now()
+                )
+
+    def hear(self, event: Event) -> None:
+        """Note that a service dies right after each start, or does so no more, as a promise of its instance."""
+        for wish in self._store.started():
+            if wish.partition == event.group and event.name.startswith("service/"):
+                name = event.name.partition("/")[2]
+                words = f"{name} died {event.deaths} times in a row right after its start, the last time with status "
+                words = f"{name} lives again" if event.well else f"{words}{event.exit}; see var/log/{name}.log"
+                self._store.promise_is(
+                    wish.instance, wish.state_revision, SERVICES, event.well, words, self._store.now()
+                )
 
     def ask(self, instance: str, link: Link) -> None:
         """Request of the Master, in an instance's name, what the instance requests of others."""
@@ -115,14 +150,8 @@ class Hands:
         next_try = self._store.now() + planning.ask_pause(attempts)
         try:
             self.identify(instance, link)
-            refused = self._workshop.call(
-                "freehold.node.link.requests:send",
-                msgspec.json.encode(letter),
-                uid=place.uid,
-                gid=place.gid,
-                cwd=folder,
-                timeout=120.0,
-            ).decode()
+            payload = msgspec.json.encode(letter)
+            refused = self._call(wish, "freehold.node.link.requests:send", payload, timeout=120.0).decode()
         except NodeError as error:
             _log.warning("the requests of %s cannot be made (try %s): %s", instance, attempts, error)
             # A Master that is away is no news for the Master.
@@ -143,6 +172,18 @@ class Hands:
         failpoint("instance-stopped")
         self._store.instance_is(instance, wish.revision, Observed.STOPPED)
 
+    def contain(self, instance: str, why: str) -> None:
+        """End every process of an instance that takes what is not its own; it is tried again later."""
+        wish = self._store.wish(instance)
+        if wish is None:
+            return
+        self._promises.forget(wish.partition)
+        self._supervisor.stop(wish.partition)
+        next_try = self._store.now() + planning.LONGEST_CONFIGURE_PAUSE
+        self._store.instance_is(
+            instance, wish.revision, Observed.FAILED, message=why, attempts=wish.attempts + 1, next_try=next_try
+        )
+
     def destroy(self, instance: str) -> None:
         """End an instance: processes, last wishes, files; its partition is then free."""
         wish = self._store.wish(instance)
@@ -156,10 +197,10 @@ class Hands:
             failpoint("instance-ended")
             prerm = folder / layouts.PRERM
             if prerm.is_dir() and any(prerm.iterdir()):
-                self._last_wishes(place, folder)
+                self._last_wishes(wish, place, folder)
             empty(folder)
             failpoint("instance-emptied")
-            cgroups.remove(f"{self._tag}/{place.name}")
+            self.enclosures.remove(place)
         self._store.instance_is(instance, wish.revision, Observed.DESTROYED)
 
     def shorten_logs(self) -> None:
@@ -172,9 +213,7 @@ class Hands:
             folder = str(self._folder(place))
             order = msgspec.json.encode(logs.Order(folder, rotations))
             try:
-                self._workshop.call(
-                    "freehold.node.partition.logs:rotate", order, uid=place.uid, gid=place.gid, cwd=folder
-                )
+                self._call(wish, "freehold.node.partition.logs:rotate", order)
             except WorkshopError as error:
                 _log.warning("logs of %s: %s", place.name, error)
 
@@ -193,9 +232,7 @@ class Hands:
         certificate = folder / layouts.OURS / "certificate.pem"
         if certificate.exists() and 0 <= time.time() - certificate.stat().st_mtime < CERTIFICATE_DAYS * 86400:
             return
-        request = self._workshop.call(
-            "freehold.node.link.keys:for_instance", str(folder).encode(), uid=place.uid, gid=place.gid
-        )
+        request = self._call(wish, "freehold.node.link.keys:for_instance", str(folder).encode())
         _, content, _ = link.call(
             "POST",
             f"/node/v1/instances/{instance}/certificate",
@@ -203,12 +240,7 @@ class Hands:
         )
         answer = msgspec.json.decode(content, type=CertificateAnswer)
         order = {"folder": str(folder), "certificate": answer.certificate, "authority": answer.authority}
-        self._workshop.call(
-            "freehold.node.link.keys:keep_certificate",
-            json.dumps(order).encode(),
-            uid=place.uid,
-            gid=place.gid,
-        )
+        self._call(wish, "freehold.node.link.keys:keep_certificate", json.dumps(order).encode())
 
     def _run_configuration(self, wish: Wish, place: Place) -> Layout:
         folder = self._folder(place)
@@ -225,25 +257,34 @@ class Hands:
             "guests": self._store.guests(wish.instance),
         }
         is_profile = not (self._paths.software / wish.release / "release" / "instance.py").exists()
-        answer = self._workshop.call(
+        answer = self._call(
+            wish,
             "freehold.node.partition.configure:run",
             msgspec.json.encode(order),
-            uid=place.uid,
-            gid=place.gid,
-            cwd=str(folder),
             warm="freehold.recipes.run" if is_profile else "",
             timeout=CONFIGURE_TIMEOUT,
         )
         return msgspec.json.decode(answer, type=Layout)
 
-    def _last_wishes(self, place: Place, folder: Path) -> None:
+    def _call(self, wish: Wish, target: str, payload: bytes, **more: Any) -> bytes:
+        """Have a function run in an instance's partition, as its user and enclosed as it is."""
+        place = self._place(wish)
+        return self._workshop.call(
+            target,
+            payload,
+            uid=place.uid,
+            gid=place.gid,
+            cwd=str(self._folder(place)),
+            enclosure=self.enclosures.around(place, wish.release, wish.layout.outcome),
+            **more,
+        )
+
+    def _last_wishes(self, wish: Wish, place: Place, folder: Path) -> None:
         try:
-            self._workshop.call(
+            self._call(
+                wish,
                 "freehold.node.partition.destroy:last_wishes",
                 str(folder).encode(),
-                uid=place.uid,
-                gid=place.gid,
-                cwd=str(folder),
                 log=str(folder / layouts.LOG / "prerm.log"),
                 timeout=300,
             )
@@ -252,7 +293,7 @@ class Hands:
         # What the last wishes started ends too.
         self._supervisor.stop(place.name)
 
-    def _processes(self, place: Place, layout: Layout) -> list[Process]:
+    def _processes(self, place: Place, release: str, layout: Layout) -> list[Process]:
         folder = self._folder(place)
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -260,7 +301,8 @@ class Hands:
             "TMPDIR": str(folder / "tmp"),
             "LANG": "C.UTF-8",
         }
-        control = cgroups.create(f"{self._tag}/{place.name}")
+        groups, limits = self.enclosures.groups(place).services, self.enclosures.resource_limits(place)
+        walls = self.enclosures.walls(place, release, layout.outcome)
         return [
             Process(
                 name=f"{kind}/{one.name}",
@@ -272,7 +314,9 @@ class Hands:
                 uid=place.uid,
                 gid=place.gid,
                 once=kind == "run",
-                cgroups=control,
+                groups=groups,
+                limits=limits,
+                walls=walls,
             )
             for kind, where, executables in (
                 ("service", layouts.SERVICE, layout.services),
@@ -292,6 +336,7 @@ class Hands:
                 uid=place.uid,
                 gid=place.gid,
                 plugins=tuple(layout.promises),
+                enclosure=self.enclosures.around(place, wish.release, layout.outcome),
             )
         )
 

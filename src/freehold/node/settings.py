@@ -19,6 +19,24 @@ class Place(msgspec.Struct, frozen=True):
     gid: int | None = None
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """What each partition may use at most. 0: what the machine's size suggests, or no limit at all (cpu, disk)."""
+
+    memory_mb: int = 0
+    """Without a number half of the machine's: one alone cannot take it all."""
+    processes: int = 2000
+    """Processes and threads."""
+    cpu_percent: int = 0
+    """Of one core; without a number all that others leave."""
+    disk_mb: int = 0
+    """Without a number all but the node's reserve."""
+    files: int = 1_000_000
+
+    def for_machine(self, memory_mb: int) -> "Limits":
+        """Return the limits on a machine with so much memory."""
+        return self if self.memory_mb else msgspec.structs.replace(self, memory_mb=max(64, memory_mb // 2))
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The node's settings. Empty strings: not enrolled yet."""
 
@@ -45,6 +63,9 @@ class Settings(msgspec.Struct, frozen=True):
     """Whether finished builds are kept for others also when no Master wants them, to be carried to them."""
     trusted: list[str] = []
     """Builders that are believed though our Master does not vouch for them: SHA-256 of their public keys."""
+    limits: Limits = Limits()
+    disk_reserve_mb: int = 1024
+    """Megabytes that partitions leave free, so that the node itself can go on; a tenth of a smaller disk."""
     outbox_mb: int = 64
     """Megabytes of reports that may wait for the Master before their history is thinned."""
 

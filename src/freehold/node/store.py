@@ -19,6 +19,7 @@ from freehold.protocol.feed import Feed, SharedInstance
 from freehold.protocol.report import (
     AssessmentReport,
     HostFacts,
+    HostPromise,
     InstanceReport,
     Item,
     PublicationReport,
@@ -26,6 +27,9 @@ from freehold.protocol.report import (
 )
 from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
 
+HISTORY = 50
+"""Changes that are remembered of each promise."""
+BANG_PAUSE = 300.0
 HEARTBEAT = 15 * 60.0
 """A promise's unchanged result is told again after so many seconds."""
 
@@ -44,6 +48,9 @@ CREATE TABLE IF NOT EXISTS shared (
   parameters TEXT NOT NULL, seed TEXT NOT NULL, told_revision INTEGER NOT NULL DEFAULT 0,
   told TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS shared_by_host ON shared (host);
+CREATE TABLE IF NOT EXISTS history (
+  instance TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL, kept INTEGER NOT NULL, message TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS history_of ON history (instance, name, at);
 CREATE TABLE IF NOT EXISTS promise (
   instance TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, kept INTEGER NOT NULL,
   message TEXT NOT NULL, told_at REAL NOT NULL, PRIMARY KEY (instance, name)) WITHOUT ROWID;
@@ -355,6 +362,7 @@ class Store(Outbox):
                 self._db.execute("DELETE FROM promise WHERE instance = ?", (instance,))
             if state is Observed.DESTROYED:
                 self._db.execute("DELETE FROM instance WHERE instance = ?", (instance,))
+                self._db.execute("DELETE FROM history WHERE instance = ?", (instance,))
                 items += self._let_go(instance)
             self._tell(*items)
 
@@ -444,8 +452,46 @@ class Store(Outbox):
                     "INSERT OR REPLACE INTO promise VALUES (?, ?, ?, ?, ?, ?)",
                     (instance, name, revision, int(kept), message, at),
                 )
+                if changed:
+                    self._note_change(instance, name, kept, message, at)
                 self._tell(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
             return changed
+
+    def runs_by(self, python: str) -> bool:
+        """Note which interpreter the agent runs by; when it is another one, have each instance configured again."""
+        with self._transaction(quietly=True):
+            known = self._recall("python", "")
+            self._remember("python", python)
+            if known in ("", python):
+                return False
+            self._db.execute("UPDATE instance SET renew_at = ? WHERE wanted = 'started'", (self.now(),))
+        return True
+
+    def _note_change(self, instance: str, name: str, kept: bool, message: str, at: float) -> None:
+        self._db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", (instance, name, at, int(kept), message))
+        self._db.execute(
+            "DELETE FROM history WHERE instance = ? AND name = ? AND rowid NOT IN "
+            "(SELECT rowid FROM history WHERE instance = ? AND name = ? ORDER BY at DESC LIMIT ?)",
+            (instance, name, instance, name, HISTORY),
+        )
+
+    def bang(self, instance: str) -> bool:
+        """Have an instance configured again soon, unless that was done minutes ago; return whether it will be."""
+        banged = f"bang {instance}"
+        now = self.now()
+        with self._transaction(quietly=True):
+            if 0 <= now - float(self._recall(banged, "0")) < BANG_PAUSE:
+                return False
+            self._remember(banged, repr(now))
+            self._db.execute("UPDATE instance SET renew_at = ? WHERE instance = ?", (now, instance))
+        return True
+
+    def history(self, instance: str) -> list[tuple[str, float, bool, str]]:
+        """Return the changes of an instance's promises, the newest first: name, when, kept, message."""
+        rows = self._rows(
+            "SELECT name, at, kept, message FROM history WHERE instance = ? ORDER BY at DESC", (instance,)
+        )
+        return [(name, at, bool(kept), message) for name, at, kept, message in rows]
 
     def promises(self) -> list[tuple[str, str, bool, str]]:
         """Return instance, name, kept and message of every promise."""
@@ -463,6 +509,17 @@ class Store(Outbox):
                 self._db.execute("UPDATE instance SET counters = ? WHERE instance = ?", (text, instance))
             if items:
                 self._tell(*items)
+
+    def health_is(self, promises: list[HostPromise]) -> None:
+        """Keep the node's own promises as they are now."""
+        text = msgspec.json.encode(promises).decode()
+        if text != self._recall("health", "[]"):
+            with self._transaction(quietly=True):
+                self._remember("health", text)
+
+    def health(self) -> list[HostPromise]:
+        """Return the node's own promises as they were last seen."""
+        return msgspec.json.decode(self._recall("health", "[]"), type=list[HostPromise])
 
     def tell_host(self, facts: HostFacts) -> bool:
         """Tell what the machine offers unless that was told; return whether it was news."""

@@ -1,5 +1,6 @@
 """What every promise is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,20 @@ class Promise(Protocol):
 
     def check(self) -> Assessment:
         """Look, and say what was found. An exception counts as broken, with its text as the message."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A promise whose check is a function."""
+
+    check: Callable[[], Assessment]
+    period: float
+    timeout: float
+
+
+def every(period: float, timeout: float = 20.0) -> Callable[[Callable[[], Assessment]], Function]:
+    """Make a function a promise: `@every(60)` above `def promise() -> Assessment`, in a plug-in file."""
+    return lambda check: Function(check, period, timeout)
 
 
 def source(promise: Promise) -> str:

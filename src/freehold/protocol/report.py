@@ -23,6 +23,14 @@ class PartitionFacts(msgspec.Struct, frozen=True):
     address: str
 
 
+class HostPromise(msgspec.Struct, frozen=True):
+    """A promise of the machine itself, not of an instance: what its owner should know."""
+
+    name: str
+    kept: bool
+    message: str = ""
+
+
 class HostFacts(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="host"):
     """What the machine offers; sent at first contact and when it changes."""
 
@@ -34,6 +42,9 @@ class HostFacts(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind
     system: str = ""
     agent: str = ""
     """The version of the agent."""
+    protections: dict[str, bool] = {}
+    """What stands between its partitions, by name: whether it holds. Empty: an agent that does not say."""
+    promises: list[HostPromise] = []
 
 
 class SoftwareReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="software"):

@@ -2,7 +2,18 @@
 
 from freehold.release.context import Context, Secret, Shared
 from freehold.release.errors import ReleaseError
-from freehold.release.parts import Certificate, File, Job, LogRotation, Process, Refusal, Request, Task, template
+from freehold.release.parts import (
+    Certificate,
+    File,
+    Job,
+    LogRotation,
+    Network,
+    Process,
+    Refusal,
+    Request,
+    Task,
+    template,
+)
 from freehold.release.plan import Plan, Release, SharedType, Type, make_plan
 
 __all__ = [
@@ -11,6 +22,7 @@ __all__ = [
     "File",
     "Job",
     "LogRotation",
+    "Network",
     "Plan",
     "Process",
     "Refusal",

@@ -1,6 +1,7 @@
 """The parts of a plan: files, programs, what is requested of others. Each checks its own options."""
 
 import hashlib
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from freehold.release.errors import ReleaseError, must_be, must_hold
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+_PORT = re.compile(r"[0-9]{1,5}(/(tcp|udp))?")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
@@ -155,6 +157,35 @@ class Job(_Program):
 
 
 @dataclass(frozen=True)
+class Network:
+    """Where the instance listens and connects; where its node has a firewall, nothing else gets through.
+
+    `listen` holds ports of the partition's address: `8080`, or `"53/udp"`. `connect` holds where it may connect:
+    addresses or networks, with or without a port (`192.0.2.7`, `192.0.2.0/24:443`, `[2001:db8::1]:443`), or a port
+    of any address (`:443`); None: anywhere. Its own address, name servers and the Master can always be reached.
+    """
+
+    listen: tuple[int | str, ...] = ()
+    connect: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        must_be((tuple, list), "Network: listen", self.listen)
+        must_hold((int, str), "Network: listen", self.listen)
+        for port in self.listen:
+            if not _PORT.fullmatch(str(port)) or not 0 < int(str(port).partition("/")[0]) < 65536:
+                raise TypeError(f"Network: listen must hold ports like 8080 or '53/udp', not {port!r}")
+        must_be((tuple, list, type(None)), "Network: connect", self.connect)
+        must_hold(str, "Network: connect", self.connect or ())
+        for target in self.connect or ():
+            _check_target(target)
+
+    def ports(self, protocol: Literal["tcp", "udp"]) -> list[int]:
+        """Return the ports of a protocol on which it listens."""
+        split = [str(port).partition("/") for port in self.listen]
+        return sorted({int(number) for number, _, kind in split if (kind or "tcp") == protocol})
+
+
+@dataclass(frozen=True)
 class LogRotation:
     """How a log of the partition is kept from growing for ever. Logs in `var/log` are rotated without being named."""
 
@@ -223,6 +254,23 @@ class Refusal:
 
     def __post_init__(self) -> None:
         must_be(str, "Refusal: message", self.message)
+
+
+def _check_target(target: str) -> None:
+    address, port = target, ""
+    if target.startswith("["):
+        address, _, port = target[1:].partition("]")
+        port = port.removeprefix(":")
+    elif target.count(":") == 1:
+        address, _, port = target.partition(":")
+    try:
+        if address:
+            ipaddress.ip_network(address, strict=False)
+        if not (address or port) or (port and not 0 < int(port) < 65536):
+            raise ValueError("it names neither an address nor a port")
+    except ValueError as error:
+        what = "Network: connect must hold addresses like '192.0.2.0/24:443'"
+        raise TypeError(f"{what}, not {target!r}: {error}") from None
 
 
 def template(path: Path, /, **values: object) -> str:

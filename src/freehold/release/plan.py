@@ -10,7 +10,7 @@ import msgspec
 from freehold.promises import Promise
 from freehold.release.context import Context, Shared
 from freehold.release.errors import ReleaseError, kind_of, mistake, must_be, must_hold
-from freehold.release.parts import Certificate, File, Job, LogRotation, Process, Refusal, Request, Task
+from freehold.release.parts import Certificate, File, Job, LogRotation, Network, Process, Refusal, Request, Task
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -27,6 +27,8 @@ class Plan:
     """Relative to the partition's folder; kept with what is in them."""
     certificates: tuple[Certificate, ...] = ()
     logs: tuple[LogRotation, ...] = ()
+    network: Network | None = None
+    """Where it listens and connects; None: as it likes."""
     requests: tuple[Request, ...] = ()
     """All the instances that this one requests. The instance is not ready before each returned what it must."""
     promises: dict[str, Promise] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Plan:
             # A node writes it as a plug-in file that imports its class.
             if not type(promise).__module__.startswith("freehold.promises"):
                 raise TypeError(f"Plan: promise '{name}' must be one of freehold.promises, not {promise!r}")
+        must_be((Network, type(None)), "Plan: network", self.network)
         must_be((msgspec.Struct, type(None)), "Plan: publication", self.publication)
         must_be(Mapping, "Plan: shared", self.shared)
         for instance, answer in self.shared.items():

@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 
 from freehold.node import agent as agents
-from freehold.node import hands, measuring
+from freehold.node import hands, measuring, walls
+from freehold.node.host.cgroups import Groups
+from freehold.node.host.protections import Protections
 from freehold.node.link import conversation
 from freehold.node.link.conversation import FeedReader, OutboxSender
 from freehold.node.link.keys import signing_request
@@ -25,30 +27,47 @@ from freehold.simulator.world import Event, Killed, Task, Timeless, World
 PARTITIONS = 4
 
 
-class _Groups:
-    """Stands for control groups, which the machine's partitions are by themselves; a tag is `NODE/PARTITION`."""
+class _Enclosures:
+    """Stands for what encloses partitions, which the machine's are by themselves."""
 
-    def __init__(self) -> None:
-        self.machines: dict[str, Machine] = {}
+    protections = Protections(True, True, False, 0, 0, [], False)
 
-    def create(self, tag: str) -> list[str]:
-        return []
+    def __init__(self, machines: dict[str, Machine], node: str) -> None:
+        self._machines, self._node = machines, node
 
-    def remove(self, tag: str) -> None:
-        node, _, partition = tag.partition("/")
-        self.machines[node].given_to(partition, "")
+    def walls(self, place: Place, release: str, outcome: object = None) -> Any:
+        return walls.NONE
+
+    def groups(self, place: Place) -> Groups:
+        return Groups([], [])
+
+    def resource_limits(self, place: Place) -> dict[str, int]:
+        return {}
+
+    def around(self, place: Place, release: str, outcome: object = None) -> None:
+        return None
+
+    def admit(self, places: object) -> None:
+        pass
+
+    def held_back(self, place: Place) -> str:
+        return ""
+
+    def remove(self, place: Place) -> None:
+        self._machines[self._node].given_to(place.name, "")
 
 
 @contextmanager
 def simulated(world: World) -> Iterator[dict[str, Machine]]:
     """Have the agent's modules live in virtual time and take their chances from the seed; yield where machines go."""
-    time, groups = Timeless(world), _Groups()
+    time = Timeless(world)
+    machines: dict[str, Machine] = {}
     changed: list[tuple[Any, str, Any]] = [
         (agents, "time", time),
         (conversation, "time", time),
         (measuring, "time", time),
         (conversation, "random", world.random),
-        (hands, "cgroups", groups),
+        (hands, "Enclosures", lambda paths, settings: _Enclosures(machines, settings.tag)),
         (agents, "host_facts", _facts),
         (agents, "ensure_addresses", lambda settings: None),
     ]
@@ -56,7 +75,7 @@ def simulated(world: World) -> Iterator[dict[str, Machine]]:
     for module, name, value in changed:
         setattr(module, name, value)
     try:
-        yield groups.machines
+        yield machines
     finally:
         for module, name, value in before:
             setattr(module, name, value)
@@ -209,5 +228,5 @@ class Node:
             self.stopped_wrongly.append(f"{instance} on {self.name} at {self.world.now:.1f}")
 
 
-def _facts(root: Path, settings: Settings) -> HostFacts:
+def _facts(root: Path, settings: Settings, *told: object) -> HostFacts:
     return HostFacts([PartitionFacts(place.name, place.address) for place in settings.places], cpus=2)

@@ -1,7 +1,8 @@
-"""The fixture of the Master's rooms without a server."""
+"""The fixtures of the Master's rooms without a server."""
 
 import pytest
 
+from unit.master.market import Market
 from unit.master.rooms import Rooms
 
 
@@ -9,3 +10,9 @@ from unit.master.rooms import Rooms
 def rooms(database: str) -> Rooms:
     """The rooms on emptied tables."""
     return Rooms(database)
+
+
+@pytest.fixture
+def market(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> Market:
+    """A seller in Paris, on the first of March 2026."""
+    return Market(rooms, monkeypatch, "2026-03-01")

@@ -451,8 +451,11 @@ def _all_queries() -> list[Any]:
 
     found = []
     for path in sorted(SOURCES.rglob("*.sql")):
+        # What works on tables that another query of its file makes is run by the tests of its room.
+        passing = re.findall(r"TEMP TABLE (\w+)", path.read_text())
         for query in sql.load(path).values():
-            found.append(pytest.param(query, id=f"{path.stem}-{query.name}"))
+            if not any(name in query.format for name in passing):
+                found.append(pytest.param(query, id=f"{path.stem}-{query.name}"))
     return found
 
 

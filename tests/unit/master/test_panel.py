@@ -1,5 +1,6 @@
 """The panel's pages: what they show, to whom, and at what cost."""
 
+from unit.master.market import Market
 from unit.master.panels import Visitor, ready_shop
 from unit.master.rooms import Rooms
 
@@ -13,3 +14,41 @@ def test_a_customer_finds_what_runs(rooms: Rooms) -> None:
     for nothing in ("/?q=other", "/?state=started", "/?page=2"):
         assert "Nothing fits." in me.reads(nothing)
     assert "greeting bonjour" in me.reads("/services/shop/web")
+
+
+def test_anybody_reads_prices_costs_and_records(market: Market) -> None:
+    """Every figure of the page is of dated rows: prices with the tax of the place, costs, what is left."""
+    from freehold.master.billing import public
+    from freehold.master.catalog.rating import Model
+    from freehold.master.fleet.models import Site
+    from freehold.master.foundation import days
+    from freehold.master.monitoring import reconcile
+
+    market.offer("server", size={"cpus": 20}, availability=990_000)
+    market.prices(
+        market.price(23000, offer="server"),
+        market.price(800, "usage", "server", meter="network_out", model=Model.UNIT, unit=10**12),
+        region="europe",
+    )
+    for kind, amount in (("loan", 600), ("electricity", 2600)):
+        public.add_cost(
+            "provider", site="paris", offer="server", kind=kind, currency="EUR", amount=amount,
+            from_day=days.parse("2026-01-01"), evidence="ab" * 32, acting=market.sales,
+        )  # fmt: skip
+    market.pay(market.customer(), 23000, "deposit")
+    market.turn("2026-03-31T00:00", "UTC")
+    web = market.order(offer="server")
+    market.ready(web)
+    for hour in range(1, 24):
+        market.assess(web, kept=hour != 12, at=market.now + hour * 3_600_000)
+    market.turn("2026-04-02")
+    reconcile.tidy()
+    page = Visitor(None).reads("/prices")
+    for said in ("server", "20 cores", "€230.00", "€46.00 (20 %) to add", "per TB: €8.00", "99.0 %", "Together €32.00"):
+        assert said in page, (said, page)
+    assert "Margin €198.00" in page
+    assert "2026-03 95.8333 % 1 service" in page
+    found = Visitor(None).get("/prices.json").json()
+    (site,) = [one for one in found["sites"] if one["name"] == Site.objects.get().name]
+    assert (site["tables"][0]["margin"], site["record"][0]["millionths"]) == (19800, 958_333)
+    assert "Marge" in Visitor(None, "fr").reads("/prices")

@@ -26,7 +26,7 @@ def test_a_login_gives_a_token_that_says_who_it_is(master: "Master", customer: s
     me = master.api("GET", "/me", token=customer)
     assert me == {
         "email": "customer@shop.example",
-        "scopes": ["operate", "order", "read"],
+        "scopes": ["account", "audit", "operate", "order", "read", "sell"],
         "projects": [{"name": "shop", "role": "customer"}],
     }
 

@@ -10,47 +10,110 @@ if TYPE_CHECKING:
     from running import Master
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
-CALLERS = ("nobody", "stranger", "customer", "operator", "owner", "instance", "node")
+CALLERS = (
+    "nobody", "stranger", "customer", "operator", "sales", "accountant", "auditor", "owner", "instance", "node",
+)  # fmt: skip
+PRICES = {"seller": "LOST", "title": "x", "currency": "EUR", "tax_included": False, "from": "2026-01-01", "prices": []}
+BUYER = {"name": "", "kind": "person", "address": "", "country": "FR", "currency": "EUR"}
+COST = {
+    "site": "lost",
+    "offer": "x",
+    "kind": "loan",
+    "currency": "EUR",
+    "amount": "1",
+    "from": "2026-01-01",
+    "evidence": "",
+}
+CHARGE = {"customer": "lost", "seller": "LOST", "currency": "EUR", "label": "x", "amount": "1"}
+SELLER = {"code": "-", "name": "", "address": "", "country": "FR", "currency": "EUR", "time_zone": "UTC"}
+PAYMENT = {"customer": "lost", "currency": "EUR", "amount": "1", "method": "transfer", "reference": "r"}
+DEPOSIT = {"customer": "lost", "currency": "EUR", "amount": "1", "reference": "r"}
+ENTRY = {"day": "2026-01-01", "label": "x", "reference": "r", "currency": "EUR", "lines": []}
+BUDGET = {"amount": "1", "currency": "EUR"}
+OFFER: dict[str, Any] = {"name": "-", "product": "x", "titles": {}}
+CHANGE = {"project": "lost", "title": "x"}
+RATE = {"currency": "USD", "day": "2026-01-01", "rate": "x"}
+ACCOUNT = {"code": "-", "name": "x", "kind": "x"}
+SUPPLY = {"product": "tiny", "all": True}
+YEAR = "since=2026-01-01&until=2026-12-31"
 LOGIN = {"email": "owner@example.org", "password": "correct horse battery"}
 
 # What each caller gets, in the order of CALLERS. `stranger` is the customer of another project; `instance` and
 # `node` show their client certificate and no token. Paths name project `provider`, of which customer, operator
 # and owner are; what a role allows ends with 200, 201, 204, or a 404 or 422 that comes after the role was looked at.
 TABLE: dict[str, tuple[Any, str]] = {
-    "POST /login":                              (LOGIN, "200 200 200 200 200 200 200"),
-    "DELETE /tokens/nothing":                   (None, "401 404 404 404 404 401 401"),
-    "GET /me":                                  (None, "401 200 200 200 200 401 401"),
-    "POST /projects":                           ({"name": "-"}, "401 403 403 403 422 401 401"),
-    "GET /releases":                            (None, "401 200 200 200 200 401 401"),
-    "POST /projects/provider/releases":         (b"no archive", "401 403 403 422 422 401 401"),
-    "PUT /projects/provider/instances/new":     ({"product": "lost"}, "401 403 404 404 404 401 401"),
-    "GET /projects/provider/instances/theirs":  (None, "401 403 200 200 200 401 401"),
-    "GET /projects/provider/instances":         (None, "401 403 200 200 200 401 401"),
-    "GET /instance":                            (None, "401 401 401 401 401 200 403"),
-    "PUT /instance/requests":                   ({"requests": {}}, "401 401 401 401 401 200 403"),
-    "GET /projects/provider/sites":             (None, "401 403 403 200 200 401 401"),
-    "POST /projects/provider/sites":            ({"name": "-"}, "401 403 403 422 422 401 401"),
-    "POST /projects/provider/enrol-tokens":     ({"site": "here"}, "401 403 403 201 201 401 401"),
-    "GET /projects/provider/nodes":             (None, "401 403 403 200 200 401 401"),
-    "PATCH /projects/provider/nodes/one":       ({"open": True}, "401 403 403 200 200 401 401"),
-    "POST /projects/provider/nodes/lost/revoke": (None, "401 403 403 404 404 401 401"),
-    "GET /projects/provider/supplies":          (None, "401 403 403 200 200 401 401"),
-    "PUT /projects/provider/supplies":          ({"product": "tiny", "all": True}, "401 403 403 200 200 401 401"),
+    "POST /login":                              (LOGIN, "200 200 200 200 200 200 200 200 200 200"),
+    "DELETE /tokens/nothing":                   (None, "401 404 404 404 404 404 404 404 401 401"),
+    "GET /me":                                  (None, "401 200 200 200 200 200 200 200 401 401"),
+    "POST /projects":                           ({"name": "-"}, "401 403 403 403 403 403 403 422 401 401"),
+    "GET /releases":                            (None, "401 200 200 200 200 200 200 200 401 401"),
+    "POST /projects/provider/releases":         (b"no archive", "401 403 403 422 403 403 403 422 401 401"),
+    "GET /projects/provider/releases/none/protections": (None, "401 403 200 200 403 403 403 200 401 401"),
+    "PUT /projects/provider/instances/new":     ({"product": "lost"}, "401 403 404 404 403 403 403 404 401 401"),
+    "GET /projects/provider/instances/theirs":  (None, "401 403 200 200 403 403 403 200 401 401"),
+    "GET /projects/provider/instances":         (None, "401 403 200 200 403 403 403 200 401 401"),
+    "GET /instance":                            (None, "401 401 401 401 401 401 401 401 200 403"),
+    "PUT /instance/requests":                   ({"requests": {}}, "401 401 401 401 401 401 401 401 200 403"),
+    "GET /projects/provider/sites":             (None, "401 403 403 200 403 403 403 200 401 401"),
+    "POST /projects/provider/sites":            ({"name": "-"}, "401 403 403 422 403 403 403 422 401 401"),
+    "POST /projects/provider/enrol-tokens":     ({"site": "here"}, "401 403 403 201 403 403 403 201 401 401"),
+    "GET /projects/provider/nodes":             (None, "401 403 403 200 403 403 403 200 401 401"),
+    "PATCH /projects/provider/nodes/one":       ({"open": True}, "401 403 403 200 403 403 403 200 401 401"),
+    "POST /projects/provider/nodes/lost/revoke": (None, "401 403 403 404 403 403 403 404 401 401"),
+    "GET /projects/provider/supplies":          (None, "401 403 403 200 403 403 403 200 401 401"),
+    "PUT /projects/provider/supplies":          (SUPPLY, "401 403 403 200 403 403 403 200 401 401"),
+    "GET /prices":                              (None, "200 200 200 200 200 200 200 200 200 200"),
+    "POST /projects/provider/quotes":           ({"offer": "lost"}, "401 403 404 404 403 403 403 404 401 401"),
+    "GET /projects/provider/costs":             (None, "401 403 200 200 403 403 403 200 401 401"),
+    "PUT /projects/provider/budget":            (BUDGET, "401 403 204 204 403 403 403 204 401 401"),
+    "GET /projects/provider/documents":         (None, "401 403 200 200 403 403 403 200 401 401"),
+    "GET /projects/provider/documents/lost":    (None, "401 403 404 404 403 403 403 404 401 401"),
+    "POST /projects/provider/offers":           (OFFER, "401 403 403 403 422 403 403 422 401 401"),
+    "DELETE /projects/provider/offers/lost":    (None, "401 403 403 403 404 403 403 404 401 401"),
+    "POST /projects/provider/price-lists":      (PRICES, "401 403 403 403 403 403 403 403 401 401"),
+    "GET /projects/provider/customers":         (None, "401 403 403 403 200 200 200 200 401 401"),
+    "POST /projects/provider/customers":        (BUYER, "401 403 403 403 422 403 403 422 401 401"),
+    "PUT /projects/provider/payers":            ({"project": "lost"}, "401 403 403 403 404 403 403 404 401 401"),
+    "POST /projects/provider/costs-of-sites":   (COST, "401 403 403 403 404 403 403 404 401 401"),
+    "POST /projects/provider/subscriptions":    (CHANGE, "401 403 403 403 404 403 403 404 401 401"),
+    "POST /projects/provider/charges":          (CHARGE, "401 403 403 403 404 403 403 404 401 401"),
+    "POST /projects/provider/entities":         (SELLER, "401 403 403 403 403 422 403 422 401 401"),
+    "GET /entities":                            (None, "401 200 200 200 200 200 200 200 401 401"),
+    "POST /entities/BOOKS/payments":            (PAYMENT, "401 403 403 403 403 404 403 404 401 401"),
+    "POST /entities/BOOKS/deposits-used":       (DEPOSIT, "401 403 403 403 403 404 403 404 401 401"),
+    "POST /entities/BOOKS/rates":               (RATE, "401 403 403 403 403 422 403 422 401 401"),
+    "POST /entities/BOOKS/accounts":            (ACCOUNT, "401 403 403 403 403 422 403 422 401 401"),
+    "POST /entities/BOOKS/entries":             (ENTRY, "401 403 403 403 403 422 403 422 401 401"),
+    "POST /entities/BOOKS/lock":                ({"day": "1970-01-01"}, "401 403 403 403 403 409 403 409 401 401"),
+    "POST /entities/BOOKS/years/2999/close":    (None, "401 403 403 403 403 409 403 409 401 401"),
+    "POST /entities/BOOKS/runs":                ({"day": "2999-01-01"}, "401 403 403 403 403 422 403 422 401 401"),
+    "GET /entities/BOOKS/documents":            (None, "401 403 403 403 403 200 200 200 401 401"),
+    f"GET /entities/BOOKS/reports/vat?{YEAR}":   (None, "401 403 403 403 403 200 200 200 401 401"),
+    f"GET /entities/BOOKS/exports/fec?{YEAR}":   (None, "401 403 403 403 403 200 200 200 401 401"),
 }  # fmt: skip
 
 
 def _operation(row: str) -> str:
     """Return an operation as the document names it."""
-    method, path = row.split()
+    method, path = row.partition("?")[0].split()
     parts = path.split("/")
     for index, name in (
         (2, "project"),
-        (4, {"instances": "title", "nodes": "node"}.get("".join(parts[3:4]))),
+        (
+            4,
+            {"instances": "title", "nodes": "node", "offers": "name", "documents": "number", "releases": "release"}.get(
+                "".join(parts[3:4])
+            ),
+        ),
     ):
         if parts[1] == "projects" and name and len(parts) > index:
             parts[index] = f"{{{name}}}"
     if parts[1] == "tokens":
         parts[2] = "{token_id}"
+    if parts[1] == "entities" and len(parts) > 3:
+        parts[2] = "{code}"
+        if parts[3] in ("reports", "exports", "years"):
+            parts[4] = "{year}" if parts[3] == "years" else "{name}"
     return f"{method} /api/v1{'/'.join(parts)}"
 
 
@@ -60,6 +123,11 @@ def callers(master: "Master") -> dict[str, dict[str, Any]]:
     stranger = master.project("elsewhere")
     customer = master.person("customer@example.org", "provider")
     operator = master.person("operator@example.org", "provider", "operator")
+    staff = {
+        role: {"token": master.person(f"{role}@example.org", "provider", role)}
+        for role in ("sales", "accountant", "auditor")
+    }
+    master.api("POST", "/projects/provider/entities", {**SELLER, "code": "BOOKS", "name": "Books", "address": "x"})
     node = master.node("one")
     master.publish()
     master.supply("tiny", "one")
@@ -69,6 +137,7 @@ def callers(master: "Master") -> dict[str, dict[str, Any]]:
         "stranger": {"token": stranger},
         "customer": {"token": customer},
         "operator": {"token": operator},
+        **staff,
         "owner": {"token": master.owner},
         "instance": {"certificate": master.certificate(node, instance)},
         "node": {"certificate": node.folder / "pocket.pem"},

@@ -20,6 +20,7 @@ from freehold.node.host import places
 from freehold.node.host.facts import host_facts
 from freehold.node.host.places import _addresses, ensure_addresses, prepare
 from freehold.node.settings import Paths, Settings, load, save
+from freehold.protocol.report import HostPromise
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make users")
 tags = some.text("abcdefghijklmnopqrstuvwxyz", min_size=8, max_size=8)
@@ -108,7 +109,9 @@ def test_a_machine_without_partitions_is_no_node(tmp_path: Path) -> None:
 
 
 def test_the_machine_tells_what_it_is(tmp_path: Path) -> None:
-    facts = host_facts(tmp_path, prepare(tmp_path, 2, unprivileged=True))
+    own = [HostPromise("clock", True)]
+    facts = host_facts(tmp_path, prepare(tmp_path, 2, unprivileged=True), {"users": False}, own)
+    assert (facts.protections, facts.promises) == ({"users": False}, own)
     assert [one.name for one in facts.partitions] == ["p0", "p1"]
     assert (facts.cpus, facts.architecture) == (os.cpu_count(), os.uname().machine)
     assert facts.memory_mb > 100

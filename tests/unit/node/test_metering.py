@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from freehold.node.metering import Counters, Meter, Place, Reading, accumulate, cgroups
+from freehold.node.host import cgroups
+from freehold.node.metering import Counters, Meter, Place, Reading, accumulate
 from freehold.node.metering.meter import folder_mb
 from freehold.node.metering.network import remove_table
+from freehold.node.settings import Limits
 
 USER = 63000 + os.getpid() % 900
 BURN = "import time\nwhile time.process_time() < 0.5: pass\n"
@@ -53,10 +55,7 @@ def tag() -> Iterator[str]:
         cgroups.remove(f"{name}/{partition}")
     if shutil.which("nft") and os.geteuid() == 0:
         subprocess.run(["nft", "delete", "table", "inet", f"freehold_{name}"], capture_output=True, check=False)
-    for parent in ("cpuacct/freehold", "freehold"):
-        folder = Path("/sys/fs/cgroup", parent, name)
-        if folder.is_dir():
-            folder.rmdir()
+    cgroups.remove_node(name)
 
 
 @given(some.lists(some.tuples(readings, some.floats(-10, 1e6)), max_size=20))
@@ -179,10 +178,10 @@ def test_the_time_of_a_user_is_measured_also_of_children_that_ended(tmp_path: Pa
 
 @as_root
 def test_a_control_group_counts_exactly_even_what_ended_unseen(tmp_path: Path, tag: str) -> None:
-    folders = cgroups.create(f"{tag}/p0")
-    if not folders:
+    files = cgroups.create(f"{tag}/p0", Limits(memory_mb=256)).services
+    if not files:
         pytest.skip("no control groups can be made here")
-    enter = "; ".join(f"echo $$ > {folder}/cgroup.procs" for folder in folders)
+    enter = "; ".join(f"echo $$ > {file}" for file in files)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(["/bin/sh", "-c", f"{enter}; {sys.executable} -S -c '{BURN}' & wait"], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -192,17 +191,18 @@ def test_a_control_group_counts_exactly_even_what_ended_unseen(tmp_path: Path, t
     assert used.cpu_ms == pytest.approx(truth, rel=0.2)
     assert used.memory_mb == 0
     cgroups.remove(f"{tag}/p0")
-    assert not any(Path(folder).exists() for folder in folders)
+    assert not any(Path(file).exists() for file in files)
     assert cgroups.cpu_ms(f"{tag}/p0") is None
 
 
 @as_root
 def test_of_a_node_that_ended_no_group_and_no_table_is_left(tmp_path: Path, tag: str) -> None:
-    folders = [Path(folder) for name in ("p0", "p1") for folder in cgroups.create(f"{tag}/{name}")]
+    limits = Limits(memory_mb=256)
+    files = [Path(file) for name in ("p0", "p1") for file in cgroups.create(f"{tag}/{name}", limits).services]
     Meter(tag, root_mode=True).read([Place("p0", USER, f"127.78.{os.getpid() % 250}.1", str(tmp_path), [], 0)])
     cgroups.remove_node(tag)
     remove_table(tag)
-    assert not any(folder.parent.exists() for folder in folders)
+    assert not any(file.parents[1].exists() for file in files)
     shown = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
     assert tag not in shown
 

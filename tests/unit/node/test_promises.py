@@ -249,7 +249,7 @@ def test_what_a_check_raises_is_its_message(house: House) -> None:
     until(lambda: all(house.broken(name) for name in ("raises", "nothing", "garbage", "missing")))
     messages = {one.promise: one.message for one in house.results}
     assert messages["raises"] == "RuntimeError: the disk is full"
-    assert "defines no `promise`" in messages["nothing"]
+    assert "defines neither `promise`" in messages["nothing"]
     assert "SyntaxError" in messages["garbage"]
     assert "missing.py" in messages["missing"]
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,9 @@ import pytest
 
 from freehold.kit.waiting import lives, until
 from freehold.node.errors import SupervisorError
-from freehold.node.supervisor.client import Process, ProcessStatus, Supervisor
+from freehold.node.host import cgroups
+from freehold.node.settings import Limits
+from freehold.node.supervisor.client import Event, Process, ProcessStatus, Supervisor
 
 USER = 64000 + os.getpid() % 900
 """A user id without a name: all that runs as it was started by these tests."""
@@ -348,3 +351,39 @@ def test_the_time_of_ended_processes_is_kept(supervisor: Supervisor, root: Path)
     supervisor.apply("p0", [service(root, "job", burn, once=True)])
     until(lambda: (found := status(supervisor, "job")) is not None and found.state == "done")
     assert 300 <= supervisor.status()["p0"].dead_cpu_ms < 600
+
+
+def test_who_watches_is_told_of_a_service_that_dies_at_each_start_and_when_it_lives(
+    supervisor: Supervisor, root: Path
+) -> None:
+    told: list[Event] = []
+    threading.Thread(target=supervisor.watch, args=(told.append,), daemon=True).start()
+    supervisor.apply("p0", [service(root, "web", "test -e mended && exec sleep 1000; exit 3"), service(root, "good")])
+    until(lambda: told)
+    assert (told[0].group, told[0].name, told[0].well, told[0].exit) == ("p0", "web", False, 3)
+    later: list[Event] = []
+    threading.Thread(target=supervisor.watch, args=(later.append,), daemon=True).start()
+    until(lambda: later, what="who comes later is told too")
+    (root / "mended").touch()
+    until(lambda: told[-1].well, 30)
+    assert {one.name for one in told} == {"web"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has control groups")
+def test_a_group_that_forks_without_end_ends_when_it_is_stopped(supervisor: Supervisor, root: Path) -> None:
+    tag = f"test{os.getpid()}"
+    files = cgroups.create(f"{tag}/p0", Limits(memory_mb=256, processes=50)).services
+    if not files:
+        pytest.skip("no control groups can be made here")
+    bomb = "import os\nwhile True:\n    try: os.fork() or os.setsid()\n    except OSError: pass\n"
+    (root / "bomb.py").write_text(bomb)
+    root.chmod(0o777)
+    script = f"exec /usr/bin/python3 -I -S {root}/bomb.py"
+    try:
+        supervisor.apply("p0", [service(root, "bomb", script, groups=files, uid=USER, gid=USER)])
+        until(lambda: len(cgroups.processes(f"{tag}/p0")) > 20)
+        supervisor.stop("p0")
+        assert not cgroups.processes(f"{tag}/p0")
+    finally:
+        supervisor.stop("p0")
+        cgroups.remove_node(tag)

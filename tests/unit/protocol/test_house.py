@@ -23,6 +23,20 @@ assert not loaded, f"the agent loads {sorted(loaded)}"
 """)
 
 
+def test_the_agent_needs_msgspec_and_the_standard_library() -> None:
+    """Whatever is added here must come along onto every small machine."""
+    _child("""
+import sys
+import freehold.node.agent, freehold.node.commands, freehold.node.onefile, freehold.node.care, freehold.node.upgrade
+import freehold.node.supervisor.server
+standard = sys.stdlib_module_names | {"freehold", "msgspec", "typing_extensions", "_distutils_hack"}
+foreign = {name.split(".")[0] for name in sys.modules} - standard
+# Names with which environments hook themselves into Python.
+foreign = {name for name in foreign if not name.startswith(("_virtualenv", "__", "_pytest", "sitecustomize"))}
+assert not foreign, f"the agent loads {sorted(foreign)}"
+""")
+
+
 def test_the_contract_stands_alone() -> None:
     _child("""
 import importlib, pkgutil, sys

@@ -36,6 +36,12 @@ class EnrolTokenOut(Schema):
     token: str = Field(description="One word for `freehold node enrol`; valid once, for a day.")
 
 
+class NodePromiseOut(Schema):
+    name: str
+    kept: bool
+    message: str
+
+
 class NodeOut(Schema):
     id: str
     title: str
@@ -50,6 +56,8 @@ class NodeOut(Schema):
     architecture: str
     system: str
     agent: str
+    protections: dict[str, bool] = Field(description="What stands between its partitions, and whether it holds.")
+    promises: list[NodePromiseOut] = Field(description="Of the machine itself.")
     capacity: int
     used: int
     partitions: int

@@ -24,7 +24,7 @@ router = Router()
 class RequestIn(Schema):
     """What is left out stays as it is, or takes its default for a new instance."""
 
-    product: str | None = Field(None, description="Needed for a new instance.")
+    product: str | None = Field(None, description="Needed for a new instance, unless an offer says it.")
     release: str | None = Field(
         None,
         description="Version. A new instance takes the newest supplied; an existing one changes only when named.",
@@ -42,6 +42,8 @@ class RequestIn(Schema):
         description="For an instance that serves shared ones: its own project (as at first), or everyone "
         "(this takes the role of an operator).",
     )
+    offer: str | None = Field(None, description="What is ordered at its price: says product, type and its parameters.")
+    quote: str | None = Field(None, description="The quote to be held to; see quotes.")
 
 
 class RequestsIn(Schema):

@@ -9,7 +9,9 @@ from ninja import Field, Router, Schema
 from freehold.master.api.auth import caller, token
 from freehold.master.catalog import actions
 from freehold.master.catalog.models import Release
+from freehold.master.fleet import queries as fleet
 from freehold.master.foundation import clock
+from freehold.master.people.identity import Scope
 
 router = Router()
 
@@ -37,6 +39,16 @@ def list_releases(request: HttpRequest, product: str | None = None) -> list[dict
     if product is not None:
         rows = rows.filter(product__name=product)
     return [_out(release) for release in rows.order_by("-published_at")[:200]]
+
+
+@router.get(
+    "/projects/{project}/releases/{release}/protections",
+    response=dict[str, dict[str, bool]],
+    auth=token,
+    summary="How an instance of a release would be protected from its neighbours, by site",
+)
+def list_protections(request: HttpRequest, project: str, release: str) -> dict[str, dict[str, bool]]:
+    return fleet.protections(release, [caller(request).project(project, Scope.READ)])
 
 
 @router.post(

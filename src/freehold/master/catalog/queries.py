@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freehold.master.catalog.models import Product, Release, ReleaseType
+from freehold.master.catalog.models import Offer, Product, Release, ReleaseType
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.transactions import run
@@ -56,6 +56,23 @@ def find(product: str, version: str | None) -> str:
     """Return the identity of a release; without a version, of the one published last. Raise NotFound."""
     release: str = _types(product, version)[0]["release"]
     return release
+
+
+@dataclass(frozen=True)
+class Sold:
+    """What an offer is of."""
+
+    product: str
+    type: str
+    parameters: dict[str, Any]
+
+
+def offer(name: str) -> Sold:
+    """Return what an offer is of; raise NotFound when it cannot be ordered (any more)."""
+    row = Offer.objects.filter(name=name, retired_at=None).values_list("product", "type", "parameters").first()
+    if row is None:
+        raise NotFound(f"There is no offer '{name}'.", remedy="The page of prices names them all.")
+    return Sold(row[0], row[1], json.loads(row[2]))
 
 
 def _types(product: str, version: str | None) -> list[dict[str, Any]]:

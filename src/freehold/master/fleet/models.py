@@ -52,6 +52,10 @@ class Node(models.Model):
     architecture = models.TextField(default="")
     system = models.TextField(default="")
     agent = models.TextField(default="")
+    protections = models.TextField(default="{}")
+    """JSON object: what stands between its partitions, and whether it holds."""
+    promises = models.TextField(default="[]")
+    """JSON list: the machine's own promises, each with name, kept and message."""
     capacity = models.IntegerField(default=1_000_000)
     """Sum of the weights of the instances it may hold."""
     used = models.IntegerField(default=0)

@@ -11,7 +11,7 @@ from freehold.master.foundation.errors import NotFound, Unauthenticated
 
 _FACTS = (
     "id", "title", "open", "builder", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity",
-    "used", "free",
+    "used", "free", "labels", "protections", "promises",
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def nodes(project: str) -> list[dict[str, Any]]:
         Node.objects.filter(project=project)
         .annotate(partitions=Count("partition", filter=Q(partition__present=True)), last_contact=Subquery(last))
         .order_by("title")
-        .values(*_FACTS, "labels", "partitions", "last_contact", "site__name", "site__region")
+        .values(*_FACTS, "partitions", "last_contact", "site__name", "site__region")
     )
     return [
         {
@@ -36,10 +36,26 @@ def nodes(project: str) -> list[dict[str, Any]]:
             "site": row["site__name"],
             "region": row["site__region"],
             "labels": json.loads(row["labels"]),
+            "protections": json.loads(row["protections"]),
+            "promises": json.loads(row["promises"]),
             "last_contact": clock.iso(row["last_contact"]),
         }
         for row in rows
     ]
+
+
+def protections(release: str, projects: list[str]) -> dict[str, dict[str, bool]]:
+    """Return how customers are protected from each other where a release may be placed, by site.
+
+    A protection holds on a site when it holds on every node of it that offers the release to one of the projects.
+    """
+    offered = Supply.objects.filter(release=release, wanted="available", open=True, beneficiary__in=["", *projects])
+    found: dict[str, dict[str, bool]] = {}
+    for site, text in offered.values_list("site__name", "node__protections").order_by("site__name").distinct():
+        here = json.loads(text)
+        known = found.setdefault(site, here)
+        found[site] = {name: known.get(name, False) and here.get(name, False) for name in {**known, **here}}
+    return found
 
 
 def partitions(node: str) -> list[dict[str, Any]]:

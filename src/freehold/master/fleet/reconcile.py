@@ -1,5 +1,6 @@
 """Moves the fleet's tables toward what nodes told."""
 
+import json
 import logging
 
 import msgspec
@@ -81,6 +82,8 @@ def _take_over_facts(row: HostFactsRow) -> None:
         architecture=facts.architecture,
         system=facts.system,
         agent=facts.agent,
+        protections=json.dumps(facts.protections),
+        promises=json.dumps(msgspec.to_builtins(facts.promises)),
         free=Partition.objects.filter(node=node, present=True, instance=None).count(),
     )
     sync_supplies(node.id)

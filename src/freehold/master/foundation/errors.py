@@ -56,6 +56,13 @@ class Forbidden(MasterError):
     remedy = "Ask an owner of the project for a role or a token that allows it."
 
 
+class PaymentRequired(MasterError):
+    type = "payment-required"
+    title = "It must be paid for first"
+    status = 402
+    remedy = "Ask whoever pays for this project; the panel's costs page says how much is missing."
+
+
 class NotFound(MasterError):
     type = "not-found"
     title = "No such thing"

@@ -17,3 +17,11 @@ class AuditRow(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["subject", "id"], name="audit_subject")]
+
+
+class Counter(models.Model):
+    """A row of numbers that are given once, by name; of what they name, all up to `sealed` is finished for ever."""
+
+    name = models.TextField(primary_key=True)
+    last = models.BigIntegerField(default=0)
+    sealed = models.BigIntegerField(default=0)

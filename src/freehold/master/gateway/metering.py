@@ -17,7 +17,8 @@ HOUR = 3_600_000
 FUTURE = 5 * 60_000
 """Milliseconds that a node's clock may be ahead of ours."""
 MOST_KNOWN = 200_000
-LARGEST = 2**63 - 1
+LARGEST = 2**53
+"""Of a counter: nine petabytes, or a terabyte of memory for three centuries; a month's price of it fits 63 bits."""
 
 Values = tuple[int | None, ...]
 

@@ -42,6 +42,8 @@ MOST_WAITING = 64 * 1024 * 1024
 """Bytes of batches that may wait: nodes that come back all at once keep what they have until there is room."""
 LONGEST_NAME = 200
 MOST_PARTITIONS = 10_000
+MOST_PROMISES = 1000
+"""Of a machine itself."""
 _LARGEST = 2**63 - 1
 _LARGEST_SMALL = 2**31 - 1
 _log = logging.getLogger(__name__)
@@ -404,6 +406,13 @@ def _check_facts(facts: HostFacts) -> None:
         raise ValueError(f"{facts.cpus} CPUs are impossible")
     for megabytes in (facts.memory_mb, facts.disk_mb):
         _count(megabytes)
+    if len(facts.protections) > MOST_PROMISES or len(facts.promises) > MOST_PROMISES:
+        raise ValueError(f"more than {MOST_PROMISES} promises of the machine itself")
+    for name in (*facts.protections, *(promise.name for promise in facts.promises)):
+        _name(name)
+    for promise in facts.promises:
+        if "\0" in promise.message or len(promise.message) > MAX_MESSAGE:
+            raise ValueError(f"the message of {promise.name} is no text of {MAX_MESSAGE} characters at most")
     for text in (facts.architecture, facts.system, facts.agent):
         if text:
             _name(text)

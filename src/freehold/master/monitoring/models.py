@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from freehold.master.fleet.models import Site
 from freehold.master.ordering.models import Instance
 
 
@@ -18,3 +19,31 @@ class Assessment(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["instance", "promise", "id"], name="assessment_latest")]
+
+
+class Maintenance(models.Model):
+    """A time in which a site may be down, announced before: it does not count for availability."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE)
+    begins_at = models.BigIntegerField()
+    ends_at = models.BigIntegerField()
+    what = models.TextField()
+    announced_at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("begins_at")), name="maintenance_ends"),
+        ]
+
+
+class KeptRecord(models.Model):
+    """How much of a month the services of a site kept their promises."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE)
+    month = models.IntegerField()
+    kept = models.BigIntegerField()
+    counted = models.BigIntegerField()
+    instances = models.IntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "month"], name="one_record_a_month")]

@@ -8,10 +8,12 @@ from typing import Any
 
 from freehold.master.foundation import sql
 from freehold.master.foundation.transactions import run
+from freehold.master.monitoring.availability import SPEAKS, Availability, Span, availability
 from freehold.master.ordering.status import Status, Told, status
 from freehold.protocol.states import Wanted
 
-_RESULTS = sql.load(Path(__file__).parent / "sql" / "assessments.sql")["results"]
+_SQL = sql.load(Path(__file__).parent / "sql" / "assessments.sql")
+_RESULTS = _SQL["results"]
 LOOK_BACK = 200
 """Results of each promise in which changes are looked for."""
 MOST_PROMISES, MOST_CHANGES = 50, 20
@@ -80,3 +82,29 @@ def changes(instance: str, promises: list[str]) -> list[Told]:
     earlier = zip([None, *told], told, strict=False)
     begun = [one for before, one in earlier if (before and (before.promise, before.kept)) != (one.promise, one.kept)]
     return sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]
+
+
+def available(instance: str, span: Span) -> Availability:
+    """Return how long an instance kept its promises in a time (milliseconds)."""
+    begin, end = span
+    told: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    for row in run(_SQL["told"], instance=instance, begin=begin, end=end, speaks=SPEAKS):
+        told[row["promise"]].append((row["at"], bool(row["kept"])))
+    left_out = [
+        (row["begins_at"], row["ends_at"]) for row in run(_SQL["maintenances"], instance=instance, begin=begin, end=end)
+    ]
+    return availability(told, span, [*left_out, *_not_wanted(instance, end)])
+
+
+def _not_wanted(instance: str, end: int) -> list[Span]:
+    """Return the times in which an instance was asked to be stopped, or not asked for at all."""
+    spans, since = [], 0
+    wanted = False
+    for row in run(_SQL["asked"], instance=instance, end=end):
+        starts = row["asked"] == Wanted.STARTED
+        if starts and not wanted:
+            spans.append((since, row["at"]))
+        elif wanted and not starts:
+            since = row["at"]
+        wanted = starts
+    return spans if wanted else [*spans, (since, end)]

@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,10 +20,11 @@ from freehold.master.catalog.queries import Choice
 from freehold.master.fleet import revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
-from freehold.master.foundation import clock, ids
+from freehold.master.foundation import clock, events, ids
 from freehold.master.foundation.errors import Conflict, Invalid, MasterError, NoPlace, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering import sharing, trees
+from freehold.master.ordering.events import Changed, Ordered
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.states import INSTANCE
 from freehold.master.people.identity import Caller, Scope
@@ -61,6 +62,10 @@ class Request:
     state: Wanted | None = None
     offered_to: OfferedTo | None = None
     """For an instance that serves shared ones; a new one is offered to its own project."""
+    offer: str | None = None
+    """Name of the offer that is ordered: says product, type, and the parameters that belong to it."""
+    quote: str | None = None
+    """The price that was shown, to be held to."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +202,7 @@ def _destroyed_already(order: _Order) -> Answer:
 
 
 def _create(order: _Order) -> Answer:
+    order = replace(order, wish=_of_offer(order.wish))
     wish, parent = order.wish, order.parent
     if wish.product is None:
         raise NotFound(
@@ -241,6 +247,11 @@ def _create(order: _Order) -> Answer:
     if parent is not None:
         _forget_given(parent["id"], order.title)
     _remember(order, instance, choice.release, _text(parameters), wanted)
+    events.send(
+        Ordered(
+            instance, order.project, choice.product, choice.type, place.node, parent is not None, wish.offer, wish.quote
+        )
+    )
     audit(
         order.actor,
         "instance.request",
@@ -255,6 +266,22 @@ def _create(order: _Order) -> Answer:
         partition=place.partition,
     )
     return Answer(instance, True, True, place.node, place.partition)
+
+
+def _of_offer(wish: Request) -> Request:
+    """Return a request with all that its offer says of it; raise Conflict when it says something else."""
+    if wish.offer is None:
+        return wish
+    offer = catalog.offer(wish.offer)
+    given = wish.parameters or {}
+    fixed = {"product": offer.product, "type": offer.type}
+    wrong = [name for name, value in fixed.items() if getattr(wish, name) not in (None, value)]
+    wrong += [name for name, value in offer.parameters.items() if given.get(name, value) != value]
+    if wrong:
+        raise Conflict(
+            f"The offer '{wish.offer}' has another {', '.join(wrong)}.", remedy="Leave it out, or take another offer."
+        )
+    return replace(wish, product=offer.product, type=offer.type, parameters={**given, **offer.parameters})
 
 
 def _choose(wish: Request, project: str) -> Choice:
@@ -302,6 +329,7 @@ def _change(order: _Order, row: dict[str, Any]) -> Answer:
     before = (row["release_id"], row["parameters"], old, row["unasked_at"] is None)
     if (release, parameters, asked, True) == before:
         return Answer(row["id"], False, offered, row["node_id"], row["partition"])
+    events.send(Changed(row["id"], json.loads(parameters), asked))
     run(
         QUERIES["change"],
         id=row["id"],

@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
 from django.db import DataError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -15,23 +15,22 @@ from django.views.decorators.cache import never_cache
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound, Unauthenticated
 from freehold.master.panel import words
 from freehold.master.people import identity
-from freehold.master.people.identity import Caller
-from freehold.master.people.models import Role
+from freehold.master.people.identity import Caller, Scope
 
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
 
 
 def for_members(
-    view: Callable[Concatenate[HttpRequest, Caller, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    view: Callable[Concatenate[HttpRequest, Caller, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Give a view who is calling; send strangers to log in; answer what cannot be done with a page.
 
     Nothing that it answers is kept by a browser or on the way.
     """
 
     @functools.wraps(view)
-    def wrapped(request: HttpRequest, /, *arguments: P.args, **named: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *arguments: P.args, **named: P.kwargs) -> HttpResponseBase:
         caller = _caller(request)
         if caller is None:
             return _to_log_in(request)
@@ -48,11 +47,28 @@ def for_members(
     return never_cache(wrapped)
 
 
+def for_anybody(
+    view: Callable[Concatenate[HttpRequest, Caller | None, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Give a view who is calling, who may be nobody."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, /, *arguments: P.args, **named: P.kwargs) -> HttpResponse:
+        return view(request, _caller(request), *arguments, **named)
+
+    return wrapped
+
+
 def draw(
     request: HttpRequest, caller: Caller | None, template: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
     """Return a page."""
-    common = {"caller": caller, "operated": operated(caller) if caller else []}
+    common = {
+        "caller": caller,
+        "operated": operated(caller) if caller else [],
+        "has_services": caller is not None and bool(caller.able(Scope.READ)),
+        "has_books": caller is not None and bool(caller.able(Scope.AUDIT)),
+    }
     return render(request, f"panel/{template}.html", {**common, **context}, status=status)
 
 
@@ -74,7 +90,7 @@ def not_our_form(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def operated(caller: Caller) -> list[str]:
     """Return the projects whose nodes somebody runs."""
-    return sorted(name for name, role in caller.roles.items() if role is not Role.CUSTOMER)
+    return list(caller.able(Scope.OPERATE))
 
 
 def is_fragment(request: HttpRequest) -> bool:

@@ -92,7 +92,14 @@ def node(request: HttpRequest, caller: Caller, project: str, title: str) -> Http
     living = listing.on_node(found["id"])
     partitions = [{**one, "living": living.get(one["name"], [])} for one in queries.partitions(found["id"])]
     page = lists.supplies(caller.projects[project], node=title, number=_number(request))
-    context = {"project": project, "node": found, "partitions": partitions, **_listed(page)}
+    context = {
+        "project": project,
+        "node": found,
+        "partitions": partitions,
+        "holding": words.protections(found["protections"], holding=True),
+        "missing": words.protections(found["protections"], holding=False),
+        **_listed(page),
+    }
     return draw(request, caller, "node", context)
 
 

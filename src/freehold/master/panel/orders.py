@@ -1,5 +1,6 @@
 """What can be ordered, ordering it, and changing what was ordered."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -8,8 +9,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
+from freehold.master.billing import public, quotes
+from freehold.master.billing.models import Payer
 from freehold.master.catalog import queries as catalog
-from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound
+from freehold.master.fleet import queries as fleet
+from freehold.master.foundation.errors import Conflict, Forbidden, Malformed, MasterError, NotFound
 from freehold.master.ordering import actions, listing, queries
 from freehold.master.panel import words
 from freehold.master.panel.door import draw, for_members, is_fragment
@@ -27,7 +31,7 @@ _REDRAWS = ("add-row", "remove-row", "redraw")
 @for_members
 def catalogue(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The products that some node offers, each with its newest release and its types."""
-    offered = listing.offered(sorted(caller.projects.values()))
+    offered = listing.offered(sorted(caller.able(Scope.READ).values()))
     types = catalog.types([releases[0]["release"] for releases in offered.values()])
     products = [
         {"newest": releases[0], "types": types.get(releases[0]["release"], [])} for releases in offered.values()
@@ -39,17 +43,18 @@ def catalogue(request: HttpRequest, caller: Caller) -> HttpResponse:
 @for_members
 def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     """Order a product through a form made of its schema."""
-    if not caller.projects:
+    mine = caller.able(Scope.ORDER)
+    if not mine:
         raise Forbidden("You have no project to order for.", remedy="Ask whoever runs this Master to give you a role.")
     asked = request.POST if request.method == "POST" else request.GET
-    releases = listing.offered(sorted(caller.projects.values())).get(product)
+    releases = listing.offered(sorted(mine.values())).get(product)
     if releases is None:
         raise NotFound(f"There is no product '{product}' that you can order.", remedy="")
     chosen = _chosen(releases, asked)
     types = catalog.types([chosen["release"]])[chosen["release"]]
     kind = next((one for one in types if one.name == asked.get("type", "default")), types[0])
     form = Form(catalog.type_schemas(chosen["release"], kind.name).request, {}, _posted(request))
-    project = asked.get("project") if asked.get("project") in caller.projects else sorted(caller.projects)[0]
+    project = asked.get("project") if asked.get("project") in mine else next(iter(mine))
     context: dict[str, Any] = {
         "form": form,
         "product": product,
@@ -57,12 +62,15 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         "chosen": chosen,
         "types": types,
         "kind": kind,
-        "projects": sorted(caller.projects),
+        "projects": list(mine),
         "project": project,
         "title": asked.get("title", ""),
+        "protections": _protections(chosen["release"], sorted(mine.values())),
         "constraints": [(name, asked.get(name, "")) for name in CONSTRAINTS if name != "instance" or kind.shared],
         "errors": {},
         "others": [],
+        "offers": _offers(product, kind.name),
+        "chosen_offer": asked.get("offer", ""),
     }
     if request.method == "GET" or _only_redraws(request):
         return draw(request, caller, "order", context)
@@ -83,7 +91,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
             # A request would change what is there; who fills in this form wants something new.
             context["errors"] = {"title": _("This title is taken. Choose another one.")}
             return draw(request, caller, "order", context, 409)
-        actions.request(wish, acting=caller)
+        actions.request(_at_its_price(wish, context, caller), acting=caller)
     except MasterError as error:
         return draw(request, caller, "order", {**context, **_explained(form, error)}, error.status)
     return _go(request, wish.project, wish.title)
@@ -122,6 +130,44 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     except MasterError as error:
         return draw(request, caller, "change", {**context, **_explained(form, error)}, error.status)
     return _go(request, project, title)
+
+
+def _offers(product: str, type_name: str) -> list[dict[str, Any]]:
+    """Return what a product is sold as: each offer at each of its prices, that of a region or the general one."""
+    return [
+        {**one, "title": words.of_language(one["titles"]), "value": "|".join((one["name"], one["region"], one["list"]))}
+        for one in public.offers(product=product, type_name=type_name)
+    ]
+
+
+def _at_its_price(wish: actions.Request, context: dict[str, Any], caller: Caller) -> actions.Request:
+    """Return a wish with the offer that was chosen, held to the price that was shown.
+
+    Raise Conflict when that price holds no more.
+    """
+    offer = next((one for one in context["offers"] if one["value"] == context["chosen_offer"]), None)
+    if offer is None:
+        if context["chosen_offer"]:
+            raise Conflict("This price holds no more.", remedy="Look at the prices again.")
+        return wish
+    constraints = {**(wish.constraints or {}), **({"region": offer["region"]} if offer["region"] else {})}
+    wish = replace(wish, offer=offer["name"], constraints=constraints)
+    if Payer.objects.filter(project__name=wish.project, customer=None).exists():
+        return wish
+    made = quotes.quote(wish.project, offer["name"], offer["region"], acting=caller)
+    return replace(wish, quote=made.id)
+
+
+def _protections(release: str, projects: list[str]) -> list[dict[str, Any]]:
+    """Return, by site, which protections hold where a release may be placed and which do not."""
+    return [
+        {
+            "site": site,
+            "holding": words.protections(held, holding=True),
+            "missing": words.protections(held, holding=False),
+        }
+        for site, held in fleet.protections(release, projects).items()
+    ]
 
 
 def _chosen(releases: list[dict[str, Any]], asked: "QueryDict | dict[str, str]") -> dict[str, Any]:

@@ -33,7 +33,8 @@ _FILTERS = ("waiting", "building", "configuring", "started", "stopping", "stoppe
 def index(request: HttpRequest, caller: Caller) -> HttpResponse:
     """What runs in the visitor's projects, a page at a time."""
     asked = {name: request.GET.get(name, "").strip() for name in ("q", "state", "project")}
-    projects = [caller.project(asked["project"], Scope.READ)] if asked["project"] else sorted(caller.projects.values())
+    mine = caller.able(Scope.READ)
+    projects = [caller.project(asked["project"], Scope.READ)] if asked["project"] else sorted(mine.values())
     page = listing.page(
         projects,
         text=asked["q"].replace("\0", "")[:100],
@@ -44,6 +45,7 @@ def index(request: HttpRequest, caller: Caller) -> HttpResponse:
         "page": page,
         "found": [(one, _address(one.row)) for one in monitoring.pictures(page.rows)],
         "asked": asked,
+        "projects": mine,
         "filters": [(name, words.state(name)) for name in _FILTERS],
         "query": urlencode({name: value for name, value in asked.items() if value}),
     }

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.i18n import set_language
 
-from freehold.master.panel import fleet, orders, services, session
+from freehold.master.panel import fleet, money, orders, services, session
 
 _SERVICE = "services/<str:project>/<path:title>"
 _FLEET = "fleet/<str:project>"
@@ -21,6 +21,17 @@ urlpatterns = [
     path(_SERVICE, services.instance, name="instance"),
     path("catalogue", orders.catalogue, name="catalogue"),
     path("catalogue/<str:product>", orders.order, name="order"),
+    path("prices", money.prices, name="prices"),
+    path("prices.json", money.prices_as_data, name="prices-data"),
+    path("costs", money.choose_costs, name="costs-choice"),
+    path("costs/<str:project>", money.project_costs, name="costs"),
+    path("costs/<str:project>/documents/<str:number>", money.invoice, name="invoice"),
+    path("books", money.choose_books, name="books-choice"),
+    path("books/<str:code>", money.books, name="books"),
+    path("books/<str:code>/act", money.act, name="books-act"),
+    path("books/<str:code>/documents/<str:number>", money.sold, name="sold"),
+    path("books/<str:code>/reports/<str:name>.csv", money.report_as_csv, name="report-csv"),
+    path("books/<str:code>/exports/<str:name>", money.export, name="books-export"),
     path("fleet", fleet.choose, name="fleet-choice"),
     path(_FLEET, fleet.overview, name="fleet"),
     path(f"{_FLEET}/sites", fleet.add_site, name="add-site"),

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 
 from freehold.master.foundation.errors import MasterError
 from freehold.protocol.problem import FieldError
@@ -40,6 +41,7 @@ PROBLEMS: dict[str, str | Promise] = {
     "invalid": gettext_lazy("A value breaks a rule"),
     "invalid-parameters": gettext_lazy("Some parameters do not fit: see below"),
     "no-place": gettext_lazy("No place fits"),
+    "payment-required": gettext_lazy("It must be paid for first"),
 }
 
 USAGE: dict[str, tuple[str | Promise, float, str]] = {
@@ -50,6 +52,120 @@ USAGE: dict[str, tuple[str | Promise, float, str]] = {
     "network_out": (gettext_lazy("Network, sent"), 1024**2, "MiB"),
 }
 """What is measured: how it is called, how many of the counter's units make one of the shown, and its sign."""
+
+
+_SIZES: dict[str, str | Promise] = {
+    "cpus": gettext_lazy("cores"),
+    "memory_gb": gettext_lazy("GB of memory"),
+    "disk_gb": gettext_lazy("GB of disk"),
+}
+_UNITS = {10**12: "TB", 10**9: "GB", 10**6: "MB", 3_600_000: "h", 3_686_400: "GiB h"}
+COST_KINDS: dict[str, str | Promise] = {
+    "amortisation": gettext_lazy("Amortisation"),
+    "loan": gettext_lazy("Loan"),
+    "network": gettext_lazy("Network"),
+    "electricity": gettext_lazy("Electricity"),
+    "hosting": gettext_lazy("Hosting"),
+    "land": gettext_lazy("Land"),
+    "software": gettext_lazy("Software"),
+    "hardware-care": gettext_lazy("Hardware care"),
+    "replacement": gettext_lazy("Replacement"),
+    "repair": gettext_lazy("Repair"),
+}
+_REPORTS: dict[str, str | Promise] = {
+    "trial-balance": gettext_lazy("Trial balance"),
+    "receivables": gettext_lazy("Receivables by age"),
+    "vat": gettext_lazy("Tax"),
+    "revenue": gettext_lazy("Revenue by offer and site"),
+}
+_COLUMNS: dict[str, str | Promise] = {
+    "account": gettext_lazy("Account"),
+    "name": gettext_lazy("Name"),
+    "opening": gettext_lazy("Opening"),
+    "debit": gettext_lazy("Debit"),
+    "credit": gettext_lazy("Credit"),
+    "closing": gettext_lazy("Closing"),
+    "customer": gettext_lazy("Customer"),
+    "currency": gettext_lazy("Currency"),
+    "not_due": gettext_lazy("Not due"),
+    "to_30": gettext_lazy("To 30 days"),
+    "to_60": gettext_lazy("To 60 days"),
+    "to_90": gettext_lazy("To 90 days"),
+    "older": gettext_lazy("Older"),
+    "code": gettext_lazy("Code"),
+    "rate": gettext_lazy("Rate"),
+    "class": gettext_lazy("Class"),
+    "documents": gettext_lazy("Documents"),
+    "base": gettext_lazy("Base"),
+    "tax": gettext_lazy("Tax"),
+    "offer": gettext_lazy("Offer"),
+    "kind": gettext_lazy("Kind"),
+    "site": gettext_lazy("Site"),
+    "net": gettext_lazy("Without tax"),
+}
+
+
+def of_language(titles: dict[str, str]) -> str:
+    """Return a title in the reader's language, or in English."""
+    return titles.get(get_language() or "en", titles["en"])
+
+
+def size(name: str) -> str:
+    """Return what a number of an offer's size counts."""
+    return str(_SIZES.get(name, name))
+
+
+def meter(name: str, unit: int) -> str:
+    """Return what a price by use is for: `Network, sent, per TB`."""
+    what = str(USAGE[name][0]) if name in USAGE else name
+    return _("%(what)s, per %(unit)s") % {"what": what, "unit": _UNITS.get(unit, str(unit))}
+
+
+def cost_kind(name: str) -> str:
+    """Return a kind of cost as people read it."""
+    return str(COST_KINDS.get(name, name))
+
+
+def report(name: str) -> str:
+    """Return what a report is called."""
+    return str(_REPORTS[name])
+
+
+def column(name: str) -> str:
+    """Return what a report's column is called."""
+    return str(_COLUMNS[name])
+
+
+def line(one: dict[str, Any]) -> str:
+    """Return what a document's line is about."""
+    if one["kind"] == "recurring":
+        return _("%(offer)s, %(days)s days") % {"offer": one["offer"], "days": one["quantity"]}
+    if one["kind"] == "usage":
+        what = str(USAGE[one["meter"]][0]) if one["meter"] in USAGE else one["meter"]
+        return _("%(offer)s: %(what)s in %(month)s") % {"offer": one["offer"], "what": what, "month": one["month"]}
+    if one["kind"] == "sla":
+        return _("%(offer)s: promises not kept in %(month)s") % {"offer": one["offer"], "month": one["month"]}
+    if one["kind"] == "setup":
+        return _("%(offer)s: set-up") % {"offer": one["offer"]}
+    return str(one["label"])
+
+
+PROTECTIONS: dict[str, str | Promise] = {
+    "users": gettext_lazy("a user of its own"),
+    "files": gettext_lazy("sees only its own files"),
+    "memory": gettext_lazy("memory limited"),
+    "processes": gettext_lazy("processes limited"),
+    "cpu": gettext_lazy("processor shared out"),
+    "disk": gettext_lazy("disk watched"),
+    "listening": gettext_lazy("listens only as declared"),
+    "connecting": gettext_lazy("connects only as declared"),
+}
+"""What may stand between the partitions of a node."""
+
+
+def protections(held: dict[str, bool], *, holding: bool) -> list[str]:
+    """Return the protections that hold, or those that do not, as people read them."""
+    return [str(PROTECTIONS.get(name, name)) for name, holds in held.items() if holds is holding]
 
 
 def state(name: str) -> str:

@@ -17,13 +17,27 @@ class Scope(StrEnum):
     """What a token opens; a session opens everything its person may do."""
 
     READ = "read"
+    """See services, with what they publish, and what they cost."""
     ORDER = "order"
     OPERATE = "operate"
+    SELL = "sell"
+    """Offers, prices, costs, customers."""
+    ACCOUNT = "account"
+    """The books, payments, monthly runs."""
+    AUDIT = "audit"
+    """See all that the books hold."""
 
 
 ALL_SCOPES = frozenset(Scope)
-_RANK = {Role.CUSTOMER: 1, Role.OPERATOR: 2, Role.OWNER: 3}
-_NEEDED = {Scope.READ: Role.CUSTOMER, Scope.ORDER: Role.CUSTOMER, Scope.OPERATE: Role.OPERATOR}
+RIGHTS: dict[Role, frozenset[Scope]] = {
+    Role.CUSTOMER: frozenset({Scope.READ, Scope.ORDER}),
+    Role.OPERATOR: frozenset({Scope.READ, Scope.ORDER, Scope.OPERATE}),
+    Role.SALES: frozenset({Scope.SELL}),
+    Role.ACCOUNTANT: frozenset({Scope.ACCOUNT, Scope.AUDIT}),
+    Role.AUDITOR: frozenset({Scope.AUDIT}),
+    Role.OWNER: ALL_SCOPES,
+}
+"""The matrix of rights: what each role may do in its project, at every door."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +65,18 @@ class Caller:
             known = ", ".join(sorted(self.roles)) or "none"
             raise Forbidden(f"'{name}' is not a project of yours.", remedy=f"Use one of your projects: {known}.")
         self.require(scope)
-        if _RANK[role] < _RANK[_NEEDED[scope]]:
-            raise Forbidden(f"In '{name}' you are {role.value}; this needs {_NEEDED[scope].value}.")
+        if scope not in RIGHTS[role]:
+            able = " or ".join(one.value for one in Role if scope in RIGHTS[one])
+            raise Forbidden(f"In '{name}' you are {role.value}; this needs {able}.")
         return self.projects[name]
+
+    def may(self, name: str, scope: Scope) -> bool:
+        """Return whether this caller may act so in one of their projects."""
+        return scope in self.scopes and name in self.roles and scope in RIGHTS[self.roles[name]]
+
+    def able(self, scope: Scope) -> dict[str, str]:
+        """Return the projects, id by name, in which this caller may act so."""
+        return {name: identity for name, identity in sorted(self.projects.items()) if self.may(name, scope)}
 
     def require(self, scope: Scope) -> None:
         """Raise Forbidden when the token in use was not made for this."""

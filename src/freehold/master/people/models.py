@@ -6,14 +6,20 @@ from django.db.models import F, Q
 
 
 class Role(models.TextChoices):
-    """What a person is in a project; each includes the one before it."""
+    """What a person is in a project; `identity.RIGHTS` says what each may do."""
 
     CUSTOMER = "customer"
     """Orders services."""
     OPERATOR = "operator"
     """Also publishes releases and runs sites, nodes and supplies."""
+    SALES = "sales"
+    """Makes offers and prices, and knows the customers."""
+    ACCOUNTANT = "accountant"
+    """Keeps the books: payments, entries, locks, monthly runs."""
+    AUDITOR = "auditor"
+    """Reads the books and changes nothing."""
     OWNER = "owner"
-    """Also decides who else is in the project."""
+    """May all of it, and decides who else is in the project."""
 
 
 class Person(AbstractBaseUser):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from freehold.failpoints import failpoint
+from freehold.master.billing import reconcile as billing
 from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import hints
 from freehold.master.monitoring import reconcile as monitoring
@@ -17,8 +18,8 @@ from freehold.master.ordering import reconcile as ordering
 
 _log = logging.getLogger(__name__)
 
-ROOMS: list[Callable[[], None]] = [fleet.reconcile, ordering.reconcile]
-TIDY: list[Callable[[], None]] = [fleet.tidy, ordering.tidy, monitoring.tidy]
+ROOMS: list[Callable[[], None]] = [fleet.reconcile, ordering.reconcile, billing.reconcile]
+TIDY: list[Callable[[], None]] = [fleet.tidy, ordering.tidy, monitoring.tidy, billing.tidy]
 TIMER = 10.0
 TIDY_TIMER = 3600.0
 

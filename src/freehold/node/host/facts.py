@@ -5,10 +5,10 @@ from pathlib import Path
 
 from freehold import __version__
 from freehold.node.settings import Settings
-from freehold.protocol.report import HostFacts, PartitionFacts
+from freehold.protocol.report import HostFacts, HostPromise, PartitionFacts
 
 
-def host_facts(root: Path, settings: Settings) -> HostFacts:
+def host_facts(root: Path, settings: Settings, protections: dict[str, bool], promises: list[HostPromise]) -> HostFacts:
     """Return what the node tells of its machine."""
     disk = os.statvfs(root)
     return HostFacts(
@@ -19,6 +19,8 @@ def host_facts(root: Path, settings: Settings) -> HostFacts:
         architecture=os.uname().machine,
         system=_system(),
         agent=__version__,
+        protections=protections,
+        promises=promises,
     )
 
 

@@ -11,7 +11,9 @@ import pwd
 import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -22,12 +24,19 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def prepare(
-    root: Path, partitions: int, *, unprivileged: bool = False, network: str = "", interface: str = "lo"
+    root: Path,
+    partitions: int,
+    *,
+    unprivileged: bool = False,
+    network: str = "",
+    interface: str = "lo",
+    limits: Mapping[str, int] = MappingProxyType({}),
 ) -> Settings:
     """Make a node's folder with so many partitions and return its settings. Safe to repeat, and to grow with.
 
     `network` (CIDR) gives the partitions' addresses on `interface`; by default they come from a private network
-    that depends on the node. Raise HostError, naming what to do, when the machine does not give what is needed.
+    that depends on the node. `limits` are fields of `Limits`, which stay as they are when not named. Raise HostError,
+    naming what to do, when the machine does not give what is needed.
     """
     if partitions < 1:
         raise HostError("A node has at least one partition: --partitions 1 or more.")
@@ -45,6 +54,9 @@ def prepare(
         raise HostError(
             f"The node has {len(settings.places)} partitions already; it can grow but not shrink to {partitions}."
         )
+    if wrong := [name for name, value in limits.items() if value < 0]:
+        raise HostError(f"A limit is not negative: --{wrong[0].replace('_', '-')} {limits[wrong[0]]}.")
+    settings = msgspec.structs.replace(settings, limits=msgspec.structs.replace(settings.limits, **limits))
     # Before anything is made: what is refused leaves no users behind.
     addresses = _addresses(settings, partitions)
     _make_folders(paths, settings)

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
-from freehold.node.metering import cgroups
+from freehold.node.host import cgroups
 from freehold.node.metering.counters import Reading
 from freehold.node.metering.network import NetworkMeter
 

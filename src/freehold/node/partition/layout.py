@@ -5,6 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.node.host.firewall import Network
+
 SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"
 LOG = "var/log"
 OURS = ".freehold"
@@ -51,6 +53,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """Titles of requests that did not return yet what they must."""
     served: dict[str, Served] = {}
     logs: list[Rotation] = []
+    network: Network | None = None
+    """Where it listens and connects; None: nothing was declared."""
     renew_at: float | None = None
     """When to configure again because a certificate must be renewed, seconds since 1970."""
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.node.host.firewall import Network
 from freehold.node.partition import certificates, layout, timer
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import Outcome, Served, Wish
 from freehold.node.partition.order import Order
 from freehold.promises import CertificateValid, JobRan, Promise, TaskDone, source
 from freehold.release import Context, Job, Plan, Process, Refusal, Task, make_plan
+from freehold.release import Network as Declared
 from freehold.release.folder import load
 from freehold.release.plan import SharedWish
 
@@ -33,6 +35,7 @@ def run(order: Order, folder: Path, release: Path) -> Outcome:
         missing=[request.title for request in plan.requests if context.returned(request) is None],
         served={guest.instance: _served(plan, guest.instance) for guest in order.guests},
         logs=[layout.Rotation(log.path, int(log.megabytes * 1024 * 1024), log.keep) for log in plan.logs],
+        network=_network(plan.network),
         renew_at=renew_at,
     )
 
@@ -151,6 +154,13 @@ def program(one: Process | Task | Job, context: Context) -> bytes:
     else:
         lines.append(f"exec {command}")
     return ("\n".join(lines) + "\n").encode()
+
+
+def _network(declared: Declared | None) -> Network | None:
+    if declared is None:
+        return None
+    connect = None if declared.connect is None else list(declared.connect)
+    return Network(declared.ports("tcp"), declared.ports("udp"), connect)
 
 
 def _served(plan: Plan, instance: str) -> Served:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.node.host.firewall import Network
 from freehold.node.partition import layout
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import Outcome, Wish
@@ -19,6 +20,7 @@ from freehold.release import ReleaseError
 BUILDOUT_TIMEOUT = 300
 RUNNER = "freehold.recipes.run"
 """Imports buildout, which takes most of a second: the workshop does it once."""
+_ALLOWED = ".slapos-whitelist-firewall"
 _OPTION = re.compile(r"[A-Za-z0-9_.-]+")
 _GIVEN, _REQUESTS, _LOG = f"{layout.OURS}/given.json", f"{layout.OURS}/requests", f"{layout.OURS}/buildout.log"
 
@@ -56,7 +58,17 @@ def _outcome(order: Order, folder: Path) -> Outcome:
             missing.append(path.stem)
     refused = layout.Served(error="A profile cannot serve shared instances; instance.py can.")
     served = {guest.instance: refused for guest in order.guests}
-    return Outcome(requests=requests, missing=missing, served=served)
+    return Outcome(requests=requests, missing=missing, served=served, network=_network(folder))
+
+
+def _network(folder: Path) -> Network | None:
+    """Return where a profile says that it connects, in SlapOS's file: a JSON list of addresses."""
+    try:
+        return Network(connect=msgspec.json.decode((folder / _ALLOWED).read_bytes(), type=list[str]))
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise ReleaseError(f"{_ALLOWED} must hold a JSON list of addresses: {error}") from None
 
 
 def _buildout(profile: Path, log: Path) -> int:

@@ -1,4 +1,4 @@
-"""The thread that has promises checked: a heap of what is due, one worker for each Unix user."""
+"""The thread that has promises checked: a heap of what is due, one worker for each partition."""
 
 import heapq
 import itertools
@@ -16,7 +16,7 @@ from typing import Any
 
 from freehold.node.promises import schedule
 from freehold.node.promises.schedule import State
-from freehold.node.workshop import Workshop, WorkshopError
+from freehold.node.workshop import Enclosure, Workshop, WorkshopError
 
 FIRST_TIMEOUT = 30.0
 """How long a first check may take, while the promise's own timeout is not known."""
@@ -40,6 +40,8 @@ class Watch:
     gid: int | None
     plugins: tuple[str, ...]
     """Paths relative to the folder: `etc/plugin/NAME.py`, `etc/promise/NAME`."""
+    enclosure: Enclosure | None = None
+    """Of the worker that checks."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Result:
     promise: str
     kept: bool
     message: str
+    bang: bool = False
+    """It asks for the instance to be configured again."""
 
 
 @dataclass
@@ -74,6 +78,7 @@ class _Promise:
 @dataclass
 class _Worker:
     socket: socket.socket
+    enclosure: Enclosure | None
     buffer: bytes = b""
     checking: dict[int, tuple[_Promise, float]] = field(default_factory=dict)
     """By order: the promise and the moment at which it is late."""
@@ -88,7 +93,8 @@ class Scheduler(threading.Thread):
         self._on_result = on_result
         self._due: list[tuple[float, int, _Promise]] = []
         self._watched: dict[str, list[_Promise]] = {}
-        self._workers: dict[int | None, _Worker] = {}
+        self._workers: dict[str, _Worker] = {}
+        """By partition."""
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
@@ -145,11 +151,11 @@ class Scheduler(threading.Thread):
             else:
                 self._read(key.data)
         now = time.monotonic()
-        for user, worker in list(self._workers.items()):
+        for partition, worker in list(self._workers.items()):
             if any(late <= now for _, late in worker.checking.values()):
-                self._give_up(user, worker, now)
+                self._give_up(partition, worker, now)
         with self._lock:
-            users = {promise.watch.uid for promises in self._watched.values() for promise in promises}
+            watched = {partition for partition, promises in self._watched.items() if promises}
             ready = []
             while self._due and self._due[0][0] <= now:
                 _, number, promise = heapq.heappop(self._due)
@@ -158,8 +164,8 @@ class Scheduler(threading.Thread):
                     ready.append(promise)
         for promise in ready:
             self._order(promise, now)
-        for user in self._workers.keys() - users:
-            self._fire(user)
+        for partition in self._workers.keys() - watched:
+            self._fire(partition)
 
     def _pause(self, now: float) -> float | None:
         with self._lock:
@@ -170,39 +176,50 @@ class Scheduler(threading.Thread):
     def _order(self, promise: _Promise, now: float) -> None:
         watch = promise.watch
         try:
-            worker = self._workers.get(watch.uid) or self._hire(watch)
+            worker = self._workers.get(watch.partition)
+            if worker is not None and worker.enclosure != watch.enclosure:
+                self._fire(watch.partition)
+                worker = None
+            worker = worker or self._hire(watch)
             number = next(self._numbers)
-            order = json.dumps({"id": number, "path": f"{watch.folder}/{promise.path}"}).encode() + b"\n"
+            path = f"{watch.folder}/{promise.path}"
+            order = json.dumps({"id": number, "path": path, "was_kept": promise.state.ever_kept}).encode() + b"\n"
             worker.socket.sendall(order)
         except (WorkshopError, OSError) as error:
-            self._fire(watch.uid)
+            self._fire(watch.partition)
             self._settle(promise, False, f"It could not be checked: {error}", now)
             return
         worker.checking[number] = (promise, now + promise.timeout + GRACE)
 
     def _hire(self, watch: Watch) -> _Worker:
-        sock = self._workshop.open("freehold.node.promises.worker:serve", uid=watch.uid, gid=watch.gid, persistent=True)
+        sock = self._workshop.open(
+            "freehold.node.promises.worker:serve",
+            uid=watch.uid,
+            gid=watch.gid,
+            enclosure=watch.enclosure,
+            persistent=True,
+        )
         # A worker belongs to its partition: one that does not read must not stop the checks of others.
         sock.settimeout(1.0)
-        worker = self._workers[watch.uid] = _Worker(sock)
-        self._selector.register(sock, selectors.EVENT_READ, (watch.uid, worker))
+        worker = self._workers[watch.partition] = _Worker(sock, watch.enclosure)
+        self._selector.register(sock, selectors.EVENT_READ, (watch.partition, worker))
         return worker
 
-    def _fire(self, user: int | None) -> None:
-        worker = self._workers.pop(user, None)
+    def _fire(self, partition: str) -> None:
+        worker = self._workers.pop(partition, None)
         if worker is not None:
             self._selector.unregister(worker.socket)
             worker.socket.close()
 
-    def _read(self, data: tuple[int | None, _Worker]) -> None:
-        user, worker = data
+    def _read(self, data: tuple[str, _Worker]) -> None:
+        partition, worker = data
         try:
             received = worker.socket.recv(65536)
         except OSError:
             received = b""
         now = time.monotonic()
         if not received:
-            self._fire(user)
+            self._fire(partition)
             for promise, _ in worker.checking.values():
                 self._settle(promise, False, "Its check ended the process that ran it.", now)
             return
@@ -213,7 +230,7 @@ class Scheduler(threading.Thread):
             if len(worker.buffer) > MOST_ANSWER:
                 raise ValueError("an answer without end")
         except (ValueError, KeyError, TypeError) as error:
-            self._fire(user)
+            self._fire(partition)
             for promise, _ in worker.checking.values():
                 self._settle(promise, False, f"Its worker answered nonsense: {error!r}"[:200], now)
 
@@ -221,11 +238,17 @@ class Scheduler(threading.Thread):
         promise, _ = worker.checking.pop(answer["id"])
         promise.period = _between(PERIODS, answer["period"])
         promise.timeout = _between(TIMEOUTS, answer["timeout"])
-        self._settle(promise, answer["kept"] is True, str(answer["message"])[:MOST_MESSAGE], now)
+        self._settle(
+            promise,
+            answer["kept"] is True,
+            str(answer["message"])[:MOST_MESSAGE],
+            now,
+            bang=answer.get("bang") is True,
+        )
 
-    def _give_up(self, user: int | None, worker: _Worker, now: float) -> None:
+    def _give_up(self, partition: str, worker: _Worker, now: float) -> None:
         """End a worker in which a check hangs; what it was checking in time is checked again at once."""
-        self._fire(user)
+        self._fire(partition)
         for promise, late in worker.checking.values():
             if late <= now:
                 self._settle(promise, False, f"It did not answer within {promise.timeout:g} s.", now)
@@ -233,7 +256,7 @@ class Scheduler(threading.Thread):
                 with self._lock:
                     self._push(promise, now)
 
-    def _settle(self, promise: _Promise, kept: bool, message: str, now: float) -> None:
+    def _settle(self, promise: _Promise, kept: bool, message: str, now: float, *, bang: bool = False) -> None:
         if not promise.current:
             return
         promise.state = schedule.after(promise.state, kept)
@@ -241,7 +264,7 @@ class Scheduler(threading.Thread):
         key = f"{watch.instance}/{promise.name}"
         with self._lock:
             self._push(promise, now + schedule.pause(promise.state, now, promise.period, key))
-        self._on_result(Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message))
+        self._on_result(Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message, bang))
 
     def _push(self, promise: _Promise, moment: float) -> None:
         promise.entry = next(self._numbers)

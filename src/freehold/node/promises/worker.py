@@ -14,14 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from freehold.promises import Command, Promise
+from freehold.promises import Command, Promise, slapos
+from freehold.promises.slapos import GenericPromise
 
 THREADS = 64
 """Checks wait more than they work, and one that hangs must not have others wait behind it."""
 EXECUTABLE_PERIOD = 60.0
 EXECUTABLE_TIMEOUT = 20.0
 
-_loaded: dict[str, tuple[tuple[int, int, int], Promise]] = {}
+_loaded: dict[str, tuple[tuple[int, int, int], Promise | GenericPromise]] = {}
 _loading = threading.Lock()
 
 
@@ -30,7 +31,7 @@ def serve(sock: socket.socket) -> None:
     sending = threading.Lock()
 
     def check(order: dict[str, Any]) -> None:
-        answer = json.dumps({"id": order["id"], **assess(order["path"])}).encode() + b"\n"
+        answer = json.dumps({"id": order["id"], **assess(order["path"], was_kept=order["was_kept"])}).encode() + b"\n"
         try:
             with sending:
                 sock.sendall(answer)
@@ -44,20 +45,29 @@ def serve(sock: socket.socket) -> None:
         os._exit(0)
 
 
-def assess(path: str) -> dict[str, Any]:
-    """Return the result of one promise, whatever it does, with its own period and timeout."""
+def assess(path: str, *, was_kept: bool = False) -> dict[str, Any]:
+    """Return the result of one promise, whatever it does, with its own period and timeout.
+
+    `was_kept`: it was kept since the last configuration, so this is no longer about the deployment.
+    """
+    bang = False
     period, timeout = EXECUTABLE_PERIOD, EXECUTABLE_TIMEOUT
     try:
         promise = _load(path)
-        period, timeout = float(promise.period), float(promise.timeout)
-        assessment = promise.check()
+        if isinstance(promise, GenericPromise):
+            period, timeout = promise.getPeriodicity() * 60, promise.getPromiseTimeout()
+            assessment, bang = promise.assess(was_kept=was_kept)
+        else:
+            period, timeout = float(promise.period), float(promise.timeout)
+            assessment = promise.check()
         kept, message = bool(assessment.kept), str(assessment.message)
     except Exception as error:
         kept, message = False, f"{type(error).__name__}: {error}"
-    return {"kept": kept, "message": message[-4000:], "period": max(1.0, period), "timeout": timeout}
+    answer = {"kept": kept, "message": message[-4000:], "period": max(1.0, period), "timeout": timeout}
+    return answer | ({"bang": True} if bang else {})
 
 
-def _load(path: str) -> Promise:
+def _load(path: str) -> Promise | GenericPromise:
     """Return the promise of a plug-in file (loaded again when it changed) or of an executable."""
     found = os.stat(path)
     version = (found.st_mtime_ns, found.st_size, found.st_ino)
@@ -70,7 +80,7 @@ def _load(path: str) -> Promise:
         return promise
 
 
-def _read(path: str) -> Promise:
+def _read(path: str) -> Promise | GenericPromise:
     if not path.endswith(".py"):
         # FOLDER/etc/promise/NAME
         folder = str(Path(path).parents[2])
@@ -78,8 +88,29 @@ def _read(path: str) -> Promise:
     module = types.ModuleType("promise_plugin")
     module.__file__ = path
     sys.modules[f"promise_plugin_{path}"] = module
+    slapos.install()
     exec(compile(Path(path).read_text(), path, "exec"), module.__dict__)
+    kind: Any = getattr(module, "RunPromise", None)
+    if kind is not None:
+        return _slapos(kind, path, getattr(module, "extra_config_dict", {}))
     promise: Promise | None = getattr(module, "promise", None)
     if promise is None:
-        raise ValueError(f"{path} defines no `promise`")
+        raise ValueError(f"{path} defines neither `promise` nor `RunPromise`")
+    return promise
+
+
+def _slapos(kind: Any, path: str, extra: dict[str, Any]) -> GenericPromise:
+    """Return a plug-in for SlapOS, made with the configuration that slapos.core gives."""
+    file = Path(path)
+    folder = file.parents[2]
+    promise: GenericPromise = kind(
+        {
+            **extra,
+            "name": file.name,
+            "path": path,
+            "partition-folder": str(folder),
+            "log-folder": str(folder / "var" / "log"),
+            "promise-timeout": extra.get("promise-timeout", EXECUTABLE_TIMEOUT),
+        }
+    )
     return promise

@@ -14,14 +14,15 @@ import resource
 import signal
 import time
 
+from freehold.node import walls
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 MARK = "FREEHOLD_PROCESS"
 _PR_SET_CHILD_SUBREAPER = 36
-_PR_SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -73,17 +74,20 @@ def _enter(spec: dict[str, Any]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for cgroup in spec.get("cgroups", ()):
-        with open(f"{cgroup}/cgroup.procs", "w") as file:
-            file.write("0")
+    for path in spec.get("groups", ()):
+        enter_group(path)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+    for name, value in spec.get("limits", {}).items():
+        resource.setrlimit(getattr(resource, name), (value, value))
+    os.umask(0o022)
+    walls.raise_walls(spec["walls"])
     os.umask(0o077)
     if spec.get("uid") is not None:
         os.setgroups([])
         os.setgid(spec["gid"])
         os.setuid(spec["uid"])
-    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    walls.lock(spec["walls"])
     os.chdir(spec["cwd"])
     # Opened as the partition's user: a link in its folder cannot make us write elsewhere.
     null = os.open(os.devnull, os.O_RDWR)
@@ -98,6 +102,13 @@ def _enter(spec: dict[str, Any]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.closerange(3, 1024)
+
+
+def enter_group(path: str) -> None:
+    """Move into a control group, whose file is named."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    os.write(descriptor, b"0")
+    os.close(descriptor)
 
 
 def find(supervisor: str) -> Iterator[Found]:
@@ -158,8 +169,10 @@ def kill_session(pid: int, number: int) -> None:
         pass
 
 
-def kill_rest(supervisor: str, group: str, uid: int | None) -> None:
-    """Kill whatever still lives with the mark of a group, or as its user, until nothing does."""
+def kill_rest(supervisor: str, group: str, uid: int | None, control: Iterable[str]) -> None:
+    """Kill whatever still lives with the mark of a group, as its user or in its control groups, until nothing does."""
+    for path in control:
+        _kill_group(os.path.dirname(os.path.dirname(path)))
     for _ in range(50):
         rest = [one.pid for one in find(supervisor) if one.group == group]
         if uid:
@@ -171,6 +184,29 @@ def kill_rest(supervisor: str, group: str, uid: int | None) -> None:
                 os.kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass
+
+
+def _kill_group(folder: str) -> None:
+    """Kill a control group: at once where the kernel can; else what is in it, which can start nothing meanwhile."""
+    try:
+        with open(f"{folder}/cgroup.kill", "w") as file:
+            file.write("1")
+        return
+    except OSError:
+        pass
+    try:
+        with open(f"{folder}/pids.max", "w") as file:
+            # Whoever starts something here again sets the limit anew.
+            file.write("0")
+    except OSError:
+        return
+    for parent, _, _ in os.walk(folder):
+        with open(f"{parent}/cgroup.procs") as file:
+            for line in file:
+                try:
+                    os.kill(int(line), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
 
 
 def user_processes(uid: int) -> list[int]:

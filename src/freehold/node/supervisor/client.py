@@ -6,12 +6,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freehold.node.errors import SupervisorError
 from freehold.node.supervisor import children
+from freehold.node.walls import NONE
+
+if TYPE_CHECKING:
+    from freehold.node.walls import Walls
 
 ANSWER_TIMEOUT = 10.0
 START_TIMEOUT = 20.0
@@ -34,8 +39,11 @@ class Process:
     once: bool = False
     stop_timeout: float = 10.0
     """Seconds between asking it to end and killing it."""
-    cgroups: list[str] = field(default_factory=list)
-    """Folders of the control groups it starts in."""
+    groups: list[str] = field(default_factory=list)
+    """Files of the control groups it starts in."""
+    limits: dict[str, int] = field(default_factory=dict)
+    """Resource limits by the names of the module `resource`, for what no control group limits."""
+    walls: "Walls" = field(default_factory=lambda: NONE)
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,18 @@ class ProcessStatus:
     digest: str
     uptime: float
     restarts: int
+    exit: int | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A process dies too often right after its start, or, `well`, does so no more."""
+
+    group: str
+    name: str
+    well: bool
+    deaths: int
+    """In a row."""
     exit: int | None
 
 
@@ -134,14 +154,15 @@ class Supervisor:
         if self._child is not None:
             self._child.wait()
 
-    def wait_for_its_end(self) -> None:
-        """Return when the supervisor ends, or when there is none."""
+    def watch(self, on_event: Callable[[Event], None]) -> None:
+        """Hand on what the supervisor tells; return when it ends, or when there is none."""
         try:
-            with self._connect() as sock:
+            with self._connect() as sock, sock.makefile("rb") as lines:
                 sock.settimeout(None)
                 sock.sendall(b'{"verb": "watch"}\n')
-                while sock.recv(65536):
-                    pass
+                for line in lines:
+                    if event := json.loads(line).get("event"):
+                        on_event(Event(**event))
         except OSError:
             return
 

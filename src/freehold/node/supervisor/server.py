@@ -9,7 +9,6 @@ It must stay small, and each of `argparse`, `dataclasses` and `typing` costs it 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -20,6 +19,7 @@ import sys
 import time
 
 from freehold.failpoints import failpoint
+from freehold.node import walls
 from freehold.node.supervisor import children
 
 TYPE_CHECKING = False
@@ -31,6 +31,10 @@ FIRST_PAUSE = 0.1
 PAUSE_WHEN_FULL = 1.0
 PROVEN = 60.0
 """A process that lived so many seconds starts afresh: its next death is its first."""
+TOO_OFTEN = 3
+"""After so many quick deaths in a row those who watch are told."""
+WELL = 5.0
+"""A process of which they were told and that lives so many seconds is told of as well again."""
 QUICK = 1.0
 """A death within so many seconds of the start counts as a failure to start."""
 MOST_ORDER = 16 * 1024 * 1024
@@ -57,12 +61,15 @@ class Process:
         self.done = False
         """Ran to its end, as a `once` process does."""
         self.exit: int | None = None
+        self.told = False
+        """Those who watch were told that it dies too often."""
+        self.well_at: float | None = None
 
 
 class Group:
     """The processes of one partition, by name."""
 
-    def __init__(self, dead_cpu_ms: float = 0.0, uid: int | None = None) -> None:
+    def __init__(self, dead_cpu_ms: float = 0.0, uid: int | None = None, control: list[str] | None = None) -> None:
         self.processes: dict[str, Process] = {}
         self.dead_cpu_ms = dead_cpu_ms
         """Processor time of those of its processes that ended."""
@@ -71,6 +78,8 @@ class Group:
         self.waiting: list[Connection] = []
         """Who asked to be told when nothing of it runs any more."""
         self.uid = uid
+        self.control = control or []
+        """Files of its control groups."""
 
 
 class Connection:
@@ -79,6 +88,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
         self.buffer = b""
+        self.watching = False
 
     def answer(self, **message: object) -> None:
         try:
@@ -129,6 +139,7 @@ class Server:
         group.stopping = False
         wanted = {spec["name"]: spec for spec in specs}
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
+        group.control = next((spec["groups"] for spec in specs), group.control)
         for process in list(group.processes.values()):
             if process.spec["name"] not in wanted:
                 self._end(process, leaving=True)
@@ -201,12 +212,12 @@ class Server:
             failpoint("process-started")
         except OSError as error:
             # The machine is full: of processes, of memory. It will not be for ever.
-            with contextlib.suppress(OSError):
-                print(f"{process.group}/{process.spec['name']} cannot be started: {error}", file=sys.stderr, flush=True)
+            _say(f"{process.group}/{process.spec['name']} cannot be started: {error}")
             process.next_start = time.monotonic() + PAUSE_WHEN_FULL
             return
         process.digest = process.spec["digest"]
         process.started = time.monotonic()
+        process.well_at = process.started + WELL if process.told else None
         self._follow(process)
 
     def _follow(self, process: Process) -> None:
@@ -249,7 +260,7 @@ class Server:
         self.unsaved = True
 
     def _after_end(self, process: Process) -> None:
-        asked, process.kill_at = process.kill_at is not None, None
+        asked, process.kill_at, process.well_at = process.kill_at is not None, None, None
         lived = time.monotonic() - process.started
         process.pid = 0
         if process.leaving:
@@ -266,6 +277,8 @@ class Server:
             else:
                 pause = min(FIRST_PAUSE * 2 ** max(0, process.quick_deaths - 1), LONGEST_PAUSE)
                 process.next_start = time.monotonic() + pause
+            if process.quick_deaths >= TOO_OFTEN:
+                self._tell(process, well=False)
 
     def _forget(self, process: Process) -> None:
         self.groups[process.group].processes.pop(process.spec["name"], None)
@@ -275,7 +288,7 @@ class Server:
         group = self.groups.get(name)
         if group is None or group.processes or not group.stopping:
             return
-        children.kill_rest(self.mark, name, group.uid)
+        children.kill_rest(self.mark, name, group.uid, group.control)
         for connection in group.waiting:
             connection.answer(ok=True, dead_cpu_ms=round(group.dead_cpu_ms))
         # What comes into this partition next starts from nothing.
@@ -289,7 +302,7 @@ class Server:
             moment
             for group in self.groups.values()
             for process in group.processes.values()
-            for moment in (process.next_start, process.kill_at)
+            for moment in (process.next_start, process.kill_at, process.well_at)
             if moment is not None
         ]
         return max(0.0, min(moments) - time.monotonic()) if moments else -1
@@ -297,11 +310,22 @@ class Server:
     def _timers(self, now: float) -> None:
         for group in list(self.groups.values()):
             for process in list(group.processes.values()):
+                if process.well_at is not None and process.well_at <= now:
+                    process.well_at = None
+                    self._tell(process, well=True)
                 if process.next_start is not None and process.next_start <= now:
                     self._start(process)
                 if process.kill_at is not None and process.kill_at <= now:
                     children.kill_session(process.pid, signal.SIGKILL)
                     process.kill_at = now + 1
+
+    def _tell(self, process: Process, *, well: bool) -> None:
+        """Tell those who watch that a process dies too often, or does so no more."""
+        process.told = not well
+        event = {"group": process.group, "name": process.spec["name"], "well": well, "deaths": process.quick_deaths}
+        for connection in list(self.connections.values()):
+            if connection.watching:
+                connection.answer(ok=True, event={**event, "exit": process.exit})
 
     # The socket
 
@@ -344,7 +368,12 @@ class Server:
         elif verb == "status":
             connection.answer(ok=True, groups=self.status(), pid=os.getpid())
         elif verb == "watch":
+            connection.watching = True
             connection.answer(ok=True)
+            for group in self.groups.values():
+                for process in group.processes.values():
+                    if process.told:
+                        self._tell(process, well=False)
         elif verb == "shutdown":
             self.over = True
             for name in list(self.groups):
@@ -370,6 +399,7 @@ class Server:
                 name: {
                     "dead_cpu_ms": group.dead_cpu_ms,
                     "uid": group.uid,
+                    "control": group.control,
                     "processes": [p.spec for p in group.processes.values() if not p.leaving],
                     "done": [p.spec["name"] for p in group.processes.values() if p.done],
                 }
@@ -385,8 +415,7 @@ class Server:
         except OSError as error:
             # A full disk must not end the one who keeps services alive.
             # Nor may saying so, to a log on the same disk.
-            with contextlib.suppress(OSError):
-                print(f"{path} cannot be written: {error}", file=sys.stderr, flush=True)
+            _say(f"{path} cannot be written: {error}")
 
     def _load(self) -> None:
         try:
@@ -402,8 +431,10 @@ class Server:
         living = {(one.group, one.name): one for one in found if one.leads}
         # The mark of another partition can be forged; its user cannot.
         for name, saved in table["groups"].items():
-            group = self.groups[name] = Group(dead_cpu_ms=saved["dead_cpu_ms"], uid=saved["uid"])
+            group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
             for spec in saved["processes"]:
+                # Of a supervisor that knew no walls: the agent orders them as soon as we are there.
+                spec.setdefault("walls", walls.NONE)
                 process = group.processes[spec["name"]] = Process(name, spec)
                 one = living.pop((name, spec["name"]), None)
                 if one is not None and one.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
@@ -418,6 +449,14 @@ class Server:
         for stray in living.values():
             # Started, or on its way out, when the former supervisor ended: nobody wants it.
             children.kill_session(stray.pid, signal.SIGKILL)
+
+
+def _say(words: str) -> None:
+    try:
+        print(words, file=sys.stderr, flush=True)
+    except OSError:
+        # Our log may be on the disk that is full.
+        pass
 
 
 def main(arguments: list[str]) -> int:

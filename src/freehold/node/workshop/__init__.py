@@ -12,11 +12,30 @@ import struct
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from freehold.node.errors import NodeError
 
+if TYPE_CHECKING:
+    from freehold.node.walls import Walls
+
 SIZE = struct.Struct("!I")
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """What encloses a child besides its user."""
+
+    walls: "Walls"
+    groups: tuple[str, ...] = ()
+    """Files of the control groups into which it moves."""
+    limits: tuple[tuple[str, int], ...] = ()
+    """Resource limits, by the names of the module `resource`."""
+
+    def as_order(self) -> dict[str, Any]:
+        return {"walls": self.walls, "groups": self.groups, "limits": dict(self.limits)}
 
 
 class WorkshopError(NodeError):
@@ -42,6 +61,7 @@ class Workshop:
         cwd: str = "/",
         log: str = "",
         warm: str = "",
+        enclosure: Enclosure | None = None,
         timeout: float = 60.0,
     ) -> bytes:
         """Run `module:function(payload) -> bytes` in a child as another user and return what it returns.
@@ -50,7 +70,7 @@ class Workshop:
         (it is then killed with everything it started). The module `warm` is imported by the helper before, which
         keeps it: for what is slow to import and not needed on every node.
         """
-        with self.open(target, uid=uid, gid=gid, cwd=cwd, log=log, warm=warm) as sock:
+        with self.open(target, uid=uid, gid=gid, cwd=cwd, log=log, warm=warm, enclosure=enclosure) as sock:
             sock.settimeout(timeout)
             pid = 0
             try:
@@ -82,6 +102,7 @@ class Workshop:
         cwd: str = "/",
         log: str = "",
         warm: str = "",
+        enclosure: Enclosure | None = None,
         persistent: bool = False,
     ) -> socket.socket:
         """Start a child and return our end of a stream to it.
@@ -89,8 +110,8 @@ class Workshop:
         With `persistent` the child runs `module:function(socket)` until it returns; it ends when we close.
         """
         ours, theirs = socket.socketpair()
-        job = {"target": target, "uid": uid, "gid": gid, "cwd": cwd, "log": log, "warm": warm}
-        job |= {"persistent": persistent}
+        job: dict[str, Any] = {"target": target, "uid": uid, "gid": gid, "cwd": cwd, "log": log, "warm": warm}
+        job |= {"persistent": persistent, "enclosure": enclosure.as_order() if enclosure else {}}
         with theirs:
             try:
                 self._send(json.dumps(job).encode(), theirs.fileno())

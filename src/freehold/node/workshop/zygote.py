@@ -12,6 +12,8 @@ import sys
 import traceback
 from typing import Any
 
+from freehold.node import walls
+from freehold.node.supervisor.children import enter_group
 from freehold.node.workshop import SIZE, _exactly
 
 PRELOADED = (
@@ -22,7 +24,6 @@ PRELOADED = (
     "freehold.node.promises.worker",
 )
 _PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -87,15 +88,23 @@ def _child(order: dict[str, Any], sock: socket.socket) -> None:
 
 
 def _become(order: dict[str, Any]) -> None:
-    os.umask(0o077)
+    enclosure = order["enclosure"]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for path in enclosure.get("groups", ()):
+        enter_group(path)
+    for name, value in enclosure.get("limits", {}).items():
+        resource.setrlimit(getattr(resource, name), (value, value))
+    os.umask(0o022)
+    if "walls" in enclosure:
+        walls.raise_walls(enclosure["walls"])
+    os.umask(0o077)
     if order["uid"] is not None:
         os.setgroups([])
         os.setgid(order["gid"])
         os.setuid(order["uid"])
     # After the change of user, which clears it.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    walls.lock(enclosure.get("walls", walls.NONE))
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=order["cwd"], LANG="C.UTF-8")

@@ -9,10 +9,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
+from freehold.master.foundation import currencies, days
 from freehold.master.panel import words
 
 register = template.Library()
 register.filter("state_word", words.state)
+register.filter("cost_kind", words.cost_kind)
 
 _DATES = {"fr": "j M Y, H:i:s", "zh-hans": "Y年n月j日 H:i:s"}
 """Day and time; English as nobody misreads it."""
@@ -34,6 +36,30 @@ def amount(value: float | None) -> str:
     if value is None:
         return ""
     return formats.localize(round(value, 3 if value < 1 else 1))
+
+
+@register.filter
+def money(minor: int, currency: str) -> str:
+    """Draw minor units of a currency."""
+    return currencies.shown(minor, currency, get_language() or "en")
+
+
+@register.filter
+def day(number: int) -> str:
+    """Draw a civil day."""
+    return days.iso(number)
+
+
+@register.filter
+def percent(millionths: int) -> str:
+    """Draw parts of a million as a percentage."""
+    return f"{formats.localize(millionths / 10_000)} %"
+
+
+@register.filter
+def tax_rate(hundredths: int) -> str:
+    """Draw hundredths of a percent."""
+    return f"{hundredths / 100:g} %"
 
 
 @register.filter

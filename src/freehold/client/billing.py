@@ -1,0 +1,213 @@
+"""Commands about money: what customers see of it, and what sales and accountants do. Parse, call the client, print."""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from freehold.client.terminal import Subparsers, command, confirmed, json_object, open_client, say, table
+
+
+def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    """Add the customers' commands, and `billing` with those of sales and accountants."""
+    command(subparsers, "prices", _prices, "prices that anybody may see; needs no role")
+    quote = command(subparsers, "quote", _quote, "the price of an offer for your project, held for a day")
+    quote.add_argument("offer")
+    quote.add_argument("--region", default="")
+    command(subparsers, "costs", _costs, "what your project costs so far")
+    budget = command(subparsers, "budget", _budget, "what you want to spend in a month; 0 for no limit")
+    budget.add_argument("amount")
+    budget.add_argument("currency")
+    command(subparsers, "invoices", _invoices, "invoices and credit notes")
+    invoice = command(subparsers, "invoice", _invoice, "one invoice or credit note, line by line")
+    invoice.add_argument("number")
+    staff = subparsers.add_parser("billing", help="for sales and accountants").add_subparsers(
+        dest="billing_command", required=True, metavar="COMMAND"
+    )
+    for name, act in ACTS.items():
+        parser = command(staff, name, _act, act.help)
+        parser.set_defaults(act=act)
+        for argument in act.arguments:
+            parser.add_argument(argument)
+        for argument in act.fields:
+            parser.add_argument(argument)
+        if act.has_body:
+            parser.add_argument("body", metavar="JSON", help="JSON object, or @FILE, or - for standard input")
+        if act.is_period:
+            parser.add_argument("--since", default="1970-01-01", metavar="DAY")
+            parser.add_argument("--until", required=True, metavar="DAY")
+        if act.question:
+            parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a command asks of the API. `arguments` are of its path, `fields` of its body."""
+
+    help: str
+    method: str
+    path: str
+    arguments: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    has_body: bool = False
+    is_period: bool = False
+    question: str = ""
+    """Asked before what cannot be undone."""
+
+
+_PROJECT = "/projects/{project}"
+_ENTITY = "/entities/{entity}"
+ACTS = {
+    "entities": Act("list the legal entities whose books you may read", "GET", "/entities"),
+    "entity": Act("begin a legal entity", "POST", f"{_PROJECT}/entities", has_body=True),
+    "offer": Act("make an offer", "POST", f"{_PROJECT}/offers", has_body=True),
+    "retire": Act("have an offer ordered no more", "DELETE", f"{_PROJECT}/offers/{{offer}}", ("offer",),
+                  question="Retire '{offer}'? It cannot be offered again."),
+    "price-list": Act("publish prices, which then never change", "POST", f"{_PROJECT}/price-lists", has_body=True),
+    "site-cost": Act("say what an offer costs at a site", "POST", f"{_PROJECT}/costs-of-sites", has_body=True),
+    "customers": Act("list the customers", "GET", f"{_PROJECT}/customers"),
+    "customer": Act("note a customer", "POST", f"{_PROJECT}/customers", has_body=True),
+    "payer": Act("say who pays for a project", "PUT", f"{_PROJECT}/payers", has_body=True),
+    "change": Act("change who pays for a service, or its offer", "POST", f"{_PROJECT}/subscriptions", has_body=True),
+    "charge": Act("ask once for what was agreed", "POST", f"{_PROJECT}/charges", has_body=True),
+    "payment": Act("write down money that came", "POST", f"{_ENTITY}/payments", ("entity",), has_body=True),
+    "use-deposit": Act("pay invoices with a deposit", "POST", f"{_ENTITY}/deposits-used", ("entity",), has_body=True),
+    "rate": Act("set an exchange rate", "POST", f"{_ENTITY}/rates", ("entity",), ("currency", "day", "rate")),
+    "account": Act("add an account", "POST", f"{_ENTITY}/accounts", ("entity",), ("code", "name", "kind")),
+    "entry": Act("make an entry by hand", "POST", f"{_ENTITY}/entries", ("entity",), has_body=True),
+    "lock": Act("lock every day before the given one", "POST", f"{_ENTITY}/lock", ("entity",), ("day",),
+                question="Lock the books of {entity} before {day}? They stay locked."),
+    "close": Act("end a year", "POST", f"{_ENTITY}/years/{{year}}/close", ("entity", "year"),
+                 question="Close {year} of {entity}? It stays closed."),
+    "run": Act("issue every document that is due by a day", "POST", f"{_ENTITY}/runs", ("entity",), ("day",)),
+    "documents": Act("list the last documents of a seller", "GET", f"{_ENTITY}/documents", ("entity",)),
+    "report": Act("trial-balance, receivables, vat or revenue", "GET", f"{_ENTITY}/reports/{{name}}",
+                  ("entity", "name"), is_period=True),
+    "export": Act("the ledger as fec, hledger or beancount", "GET", f"{_ENTITY}/exports/{{name}}", ("entity", "name"),
+                  is_period=True),
+}  # fmt: skip
+
+
+def _act(options: argparse.Namespace) -> int:
+    act: Act = options.act
+    values = vars(options)
+    if act.question and not options.yes and not confirmed(act.question.format(**values)):
+        return 1
+    body: dict[str, Any] | None = None
+    if act.has_body:
+        body = json_object("JSON", options.body)
+    elif act.fields:
+        body = {name: values[name] for name in act.fields}
+    query = {"since": options.since, "until": options.until} if act.is_period else {}
+    parts = {name: values[name] for name in act.arguments}
+    answer = open_client().ask(act.method, act.path, parts, body, query=query, project=options.project)
+    if isinstance(answer, str):
+        sys.stdout.write(answer)
+    elif options.json or not isinstance(answer, list):
+        print(json.dumps(answer, indent=2, ensure_ascii=False) if answer is not None else "Done.")
+    else:
+        print(_rows(answer))
+    return 0
+
+
+def _prices(options: argparse.Namespace) -> int:
+    found = open_client().ask("GET", "/prices")
+    rows = [
+        {
+            "offer": one["name"],
+            "region": one["region"],
+            "month": _amount(one["recurring"], one),
+            "currency": one["currency"],
+            "tax": f"{one['tax_rate'] / 100:g} % {'included' if one['tax_included'] else 'to add'}",
+            "deposit": _amount(one["deposit"], one),
+            "promise": f"{one['availability'] / 10_000:g} %" if one["availability"] else "-",
+        }
+        for one in found["offers"]
+    ]
+    say(options, found, _rows(rows) if rows else "Nothing is sold here.")
+    return 0
+
+
+def _quote(options: argparse.Namespace) -> int:
+    answer = open_client().ask(
+        "POST",
+        "/projects/{project}/quotes",
+        {},
+        {"offer": options.offer, "region": options.region},
+        project=options.project,
+    )
+    content = answer["content"]
+    net, tax, gross = (_amount(content["month"][name], content) for name in ("net", "tax", "gross"))
+    text = (
+        f"{content['offer']}: {net} + {tax} tax = {gross} {content['currency']} a month, "
+        f"deposit {_amount(content['deposit'], content)}, until {content['until']}.\n"
+        f"Order it with --offer {content['offer']} --quote {answer['quote']}"
+    )
+    say(options, answer, text)
+    return 0
+
+
+def _costs(options: argparse.Namespace) -> int:
+    found = open_client().ask("GET", "/projects/{project}/costs", project=options.project)
+    names = ("title", "offer", "state", "month", "so_far", "used", "currency", "next_invoice")
+    text = (
+        _rows([{name: one[name] for name in names} for one in found["services"]])
+        if found["services"]
+        else "Nothing costs."
+    )
+    totals = ", ".join(f"{amount} {currency}" for currency, amount in found["totals"].items())
+    if totals:
+        text += f"\nSo far: {totals}"
+    if found["budget"] is not None:
+        warning = (
+            " – nearly spent"
+            if 80 <= found["spent_percent"] < 100
+            else " – SPENT"
+            if found["spent_percent"] >= 100
+            else ""
+        )
+        text += f"\nBudget: {found['budget']} {found['budget_currency']}, {found['spent_percent']} %{warning}"
+    say(options, found, text)
+    return 0
+
+
+def _budget(options: argparse.Namespace) -> int:
+    body = {"amount": options.amount, "currency": options.currency}
+    open_client().ask("PUT", "/projects/{project}/budget", {}, body, project=options.project)
+    say(options, body, f"The budget is {options.amount} {options.currency} a month.")
+    return 0
+
+
+def _invoices(options: argparse.Namespace) -> int:
+    found = open_client().ask("GET", "/projects/{project}/documents", project=options.project)
+    say(options, found, _rows(found) if found else "There is none yet.")
+    return 0
+
+
+def _invoice(options: argparse.Namespace) -> int:
+    path = "/projects/{project}/documents/{number}"
+    found = open_client().ask("GET", path, {"number": options.number}, project=options.project)
+    lines = [
+        {name: one[name] for name in ("kind", "offer", "month", "period", "net", "tax_rate")} for one in found["lines"]
+    ]
+    text = (
+        f"{found['number']} of {found['day']}, due {found['due']}\n"
+        f"{found['seller']['name']} to {found['customer']['name']}\n"
+        f"{_rows(lines)}\n{found['net']} + {found['tax']} tax = {found['gross']} {found['currency']}"
+    )
+    say(options, found, text)
+    return 0
+
+
+def _amount(minor: int, of: dict[str, Any]) -> str:
+    """Return an amount in the decimals that its price is in."""
+    return f"{Decimal(minor).scaleb(-of['decimals']):f}"
+
+
+def _rows(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "There is none."
+    head = [name.upper().replace("_", " ") for name in rows[0]]
+    return table(head, [["" if value is None else str(value) for value in row.values()] for row in rows])

@@ -1,0 +1,234 @@
+"""For accountants and auditors: legal entities, payments, monthly runs, the ledger and what it says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Field, Router, Schema
+
+from freehold.master.accounting import actions, exports, queries
+from freehold.master.api.auth import caller, token
+from freehold.master.api.costs import DocumentOut, out
+from freehold.master.api.money import Amount, Day, day
+from freehold.master.api.selling import contract_of
+from freehold.master.billing import customers, documents, exchange, reports, run
+from freehold.master.foundation import currencies, days
+from freehold.master.foundation.errors import NotFound
+from freehold.master.people.identity import Scope
+
+router = Router()
+_ENTITY = "/entities/{code}"
+
+
+class EntityIn(Schema):
+    code: str = Field(description="2 to 8 capitals and digits: what document numbers begin with.")
+    name: str
+    address: str
+    country: str
+    currency: str
+    time_zone: str
+    vat_number: str = ""
+    registration: str = ""
+    payment_days: int = 30
+
+
+class EntityOut(Schema):
+    code: str
+    name: str
+    country: str
+    currency: str
+    time_zone: str
+    open_from: str
+
+
+class PaymentIn(Schema):
+    customer: str
+    currency: str
+    amount: Amount
+    purpose: str = Field("account", description="account pays invoices, the oldest first; deposit stays.")
+    method: str = Field(description="transfer, card …")
+    reference: str = Field(description="The bank's or the provider's, once for a method.")
+    day: Day | None = None
+
+
+class DepositIn(Schema):
+    customer: str
+    currency: str
+    amount: Amount
+    reference: str
+
+
+class RateIn(Schema):
+    currency: str
+    day: Day
+    rate: str = Field(
+        description="What one smallest unit is in the entity's own, such as 0.9214 for a cent of USD in EUR."
+    )
+
+
+class LineIn(Schema):
+    account: str
+    amount: Amount = Field(description="Debits above 0, credits below.")
+    functional: Amount | None = Field(None, description="In the entity's currency, when the entry is in another.")
+    party: str = ""
+
+
+class EntryIn(Schema):
+    day: Day
+    label: str
+    reference: str
+    currency: str
+    lines: list[LineIn]
+
+
+class AccountIn(Schema):
+    code: str
+    name: str
+    kind: str = Field(description="asset, liability, equity, income or expense")
+
+
+class DayIn(Schema):
+    day: Day
+
+
+class RunOut(Schema):
+    run: int
+    state: str
+    documents: int
+
+
+@router.post("/projects/{project}/entities", response={201: EntityOut}, auth=token, summary="Begin a legal entity")
+def add_entity(request: HttpRequest, project: str, body: EntityIn) -> tuple[int, dict[str, Any]]:
+    entity = actions.add_entity(actions.Seller(**body.dict()), project, acting=caller(request))
+    customers.add_tax_rules(entity)
+    return 201, _entity(entity)
+
+
+@router.get("/entities", response=list[EntityOut], auth=token, summary="The legal entities whose books you may read")
+def list_entities(request: HttpRequest) -> list[dict[str, Any]]:
+    return [_entity(one) for one in queries.entities(caller(request), Scope.AUDIT)]
+
+
+@router.post(_ENTITY + "/payments", response={201: dict[str, int]}, auth=token, summary="Write down money that came")
+def record_payment(request: HttpRequest, code: str, body: PaymentIn) -> tuple[int, dict[str, int]]:
+    who = caller(request)
+    entity = queries.find_entity(code, who, Scope.ACCOUNT)
+    contract = contract_of(entity.project_id, body.customer, code, body.currency)
+    payment = customers.record_payment(
+        contract,
+        amount=currencies.minor(body.amount, body.currency),
+        purpose=body.purpose,
+        method=body.method,
+        reference=body.reference,
+        day=day(body.day, "day") if body.day else None,
+        acting=who,
+    )
+    return 201, {"payment": payment.id}
+
+
+@router.post(_ENTITY + "/deposits-used", response={204: None}, auth=token, summary="Pay invoices with a deposit")
+def use_deposit(request: HttpRequest, code: str, body: DepositIn) -> tuple[int, None]:
+    who = caller(request)
+    entity = queries.find_entity(code, who, Scope.ACCOUNT)
+    contract = contract_of(entity.project_id, body.customer, code, body.currency)
+    amount = currencies.minor(body.amount, body.currency)
+    customers.use_deposit(contract, amount, reference=body.reference, acting=who)
+    return 204, None
+
+
+@router.post(_ENTITY + "/rates", response={204: None}, auth=token, summary="Set an exchange rate from a day on")
+def set_rate(request: HttpRequest, code: str, body: RateIn) -> tuple[int, None]:
+    who = caller(request)
+    queries.find_entity(code, who, Scope.ACCOUNT)
+    exchange.set_rate(code, body.currency, day(body.day, "day"), exchange.millionths(body.rate), acting=who)
+    return 204, None
+
+
+@router.post(_ENTITY + "/accounts", response={204: None}, auth=token, summary="Add an account to the chart")
+def add_account(request: HttpRequest, code: str, body: AccountIn) -> tuple[int, None]:
+    actions.add_account(code, body.code, body.name, body.kind, acting=caller(request))
+    return 204, None
+
+
+@router.post(_ENTITY + "/entries", response={201: dict[str, int]}, auth=token, summary="Make an entry by hand")
+def enter(request: HttpRequest, code: str, body: EntryIn) -> tuple[int, dict[str, int]]:
+    who = caller(request)
+    own = queries.find_entity(code, who, Scope.ACCOUNT).currency
+    currency = currencies.check(body.currency)
+    lines = [
+        actions.Line(
+            one.account,
+            amount := currencies.minor(one.amount, currency, f"lines.{number}.amount"),
+            amount if one.functional is None else currencies.minor(one.functional, own, f"lines.{number}.functional"),
+            one.party,
+        )
+        for number, one in enumerate(body.lines)
+    ]
+    number = actions.enter(
+        code,
+        day=day(body.day, "day"),
+        label=body.label,
+        currency=currency,
+        lines=lines,
+        reference=body.reference,
+        acting=who,
+    )
+    return 201, {"number": number}
+
+
+@router.post(
+    _ENTITY + "/lock", response={204: None}, auth=token, summary="Lock every day before the given one, for good"
+)
+def lock(request: HttpRequest, code: str, body: DayIn) -> tuple[int, None]:
+    actions.lock(code, day(body.day, "day"), acting=caller(request))
+    return 204, None
+
+
+@router.post(_ENTITY + "/years/{year}/close", response={201: dict[str, int]}, auth=token, summary="End a year")
+def close_year(request: HttpRequest, code: str, year: int) -> tuple[int, dict[str, int]]:
+    return 201, {"number": actions.close_year(code, year, acting=caller(request))}
+
+
+@router.post(_ENTITY + "/runs", response={201: RunOut}, auth=token, summary="Issue every document that is due by a day")
+def bill(request: HttpRequest, code: str, body: DayIn) -> tuple[int, dict[str, Any]]:
+    made = run.bill(code, day(body.day, "day"), acting=caller(request))
+    return 201, {"run": made.id, "state": made.state, "documents": made.documents}
+
+
+@router.get(_ENTITY + "/documents", response=list[DocumentOut], auth=token, summary="The last documents of a seller")
+def list_documents(request: HttpRequest, code: str) -> list[dict[str, Any]]:
+    entity = queries.find_entity(code, caller(request), Scope.AUDIT)
+    return [out(row) for row in documents.of_entity(entity.id)]
+
+
+@router.get(_ENTITY + "/reports/{name}", response=list[dict[str, Any]], auth=token, summary="What the books say")
+def report(request: HttpRequest, code: str, name: str, since: Day, until: Day) -> list[dict[str, Any]]:
+    """`trial-balance`, `receivables`, `vat` or `revenue`."""
+    entity = queries.find_entity(code, caller(request), Scope.AUDIT)
+    found = reports.report(entity, name, day(since, "since"), day(until, "until"))
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+@router.get(_ENTITY + "/exports/{name}", auth=token, summary="The ledger as fec, hledger or beancount")
+def export(request: HttpRequest, code: str, name: str, since: Day, until: Day) -> StreamingHttpResponse:
+    entity = queries.find_entity(code, caller(request), Scope.AUDIT)
+    if name not in exports.FORMATS:
+        raise NotFound(f"There is no format '{name}'.", remedy=f"Formats: {', '.join(exports.FORMATS)}.")
+    return stream(exports.FORMATS[name][1](entity, day(since, "since"), day(until, "until")), name)
+
+
+def stream(lines: Iterator[str], name: str) -> StreamingHttpResponse:
+    """Return lines of text as an answer that is never whole in memory."""
+    ending = exports.FORMATS[name][0]
+    return StreamingHttpResponse(
+        lines,
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="ledger.{ending}"'},
+    )
+
+
+def _entity(entity: Any) -> dict[str, Any]:
+    return {
+        **{name: getattr(entity, name) for name in ("code", "name", "country", "currency", "time_zone")},
+        "open_from": days.iso(entity.open_from),
+    }

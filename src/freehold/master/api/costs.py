@@ -1,0 +1,136 @@
+"""What customers see of money: public prices, quotes, costs to date, documents, budgets."""
+
+import json
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Field, Router, Schema
+
+from freehold.master.api.auth import caller, token
+from freehold.master.api.money import Amount
+from freehold.master.billing import costs, documents, public, quotes
+from freehold.master.foundation import currencies, days
+from freehold.master.people.identity import Scope
+
+router = Router()
+
+
+class QuoteIn(Schema):
+    offer: str
+    region: str = Field("", description="Where it would be placed; prices may differ.")
+
+
+class QuoteOut(Schema):
+    quote: str = Field(description="SHA-256 of what follows: name it in the order.")
+    content: dict[str, Any] = Field(description="Amounts are in the currency's smallest unit.")
+
+
+class CostOut(Schema):
+    title: str
+    offer: str
+    state: str = Field(description="pending, active, ended or cancelled")
+    currency: str
+    tax_included: bool
+    month: str = Field(description="Its price of a whole month.")
+    so_far: str = Field(description="Of it, the days of the present period.")
+    used: str = Field(description="What was used and is in no document yet.")
+    next_invoice: str
+
+
+class CostsOut(Schema):
+    services: list[CostOut]
+    totals: dict[str, str] = Field(description="By currency.")
+    budget: str | None
+    budget_currency: str | None
+    spent_percent: int = Field(description="Of the budget; from 80 on it is nearly spent.")
+
+
+class DocumentOut(Schema):
+    number: str
+    kind: str = Field(description="invoice or credit_note")
+    day: str
+    due: str
+    period: str
+    currency: str
+    net: str
+    tax: str
+    gross: str
+
+
+class BudgetIn(Schema):
+    amount: Amount
+    currency: str
+
+
+@router.get(
+    "/prices", response=dict[str, Any], auth=None, summary="Prices, costs, margins and kept promises: for anybody"
+)
+def prices(request: HttpRequest) -> dict[str, Any]:
+    return public.prices()
+
+
+@router.post("/projects/{project}/quotes", response={201: QuoteOut}, auth=token, summary="A price that holds for a day")
+def quote(request: HttpRequest, project: str, body: QuoteIn) -> tuple[int, dict[str, Any]]:
+    made = quotes.quote(project, body.offer, body.region, acting=caller(request))
+    return 201, {"quote": made.id, "content": json.loads(made.content)}
+
+
+@router.get("/projects/{project}/costs", response=CostsOut, auth=token, summary="What a project costs so far")
+def to_date(request: HttpRequest, project: str) -> dict[str, Any]:
+    found = costs.to_date(caller(request).project(project, Scope.READ))
+    budget = found.budget
+    return {
+        "services": [
+            {
+                **{name: getattr(one, name) for name in ("title", "offer", "state", "currency", "tax_included")},
+                **{name: currencies.plain(getattr(one, name), one.currency) for name in ("month", "so_far", "used")},
+                "next_invoice": days.iso(one.next_day),
+            }
+            for one in found.services
+        ],
+        "totals": {currency: currencies.plain(amount, currency) for currency, amount in found.totals.items()},
+        "budget": currencies.plain(budget.amount, budget.currency) if budget else None,
+        "budget_currency": budget.currency if budget else None,
+        "spent_percent": found.spent_percent,
+    }
+
+
+@router.put(
+    "/projects/{project}/budget", response={204: None}, auth=token, summary="What a project wants to spend; 0: no limit"
+)
+def budget(request: HttpRequest, project: str, body: BudgetIn) -> tuple[int, None]:
+    amount = currencies.minor(body.amount, currencies.check(body.currency), "amount")
+    costs.set_budget(project, amount, body.currency, acting=caller(request))
+    return 204, None
+
+
+@router.get(
+    "/projects/{project}/documents",
+    response=list[DocumentOut],
+    auth=token,
+    summary="Invoices and credit notes of who pays",
+)
+def list_documents(request: HttpRequest, project: str) -> list[dict[str, Any]]:
+    owner = caller(request).project(project, Scope.READ)
+    return [out(row) for row in documents.of_project(owner)]
+
+
+@router.get(
+    "/projects/{project}/documents/{number}", response=dict[str, Any], auth=token, summary="One document, line by line"
+)
+def document(request: HttpRequest, project: str, number: str) -> dict[str, Any]:
+    owner = caller(request).project(project, Scope.READ)
+    return documents.whole(documents.find(owner, number))
+
+
+def out(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as lists show it."""
+    return {
+        "number": row["name"],
+        "kind": row["kind"],
+        "day": days.iso(row["day"]),
+        "due": days.iso(row["due_day"]),
+        "period": f"{days.iso(row['from_day'])}/{days.iso(row['until_day'])}",
+        "currency": row["currency"],
+        **{name: currencies.plain(row[name], row["currency"]) for name in ("net", "tax", "gross")},
+    }

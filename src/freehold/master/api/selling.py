@@ -1,0 +1,243 @@
+"""For sales: offers, price lists, costs, customers, who pays for what."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Field, Router, Schema
+
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.api.auth import caller, token
+from freehold.master.api.money import Amount, Day, day
+from freehold.master.billing import customers, public, subscriptions
+from freehold.master.billing.models import Contract, Customer
+from freehold.master.catalog import pricing
+from freehold.master.catalog.rating import Model
+from freehold.master.foundation import currencies, days
+from freehold.master.foundation.errors import NotFound
+from freehold.master.ordering import queries as ordering
+from freehold.master.people.identity import Scope
+from freehold.master.people.models import Project
+
+router = Router()
+
+
+class OfferIn(Schema):
+    name: str
+    product: str
+    type: str = "default"
+    titles: dict[str, str] = Field(description="By language: en, fr, zh-hans.")
+    size: dict[str, int] = Field({}, description="What is shown of its size: cpus, memory_gb, disk_gb.")
+    parameters: dict[str, Any] = Field({}, description="What every order of it has.")
+    availability: float = Field(0, description="Promised percent of a month, such as 99.9; 0 promises nothing.")
+    credits: list[tuple[float, int]] | None = Field(
+        None, description="Below a percent of availability, the percent of the month's price that is given back."
+    )
+    tax_category: str = Field("services", description="services, telecom or lease")
+    account: str = Field("", description="Revenue account; empty: the seller's own.")
+
+
+class TierIn(Schema):
+    above: int
+    amount: Amount
+
+
+class PriceIn(Schema):
+    offer: str
+    kind: str = Field(description="setup, recurring, usage or deposit")
+    amount: Amount = "0"
+    meter: str = ""
+    model: Model = Model.FLAT
+    unit: int = 1
+    tiers: list[TierIn] = []
+
+
+class ListIn(Schema):
+    seller: str = Field(description="Code of the legal entity.")
+    title: str
+    currency: str
+    region: str = ""
+    tax_included: bool
+    from_day: Day = Field(alias="from")
+    until_day: Day | None = Field(None, alias="until")
+    prices: list[PriceIn]
+
+
+class CustomerIn(Schema):
+    name: str
+    kind: str = Field(description="person or company")
+    address: str
+    country: str
+    currency: str
+    email: str = ""
+    vat_number: str = ""
+
+
+class CustomerOut(Schema):
+    id: str
+    name: str
+    kind: str
+    country: str
+    vat_number: str
+    currency: str
+    anchor: int = Field(description="Day of the month of their invoices.")
+
+
+class PayerIn(Schema):
+    project: str
+    customer: str | None = Field(None, description="Id; null: the project has all for free.")
+
+
+class CostIn(Schema):
+    site: str
+    offer: str
+    kind: str = Field(description=", ".join(public.KINDS))
+    currency: str
+    amount: Amount
+    from_day: Day = Field(alias="from")
+    evidence: str = Field(description="SHA-256 of the paper that shows it.")
+    note: str = ""
+
+
+class ChangeIn(Schema):
+    project: str
+    title: str
+    customer: str | None = Field(None, description="Who pays from today on.")
+    offer: str | None = Field(None, description="At which offer's price it is from today on.")
+
+
+class ChargeIn(Schema):
+    customer: str
+    seller: str
+    currency: str
+    label: str
+    amount: Amount = Field(description="Below 0: given back.")
+
+
+@router.post("/projects/{project}/offers", response={201: dict[str, str]}, auth=token, summary="Make an offer")
+def add_offer(request: HttpRequest, project: str, body: OfferIn) -> tuple[int, dict[str, str]]:
+    wish = body.dict()
+    wish["availability"] = round(body.availability * 10_000)
+    if body.credits is not None:
+        wish["credits"] = [(round(below * 10_000), percent) for below, percent in body.credits]
+    offer = pricing.add_offer(pricing.Proposal(**wish), project, acting=caller(request))
+    return 201, {"name": offer.name}
+
+
+@router.delete("/projects/{project}/offers/{name}", response={204: None}, auth=token, summary="Retire an offer")
+def retire_offer(request: HttpRequest, project: str, name: str) -> tuple[int, None]:
+    caller(request).project(project, Scope.SELL)
+    pricing.retire_offer(name, acting=caller(request))
+    return 204, None
+
+
+@router.post(
+    "/projects/{project}/price-lists", response={201: dict[str, str]}, auth=token, summary="Publish prices, for good"
+)
+def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[int, dict[str, str]]:
+    caller(request).project(project, Scope.SELL)
+    currency = currencies.check(body.currency)
+    wish = pricing.Listing(
+        body.seller,
+        body.title,
+        currency,
+        body.tax_included,
+        day(body.from_day, "from"),
+        [_asked(one, number, currency) for number, one in enumerate(body.prices)],
+        body.region,
+        day(body.until_day, "until") if body.until_day else days.NEVER,
+    )
+    return 201, {"id": pricing.publish_list(wish, acting=caller(request)).id}
+
+
+@router.get(
+    "/projects/{project}/customers", response=list[CustomerOut], auth=token, summary="The customers of a seller"
+)
+def list_customers(request: HttpRequest, project: str) -> list[Customer]:
+    who = caller(request)
+    owner = who.project(project, Scope.SELL if who.may(project, Scope.SELL) else Scope.AUDIT)
+    return list(Customer.objects.filter(project=owner).order_by("name", "id"))
+
+
+@router.post("/projects/{project}/customers", response={201: CustomerOut}, auth=token, summary="Note a customer")
+def add_customer(request: HttpRequest, project: str, body: CustomerIn) -> tuple[int, Customer]:
+    return 201, customers.add_customer(customers.Identity(**body.dict()), project, acting=caller(request))
+
+
+@router.put("/projects/{project}/payers", response={204: None}, auth=token, summary="Say who pays for a project")
+def set_payer(request: HttpRequest, project: str, body: PayerIn) -> tuple[int, None]:
+    who = caller(request)
+    owner = who.project(project, Scope.SELL)
+    payer = customer_of(owner, body.customer) if body.customer else None
+    customers.set_payer(body.project, payer, acting=who)
+    return 204, None
+
+
+@router.post(
+    "/projects/{project}/costs-of-sites", response={204: None}, auth=token, summary="Say what an offer costs at a site"
+)
+def add_cost(request: HttpRequest, project: str, body: CostIn) -> tuple[int, None]:
+    wish = body.dict()
+    wish["amount"] = currencies.minor(body.amount, currencies.check(body.currency))
+    wish["from_day"] = day(body.from_day, "from")
+    public.add_cost(project, **wish, acting=caller(request))
+    return 204, None
+
+
+@router.post(
+    "/projects/{project}/subscriptions", response={204: None}, auth=token, summary="Change who pays, or the price"
+)
+def change(request: HttpRequest, project: str, body: ChangeIn) -> tuple[int, None]:
+    who = caller(request)
+    owner = who.project(project, Scope.SELL)
+    instance = _instance(body)
+    if body.customer:
+        subscriptions.change_payer(instance, customer_of(owner, body.customer), acting=who)
+    if body.offer:
+        subscriptions.change_offer(instance, body.offer, acting=who)
+    return 204, None
+
+
+@router.post("/projects/{project}/charges", response={204: None}, auth=token, summary="Ask once for what was agreed")
+def agree(request: HttpRequest, project: str, body: ChargeIn) -> tuple[int, None]:
+    who = caller(request)
+    owner = who.project(project, Scope.SELL)
+    amount = currencies.minor(body.amount, currencies.check(body.currency))
+    subscriptions.agree(contract_of(owner, body.customer, body.seller, body.currency), body.label, amount, acting=who)
+    return 204, None
+
+
+def customer_of(project: str, identity: str) -> Customer:
+    """Return a customer of a selling project (its id); raise NotFound."""
+    found = Customer.objects.filter(project=project, id=identity).first()
+    if found is None:
+        raise NotFound(f"There is no customer '{identity}'.", remedy="See `freehold billing customers`.")
+    return found
+
+
+def contract_of(project: str, customer: str, seller: str, currency: str) -> Contract:
+    """Return the contract of a customer of a project with one of its legal entities; raise NotFound."""
+    entity = LegalEntity.objects.filter(project=project, code=seller).first()
+    if entity is None:
+        raise NotFound(f"There is no legal entity '{seller}' here.")
+    return customers.contract_of(customer_of(project, customer), entity, currencies.check(currency))
+
+
+def _instance(body: ChangeIn) -> str:
+    """Return the id of a service; who sells need not be of its project."""
+    found = Project.objects.filter(name=body.project).values_list("id", flat=True).first()
+    if found is None:
+        raise NotFound(f"There is no project '{body.project}'.")
+    return str(ordering.by_title(found, body.title)["id"])
+
+
+def _asked(one: PriceIn, number: int, currency: str) -> pricing.Asked:
+    field = f"prices.{number}.amount"
+    return pricing.Asked(
+        one.offer,
+        one.kind,
+        currencies.minor(one.amount, currency, field),
+        one.meter,
+        one.model,
+        one.unit,
+        [(tier.above, currencies.minor(tier.amount, currency, field)) for tier in one.tiers],
+    )

@@ -1,0 +1,246 @@
+"""Writes about customers: who pays, for which projects, with what money."""
+
+import re
+from dataclasses import dataclass
+
+from freehold.master.accounting import actions as ledger
+from freehold.master.accounting.actions import Draft, Line
+from freehold.master.accounting.charts import Purpose
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import account_for, find_entity
+from freehold.master.billing import exchange, taxes
+from freehold.master.billing.models import Contract, Customer, Payer, Payment, Subscription, TaxRule
+from freehold.master.billing.queries import balance
+from freehold.master.foundation import clock, currencies, days, ids
+from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
+from freehold.master.foundation.money import LARGEST
+from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.models import Project
+from freehold.protocol.problem import FieldError
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who pays, as it is printed on invoices."""
+
+    name: str
+    kind: str
+    address: str
+    country: str
+    currency: str
+    email: str = ""
+    vat_number: str = ""
+
+
+def add_customer(wish: Identity, project: str, *, acting: Caller) -> Customer:
+    """Note a customer of a selling project; raise Invalid naming what is wrong, the tax number's check included."""
+    owner = acting.project(project, Scope.SELL)
+    number = _check(wish)
+    today = days.of_moment(clock.now(), _zone(owner))
+    customer = Customer(
+        id=ids.new("cust"),
+        project_id=owner,
+        anchor=days.anchor(today),
+        created_at=clock.now(),
+        **{**vars(wish), "vat_number": number, "name": wish.name.strip()},
+    )
+    with writing():
+        customer.save(force_insert=True)
+        audit(acting.actor, "customer.add", customer.id, project=owner, country=wish.country, kind=wish.kind)
+    return customer
+
+
+def set_payer(project: str, customer: Customer | None, *, acting: Caller) -> None:
+    """Say who pays for what a project orders from now on; nobody: it has all for free.
+
+    What it ordered before goes on to be paid by who paid it (`subscriptions.change_payer` changes that).
+    """
+    target = Project.objects.filter(name=project).first()
+    if target is None:
+        raise NotFound(f"There is no project '{project}'.")
+    seller = customer.project_id if customer else _seller(acting)
+    acting.project(Project.objects.values_list("name", flat=True).get(id=seller), Scope.SELL)
+    with writing():
+        Payer.objects.update_or_create(project=target, defaults={"customer": customer})
+        audit(acting.actor, "payer.set", target.id, project=seller, customer=customer.id if customer else "")
+
+
+def contract_of(customer: Customer, entity: LegalEntity, currency: str) -> Contract:
+    """Return the contract of a customer with a seller in a currency, which is made when there is none."""
+    today = days.of_moment(clock.now(), entity.time_zone)
+    tax_class = taxes.classify(entity.country, customer.kind, customer.country, customer.vat_number)
+    made, _ = Contract.objects.get_or_create(
+        customer=customer,
+        entity=entity,
+        currency=currency,
+        defaults={"tax_class": tax_class, "next_day": days.period(today, customer.anchor)[1]},
+    )
+    return made
+
+
+def add_tax_rules(entity: LegalEntity) -> None:
+    """Write the first tax rules of a seller's country, unless it has some."""
+    if not TaxRule.objects.filter(country=entity.country).exists():
+        TaxRule.objects.bulk_create(
+            TaxRule(country=entity.country, from_day=taxes.FIRST_DAY, **rule._asdict())
+            for rule in taxes.rules(entity.country)
+        )
+
+
+def record_payment(
+    contract: Contract,
+    *,
+    amount: int,
+    purpose: str,
+    method: str,
+    reference: str,
+    day: int | None = None,
+    acting: Caller,
+) -> Payment:
+    """Write down money that came from a customer, or (below 0) that was paid back, and post it.
+
+    `reference` is the bank's or the provider's, used once for a method. Raise Conflict when it was used with another
+    amount; the same again changes nothing.
+    """
+    entity = find_entity(contract.entity.code, acting, Scope.ACCOUNT)
+    _check_payment(amount, purpose, method, reference)
+    existing = Payment.objects.filter(contract=contract, method=method, reference=reference, purpose=purpose).first()
+    if existing is not None:
+        if existing.amount != amount:
+            raise Conflict(f"{method} {reference} was written down already, with another amount.")
+        return existing
+    day = days.of_moment(clock.now(), entity.time_zone) if day is None else day
+    with writing():
+        _refuse_too_much_back(contract, purpose, amount)
+        payment = _write(entity, contract, purpose, amount, day, method, reference)
+        audit(
+            acting.actor, "payment.record", str(payment.id), project=entity.project_id, amount=amount, purpose=purpose
+        )
+    return payment
+
+
+def use_deposit(contract: Contract, amount: int, *, reference: str, acting: Caller) -> None:
+    """Pay invoices with a deposit, as far as services that are still had do not need it."""
+    entity = find_entity(contract.entity.code, acting, Scope.ACCOUNT)
+    if amount <= 0:
+        raise Invalid("How much of the deposit?", errors=[FieldError("amount", "more than 0", amount)])
+    day = days.of_moment(clock.now(), entity.time_zone)
+    with writing():
+        now = balance(contract.id)
+        if amount > now.deposit or amount > now.owed:
+            raise Conflict(
+                f"The deposit is {now.deposit}, what is owed {now.owed} (in the smallest unit of {contract.currency}).",
+                remedy="Use no more than the smaller of the two.",
+            )
+        _write(entity, contract, "deposit", -amount, day, "deposit", reference)
+        _write(entity, contract, "account", amount, day, "deposit", reference)
+        audit(acting.actor, "deposit.use", str(contract.id), project=entity.project_id, amount=amount)
+
+
+def _write(
+    entity: LegalEntity, contract: Contract, purpose: str, amount: int, day: int, method: str, reference: str
+) -> Payment:
+    """Write a payment and its entry: bank (or the deposit that is used) against what it is for."""
+    functional = exchange.convert(entity, contract.currency, amount, day)
+    now = balance(contract.id)
+    if purpose == "deposit":
+        against = account_for(entity.id, Purpose.DEPOSIT)
+        carried = functional if amount > 0 else -now.cleared("deposit", -amount, -functional)
+    else:
+        against = account_for(entity.id, Purpose.RECEIVABLE)
+        carried = now.cleared("owed", amount, functional) if amount > 0 else functional
+    payment = Payment.objects.create(
+        contract=contract,
+        purpose=purpose,
+        amount=amount,
+        carried=carried,
+        day=day,
+        method=method,
+        reference=reference,
+        created_at=clock.now(),
+    )
+    # A deposit that is used passes through the account that both of its payments share.
+    money = account_for(entity.id, Purpose.ADVANCE if method == "deposit" else Purpose.BANK)
+    party = contract.customer_id
+    lines = [
+        Line(money, amount, functional, party if method == "deposit" else ""),
+        Line(against, -amount, -carried, party),
+    ]
+    if carried != functional:
+        difference = carried - functional
+        purpose_of_it = Purpose.FX_LOSS if difference > 0 else Purpose.FX_GAIN
+        lines.append(Line(account_for(entity.id, purpose_of_it), 0, difference))
+    label = f"{method} {reference}"
+    draft = Draft(day, "bank", label, f"payment:{payment.id}", "receive", contract.currency, lines)
+    ledger.post(entity, "payment", [draft])
+    return payment
+
+
+def _refuse_too_much_back(contract: Contract, purpose: str, amount: int) -> None:
+    """Raise Conflict when more would be paid back than there is, or than services that are still had need."""
+    if amount >= 0:
+        return
+    now = balance(contract.id)
+    held = sum(
+        Subscription.objects.filter(contract=contract.id, state__in=["pending", "active"]).values_list(
+            "deposit", flat=True
+        )
+    )
+    most = now.deposit - held if purpose == "deposit" else now.credit
+    if -amount > most:
+        raise Conflict(
+            f"At most {max(0, most)} (in the smallest unit of {contract.currency}) can be paid back.",
+            remedy="A deposit is free when the services that it is for have ended.",
+        )
+
+
+def _check_payment(amount: int, purpose: str, method: str, reference: str) -> None:
+    wrong = []
+    if not amount or abs(amount) > LARGEST:
+        wrong.append(FieldError("amount", "not 0, and an amount that can be", amount))
+    if purpose not in ("deposit", "account"):
+        wrong.append(FieldError("purpose", "deposit or account", purpose))
+    for name, value in (("method", method), ("reference", reference)):
+        if not re.fullmatch(r"[^|\x00-\x1f]{1,100}", value):
+            wrong.append(FieldError(name, "a line of at most 100 characters, without bars", value))
+    if method == "deposit":
+        wrong.append(FieldError("method", "how the money came: transfer, card", method))
+    if wrong:
+        raise Invalid("This payment cannot be.", errors=wrong)
+
+
+def _check(wish: Identity) -> str:
+    """Return the compact tax number; raise Invalid naming what is wrong with a customer."""
+    currencies.check(wish.currency)
+    wrong = []
+    number = ""
+    if not wish.name.strip() or not wish.address.strip():
+        wrong.append(FieldError("name", "a name and an address, as on a letter"))
+    if wish.kind not in ("person", "company"):
+        wrong.append(FieldError("kind", "person or company", wish.kind))
+    if not re.fullmatch(r"[A-Z]{2}", wish.country):
+        wrong.append(FieldError("country", "two capitals, ISO 3166", wish.country))
+    elif wish.vat_number:
+        try:
+            number = taxes.vat_number(wish.country, wish.vat_number)
+        except ValueError as error:
+            wrong.append(FieldError("vat_number", f"a tax number of {wish.country}: {error}", wish.vat_number))
+    if wrong:
+        raise Invalid("This cannot be a customer.", errors=wrong)
+    return number
+
+
+def _zone(project: str) -> str:
+    zone = (
+        LegalEntity.objects.filter(project=project).order_by("created_at").values_list("time_zone", flat=True).first()
+    )
+    return zone or "UTC"
+
+
+def _seller(acting: Caller) -> str:
+    """Return the project for which somebody sells; raise Forbidden when there is none."""
+    for identity in acting.able(Scope.SELL).values():
+        return identity
+    acting.require(Scope.SELL)
+    raise Forbidden("You sell for no project.", remedy="Ask an owner for the role of sales.")

@@ -1,0 +1,98 @@
+"""Invoices and credit notes as they are read: by whom, and as data that is the same byte for byte for ever."""
+
+import hashlib
+import json
+from typing import Any
+
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.billing.models import Customer, Payer
+from freehold.master.billing.queries import documents, lines, taxes_of
+from freehold.master.catalog.models import Offer
+from freehold.master.foundation import currencies, days
+from freehold.master.foundation.errors import NotFound
+
+
+def of_project(project: str) -> list[dict[str, Any]]:
+    """Return the documents of whoever pays for a project (its id), the newest first.
+
+    One that is also about other projects is not shown: who may see this project need not know of them.
+    """
+    payer = Payer.objects.filter(project=project).values_list("customer", flat=True).first()
+    return documents(_ONLY_OURS, customer=payer, project=project) if payer else []
+
+
+_ONLY_OURS = """d.customer = :customer AND NOT EXISTS (
+  SELECT 1 FROM billing_documentline l
+  JOIN billing_subscription s ON s.id = l.subscription
+  WHERE l.document = d.id AND s.project <> :project)"""
+
+
+def of_entity(entity: str) -> list[dict[str, Any]]:
+    """Return the last documents of a seller, the newest first."""
+    return documents("d.entity = :entity", entity=entity)
+
+
+def find(project: str, number: str) -> dict[str, Any]:
+    """Return a document of whoever pays for a project by its printed number; raise NotFound."""
+    found = next((row for row in of_project(project) if row["name"] == number), None)
+    if found is None:
+        raise NotFound(f"There is no document '{number}' here.", remedy="See `freehold invoices`.")
+    return found
+
+
+def whole(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with its seller, its customer, its lines and its taxes; `digest` is the SHA-256 of the rest.
+
+    Names and addresses are those of now; every number is as it was issued.
+    """
+    entity, customer = LegalEntity.objects.get(id=row["entity"]), Customer.objects.get(id=row["customer"])
+    offers = dict(Offer.objects.values_list("id", "name"))
+    currency = row["currency"]
+
+    def money(amount: int) -> str:
+        return currencies.plain(amount, currency)
+
+    data: dict[str, Any] = {
+        "number": row["name"],
+        "kind": row["kind"],
+        "corrects": _corrected(row["corrects"]),
+        "day": days.iso(row["day"]),
+        "due": days.iso(row["due_day"]),
+        "period": f"{days.iso(row['from_day'])}/{days.iso(row['until_day'])}",
+        "seller": {
+            name: getattr(entity, name) for name in ("name", "address", "country", "vat_number", "registration")
+        },
+        "customer": {name: getattr(customer, name) for name in ("name", "address", "country", "vat_number")},
+        "currency": currency,
+        "tax_included": bool(row["tax_included"]),
+        "lines": [
+            {
+                **{name: line[name] for name in ("kind", "label", "meter", "quantity")},
+                "offer": offers.get(line["offer"], ""),
+                "month": days.month_name(line["month"]) if line["month"] else "",
+                "period": f"{days.iso(line['from_day'])}/{days.iso(line['until_day'])}" if line["until_day"] else "",
+                "price": money(line["price"]),
+                "amount": money(line["amount"]),
+                "net": money(line["net"]),
+                "tax_rate": line["rate"] / 100,
+            }
+            for line in lines(row["id"])
+        ],
+        "taxes": [
+            {"code": one["code"], "rate": one["rate"] / 100, "base": money(one["base"]), "tax": money(one["tax"]),
+             "text": one["text"]}
+            for one in taxes_of(row["id"])
+        ],
+        "net": money(row["net"]),
+        "tax": money(row["tax"]),
+        "gross": money(row["gross"]),
+    }  # fmt: skip
+    if currency != entity.currency:
+        # EN 16931, BT-6 and BT-111: the tax in the currency of the seller's books.
+        data["tax_in_books"] = f"{currencies.plain(row['functional_tax'], entity.currency)} {entity.currency}"
+    text = json.dumps(data, sort_keys=True, ensure_ascii=False)
+    return {**data, "digest": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _corrected(document: int) -> str:
+    return str(documents("d.id = :id", id=document)[0]["name"]) if document else ""

@@ -1,0 +1,235 @@
+"""What an order costs: billing listens to ordering, in its transaction, and refuses what nobody could pay.
+
+A product of which there is no offer is not sold: whoever may order it has it. For one that is, the ordering project
+has a payer, or was said to have all for free; its first month must be covered by a deposit, or by what was paid
+already. Parts of a tree belong to their root, which alone is sold.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from freehold.master.accounting.charts import Purpose
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import account_for
+from freehold.master.billing.customers import contract_of
+from freehold.master.billing.models import Contract, Customer, Quote
+from freehold.master.billing.queries import ORDERS, balance
+from freehold.master.billing.states import State
+from freehold.master.catalog.models import Offer
+from freehold.master.foundation import clock, currencies, days, events
+from freehold.master.foundation.errors import Conflict, Invalid, NotFound, PaymentRequired
+from freehold.master.foundation.transactions import audit, locking, run
+from freehold.master.ordering.events import Changed, Ordered
+from freehold.protocol.problem import FieldError
+from freehold.protocol.states import Wanted
+
+
+def listen() -> None:
+    """Have a say in what is ordered."""
+    events.listen(Ordered, ordered)
+    events.listen(Changed, changed)
+
+
+@dataclass(frozen=True)
+class Deal:
+    """An offer at its price, for a customer."""
+
+    offer: str
+    name: str
+    list: str
+    entity: str
+    currency: str
+    region: str
+    tax_included: bool
+    category: str
+    account: str
+    customer: str
+    prices: dict[str, int]
+    """Amount by kind; a kind that has no price costs nothing."""
+
+    @property
+    def deposit(self) -> int:
+        """What must be left: as the list says, or else the price of a month."""
+        return self.prices.get("deposit", self.prices.get("recurring", 0))
+
+
+def ordered(event: Ordered) -> None:
+    """Open the subscription of a new instance; raise PaymentRequired, Invalid or Conflict when it cannot be."""
+    if event.is_part:
+        return
+    quoted = _quoted(event)
+    deal = find_deal(
+        event.project,
+        event.product,
+        event.type,
+        offer=event.offer or quoted.get("offer"),
+        node=event.node,
+        price_list=quoted.get("list", ""),
+    )
+    if deal is None:
+        return
+    _keep_quote(quoted, deal)
+    contract = contract_of(
+        Customer.objects.get(id=deal.customer), LegalEntity.objects.get(id=deal.entity), deal.currency
+    )
+    run(locking(ORDERS["lock_contract"], "k"), contract=contract.id)
+    _check_deposit(contract, deal)
+    open_subscription(event.instance, event.project, contract, deal, event.quote or "")
+
+
+def changed(event: Changed) -> None:
+    """End the subscription of an instance that is destroyed; refuse parameters that are not of its offer."""
+    rows = run(ORDERS["of_instance"], instance=event.instance)
+    if not rows:
+        return
+    row = rows[0]
+    if event.asked is Wanted.DESTROYED:
+        end_subscription(row["id"], days.of_moment(clock.now(), row["time_zone"]))
+        return
+    name, fixed = Offer.objects.values_list("name", "parameters").get(id=row["offer"])
+    wrong = [key for key, value in json.loads(fixed).items() if event.parameters.get(key) != value]
+    if wrong:
+        raise Conflict(
+            f"The offer '{name}' fixes {', '.join(wrong)}.", remedy="Order another offer to have another size."
+        )
+
+
+def find_deal(
+    project: str,
+    product: str,
+    type_name: str,
+    *,
+    offer: str | None = None,
+    node: str = "",
+    region: str | None = None,
+    price_list: str = "",
+) -> Deal | None:
+    """Return what a project would pay for a product; None when it is not sold, or not to this project.
+
+    The region is that of the node unless it is given. Of lists that hold, that of the region goes before the general
+    one, and the customer's currency before others. Raise NotFound or Invalid when the offer is not clear,
+    PaymentRequired when nobody pays or there is no price.
+    """
+    today = days.of_moment(clock.now(), "UTC")
+    rows = run(
+        ORDERS["sold"], project=project, product=product, type=type_name, day=today, node=node, region=region,
+        list=price_list,
+    )  # fmt: skip
+    names = sorted({row["name"] for row in rows})
+    if offer is not None and offer not in names:
+        raise NotFound(f"{product} is not sold as '{offer}'.", remedy=f"Its offers: {', '.join(names) or 'none'}.")
+    if not rows or (rows[0]["payer"] is not None and rows[0]["customer"] is None):
+        return None
+    if offer is None and len(names) > 1:
+        raise Invalid(
+            f"{product} is sold at several sizes.", errors=[FieldError("offer", f"one of {', '.join(names)}")]
+        )
+    mine = [row for row in rows if row["name"] == (offer or names[0])]
+    if mine[0]["payer"] is None:
+        raise PaymentRequired("Nobody pays for this project.", remedy="Ask the provider's sales to say who does.")
+    return _deal(mine, price_list)
+
+
+def open_subscription(instance: str, project: str, contract: Contract, deal: Deal, quote: str) -> int:
+    """Write a subscription that is pending, and what it will cost; return its number."""
+    today = days.of_moment(clock.now(), contract.entity.time_zone)
+    (row,) = run(
+        ORDERS["open"],
+        instance=instance,
+        project=project,
+        contract=contract.id,
+        offer=deal.offer,
+        deposit=deal.deposit,
+        quote=quote,
+        now=clock.now(),
+    )
+    add_term(row["id"], contract.id, deal, today, today)
+    audit("freehold", "subscription.open", str(row["id"]), project=project, offer=deal.name, list=deal.list)
+    return int(row["id"])
+
+
+def add_term(subscription: int, contract: int, deal: Deal, from_day: int, until_day: int) -> None:
+    """Write what a subscription costs from a day to another."""
+    run(
+        ORDERS["add_term"],
+        subscription=subscription,
+        contract=contract,
+        offer=deal.offer,
+        list=deal.list,
+        from_day=from_day,
+        until_day=until_day,
+        amount=deal.prices.get("recurring", 0),
+        tax_included=deal.tax_included,
+        category=deal.category,
+        account=deal.account,
+    )
+
+
+def end_subscription(subscription: int, today: int) -> None:
+    """End a subscription with this day, which is its last; one that was never ready is cancelled and costs nothing."""
+    (row,) = run(ORDERS["state"], subscription=subscription)
+    never_was = row["state"] == State.PENDING
+    # Each day of service that has begun counts.
+    end = today if never_was else today + 1
+    run(
+        ORDERS["finish"],
+        subscription=subscription,
+        state=(State.CANCELLED if never_was else State.ENDED).value,
+        day=end,
+    )
+    run(ORDERS["end_term"], subscription=subscription, day=end)
+    audit("freehold", "subscription.end", str(subscription), state=row["state"])
+
+
+def _deal(rows: list[dict[str, Any]], price_list: str) -> Deal:
+    """Return the deal of an offer's rows: one a price of each list that holds."""
+    priced = [row for row in rows if row["list"] is not None and (not price_list or row["list"] == price_list)]
+    if not priced:
+        raise PaymentRequired(
+            f"'{rows[0]['name']}' has no price where it would be placed.",
+            remedy="Ask for a region that has one (constraint `region`): the page of prices shows them.",
+        )
+    best = min(priced, key=lambda row: (row["region"] == "", row["currency"] != row["preferred"], row["currency"]))
+    chosen = [row for row in priced if row["list"] == best["list"]]
+    return Deal(
+        **{name: best[name] for name in ("offer", "name", "list", "entity", "currency", "region", "customer")},
+        tax_included=bool(best["tax_included"]),
+        category=best["tax_category"],
+        account=best["account"] or account_for(best["entity"], Purpose.REVENUE),
+        prices={row["kind"]: row["amount"] for row in chosen if row["kind"] != "usage"},
+    )
+
+
+def _check_deposit(contract: Contract, deal: Deal) -> None:
+    """Raise PaymentRequired when neither deposits nor credit cover what must be left for this service."""
+    if not deal.deposit:
+        return
+    missing = deal.deposit - balance(contract.id).free
+    if missing > 0:
+        raise PaymentRequired(
+            f"'{deal.name}' takes a deposit of {currencies.shown(deal.deposit, deal.currency)}; "
+            f"{currencies.shown(missing, deal.currency)} of it is missing.",
+            remedy=f"Pay {currencies.plain(missing, deal.currency)} {deal.currency} to {contract.entity.name}, "
+            "then order again.",
+        )
+
+
+def _quoted(event: Ordered) -> dict[str, Any]:
+    """Return what a quote said, if the order names one; raise Conflict when it holds no more or is of others."""
+    if event.quote is None:
+        return {}
+    quote = Quote.objects.filter(id=event.quote, project=event.project).first()
+    if quote is None or quote.until <= clock.now():
+        raise Conflict("This quote is not known, or is older than a day.", remedy="Ask for another.")
+    content: dict[str, Any] = json.loads(quote.content)
+    return content
+
+
+def _keep_quote(quoted: dict[str, Any], deal: Deal) -> None:
+    """Raise Conflict when an order is not what its quote was of."""
+    if quoted and (quoted["offer"], quoted["list"]) != (deal.name, deal.list):
+        raise Conflict(
+            f"The quote is of '{quoted['offer']}' in {quoted['region'] or 'any region'}; this would be another price.",
+            remedy="Order what was quoted, where it was quoted, or ask for another quote.",
+        )

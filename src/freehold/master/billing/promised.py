@@ -1,0 +1,77 @@
+"""You pay for kept promises: what was not kept of a month is given back on the next invoice, unasked.
+
+The last two complete months are looked at: results may come late, and what they show beyond what was given already is
+given in another part. What was given is never taken back.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from freehold.master.accounting.charts import Purpose
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import account_for
+from freehold.master.billing.queries import ORDERS
+from freehold.master.catalog.models import Offer
+from freehold.master.catalog.rating import credit
+from freehold.master.foundation import days, sql
+from freehold.master.foundation.money import rounded
+from freehold.master.foundation.transactions import run
+from freehold.master.monitoring import queries as monitoring
+from freehold.master.monitoring.availability import SPEAKS, Availability
+
+_SQL = sql.load(Path(__file__).parent / "sql" / "promised.sql")
+LOOK_BACK = 2
+
+
+def give_back(entity: LegalEntity, day: int) -> None:
+    """Write the credits of a seller's services for the months before that of a day, in a transaction of the caller."""
+    if not Offer.objects.filter(availability__gt=0).exists():
+        return
+    account = account_for(entity.id, Purpose.SLA)
+    for month in range(days.month_of(day) - LOOK_BACK, days.month_of(day)):
+        begin, end = days.first_day(month), days.first_day(month + 1)
+        rows = run(
+            _SQL["doubtful"],
+            entity=entity.id,
+            month=month,
+            begin=days.begins_at(begin, entity.time_zone),
+            end=days.begins_at(end, entity.time_zone),
+            begin_day=begin,
+            end_day=end,
+            speaks=SPEAKS,
+        )
+        for row in rows:
+            _give_back(row, month, entity.time_zone, account)
+
+
+def _give_back(row: dict[str, Any], month: int, zone: str, account: str) -> None:
+    """Write what is still to be given back of a service's month."""
+    begin, end = max(row["from_day"], days.first_day(month)), min(row["until_day"], days.first_day(month + 1))
+    found = monitoring.available(row["instance"], (days.begins_at(begin, zone), days.begins_at(end, zone)))
+    length = days.first_day(month + 1) - days.first_day(month)
+    price = rounded(row["amount"] * (end - begin), length)
+    steps = [(step, percent) for step, percent in json.loads(row["credits"])]
+    due = credit(price, found.kept, found.counted, row["availability"], steps) + row["given"]
+    if due <= 0:
+        return
+    run(
+        ORDERS["add_charge"],
+        contract=row["contract"],
+        subscription=row["subscription"],
+        kind="sla",
+        label="",
+        offer=row["offer"],
+        month=month,
+        day=days.first_day(month + 1) - 1,
+        amount=-due,
+        tax_included=bool(row["tax_included"]),
+        category=row["category"],
+        account=account,
+        evidence=_evidence(found, price, row["availability"]),
+        part=row["parts"],
+    )
+
+
+def _evidence(found: Availability, price: int, promised: int) -> str:
+    return json.dumps({"kept_ms": found.kept, "counted_ms": found.counted, "price": price, "promised": promised})

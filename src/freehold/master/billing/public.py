@@ -1,0 +1,162 @@
+"""What anybody may know: prices, what things cost us, what is left, and how promises were kept (`/prices`)."""
+
+import re
+from typing import Any
+
+from freehold.master.billing import taxes
+from freehold.master.billing.models import CostItem, TaxRule
+from freehold.master.billing.queries import ORDERS, public_offers
+from freehold.master.catalog.models import Offer, PriceTier
+from freehold.master.fleet.models import Site
+from freehold.master.foundation import clock, currencies, days
+from freehold.master.foundation.errors import Conflict, Invalid, NotFound
+from freehold.master.foundation.money import LARGEST
+from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.monitoring.models import KeptRecord
+from freehold.master.people.identity import Caller, Scope
+from freehold.protocol.problem import FieldError
+
+KINDS = (
+    "amortisation", "loan", "network", "electricity", "hosting", "land", "software", "hardware-care", "replacement",
+    "repair",
+)  # fmt: skip
+MONTHS = 12
+
+
+def add_cost(
+    project: str,
+    *,
+    site: str,
+    offer: str,
+    kind: str,
+    currency: str,
+    amount: int,
+    from_day: int,
+    evidence: str,
+    note: str = "",
+    acting: Caller,
+) -> CostItem:
+    """Say what one month of an offer costs at a site, of one kind, from a day on; what was said before stays said.
+
+    `evidence` is the SHA-256 of the paper that shows it, which is kept elsewhere.
+    """
+    owner = acting.project(project, Scope.SELL)
+    found = Site.objects.filter(project=owner, name=site).first()
+    if found is None or not Offer.objects.filter(project=owner, name=offer).exists():
+        raise NotFound(f"There is no site '{site}' or no offer '{offer}' in '{project}'.")
+    currencies.check(currency)
+    wrong = []
+    if kind not in KINDS:
+        wrong.append(FieldError("kind", f"one of {', '.join(KINDS)}", kind))
+    if not 0 <= amount <= LARGEST:
+        wrong.append(FieldError("amount", "0 or more", amount))
+    if not re.fullmatch(r"[0-9a-f]{64}", evidence):
+        wrong.append(FieldError("evidence", "a SHA-256, 64 hexadecimal digits", evidence))
+    if wrong:
+        raise Invalid("This cost cannot be written down.", errors=wrong)
+    values = {"currency": currency, "amount": amount, "evidence": evidence, "note": note.strip()}
+    with writing():
+        item, made = CostItem.objects.get_or_create(
+            site=found, offer=offer, kind=kind, from_day=from_day, defaults=values
+        )
+        if not made:
+            raise Conflict(f"The {kind} of {offer} at {site} from {days.iso(from_day)} on is written down already.")
+        audit(acting.actor, "cost.add", found.id, project=owner, offer=offer, kind=kind, amount=amount)
+    return item
+
+
+def prices(today: int | None = None) -> dict[str, Any]:
+    """Return the public page as data: offers with their prices, sites with their costs, margins and records."""
+    today = days.of_moment(clock.now(), "UTC") if today is None else today
+    found = offers(today)
+    return {"day": days.iso(today), "offers": found, "sites": _sites(today, found)}
+
+
+def offers(today: int | None = None, product: str = "", type_name: str = "") -> list[dict[str, Any]]:
+    """Return what can be ordered at which price, a row an offer and list; of one product and type, if any is named."""
+    today = days.of_moment(clock.now(), "UTC") if today is None else today
+    rows = [
+        row for row in public_offers(today) if not product or (row["product"] == product and row["type"] == type_name)
+    ]
+    ids = [price["price"] for row in rows for price in row["prices"] if price["kind"] == "usage"]
+    tiers = list(PriceTier.objects.filter(price__in=ids).order_by("price", "above"))
+    domestic = {
+        (rule.country, rule.category): rule.rate
+        for rule in TaxRule.objects.filter(tax_class=taxes.DOMESTIC, from_day__lte=today, until_day__gt=today)
+    }
+    return [_priced(row, domestic.get((row["country"], row["tax_category"]), 0), tiers) for row in rows]
+
+
+_SHOWN = (
+    "name", "product", "type", "titles", "size", "availability", "credits", "currency", "region", "tax_included",
+    "list", "seller", "seller_name", "country",
+)  # fmt: skip
+
+
+def _priced(row: dict[str, Any], rate: int, tiers: list[PriceTier]) -> dict[str, Any]:
+    """Return an offer at its price, with the tax of a consumer of the seller's own country."""
+    by_kind = {price["kind"]: price["amount"] for price in row["prices"] if price["kind"] != "usage"}
+    month = by_kind.get("recurring", 0)
+    net, tax = taxes.split(month, rate, included=row["tax_included"])
+    return {
+        **{name: row[name] for name in _SHOWN},
+        "from_day": days.iso(row["from_day"]),
+        "decimals": currencies.decimals(row["currency"]),
+        "setup": by_kind.get("setup", 0),
+        "recurring": month,
+        "deposit": by_kind.get("deposit", month),
+        "net": net,
+        "tax": tax,
+        "tax_rate": rate,
+        "usage": [
+            {
+                **{name: price[name] for name in ("meter", "model", "amount", "unit")},
+                "tiers": [
+                    {"above": tier.above, "amount": tier.amount} for tier in tiers if tier.price_id == price["price"]
+                ],
+            }
+            for price in row["prices"]
+            if price["kind"] == "usage"
+        ],
+    }
+
+
+def _sites(today: int, offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    oldest = days.month_of(today) - MONTHS
+    records = list(KeptRecord.objects.filter(month__gte=oldest).order_by("-month"))
+    for site in Site.objects.order_by("name"):
+        found[site.name] = {
+            "name": site.name,
+            "region": site.region,
+            "tables": {},
+            "record": [
+                {"month": days.month_name(row.month), "kept_ms": row.kept, "counted_ms": row.counted,
+                 "services": row.instances, "millionths": row.kept * 1_000_000 // row.counted}
+                for row in records
+                if row.site_id == site.id and row.counted
+            ],
+        }  # fmt: skip
+    for row in run(ORDERS["cost_items"], day=today):
+        table = found[row["site"]]["tables"].setdefault(
+            row["offer"], {"offer": row["offer"], "currency": row["currency"], "items": [], "total": 0}
+        )
+        item = {name: row[name] for name in ("kind", "amount", "evidence", "note")}
+        table["items"].append({**item, "from_day": days.iso(row["from_day"])})
+        table["total"] += row["amount"]
+    for shown in found.values():
+        shown["tables"] = [_with_margin(table, shown["region"], offers) for table in shown["tables"].values()]
+    return [shown for shown in found.values() if shown["tables"] or shown["record"]]
+
+
+def _with_margin(table: dict[str, Any], region: str, offers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a cost table with the price without tax in its currency, if there is one, and what is left of it."""
+    fitting = [
+        one
+        for one in offers
+        if one["name"] == table["offer"] and one["currency"] == table["currency"] and one["region"] in ("", region)
+    ]
+    if not fitting:
+        return {**table, "price": None, "margin": None}
+    price = max(fitting, key=lambda one: one["region"] != "")["net"]
+    return {**table, "price": price, "margin": price - table["total"]}

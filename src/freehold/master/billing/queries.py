@@ -1,0 +1,137 @@
+"""All reads of billing."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from freehold.master.billing.models import DocumentLine, DocumentTax, TaxRule
+from freehold.master.foundation import days, sql
+from freehold.master.foundation.money import rounded
+from freehold.master.foundation.transactions import run
+
+ORDERS = sql.load(Path(__file__).parent / "sql" / "orders.sql")
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The money of a contract, in minor units of its currency; `_functional` in the seller's."""
+
+    deposit: int
+    deposit_functional: int
+    paid: int
+    paid_functional: int
+    billed: int
+    billed_functional: int
+    held: int
+    """What living services must leave as a deposit."""
+
+    @property
+    def owed(self) -> int:
+        return max(0, self.billed - self.paid)
+
+    @property
+    def credit(self) -> int:
+        """What was paid and nothing was asked for yet."""
+        return max(0, self.paid - self.billed)
+
+    @property
+    def free(self) -> int:
+        """What a new service can be held against: deposits and credit, less what is owed and held."""
+        return self.deposit + self.credit - self.owed - self.held
+
+    def cleared(self, what: Literal["deposit", "owed"], amount: int, functional: int) -> int:
+        """Return what an amount clears in the seller's currency of what is open, where rates changed since.
+
+        Each unit clears its share of what is carried; the last one clears the rest, so that nothing stays behind. What
+        is more than is open is worth `functional` in proportion.
+        """
+        if what == "deposit":
+            whole, carried = self.deposit, self.deposit_functional
+        else:
+            whole, carried = self.owed, self.billed_functional - self.paid_functional
+        if whole <= 0:
+            return functional
+        if amount <= whole:
+            return rounded(carried * amount, whole)
+        return carried + rounded(functional * (amount - whole), amount)
+
+
+def balance(contract: int) -> Balance:
+    """Return the money of a contract: sums of payments and documents, never a number that is kept."""
+    return Balance(**run(ORDERS["money"], contract=contract)[0])
+
+
+def document_number(code: str, kind: str, year: int, number: int) -> str:
+    """Return a document's number as it is printed: `FR-2026-000123`, for a credit note `FR-C-2026-000007`."""
+    return f"{number_prefix(code, kind, year)}{number:06d}"
+
+
+def number_prefix(code: str, kind: str, year: int) -> str:
+    """Return what the numbers of a seller's documents of a kind and year begin with."""
+    return f"{code}{'-C' if kind == 'credit_note' else ''}-{year}-"
+
+
+def documents(condition: str, **values: object) -> list[dict[str, Any]]:
+    """Return documents that fit a condition (our own text) on `d`, with their printed numbers."""
+    rows = run(ORDERS["documents"].where(f"{condition} ORDER BY d.id DESC LIMIT 500"), **values)
+    for row in rows:
+        row["name"] = document_number(row["code"], row["kind"], row["year"], row["number"])
+    return rows
+
+
+def lines(document: int) -> list[dict[str, Any]]:
+    """Return a document's lines in their order."""
+    return [dict(row) for row in DocumentLine.objects.filter(document=document).order_by("position").values()]
+
+
+def taxes_of(document: int) -> list[dict[str, Any]]:
+    """Return what a document asks for the tax office, with the words of the law."""
+    found = list(DocumentTax.objects.filter(document=document).order_by("rule").values())
+    texts = dict(TaxRule.objects.filter(id__in=[one["rule"] for one in found]).values_list("id", "text"))
+    return [{**one, "text": texts[one["rule"]]} for one in found]
+
+
+def receivables(entity: str, today: int) -> list[dict[str, Any]]:
+    """Return what customers owe a seller, by contract and by how long it is due.
+
+    Credit notes and payments pay the oldest first. Each row: name, currency, not_due, and due since up to 30, 60, 90
+    days and longer.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    for row in run(ORDERS["unpaid"], entity=entity):
+        ages = found.setdefault(
+            row["contract"],
+            {"customer": row["customer"], "name": row["name"], "currency": row["currency"], **dict.fromkeys(AGES, 0)},
+        )
+        open_now = max(0, row["until_here"] - row["paid"])
+        open_before = max(0, row["until_here"] - row["gross"] - row["paid"])
+        ages[_age(today - row["due_day"])] += open_now - open_before
+    return [row for row in found.values() if any(row[age] for age in AGES)]
+
+
+AGES = ("not_due", "to_30", "to_60", "to_90", "older")
+
+
+def _age(late: int) -> str:
+    if late <= 0:
+        return "not_due"
+    return "to_30" if late <= 30 else "to_60" if late <= 60 else "to_90" if late <= 90 else "older"
+
+
+def public_offers(today: int) -> list[dict[str, Any]]:
+    """Return what can be ordered at which price on a day: a row an offer and price list, with its prices."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in run(ORDERS["offers"], day=today):
+        price = {name: row[name] for name in ("price", "kind", "meter", "model", "amount", "unit")}
+        shown = {name: value for name, value in row.items() if name not in price}
+        for name in ("titles", "size", "credits"):
+            shown[name] = json.loads(shown[name])
+        shown["tax_included"] = bool(shown["tax_included"])
+        found.setdefault((row["offer"], row["list"]), {**shown, "prices": []})["prices"].append(price)
+    return list(found.values())
+
+
+def period_of(document: dict[str, Any]) -> str:
+    """Return the period that a document is about: `2026-03-19/2026-04-19`, half-open."""
+    return f"{days.iso(document['from_day'])}/{days.iso(document['until_day'])}"

@@ -1,0 +1,86 @@
+"""What the books say, as tables: for pages, for CSV and for programs alike."""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import trial_balance
+from freehold.master.billing.queries import AGES, ORDERS, receivables
+from freehold.master.foundation import currencies
+from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.transactions import run
+
+
+@dataclass(frozen=True)
+class Report:
+    """A table; amounts are in their currency's decimals."""
+
+    columns: list[str]
+    rows: list[list[str]]
+
+    def csv(self) -> str:
+        """Return the table as CSV; what a spreadsheet would compute begins with an apostrophe."""
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(self.columns)
+        writer.writerows([_harmless(cell) for cell in row] for row in self.rows)
+        return text.getvalue()
+
+
+def report(entity: LegalEntity, name: str, since: int, until: int) -> Report:
+    """Return a report of an entity over a time (days, the last included); raise NotFound for one that is none."""
+    if name not in REPORTS:
+        raise NotFound(f"There is no report '{name}'.", remedy=f"Reports: {', '.join(REPORTS)}.")
+    return REPORTS[name](entity, since, until)
+
+
+def _trial_balance(entity: LegalEntity, since: int, until: int) -> Report:
+    def money(amount: int) -> str:
+        return currencies.plain(amount, entity.currency)
+
+    rows = [
+        [one.code, one.name, money(one.opening), money(one.debit), money(one.credit), money(one.closing)]
+        for one in trial_balance(entity.id, since, until)
+    ]
+    return Report(["account", "name", "opening", "debit", "credit", "closing"], rows)
+
+
+def _receivables(entity: LegalEntity, since: int, until: int) -> Report:
+    rows = [
+        [row["name"], row["currency"], *(currencies.plain(row[age], row["currency"]) for age in AGES)]
+        for row in receivables(entity.id, until)
+    ]
+    return Report(["customer", "currency", *AGES], rows)
+
+
+def _vat(entity: LegalEntity, since: int, until: int) -> Report:
+    rows = [
+        [row["code"], f"{row['rate'] / 100:g}", row["tax_class"], row["currency"], str(row["documents"]),
+         currencies.plain(row["base"], row["currency"]), currencies.plain(row["tax"], row["currency"])]
+        for row in run(ORDERS["vat"], entity=entity.id, since=since, until=until)
+    ]  # fmt: skip
+    return Report(["code", "rate", "class", "currency", "documents", "base", "tax"], rows)
+
+
+def _revenue(entity: LegalEntity, since: int, until: int) -> Report:
+    rows = [
+        [row["offer"], row["kind"], row["site"], row["currency"], currencies.plain(row["net"], row["currency"])]
+        for row in run(ORDERS["revenue"], entity=entity.id, since=since, until=until)
+    ]
+    return Report(["offer", "kind", "site", "currency", "net"], rows)
+
+
+REPORTS: dict[str, Callable[[LegalEntity, int, int], Report]] = {
+    "trial-balance": _trial_balance,
+    "receivables": _receivables,
+    "vat": _vat,
+    "revenue": _revenue,
+}
+
+
+def _harmless(cell: str) -> str:
+    # A negative amount is a number, not a formula.
+    is_formula = cell[:1] in ("=", "+", "@") or (cell[:1] == "-" and not cell[1:2].isdigit())
+    return f"'{cell}" if is_formula else cell

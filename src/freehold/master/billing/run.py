@@ -1,0 +1,196 @@
+"""The monthly run: from what was ordered and used to documents and their entries, by statements over whole sets.
+
+A run is a row. It is rated once (what was used is added up and priced as of then) and issues its documents a slice of
+contracts at a time, each slice in one transaction with its numbers, its entries and the next period of its contracts.
+So one that is killed is taken up where it was, makes the same documents, and none twice. `bill` does the same for a
+single contract: there is one arithmetic (`sql/run.sql`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from freehold.master.accounting import batches
+from freehold.master.accounting.charts import Purpose
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import account_for, find_entity
+from freehold.master.billing import consumption, exchange, promised
+from freehold.master.billing.models import Run
+from freehold.master.billing.queries import number_prefix
+from freehold.master.billing.states import RUN, RunState
+from freehold.master.foundation import clock, days, sql
+from freehold.master.foundation.errors import Conflict, Invalid
+from freehold.master.foundation.money import LARGEST
+from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.people.identity import Caller, Scope
+from freehold.protocol.problem import FieldError
+
+_SQL = sql.load(Path(__file__).parent / "sql" / "run.sql")
+SLICE = 20_000
+"""Contracts of a transaction: others who write wait for about a second."""
+
+
+def bill(entity: str, day: int, *, acting: Caller) -> Run:
+    """Issue every document that a seller's contracts are due by a day, which is their date; return the run.
+
+    Doing it again for the same day issues what became due since, mostly nothing. Raise Conflict while another run is
+    open for another day or when the books are locked, Invalid for a day to come.
+    """
+    found = find_entity(entity, acting, Scope.ACCOUNT)
+    today = days.of_moment(clock.now(), found.time_zone)
+    if day > today:
+        raise Invalid(f"{days.iso(day)} is to come.", errors=[FieldError("day", "today or before", days.iso(day))])
+    if day < found.open_from:
+        raise Conflict(f"The books of {found.code} are locked before {days.iso(found.open_from)}.")
+    return run_for(found, day, acting.actor)
+
+
+def run_for(entity: LegalEntity, day: int, actor: str) -> Run:
+    """Open a run, or take up the one that was interrupted, and bring it to its end."""
+    opened = Run.objects.filter(entity=entity).exclude(state=RunState.ISSUED.value).first()
+    if opened is None:
+        with writing():
+            opened = Run.objects.create(entity=entity, day=day, opened_at=clock.now())
+            audit(actor, "run.open", str(opened.id), project=entity.project_id, day=days.iso(day))
+    elif opened.day != day:
+        # What was begun is ended first: its documents have its date.
+        run_for(entity, opened.day, actor)
+        return run_for(entity, day, actor)
+    if opened.state == RunState.OPEN:
+        with writing():
+            consumption.add_up(entity)
+            promised.give_back(entity, day)
+            _to(opened, RunState.RATED)
+    _issue_all(opened)
+    with writing():
+        _to(opened, RunState.ISSUED)
+        audit(actor, "run.issue", str(opened.id), project=entity.project_id, documents=opened.documents)
+    return opened
+
+
+def _to(opened: Run, state: RunState) -> None:
+    RUN.check(RunState(opened.state), state)
+    opened.state = state.value
+    opened.save(update_fields=["state"])
+
+
+def _issue_all(opened: Run) -> None:
+    due = run(_SQL["due"], entity=opened.entity_id, day=opened.day)
+    while due:
+        for row in due:
+            _issue_day(opened, row["currency"], row["next_day"])
+        # Who was away for months is due several times.
+        due = run(_SQL["due"], entity=opened.entity_id, day=opened.day)
+
+
+def _issue_day(opened: Run, currency: str, until: int) -> None:
+    """Issue the documents of all contracts whose period ends on a day, slice by slice."""
+    first = 0
+    while True:
+        with writing():
+            rows = run(_SQL["slice"], entity=opened.entity_id, currency=currency, until=until, first=first, size=SLICE)
+            if rows[0]["last"] is None:
+                return
+            opened.documents += issue(opened, currency, until, first, rows[0]["last"])
+            opened.save(update_fields=["documents"])
+        first = rows[0]["last"] + 1
+
+
+def issue(opened: Run, currency: str, until: int, first: int, last: int) -> int:
+    """Issue the documents of the contracts between two numbers whose period ends on a day; return how many.
+
+    Within a transaction of the caller.
+    """
+    entity = opened.entity
+    since, following = days.add_months(until, -1), days.add_months(until, 1)
+    slice_ = {"entity": entity.id, "currency": currency, "since": since, "until": until, "first": first, "last": last}
+    _do("draft", **slice_, month=days.month_of(until), day=opened.day, country=entity.country)
+    _refuse_untaxed(entity)
+    _do("below_zero")
+    _do("drop_unasked")
+    _do("bills")
+    counts = {row["kind"]: row["documents"] for row in run(_SQL["count"])}
+    count = int(sum(counts.values()))
+    if count:
+        _do("taxes")
+        _do("totals", millionths=exchange.rate(entity, currency, opened.day))
+        _do("index_totals")
+        _refuse_too_large()
+        _write(opened, slice_, counts)
+    _do("next_period", entity=entity.id, currency=currency, until=until, first=first, last=last, next=following)
+    for name in ("draft", "bill", *(("tax", "total") if count else ())):
+        _do(f"forget_{name}")
+    return count
+
+
+def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int]) -> None:
+    """Write documents, lines, taxes and entries of what is drafted, with their numbers."""
+    entity, year = opened.entity, days.to_date(opened.day).year
+    count = sum(counts.values())
+    document = batches.take("document", count) - 1
+    given = {
+        kind: batches.number(entity.id, kind, year, counts[kind]) - 1 if counts.get(kind) else 0
+        for kind in ("invoice", "credit_note")
+    }
+    # The places of credit notes follow those of invoices.
+    numbers = {"invoice": given["invoice"], "credit_note": given["credit_note"] - counts.get("invoice", 0)}
+    _do(
+        "add_documents",
+        document=document,
+        run=opened.id,
+        entity=entity.id,
+        year=year,
+        day=opened.day,
+        payment_days=entity.payment_days,
+        since=slice_["since"],
+        until=slice_["until"],
+        currency=slice_["currency"],
+        **numbers,
+    )
+    _do("add_lines", document=document)
+    _do("add_taxes", document=document)
+    with batches.batch(entity.id, f"run {opened.id}", count) as batch:
+        entry = batch.first - 1
+        _do(
+            "add_entries",
+            entry=entry,
+            batch=batch.id,
+            entity=entity.id,
+            year=year,
+            entry_number=batches.number(entity.id, "entry", year, count) - 1,
+            day=opened.day,
+            invoice_label=number_prefix(entity.code, "invoice", year),
+            credit_note_label=number_prefix(entity.code, "credit_note", year),
+            document=document,
+            currency=slice_["currency"],
+            **numbers,
+        )
+        _do("add_receivables", entry=entry, receivable=account_for(entity.id, Purpose.RECEIVABLE))
+        _do(
+            "add_revenue",
+            entry=entry,
+            document=document,
+            millionths=exchange.rate(entity, slice_["currency"], opened.day),
+        )
+        _do("add_tax_postings", entry=entry, tax_account=account_for(entity.id, Purpose.TAX))
+    _do("billed_consumption", document=document)
+    _do("billed_charges", document=document)
+    run(batches.QUERIES["sealed"], name="document")
+
+
+def _refuse_untaxed(entity: LegalEntity) -> None:
+    rows = run(_SQL["untaxed"])
+    if rows:
+        missing = ", ".join(f"{row['tax_class']} {row['category']}" for row in rows)
+        raise Conflict(
+            f"{entity.code} has no tax rule for: {missing}.", remedy="Its accountant adds one, then runs this again."
+        )
+
+
+def _refuse_too_large() -> None:
+    rows = run(_SQL["largest"])
+    if rows[0]["largest"] > LARGEST:
+        raise Conflict("A document would come to more than any can.", remedy="Look at its usage: something is wrong.")
+
+
+def _do(name: str, **values: Any) -> None:
+    run(_SQL[name], **values)

@@ -1,0 +1,180 @@
+-- name: sold
+-- What a product and type are sold as, who would pay for a project, and each price that holds in a region on a day.
+SELECT o.id AS offer, o.name, o.parameters, o.tax_category, o.account, y.project_id AS payer, y.customer_id AS customer,
+       k.currency AS preferred, l.id AS list, l.entity_id AS entity, l.currency, l.region, l.tax_included,
+       p.kind, p.amount, p.meter
+FROM catalog_offer o
+LEFT JOIN billing_payer y ON y.project_id = :project
+LEFT JOIN billing_customer k ON k.id = y.customer_id
+LEFT JOIN catalog_pricelist l ON l.published_at IS NOT NULL
+  AND l.region IN ('', coalesce(CAST(:region AS text),
+                                (SELECT t.region FROM fleet_node n JOIN fleet_site t ON t.id = n.site_id WHERE n.id = :node)))
+  AND (l.from_day <= :day AND l.until_day > :day OR l.id = :list)
+  AND EXISTS (SELECT 1 FROM catalog_price p WHERE p.list_id = l.id AND p.offer_id = o.id)
+LEFT JOIN catalog_price p ON p.list_id = l.id AND p.offer_id = o.id
+WHERE o.product = :product AND o.type = :type AND o.retired_at IS NULL
+ORDER BY o.name, l.region DESC, l.currency, p.kind
+
+-- name: money
+-- What came from and was asked of a contract, and what its living services must leave as a deposit.
+SELECT
+  (SELECT CAST(coalesce(sum(amount), 0) AS bigint) FROM billing_payment
+   WHERE contract_id = :contract AND purpose = 'deposit') AS deposit,
+  (SELECT CAST(coalesce(sum(carried), 0) AS bigint) FROM billing_payment
+   WHERE contract_id = :contract AND purpose = 'deposit') AS deposit_functional,
+  (SELECT CAST(coalesce(sum(amount), 0) AS bigint) FROM billing_payment
+   WHERE contract_id = :contract AND purpose = 'account') AS paid,
+  (SELECT CAST(coalesce(sum(carried), 0) AS bigint) FROM billing_payment
+   WHERE contract_id = :contract AND purpose = 'account') AS paid_functional,
+  (SELECT CAST(coalesce(sum(gross), 0) AS bigint) FROM billing_document WHERE contract = :contract) AS billed,
+  (SELECT CAST(coalesce(sum(functional), 0) AS bigint) FROM billing_document WHERE contract = :contract)
+    AS billed_functional,
+  (SELECT CAST(coalesce(sum(deposit), 0) AS bigint) FROM billing_subscription
+   WHERE contract = :contract AND state IN ('pending', 'active')) AS held
+
+-- name: lock_contract
+-- Keep others from ordering on a contract until the transaction ends.
+SELECT k.id FROM billing_contract k WHERE k.id = :contract
+
+-- name: open
+-- A service is paid for from when it is ready.
+INSERT INTO billing_subscription (instance, project, contract, offer, state, deposit, quote, opened_at, start_day, end_day)
+VALUES (:instance, :project, :contract, :offer, 'pending', :deposit, :quote, :now, NULL, NULL)
+RETURNING id
+
+-- name: add_term
+-- What a subscription costs from a day on.
+INSERT INTO billing_term
+  (subscription, contract, offer, list, from_day, until_day, amount, tax_included, category, account)
+VALUES (:subscription, :contract, :offer, :list, :from_day, :until_day, :amount, :tax_included, :category, :account)
+
+-- name: add_charge
+-- Something that is asked once.
+INSERT INTO billing_charge
+  (contract, subscription, kind, label, offer, month, day, amount, tax_included, category, account, evidence, part, document)
+VALUES (:contract, :subscription, :kind, :label, :offer, :month, :day, :amount, :tax_included, :category, :account,
+        :evidence, :part, 0)
+
+-- name: of_instance
+-- The subscription of an instance that is not over.
+SELECT s.id, s.state, s.contract, s.offer, s.start_day, k.entity_id AS entity, e.time_zone
+FROM billing_subscription s
+JOIN billing_contract k ON k.id = s.contract
+JOIN accounting_legalentity e ON e.id = k.entity_id
+WHERE s.instance = :instance AND s.state IN ('pending', 'active')
+
+-- name: pending
+-- What was ordered and was not ready yet.
+SELECT s.id, s.instance, s.contract, s.offer, e.time_zone, i.wanted
+FROM billing_subscription s
+JOIN billing_contract k ON k.id = s.contract
+JOIN accounting_legalentity e ON e.id = k.entity_id
+JOIN ordering_instance i ON i.id = s.instance
+WHERE s.state = 'pending'
+ORDER BY s.id
+LIMIT 1000
+
+-- name: activate
+-- A service is ready for the first time.
+UPDATE billing_subscription SET state = 'active', start_day = :day WHERE id = :subscription AND state = 'pending' RETURNING id
+
+-- name: begin_term
+-- Its price holds from that day on.
+UPDATE billing_term SET from_day = :day, until_day = :never WHERE subscription = :subscription AND until_day = from_day
+
+-- name: state
+-- What a subscription is.
+SELECT state FROM billing_subscription WHERE id = :subscription
+
+-- name: finish
+-- A service is over.
+UPDATE billing_subscription SET state = :state, end_day = :day WHERE id = :subscription AND state IN ('pending', 'active')
+RETURNING id
+
+-- name: end_term
+-- Its price holds no more from a day on.
+UPDATE billing_term SET until_day = CASE WHEN from_day > :day THEN from_day ELSE :day END
+WHERE subscription = :subscription AND until_day > :day
+
+-- name: offers
+-- The prices of the offers of all sellers that hold on a day, with what they are of.
+SELECT o.id AS offer, o.name, o.product, o.type, o.titles, o.size, o.availability, o.credits, o.tax_category,
+       l.id AS list, l.currency, l.region, l.tax_included, l.from_day, l.until_day, e.code AS seller, e.name AS seller_name,
+       e.country, p.id AS price, p.kind, p.meter, p.model, p.amount, p.unit
+FROM catalog_offer o
+JOIN catalog_price p ON p.offer_id = o.id
+JOIN catalog_pricelist l ON l.id = p.list_id
+JOIN accounting_legalentity e ON e.id = l.entity_id
+WHERE o.retired_at IS NULL AND l.published_at IS NOT NULL AND l.from_day <= :day AND l.until_day > :day
+ORDER BY o.name, l.region, l.currency, p.kind, p.meter
+
+-- name: documents
+-- Documents of contracts, the newest first, with what was paid of each contract's money.
+SELECT d.*, e.code, e.name AS seller, e.currency AS functional_currency
+FROM billing_document d
+JOIN accounting_legalentity e ON e.id = d.entity
+
+-- name: unpaid
+-- The invoices of a seller with what came before them: what was paid of a contract pays the oldest first.
+SELECT d.contract, d.customer, c.name, d.id, d.kind, d.year, d.number, d.day, d.due_day, d.currency, d.gross,
+       CAST(sum(d.gross) OVER (PARTITION BY d.contract ORDER BY d.due_day, d.id) AS bigint) AS until_here,
+       (SELECT CAST(coalesce(sum(p.amount), 0) AS bigint) FROM billing_payment p
+        WHERE p.contract_id = d.contract AND p.purpose = 'account') AS paid
+FROM billing_document d
+JOIN billing_customer c ON c.id = d.customer
+WHERE d.entity = :entity
+ORDER BY c.name, d.contract, d.due_day, d.id
+
+-- name: setup
+-- What an offer costs once, by a price list.
+SELECT p.amount FROM catalog_price p WHERE p.list_id = :list AND p.offer_id = :offer AND p.kind = 'setup'
+
+-- name: costs
+-- What the services of a project cost a month, and what of their use and of what is asked once is in no document yet.
+SELECT i.title, o.name AS offer, s.state, k.currency, t.tax_included, t.amount, t.from_day, t.until_day, k.next_day, e.time_zone,
+       (SELECT CAST(coalesce(sum(c.rated - c.billed), 0) AS bigint) FROM billing_consumption c WHERE c.subscription = s.id)
+       + (SELECT CAST(coalesce(sum(c.amount), 0) AS bigint) FROM billing_charge c
+          WHERE c.subscription = s.id AND c.document = 0) AS used
+FROM billing_subscription s
+JOIN ordering_instance i ON i.id = s.instance
+JOIN billing_contract k ON k.id = s.contract
+JOIN accounting_legalentity e ON e.id = k.entity_id
+JOIN catalog_offer o ON o.id = s.offer
+JOIN billing_term t ON t.subscription = s.id
+  AND t.from_day = (SELECT max(l.from_day) FROM billing_term l WHERE l.subscription = s.id)
+WHERE s.project = :project AND (s.state IN ('pending', 'active') OR s.end_day > k.next_day - 40)
+ORDER BY i.title, s.id
+
+-- name: vat
+-- The tax of a seller's documents in a time, by rate, in the documents' currencies.
+SELECT t.code, t.rate, r.tax_class, d.currency, count(*) AS documents, CAST(sum(t.base) AS bigint) AS base,
+       CAST(sum(t.tax) AS bigint) AS tax
+FROM billing_document d
+JOIN billing_documenttax t ON t.document = d.id
+JOIN billing_taxrule r ON r.id = t.rule
+WHERE d.entity = :entity AND d.day BETWEEN :since AND :until
+GROUP BY t.code, t.rate, r.tax_class, d.currency
+ORDER BY t.code, t.rate, r.tax_class, d.currency
+
+-- name: revenue
+-- What a seller's documents of a time ask without tax, by offer, kind and site.
+SELECT coalesce(o.name, '') AS offer, l.kind, coalesce(t.name, '') AS site, d.currency, CAST(sum(l.net) AS bigint) AS net
+FROM billing_document d
+JOIN billing_documentline l ON l.document = d.id
+LEFT JOIN catalog_offer o ON o.id = l.offer
+LEFT JOIN billing_subscription s ON s.id = l.subscription
+LEFT JOIN ordering_instance i ON i.id = s.instance
+LEFT JOIN fleet_node n ON n.id = i.node_id
+LEFT JOIN fleet_site t ON t.id = n.site_id
+WHERE d.entity = :entity AND d.day BETWEEN :since AND :until
+GROUP BY coalesce(o.name, ''), l.kind, coalesce(t.name, ''), d.currency
+ORDER BY 1, 2, 3, 4
+
+-- name: cost_items
+-- What a month of each offer costs at each site on a day, item by item.
+SELECT t.name AS site, t.region, c.offer, c.kind, c.currency, c.amount, c.from_day, c.evidence, c.note
+FROM billing_costitem c
+JOIN fleet_site t ON t.id = c.site_id
+WHERE c.from_day = (SELECT max(l.from_day) FROM billing_costitem l
+                    WHERE l.site_id = c.site_id AND l.offer = c.offer AND l.kind = c.kind AND l.from_day <= :day)
+ORDER BY t.name, c.offer, c.id

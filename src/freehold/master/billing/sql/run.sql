@@ -1,0 +1,230 @@
+-- name: due
+-- The days and currencies for which contracts of a seller are due, the earliest first.
+SELECT DISTINCT currency, next_day FROM billing_contract
+WHERE entity_id = :entity AND next_day <= :day
+ORDER BY next_day, currency
+
+-- name: slice
+-- The last contract of the next slice of those that are due on a day.
+SELECT max(id) AS last FROM (
+  SELECT id FROM billing_contract
+  WHERE entity_id = :entity AND currency = :currency AND next_day = :until AND id >= :first
+  ORDER BY id LIMIT :size
+) s
+
+-- name: draft
+-- Every line that the contracts of a slice are due, each with its tax rule.
+CREATE TEMP TABLE run_draft AS
+SELECT d.*, r.id AS rule, r.rate, r.code
+FROM (
+  SELECT t.contract, CAST(0 AS bigint) AS corrects, t.tax_included, t.subscription, 'recurring' AS kind, '' AS label, t.offer,
+         '' AS meter, 0 AS month, b.from_day, b.until_day, CAST(b.until_day - b.from_day AS bigint) AS quantity,
+         t.amount AS price, (2 * t.amount * (b.until_day - b.from_day) + (:until - :since)) / (2 * (:until - :since)) AS amount,
+         t.category, t.account, CAST(0 AS bigint) AS charge, k.tax_class
+  FROM billing_contract k
+  JOIN billing_term t ON t.contract = k.id
+  JOIN (SELECT id, CASE WHEN from_day > :since THEN from_day ELSE :since END AS from_day,
+               CASE WHEN until_day < :until THEN until_day ELSE :until END AS until_day
+        FROM billing_term) b ON b.id = t.id
+  WHERE k.entity_id = :entity AND k.currency = :currency AND k.next_day = :until AND k.id BETWEEN :first AND :last
+    AND t.from_day < :until AND t.until_day > :since AND t.amount > 0
+  UNION ALL
+  SELECT c.contract, CASE WHEN c.rated < c.billed THEN c.document ELSE 0 END, c.tax_included, c.subscription, 'usage', '', c.offer,
+         c.meter, c.month, 0, 0, c.quantity - c.billed_quantity, 0, c.rated - c.billed, c.category, c.account, 0, k.tax_class
+  FROM billing_contract k
+  JOIN billing_consumption c ON c.contract = k.id
+  WHERE k.entity_id = :entity AND k.currency = :currency AND k.next_day = :until AND k.id BETWEEN :first AND :last
+    AND c.rated <> c.billed AND c.month < :month
+  UNION ALL
+  SELECT c.contract, 0, c.tax_included, c.subscription, c.kind, c.label, c.offer, '', c.month, c.day, c.day, 1, 0, c.amount,
+         c.category, c.account, c.id, k.tax_class
+  FROM billing_contract k
+  JOIN billing_charge c ON c.contract = k.id
+  WHERE k.entity_id = :entity AND k.currency = :currency AND k.next_day = :until AND k.id BETWEEN :first AND :last
+    AND c.document = 0 AND c.day < :until
+) d
+LEFT JOIN billing_taxrule r ON r.country = :country AND r.tax_class = d.tax_class AND r.category = d.category
+  AND r.from_day <= :day AND r.until_day > :day
+
+-- name: untaxed
+-- What no tax rule is for.
+SELECT DISTINCT tax_class, category FROM run_draft WHERE rule IS NULL ORDER BY tax_class, category
+
+-- name: below_zero
+-- Where what is given back is more than what is asked, it corrects the last invoice.
+UPDATE run_draft
+SET corrects = coalesce((SELECT max(i.id) FROM billing_document i
+                         WHERE i.contract = run_draft.contract AND i.kind = 'invoice'), -1)
+WHERE amount < 0 AND corrects = 0
+  AND contract IN (SELECT contract FROM run_draft WHERE corrects = 0
+                   GROUP BY contract, tax_included HAVING sum(amount) < 0)
+
+-- name: drop_unasked
+-- What is to be given back waits while there is no invoice that it could correct.
+DELETE FROM run_draft WHERE corrects = -1
+
+-- name: bills
+-- A document for each contract (or invoice to correct) and way of showing prices, in the order of their numbers.
+CREATE TEMP TABLE run_bill AS
+SELECT contract, corrects, tax_included,
+       CASE WHEN corrects = 0 THEN 'invoice' ELSE 'credit_note' END AS kind,
+       CAST(row_number() OVER (ORDER BY CASE WHEN corrects = 0 THEN 0 ELSE 1 END, contract, corrects, tax_included) AS bigint)
+         AS place
+FROM run_draft
+GROUP BY contract, corrects, tax_included
+
+-- name: count
+-- How many documents there are, by kind.
+SELECT kind, count(*) AS documents FROM run_bill GROUP BY kind
+
+-- name: taxes
+-- The tax of each document and rate, rounded once.
+CREATE TEMP TABLE run_tax AS
+SELECT place, rule, rate, code, total,
+       CAST(sum(total) OVER (PARTITION BY place ORDER BY rule) AS bigint) - total AS before,
+       CASE WHEN tax_included THEN (2 * total * rate + sign * (10000 + rate)) / (2 * (10000 + rate))
+            ELSE (2 * total * rate + sign * 10000) / 20000 END AS tax,
+       tax_included
+FROM (
+  SELECT b.place, d.rule, d.rate, d.code, b.tax_included, CAST(sum(d.amount) AS bigint) AS total,
+         CASE WHEN sum(d.amount) < 0 THEN -1 ELSE 1 END AS sign
+  FROM run_bill b
+  JOIN run_draft d ON d.contract = b.contract AND d.corrects = b.corrects AND d.tax_included = b.tax_included
+  GROUP BY b.place, d.rule, d.rate, d.code, b.tax_included
+) s
+
+-- name: totals
+-- What each document comes to, in its currency and in the seller's.
+CREATE TEMP TABLE run_total AS
+SELECT place, net, tax, net + tax AS gross,
+       (2 * (net + tax) * :millionths + CASE WHEN net + tax < 0 THEN -1000000 ELSE 1000000 END) / 2000000 AS functional,
+       (2 * tax * :millionths + CASE WHEN tax < 0 THEN -1000000 ELSE 1000000 END) / 2000000 AS functional_tax
+FROM (
+  SELECT place, CAST(sum(CASE WHEN tax_included THEN total - tax ELSE total END) AS bigint) AS net,
+         CAST(sum(tax) AS bigint) AS tax
+  FROM run_tax GROUP BY place
+) s
+
+-- name: index_totals
+-- So that each document's total is found at once.
+CREATE INDEX run_total_place ON run_total (place)
+
+-- name: largest
+-- The largest document.
+SELECT coalesce(max(CASE WHEN gross < 0 THEN -gross ELSE gross END), 0) AS largest FROM run_total
+
+-- name: add_documents
+-- The documents.
+INSERT INTO billing_document
+  (id, run, contract, entity, customer, kind, year, number, day, due_day, from_day, until_day, currency, tax_included,
+   net, tax, gross, functional, functional_tax, corrects)
+SELECT :document + b.place, :run, b.contract, :entity, k.customer_id, b.kind, :year,
+       b.place + CASE WHEN b.kind = 'invoice' THEN :invoice ELSE :credit_note END,
+       :day, :day + :payment_days, :since, :until, :currency, b.tax_included, t.net, t.tax, t.gross, t.functional,
+       t.functional_tax, b.corrects
+FROM run_bill b
+JOIN run_total t ON t.place = b.place
+JOIN billing_contract k ON k.id = b.contract
+
+-- name: add_lines
+-- Their lines, with what of each is not tax: within a rate, each gets what the running sum adds, so that nothing is left.
+INSERT INTO billing_documentline
+  (document, position, subscription, kind, label, offer, meter, month, from_day, until_day, quantity, price, amount, net,
+   category, rate, account)
+SELECT :document + place, position, subscription, kind, label, offer, meter, month, from_day, until_day, quantity, price,
+       amount,
+       CASE WHEN NOT tax_included OR total = 0 THEN amount
+            ELSE (total - tax) * until_here / total - (total - tax) * (until_here - amount) / total END,
+       category, rate, account
+FROM (
+  SELECT b.place, d.subscription, d.kind, d.label, d.offer, d.meter, d.month, d.from_day, d.until_day, d.quantity, d.price,
+         d.amount, d.category, d.rate, d.account, d.tax_included, t.total, t.tax,
+         CAST(row_number() OVER w AS integer) AS position,
+         CAST(sum(d.amount) OVER w AS bigint) - t.before AS until_here
+  FROM run_bill b
+  JOIN run_draft d ON d.contract = b.contract AND d.corrects = b.corrects AND d.tax_included = b.tax_included
+  JOIN run_tax t ON t.place = b.place AND t.rule = d.rule
+  WINDOW w AS (PARTITION BY b.place ORDER BY d.rule, d.kind, d.subscription, d.meter, d.month, d.from_day, d.charge)
+) s
+
+-- name: add_taxes
+-- Their taxes.
+INSERT INTO billing_documenttax (document, rule, rate, code, base, tax)
+SELECT :document + place, rule, rate, code, CASE WHEN tax_included THEN total - tax ELSE total END, tax
+FROM run_tax
+
+-- name: add_entries
+-- An entry for each of them.
+INSERT INTO accounting_entry (id, batch, entity, year, number, day, journal, label, source, purpose, currency)
+SELECT :entry + place, :batch, :entity, :year, :entry_number + place, :day, 'sales',
+       CASE WHEN kind = 'invoice' THEN :invoice_label ELSE :credit_note_label END
+       || CASE WHEN number < 1000000 THEN substr(CAST(1000000 + number AS text), 2) ELSE CAST(number AS text) END,
+       'document:' || (:document + place), 'issue', :currency
+FROM (SELECT place, kind, place + CASE WHEN kind = 'invoice' THEN :invoice ELSE :credit_note END AS number FROM run_bill) b
+
+-- name: add_receivables
+-- What customers owe.
+INSERT INTO accounting_posting (entry, position, account, party, amount, functional)
+SELECT :entry + t.place, 0, :receivable, k.customer_id, t.gross, t.functional
+FROM run_total t
+JOIN run_bill b ON b.place = t.place
+JOIN billing_contract k ON k.id = b.contract
+
+-- name: add_revenue
+-- What was earned, by account; in the seller's currency each gets what the running sum adds, so that nothing is left.
+INSERT INTO accounting_posting (entry, position, account, party, amount, functional)
+SELECT :entry + s.place, s.position, s.account, '', -s.net,
+       CASE WHEN :millionths = 1000000 OR t.net = 0 THEN -s.net
+            ELSE -((t.functional - t.functional_tax) * s.until_here / t.net
+                   - (t.functional - t.functional_tax) * (s.until_here - s.net) / t.net) END
+FROM (
+  SELECT place, account, net, CAST(row_number() OVER w AS integer) AS position, CAST(sum(net) OVER w AS bigint) AS until_here
+  FROM (SELECT document - :document AS place, account, CAST(sum(net) AS bigint) AS net FROM billing_documentline
+        WHERE document > :document GROUP BY document, account) g
+  WINDOW w AS (PARTITION BY place ORDER BY account)
+) s
+JOIN run_total t ON t.place = s.place
+
+-- name: add_tax_postings
+-- What is owed to the tax office.
+INSERT INTO accounting_posting (entry, position, account, party, amount, functional)
+SELECT :entry + place, 1000, :tax_account, '', -tax, -functional_tax
+FROM run_total
+WHERE tax <> 0 OR functional_tax <> 0
+
+-- name: billed_consumption
+-- What was used is invoiced.
+UPDATE billing_consumption AS c
+SET billed = c.rated, billed_quantity = c.quantity,
+    document = CASE WHEN d.corrects = 0 THEN :document + b.place ELSE c.document END
+FROM run_draft d
+JOIN run_bill b ON b.contract = d.contract AND b.corrects = d.corrects AND b.tax_included = d.tax_included
+WHERE d.kind = 'usage' AND c.subscription = d.subscription AND c.meter = d.meter AND c.month = d.month
+
+-- name: billed_charges
+-- What was asked or given back once is in a document.
+UPDATE billing_charge AS c SET document = :document + b.place
+FROM run_draft d
+JOIN run_bill b ON b.contract = d.contract AND b.corrects = d.corrects AND b.tax_included = d.tax_included
+WHERE d.charge <> 0 AND c.id = d.charge
+
+-- name: next_period
+-- The contracts of the slice begin another period.
+UPDATE billing_contract SET next_day = :next
+WHERE entity_id = :entity AND currency = :currency AND next_day = :until AND id BETWEEN :first AND :last
+
+-- name: forget_draft
+-- The slice is done.
+DROP TABLE run_draft
+
+-- name: forget_bill
+-- The slice is done.
+DROP TABLE run_bill
+
+-- name: forget_tax
+-- The slice is done.
+DROP TABLE run_tax
+
+-- name: forget_total
+-- The slice is done.
+DROP TABLE run_total

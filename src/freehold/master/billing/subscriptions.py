@@ -1,0 +1,159 @@
+"""What becomes of subscriptions: they begin when they are ready, change hands, change prices."""
+
+from freehold.master.accounting.charts import Purpose
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import account_for
+from freehold.master.billing import orders
+from freehold.master.billing.customers import contract_of
+from freehold.master.billing.models import Contract, Customer, Subscription, Term
+from freehold.master.billing.queries import ORDERS
+from freehold.master.billing.states import State
+from freehold.master.catalog.models import Offer
+from freehold.master.foundation import clock, days
+from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
+from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.monitoring import queries as monitoring
+from freehold.master.ordering import queries as ordering
+from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.models import Project
+from freehold.protocol.problem import FieldError
+
+
+def begin_ready() -> None:
+    """Begin each subscription whose service is ready for the first time, with the present day."""
+    rows = {row["instance"]: row for row in run(ORDERS["pending"])}
+    if not rows:
+        return
+    pictures = monitoring.pictures([ordering.by_id(instance) for instance in rows])
+    for picture in pictures:
+        row = rows[picture.row["id"]]
+        if picture.status.ready and picture.status.state == "started":
+            _begin(row["id"], days.of_moment(clock.now(), row["time_zone"]))
+
+
+def _begin(subscription: int, today: int) -> None:
+    with writing():
+        if not run(ORDERS["activate"], subscription=subscription, day=today):
+            return
+        run(ORDERS["begin_term"], subscription=subscription, day=today, never=days.NEVER)
+        _charge_setup(Subscription.objects.get(id=subscription), today)
+        audit("freehold", "subscription.begin", str(subscription), day=days.iso(today))
+
+
+def _charge_setup(subscription: Subscription, today: int) -> None:
+    term = Term.objects.get(subscription=subscription.id)
+    rows = run(ORDERS["setup"], list=term.list, offer=term.offer)
+    if rows and rows[0]["amount"]:
+        charge = {name: getattr(term, name) for name in ("contract", "offer", "tax_included", "category", "account")}
+        run(
+            ORDERS["add_charge"], subscription=subscription.id, kind="setup", label="", month=0, day=today,
+            amount=rows[0]["amount"], evidence="{}", part=0, **charge,
+        )  # fmt: skip
+
+
+def change_payer(instance: str, customer: Customer, *, acting: Caller) -> None:
+    """Have another customer pay for a service from today on, at the same price; yesterday's payer pays up to yesterday.
+
+    Raise Conflict when it is not paid for, or is over.
+    """
+    subscription = _find(instance)
+    old = Contract.objects.select_related("entity").get(id=subscription.contract)
+    _require(old.entity, acting)
+    today = days.of_moment(clock.now(), old.entity.time_zone)
+    with writing():
+        contract = contract_of(customer, old.entity, old.currency)
+        _replace_term(subscription, today, contract=contract.id)
+        Subscription.objects.filter(id=subscription.id).update(contract=contract.id)
+        audit(
+            acting.actor,
+            "subscription.payer",
+            str(subscription.id),
+            project=old.entity.project_id,
+            customer=customer.id,
+        )
+
+
+def change_offer(instance: str, offer: str, *, acting: Caller) -> None:
+    """Have a service at another offer's price, or at what its own offer costs now, from today on.
+
+    For who may sell: the price is that of the list that holds where the service is, in the same currency, from the
+    same seller. Parameters that belong to the offer are to be asked for separately.
+    """
+    subscription = _find(instance)
+    contract = Contract.objects.select_related("entity", "customer").get(id=subscription.contract)
+    _require(contract.entity, acting)
+    row = ordering.by_id(instance)
+    wanted = Offer.objects.filter(name=offer, retired_at=None).first()
+    if wanted is None:
+        raise NotFound(f"There is no offer '{offer}'.")
+    deal = orders.find_deal(row["project_id"], wanted.product, wanted.type, offer=offer, node=row["node_id"])
+    if deal is None or (deal.entity, deal.currency) != (contract.entity_id, contract.currency):
+        raise Conflict(f"'{offer}' has no price of {contract.entity.code} in {contract.currency} where the service is.")
+    today = days.of_moment(clock.now(), contract.entity.time_zone)
+    with writing():
+        _replace_term(
+            subscription,
+            today,
+            offer=deal.offer,
+            list=deal.list,
+            amount=deal.prices.get("recurring", 0),
+            tax_included=deal.tax_included,
+            category=deal.category,
+            account=deal.account,
+        )
+        Subscription.objects.filter(id=subscription.id).update(offer=deal.offer, deposit=deal.deposit)
+        audit(acting.actor, "subscription.offer", str(subscription.id), project=contract.entity.project_id, offer=offer)
+
+
+def agree(contract: Contract, label: str, amount: int, *, tax_category: str = "services", acting: Caller) -> None:
+    """Ask once for something that was agreed, on the next invoice; below 0, give it back."""
+    _require(contract.entity, acting)
+    if not label.strip() or "|" in label or not amount:
+        raise Invalid(
+            "What is it for, and how much?",
+            errors=[FieldError("label", "a line of text"), FieldError("amount", "not 0")],
+        )
+    with writing():
+        run(
+            ORDERS["add_charge"],
+            contract=contract.id,
+            subscription=0,
+            kind="agreed",
+            label=label.strip(),
+            offer="",
+            month=0,
+            day=days.of_moment(clock.now(), contract.entity.time_zone),
+            amount=amount,
+            tax_included=False,
+            category=tax_category,
+            account=account_for(contract.entity_id, Purpose.REVENUE),
+            evidence="{}",
+            part=0,
+        )
+        audit(acting.actor, "charge.agree", str(contract.id), project=contract.entity.project_id, amount=amount)
+
+
+def _replace_term(subscription: Subscription, today: int, **changed: object) -> None:
+    """End what a subscription costs, and go on from today with what changed of it."""
+    present = Term.objects.filter(subscription=subscription.id).order_by("-from_day").first()
+    assert present is not None
+    names = ("contract", "offer", "list", "amount", "tax_included", "category", "account")
+    values = {name: getattr(present, name) for name in names} | changed
+    if subscription.state == State.PENDING or present.from_day >= today:
+        Term.objects.filter(id=present.id).update(**values)
+        return
+    Term.objects.filter(id=present.id).update(until_day=today)
+    Term.objects.create(subscription=subscription.id, from_day=today, until_day=days.NEVER, **values)
+
+
+def _find(instance: str) -> Subscription:
+    found = Subscription.objects.filter(instance=instance, state__in=[State.PENDING, State.ACTIVE]).first()
+    if found is None:
+        raise Conflict("Nobody pays for this service (any more).")
+    return found
+
+
+def _require(entity: LegalEntity, acting: Caller) -> None:
+    name = Project.objects.values_list("name", flat=True).get(id=entity.project_id)
+    if not acting.may(name, Scope.SELL):
+        raise Forbidden(f"Only sales of '{name}' may do that.")

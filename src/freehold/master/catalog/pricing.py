@@ -1,0 +1,260 @@
+"""Writes of sales: offers, price lists and their prices."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import IntegrityError
+
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import entities
+from freehold.master.catalog.models import Offer, Price, PriceList, PriceTier, Product
+from freehold.master.catalog.rating import Model, Tier
+from freehold.master.foundation import clock, currencies, days, ids
+from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
+from freehold.master.foundation.money import LARGEST
+from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.models import Project
+from freehold.protocol.problem import FieldError
+
+LANGUAGES = ("en", "fr", "zh-hans")
+METERS = ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
+KINDS = ("setup", "recurring", "usage", "deposit")
+LARGEST_UNIT = 10**12
+ENDLESS = 2**62
+"""Where the last step ends."""
+STANDARD_CREDITS = ((999_000, 10), (990_000, 25), (950_000, 100))
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An offer that is to be."""
+
+    name: str
+    product: str
+    titles: dict[str, str]
+    type: str = "default"
+    size: dict[str, int] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    availability: int = 0
+    """In parts of a million."""
+    credits: Sequence[tuple[int, int]] | None = None
+    """None: `STANDARD_CREDITS` below what is promised."""
+    tax_category: str = "services"
+    account: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One price of a list that is to be; amounts in minor units."""
+
+    offer: str
+    kind: str
+    amount: int = 0
+    meter: str = ""
+    model: Model = Model.FLAT
+    unit: int = 1
+    tiers: Sequence[tuple[int, int]] = ()
+    """For graduated and volume: where a step begins, and what a unit costs there."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A price list that is to be: whose, in what, where, from when."""
+
+    entity: str
+    """Code."""
+    title: str
+    currency: str
+    tax_included: bool
+    from_day: int
+    prices: Sequence[Asked]
+    region: str = ""
+    until_day: int = days.NEVER
+
+
+def add_offer(wish: Proposal, project: str, *, acting: Caller) -> Offer:
+    """Make an offer; raise Invalid naming what is wrong, Conflict when the name is taken."""
+    owner = acting.project(project, Scope.SELL)
+    _check_offer(wish)
+    chosen = wish.credits if wish.credits is not None else STANDARD_CREDITS if wish.availability else ()
+    offer = Offer(
+        id=ids.new("offer"),
+        project_id=owner,
+        name=wish.name,
+        product=wish.product,
+        type=wish.type,
+        titles=json.dumps(wish.titles, ensure_ascii=False),
+        size=json.dumps(wish.size),
+        parameters=json.dumps(wish.parameters),
+        availability=wish.availability,
+        credits=json.dumps([list(one) for one in chosen if one[0] <= wish.availability]),
+        tax_category=wish.tax_category,
+        account=wish.account,
+        created_at=clock.now(),
+    )
+    try:
+        with writing():
+            offer.save(force_insert=True)
+            audit(acting.actor, "offer.add", offer.id, project=owner, name=wish.name, product=wish.product)
+    except IntegrityError:
+        raise Conflict(f"There is an offer '{wish.name}' already.", remedy="Choose another name.") from None
+    return offer
+
+
+def retire_offer(name: str, *, acting: Caller) -> None:
+    """Have an offer ordered no more; who has it keeps it at its price."""
+    offer = _own_offer(name, acting)
+    with writing():
+        Offer.objects.filter(id=offer.id, retired_at=None).update(retired_at=clock.now())
+        audit(acting.actor, "offer.retire", offer.id, project=offer.project_id)
+
+
+def publish_list(wish: Listing, *, acting: Caller) -> PriceList:
+    """Publish prices of an entity for a time; from then on nothing of them changes.
+
+    A list of the same entity, currency and region that had no end ends where this one begins. Raise Conflict when
+    the times of two overlap otherwise, Invalid naming each price that is wrong.
+    """
+    entity = next((one for one in entities(acting, Scope.SELL) if one.code == wish.entity), None)
+    if entity is None:
+        raise Forbidden(f"'{wish.entity}' is no legal entity of yours, or your role does not allow that.")
+    currencies.check(wish.currency)
+    offers = {one.name: one for one in Offer.objects.filter(project=entity.project_id, retired_at=None)}
+    _check_list(wish, offers)
+    today = days.of_moment(clock.now(), entity.time_zone)
+    made = PriceList(
+        id=ids.new("prices"),
+        entity=entity,
+        title=wish.title.strip(),
+        currency=wish.currency,
+        region=wish.region,
+        tax_included=wish.tax_included,
+        from_day=wish.from_day,
+        until_day=wish.until_day,
+        created_at=clock.now(),
+    )
+    with writing():
+        _make_room(made, today)
+        made.save(force_insert=True)
+        for asked in wish.prices:
+            _add_price(made, offers[asked.offer], asked)
+        PriceList.objects.filter(id=made.id).update(published_at=clock.now())
+        audit(acting.actor, "prices.publish", made.id, project=entity.project_id, title=made.title)
+    made.refresh_from_db()
+    return made
+
+
+def steps(tiers: Sequence[tuple[int, int]]) -> list[Tier]:
+    """Return steps with their ends, from where each begins."""
+    ends = [*(above for above, _ in tiers[1:]), ENDLESS][: len(tiers)]
+    return [Tier(above, end, amount) for (above, amount), end in zip(tiers, ends, strict=True)]
+
+
+def _make_room(made: PriceList, today: int) -> None:
+    """End the list that has no end of its own where another begins; raise Conflict when times overlap."""
+    # Two who publish at once take turns at the entity.
+    LegalEntity.objects.select_for_update().get(id=made.entity_id)
+    others = PriceList.objects.filter(
+        entity=made.entity,
+        currency=made.currency,
+        region=made.region,
+        until_day__gt=made.from_day,
+        from_day__lt=made.until_day,
+    )
+    for other in others:
+        if other.until_day != days.NEVER or made.from_day <= other.from_day or made.from_day < today:
+            raise Conflict(
+                f"'{other.title}' holds from {days.iso(other.from_day)} already.",
+                remedy="Let this list begin when that one has ended; one without end ends by itself on a day to come.",
+            )
+        PriceList.objects.filter(id=other.id).update(until_day=made.from_day)
+
+
+def _add_price(made: PriceList, offer: Offer, asked: Asked) -> None:
+    price = Price.objects.create(
+        list=made,
+        offer=offer,
+        kind=asked.kind,
+        meter=asked.meter,
+        model=asked.model.value,
+        amount=asked.amount,
+        unit=asked.unit,
+    )
+    PriceTier.objects.bulk_create(PriceTier(price=price, **vars(tier)) for tier in steps(asked.tiers))
+
+
+def _own_offer(name: str, acting: Caller) -> Offer:
+    offer = Offer.objects.filter(name=name).first()
+    if offer is None:
+        raise NotFound(f"There is no offer '{name}'.", remedy="The prices of this Master name them all.")
+    acting.project(Project.objects.values_list("name", flat=True).get(id=offer.project_id), Scope.SELL)
+    return offer
+
+
+def _check_offer(wish: Proposal) -> None:
+    wrong = []
+    if not _NAME.fullmatch(wish.name):
+        wrong.append(FieldError("name", "lower-case letters, digits and dashes", wish.name))
+    if not Product.objects.filter(name=wish.product).exists():
+        wrong.append(FieldError("product", "a product of this Master", wish.product))
+    if "en" not in wish.titles or any(language not in LANGUAGES for language in wish.titles):
+        wrong.append(FieldError("titles", f"English, and others of {', '.join(LANGUAGES)}", list(wish.titles)))
+    if not 0 <= wish.availability <= 1_000_000:
+        wrong.append(FieldError("availability", "0 to 1000000 parts of a million", wish.availability))
+    if any(not 0 < step <= 1_000_000 or not 0 < share <= 100 for step, share in wish.credits or ()):
+        wrong.append(FieldError("credits", "pairs of parts of a million and a percent from 1 to 100"))
+    if wrong:
+        raise Invalid("This cannot be an offer.", errors=wrong)
+
+
+def _check_list(wish: Listing, offers: dict[str, Offer]) -> None:
+    wrong = []
+    if not wish.title.strip():
+        wrong.append(FieldError("title", "needed"))
+    if not 0 <= wish.from_day < wish.until_day:
+        wrong.append(FieldError("until_day", "after its beginning"))
+    if not wish.prices:
+        wrong.append(FieldError("prices", "one or more"))
+    seen = set()
+    for number, asked in enumerate(wish.prices):
+        key = (asked.offer, asked.kind, asked.meter)
+        if key in seen:
+            wrong.append(FieldError(f"prices.{number}", "once in a list", " ".join(key)))
+        seen.add(key)
+        wrong += [FieldError(f"prices.{number}.{name}", rule, value) for name, rule, value in _wrong(asked, offers)]
+    if wrong:
+        raise Invalid("These prices cannot be published.", errors=wrong)
+
+
+def _most(asked: Asked) -> int:
+    return max([asked.amount, *(amount for _, amount in asked.tiers)])
+
+
+def _wrong(asked: Asked, offers: dict[str, Offer]) -> list[tuple[str, str, object]]:
+    """Return what is wrong with a price: field, rule, value."""
+    has_tiers = asked.model in (Model.GRADUATED, Model.VOLUME)
+    is_usage = asked.kind == "usage"
+    starts = [above for above, _ in asked.tiers]
+    return [
+        (name, rule, value)
+        for fine, name, rule, value in (
+            (asked.offer in offers, "offer", "an offer that can be ordered", asked.offer),
+            (asked.kind in KINDS, "kind", f"one of {', '.join(KINDS)}", asked.kind),
+            (0 <= asked.amount <= LARGEST, "amount", "0 or more", asked.amount),
+            (1 <= asked.unit <= LARGEST_UNIT, "unit", f"1 to {LARGEST_UNIT}", asked.unit),
+            # So that what the largest counter costs fits the database's whole numbers.
+            (not is_usage or _most(asked) <= 256 * asked.unit, "unit", "larger, for this price", asked.unit),
+            (asked.unit * _most(asked) < 2**61, "unit", "smaller, for this price", asked.unit),
+            (is_usage == (asked.meter in METERS), "meter", f"for usage, one of {', '.join(METERS)}", asked.meter),
+            (is_usage or asked.model is Model.FLAT, "model", "flat, unless it is for usage", asked.model.value),
+            (bool(asked.tiers) == has_tiers, "tiers", "for graduated and volume prices only", list(asked.tiers)),
+            (not asked.tiers or (starts[0] == 0 and starts == sorted(set(starts))), "tiers", "growing, from 0", starts),
+            (all(0 <= amount <= LARGEST for _, amount in asked.tiers), "tiers", "no price below 0", list(asked.tiers)),
+        )
+        if not fine
+    ]  # fmt: skip

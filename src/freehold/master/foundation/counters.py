@@ -1,0 +1,3 @@
+"""The counters that every Master has (`models.Counter`)."""
+
+NAMES = ("entry", "document")

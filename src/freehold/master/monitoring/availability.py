@@ -1,0 +1,88 @@
+"""How long a service kept its promises. Pure.
+
+The rule (decision 0020, `docs/billing.md`): a service is available while the last result of each of its promises is
+`kept`. A result speaks until the next one, for two hours at most: nodes repeat one every quarter of an hour, and every
+hour where a long absence thinned their history. What nobody speaks for is not kept. Time that does not count (announced
+maintenance, a service that its customer stopped) is neither.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+SPEAKS = 2 * 3_600_000
+"""Milliseconds for which a result stands."""
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Milliseconds of a time: in which all promises were kept, and which count at all."""
+
+    kept: int
+    counted: int
+
+    @property
+    def millionths(self) -> int:
+        """The share that was kept, in parts of a million, never rounded up; all, where nothing counts."""
+        return self.kept * 1_000_000 // self.counted if self.counted else 1_000_000
+
+
+def availability(
+    results: Mapping[str, Sequence[tuple[int, bool]]], span: Span, left_out: Iterable[Span]
+) -> Availability:
+    """Return how long promises were kept in a time; `results` are moments and verdicts by promise, sorted by moment."""
+    counted = _without([span], merged(left_out))
+    kept = [span]
+    for told in results.values():
+        kept = _common(kept, _kept(told, span[1]))
+    if not results:
+        kept = []
+    return Availability(_length(_common(kept, counted)), _length(counted))
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return spans sorted, without overlaps."""
+    found: list[Span] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        elif begin < end:
+            found.append((begin, end))
+    return found
+
+
+def _kept(told: Sequence[tuple[int, bool]], end: int) -> list[Span]:
+    following = [*(at for at, _ in told[1:]), end]
+    return merged((at, min(until, at + SPEAKS)) for (at, kept), until in zip(told, following, strict=False) if kept)
+
+
+def _common(one: list[Span], other: list[Span]) -> list[Span]:
+    found, left, right = [], 0, 0
+    while left < len(one) and right < len(other):
+        begin, end = max(one[left][0], other[right][0]), min(one[left][1], other[right][1])
+        if begin < end:
+            found.append((begin, end))
+        if one[left][1] < other[right][1]:
+            left += 1
+        else:
+            right += 1
+    return found
+
+
+def _without(spans: list[Span], holes: list[Span]) -> list[Span]:
+    found = []
+    for begin, end in spans:
+        for hole_begin, hole_end in holes:
+            if hole_end <= begin or hole_begin >= end:
+                continue
+            if begin < hole_begin:
+                found.append((begin, hole_begin))
+            begin = max(begin, hole_end)
+        if begin < end:
+            found.append((begin, end))
+    return found
+
+
+def _length(spans: Iterable[Span]) -> int:
+    return sum(end - begin for begin, end in spans)

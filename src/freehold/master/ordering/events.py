@@ -1,0 +1,31 @@
+"""What ordering tells the rooms above it (`foundation.events`): each may refuse it, within the order's transaction."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from freehold.protocol.states import Wanted
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """An instance was made and placed."""
+
+    instance: str
+    project: str
+    """Id."""
+    product: str
+    type: str
+    node: str
+    is_part: bool
+    """Another instance requested it."""
+    offer: str | None
+    quote: str | None
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Something else is asked of an instance than before; its end, too."""
+
+    instance: str
+    parameters: dict[str, Any]
+    asked: Wanted

@@ -1,0 +1,251 @@
+"""Pages about money: prices for anybody, costs and invoices for customers, books for accountants and auditors."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from freehold.master.accounting import actions as ledger
+from freehold.master.accounting import exports, queries
+from freehold.master.accounting.models import Account, LegalEntity
+from freehold.master.billing import costs, customers, documents, public, reports, run
+from freehold.master.billing.models import Customer
+from freehold.master.foundation import clock, currencies, days
+from freehold.master.foundation.errors import Invalid, MasterError, NotFound
+from freehold.master.panel import words
+from freehold.master.panel.door import draw, for_anybody, for_members
+from freehold.master.people.identity import Caller, Scope
+from freehold.protocol.problem import FieldError
+
+WHOLE = "trial-balance"
+
+
+@require_GET
+@for_anybody
+def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
+    """What is offered at which price, what it costs us, and how promises were kept."""
+    found = public.prices()
+    for one in found["offers"]:
+        one["title"] = words.of_language(one["titles"])
+        one["sizes"] = [(words.size(name), value) for name, value in one["size"].items()]
+        for usage in one["usage"]:
+            usage["what"] = words.meter(usage["meter"], usage["unit"])
+    return draw(request, caller, "prices", {"prices": found})
+
+
+@require_GET
+@for_anybody
+def prices_as_data(request: HttpRequest, caller: Caller | None) -> HttpResponse:
+    """The same for programs."""
+    return JsonResponse(public.prices(), json_dumps_params={"ensure_ascii": False, "indent": 1})
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def project_costs(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
+    """What a project costs so far, its budget, its invoices."""
+    owner = caller.project(project, Scope.READ)
+    context: dict[str, Any] = {"project": project, "may_order": caller.may(project, Scope.ORDER)}
+    status = 200
+    if request.method == "POST":
+        try:
+            currency = currencies.check(request.POST.get("currency", ""))
+            costs.set_budget(
+                project, currencies.minor(request.POST.get("amount", ""), currency), currency, acting=caller
+            )
+            return redirect("costs", project)
+        except Invalid as error:
+            context["problem"], status = error, error.status
+    context |= {"costs": costs.to_date(owner), "documents": documents.of_project(owner)}
+    return draw(request, caller, "costs", context, status)
+
+
+@require_GET
+@for_members
+def choose_costs(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The projects of which somebody may see what they cost."""
+    projects = list(caller.able(Scope.READ))
+    if len(projects) == 1:
+        return redirect("costs", projects[0])
+    return draw(request, caller, "costs_choice", {"projects": projects})
+
+
+@require_GET
+@for_members
+def invoice(request: HttpRequest, caller: Caller, project: str, number: str) -> HttpResponse:
+    """One invoice or credit note, to be read and printed."""
+    row = documents.find(caller.project(project, Scope.READ), number)
+    return draw(request, caller, "document", {"document": _readable(row), "project": project})
+
+
+@require_GET
+@for_members
+def sold(request: HttpRequest, caller: Caller, code: str, number: str) -> HttpResponse:
+    """The same, for the seller."""
+    entity = queries.find_entity(code, caller, Scope.AUDIT)
+    row = next((one for one in documents.of_entity(entity.id) if one["name"] == number), None)
+    if row is None:
+        raise NotFound(f"{code} has no document '{number}'.", remedy="")
+    return draw(request, caller, "document", {"document": _readable(row), "entity": entity})
+
+
+@require_GET
+@for_members
+def choose_books(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The legal entities whose books somebody may read."""
+    found = queries.entities(caller, Scope.AUDIT)
+    if len(found) == 1:
+        return redirect("books", found[0].code)
+    return draw(request, caller, "books_choice", {"entities": found})
+
+
+@require_GET
+@for_members
+def books(request: HttpRequest, caller: Caller, code: str) -> HttpResponse:
+    """What the books of an entity say, and what its accountant may write in them."""
+    return _draw_books(request, caller, queries.find_entity(code, caller, Scope.AUDIT))
+
+
+@require_GET
+@for_members
+def report_as_csv(request: HttpRequest, caller: Caller, code: str, name: str) -> HttpResponse:
+    """A report as a table for spreadsheets."""
+    entity = queries.find_entity(code, caller, Scope.AUDIT)
+    since, until = _period(request, entity)
+    answer = HttpResponse(reports.report(entity, name, since, until).csv(), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{code}-{name}.csv"'
+    return answer
+
+
+@require_GET
+@for_members
+def export(request: HttpRequest, caller: Caller, code: str, name: str) -> HttpResponseBase:
+    """The ledger of a time, for another program."""
+    entity = queries.find_entity(code, caller, Scope.AUDIT)
+    if name not in exports.FORMATS:
+        raise NotFound(f"There is no format '{name}'.", remedy="")
+    ending, write = exports.FORMATS[name]
+    since, until = _period(request, entity)
+    return StreamingHttpResponse(
+        write(entity, since, until),
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{code}-{name}.{ending}"'},
+    )
+
+
+@require_POST
+@for_members
+def act(request: HttpRequest, caller: Caller, code: str) -> HttpResponse:
+    """Do what one of the accountant's forms asks: a payment, an entry, a run, a lock."""
+    entity = queries.find_entity(code, caller, Scope.ACCOUNT)
+    try:
+        _ACTS.get(request.POST.get("act", ""), _nothing)(request, caller, entity)
+    except MasterError as error:
+        return _draw_books(request, caller, entity, problem=error, status=error.status)
+    return redirect("books", code)
+
+
+def _draw_books(
+    request: HttpRequest, caller: Caller, entity: LegalEntity, *, problem: MasterError | None = None, status: int = 200
+) -> HttpResponse:
+    since, until = _period(request, entity)
+    name = request.GET.get("report", WHOLE)
+    project = next(name for name, identity in caller.projects.items() if identity == entity.project_id)
+    context = {
+        "entity": entity,
+        "open_from": days.iso(entity.open_from) if entity.open_from else "",
+        "report": reports.report(entity, name, since, until),
+        "name": name,
+        "names": [(one, words.report(one)) for one in reports.REPORTS],
+        "columns": [words.column(one) for one in reports.report(entity, name, since, until).columns],
+        "since": days.iso(since),
+        "until": days.iso(until),
+        "formats": list(exports.FORMATS),
+        "documents": documents.of_entity(entity.id)[:50],
+        "customers": _customers(entity),
+        "accounts": Account.objects.filter(entity=entity).order_by("code"),
+        "may_write": caller.may(project, Scope.ACCOUNT),
+        "typed": request.POST,
+        "problem": problem,
+    }
+    return draw(request, caller, "books", context, status)
+
+
+def _customers(entity: LegalEntity) -> list[Customer]:
+    """Return whom a payment may come from, as many as a list can show."""
+    return list(Customer.objects.filter(project=entity.project_id).order_by("name", "id")[:1000])
+
+
+def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:
+    """Return the days between which a report is asked for: by default the year so far, in the entity's place."""
+    today = days.of_moment(clock.now(), entity.time_zone)
+    begin = days.first_day(days.month(days.to_date(today).year, 1))
+    found = []
+    for name, default in (("since", begin), ("until", today)):
+        text = request.GET.get(name, "")
+        found.append(_day(text, name) if text else default)
+    return found[0], found[1]
+
+
+def _day(text: str, field: str) -> int:
+    try:
+        return days.parse(text)
+    except ValueError:
+        raise Invalid(f"'{text}' is no date.", errors=[FieldError(field, "YYYY-MM-DD", text)]) from None
+
+
+def _pay(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
+    asked = request.POST
+    customer = Customer.objects.filter(project=entity.project_id, id=asked.get("customer", "")).first()
+    if customer is None:
+        raise NotFound("There is no such customer of this seller.", remedy="")
+    contract = customers.contract_of(customer, entity, currencies.check(asked.get("currency") or customer.currency))
+    customers.record_payment(
+        contract,
+        amount=currencies.minor(asked.get("amount", ""), contract.currency),
+        purpose=asked.get("purpose", ""),
+        method=asked.get("method", ""),
+        reference=asked.get("reference", ""),
+        acting=caller,
+    )
+
+
+def _enter(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
+    asked = request.POST
+    amount = currencies.minor(asked.get("amount", ""), entity.currency)
+    ledger.enter(
+        entity.code,
+        day=_day(asked.get("day", ""), "day"),
+        label=asked.get("label", ""),
+        currency=entity.currency,
+        lines=[
+            ledger.Line(asked.get("debit", ""), amount, amount),
+            ledger.Line(asked.get("credit", ""), -amount, -amount),
+        ],
+        reference=asked.get("reference", ""),
+        acting=caller,
+    )
+
+
+def _run(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
+    run.bill(entity.code, days.of_moment(clock.now(), entity.time_zone), acting=caller)
+
+
+def _lock(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
+    ledger.lock(entity.code, _day(request.POST.get("day", ""), "day"), acting=caller)
+
+
+def _nothing(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
+    raise NotFound("There is no such act.", remedy="")
+
+
+_ACTS = {"pay": _pay, "enter": _enter, "run": _run, "lock": _lock}
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with what its lines are, in the reader's language."""
+    document = documents.whole(row)
+    for line in document["lines"]:
+        line["what"] = words.line(line)
+    return document

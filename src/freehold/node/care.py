@@ -1,0 +1,107 @@
+"""The thread by which a node cares for itself: guards its partitions, keeps promises of its own, and tells of both."""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from freehold.node.host.facts import host_facts
+from freehold.node.partition.enclosure import Enclosures
+from freehold.node.partition.guard import Guard
+from freehold.node.settings import Paths, Settings
+from freehold.node.store import Store
+from freehold.node.tidy import tidy
+from freehold.node.workshop import Workshop, WorkshopError
+from freehold.protocol.report import HostPromise
+
+LOOK = 2.0
+TELL = 5.0
+HEALTH = 60.0
+TIDY = 3600.0
+SLOWEST = 60.0
+"""Words that change while a promise stays broken are told so often at most."""
+_promises = msgspec.json.Decoder(list[HostPromise])
+_log = logging.getLogger(__name__)
+
+
+class Care(threading.Thread):
+    """Cares until stopped."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        store: Store,
+        enclosures: Enclosures,
+        contain: Callable[[str, str], None],
+        shorten_logs: Callable[[], None],
+        workshop: Workshop,
+    ) -> None:
+        super().__init__(name="care", daemon=True)
+        self._paths = paths
+        self._settings = settings
+        self._store = store
+        self._enclosures = enclosures
+        self._guard = Guard(paths, settings, store, enclosures, contain, shorten_logs)
+        self._workshop = workshop
+        self._health: list[HostPromise] = []
+        self._health_due = 0.0
+        self._over = threading.Event()
+        self._told_at = 0.0
+        self._told: list[tuple[str, bool, str]] = []
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def run(self) -> None:
+        due = 0.0
+        tidy_due = time.monotonic() + TIDY
+        while not self._over.wait(LOOK):
+            try:
+                if self._guard.look():
+                    due = 0.0
+                if time.monotonic() >= due:
+                    due = time.monotonic() + TELL
+                    self.tell(self.promises())
+                if time.monotonic() >= tidy_due:
+                    tidy_due = time.monotonic() + TIDY
+                    self._tidy()
+            except Exception:
+                _log.exception("the node's care stumbled; going on")
+
+    def promises(self) -> list[HostPromise]:
+        """Return the node's own promises as they are now: of the machine, then of its partitions."""
+        if time.monotonic() >= self._health_due:
+            self._health_due = time.monotonic() + HEALTH
+            self._health = self._look()
+        return self._health + [
+            HostPromise(f"partition {name} within its walls", False, words)
+            for name, words in self._guard.tell_attempts().items()
+        ]
+
+    def _look(self) -> list[HostPromise]:
+        payload = str(self._paths.root).encode()
+        try:
+            return _promises.decode(self._workshop.call("freehold.node.health:look", payload))
+        except (WorkshopError, msgspec.DecodeError) as error:
+            return [HostPromise("health", False, f"The machine cannot be looked at: {error}"[-1000:])]
+
+    def _tidy(self) -> None:
+        found = tidy(self._paths, self._store)
+        if found:
+            _log.info("removed what nothing needs: %s", ", ".join(path.name[:12] for path in found))
+
+    def tell(self, promises: list[HostPromise]) -> None:
+        """Keep and tell what the machine offers and how it is, when that is news."""
+        self._store.health_is(promises)
+        # A number that grows is no news, and what is well needs no words.
+        told = [one if not one.kept else msgspec.structs.replace(one, message="") for one in promises]
+        news = [(one.name, one.kept, re.sub(r"[0-9]+", "", one.message)) for one in told]
+        if news == self._told and time.monotonic() - self._told_at < SLOWEST:
+            return
+        self._told, self._told_at = news, time.monotonic()
+        holding = self._enclosures.protections.holding()
+        self._store.tell_host(host_facts(self._paths.root, self._settings, holding, told))

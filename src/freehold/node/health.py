@@ -1,0 +1,200 @@
+"""What a node looks at in its own machine: hardware, disk, time, certificate; and what would mend it.
+
+`look` runs in a child of the workshop, for the agent; `findings` is what `freehold node doctor` shows.
+"""
+
+import json
+import os
+import pwd
+import shutil
+import socket
+import ssl
+import stat
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from freehold.node import settings as node_settings
+from freehold.node.errors import NodeError
+from freehold.node.host import protections
+from freehold.node.settings import Paths, Settings
+from freehold.node.upgrade import agent_pid
+from freehold.promises import Assessment, MemoryFree, NetworkErrors, Temperature
+from freehold.protocol.report import HostPromise
+
+CERTIFICATE_DAYS = 7.0
+DRIFT = 60.0
+"""Seconds by which the machine's clock may differ from the Master's."""
+LEAST_MEMORY = 0.04
+"""Of all memory, what must be there to be had."""
+_NO_DISKS = ("loop", "ram", "zram", "sr", "fd", "dm-", "md", "nbd")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that was looked at."""
+
+    name: str
+    well: bool
+    message: str
+    remedy: str = ""
+    """A command, or what else mends it."""
+
+
+def look(payload: bytes) -> bytes:
+    """Return the machine's own promises, as JSON, for the folder of a node."""
+    root = Path(payload.decode())
+    settings = node_settings.load(root)
+    found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root)]
+    return msgspec.json.encode([HostPromise(one.name, one.well, one.message) for one in found])
+
+
+def findings(root: Path) -> list[Finding]:
+    """Return everything that was looked at, wrong or well; raise SettingsError for what is no node's folder."""
+    settings = node_settings.load(root)
+    paths = Paths(root)
+    found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root), _master(paths, settings)]
+    found += [_permissions(paths), *_users(settings), _running(paths)]
+    missing = protections.find(settings).missing()
+    found += [Finding(f"protection {name}", False, why, why.rpartition(": ")[2]) for name, why in missing.items()]
+    return found
+
+
+def _hardware() -> list[Finding]:
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 20)
+    memory = MemoryFree(pages * LEAST_MEMORY).check()
+    found = [
+        _of(
+            "memory",
+            memory,
+            "See who uses it: freehold node status; limit partitions: freehold node prepare --memory-mb",
+        ),
+        _of("temperature", Temperature().check(), "Look after its fans and its place."),
+        _memory_errors(),
+    ]
+    for interface in sorted(os.listdir("/sys/class/net")) if os.path.isdir("/sys/class/net") else []:
+        if interface != "lo" and os.path.exists(f"/sys/class/net/{interface}/device"):
+            check = NetworkErrors(interface, most_per_million=1000).check()
+            found.append(_of(f"network {interface}", check, f"Look at its cable and port: ip -s link show {interface}"))
+    return [*found, *_disks()]
+
+
+def _of(name: str, assessment: Assessment, remedy: str) -> Finding:
+    return Finding(name, assessment.kept, assessment.message, "" if assessment.kept else remedy)
+
+
+def _memory_errors() -> Finding:
+    counts = {"ce_count": 0, "ue_count": 0}
+    for name in counts:
+        for path in Path("/sys/devices/system/edac/mc").glob(f"mc*/{name}"):
+            counts[name] += int(path.read_text())
+    words = f"{counts['ce_count']} errors of memory corrected, {counts['ue_count']} not"
+    remedy = "Change the memory module: edac-util -v names it." if counts["ue_count"] else ""
+    return Finding("memory errors", not counts["ue_count"], words, remedy)
+
+
+def _disks() -> list[Finding]:
+    """Ask each disk how it is (SMART), where smartctl is there and the disk answers."""
+    if shutil.which("smartctl") is None or os.geteuid() != 0:
+        return []
+    found = []
+    for name in sorted(os.listdir("/sys/block")):
+        if name.startswith(_NO_DISKS):
+            continue
+        command = ["smartctl", "--json", "--health", "--nocheck=standby", f"/dev/{name}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        try:
+            passed = json.loads(done.stdout)["smart_status"]["passed"]
+        except (ValueError, KeyError):
+            # A virtual disk has no such thing.
+            continue
+        words = "SMART says it is well" if passed else "SMART says that it fails"
+        remedy = "" if passed else f"Move what it holds and change it: smartctl -a /dev/{name}"
+        found.append(Finding(f"disk {name}", bool(passed), words, remedy))
+    return found
+
+
+def _disk(root: Path, settings: Settings) -> Finding:
+    disk = os.statvfs(root)
+    free, whole = disk.f_bavail * disk.f_frsize >> 20, disk.f_blocks * disk.f_frsize >> 20
+    least = min(settings.disk_reserve_mb, whole // 10)
+    inodes = 100 * disk.f_favail / disk.f_files if disk.f_files else 100.0
+    words = f"{free} of {whole} MB and {inodes:.0f} % of all inodes are free at {root}"
+    remedy = "Remove what nothing needs: freehold node tidy; see what is large: du -xm --max-depth=2 " + str(root)
+    return Finding("disk", free >= least and inodes > 2, words, "" if free >= least and inodes > 2 else remedy)
+
+
+def _certificate(settings: Settings) -> Finding:
+    if not settings.node:
+        return Finding("certificate", False, "not enrolled", "freehold node enrol --master URL --token-file FILE")
+    days = (settings.certificate_ends - time.time()) / 86400
+    remedy = (
+        "It is renewed by the agent as soon as it reaches the Master: freehold node run"
+        if days < CERTIFICATE_DAYS
+        else ""
+    )
+    return Finding("certificate", days >= CERTIFICATE_DAYS, f"good for {days:.0f} days", remedy)
+
+
+def _clock(root: Path) -> Finding:
+    from freehold.node.store import Store
+
+    store = Store(Paths(root).store)
+    if not store.clock.heard:
+        return Finding("clock", True, "the Master has not told the time yet")
+    drift = time.time() - store.now()
+    remedy = "timedatectl set-ntp true, or: apt-get install chrony" if abs(drift) > DRIFT else ""
+    words = f"{abs(drift):.0f} s {'ahead of' if drift > 0 else 'behind'} the Master's"
+    return Finding("clock", abs(drift) <= DRIFT, words, remedy)
+
+
+def _master(paths: Paths, settings: Settings) -> Finding:
+    if not settings.master:
+        return Finding("Master", False, "none yet", "freehold node enrol --master URL --token-file FILE")
+    url = urlsplit(settings.master)
+    try:
+        context = ssl.create_default_context(cafile=str(paths.authority))
+        context.load_cert_chain(paths.certificate, paths.key)
+        with (
+            socket.create_connection((url.hostname or "", url.port or 443), 10) as plain,
+            context.wrap_socket(plain, server_hostname=url.hostname),
+        ):
+            return Finding("Master", True, f"{settings.master} answers and is ours")
+    except ssl.SSLError as error:
+        return Finding("Master", False, f"{settings.master} does not prove to be ours: {error}", "Ask its operator.")
+    except (OSError, NodeError) as error:
+        words = f"{settings.master} is not reached: {error}"
+        return Finding("Master", False, words, f"Look at the network: curl -v {settings.master}/authority.pem")
+
+
+def _permissions(paths: Paths) -> Finding:
+    wrong = []
+    for path, forbidden in ((paths.identity, 0o077), (paths.key, 0o077), (paths.run, 0o077), (paths.settings, 0o022)):
+        if path.exists():
+            found = path.stat()
+            if stat.S_IMODE(found.st_mode) & forbidden or found.st_uid != os.geteuid():
+                wrong.append(str(path))
+    remedy = f"chown -R root {paths.root}/identity && chmod -R go= {' '.join(wrong)}" if wrong else ""
+    return Finding(
+        "permissions", not wrong, f"others can get at {', '.join(wrong)}" if wrong else "as they should be", remedy
+    )
+
+
+def _users(settings: Settings) -> list[Finding]:
+    gone = []
+    for place in settings.places:
+        try:
+            pwd.getpwuid(place.uid) if place.uid is not None else None
+        except KeyError:
+            gone.append(place.name)
+    if not gone:
+        return []
+    words = f"the users of {', '.join(gone)} are gone"
+    return [Finding("users", False, words, f"freehold node prepare --partitions {len(settings.places)}")]
+
+
+def _running(paths: Paths) -> Finding:
+    runs = agent_pid(paths) is not None
+    return Finding("agent", runs, "runs" if runs else "does not run", "" if runs else "freehold node run")

@@ -1,0 +1,144 @@
+"""Watches what partitions take of the disk, and tells who ran against a wall.
+
+Where no quota of the file system can hold a partition to its share, this does: it looks at the file system every few
+seconds, which costs nothing, and at the folders only when it filled. Whoever holds more than is allowed is stopped.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from freehold.node.host import cgroups, firewall
+from freehold.node.partition.enclosure import Enclosures
+from freehold.node.partition.holdings import Held, measure, too_much
+from freehold.node.settings import Paths, Settings
+from freehold.node.store import Store
+
+REMEMBERED = 3600.0
+"""Who ran against a wall is spoken of for so many seconds after the last time."""
+GROWTH_MB, GROWTH_FILES = 32, 2000
+"""So much more on the file system, and the folders are looked at; sooner where limits are small."""
+WALKING = 20
+"""Looking at folders takes one part in so many of the time at most."""
+_WORDS = {
+    "memory": "{count} processes killed: it used all its memory",
+    "processes": "{count} times refused another process",
+    "listen": "{count} packets to a port that it did not declare refused",
+    "connect": "{count} packets to where it declared not to connect refused",
+    "posing": "{count} packets in its name from another partition dropped",
+}
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Attempts:
+    counts: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    """The kernel's counters when they were last read."""
+    last: float = 0.0
+
+
+class Guard:
+    """The guard of a node's partitions; `look` is called every few seconds by one thread."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        store: Store,
+        enclosures: Enclosures,
+        contain: Callable[[str, str], None],
+        shorten_logs: Callable[[], None],
+    ) -> None:
+        """`contain(instance, why)` ends what an instance runs."""
+        self._paths = paths
+        self._settings = settings
+        self._store = store
+        self._limits = enclosures.limits
+        self._contain = contain
+        self._shorten_logs = shorten_logs
+        self._places = {place.name: place for place in settings.places}
+        self._held: dict[str, Held] = {}
+        self._used = (0, 0)
+        """Blocks and inodes of the file system when folders were last looked at."""
+        self._not_before = 0.0
+        self._attempts: dict[str, _Attempts] = {}
+
+    def look(self) -> bool:
+        """Look at the file system, and at the folders when it filled; return whether somebody was stopped."""
+        disk = os.statvfs(self._paths.partitions)
+        used = (disk.f_blocks - disk.f_bfree, disk.f_files - disk.f_ffree)
+        megabytes = (used[0] - self._used[0]) * disk.f_frsize / (1 << 20)
+        reserve = min(self._settings.disk_reserve_mb, disk.f_blocks * disk.f_frsize // (10 << 20))
+        is_full = disk.f_bavail * disk.f_frsize >> 20 < reserve
+        grown = megabytes >= min(GROWTH_MB, self._limits.disk_mb / 10 or GROWTH_MB)
+        grown |= used[1] - self._used[1] >= min(GROWTH_FILES, self._limits.files / 10 or GROWTH_FILES)
+        if not (grown or is_full) or time.monotonic() < self._not_before:
+            return False
+        started = time.monotonic()
+        # Who writes too much into a log is held to its end before anybody is stopped.
+        self._shorten_logs()
+        before, self._held, stopped = self._held, {}, False
+        running = [wish for wish in self._store.started() if wish.partition in self._places]
+        for wish in running:
+            self._held[wish.partition] = held = measure(str(self._paths.partitions / wish.partition))
+            if why := too_much(held, self._limits.disk_mb, self._limits.files):
+                self._stop(wish.instance, wish.partition, why)
+                stopped = True
+        self._used = used
+        if is_full and running:
+            grew = {one.partition: self._held[one.partition].mb - _of(before, one.partition).mb for one in running}
+            most = max(running, key=lambda one: grew[one.partition])
+            if grew[most.partition] > 0:
+                self._stop(
+                    most.instance,
+                    most.partition,
+                    f"The machine's disk is full, and this grew most: by {grew[most.partition]:.0f} MB.",
+                )
+                stopped = True
+        self._not_before = time.monotonic() + WALKING * (time.monotonic() - started)
+        return stopped
+
+    def tell_attempts(self) -> dict[str, str]:
+        """Return who ran against its walls in the last hour, with words; read from the kernel's counters."""
+        now = time.monotonic()
+        refused = firewall.refusals(self._settings.tag) if self._limits_packets() else {}
+        for name in self._places:
+            counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **refused.get(name, {})}
+            self._count(name, counters, now)
+        return {
+            name: "; ".join(
+                _WORDS.get(what, what).format(count=count) for what, count in sorted(one.counts.items()) if count
+            )
+            for name, one in self._attempts.items()
+            if any(one.counts.values()) and now - one.last < REMEMBERED
+        }
+
+    def _limits_packets(self) -> bool:
+        return not self._settings.unprivileged
+
+    def _count(self, name: str, counters: dict[str, int], now: float) -> None:
+        one = self._attempts.setdefault(name, _Attempts())
+        if now - one.last >= REMEMBERED:
+            one.counts = {}
+        for what, number in counters.items():
+            before = one.seen.get(what, 0)
+            # Smaller than before: the group is a new one, of whoever lives there now.
+            news = number - before if number >= before else number
+            if news:
+                one.counts[what] = one.counts.get(what, 0) + news
+                one.last = now
+            one.seen[what] = number
+
+    def _stop(self, instance: str, partition: str, why: str) -> None:
+        _log.warning("partition %s is stopped: %s", partition, why)
+        one = self._attempts.setdefault(partition, _Attempts())
+        one.counts[f"stopped: {why}"] = 1
+        one.last = time.monotonic()
+        self._contain(instance, why)
+
+
+def _of(held: dict[str, Held], partition: str) -> Held:
+    return held.get(partition, Held(0.0, 0))

@@ -1,0 +1,179 @@
+"""Upgrade of the agent in place, and back by itself.
+
+`freehold node upgrade FILE` unpacks another version beside this one, and has the agent become it: the same process,
+so that whatever keeps it notices nothing, and services go on. The new one has some time to reach the Master and to
+see every promise kept that was kept before. If it does not, or dies, a watcher that runs the former version's code puts
+that back.
+
+    python -m freehold.node.upgrade ROOT        # the watcher
+"""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from freehold.node.errors import NodeError
+from freehold.node.link.client import Link
+from freehold.node.settings import Paths, write_durably
+from freehold.node.store import Store
+
+TRYING, DONE, FAILED = "trying", "done", "failed"
+GONE = 10.0
+"""Seconds without any agent after which the new one counts as dead."""
+_log = logging.getLogger(__name__)
+
+
+class Upgrade(msgspec.Struct, frozen=True):
+    """How an upgrade goes; kept in a file, which both versions and the watcher read."""
+
+    state: str
+    python: str
+    """The interpreter of the new version's environment."""
+    former: str
+    kept: list[tuple[str, str]]
+    """Instances and promises that were kept before."""
+    seconds: float
+    """Until when, from its start, the new one must have proved itself."""
+    why: str = ""
+    """When it failed."""
+
+
+def read(root: Path) -> Upgrade | None:
+    """Return the last upgrade of a node; None when there was none."""
+    try:
+        return msgspec.json.decode(_file(root).read_bytes(), type=Upgrade)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def begin(root: Path, python: str, agent: int | None, seconds: float) -> None:
+    """Have the running agent (its process, if any runs) become another version; return at once."""
+    kept = [(instance, name) for instance, name, is_kept, _ in Store(Paths(root).store).promises() if is_kept]
+    former = read(root)
+    known = former.python if former is not None and former.state == DONE else sys.executable
+    _write(root, Upgrade(TRYING, python, known, kept, seconds))
+    with (root / "agent.log").open("ab") as log:
+        watcher = [known, "-m", "freehold.node.upgrade", str(root)]
+        subprocess.Popen(watcher, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
+    if agent is not None:
+        os.kill(agent, signal.SIGHUP)
+
+
+def follow(root: Path) -> None:
+    """Become the version that was chosen, unless we are it: at each start of an agent, and when told to."""
+    found = read(root)
+    if found is None or found.python == sys.executable:
+        return
+    if found.state in (TRYING, DONE) and os.access(found.python, os.X_OK):
+        os.execv(found.python, [found.python, "-m", "freehold.cli", "node", "run", "--root", str(root)])
+
+
+def prove(root: Path, link: Link, store: Store, over: threading.Event) -> None:
+    """As the new version: note that we are well, as soon as we are. Runs in a thread of the agent."""
+    found = read(root)
+    if found is None or found.state != TRYING or found.python != sys.executable:
+        return
+    began = store.now()
+    while not over.wait(0.5):
+        if why := _unproved(link, store, found, began):
+            _log.info("not proved yet: %s", why)
+            continue
+        _write(root, msgspec.structs.replace(found, state=DONE))
+        _log.info("this version of the agent stays")
+        _forget_others({found.python, found.former})
+        return
+
+
+def _unproved(link: Link, store: Store, found: Upgrade, began: float) -> str:
+    try:
+        link.call("GET", f"/node/v1/feed?since={store.revision}&wait=0", timeout=20)
+    except NodeError as error:
+        return f"the Master is not reached: {error}"
+    wanted = {wish.instance for wish in store.started()}
+    kept = {(instance, name) for instance, name, is_kept, _ in store.promises() if is_kept}
+    if broken := [one for one in found.kept if one[0] in wanted and one not in kept]:
+        return f"promise {broken[0][1]} of {broken[0][0]} is not kept"
+    return "" if store.now() - began >= min(5.0, found.seconds / 2) else "promises were not all looked at yet"
+
+
+def watch(root: Path) -> None:
+    """As the watcher: return when the new version has proved itself, or when the former one is back."""
+    first = read(root)
+    if first is None:
+        return
+    end = time.monotonic() + first.seconds
+    seen = time.monotonic()
+    while (found := read(root)) is not None and found.state == TRYING:
+        now = time.monotonic()
+        seen = now if agent_pid(Paths(root)) is not None else seen
+        if now > end or now - seen > GONE:
+            late = f"It did not reach the Master and its promises within {first.seconds:g} s."
+            _write(root, msgspec.structs.replace(found, state=FAILED, why=late if now > end else "It ended by itself."))
+            break
+        time.sleep(0.2)
+    found = read(root)
+    if found is not None and found.state == FAILED:
+        _put_back(root, found)
+
+
+def _put_back(root: Path, found: Upgrade) -> None:
+    pid = agent_pid(Paths(root))
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+    # Whatever keeps the agent may be quicker than we.
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        if agent_pid(Paths(root)) not in (None, pid):
+            return
+        time.sleep(0.1)
+    with (root / "agent.log").open("ab") as log:
+        command = [found.former, "-m", "freehold.cli", "node", "run", "--root", str(root)]
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
+
+
+def agent_pid(paths: Paths) -> int | None:
+    """Return the process id of the agent that runs in this folder; None when none does."""
+    import fcntl
+
+    try:
+        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 32).decode().strip()
+        return int(text) if text.isdigit() else None
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _forget_others(pythons: set[str]) -> None:
+    """Remove the versions that are neither the present nor the former one."""
+    from freehold.node import onefile
+
+    keep = {Path(python).parents[2] for python in pythons if onefile.home() in Path(python).parents}
+    for folder in onefile.home().iterdir() if keep else ():
+        if folder not in keep and folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _file(root: Path) -> Path:
+    return Paths(root).run / "upgrade.json"
+
+
+def _write(root: Path, upgrade: Upgrade) -> None:
+    write_durably(_file(root), msgspec.json.encode(upgrade), 0o600)
+
+
+if __name__ == "__main__":
+    watch(Path(sys.argv[1]))

@@ -1,0 +1,240 @@
+"""The walls round a process of a partition: what it sees, and what the kernel lets it do. It enters them itself.
+
+`raise_walls` (a mount namespace with only what is named) comes before the change of user, `lock` (Landlock) after.
+Which of them this machine can give was tried before (`freehold.node.host.protections`), so that a wall that cannot be
+raised here means that the process does not start. It is used by the supervisor: the standard library only, no `typing`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class Walls(TypedDict):
+        """What a partition may see and do; sent to the supervisor as JSON."""
+
+        mounts: bool
+        """A file system view of its own."""
+        user_namespace: bool
+        """Without root the kernel gives that only in a user namespace."""
+        landlock: int
+        """The version of Landlock to use; 0: none."""
+        links: dict[str, str]
+        """Symbolic links at the top, such as `/bin` to `usr/bin`."""
+        shows: list[str]
+        """What it may read and run."""
+        folder: str
+        """Its own, where it may write."""
+        listen: list[int] | None
+        """The TCP ports on which it may listen; None: any."""
+        alone: bool
+        """Its processes may not signal others; when partitions share one user this is all that is between them."""
+
+
+NONE: Walls = {
+    "mounts": False,
+    "user_namespace": False,
+    "landlock": 0,
+    "links": {},
+    "shows": [],
+    "folder": "/",
+    "listen": None,
+    "alone": False,
+}
+"""No walls but that nobody gains a privilege."""
+
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_SLAVE = 1, 2, 4, 8, 0x4000, 0x80000
+_MNT_DETACH = 2
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_AT_FDCWD, _AT_RECURSIVE, _AT_EMPTY_PATH = -100, 0x8000, 0x1000
+_OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH = 1, 4
+_OLD = "/.old"
+_DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_READ = 0b1101
+"""Execute a file, read it, list a folder."""
+_LIST = 0b1000
+_OF_FILES = 0b1100000000000111
+"""Execute, write, read, truncate, control of a device: the rights that a file can have, folders all."""
+_PATH_BENEATH, _NET_PORT = 1, 2
+_ALL = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 4: 0x7FFF, 5: 0xFFFF}
+"""Every right on files that a version of Landlock handles."""
+_BIND_TCP = 1
+_SCOPE_ABSTRACT, _SCOPE_SIGNAL = 1, 2
+_LOG_NEW_EXEC = 2
+
+
+def raise_walls(walls: Walls) -> None:
+    """Leave the machine's view of files for one with only what is named; as root, or in a user namespace of our own.
+
+    Raise OSError, naming the step, when the kernel refuses one.
+    """
+    if not walls["mounts"]:
+        return
+    _unshare(walls["user_namespace"])
+    _mount("", "/", "", _MS_REC | _MS_SLAVE)
+    _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID, "mode=755,size=1m")
+    os.mkdir("/tmp" + _OLD)
+    _call(_libc.pivot_root, b"/tmp", b"/tmp" + _OLD.encode(), what="pivot_root")
+    os.chdir("/")
+    for link, target in walls["links"].items():
+        os.symlink(target, link)
+    os.mkdir("/tmp")
+    folder = walls["folder"]
+    if folder.startswith("/tmp/"):
+        _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
+    for path in walls["shows"]:
+        _show(_OLD + path, path, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+    _show(_OLD + folder, folder, _MS_NOSUID | _MS_NODEV)
+    if not folder.startswith("/tmp/"):
+        try:
+            # Looked for in the new view: a link in the folder leads to nothing that is not its own.
+            _show(folder + "/tmp", "/tmp", _MS_NOSUID | _MS_NODEV)
+        except FileNotFoundError:
+            _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
+    _make_devices(walls["user_namespace"])
+    _make_proc(walls["user_namespace"])
+    _call(_libc.umount2, _OLD.encode(), _MNT_DETACH, what="umount of the old view")
+    os.rmdir(_OLD)
+    _set_flags(_AT_FDCWD, b"/", 0, _MS_RDONLY | _MS_NOSUID)
+
+
+def lock(walls: Walls) -> None:
+    """Give up, for good, every right that is not named; after the change of user. Raise OSError when that fails."""
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if walls["alone"] and os.geteuid() == 0:
+        # Root of nothing: what runs as root on a machine that gives no other user has no capability.
+        for capability in range(64):
+            _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    version = walls["landlock"]
+    if not version:
+        return
+    everything = _ALL[min(version, 5)]
+    listen = walls["listen"] if version >= 4 else None
+    scoped = 0 if version < 6 else _SCOPE_ABSTRACT | (_SCOPE_SIGNAL if walls["alone"] else 0)
+    size = 8 if version < 4 else 16 if version < 6 else 24
+    attributes = struct.pack("QQQ", everything, 0 if listen is None else _BIND_TCP, scoped)
+    rules = _syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0, what="Landlock")
+    writable = [walls["folder"], "/tmp", "/dev", "/proc"] if walls["mounts"] else [walls["folder"], "/dev", "/proc"]
+    if walls["mounts"]:
+        # What it may see is all that there is; the top itself may be listed.
+        _allow(rules, "/", _LIST)
+    for path in [*walls["shows"], *walls["links"]]:
+        _allow(rules, path, _READ)
+    for path in writable:
+        _allow(rules, path, everything)
+    for port in listen or ():
+        _syscall(_ADD_RULE, rules, _NET_PORT, struct.pack("QQ", _BIND_TCP, port), 0, what="Landlock: ports")
+    # What is refused later on is written to the audit log, where there is one.
+    _syscall(_RESTRICT_SELF, rules, _LOG_NEW_EXEC if version >= 7 else 0, what="Landlock")
+    os.close(rules)
+
+
+def landlock_version() -> int:
+    """Return the version of Landlock that this kernel has; 0 when it has none."""
+    return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
+
+
+def _unshare(in_user_namespace: bool) -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    _call(_libc.unshare, _CLONE_NEWNS | (_CLONE_NEWUSER if in_user_namespace else 0), what="unshare")
+    if not in_user_namespace:
+        return
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def _show(source: str, target: str, flags: int) -> None:
+    """Have a file or folder of the old view, with all that is mounted in it, appear in the new one."""
+    flag = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
+    tree = _syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flag, what=source)
+    try:
+        _set_flags(tree, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, flags)
+        if not os.path.lexists(target):
+            _make_target(target, is_folder=os.path.isdir(source))
+        _syscall(
+            _MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH, what=f"mount of {target}"
+        )
+    finally:
+        os.close(tree)
+
+
+def _make_target(path: str, *, is_folder: bool) -> None:
+    if is_folder:
+        os.makedirs(path, 0o755)
+        return
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+
+
+def _make_devices(in_user_namespace: bool) -> None:
+    os.mkdir("/dev")
+    for name, (major, minor) in _DEVICES.items():
+        if in_user_namespace:
+            _show(f"{_OLD}/dev/{name}", f"/dev/{name}", _MS_NOSUID)
+        else:
+            os.mknod(f"/dev/{name}", 0o020666, os.makedev(major, minor))
+            os.chmod(f"/dev/{name}", 0o666)
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        os.symlink(target, f"/dev/{name}")
+    os.symlink("pts/ptmx", "/dev/ptmx")
+    os.mkdir("/dev/pts")
+    _mount("devpts", "/dev/pts", "devpts", _MS_NOSUID | _MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    os.mkdir("/dev/shm")
+    _mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
+
+
+def _make_proc(in_user_namespace: bool) -> None:
+    os.mkdir("/proc")
+    if in_user_namespace:
+        _show(_OLD + "/proc", "/proc", _MS_NOSUID)
+    else:
+        # Processes of other users are not there.
+        _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "hidepid=2")
+
+
+def _set_flags(tree: int, path: bytes, how: int, flags: int) -> None:
+    # The attributes of mount_setattr have the numbers of mount's flags, as far as we use them.
+    attributes = struct.pack("QQQQ", flags, 0, 0, 0)
+    _syscall(_MOUNT_SETATTR, tree, path, how, attributes, ctypes.c_size_t(32), what="mount_setattr")
+
+
+def _allow(rules: int, path: str, rights: int) -> None:
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if not os.path.isdir(f"/proc/self/fd/{place}"):
+            rights &= _OF_FILES
+        rule = struct.pack("=Qi", rights, place)
+        _syscall(_ADD_RULE, rules, _PATH_BENEATH, rule, 0, what=f"Landlock: {path}")
+    finally:
+        os.close(place)
+
+
+def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+    words = [text.encode() for text in (source, target, kind)]
+    _call(_libc.mount, *words, ctypes.c_ulong(flags), options.encode(), what=f"mount of {target}")
+
+
+def _syscall(number: int, *arguments: object, what: str) -> int:
+    return _call(_libc.syscall, ctypes.c_long(number), *arguments, what=what)
+
+
+def _call(function: object, *arguments: object, what: str) -> int:
+    answer: int = function(*arguments)  # type: ignore[operator]
+    if answer < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return answer

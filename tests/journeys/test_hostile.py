@@ -1,0 +1,175 @@
+"""A partition that means harm, for real: what it tries is contained, its neighbour serves on, its owner sees it."""
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freehold.kit.waiting import page, until
+from machines import MODES, REPOSITORY, Cloud, Machine
+
+LIMITS = ("--memory-mb", "96", "--processes", "40", "--disk-mb", "60", "--files", "4000")
+
+
+class Place:
+    """A machine with a neighbour and a hostile instance."""
+
+    def __init__(self, cloud: Cloud, machine: Machine, title: str) -> None:
+        self.cloud, self.machine, self.title = cloud, machine, title
+        self.where = {"node": title}
+        cloud.publish(REPOSITORY / "software" / "hello")
+        cloud.publish(REPOSITORY / "tests" / "releases" / "hostile")
+        self.neighbour = cloud.order(f"neighbour-{title}", constraints=self.where, seconds=120)
+        self.hostile = cloud.order(f"hostile-{title}", "hostile", constraints=self.where, seconds=120)
+        self.folder = machine.folder(self.hostile["partition"])
+        self.neighbours = machine.folder(self.neighbour["partition"])
+
+    def order(self, attempt: str, **target: str) -> None:
+        parameters = {"attempt": attempt, "target": target}
+        self.cloud.master.request(f"hostile-{self.title}", "hostile", parameters=parameters, constraints=self.where)
+
+    def tries(self, attempt: str, **target: str) -> str:
+        """Have it try something; return the error it got, or what it got instead."""
+        result = self.folder / "srv" / "result.json"
+        result.unlink(missing_ok=True)
+        self.order(attempt, **target)
+
+        def outcome() -> Any:
+            if not result.exists():
+                return None
+            found = json.loads(result.read_text())
+            return found if found["attempt"] == attempt else None
+
+        found = until(outcome, 40, what=f"the outcome of '{attempt}'")
+        return found.get("error") or f"GOT {found['got']}"
+
+    def neighbour_is_well(self) -> None:
+        assert "hello" in page(self.neighbour["publication"]["url"])
+        shown = self.cloud.master.show(self.neighbour["title"])
+        assert shown["promises_kept"], shown
+
+    def seen(self, words: str) -> None:
+        """The machine's owner sees the attempt: on the machine, and at the Master."""
+
+        def told() -> bool:
+            row = self.cloud.master.node_row(self.title)
+            return any(
+                words in one["message"] and self.hostile["partition"] in one["name"] and not one["kept"]
+                for one in row["promises"]
+            )
+
+        until(told, 30, what=f"'{words}' at the Master")
+        assert words in self.machine.cli("status").stdout
+
+
+@pytest.fixture(scope="module", params=MODES)
+def place(request: pytest.FixtureRequest, cloud: Cloud) -> Place:
+    is_root = request.param == "root"
+    machine = cloud.machine(unprivileged=not is_root, title=request.param, options=LIMITS)
+    return Place(cloud, machine, request.param)
+
+
+def test_the_files_of_others_are_not_there(place: Place) -> None:
+    root = place.machine.root
+    for path in (
+        place.neighbours / "etc" / "hello.json",
+        root / "identity" / "key.pem",
+        root / "node.json",
+        root / "node.sqlite",
+        root / "run" / "supervisor.json",
+        Path(__file__),
+    ):
+        assert path.exists()
+        assert place.tries("read", path=str(path)).startswith(("FileNotFoundError", "PermissionError")), path
+    listing = place.tries("look_around", folders=json.dumps([str(root / "partitions")]))
+    assert place.neighbours.name not in listing.partition("GOT")[2]
+    place.neighbour_is_well()
+
+
+def test_nothing_is_written_outside(place: Place) -> None:
+    for path in ("/etc/freehold-was-here", "/usr/freehold-was-here", f"{place.machine.root}/software/x", "/x"):
+        assert not place.tries("write", path=path).startswith("GOT"), path
+        assert not Path(path).exists()
+    assert place.tries("write", path=f"{place.folder}/srv/own").startswith("GOT"), "its own folder is its own"
+
+
+def test_the_processes_of_others_cannot_be_touched(place: Place) -> None:
+    (pid,) = place.machine.pids(place.neighbour["title"])
+    if not place.machine.unprivileged:
+        assert place.tries("processes") == "GOT []"
+    assert not place.tries("environment", pid=str(pid)).startswith("GOT")
+    assert not place.tries("kill", pid=str(pid)).startswith("GOT")
+    assert place.machine.pids(place.neighbour["title"]) == [pid]
+    place.neighbour_is_well()
+
+
+def test_nobody_becomes_root(place: Place) -> None:
+    if place.machine.unprivileged:
+        pytest.skip("without root there is no program of root's to try")
+    trap = place.machine.root / "software" / place.hostile["release"] / "id"
+    release = next((place.machine.root / "software").glob("*/release/attempts.py")).parent
+    trap = release / "id"
+    shutil.copy("/usr/bin/id", trap)
+    trap.chmod(stat.S_ISUID | 0o755)
+    assert trap.stat().st_uid == 0
+    assert place.tries("setuid", path=str(trap)) == f"GOT user {place.folder.stat().st_uid}"
+    outcome = place.tries("mount")
+    assert "mount 0" not in outcome
+    assert "namespace 0" not in outcome
+
+
+def test_it_listens_only_where_it_declared(place: Place, request: pytest.FixtureRequest) -> None:
+    address = place.hostile["address"] if "address" in place.hostile else _address(place, place.hostile["partition"])
+    assert place.tries("listen", address=address, port="8080") == "GOT listening"
+    assert not place.tries("listen", address=address, port="9999").startswith("GOT")
+
+
+def test_it_connects_only_where_it_declared(place: Place) -> None:
+    if place.machine.unprivileged:
+        pytest.skip("without root there is no firewall")
+    neighbour = _address(place, place.neighbour["partition"])
+    assert not place.tries("connect", address=neighbour, port="8080").startswith("GOT")
+    place.seen("connect")
+    host, port = place.cloud.master.host, str(place.cloud.master.port)
+    assert place.tries("connect", address=host, port=port).startswith("GOT"), "the Master can be reached"
+    place.neighbour_is_well()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has control groups")
+@pytest.mark.parametrize(
+    ("attempt", "contained", "words"),
+    [
+        ("forks", lambda outcome: "refused after" in outcome, "refused another process"),
+        ("memory", lambda outcome: outcome == "GOT killed by signal 9", "it used all its memory"),
+    ],
+)
+def test_what_it_eats_is_its_own(place: Place, attempt: str, contained: Callable[[str], bool], words: str) -> None:
+    if place.machine.unprivileged:
+        pytest.skip("without root there are no control groups")
+    outcome = place.tries(attempt)
+    assert contained(outcome), outcome
+    place.seen(words)
+    place.neighbour_is_well()
+
+
+@pytest.mark.parametrize(("attempt", "words"), [("disk", "MB are allowed"), ("files", "files; 4000 are allowed")])
+def test_who_fills_the_disk_is_stopped(place: Place, attempt: str, words: str) -> None:
+    place.order(attempt)
+    until(lambda: words in place.cloud.master.show(place.hostile["title"])["message"], 40, what=words)
+    assert not place.machine.pids(place.hostile["title"])
+    place.seen(words)
+    place.neighbour_is_well()
+    for name in ("much", "many"):
+        shutil.rmtree(place.folder / "srv" / name, ignore_errors=True)
+        (place.folder / "srv" / name).unlink(missing_ok=True)
+    assert place.tries("nothing") == "GOT nothing", "when there is room again it runs again"
+
+
+def _address(place: Place, partition: str) -> str:
+    places = json.loads((place.machine.root / "node.json").read_text())["places"]
+    return str(next(one["address"] for one in places if one["name"] == partition))

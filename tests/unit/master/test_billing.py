@@ -1,0 +1,207 @@
+"""From an order to an invoice: who may order, from when to when it costs, and what is asked on the day."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from freehold.master.foundation.errors import Conflict, Invalid, NotFound, PaymentRequired
+
+if TYPE_CHECKING:
+    from unit.master.market import Market
+
+
+@pytest.fixture
+def shop(market: "Market") -> "Market":
+    """A service at 42 a month, tax excluded."""
+    market.offer()
+    market.prices(market.price(4200))
+    return market
+
+
+def test_what_is_not_sold_is_had_by_whoever_may_order(market: "Market") -> None:
+    assert market.order()
+
+
+def test_nobody_orders_what_nobody_pays_for(shop: "Market") -> None:
+    with pytest.raises(PaymentRequired, match="Nobody pays for this project"):
+        shop.order()
+    from freehold.master.ordering.models import Instance
+
+    assert not Instance.objects.exists(), "nothing of the order is kept"
+
+
+def test_a_free_project_needs_no_deposit(shop: "Market") -> None:
+    from freehold.master.billing import customers
+
+    customers.set_payer("shop", None, acting=shop.sales)
+    shop.ready(shop.order())
+    assert shop.bill("2026-04-01") == []
+
+
+def test_the_first_month_is_covered_before_anything_is_placed(shop: "Market") -> None:
+    ada = shop.customer()
+    with pytest.raises(PaymentRequired, match=r"€42\.00 of it is missing") as refused:
+        shop.order()
+    assert refused.value.remedy == "Pay 42.00 EUR to FR Hosting, then order again."
+    shop.pay(ada, 4199, "deposit")
+    with pytest.raises(PaymentRequired, match=r"€0\.01 of it is missing"):
+        shop.order()
+    shop.pay(ada, 1, "deposit")
+    assert shop.order()
+    with pytest.raises(PaymentRequired, match=r"€42\.00 of it is missing"):
+        shop.order("second")
+
+
+def test_a_service_costs_from_the_day_it_is_ready_to_the_day_it_ends(shop: "Market") -> None:
+    shop.turn("2026-03-19")
+    ada = shop.customer()
+    shop.pay(ada, 4200, "deposit")
+    shop.turn("2026-04-02")
+    web = shop.order()
+    shop.turn("2026-04-04")
+    shop.ready(web)
+    (first,) = shop.bill("2026-04-19")
+    # 15 of the 31 days from 19 March to 19 April: 20.32, and 20 % of it.
+    assert (first.net, first.tax, first.gross) == (2032, 406, 2438)
+    assert shop.bill("2026-04-19") == [], "the same day again asks nothing"
+    shop.turn("2026-05-01")
+    shop.end("web")
+    (second,) = shop.bill("2026-05-19")
+    # 19 April to 1 May, which has begun: 13 of 30 days.
+    assert second.net == 1820
+    assert shop.bill("2026-06-19") == []
+
+
+def test_an_order_that_was_never_ready_costs_nothing(shop: "Market") -> None:
+    ada = shop.customer()
+    shop.pay(ada, 4200, "deposit")
+    shop.order()
+    shop.end("web")
+    assert shop.bill("2026-04-01") == []
+    from freehold.master.billing.models import Subscription
+    from freehold.master.billing.queries import balance
+
+    assert Subscription.objects.get().state == "cancelled"
+    assert balance(shop.contract(ada).id).free == 4200, "the deposit is free again"
+
+
+def test_one_invoice_a_customer_and_month(shop: "Market") -> None:
+    ada = shop.customer()
+    shop.pay(ada, 3 * 4200, "deposit")
+    for number in range(3):
+        shop.turn(f"2026-03-0{number + 2}")
+        shop.ready(shop.order(f"web{number}"))
+    (invoice,) = shop.bill("2026-04-01")
+    from freehold.master.billing.queries import lines
+
+    # 30, 29 and 28 of 31 days.
+    assert [line["net"] for line in lines(invoice.id)] == [4065, 3929, 3794]
+    assert (invoice.net, invoice.tax) == (11788, 2358)
+
+
+def test_several_months_late_is_a_document_for_each(shop: "Market") -> None:
+    ada = shop.customer()
+    shop.pay(ada, 4200, "deposit")
+    shop.ready(shop.order())
+    made = shop.bill("2026-06-15")
+    assert [(one.number, one.net) for one in made] == [(1, 4200), (2, 4200), (3, 4200)]
+    assert {one.day for one in made} == {made[0].day}
+
+
+@pytest.mark.parametrize(
+    ("buyer", "tax"),
+    [
+        ({"country": "FR"}, 840),
+        ({"country": "FR", "kind": "company", "vat_number": "FR40303265045"}, 840),
+        ({"country": "DE"}, 798),
+        ({"country": "DE", "kind": "company", "vat_number": "DE136695976"}, 0),
+        ({"country": "FI", "kind": "company"}, 1071),
+        ({"country": "BR"}, 0),
+    ],
+)
+def test_tax_is_that_of_who_buys_where(shop: "Market", buyer: dict[str, str], tax: int) -> None:
+    someone = shop.customer("Someone", **buyer)
+    shop.pay(someone, 4200, "deposit")
+    shop.ready(shop.order())
+    (invoice,) = shop.bill("2026-04-01")
+    assert (invoice.net, invoice.tax) == (4200, tax)
+
+
+def test_a_price_with_tax_is_what_is_asked(market: "Market") -> None:
+    cn = market.seller("CN", "CN", "CNY", "Asia/Shanghai")
+    market.offer()
+    market.prices(market.price(140000), entity="CN", currency="CNY", tax_included=True)
+    someone = market.customer("上海示例", country="CN", currency="CNY")
+    market.pay(someone, 140000, "deposit", currency="CNY", entity=cn)
+    market.ready(market.order())
+    (invoice,) = market.bill("2026-04-01", "CN")
+    assert (invoice.net, invoice.tax, invoice.gross) == (132075, 7925, 140000)
+
+
+BAD: dict[str, tuple[dict[str, object], str]] = {
+    "a country that is none": ({"country": "France"}, "country"),
+    "a tax number that is wrong": ({"kind": "company", "vat_number": "FR00303265045"}, "vat_number"),
+    "a tax number of another country": ({"kind": "company", "vat_number": "DE136695976"}, "vat_number"),
+    "a currency that is none": ({"currency": "ECU2"}, "currency"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_customer_that_cannot_be_is_refused(market: "Market", case: str) -> None:
+    wish, field = BAD[case]
+    with pytest.raises(Invalid) as refused:
+        market.customer(**wish)  # type: ignore[arg-type]
+    assert [error.field for error in refused.value.errors] == [field]
+    from freehold.master.billing.models import Customer
+
+    assert not Customer.objects.exists()
+
+
+def test_a_day_to_come_and_a_locked_one_are_not_billed(shop: "Market") -> None:
+    from freehold.master.accounting import actions
+    from freehold.master.billing import run
+    from freehold.master.foundation import days
+
+    with pytest.raises(Invalid, match="is to come"):
+        run.bill("FR", days.parse("2026-03-02"), acting=shop.accountant)
+    actions.lock("FR", days.parse("2026-03-01"), acting=shop.accountant)
+    with pytest.raises(Conflict, match="locked before 2026-03-01"):
+        run.bill("FR", days.parse("2026-02-28"), acting=shop.accountant)
+
+
+def test_payments_are_written_once(shop: "Market") -> None:
+    ada = shop.customer()
+    first = shop.pay(ada, 100, reference="R1")
+    assert shop.pay(ada, 100, reference="R1") == first
+    with pytest.raises(Conflict, match="another amount"):
+        shop.pay(ada, 200, reference="R1")
+    with pytest.raises(Conflict, match="At most 100"):
+        shop.pay(ada, -101, reference="R2")
+    assert shop.pay(ada, -100, reference="R3").amount == -100
+
+
+def test_a_deposit_stays_while_it_is_needed(shop: "Market") -> None:
+    ada = shop.customer()
+    shop.pay(ada, 5000, "deposit")
+    shop.ready(shop.order())
+    with pytest.raises(Conflict, match="At most 800"):
+        shop.pay(ada, -801, "deposit")
+    shop.end("web")
+    assert shop.pay(ada, -5000, "deposit").amount == -5000
+
+
+def test_an_offer_says_what_is_ordered(market: "Market") -> None:
+    market.offer("small", parameters={"size": 1})
+    market.offer("large", parameters={"size": 9})
+    market.prices(market.price(100), market.price(900, offer="large"))
+    market.pay(market.customer(), 10000, "deposit")
+    with pytest.raises(Invalid, match="several sizes"):
+        market.order()
+    with pytest.raises(Conflict, match="another size"):
+        market.order(offer="large", parameters={"size": 2})
+    with pytest.raises(NotFound, match="There is no offer 'huge'"):
+        market.order(offer="huge")
+    market.order(offer="large", parameters={"greeting": "hi"})
+    with pytest.raises(Conflict, match="fixes size"):
+        market.rooms.request("web", None, parameters={"greeting": "hi"})
+    market.rooms.request("web", None, parameters={"greeting": "ho", "size": 9})

@@ -1,0 +1,304 @@
+"""The bill is that of a perfect network, and the books hold, whatever came late, twice or in pieces, and however often
+the run was killed. Invariants are numbered as in the reference on billing.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from freehold.master.catalog.rating import Model, rate
+from unit.master.test_metering import Mouth, master, send
+
+if TYPE_CHECKING:
+    from unit.master.market import Market
+
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+TERABYTE = 10**12
+BILLS = ("2026-04-02", "2026-05-02", "2026-06-02", "2026-07-02", "2026-08-02")
+FIRST_MOMENT = 1_772_319_600.0
+"""2026-03-01 in Paris."""
+
+
+@pytest.fixture
+def metered(market: "Market") -> "Market":
+    """A service at 23.10 a month, with traffic of which more may cost less, and processor time by steps."""
+    market.offer(availability=999_000)
+    market.prices(
+        market.price(2310),
+        market.price(0, "usage", meter="network_out", model=Model.VOLUME, unit=TERABYTE,
+                     tiers=((0, 800), (2 * TERABYTE, 650), (4 * TERABYTE, 33))),
+        market.price(0, "usage", meter="cpu_ms", model=Model.GRADUATED, unit=3_600_000,
+                     tiers=((0, 5), (10**7, 4), (10**8, 1))),
+    )  # fmt: skip
+    return market
+
+
+@some.composite
+def readings(draw: some.DrawFn) -> list[tuple[float, int, int]]:
+    """Return what a node reads of a service: seconds since its order, traffic and processor time since then."""
+    made, at, traffic, cpu = [], 0.0, 0, 0
+    for _ in range(draw(some.integers(1, 10))):
+        at += draw(some.sampled_from([60.0, 3600.0 * 5, 86400.0 * 3, 86400.0 * 20, 86400.0 * 45]))
+        traffic += draw(some.integers(0, 5 * TERABYTE))
+        cpu += draw(some.integers(0, 10**8))
+        if at < 86400 * 120:
+            made.append((at, traffic, cpu))
+    return made or [(60.0, 1, 1)]
+
+
+@FEW
+@given(told=readings(), late=some.lists(some.integers(0, 10), min_size=4, max_size=4))
+def test_the_bill_is_that_of_a_perfect_network(
+    metered: "Market", told: list[tuple[float, int, int]], late: list[int]
+) -> None:
+    """I1 to I4: the same readings, one node's in time and the other's late and twice, come to the same."""
+    metered.turn("2026-03-01")
+    subscriptions = [_subscribe(metered, name) for name in ("perfect", "real")]
+    mouths = [_mouth(metered, instance) for instance, _ in subscriptions]
+    for number, mouth in enumerate(mouths):
+        for at, traffic, cpu in told:
+            mouth.say(FIRST_MOMENT + 43200 + at, f"s{number}", network_out=traffic, cpu_ms=cpu)
+    for bill, delay in zip(BILLS, [*late, 0], strict=True):
+        metered.turn(bill)
+        known = sum(1 for at, *_ in told if FIRST_MOMENT + 43200 + at < metered.now / 1000)
+        _deliver(metered, mouths[0], known)
+        _deliver(metered, mouths[1], max(0, known - delay))
+        metered.bill(bill)
+    for mouth in mouths:
+        _deliver(metered, mouth, len(told))
+    metered.bill("2026-09-02")
+    perfect, real = (_asked(subscription) for _, subscription in subscriptions)
+    assert real == perfect
+    for _, subscription in subscriptions:
+        _usage_is_rated_whole(subscription)
+    assert metered.bill("2026-09-02") == [], "I4: with nothing new, nothing is issued"
+    books_hold()
+
+
+def _subscribe(market: "Market", name: str) -> tuple[str, int]:
+    from freehold.master.billing.models import Subscription
+
+    customer = market.customer(name)
+    market.pay(customer, 2310, "deposit")
+    instance = market.order(f"{name}-{customer.id}")
+    market.ready(instance)
+    return instance, Subscription.objects.get(instance=instance).id
+
+
+def _mouth(market: "Market", instance: str) -> Mouth:
+    """Return a node that talks of one instance, with a chain of its own."""
+    market.node.refresh_from_db()
+    mouth = Mouth(market.node.id, instance, market.node.epoch)
+    mouth.enrol_anew()
+    return mouth
+
+
+def _deliver(market: "Market", mouth: Mouth, count: int) -> None:
+    """Send a node's first reports, all of them each time: what is known already counts once."""
+    from freehold.master.fleet.models import Node
+
+    Node.objects.filter(id=mouth.node).update(epoch=mouth.epoch)
+    if count:
+        with master(market.rooms) as writer:
+            send(writer, mouth, mouth.reports[:count])
+            send(writer, mouth, mouth.reports[:count])
+
+
+def _asked(subscription: int) -> dict[tuple[str, str, int], int]:
+    """Return what all documents ask of a subscription, by kind, meter and month; recurring by its first day."""
+    from freehold.master.billing.models import DocumentLine
+
+    sums: dict[tuple[str, str, int], int] = defaultdict(int)
+    for line in DocumentLine.objects.filter(subscription=subscription).exclude(kind="sla"):
+        sums[line.kind, line.meter, line.month or line.from_day] += line.amount
+    return {key: amount for key, amount in sums.items() if amount}
+
+
+def _usage_is_rated_whole(subscription: int) -> None:
+    """I3: what is asked for a month is what its whole quantity costs."""
+    from freehold.master.billing.models import Consumption, DocumentLine
+    from freehold.master.catalog.models import Price, PriceTier
+    from freehold.master.catalog.rating import Tier
+
+    for row in Consumption.objects.filter(subscription=subscription):
+        price = Price.objects.get(id=row.price)
+        tiers = [Tier(*one) for one in PriceTier.objects.filter(price=price).values_list("above", "until", "amount")]
+        expected = rate(
+            Model(price.model), row.quantity, price.amount, price.unit, sorted(tiers, key=lambda t: t.above)
+        )
+        lines = DocumentLine.objects.filter(subscription=subscription, meter=row.meter, month=row.month, kind="usage")
+        assert sum(line.amount for line in lines) == expected == row.billed
+        assert sum(line.quantity for line in lines) == row.billed_quantity
+
+
+def books_hold() -> None:
+    """Assert the invariants that hold at every moment."""
+    from django.db import connection
+
+    from freehold.master.accounting.models import Entry, LegalEntity
+    from freehold.master.accounting.queries import broken_links, trial_balance
+    from freehold.master.billing.models import Contract, Document, Payment
+    from freehold.master.billing.queries import balance
+    from freehold.master.foundation import days
+
+    with connection.cursor() as cursor:
+        for invariant, statement in _MUST_BE_EMPTY.items():
+            cursor.execute(statement)
+            assert cursor.fetchall() == [], invariant
+    for numbered in (Document, Entry):
+        kinds = ("entity", "kind", "year") if numbered is Document else ("entity", "year")
+        seen: dict[Any, list[int]] = defaultdict(list)
+        for *key, number in numbered.objects.values_list(*kinds, "number"):
+            seen[tuple(key)].append(number)
+        for numbers in seen.values():
+            assert sorted(numbers) == list(range(1, len(numbers) + 1)), "I5: no hole, no repeat"
+    for entity in LegalEntity.objects.all():
+        accounts = {one.code: one.closing for one in trial_balance(entity.id, 0, days.NEVER)}
+        assert sum(accounts.values()) == 0, "I6: the trial balance is 0"
+        assert broken_links(entity.id) == [], "I7: nothing issued has changed"
+        if not Contract.objects.filter(entity=entity).exclude(currency=entity.currency).exists():
+            contracts = [balance(one.id) for one in Contract.objects.filter(entity=entity)]
+            assert accounts.get("411", 0) == sum(one.billed - one.paid for one in contracts), "I11: receivables"
+            assert -accounts.get("165", 0) == sum(one.deposit for one in contracts), "I11: deposits"
+    assert all(balance(one).deposit >= 0 for one in Payment.objects.values_list("contract", flat=True).distinct()), (
+        "I11"
+    )
+
+
+_MUST_BE_EMPTY = {
+    "I6: entries sum to zero": """
+        SELECT entry FROM accounting_posting GROUP BY entry HAVING sum(amount) <> 0 OR sum(functional) <> 0""",
+    "I8: lines are the net": """
+        SELECT d.id FROM billing_document d JOIN billing_documentline l ON l.document = d.id
+        GROUP BY d.id, d.net HAVING sum(l.net) <> d.net""",
+    "I8: lines of prices with tax are the gross": """
+        SELECT d.id FROM billing_document d JOIN billing_documentline l ON l.document = d.id
+        WHERE d.tax_included GROUP BY d.id, d.gross HAVING sum(l.amount) <> d.gross""",
+    "I8: taxes are the tax": """
+        SELECT d.id FROM billing_document d JOIN billing_documenttax t ON t.document = d.id
+        GROUP BY d.id, d.tax, d.net HAVING sum(t.tax) <> d.tax OR sum(t.base) <> d.net""",
+    "I9: a month is asked once": """
+        SELECT subscription, from_day FROM billing_documentline WHERE kind = 'recurring'
+        GROUP BY subscription, from_day HAVING count(*) > 1""",
+    "a document without an entry": """
+        SELECT id FROM billing_document d
+        WHERE NOT EXISTS (SELECT 1 FROM accounting_entry e WHERE e.source = 'document:' || d.id)""",
+    "I13: credits are within the month's price": """
+        SELECT c.subscription FROM billing_charge c WHERE c.kind = 'sla'
+        GROUP BY c.subscription, c.month HAVING -sum(c.amount) > 2310""",
+}  # fmt: skip
+
+KILLER = """
+    import os, signal, sys
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "freehold.master.settings")
+    import django
+    django.setup()
+    from django.db.backends.utils import CursorWrapper
+    from freehold.master.accounting.models import LegalEntity
+    from freehold.master.billing import run
+    from freehold.master.foundation import clock
+    left, now, day = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    clock.now = lambda: now
+    run.SLICE = 4
+    whole = CursorWrapper.execute
+    def execute(self, *arguments):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(self, *arguments)
+    CursorWrapper.execute = execute
+    run.run_for(LegalEntity.objects.get(code="FR"), day, "test")
+"""
+DUMPED = (
+    "billing_document", "billing_documentline", "billing_documenttax", "billing_consumption", "billing_charge",
+    "billing_contract", "accounting_entry", "accounting_posting", "accounting_series",
+)  # fmt: skip
+
+
+def test_a_run_that_is_killed_anywhere_makes_the_same_documents(
+    metered: "Market",
+) -> None:
+    """kill -9 at many a statement of a real process, and again in what follows: byte for byte what one run makes."""
+    from freehold.master.foundation import days
+
+    for number in range(9):
+        _subscribe(metered, f"c{number}")
+    metered.turn("2026-06-02")
+    day = days.parse("2026-06-02")
+    with _restorable(metered) as restore:
+        _child(metered, 10**9, day)
+        whole = _dump()
+        assert len(whole["billing_document"]) == 27
+        for kills in ((3,), (9, 9), (17, 5), (23, 31), (40, 2, 40), (58,), (71, 16), (90, 33)):
+            restore()
+            for kill in kills:
+                assert _child(metered, kill, day) in (0, -signal.SIGKILL)
+            _child(metered, 10**9, day)
+            assert _dump() == whole
+            books_hold()
+
+
+def _child(market: "Market", kill: int, day: int) -> int:
+    program = textwrap.dedent(KILLER)
+    environment = {**os.environ, "DATABASE_URL": market.rooms.url}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(kill), str(market.now), str(day)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode
+
+
+def _dump() -> dict[str, list[Any]]:
+    from django.db import connection
+
+    found = {}
+    with connection.cursor() as cursor:
+        for table in DUMPED:
+            cursor.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3")
+            # The numbers of batches, runs and charges are not of the document.
+            others = ("batch", "run", "id" if table == "billing_charge" else "")
+            names = [column[0] for column in cursor.description]
+            found[table] = [
+                tuple(value for name, value in zip(names, row, strict=True) if name not in others)
+                for row in cursor.fetchall()
+            ]
+    return found
+
+
+@contextmanager
+def _restorable(market: "Market") -> Iterator[Callable[[], None]]:
+    """Yield a function that makes every table what it is now."""
+    from django.apps import apps
+    from django.db import connection, transaction
+
+    from conftest import without_triggers
+
+    tables = [model._meta.db_table for model in apps.get_models(include_auto_created=True)]
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}")
+
+    def restore() -> None:
+        with transaction.atomic(), connection.cursor() as cursor, without_triggers(cursor):
+            for table in tables:
+                cursor.execute(f"DELETE FROM {table}")
+                cursor.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
+
+    try:
+        yield restore
+    finally:
+        with connection.cursor() as cursor:
+            for table in tables:
+                cursor.execute(f"DROP TABLE kept_{table}")
