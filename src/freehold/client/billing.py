@@ -82,6 +82,8 @@ ACTS = {
     "close": Act("end a year", "POST", f"{_ENTITY}/years/{{year}}/close", ("entity", "year"),
                  question="Close {year} of {entity}? It stays closed."),
     "run": Act("issue every document that is due by a day", "POST", f"{_ENTITY}/runs", ("entity",), ("day",)),
+    "take-back": Act("undo an invoice whole, by a credit note", "POST", f"{_ENTITY}/documents/{{number}}/take-back",
+                     ("entity", "number"), question="Take back {number} of {entity}? The credit note stays."),
     "documents": Act("list the last documents of a seller", "GET", f"{_ENTITY}/documents", ("entity",)),
     "report": Act("trial-balance, receivables, vat or revenue", "GET", f"{_ENTITY}/reports/{{name}}",
                   ("entity", "name"), is_period=True),

@@ -205,3 +205,26 @@ def test_an_offer_says_what_is_ordered(market: "Market") -> None:
     with pytest.raises(Conflict, match="fixes size"):
         market.rooms.request("web", None, parameters={"greeting": "hi"})
     market.rooms.request("web", None, parameters={"greeting": "ho", "size": 9})
+
+
+def test_an_invoice_is_only_undone_whole_by_a_credit_note(shop: "Market") -> None:
+    from freehold.master.billing import documents, reversal
+    from freehold.master.billing.queries import balance, lines
+    from unit.master.test_billing_truth import books_hold
+
+    ada = shop.customer()
+    shop.pay(ada, 4200, "deposit")
+    shop.ready(shop.order())
+    (invoice,) = shop.bill("2026-04-01")
+    note = reversal.take_back("FR", "FR-2026-000001", acting=shop.accountant)
+    assert (note.kind, note.number, note.corrects, note.gross) == ("credit_note", 1, invoice.id, -5040)
+    assert [line["net"] for line in lines(note.id)] == [-4200]
+    assert balance(shop.contract(ada).id).owed == 0
+    (row,) = documents.documents("d.id = :id", id=note.id)
+    assert (row["name"], documents.whole(row)["corrects"]) == ("FR-C-2026-000001", "FR-2026-000001")
+    with pytest.raises(Conflict, match="corrected by a credit note already"):
+        reversal.take_back("FR", "FR-2026-000001", acting=shop.accountant)
+    with pytest.raises(NotFound, match="no invoice 'FR-2026-000009'"):
+        reversal.take_back("FR", "FR-2026-000009", acting=shop.accountant)
+    assert shop.bill("2026-04-01") == [], "it is not asked for again"
+    books_hold()

@@ -88,6 +88,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /entities/BOOKS/years/2999/close":    (None, "401 403 403 403 403 409 403 409 401 401"),
     "POST /entities/BOOKS/runs":                ({"day": "2999-01-01"}, "401 403 403 403 403 422 403 422 401 401"),
     "GET /entities/BOOKS/documents":            (None, "401 403 403 403 403 200 200 200 401 401"),
+    "POST /entities/BOOKS/documents/lost/take-back": (None, "401 403 403 403 403 404 403 404 401 401"),
     f"GET /entities/BOOKS/reports/vat?{YEAR}":   (None, "401 403 403 403 403 200 200 200 401 401"),
     f"GET /entities/BOOKS/exports/fec?{YEAR}":   (None, "401 403 403 403 403 200 200 200 401 401"),
 }  # fmt: skip
@@ -112,8 +113,9 @@ def _operation(row: str) -> str:
         parts[2] = "{token_id}"
     if parts[1] == "entities" and len(parts) > 3:
         parts[2] = "{code}"
-        if parts[3] in ("reports", "exports", "years"):
-            parts[4] = "{year}" if parts[3] == "years" else "{name}"
+        named = {"reports": "{name}", "exports": "{name}", "years": "{year}", "documents": "{number}"}
+        if len(parts) > 4:
+            parts[4] = named[parts[3]]
     return f"{method} /api/v1{'/'.join(parts)}"
 
 
