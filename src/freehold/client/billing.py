@@ -69,6 +69,8 @@ ACTS = {
     "site-cost": Act("say what an offer costs at a site", "POST", f"{_PROJECT}/costs-of-sites", has_body=True),
     "customers": Act("list the customers", "GET", f"{_PROJECT}/customers"),
     "customer": Act("note a customer", "POST", f"{_PROJECT}/customers", has_body=True),
+    "change-customer": Act("note what a customer is now", "PUT", f"{_PROJECT}/customers/{{customer}}", ("customer",),
+                           has_body=True),
     "payer": Act("say who pays for a project", "PUT", f"{_PROJECT}/payers", has_body=True),
     "change": Act("change who pays for a service, or its offer", "POST", f"{_PROJECT}/subscriptions", has_body=True),
     "charge": Act("ask once for what was agreed", "POST", f"{_PROJECT}/charges", has_body=True),

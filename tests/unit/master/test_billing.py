@@ -228,3 +228,17 @@ def test_an_invoice_is_only_undone_whole_by_a_credit_note(shop: "Market") -> Non
         reversal.take_back("FR", "FR-2026-000009", acting=shop.accountant)
     assert shop.bill("2026-04-01") == [], "it is not asked for again"
     books_hold()
+
+
+def test_a_company_that_shows_its_tax_number_later_is_taxed_so_from_then_on(shop: "Market") -> None:
+    from freehold.master.billing import customers
+
+    german = {"kind": "company", "country": "DE"}
+    buyer = shop.customer("Müller GmbH", **german)
+    shop.pay(buyer, 4200, "deposit")
+    shop.ready(shop.order())
+    (before,) = shop.bill("2026-04-01")
+    wish = customers.Identity("Müller GmbH", "company", "Berlin", "DE", "EUR", vat_number="DE 136 695 976")
+    customers.change_customer(buyer, wish, acting=shop.sales)
+    (after,) = shop.bill("2026-05-01")
+    assert [(one.net, one.tax) for one in (before, after)] == [(4200, 798), (4200, 0)]

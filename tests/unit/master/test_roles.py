@@ -73,6 +73,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /projects/provider/price-lists":      (PRICES, "401 403 403 403 403 403 403 403 401 401"),
     "GET /projects/provider/customers":         (None, "401 403 403 403 200 200 200 200 401 401"),
     "POST /projects/provider/customers":        (BUYER, "401 403 403 403 422 403 403 422 401 401"),
+    "PUT /projects/provider/customers/lost":    (BUYER, "401 403 403 403 404 403 403 404 401 401"),
     "PUT /projects/provider/payers":            ({"project": "lost"}, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/costs-of-sites":   (COST, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/subscriptions":    (CHANGE, "401 403 403 403 404 403 403 404 401 401"),
@@ -102,9 +103,14 @@ def _operation(row: str) -> str:
         (2, "project"),
         (
             4,
-            {"instances": "title", "nodes": "node", "offers": "name", "documents": "number", "releases": "release"}.get(
-                "".join(parts[3:4])
-            ),
+            {
+                "instances": "title",
+                "nodes": "node",
+                "offers": "name",
+                "documents": "number",
+                "releases": "release",
+                "customers": "identity",
+            }.get("".join(parts[3:4])),
         ),
     ):
         if parts[1] == "projects" and name and len(parts) > index:
