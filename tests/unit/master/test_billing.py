@@ -204,7 +204,9 @@ def test_an_offer_says_what_is_ordered(market: "Market") -> None:
     market.order(offer="large", parameters={"greeting": "hi"})
     with pytest.raises(Conflict, match="fixes size"):
         market.rooms.request("web", None, parameters={"greeting": "hi"})
-    market.rooms.request("web", None, parameters={"greeting": "ho", "size": 9})
+    market.rooms.request("web", None, parameters={"greeting": "ho", "size": 9}, offer="large")
+    with pytest.raises(Conflict, match="had as 'large', not as 'small'"):
+        market.rooms.request("web", None, offer="small")
 
 
 def test_an_invoice_is_only_undone_whole_by_a_credit_note(shop: "Market") -> None:
