@@ -39,9 +39,10 @@ class Cloud:
         title: str = "",
         start: bool = True,
         options: tuple[str, ...] = (),
+        place: Path | None = None,
     ) -> Machine:
         """Make this machine a node of the Master, of a site of its own, and run its agent."""
-        machine = Machine(unprivileged=unprivileged, partitions=partitions, options=options)
+        machine = Machine(unprivileged=unprivileged, partitions=partitions, options=options, place=place)
         self.machines.append(machine)
         title = title or f"machine-{len(self.machines)}"
         self.master.site(title)

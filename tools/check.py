@@ -19,7 +19,7 @@ PYTEST: list[str | Path] = [BIN / "python", "-m", "pytest", "-q", "--durations=8
 SLOW = ["journeys", "browser", "chaos"]
 ON_POSTGRESQL = ["tests/unit/master", "tests/contract", "tests/journeys", "tests/browser"]
 """Whatever has a Master in it; the rest does not know of databases."""
-SLOW_WITHOUT_NEWS = ["cache", "failpoints", "walk", "weather", "wrong_profiles"]
+SLOW_WITHOUT_NEWS = ["cache", "failpoints", "harsh", "walk", "weather", "wrong_profiles"]
 """Journeys that are long, and tell nothing of the database."""
 CHECKS: dict[str, list[str | Path]] = {
     "style": [BIN / "ruff", "check", "."],

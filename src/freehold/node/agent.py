@@ -133,6 +133,9 @@ class Agent:
         for step in planning.plan(self.store.software(), self.store.instances(), self.store.now()):
             with self._busy_lock:
                 if step.subject in self._busy:
+                    if step.verb is Verb.REMOVE:
+                        # What is built now is not wanted any more, and might never end.
+                        self.builder.interrupt(self.paths, step.subject)
                     continue
                 self._busy.add(step.subject)
             pool = self._builders if step.verb in (Verb.BUILD, Verb.REMOVE) else self._configurers

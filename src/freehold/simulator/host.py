@@ -203,6 +203,9 @@ class Builder:
     def remove(self, paths: Paths, release: str) -> None:
         self._machine.built.discard(release)
 
+    def interrupt(self, paths: Paths, release: str) -> None:
+        pass
+
     def last_lines(self, paths: Paths, release: str) -> str:
         return ""
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +23,8 @@ from freehold.node.software.whole import MARK as COMPLETE
 from freehold.protocol import archive
 
 TIMEOUT = 3600.0
+SPARED, LEAST_SPARED = 0.05, 512 * 1024 * 1024
+"""What a build leaves of the disk to services and to the agent: a twentieth, or so many bytes if that is less."""
 TAIL = 30
 """Lines of the log that a failure shows."""
 MOST_TAIL = 64 * 1024
@@ -61,9 +64,22 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
     if folder.exists():
         _save_packages(folder / "downloads" / DEBS, _downloads(paths, release) / DEBS)
         shutil.rmtree(folder)
+    _check_room(paths.software)
     failpoint("build-begins")
-    if _take(paths, folder, log, timeout):
-        return
+    try:
+        if not _take(paths, folder, log, timeout):
+            _make(paths, settings, link, folder, log, timeout)
+    except (BuildError, OSError):
+        if _is_full(paths.software):
+            # Nobody can even note that it failed while what it wrote is there.
+            kill_marked(str(folder))
+            shutil.rmtree(folder, ignore_errors=True)
+            raise BuildError(f"It filled the node's disk, and what it wrote is removed.\n{_tail(log)}") from None
+        raise
+
+
+def _make(paths: Paths, settings: Settings, link: Link, folder: Path, log: Path, timeout: float) -> None:
+    release = folder.name
     packed = _archive(paths, link, release)
     try:
         archive.unpack(packed, folder / "release")
@@ -135,6 +151,11 @@ def discard(paths: Paths, release: str, wrong: list[str]) -> None:
     inodes = {found.st_ino for path in wrong if (found := _found(folder / path)) is not None}
     (folder / COMPLETE).unlink(missing_ok=True)
     store.forget(paths.root, inodes)
+
+
+def interrupt(paths: Paths, release: str) -> None:
+    """End the build of a release, if one runs: it then fails."""
+    kill_marked(str(paths.software / release))
 
 
 def kill_marked(mark: str) -> None:
@@ -278,15 +299,40 @@ def _spawn(
         extra_groups=[] if gid is not None else None,
     )
     try:
-        return child.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return None
+        return _wait(child, folder, timeout)
     finally:
         try:
             os.killpg(child.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         child.wait()
+
+
+def _wait(child: "subprocess.Popen[bytes]", folder: Path, timeout: float) -> int | None:
+    """Return the status of a child, None when it took too long; raise BuildError when it fills the disk."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        try:
+            return child.wait(min(0.2, max(0.0, end - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            _check_room(folder)
+    return None
+
+
+def _is_full(folder: Path) -> bool:
+    disk = shutil.disk_usage(folder)
+    return disk.free < min(SPARED * disk.total, LEAST_SPARED)
+
+
+def _check_room(folder: Path) -> None:
+    """Raise BuildError when the disk is so full that what is left is for services."""
+    disk = shutil.disk_usage(folder)
+    if _is_full(folder):
+        spared = min(SPARED * disk.total, LEAST_SPARED)
+        raise BuildError(
+            f"The node's disk is almost full: {disk.free // 2**20} MB are free, and {spared / 2**20:.0f} MB are for"
+            " services. Make room on it; the build is tried again."
+        )
 
 
 def _tail(log: Path) -> str:

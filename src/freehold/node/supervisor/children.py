@@ -8,6 +8,7 @@ ended; a table of process ids could always miss the last one.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -89,8 +90,14 @@ def _enter(spec: dict[str, Any]) -> None:
     walls.lock(spec["walls"])
     os.chdir(spec["cwd"])
     # Opened as the partition's user: a link in its folder cannot make us write elsewhere.
-    log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    null = os.open(os.devnull, os.O_RDONLY)
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            raise
+        # A service without its log is better than none.
+        log = null
     os.dup2(null, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -9,6 +9,7 @@ It must stay small, and each of `argparse`, `dataclasses` and `typing` costs it 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -212,11 +213,8 @@ class Server:
             failpoint("process-started")
         except OSError as error:
             # The machine is full: of processes, of memory. It will not be for ever.
-            print(
-                f"{process.group}/{process.spec['name']} cannot be started: {error}",
-                file=sys.stderr,
-                flush=True,
-            )
+            with contextlib.suppress(OSError):
+                print(f"{process.group}/{process.spec['name']} cannot be started: {error}", file=sys.stderr, flush=True)
             process.next_start = time.monotonic() + PAUSE_WHEN_FULL
             return
         process.digest = process.spec["digest"]
@@ -418,7 +416,9 @@ class Server:
             self.unsaved = False
         except OSError as error:
             # A full disk must not end the one who keeps services alive.
-            print(f"{path} cannot be written: {error}", file=sys.stderr, flush=True)
+            # Nor may saying so, to a log on the same disk.
+            with contextlib.suppress(OSError):
+                print(f"{path} cannot be written: {error}", file=sys.stderr, flush=True)
 
     def _load(self) -> None:
         try:
