@@ -277,6 +277,7 @@ class Agent:
     def _keep_logs_short(self) -> None:
         while not self._over.wait(LOG_PERIOD):
             self.hands.shorten_logs()
+            self.hands.tell_services()
 
     def _finish(self) -> None:
         self.outbox.stop()

@@ -28,6 +28,7 @@ from freehold.protocol.states import Observed, Wanted
 CONFIGURE_TIMEOUT = 600.0
 SERVICES = "services"
 """The promise of every instance with services: none of them dies right after each start."""
+WELL = "no service dies right after its start"
 CERTIFICATE_DAYS = 20
 """An instance's certificate older than this is renewed."""
 _log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Hands:
             if wish.layout.services or wish.layout.runs:
                 self._supervisor.apply(wish.partition, self._processes(place, wish.release, wish.layout))
                 self._watch(wish, wish.state_revision, wish.layout)
+        # We may have ended between a configuration and this word of it.
+        self.tell_services()
 
     def wait(self, instance: str) -> None:
         """Note that an instance waits for its release."""
@@ -109,19 +112,24 @@ class Hands:
             promises=names,
         )
         if layout.services:
-            words = "no service dies right after its start"
-            self._store.promise_is(instance, wish.revision, SERVICES, True, words, self._store.now())
+            self._store.promise_is(instance, wish.revision, SERVICES, True, WELL, self._store.now())
         self._watch(wish, wish.revision, layout)
         return True
+
+    def tell_services(self) -> None:
+        """Tell of the services that live, unless that was told lately; called now and then."""
+        broken = {instance for instance, name, kept, _ in self._store.promises() if name == SERVICES and not kept}
+        for wish in self._store.started():
+            is_running = wish.state in (Observed.STARTED, Observed.CONFIGURING)
+            if is_running and wish.layout.services and wish.instance not in broken:
+                self._store.promise_is(wish.instance, wish.state_revision, SERVICES, True, WELL, self._store.now())
 
     def forget_deaths(self) -> None:
         """Take every service for well: of those that are not the supervisor tells."""
         broken = {instance for instance, name, kept, _ in self._store.promises() if name == SERVICES and not kept}
         for wish in self._store.started():
             if wish.instance in broken:
-                self._store.promise_is(
-                    wish.instance, wish.state_revision, SERVICES, True, "its services live", self._store.now()
-                )
+                self._store.promise_is(wish.instance, wish.state_revision, SERVICES, True, WELL, self._store.now())
 
     def hear(self, event: Event) -> None:
         """Note that a service dies right after each start, or does so no more, as a promise of its instance."""
