@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import threading
 import time
 from pathlib import Path
@@ -64,7 +65,8 @@ class Hands:
             _log.error("%s", error)
         for place, wish in started:
             if wish.layout.services or wish.layout.runs:
-                self._supervisor.apply(wish.partition, self._processes(place, wish.release, wish.layout))
+                processes = self._processes(place, wish.release, wish.layout)
+                self._supervisor.apply(wish.partition, processes, until=self._until(wish))
                 self._watch(wish, wish.state_revision, wish.layout)
         # We may have ended between a configuration and this word of it.
         self.tell_services()
@@ -86,7 +88,8 @@ class Hands:
                 raise ConfigureError(why)
             layout = self._run_configuration(wish, place)
             self.enclosures.admit([(place, layout.outcome.network)])
-            self._supervisor.apply(wish.partition, self._processes(place, wish.release, layout))
+            processes = self._processes(place, wish.release, layout)
+            self._supervisor.apply(wish.partition, processes, until=self._until(wish))
         except (ConfigureError, HostError, WorkshopError, SupervisorError) as error:
             attempts = wish.attempts + 1
             _log.warning("%s cannot be configured (try %s): %s", instance, attempts, error)
@@ -115,6 +118,17 @@ class Hands:
             self._store.promise_is(instance, wish.revision, SERVICES, True, WELL, self._store.now())
         self._watch(wish, wish.revision, layout)
         return True
+
+    def prolong(self) -> None:
+        """Have what can move run on: the lease was renewed, or there is none any more."""
+        movable = [wish for wish in self._store.started() if wish.movable]
+        if movable:
+            self._supervisor.lend({wish.partition: self._until(wish) for wish in movable})
+
+    def _until(self, wish: Wish) -> float | None:
+        """Return the moment (seconds since the boot) at which an instance must end here by itself; None: none."""
+        left = self._store.lease_left()
+        return None if not wish.movable or math.isinf(left) else self._store.clock.hardware.since_boot() + left
 
     def tell_services(self) -> None:
         """Tell of the services that live, unless that was told lately; called now and then."""

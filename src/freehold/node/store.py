@@ -5,6 +5,7 @@ that did not happen, and nothing that happened is forgotten, whenever the machin
 """
 
 import hashlib
+import math
 from pathlib import Path
 
 import msgspec
@@ -64,6 +65,7 @@ _LATER_COLUMNS = {
     "asked": "TEXT NOT NULL DEFAULT ''",
     "ask_attempts": "INTEGER NOT NULL DEFAULT 0",
     "ask_next_try": "REAL NOT NULL DEFAULT 0",
+    "movable": "INTEGER NOT NULL DEFAULT 0",
 }
 """Of `instance`, for a file that an earlier version made. `asking` is the digest of what it requests of others,
 `asked` that of what the Master granted."""
@@ -89,6 +91,7 @@ class Wish(msgspec.Struct, frozen=True):
     given: str = "{}"
     asking: str = ""
     ask_attempts: int = 0
+    movable: bool = False
 
 
 class Store(Outbox):
@@ -150,11 +153,11 @@ class Store(Outbox):
             for wish in feed.instances:
                 self._db.execute(
                     "INSERT INTO instance "
-                    "(instance, revision, partition, release, type, wanted, title, parameters, seed, given) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+                    "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, movable) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
                     "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
                     "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
-                    "given = excluded.given, next_try = 0, attempts = 0 "
+                    "given = excluded.given, movable = excluded.movable, next_try = 0, attempts = 0 "
                     "WHERE excluded.revision > instance.revision",
                     (
                         wish.instance,
@@ -167,11 +170,55 @@ class Store(Outbox):
                         bytes(wish.parameters).decode(),
                         wish.seed,
                         bytes(wish.given).decode(),
+                        int(wish.movable),
                     ),
                 )
             for guest in feed.shared:
                 self._take_over(guest)
             self._remember("revision", str(feed.revision))
+            if feed.lease and not self.lease:
+                # It begins now: the Master counts on it only when it was told that we obey.
+                self._remember("leased", f"{self.clock.hardware.boot()} {self.clock.hardware.since_boot()!r}")
+                self._remember("unheard", "")
+            self._remember("lease", repr(feed.lease))
+
+    @property
+    def lease(self) -> float:
+        """Seconds during which movable instances may run after the Master took a report; 0: for ever."""
+        return float(self._recall("lease", "0.0"))
+
+    def renew_lease(self, sent: float) -> None:
+        """Note that the Master took a report that was sent at a moment of this boot (`since_boot`)."""
+        with self._transaction(quietly=True):
+            boot = self.clock.hardware.boot()
+            if not self._lease_lasts() and not self._recall("unheard", "").startswith(boot):
+                # It was over: what can move may have moved, and only what the Master wants from now on tells.
+                self._remember("unheard", f"{boot} {self.clock.hardware.since_boot()!r}")
+            self._remember("leased", f"{boot} {sent!r}")
+
+    def feed_heard(self, asked: float) -> bool:
+        """Note that the Master said what it wants, asked at a moment of this boot; return whether more may run now."""
+        boot, _, unheard = self._recall("unheard", "").partition(" ")
+        if not unheard or (boot == self.clock.hardware.boot() and asked < float(unheard)):
+            return False
+        with self._transaction(quietly=True):
+            self._remember("unheard", "")
+        return True
+
+    def lease_left(self) -> float:
+        """Return the seconds for which movable instances may run here; 0 when they may not, infinity without a lease.
+
+        After a reboot nobody knows how long the machine was away: the Master must be heard first.
+        """
+        if not self.lease:
+            return math.inf
+        return 0.0 if self._recall("unheard", "") else self._lease_lasts()
+
+    def _lease_lasts(self) -> float:
+        boot, _, sent = self._recall("leased", "- 0").partition(" ")
+        if boot != self.clock.hardware.boot():
+            return 0.0
+        return max(0.0, float(sent) + self.lease - self.clock.hardware.since_boot())
 
     def _take_over(self, guest: SharedInstance) -> None:
         self._db.execute(
@@ -216,7 +263,7 @@ class Store(Outbox):
         """Return every instance, as the plan wants it."""
         rows = self._rows(
             "SELECT instance, partition, release, wanted, revision, state, state_revision, attempts, next_try, "
-            "renew_at, asking <> asked, ask_next_try FROM instance"
+            "renew_at, asking <> asked, ask_next_try, movable FROM instance"
         )
         return [
             Instance(
@@ -232,6 +279,7 @@ class Store(Outbox):
                 renew_at,
                 bool(unasked),
                 ask_next_try,
+                bool(movable),
             )
             for (
                 instance,
@@ -246,6 +294,7 @@ class Store(Outbox):
                 renew_at,
                 unasked,
                 ask_next_try,
+                movable,
             ) in rows
         ]
 
@@ -255,8 +304,8 @@ class Store(Outbox):
         return found[0] if found else None
 
     def started(self) -> list[Wish]:
-        """Return every instance that is wanted started, with all that is known of it."""
-        return self._wishes("WHERE wanted = 'started'")
+        """Return every instance that is wanted started and may run here, with all that is known of it."""
+        return self._wishes(f"WHERE wanted = 'started' {'' if self.lease_left() else 'AND movable = 0'}")
 
     def wishes(self) -> list[Wish]:
         """Return every instance with all that is known of it."""
@@ -265,7 +314,7 @@ class Store(Outbox):
     def _wishes(self, condition: str = "", values: tuple[object, ...] = ()) -> list[Wish]:
         rows = self._rows(
             "SELECT instance, revision, partition, release, type, wanted, title, parameters, state, state_revision, "
-            "message, attempts, layout, seed, given, asking, ask_attempts "
+            "message, attempts, layout, seed, given, asking, ask_attempts, movable "
             f"FROM instance {condition} ORDER BY partition",
             values,
         )
@@ -288,6 +337,7 @@ class Store(Outbox):
                 given,
                 asking,
                 ask_attempts,
+                bool(movable),
             )
             for (
                 instance,
@@ -307,6 +357,7 @@ class Store(Outbox):
                 given,
                 asking,
                 ask_attempts,
+                movable,
             ) in rows
         ]
 

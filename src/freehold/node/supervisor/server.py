@@ -79,6 +79,8 @@ class Group:
         self.uid = uid
         self.control = control or []
         """Files of its control groups."""
+        self.until: float | None = None
+        """It is lent until this moment (seconds since the boot); then it ends, whoever else has ended."""
 
 
 class Connection:
@@ -132,9 +134,10 @@ class Server:
 
     # Orders
 
-    def apply(self, name: str, specs: list[dict[str, Any]]) -> None:
+    def apply(self, name: str, specs: list[dict[str, Any]], until: float | None = None) -> None:
         """Make a group consist of these processes: only differences are touched."""
         group = self.groups.setdefault(name, Group())
+        group.until = until
         group.stopping = False
         wanted = {spec["name"]: spec for spec in specs}
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
@@ -161,6 +164,15 @@ class Server:
         group = self.groups.setdefault(name, Group())
         group.stopping = True
         group.waiting.append(connection)
+        for process in list(group.processes.values()):
+            self._end(process, leaving=True)
+        self._save()
+        self._answer_if_empty(name)
+
+    def _take_back(self, name: str, group: Group) -> None:
+        """End a group whose time is over: what it does may be done elsewhere by now."""
+        print(f"{name} was lent until now, and nobody prolonged that", file=sys.stderr, flush=True)
+        group.stopping = True
         for process in list(group.processes.values()):
             self._end(process, leaving=True)
         self._save()
@@ -304,10 +316,18 @@ class Server:
             for moment in (process.next_start, process.kill_at, process.well_at)
             if moment is not None
         ]
-        return max(0.0, min(moments) - time.monotonic()) if moments else -1
+        pauses = [moment - time.monotonic() for moment in moments]
+        pauses += [
+            group.until - _since_boot()
+            for group in self.groups.values()
+            if group.until is not None and not group.stopping
+        ]
+        return max(0.0, min(pauses)) if pauses else -1
 
     def _timers(self, now: float) -> None:
-        for group in list(self.groups.values()):
+        for name, group in list(self.groups.items()):
+            if group.until is not None and not group.stopping and group.until <= _since_boot():
+                self._take_back(name, group)
             for process in list(group.processes.values()):
                 if process.well_at is not None and process.well_at <= now:
                     process.well_at = None
@@ -357,7 +377,13 @@ class Server:
         if verb == "apply" and self.over:
             connection.answer(ok=False, error="it is shutting down")
         elif verb == "apply":
-            self.apply(order["group"], order["processes"])
+            self.apply(order["group"], order["processes"], order.get("until"))
+            connection.answer(ok=True)
+        elif verb == "lend":
+            for name, until in order["groups"].items():
+                if name in self.groups:
+                    self.groups[name].until = until
+            self._save()
             connection.answer(ok=True)
         elif verb == "stop":
             self.stop(order["group"], connection)
@@ -399,6 +425,7 @@ class Server:
                     "dead_cpu_ms": group.dead_cpu_ms,
                     "uid": group.uid,
                     "control": group.control,
+                    "until": group.until,
                     "processes": [p.spec for p in group.processes.values() if not p.leaving],
                     "done": [p.spec["name"] for p in group.processes.values() if p.done],
                 }
@@ -430,6 +457,10 @@ class Server:
         # The mark of another partition can be forged; its user cannot.
         for name, saved in table["groups"].items():
             group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
+            group.until = saved.get("until")
+            if group.until is not None and group.until <= _since_boot():
+                # What of it lives is a stray, and ends as such.
+                continue
             for spec in saved["processes"]:
                 # Of a supervisor that knew no walls: the agent orders them as soon as we are there.
                 spec.setdefault("walls", walls.NONE)
@@ -504,6 +535,11 @@ def _reap_orphans(ours: set[int]) -> None:
         if found is None or found.si_pid in ours:
             return
         os.waitpid(found.si_pid, 0)
+
+
+def _since_boot() -> float:
+    """Return the seconds since the machine started, those in which it slept included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _boot() -> str:
