@@ -140,3 +140,16 @@ def test_version_2_counts_and_kills_also_where_it_limits_nothing(monkeypatch: py
     finally:
         cgroups.remove_node(tag)
     assert not Path("/sys/fs/cgroup/unified/freehold", tag).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or cgroups.version() != 1, reason="it takes root and version 1")
+def test_limits_are_raised_and_lowered() -> None:
+    tag = f"test{os.getpid()}-limits"
+    folder = Path("/sys/fs/cgroup/memory/freehold", tag, "p0")
+    try:
+        for megabytes in (64, 256, 32):
+            cgroups.create(f"{tag}/p0", Limits(memory_mb=megabytes, processes=megabytes))
+            for name in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"):
+                assert int((folder / name).read_text()) == megabytes << 20
+    finally:
+        cgroups.remove_node(tag)
