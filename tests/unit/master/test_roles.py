@@ -60,6 +60,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /projects/provider/nodes":             (None, "401 403 403 200 403 403 403 200 401 401"),
     "PATCH /projects/provider/nodes/one":       ({"open": True}, "401 403 403 200 403 403 403 200 401 401"),
     "POST /projects/provider/nodes/lost/revoke": (None, "401 403 403 404 403 403 403 404 401 401"),
+    "POST /projects/provider/nodes/lost/drain": (None, "401 403 403 404 403 403 403 404 401 401"),
     "GET /projects/provider/supplies":          (None, "401 403 403 200 403 403 403 200 401 401"),
     "PUT /projects/provider/supplies":          (SUPPLY, "401 403 403 200 403 403 403 200 401 401"),
     "GET /prices":                              (None, "200 200 200 200 200 200 200 200 200 200"),
