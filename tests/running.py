@@ -114,7 +114,7 @@ class Master(kit.Master):
         """A token that opens everything."""
 
     def environment(self) -> dict[str, str]:
-        return {**super().environment(), "FREEHOLD_NEXT_CONTACT": "30"}
+        return {**super().environment(), "FREEHOLD_NEXT_CONTACT": "30", "FREEHOLD_LEASE_MARGIN": "1"}
 
     def call(
         self,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCES = REPOSITORY / "src"
-PACKAGES = ("node", "protocol", "release", "promises", "recipes", "client")
+PACKAGES = ("node", "protocol", "cache", "release", "promises", "recipes", "client")
 MOST = 400_000
 """Bytes."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -36,7 +36,7 @@ def main(target: Path = REPOSITORY / "dist" / "freehold-node.pyz") -> int:
 def contents() -> dict[str, bytes]:
     """Return what the file holds, by name."""
     package = SOURCES / "freehold"
-    paths = [package / "__init__.py", package / "cli.py"]
+    paths = [package / "__init__.py", package / "cli.py", package / "failpoints.py"]
     for name in PACKAGES:
         paths += [path for path in (package / name).rglob("*") if path.is_file() and path.suffix in (".py", ".sql")]
     found = {str(path.relative_to(SOURCES)): path.read_bytes() for path in paths}

@@ -65,6 +65,7 @@ release = Release(
             parameters=Parameters,
             publication=Publication,
             plan=plan,
+            holds_data=False,
         )
     },
 )

@@ -80,3 +80,19 @@ def test_what_nothing_needs_is_removed_and_nothing_else(machine: Machine) -> Non
     assert not download.exists()
     assert sorted(path.name for path in (machine.root / "software").iterdir()) == others
     assert machine.pids("page")
+
+
+def test_a_machine_is_made_as_new_and_enrolled_again(cloud: Cloud, machine: Machine) -> None:
+    folder = machine.folder(cloud.master.show("page")["partition"])
+    said = machine.cli("reinstall", "--dry-run").stdout
+    assert str(folder) in said
+    assert machine.pids("page")
+    assert machine.cli("reinstall").returncode == 1, "nobody can be asked"
+    assert machine.cli("reinstall", "--yes").returncode == 0
+    machine.kill()
+    assert list(folder.iterdir()) == []
+    assert not (machine.root / "identity" / "key.pem").exists()
+    assert "not enrolled yet" in machine.cli("run").stderr
+    machine.enrol(cloud.master.url, "own", cloud.master.enrol_token("own"))
+    machine.start()
+    assert cloud.ready("page", seconds=120), "under the same title it keeps its instances"

@@ -219,13 +219,21 @@ def test_a_build_without_end_and_a_flood_of_logs_hinder_nobody(cloud: Cloud, mac
     _remove(cloud, machine, "endless", endless)
 
 
-def test_a_disk_that_becomes_read_only_stops_no_service(machine: Machine, steady: Any, disk: Path) -> None:
-    agent = machine.agent_pid
+def test_a_disk_that_becomes_read_only_stops_no_service_and_is_caught_up_with(
+    cloud: Cloud, machine: Machine, steady: Any, disk: Path
+) -> None:
+    url = steady["publication"]["url"]
     # As ext4 does by itself when it cannot trust its disk any more.
     _must("mount", "-o", "remount,abort", disk)
     with pytest.raises(OSError, match="Read-only"):
         (disk / "new").touch()
     _killed_and_back(machine, steady)
-    assert lives(agent)
+    cloud.master.request("steady", "hello", parameters={"greeting": "steady again"})
     machine.kill()
     Supervisor(machine.root / "run").shutdown()
+    image = disk.with_suffix(".image")
+    until(lambda: subprocess.run(["umount", disk], capture_output=True).returncode == 0, 30, "the end of all processes")
+    subprocess.run(["e2fsck", "-fy", image], capture_output=True, timeout=60)
+    _must("mount", "-o", "loop", image, disk)
+    machine.start()
+    until(shows(url, "steady again"), 60, "what was wanted meanwhile")

@@ -11,7 +11,7 @@ import msgspec
 
 from freehold.client.credentials import Credentials
 from freehold.client.errors import ClientError, NotReady, Refused, Unreachable
-from freehold.client.messages import Answer, Instance, Node, Release, Site, Supply, Token
+from freehold.client.messages import Answer, Drained, Instance, Node, Release, Site, Supply, Token
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
 T = TypeVar("T")
@@ -154,12 +154,18 @@ class Client:
         builder: bool | None = None,
         labels: dict[str, str] | None = None,
         capacity: int | None = None,
+        lease: int | None = None,
         project: str | None = None,
     ) -> Node:
-        """Open or close a node, trust its builds, set its labels or capacity."""
-        wish = {"open": open, "builder": builder, "labels": labels, "capacity": capacity}
+        """Open or close a node, trust its builds, set its labels, capacity or lease (seconds)."""
+        wish = {"open": open, "builder": builder, "labels": labels, "capacity": capacity, "lease": lease}
         body = {name: value for name, value in wish.items() if value is not None}
         return self._call("PATCH", f"{self._project(project)}/nodes/{_part(node)}", Node, body)
+
+    def drain_node(self, node: str, *, dry_run: bool = False, project: str | None = None) -> Drained:
+        """Close a node and move what holds no data to others."""
+        path = f"{self._project(project)}/nodes/{_part(node)}/drain?dry_run={str(dry_run).lower()}"
+        return self._call("POST", path, Drained)
 
     def revoke_node(self, node: str, *, project: str | None = None) -> None:
         """Revoke a node's certificates, effective at once."""

@@ -141,6 +141,16 @@ def _add_node_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     label = command(node, "label", _label, "set the labels of a node, replacing those it had")
     label.add_argument("node")
     label.add_argument("labels", nargs="*", metavar="NAME=VALUE")
+    drain = command(node, "drain", _drain, "close a node and move what holds no data to others")
+    drain.add_argument("node")
+    drain.add_argument("--dry-run", action="store_true", help="only say what would move")
+    drain.add_argument("--yes", action="store_true", help="do not ask")
+    undrain = command(node, "undrain", _open, "place new services on a drained node again")
+    undrain.add_argument("node")
+    undrain.set_defaults(open=True)
+    lease = command(node, "lease", _lease, "say after how much silence what holds no data moves to other nodes")
+    lease.add_argument("node")
+    lease.add_argument("seconds", type=int, help="0: never, it serves for ever without its Master")
     revoke = command(node, "revoke", _revoke, "revoke a node's certificates, effective at once")
     revoke.add_argument("node")
     revoke.add_argument("--yes", action="store_true", help="do not ask")
@@ -358,6 +368,27 @@ def _label(options: argparse.Namespace) -> int:
         node,
         f"Node '{node.title}': " + (", ".join(f"{k}={v}" for k, v in node.labels.items()) or "no labels"),
     )
+    return 0
+
+
+def _drain(options: argparse.Namespace) -> int:
+    question = f"Close '{options.node}' and move its services that hold no data?"
+    if not options.dry_run and not options.yes and not confirmed(question):
+        return 1
+    done = open_client().drain_node(options.node, dry_run=options.dry_run, project=options.project)
+    lines = [f"{title}: {'would move' if options.dry_run else 'moves'}" for title in done.moved]
+    lines += [f"{title}: no other place: {why}" for title, why in done.stuck.items()]
+    lines += [f"{title}: holds data, stays for its owner to decide" for title in done.stays]
+    say(options, done, "\n".join(lines) or "Nothing lives there.")
+    return 0
+
+
+def _lease(options: argparse.Namespace) -> int:
+    changed = open_client().change_node(options.node, lease=options.seconds, project=options.project)
+    words = (
+        f"after {options.seconds} s of silence what holds no data moves elsewhere" if options.seconds else "never lost"
+    )
+    say(options, changed, f"Node '{options.node}': {words}.")
     return 0
 
 

@@ -126,6 +126,19 @@ class Node(msgspec.Struct, frozen=True):
     partitions: int
     free: int
     last_contact: str | None
+    protections: dict[str, bool] = {}
+    lease: int = 0
+    lost_at: str | None = None
+
+
+class Drained(msgspec.Struct, frozen=True):
+    """What became of the instances of a node that was drained: titles."""
+
+    moved: list[str]
+    stuck: dict[str, str]
+    """Those that found no other place, and why."""
+    stays: list[str]
+    """Those that hold data."""
 
 
 class Supply(msgspec.Struct, frozen=True):

@@ -101,5 +101,7 @@ CHILD_GRACE_S = float(os.environ.get("FREEHOLD_CHILD_GRACE", str(24 * 3600)))
 """Seconds for which an instance that its parent does not request any more can be had back."""
 CACHE_MB = int(os.environ.get("FREEHOLD_CACHE_MB", "20480"))
 """Megabytes of finished builds and downloads that are kept for nodes; what was not used for longest goes first."""
+# Seconds beyond its lease before a node is taken for lost: clocks do not run equally fast.
+LEASE_MARGIN = float(os.environ.get("FREEHOLD_LEASE_MARGIN", "10"))
 NODE_WAIT = float(os.environ.get("FREEHOLD_NEXT_CONTACT", "60"))
 """Seconds after which a node should contact the Master again when it has nothing to say."""

@@ -67,9 +67,9 @@ class Agent:
         self._busy: set[str] = set()
         self._busy_lock = threading.Lock()
         self.store = Store(self.paths.store, budget=self.settings.outbox_mb * 1024 * 1024)
-        self.outbox = OutboxSender(self._link(), self.store)
+        self.outbox = OutboxSender(self._link(), self.store, self._renewed)
         self.store.when_told(self.outbox.told)
-        self.feed = FeedReader(self._link(), self.store, self._awake.set)
+        self.feed = FeedReader(self._link(), self.store, self._changed)
         self.supervisor = Supervisor(self.paths.run)
         self.workshop = Workshop(self.paths.run / "workshop.log")
         self.promises = Scheduler(self.workshop, self._on_result)
@@ -91,7 +91,7 @@ class Agent:
         ensure_addresses(self.settings)
         self.supervisor.ensure()
         holding = self.hands.enclosures.protections.holding()
-        self.store.tell_host(host_facts(self.paths.root, self.settings, holding, self.store.health()))
+        self.store.tell_host(host_facts(self.paths.root, self.settings, holding, self.store.health(), self.store.lease))
         self.promises.start()
         self.hands.revive()
         self._start_threads()
@@ -127,10 +127,13 @@ class Agent:
     def _rest(self) -> float:
         now = self.store.now()
         moment = planning.next_moment(self.store.software(), self.store.instances(), now)
-        return LONGEST_REST if moment is None else min(LONGEST_REST, max(0.05, moment - now))
+        rest = LONGEST_REST if moment is None else min(LONGEST_REST, max(0.05, moment - now))
+        return min(rest, self.store.lease_left() or rest)
 
     def _turn(self) -> None:
-        for step in planning.plan(self.store.software(), self.store.instances(), self.store.now()):
+        over = not self.store.lease_left()
+        software, instances = self.store.software(), self.store.instances()
+        for step in planning.plan(software, instances, self.store.now(), lease_is_over=over):
             with self._busy_lock:
                 if step.subject in self._busy:
                     if step.verb is Verb.REMOVE:
@@ -246,6 +249,14 @@ class Agent:
             _log.exception("the last use of %s cannot be told", instance)
         self.hands.destroy(instance)
 
+    def _renewed(self) -> None:
+        self.hands.prolong()
+        self._awake.set()
+
+    def _changed(self) -> None:
+        self.care.tell_soon()
+        self._awake.set()
+
     def _contain(self, instance: str, why: str) -> None:
         with self._busy_lock:
             if instance in self._busy:
@@ -323,6 +334,7 @@ class Agent:
     def _keep_logs_short(self) -> None:
         while not self._over.wait(LOG_PERIOD):
             self.hands.shorten_logs()
+            self.hands.tell_services()
 
     def _finish(self) -> None:
         self.outbox.stop()

@@ -50,18 +50,26 @@ class Care(threading.Thread):
         self._health: list[HostPromise] = []
         self._health_due = 0.0
         self._over = threading.Event()
+        self._hurry = threading.Event()
         self._told_at = 0.0
         self._told: list[tuple[str, bool, str]] = []
 
     def stop(self) -> None:
         self._over.set()
+        self._hurry.set()
+
+    def tell_soon(self) -> None:
+        """What the node obeys may have changed: the Master is to hear it."""
+        self._hurry.set()
 
     def run(self) -> None:
         due = 0.0
         tidy_due = time.monotonic() + TIDY
-        while not self._over.wait(LOOK):
+        while not self._over.is_set():
+            hurry = self._hurry.wait(LOOK)
+            self._hurry.clear()
             try:
-                if self._guard.look():
+                if self._guard.look() or hurry:
                     due = 0.0
                 if time.monotonic() >= due:
                     due = time.monotonic() + TELL
@@ -100,8 +108,10 @@ class Care(threading.Thread):
         # A number that grows is no news, and what is well needs no words.
         told = [one if not one.kept else msgspec.structs.replace(one, message="") for one in promises]
         news = [(one.name, one.kept, re.sub(r"[0-9]+", "", one.message)) for one in told]
+        lease = self._store.lease
+        news.append((f"lease {lease}", True, ""))
         if news == self._told and time.monotonic() - self._told_at < SLOWEST:
             return
         self._told, self._told_at = news, time.monotonic()
         holding = self._enclosures.protections.holding()
-        self._store.tell_host(host_facts(self._paths.root, self._settings, holding, told))
+        self._store.tell_host(host_facts(self._paths.root, self._settings, holding, told, lease))

@@ -64,6 +64,8 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     _rehearsed(_command(node, "tidy", _tidy, "remove builds, downloads and logs that nothing needs"))
     bundle = _command(node, "bundle", _bundle, "write what helps somebody to help, without secrets, into a file")
     bundle.add_argument("file", type=Path)
+    reinstall = _command(node, "reinstall", _reinstall, "forget everything that this machine holds as a node")
+    _rehearsed(reinstall)
     upgrade = _command(node, "upgrade", _upgrade, "have the agent become another version, and back if that does not do")
     upgrade.add_argument("file", type=Path, help="freehold-node.pyz of that version")
     upgrade.add_argument("--within", type=float, default=120.0, metavar="SECONDS", help=_WITHIN)
@@ -322,6 +324,20 @@ def _bundle(options: argparse.Namespace) -> int:
     except OSError as error:
         raise SettingsError(f"{options.file} cannot be written: {error.strerror}.") from None
     print(f"{options.file} holds {', '.join(names)}. Look at it before you send it.")
+    return 0
+
+
+def _reinstall(options: argparse.Namespace) -> int:
+    from freehold.node import reinstall
+
+    root = options.root.resolve()
+    found = reinstall.contents(root)
+    words = "All services end. These are emptied; users, addresses and limits stay:\n"
+    if not _agreed(options, words + "\n".join(f"  {path}" for path in found)):
+        return 0
+    _stop(argparse.Namespace(root=root, keep_services=False, dry_run=False))
+    reinstall.forget(root)
+    print("It is no node now. Make it one with a new token: freehold node enrol")
     return 0
 
 

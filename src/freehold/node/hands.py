@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import threading
 import time
 from pathlib import Path
@@ -29,6 +30,7 @@ from freehold.protocol.states import Observed, Wanted
 CONFIGURE_TIMEOUT = 600.0
 SERVICES = "services"
 """The promise of every instance with services: none of them dies right after each start."""
+WELL = "no service dies right after its start"
 CERTIFICATE_DAYS = 20
 """An instance's certificate older than this is renewed."""
 _log = logging.getLogger(__name__)
@@ -64,8 +66,11 @@ class Hands:
             _log.error("%s", error)
         for place, wish in started:
             if wish.layout.services or wish.layout.runs:
-                self._supervisor.apply(wish.partition, self._processes(place, wish.release, wish.layout))
+                processes = self._processes(place, wish.release, wish.layout)
+                self._supervisor.apply(wish.partition, processes, until=self._until(wish))
                 self._watch(wish, wish.state_revision, wish.layout)
+        # We may have ended between a configuration and this word of it.
+        self.tell_services()
 
     def wait(self, instance: str) -> None:
         """Note that an instance waits for its release."""
@@ -85,7 +90,8 @@ class Hands:
             layout = self._run_configuration(wish, place)
             failpoint("instance-configured")
             self.enclosures.admit([(place, layout.outcome.network)])
-            self._supervisor.apply(wish.partition, self._processes(place, wish.release, layout))
+            processes = self._processes(place, wish.release, layout)
+            self._supervisor.apply(wish.partition, processes, until=self._until(wish))
             failpoint("instance-applied")
         except (ConfigureError, HostError, WorkshopError, SupervisorError) as error:
             attempts = wish.attempts + 1
@@ -113,19 +119,35 @@ class Hands:
         )
         failpoint("instance-started")
         if layout.services:
-            words = "no service dies right after its start"
-            self._store.promise_is(instance, wish.revision, SERVICES, True, words, self._store.now())
+            self._store.promise_is(instance, wish.revision, SERVICES, True, WELL, self._store.now())
         self._watch(wish, wish.revision, layout)
         return True
+
+    def prolong(self) -> None:
+        """Have what can move run on: the lease was renewed, or there is none any more."""
+        movable = [wish for wish in self._store.started() if wish.movable]
+        if movable:
+            self._supervisor.lend({wish.partition: self._until(wish) for wish in movable})
+
+    def _until(self, wish: Wish) -> float | None:
+        """Return the moment (seconds since the boot) at which an instance must end here by itself; None: none."""
+        left = self._store.lease_left()
+        return None if not wish.movable or math.isinf(left) else self._store.clock.hardware.since_boot() + left
+
+    def tell_services(self) -> None:
+        """Tell of the services that live, unless that was told lately; called now and then."""
+        broken = {instance for instance, name, kept, _ in self._store.promises() if name == SERVICES and not kept}
+        for wish in self._store.started():
+            is_running = wish.state in (Observed.STARTED, Observed.CONFIGURING)
+            if is_running and wish.layout.services and wish.instance not in broken:
+                self._store.promise_is(wish.instance, wish.state_revision, SERVICES, True, WELL, self._store.now())
 
     def forget_deaths(self) -> None:
         """Take every service for well: of those that are not the supervisor tells."""
         broken = {instance for instance, name, kept, _ in self._store.promises() if name == SERVICES and not kept}
         for wish in self._store.started():
             if wish.instance in broken:
-                self._store.promise_is(
-                    wish.instance, wish.state_revision, SERVICES, True, "its services live", self._store.now()
-                )
+                self._store.promise_is(wish.instance, wish.state_revision, SERVICES, True, WELL, self._store.now())
 
     def hear(self, event: Event) -> None:
         """Note that a service dies right after each start, or does so no more, as a promise of its instance."""

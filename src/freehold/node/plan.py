@@ -46,6 +46,8 @@ class Instance(msgspec.Struct, frozen=True):
     unasked: bool = False
     """What it requests of others was not granted yet."""
     ask_next_try: float = 0.0
+    movable: bool = False
+    """It runs elsewhere once this node's lease is over."""
 
 
 class Verb(StrEnum):
@@ -70,15 +72,21 @@ class Step(msgspec.Struct, frozen=True):
     subject: str
 
 
-def plan(software: Iterable[Software], instances: Iterable[Instance], now: float) -> list[Step]:
+def plan(
+    software: Iterable[Software], instances: Iterable[Instance], now: float, *, lease_is_over: bool = False
+) -> list[Step]:
     """Return the steps that are due, ends before beginnings.
 
+    With `lease_is_over` what can move may run elsewhere by now: here it must not.
     One step at most for each release and instance; the caller leaves out those that are being worked on.
     """
     software, instances = list(software), list(instances)
     built = {one.release for one in software if one.state is SoftwareObserved.AVAILABLE}
     used = {one.release for one in instances if one.state is not Observed.DESTROYED}
+    lent = [one for one in instances if lease_is_over and one.movable and one.wanted is Wanted.STARTED]
+    instances = [one for one in instances if one not in lent]
     steps = [step for one in instances if (step := _ending(one, now)) is not None]
+    steps += [Step(Verb.STOP, one.instance) for one in lent if one.state in (Observed.STARTED, Observed.CONFIGURING)]
     steps += [step for one in software if (step := _software(one, used, now)) is not None]
     taken = {
         one.partition for one in instances if one.wanted is Wanted.DESTROYED and one.state is not Observed.DESTROYED

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from freehold.node.clock import Hardware
-from freehold.node.outbox import BUDGET, Outbox
+from freehold.node.lease import Lease
+from freehold.node.outbox import BUDGET
 from freehold.node.partition.layout import Layout, Served
 from freehold.node.partition.order import Guest
 from freehold.node.plan import Instance, Software
@@ -64,6 +65,7 @@ _LATER_COLUMNS = {
     "asked": "TEXT NOT NULL DEFAULT ''",
     "ask_attempts": "INTEGER NOT NULL DEFAULT 0",
     "ask_next_try": "REAL NOT NULL DEFAULT 0",
+    "movable": "INTEGER NOT NULL DEFAULT 0",
 }
 """Of `instance`, for a file that an earlier version made. `asking` is the digest of what it requests of others,
 `asked` that of what the Master granted."""
@@ -89,9 +91,10 @@ class Wish(msgspec.Struct, frozen=True):
     given: str = "{}"
     asking: str = ""
     ask_attempts: int = 0
+    movable: bool = False
 
 
-class Store(Outbox):
+class Store(Lease):
     """What is wanted and what was found, in the file of the outbox. Safe from any thread."""
 
     def __init__(self, path: Path, *, budget: int = BUDGET, hardware: Hardware | None = None) -> None:
@@ -150,11 +153,11 @@ class Store(Outbox):
             for wish in feed.instances:
                 self._db.execute(
                     "INSERT INTO instance "
-                    "(instance, revision, partition, release, type, wanted, title, parameters, seed, given) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+                    "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, movable) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
                     "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
                     "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
-                    "given = excluded.given, next_try = 0, attempts = 0 "
+                    "given = excluded.given, movable = excluded.movable, next_try = 0, attempts = 0 "
                     "WHERE excluded.revision > instance.revision",
                     (
                         wish.instance,
@@ -167,11 +170,13 @@ class Store(Outbox):
                         bytes(wish.parameters).decode(),
                         wish.seed,
                         bytes(wish.given).decode(),
+                        int(wish.movable),
                     ),
                 )
             for guest in feed.shared:
                 self._take_over(guest)
             self._remember("revision", str(feed.revision))
+            self._take_lease(feed.lease)
 
     def _take_over(self, guest: SharedInstance) -> None:
         self._db.execute(
@@ -216,7 +221,7 @@ class Store(Outbox):
         """Return every instance, as the plan wants it."""
         rows = self._rows(
             "SELECT instance, partition, release, wanted, revision, state, state_revision, attempts, next_try, "
-            "renew_at, asking <> asked, ask_next_try FROM instance"
+            "renew_at, asking <> asked, ask_next_try, movable FROM instance"
         )
         return [
             Instance(
@@ -232,6 +237,7 @@ class Store(Outbox):
                 renew_at,
                 bool(unasked),
                 ask_next_try,
+                bool(movable),
             )
             for (
                 instance,
@@ -246,6 +252,7 @@ class Store(Outbox):
                 renew_at,
                 unasked,
                 ask_next_try,
+                movable,
             ) in rows
         ]
 
@@ -255,8 +262,8 @@ class Store(Outbox):
         return found[0] if found else None
 
     def started(self) -> list[Wish]:
-        """Return every instance that is wanted started, with all that is known of it."""
-        return self._wishes("WHERE wanted = 'started'")
+        """Return every instance that is wanted started and may run here, with all that is known of it."""
+        return self._wishes(f"WHERE wanted = 'started' {'' if self.lease_left() else 'AND movable = 0'}")
 
     def wishes(self) -> list[Wish]:
         """Return every instance with all that is known of it."""
@@ -265,7 +272,7 @@ class Store(Outbox):
     def _wishes(self, condition: str = "", values: tuple[object, ...] = ()) -> list[Wish]:
         rows = self._rows(
             "SELECT instance, revision, partition, release, type, wanted, title, parameters, state, state_revision, "
-            "message, attempts, layout, seed, given, asking, ask_attempts "
+            "message, attempts, layout, seed, given, asking, ask_attempts, movable "
             f"FROM instance {condition} ORDER BY partition",
             values,
         )
@@ -288,6 +295,7 @@ class Store(Outbox):
                 given,
                 asking,
                 ask_attempts,
+                bool(movable),
             )
             for (
                 instance,
@@ -307,6 +315,7 @@ class Store(Outbox):
                 given,
                 asking,
                 ask_attempts,
+                movable,
             ) in rows
         ]
 

@@ -27,6 +27,8 @@ class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename={"h
     """Where it stands in a list shown to people."""
     weight: int = 1
     """How much of a node's capacity one instance takes."""
+    data: bool = True
+    """It holds data that stay on its node; without, it may be moved to another node by itself."""
     shared: bool = False
     """An instance of this type has no partition of its own: it lives on an instance of type `host`."""
     host: str = ""

@@ -35,6 +35,8 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """From it the release derives the secrets that survive the loss of this node. Hexadecimal."""
     given: msgspec.Raw = msgspec.Raw(b"{}")
     """What the instances that it requested published: a JSON object by title, each a JSON object."""
+    movable: bool = False
+    """It holds no data of its own: when this node's lease is over, it runs elsewhere, and must not run here."""
 
 
 class SharedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,5 +72,7 @@ class Feed(msgspec.Struct, frozen=True, omit_defaults=True):
     installations: list[Installation] = []
     instances: list[WantedInstance] = []
     shared: list[SharedInstance] = []
+    lease: float = 0.0
+    """Seconds after the last accepted report during which movable instances may run here; 0: for ever."""
     version: int = msgspec.field(default_factory=lambda: VERSION)
     """Always sent: made this way, `omit_defaults` does not leave it out, and an older node can see a newer one."""

@@ -45,6 +45,8 @@ class HostFacts(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind
     protections: dict[str, bool] = {}
     """What stands between its partitions, by name: whether it holds. Empty: an agent that does not say."""
     promises: list[HostPromise] = []
+    lease: float = 0.0
+    """The lease that the node obeys, in seconds; 0: none, it serves for ever without its Master."""
 
 
 class SoftwareReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="software"):

@@ -71,7 +71,7 @@ def generate(release: Release) -> dict[str, str]:
         if isinstance(kind, SharedType):
             types[name] |= {"shared": True, "software-type": kind.host}
         else:
-            types[name] |= {"weight": kind.weight}
+            types[name] |= {"weight": kind.weight} | ({} if kind.holds_data else {"data": False})
     files[DESCRIPTOR] = _text(
         {
             "name": release.name,

@@ -75,6 +75,8 @@ class Type:
     description: str = ""
     weight: int = 1
     """How much of a node's capacity an instance takes."""
+    holds_data: bool = True
+    """False: what is in its partition can be made again from parameters, so it may move to another node by itself."""
 
     def __post_init__(self) -> None:
         _check_structs("Type", self.parameters, self.publication)

@@ -95,7 +95,10 @@ class Machine(Hardware):
     def ensure(self) -> None:
         pass
 
-    def apply(self, name: str, processes: list[Process]) -> None:
+    def lend(self, groups: dict[str, float | None]) -> None:
+        pass
+
+    def apply(self, name: str, processes: list[Process], *, until: float | None = None) -> None:
         partition = self.partition(name)
         if not partition.running and processes:
             partition.running, partition.since = True, self.world.now

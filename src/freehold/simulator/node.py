@@ -113,7 +113,7 @@ class Agent(agents.Agent):
         self.workshop = Workshop(machine)  # type: ignore[assignment]
         self.promises = Promises(machine, self._on_result)  # type: ignore[assignment]
         self.hands = hands.Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
-        self.outbox = self._as_task(OutboxSender(self._link(), self.store))
+        self.outbox = self._as_task(OutboxSender(self._link(), self.store, self._renewed))
         self.outbox._told = Event(world)  # type: ignore[assignment]
         self.store.when_told(self.outbox.told)
         self.feed = self._as_task(FeedReader(self._link(), self.store, self._awake.set))

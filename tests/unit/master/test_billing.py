@@ -204,4 +204,43 @@ def test_an_offer_says_what_is_ordered(market: "Market") -> None:
     market.order(offer="large", parameters={"greeting": "hi"})
     with pytest.raises(Conflict, match="fixes size"):
         market.rooms.request("web", None, parameters={"greeting": "hi"})
-    market.rooms.request("web", None, parameters={"greeting": "ho", "size": 9})
+    market.rooms.request("web", None, parameters={"greeting": "ho", "size": 9}, offer="large")
+    with pytest.raises(Conflict, match="had as 'large', not as 'small'"):
+        market.rooms.request("web", None, offer="small")
+
+
+def test_an_invoice_is_only_undone_whole_by_a_credit_note(shop: "Market") -> None:
+    from freehold.master.billing import documents, reversal
+    from freehold.master.billing.queries import balance, lines
+    from unit.master.test_billing_truth import books_hold
+
+    ada = shop.customer()
+    shop.pay(ada, 4200, "deposit")
+    shop.ready(shop.order())
+    (invoice,) = shop.bill("2026-04-01")
+    note = reversal.take_back("FR", "FR-2026-000001", acting=shop.accountant)
+    assert (note.kind, note.number, note.corrects, note.gross) == ("credit_note", 1, invoice.id, -5040)
+    assert [line["net"] for line in lines(note.id)] == [-4200]
+    assert balance(shop.contract(ada).id).owed == 0
+    (row,) = documents.documents("d.id = :id", id=note.id)
+    assert (row["name"], documents.whole(row)["corrects"]) == ("FR-C-2026-000001", "FR-2026-000001")
+    with pytest.raises(Conflict, match="corrected by a credit note already"):
+        reversal.take_back("FR", "FR-2026-000001", acting=shop.accountant)
+    with pytest.raises(NotFound, match="no invoice 'FR-2026-000009'"):
+        reversal.take_back("FR", "FR-2026-000009", acting=shop.accountant)
+    assert shop.bill("2026-04-01") == [], "it is not asked for again"
+    books_hold()
+
+
+def test_a_company_that_shows_its_tax_number_later_is_taxed_so_from_then_on(shop: "Market") -> None:
+    from freehold.master.billing import customers
+
+    german = {"kind": "company", "country": "DE"}
+    buyer = shop.customer("Müller GmbH", **german)
+    shop.pay(buyer, 4200, "deposit")
+    shop.ready(shop.order())
+    (before,) = shop.bill("2026-04-01")
+    wish = customers.Identity("Müller GmbH", "company", "Berlin", "DE", "EUR", vat_number="DE 136 695 976")
+    customers.change_customer(buyer, wish, acting=shop.sales)
+    (after,) = shop.bill("2026-05-01")
+    assert [(one.net, one.tax) for one in (before, after)] == [(4200, 798), (4200, 0)]

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -249,11 +250,28 @@ def test_a_run_that_is_killed_anywhere_makes_the_same_documents(
             books_hold()
 
 
+def test_two_runs_at_once_make_the_documents_of_one(metered: "Market") -> None:
+    from freehold.master.foundation import days
+
+    for number in range(9):
+        _subscribe(metered, f"c{number}")
+    metered.turn("2026-05-02")
+    day = days.parse("2026-05-02")
+    with _restorable(metered) as restore:
+        _child(metered, 10**9, day)
+        whole = _dump()
+        restore()
+        with ThreadPoolExecutor(3) as pool:
+            assert list(pool.map(lambda _: _child(metered, 10**9, day), range(3))) == [0, 0, 0]
+        assert _dump() == whole
+    books_hold()
+
+
 def _child(market: "Market", kill: int, day: int) -> int:
-    program = textwrap.dedent(KILLER)
+    """Run what is due in a process of its own, which kills itself at a statement; return how it ended."""
     environment = {**os.environ, "DATABASE_URL": market.rooms.url}
     done = subprocess.run(
-        [sys.executable, "-c", program, str(kill), str(market.now), str(day)],
+        [sys.executable, "-c", textwrap.dedent(KILLER), str(kill), str(market.now), str(day)],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in (0, -signal.SIGKILL), done.stderr

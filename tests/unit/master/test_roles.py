@@ -60,6 +60,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /projects/provider/nodes":             (None, "401 403 403 200 403 403 403 200 401 401"),
     "PATCH /projects/provider/nodes/one":       ({"open": True}, "401 403 403 200 403 403 403 200 401 401"),
     "POST /projects/provider/nodes/lost/revoke": (None, "401 403 403 404 403 403 403 404 401 401"),
+    "POST /projects/provider/nodes/lost/drain": (None, "401 403 403 404 403 403 403 404 401 401"),
     "GET /projects/provider/supplies":          (None, "401 403 403 200 403 403 403 200 401 401"),
     "PUT /projects/provider/supplies":          (SUPPLY, "401 403 403 200 403 403 403 200 401 401"),
     "GET /prices":                              (None, "200 200 200 200 200 200 200 200 200 200"),
@@ -73,6 +74,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /projects/provider/price-lists":      (PRICES, "401 403 403 403 403 403 403 403 401 401"),
     "GET /projects/provider/customers":         (None, "401 403 403 403 200 200 200 200 401 401"),
     "POST /projects/provider/customers":        (BUYER, "401 403 403 403 422 403 403 422 401 401"),
+    "PUT /projects/provider/customers/lost":    (BUYER, "401 403 403 403 404 403 403 404 401 401"),
     "PUT /projects/provider/payers":            ({"project": "lost"}, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/costs-of-sites":   (COST, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/subscriptions":    (CHANGE, "401 403 403 403 404 403 403 404 401 401"),
@@ -88,6 +90,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /entities/BOOKS/years/2999/close":    (None, "401 403 403 403 403 409 403 409 401 401"),
     "POST /entities/BOOKS/runs":                ({"day": "2999-01-01"}, "401 403 403 403 403 422 403 422 401 401"),
     "GET /entities/BOOKS/documents":            (None, "401 403 403 403 403 200 200 200 401 401"),
+    "POST /entities/BOOKS/documents/lost/take-back": (None, "401 403 403 403 403 404 403 404 401 401"),
     f"GET /entities/BOOKS/reports/vat?{YEAR}":   (None, "401 403 403 403 403 200 200 200 401 401"),
     f"GET /entities/BOOKS/exports/fec?{YEAR}":   (None, "401 403 403 403 403 200 200 200 401 401"),
 }  # fmt: skip
@@ -101,9 +104,14 @@ def _operation(row: str) -> str:
         (2, "project"),
         (
             4,
-            {"instances": "title", "nodes": "node", "offers": "name", "documents": "number", "releases": "release"}.get(
-                "".join(parts[3:4])
-            ),
+            {
+                "instances": "title",
+                "nodes": "node",
+                "offers": "name",
+                "documents": "number",
+                "releases": "release",
+                "customers": "identity",
+            }.get("".join(parts[3:4])),
         ),
     ):
         if parts[1] == "projects" and name and len(parts) > index:
@@ -112,8 +120,9 @@ def _operation(row: str) -> str:
         parts[2] = "{token_id}"
     if parts[1] == "entities" and len(parts) > 3:
         parts[2] = "{code}"
-        if parts[3] in ("reports", "exports", "years"):
-            parts[4] = "{year}" if parts[3] == "years" else "{name}"
+        named = {"reports": "{name}", "exports": "{name}", "years": "{year}", "documents": "{number}"}
+        if len(parts) > 4:
+            parts[4] = named[parts[3]]
     return f"{method} /api/v1{'/'.join(parts)}"
 
 

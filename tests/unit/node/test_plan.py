@@ -25,8 +25,8 @@ def test_case(path: Path) -> None:
     plain = {"release": "hello", "revision": 1, "state_revision": 1}
     software = msgspec.convert(case["software"], list[Software])
     instances = msgspec.convert([{**plain, **one} for one in case["instances"]], list[Instance])
-    steps = [f"{step.verb} {step.subject}" for step in plan(software, instances, case["now"])]
-    assert steps == case["steps"], case["title"]
+    steps = plan(software, instances, case["now"], lease_is_over=case.get("lease_is_over", False))
+    assert [f"{step.verb} {step.subject}" for step in steps] == case["steps"], case["title"]
 
 
 moments = some.just(0.0) | some.floats(NOW - 1000, NOW + 1000) | some.floats(0, 1e12)

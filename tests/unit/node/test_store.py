@@ -1,6 +1,7 @@
 """The node's memory: what is wanted is taken over whole, what happened is told once, whatever stops the node."""
 
 import itertools
+import math
 import os
 import signal
 import sqlite3
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from freehold.node.clock import Hardware
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.store import HEARTBEAT, Store
 from freehold.protocol import MAX_MESSAGE
@@ -466,3 +468,55 @@ def test_a_node_that_is_away_for_months_keeps_its_use_in_the_room_it_has(tmp_pat
     assert usage[-1] == UsageReport("shop", (90 * 24 - 1) * 3600.0, cpu_ms=90 * 24 - 1)
     assert {int(item.at // 86400) for item in usage} == set(range(90)), "each day's use is known"
     store.close()
+
+
+class Clockwork(Hardware):
+    """Hardware whose time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.seconds, self.boots = 1000.0, 1
+
+    def since_boot(self) -> float:
+        return self.seconds
+
+    def boot(self) -> str:
+        return f"boot-{self.boots}"
+
+
+def test_a_lease_that_was_over_takes_a_report_and_then_the_feed(tmp_path: Path) -> None:
+    hardware = Clockwork()
+    store = Store(tmp_path / "node.sqlite", hardware=hardware)
+    assert store.lease_left() == math.inf
+    store.apply_feed(Feed(1, 0.0, 0.0, True, lease=60.0))
+    assert store.lease_left() == 60, "it begins when it is first heard of"
+    hardware.seconds += 50
+    store.renew_lease(hardware.seconds - 1)
+    assert store.lease_left() == 59
+    hardware.seconds += 100
+    assert store.lease_left() == 0
+    asked_before = hardware.seconds
+    hardware.seconds += 1
+    store.renew_lease(hardware.seconds)
+    assert store.lease_left() == 0, "the Master took a report, but what it wants was not heard"
+    assert not store.feed_heard(asked_before), "an answer to an earlier question does not count"
+    assert store.lease_left() == 0
+    assert store.feed_heard(hardware.seconds + 1)
+    assert store.lease_left() == 60
+
+
+def test_after_a_reboot_nothing_is_leased_before_the_master_was_heard(tmp_path: Path) -> None:
+    hardware = Clockwork()
+    store = Store(tmp_path / "node.sqlite", hardware=hardware)
+    store.apply_feed(Feed(1, 0.0, 0.0, True, instances=[_started("page", movable=True), _started("base")], lease=60.0))
+    assert {wish.instance for wish in store.started()} == {"page", "base"}
+    hardware.boots, hardware.seconds = 2, 5.0
+    assert store.lease_left() == 0
+    assert {wish.instance for wish in store.started()} == {"base"}
+    store.renew_lease(6.0)
+    hardware.seconds = 8.0
+    store.feed_heard(7.0)
+    assert {wish.instance for wish in store.started()} == {"page", "base"}
+
+
+def _started(instance: str, *, movable: bool = False) -> WantedInstance:
+    return WantedInstance(instance, 1, f"p-{instance}", "0" * 64, "default", Wanted.STARTED, movable=movable)

@@ -387,3 +387,22 @@ def test_a_group_that_forks_without_end_ends_when_it_is_stopped(supervisor: Supe
     finally:
         supervisor.stop("p0")
         cgroups.remove_node(tag)
+
+
+def test_what_is_lent_ends_in_time_though_nobody_orders_it(supervisor: Supervisor, root: Path) -> None:
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    supervisor.apply("p0", [service(root, "web")], until=now + 1.5)
+    supervisor.apply("p1", [service(root, "database")], until=now + 1.5)
+    supervisor.apply("p2", [service(root, "cache")])
+    web, database, cache = pid(supervisor, "web"), pid(supervisor, "database", "p1"), pid(supervisor, "cache", "p2")
+    supervisor.lend({"p1": now + 1000, "p3": now})
+    kill_supervisor(supervisor)
+    supervisor.ensure()
+    until(lambda: not lives(web))
+    until(lambda: "p0" not in supervisor.status())
+    assert (pid(supervisor, "database", "p1"), pid(supervisor, "cache", "p2")) == (database, cache)
+    supervisor.lend({"p1": now})
+    kill_supervisor(supervisor)
+    supervisor.ensure()
+    until(lambda: not lives(database))
+    assert lives(cache)

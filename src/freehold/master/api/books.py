@@ -11,7 +11,8 @@ from freehold.master.api.auth import caller, token
 from freehold.master.api.costs import DocumentOut, out
 from freehold.master.api.money import Amount, Day, day
 from freehold.master.api.selling import contract_of
-from freehold.master.billing import customers, documents, exchange, reports, run
+from freehold.master.billing import customers, documents, exchange, reports, reversal, run
+from freehold.master.billing.queries import document_number
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
 from freehold.master.people.identity import Scope
@@ -193,6 +194,17 @@ def close_year(request: HttpRequest, code: str, year: int) -> tuple[int, dict[st
 def bill(request: HttpRequest, code: str, body: DayIn) -> tuple[int, dict[str, Any]]:
     made = run.bill(code, day(body.day, "day"), acting=caller(request))
     return 201, {"run": made.id, "state": made.state, "documents": made.documents}
+
+
+@router.post(
+    _ENTITY + "/documents/{number}/take-back",
+    response={201: dict[str, str]},
+    auth=token,
+    summary="Undo an invoice whole",
+)
+def take_back(request: HttpRequest, code: str, number: str) -> tuple[int, dict[str, str]]:
+    made = reversal.take_back(code, number, acting=caller(request))
+    return 201, {"number": document_number(code, made.kind, made.year, made.number)}
 
 
 @router.get(_ENTITY + "/documents", response=list[DocumentOut], auth=token, summary="The last documents of a seller")

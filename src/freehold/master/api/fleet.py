@@ -10,6 +10,7 @@ from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import actions, queries
 from freehold.master.foundation.errors import Invalid
+from freehold.master.ordering import moves
 from freehold.master.people.identity import Scope
 from freehold.protocol.problem import FieldError
 from freehold.protocol.states import SoftwareWanted
@@ -62,6 +63,8 @@ class NodeOut(Schema):
     used: int
     partitions: int
     free: int
+    lease: int
+    lost_at: str | None
     last_contact: str | None
 
 
@@ -70,6 +73,7 @@ class NodeIn(Schema):
     builder: bool | None = None
     labels: dict[str, str] | None = None
     capacity: int | None = None
+    lease: int | None = Field(None, description="Seconds of silence after which what holds no data is moved; 0: never.")
 
 
 class SupplyIn(Schema):
@@ -133,6 +137,22 @@ def change_node(request: HttpRequest, project: str, node: str, body: NodeIn) -> 
 def revoke_node(request: HttpRequest, project: str, node: str) -> tuple[int, None]:
     actions.revoke_node(node, project, acting=caller(request))
     return 204, None
+
+
+class DrainOut(Schema):
+    moved: list[str] = Field(description="Titles of what runs elsewhere now.")
+    stuck: dict[str, str] = Field(description="Titles of what found no other place, and why.")
+    stays: list[str] = Field(description="Titles of what holds data: their owners decide.")
+
+
+@router.post(
+    "/projects/{project}/nodes/{node}/drain",
+    response=DrainOut,
+    auth=token,
+    summary="Close a node and move what holds no data to others",
+)
+def drain_node(request: HttpRequest, project: str, node: str, dry_run: bool = False) -> dict[str, Any]:
+    return moves.drain(node, project, dry_run=dry_run, acting=caller(request))
 
 
 @router.get("/projects/{project}/supplies", response=list[SupplyOut], auth=token, summary="What runs where")

@@ -163,6 +163,16 @@ def add_customer(request: HttpRequest, project: str, body: CustomerIn) -> tuple[
     return 201, customers.add_customer(customers.Identity(**body.dict()), project, acting=caller(request))
 
 
+@router.put(
+    "/projects/{project}/customers/{identity}", response={204: None}, auth=token, summary="Note what a customer is now"
+)
+def change_customer(request: HttpRequest, project: str, identity: str, body: CustomerIn) -> tuple[int, None]:
+    who = caller(request)
+    customer = customer_of(who.project(project, Scope.SELL), identity)
+    customers.change_customer(customer, customers.Identity(**body.dict()), acting=who)
+    return 204, None
+
+
 @router.put("/projects/{project}/payers", response={204: None}, auth=token, summary="Say who pays for a project")
 def set_payer(request: HttpRequest, project: str, body: PayerIn) -> tuple[int, None]:
     who = caller(request)

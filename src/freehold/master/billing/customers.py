@@ -51,6 +51,18 @@ def add_customer(wish: Identity, project: str, *, acting: Caller) -> Customer:
     return customer
 
 
+def change_customer(customer: Customer, wish: Identity, *, acting: Caller) -> None:
+    """Note what a customer is now; what is issued from now on is taxed and addressed accordingly."""
+    acting.project(Project.objects.values_list("name", flat=True).get(id=customer.project_id), Scope.SELL)
+    number = _check(wish)
+    with writing():
+        Customer.objects.filter(id=customer.id).update(**{**vars(wish), "vat_number": number})
+        for contract in Contract.objects.filter(customer=customer).select_related("entity"):
+            tax_class = taxes.classify(contract.entity.country, wish.kind, wish.country, number)
+            Contract.objects.filter(id=contract.id).update(tax_class=tax_class)
+        audit(acting.actor, "customer.change", customer.id, project=customer.project_id, country=wish.country)
+
+
 def set_payer(project: str, customer: Customer | None, *, acting: Caller) -> None:
     """Say who pays for what a project orders from now on; nobody: it has all for free.
 

@@ -20,7 +20,7 @@ from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, currencies, days, events
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, PaymentRequired
 from freehold.master.foundation.transactions import audit, locking, run
-from freehold.master.ordering.events import Changed, Ordered
+from freehold.master.ordering.events import Changed, NamedAgain, Ordered
 from freehold.protocol.problem import FieldError
 from freehold.protocol.states import Wanted
 
@@ -29,6 +29,7 @@ def listen() -> None:
     """Have a say in what is ordered."""
     events.listen(Ordered, ordered)
     events.listen(Changed, changed)
+    events.listen(NamedAgain, named_again)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,15 @@ def changed(event: Changed) -> None:
     if wrong:
         raise Conflict(
             f"The offer '{name}' fixes {', '.join(wrong)}.", remedy="Order another offer to have another size."
+        )
+
+
+def named_again(event: NamedAgain) -> None:
+    """Refuse another offer than the one that a service is had at: its price would change with it."""
+    rows = run(ORDERS["of_instance"], instance=event.instance)
+    if rows and (name := Offer.objects.values_list("name", flat=True).get(id=rows[0]["offer"])) != event.offer:
+        raise Conflict(
+            f"This service is had as '{name}', not as '{event.offer}'.", remedy="Ask the seller's sales to change it."
         )
 
 

@@ -9,6 +9,8 @@ single contract: there is one arithmetic (`sql/run.sql`).
 from pathlib import Path
 from typing import Any
 
+from django.db import IntegrityError
+
 from freehold.master.accounting import batches
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
@@ -45,26 +47,44 @@ def bill(entity: str, day: int, *, acting: Caller) -> Run:
 
 
 def run_for(entity: LegalEntity, day: int, actor: str) -> Run:
-    """Open a run, or take up the one that was interrupted, and bring it to its end."""
-    opened = Run.objects.filter(entity=entity).exclude(state=RunState.ISSUED.value).first()
-    if opened is None:
-        with writing():
-            opened = Run.objects.create(entity=entity, day=day, opened_at=clock.now())
-            audit(actor, "run.open", str(opened.id), project=entity.project_id, day=days.iso(day))
-    elif opened.day != day:
+    """Open a run, or take up the one that was interrupted, and bring it to its end; two at once share the work."""
+    opened = _open(entity, day, actor)
+    if opened.day != day:
         # What was begun is ended first: its documents have its date.
         run_for(entity, opened.day, actor)
         return run_for(entity, day, actor)
-    if opened.state == RunState.OPEN:
-        with writing():
+    with writing():
+        opened = _locked(opened)
+        if opened.state == RunState.OPEN:
             consumption.add_up(entity)
             promised.give_back(entity, day)
             _to(opened, RunState.RATED)
     _issue_all(opened)
     with writing():
-        _to(opened, RunState.ISSUED)
-        audit(actor, "run.issue", str(opened.id), project=entity.project_id, documents=opened.documents)
+        opened = _locked(opened)
+        if opened.state != RunState.ISSUED:
+            _to(opened, RunState.ISSUED)
+            audit(actor, "run.issue", str(opened.id), project=entity.project_id, documents=opened.documents)
     return opened
+
+
+def _open(entity: LegalEntity, day: int, actor: str) -> Run:
+    unfinished = Run.objects.filter(entity=entity).exclude(state=RunState.ISSUED.value)
+    if found := unfinished.first():
+        return found
+    try:
+        with writing():
+            opened = Run.objects.create(entity=entity, day=day, opened_at=clock.now())
+            audit(actor, "run.open", str(opened.id), project=entity.project_id, day=days.iso(day))
+    except IntegrityError:
+        # Another opened one at the same moment.
+        return unfinished.first() or _open(entity, day, actor)
+    return opened
+
+
+def _locked(opened: Run) -> Run:
+    """Return a run as it is now, and keep others from going on with it until the transaction ends."""
+    return Run.objects.select_for_update(of=("self",)).select_related("entity").get(id=opened.id)
 
 
 def _to(opened: Run, state: RunState) -> None:
@@ -87,8 +107,9 @@ def _issue_day(opened: Run, currency: str, until: int) -> None:
     first = 0
     while True:
         with writing():
+            opened = _locked(opened)
             rows = run(_SQL["slice"], entity=opened.entity_id, currency=currency, until=until, first=first, size=SLICE)
-            if rows[0]["last"] is None:
+            if rows[0]["last"] is None or opened.state == RunState.ISSUED:
                 return
             opened.documents += issue(opened, currency, until, first, rows[0]["last"])
             opened.save(update_fields=["documents"])

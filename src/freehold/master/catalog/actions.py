@@ -130,6 +130,7 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
                 "description": described.description,
                 "index": described.index,
                 "weight": described.weight,
+                "holds_data": described.data,
                 "shared": described.shared,
                 "host": described.host if described.shared else "",
                 "request_schema": _schema(files, described.request),

@@ -44,6 +44,8 @@ class ReleaseType(models.Model):
     description = models.TextField(default="")
     index = models.IntegerField(default=0)
     weight = models.PositiveIntegerField(default=1)
+    holds_data = models.BooleanField(default=True)
+    """Its instances cannot be moved to another node without their data."""
     shared = models.BooleanField(default=False)
     host = models.TextField(default="")
     """For a shared type: the type of the same release whose instances take it in."""

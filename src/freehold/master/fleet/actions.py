@@ -21,6 +21,8 @@ from freehold.protocol.states import SoftwareWanted
 
 TOKEN_HOURS = 24
 MOST_CAPACITY = 2**31 - 1
+LEAST_LEASE, MOST_LEASE = 10, 30 * 86400
+"""Seconds. A lease is worth having when it outlasts some heartbeats."""
 
 
 def the_authority() -> authority.Authority:
@@ -138,10 +140,14 @@ def change_node(
     builder: bool | None = None,
     labels: dict[str, str] | None = None,
     capacity: int | None = None,
+    lease: int | None = None,
     acting: Caller,
 ) -> Node:
-    """Open or close a node for new instances, trust its builds or not, set its labels or its capacity."""
+    """Open or close a node for new instances, trust its builds or not, set its labels, its capacity or its lease."""
     node = _own_node(node_id, project, acting)
+    if lease is not None and lease and not LEAST_LEASE <= lease <= MOST_LEASE:
+        rule = f"0, or {LEAST_LEASE} to {MOST_LEASE} seconds"
+        raise Invalid(f"A lease is {rule}.", errors=[FieldError("lease", rule, lease)])
     if capacity is not None and not 0 <= capacity <= MOST_CAPACITY:
         raise Invalid(
             f"A capacity is 0 to {MOST_CAPACITY}.",
@@ -153,7 +159,10 @@ def change_node(
         node.builder = node.builder if builder is None else builder
         node.labels = node.labels if labels is None else json.dumps(labels, sort_keys=True)
         node.capacity = node.capacity if capacity is None else capacity
-        node.save(update_fields=["open", "builder", "labels", "capacity"])
+        if lease is not None and lease != node.lease:
+            node.lease = lease
+            node.revision = revisions.bump(node.id)
+        node.save(update_fields=["open", "builder", "labels", "capacity", "lease"])
         sync_supplies(node.id)
         audit(
             acting.actor,
@@ -213,7 +222,7 @@ def supply(
 _SYNC = """
 UPDATE fleet_supply SET
   free = n.free,
-  open = (fleet_supply.wanted = 'available' AND n.open AND n.used < n.capacity)
+  open = (fleet_supply.wanted = 'available' AND n.open AND n.lost_at IS NULL AND n.used < n.capacity)
 FROM fleet_node n
 WHERE n.id = fleet_supply.node_id AND n.id = %s
 """

@@ -11,7 +11,7 @@ from freehold.master.foundation.errors import NotFound, Unauthenticated
 
 _FACTS = (
     "id", "title", "open", "builder", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity",
-    "used", "free", "labels", "protections", "promises",
+    "used", "free", "labels", "protections", "promises", "lease", "lost_at",
 )  # fmt: skip
 
 
@@ -38,6 +38,7 @@ def nodes(project: str) -> list[dict[str, Any]]:
             "labels": json.loads(row["labels"]),
             "protections": json.loads(row["protections"]),
             "promises": json.loads(row["promises"]),
+            "lost_at": clock.iso(row["lost_at"]),
             "last_contact": clock.iso(row["last_contact"]),
         }
         for row in rows

@@ -12,7 +12,7 @@ from freehold.protocol.states import SoftwareWanted, Wanted
 def read_feed(reader: Connection, node: str, since: int, pace: float) -> Feed:
     """Return what changed for a node since a revision; all of it when it knows nothing, or more than there is."""
     # The revision is read before the rows: what changes in between is sent twice, never missed.
-    ((revision,),) = reader.rows("node_revision", {"node": node})
+    ((revision, lease),) = reader.rows("node_revision", {"node": node})
     snapshot = since == 0 or since > revision
     since = 0 if snapshot else since
     installations = [
@@ -32,15 +32,22 @@ def read_feed(reader: Connection, node: str, since: int, pace: float) -> Feed:
             msgspec.Raw(parameters.encode()),
             seed,
             msgspec.Raw(given.encode()),
+            bool(movable),
         )
         for (
-            instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, given,
+            instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, given, movable,
         ) in reader.rows("feed_instances", {"node": node, "since": since})
     ]  # fmt: skip
+    instances += [
+        WantedInstance(instance, changed, partition, release, type_name, Wanted.DESTROYED, title, tree)
+        for instance, changed, partition, release, type_name, title, tree in reader.rows(
+            "feed_departures", {"node": node, "since": since}
+        )
+    ]
     shared = [
         SharedInstance(instance, changed, host, type_name, Wanted(wanted), msgspec.Raw(parameters.encode()), seed)
         for instance, changed, host, type_name, wanted, parameters, seed in reader.rows(
             "feed_shared", {"node": node, "since": since}
         )
     ]
-    return Feed(revision, time.time(), pace, snapshot, installations, instances, shared)
+    return Feed(revision, time.time(), pace, snapshot, installations, instances, shared, float(lease))

@@ -130,6 +130,7 @@ class Writer(threading.Thread):
         self._heads: dict[str, Head] = {}
         self._meters = Meters(self._connection)
         self._owners: dict[str, _Owner] = {}
+        self._moves = 0
         self._waiting = 0
         """Bytes that were submitted and not applied yet."""
         self._counting = threading.Lock()
@@ -204,6 +205,7 @@ class Writer(threading.Thread):
         heads: dict[str, Head] = {}
         answers: list[tuple[Job, Done | Exception]] = []
         with self._connection.transaction():
+            self._forget_moved()
             for job in jobs:
                 try:
                     head = heads.get(job.node) or self._head(job.node)
@@ -318,6 +320,15 @@ class Writer(threading.Thread):
                     }
                 )
                 rows.hint = True
+            case InstanceReport() if self._has_left(node, item.instance):
+                if item.state is Observed.DESTROYED:
+                    rows.by_statement["add_departed"].append(
+                        {"instance": item.instance, "node": node, "at": rows.received_at}
+                    )
+                    rows.hint = True
+            case PublicationReport() | AssessmentReport() if self._has_left(node, item.instance):
+                # It told so before it knew.
+                pass
             case InstanceReport():
                 self._owner(node, item.instance)
                 rows.by_statement["add_instance"].append(
@@ -360,6 +371,20 @@ class Writer(threading.Thread):
                 if (at := _moment(item.at)) < owner.created_at - FUTURE:
                     raise ValueError(f"use at {at} ms is of before the instance was ordered, at {owner.created_at} ms")
                 self._meters.add(item, at, rows.received_at)
+
+    def _has_left(self, node: str, instance: str) -> bool:
+        """Return whether an instance was moved away from a node that does not know it yet, or has not tidied up."""
+        owner = self._owners.get(instance)
+        if owner is not None and owner.node == node:
+            return False
+        return bool(self._connection.rows("departed", {"instance": _name(instance), "node": node}))
+
+    def _forget_moved(self) -> None:
+        found = self._connection.rows("moves", {})
+        moves = int(found[0][0]) if found else 0
+        if moves != self._moves:
+            self._owners.clear()
+            self._moves = moves
 
     def _owner(self, node: str, instance: str) -> _Owner:
         """Return what is known of an instance of this node.

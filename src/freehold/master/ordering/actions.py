@@ -24,7 +24,7 @@ from freehold.master.foundation import clock, events, ids
 from freehold.master.foundation.errors import Conflict, Invalid, MasterError, NoPlace, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering import sharing, trees
-from freehold.master.ordering.events import Changed, Ordered
+from freehold.master.ordering.events import Changed, NamedAgain, Ordered
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.states import INSTANCE
 from freehold.master.people.identity import Caller, Scope
@@ -315,6 +315,8 @@ def _place(order: _Order, instance: str, choice: Choice, constraints: Constraint
 def _change(order: _Order, row: dict[str, Any]) -> Answer:
     wish = order.wish
     _refuse_another_kind(order, row)
+    if wish.offer is not None:
+        events.send(NamedAgain(row["id"], wish.offer))
     release = row["release_id"]
     if wish.release is not None and wish.release != row["version"]:
         release = _other_release(order, row)

@@ -23,6 +23,14 @@ class Ordered:
 
 
 @dataclass(frozen=True)
+class NamedAgain:
+    """An offer was named in a request of an instance that is there."""
+
+    instance: str
+    offer: str
+
+
+@dataclass(frozen=True)
 class Changed:
     """Something else is asked of an instance than before; its end, too."""
 

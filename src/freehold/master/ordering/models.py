@@ -72,6 +72,30 @@ class Instance(models.Model):
         ]
 
 
+class Departure(models.Model):
+    """An instance left a node for another; the node is still to remove what is left, for which the partition waits."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE)
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, db_index=False)
+    partition = models.TextField()
+    weight = models.IntegerField()
+    revision = models.BigIntegerField()
+    """The node's revision that says so."""
+    at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["instance", "node"], name="one_departure_at_a_time")]
+        indexes = [models.Index(fields=["node", "revision"], name="departure_feed")]
+
+
+class DepartedRow(models.Model):
+    """A node says that nothing is left of an instance that had left it. Appended by the gateway."""
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE)
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, db_index=False)
+    at = models.BigIntegerField()
+
+
 class Share(models.Model):
     """A host instance's offer of places to shared instances, like a supply is a node's."""
 

@@ -3,7 +3,7 @@
 from django.db.models import Max
 
 from freehold.master.foundation.transactions import writing
-from freehold.master.ordering import actions, trees
+from freehold.master.ordering import actions, moves, trees
 from freehold.master.ordering.models import InstanceRow, PublicationRow
 
 _pass_on = trees.PassingOn()
@@ -14,6 +14,9 @@ def reconcile() -> None:
     _pass_on()
     trees.end_unasked()
     actions.bury()
+    moves.find_lost()
+    moves.move_from_lost()
+    moves.see_off()
 
 
 def tidy() -> None:

@@ -147,6 +147,8 @@ def line(one: dict[str, Any]) -> str:
         return _("%(offer)s: promises not kept in %(month)s") % {"offer": one["offer"], "month": one["month"]}
     if one["kind"] == "setup":
         return _("%(offer)s: set-up") % {"offer": one["offer"]}
+    if one["kind"] == "reversal":
+        return _("%(offer)s: taken back") % {"offer": one["offer"] or one["label"]}
     return str(one["label"])
 
 

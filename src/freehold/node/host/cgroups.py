@@ -5,6 +5,7 @@ A partition has a group with its limits, and below it one for its services and o
 (configurations, checks of promises): that counts against the limits, but nobody pays for it.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,12 +125,14 @@ def refusals(tag: str) -> dict[str, int]:
 
 def _create_v1(tag: str, limits: Limits) -> Groups:
     settings = {
-        "memory": {
-            "memory.limit_in_bytes": limits.memory_mb << 20,
-            "memory.memsw.limit_in_bytes": limits.memory_mb << 20,
-        },
-        "pids": {"pids.max": limits.processes},
-        "cpu": {"cpu.cfs_period_us": _PERIOD, "cpu.cfs_quota_us": _PERIOD * limits.cpu_percent // 100 or -1},
+        # The first can never be more than the second: raised, it fails at first; lowered, the second does.
+        "memory": [
+            ("memory.limit_in_bytes", limits.memory_mb << 20),
+            ("memory.memsw.limit_in_bytes", limits.memory_mb << 20),
+            ("memory.limit_in_bytes", limits.memory_mb << 20),
+        ],
+        "pids": [("pids.max", limits.processes)],
+        "cpu": [("cpu.cfs_period_us", _PERIOD), ("cpu.cfs_quota_us", _PERIOD * limits.cpu_percent // 100 or -1)],
     }
     groups = Groups([], [])
     for controller in ("cpuacct", *_CONTROLLERS):
@@ -138,7 +141,7 @@ def _create_v1(tag: str, limits: Limits) -> Groups:
         folder = _ROOT / controller / PARENT / tag
         try:
             _make(folder)
-            for name, value in settings.get(controller, {}).items():
+            for name, value in settings.get(controller, []):
                 _set(folder / name, value)
         except OSError:
             continue
@@ -179,10 +182,8 @@ def _make(folder: Path) -> None:
 def _set(path: Path, value: object) -> None:
     if path.exists():
         # What is used already may be more than the limit: it is then held to what it has.
-        try:
+        with contextlib.suppress(OSError):
             path.write_text(str(value))
-        except OSError as error:
-            print(f"{path} does not take {value}: {error}", flush=True)
 
 
 def _words(path: Path) -> dict[str, int]:

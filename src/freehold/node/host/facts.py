@@ -8,7 +8,9 @@ from freehold.node.settings import Settings
 from freehold.protocol.report import HostFacts, HostPromise, PartitionFacts
 
 
-def host_facts(root: Path, settings: Settings, protections: dict[str, bool], promises: list[HostPromise]) -> HostFacts:
+def host_facts(
+    root: Path, settings: Settings, protections: dict[str, bool], promises: list[HostPromise], lease: float = 0.0
+) -> HostFacts:
     """Return what the node tells of its machine."""
     disk = os.statvfs(root)
     return HostFacts(
@@ -21,6 +23,7 @@ def host_facts(root: Path, settings: Settings, protections: dict[str, bool], pro
         agent=__version__,
         protections=protections,
         promises=promises,
+        lease=lease,
     )
 
 

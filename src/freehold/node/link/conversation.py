@@ -86,9 +86,14 @@ class FeedReader(Conversation):
 
     def exchange(self) -> None:
         since = self._store.revision
-        wait = 0.0 if since == 0 or self.trouble else WAIT
+        # Who waits for the end of its silence does not wait long.
+        longest = min(WAIT, self._store.lease / 4 or WAIT) if self._store.lease_left() else 0.0
+        wait = 0.0 if since == 0 or self.trouble else longest
+        asked = self._store.clock.hardware.since_boot()
         status, content, _ = self.link.call("GET", f"/node/v1/feed?since={since}&wait={wait:g}", timeout=wait + 20)
         if status != 200:
+            if self._store.feed_heard(asked):
+                self._changed()
             return
         try:
             feed = _feeds.decode(content)
@@ -97,17 +102,21 @@ class FeedReader(Conversation):
         failpoint("feed-heard")
         self._store.apply_feed(feed)
         failpoint("feed-taken-over")
+        self._store.feed_heard(asked)
         self._changed()
 
 
 class OutboxSender(Conversation):
-    """Sends reports in order; after a while without any, a heartbeat."""
+    """Sends reports in order; after a while without any, a heartbeat. `renewed` is told when the lease begins anew."""
 
-    def __init__(self, link: Link, store: Store) -> None:
+    def __init__(self, link: Link, store: Store, renewed: Callable[[], None] = lambda: None) -> None:
         super().__init__("outbox", link)
         self._store = store
+        self._renewed = renewed
         self._told = threading.Event()
         self._next_contact = 60.0
+        # A lease is renewed several times before it is over.
+        self._next_contact = min(self._next_contact, self._store.lease / 4 or self._next_contact)
         self._heartbeat_at = time.monotonic() + self._next_contact
 
     def told(self) -> None:
@@ -132,6 +141,7 @@ class OutboxSender(Conversation):
                 self._store.tell()
             return
         body = msgspec.json.encode(Batch(self._store.epoch, reports))
+        sent = self._store.clock.hardware.since_boot()
         try:
             _, content, _ = self.link.call("POST", "/node/v1/reports", body)
         except Refused as error:
@@ -146,6 +156,11 @@ class OutboxSender(Conversation):
             _log.warning("the Master set %s items aside", applied.refused)
         failpoint("reports-sent")
         self._store.acknowledged(applied.sequence)
+        if self._store.lease:
+            self._store.renew_lease(sent)
+            self._renewed()
         failpoint("reports-forgotten")
         self._next_contact = applied.next_contact
+        # A lease is renewed several times before it is over.
+        self._next_contact = min(self._next_contact, self._store.lease / 4 or self._next_contact)
         self._heartbeat_at = time.monotonic() + self._next_contact

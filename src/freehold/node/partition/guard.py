@@ -15,6 +15,7 @@ from freehold.node.partition.enclosure import Enclosures
 from freehold.node.partition.holdings import Held, measure, too_much
 from freehold.node.settings import Paths, Settings
 from freehold.node.store import Store
+from freehold.protocol.states import Observed
 
 REMEMBERED = 3600.0
 """Who ran against a wall is spoken of for so many seconds after the last time."""
@@ -75,22 +76,29 @@ class Guard:
         is_full = disk.f_bavail * disk.f_frsize >> 20 < reserve
         grown = megabytes >= min(GROWTH_MB, self._limits.disk_mb / 10 or GROWTH_MB)
         grown |= used[1] - self._used[1] >= min(GROWTH_FILES, self._limits.files / 10 or GROWTH_FILES)
+        # What was removed makes room that may be filled again.
+        self._used = (min(self._used[0], used[0]), min(self._used[1], used[1]))
         if not (grown or is_full) or time.monotonic() < self._not_before:
             return False
         started = time.monotonic()
         # Who writes too much into a log is held to its end before anybody is stopped.
         self._shorten_logs()
         before, self._held, stopped = self._held, {}, False
-        running = [wish for wish in self._store.started() if wish.partition in self._places]
+        running = [
+            wish
+            for wish in self._store.started()
+            if wish.partition in self._places and wish.state is not Observed.FAILED
+        ]
         for wish in running:
             self._held[wish.partition] = held = measure(str(self._paths.partitions / wish.partition))
             if why := too_much(held, self._limits.disk_mb, self._limits.files):
                 self._stop(wish.instance, wish.partition, why)
                 stopped = True
         self._used = used
-        if is_full and running:
-            grew = {one.partition: self._held[one.partition].mb - _of(before, one.partition).mb for one in running}
-            most = max(running, key=lambda one: grew[one.partition])
+        known = [one for one in running if one.partition in before]
+        if is_full and known:
+            grew = {one.partition: self._held[one.partition].mb - before[one.partition].mb for one in known}
+            most = max(known, key=lambda one: grew[one.partition])
             if grew[most.partition] > 0:
                 self._stop(
                     most.instance,
@@ -138,7 +146,3 @@ class Guard:
         one.counts[f"stopped: {why}"] = 1
         one.last = time.monotonic()
         self._contain(instance, why)
-
-
-def _of(held: dict[str, Held], partition: str) -> Held:
-    return held.get(partition, Held(0.0, 0))

@@ -201,12 +201,17 @@ def _kill_group(folder: str) -> None:
     except OSError:
         return
     for parent, _, _ in os.walk(folder):
-        with open(f"{parent}/cgroup.procs") as file:
-            for line in file:
-                try:
-                    os.kill(int(line), signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+        try:
+            with open(f"{parent}/cgroup.procs") as file:
+                pids = [int(line) for line in file]
+        except OSError:
+            # Gone: nothing was in it any more.
+            continue
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
 
 def user_processes(uid: int) -> list[int]:

@@ -115,9 +115,18 @@ class Supervisor:
                 raise SupervisorError(f"The supervisor does not start; see {self.root / 'supervisor.log'}.")
             time.sleep(0.02)
 
-    def apply(self, group: str, processes: list[Process]) -> None:
-        """Make a group consist of these processes; only what differs is started, restarted or ended."""
-        self._order({"verb": "apply", "group": group, "processes": [asdict(process) for process in processes]})
+    def apply(self, group: str, processes: list[Process], *, until: float | None = None) -> None:
+        """Make a group consist of these processes; only what differs is started, restarted or ended.
+
+        `until`: the group is lent until that moment (seconds since the boot, as `CLOCK_BOOTTIME` counts), unless `lend`
+        prolongs it; then it ends, whether or not anybody orders that.
+        """
+        specs = [asdict(process) for process in processes]
+        self._order({"verb": "apply", "group": group, "processes": specs, "until": until})
+
+    def lend(self, groups: dict[str, float | None]) -> None:
+        """Say until when groups are lent; None: for ever."""
+        self._order({"verb": "lend", "groups": groups})
 
     def stop(self, group: str, timeout: float = 60.0) -> None:
         """End every process of a group; return when nothing of it lives."""

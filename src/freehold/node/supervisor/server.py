@@ -21,6 +21,7 @@ import time
 from freehold.failpoints import failpoint
 from freehold.node import walls
 from freehold.node.supervisor import children
+from freehold.node.supervisor.table import Connection, Group, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,66 +39,6 @@ WELL = 5.0
 QUICK = 1.0
 """A death within so many seconds of the start counts as a failure to start."""
 MOST_ORDER = 16 * 1024 * 1024
-
-
-class Process:
-    """A process we keep, or are ending."""
-
-    def __init__(self, group: str, spec: dict[str, Any]) -> None:
-        self.group = group
-        self.spec = spec
-        self.pid = 0
-        self.digest = ""
-        """With which digest it runs; the one of `spec` is what is wanted."""
-        self.descriptor = -1
-        self.started = 0.0
-        self.quick_deaths = 0
-        self.restarts = 0
-        self.next_start: float | None = None
-        self.kill_at: float | None = None
-        """It was told to end and will be killed then."""
-        self.leaving = False
-        """Not wanted any more: forget it when it has ended."""
-        self.done = False
-        """Ran to its end, as a `once` process does."""
-        self.exit: int | None = None
-        self.told = False
-        """Those who watch were told that it dies too often."""
-        self.well_at: float | None = None
-
-
-class Group:
-    """The processes of one partition, by name."""
-
-    def __init__(self, dead_cpu_ms: float = 0.0, uid: int | None = None, control: list[str] | None = None) -> None:
-        self.processes: dict[str, Process] = {}
-        self.dead_cpu_ms = dead_cpu_ms
-        """Processor time of those of its processes that ended."""
-        self.stopping = False
-        """Nothing of it is wanted: forget it when nothing of it runs."""
-        self.waiting: list[Connection] = []
-        """Who asked to be told when nothing of it runs any more."""
-        self.uid = uid
-        self.control = control or []
-        """Files of its control groups."""
-
-
-class Connection:
-    """Someone who gives orders."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-        self.buffer = b""
-        self.watching = False
-
-    def answer(self, **message: object) -> None:
-        try:
-            self.socket.setblocking(True)
-            self.socket.settimeout(5)
-            self.socket.sendall(json.dumps(message).encode() + b"\n")
-            self.socket.setblocking(False)
-        except OSError:
-            pass
 
 
 class Server:
@@ -133,9 +74,10 @@ class Server:
 
     # Orders
 
-    def apply(self, name: str, specs: list[dict[str, Any]]) -> None:
+    def apply(self, name: str, specs: list[dict[str, Any]], until: float | None = None) -> None:
         """Make a group consist of these processes: only differences are touched."""
         group = self.groups.setdefault(name, Group())
+        group.until = until
         group.stopping = False
         wanted = {spec["name"]: spec for spec in specs}
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
@@ -166,6 +108,15 @@ class Server:
         for process in list(group.processes.values()):
             self._end(process, leaving=True)
         failpoint("group-ending")
+        self._save()
+        self._answer_if_empty(name)
+
+    def _take_back(self, name: str, group: Group) -> None:
+        """End a group whose time is over: what it does may be done elsewhere by now."""
+        print(f"{name} was lent until now, and nobody prolonged that", file=sys.stderr, flush=True)
+        group.stopping = True
+        for process in list(group.processes.values()):
+            self._end(process, leaving=True)
         self._save()
         self._answer_if_empty(name)
 
@@ -305,10 +256,18 @@ class Server:
             for moment in (process.next_start, process.kill_at, process.well_at)
             if moment is not None
         ]
-        return max(0.0, min(moments) - time.monotonic()) if moments else -1
+        pauses = [moment - time.monotonic() for moment in moments]
+        pauses += [
+            group.until - _since_boot()
+            for group in self.groups.values()
+            if group.until is not None and not group.stopping
+        ]
+        return max(0.0, min(pauses)) if pauses else -1
 
     def _timers(self, now: float) -> None:
-        for group in list(self.groups.values()):
+        for name, group in list(self.groups.items()):
+            if group.until is not None and not group.stopping and group.until <= _since_boot():
+                self._take_back(name, group)
             for process in list(group.processes.values()):
                 if process.well_at is not None and process.well_at <= now:
                     process.well_at = None
@@ -358,7 +317,13 @@ class Server:
         if verb == "apply" and self.over:
             connection.answer(ok=False, error="it is shutting down")
         elif verb == "apply":
-            self.apply(order["group"], order["processes"])
+            self.apply(order["group"], order["processes"], order.get("until"))
+            connection.answer(ok=True)
+        elif verb == "lend":
+            for name, until in order["groups"].items():
+                if name in self.groups:
+                    self.groups[name].until = until
+            self._save()
             connection.answer(ok=True)
         elif verb == "stop":
             self.stop(order["group"], connection)
@@ -400,6 +365,7 @@ class Server:
                     "dead_cpu_ms": group.dead_cpu_ms,
                     "uid": group.uid,
                     "control": group.control,
+                    "until": group.until,
                     "processes": [p.spec for p in group.processes.values() if not p.leaving],
                     "done": [p.spec["name"] for p in group.processes.values() if p.done],
                 }
@@ -432,6 +398,10 @@ class Server:
         # The mark of another partition can be forged; its user cannot.
         for name, saved in table["groups"].items():
             group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
+            group.until = saved.get("until")
+            if group.until is not None and group.until <= _since_boot():
+                # What of it lives is a stray, and ends as such.
+                continue
             for spec in saved["processes"]:
                 # Of a supervisor that knew no walls: the agent orders them as soon as we are there.
                 spec.setdefault("walls", walls.NONE)
@@ -514,6 +484,11 @@ def _reap_orphans(ours: set[int]) -> None:
         if found is None or found.si_pid in ours:
             return
         os.waitpid(found.si_pid, 0)
+
+
+def _since_boot() -> float:
+    """Return the seconds since the machine started, those in which it slept included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _boot() -> str:

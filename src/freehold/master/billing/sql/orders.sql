@@ -64,13 +64,14 @@ JOIN accounting_legalentity e ON e.id = k.entity_id
 WHERE s.instance = :instance AND s.state IN ('pending', 'active')
 
 -- name: pending
--- What was ordered and was not ready yet.
+-- What was ordered, was not ready yet, and runs now.
 SELECT s.id, s.instance, s.contract, s.offer, e.time_zone, i.wanted
 FROM billing_subscription s
 JOIN billing_contract k ON k.id = s.contract
 JOIN accounting_legalentity e ON e.id = k.entity_id
 JOIN ordering_instance i ON i.id = s.instance
 WHERE s.state = 'pending'
+  AND (SELECT o.state FROM ordering_instancerow o WHERE o.instance_id = s.instance ORDER BY o.id DESC LIMIT 1) = 'started'
 ORDER BY s.id
 LIMIT 1000
 

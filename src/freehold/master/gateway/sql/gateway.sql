@@ -3,8 +3,8 @@
 SELECT kind, subject, not_after, revoked_at FROM fleet_certificate WHERE fingerprint = :fingerprint
 
 -- name: node_revision
--- The present revision of a node.
-SELECT revision FROM fleet_node WHERE id = :node
+-- The present revision of a node, and its lease.
+SELECT revision, lease FROM fleet_node WHERE id = :node
 
 -- name: clock
 -- The revision of the last change anywhere.
@@ -25,10 +25,32 @@ ORDER BY s.revision
 
 -- name: feed_instances
 -- The instances of a node, as changed after a revision.
-SELECT id, revision, partition, release_id, type, wanted, title, tree, parameters, seed, given
-FROM ordering_instance
-WHERE node_id = :node AND revision > :since AND gone_at IS NULL AND host IS NULL
-ORDER BY revision
+SELECT i.id, i.revision, i.partition, i.release_id, i.type, i.wanted, i.title, i.tree, i.parameters, i.seed, i.given,
+       NOT t.holds_data AS movable
+FROM ordering_instance i
+JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
+WHERE i.node_id = :node AND i.revision > :since AND i.gone_at IS NULL AND i.host IS NULL
+ORDER BY i.revision
+
+-- name: feed_departures
+-- The instances that left a node for another, and of which it is to remove what is left.
+SELECT d.instance_id, d.revision, d.partition, i.release_id, i.type, i.title, i.tree
+FROM ordering_departure d
+JOIN ordering_instance i ON i.id = d.instance_id
+WHERE d.node_id = :node AND d.revision > :since
+ORDER BY d.revision
+
+-- name: moves
+-- How often instances were moved, so that what is remembered of their nodes may be wrong.
+SELECT value FROM fleet_revisionclock WHERE id = 2
+
+-- name: departed
+-- Whether an instance left a node that is still to remove what is left of it.
+SELECT revision FROM ordering_departure WHERE instance_id = :instance AND node_id = :node
+
+-- name: add_departed
+-- Nothing is left on a node of an instance that had left it.
+INSERT INTO ordering_departedrow (instance_id, node_id, at) VALUES (:instance, :node, :at)
 
 -- name: feed_shared
 -- The shared instances that hosts of a node serve, as changed after a revision.

@@ -147,6 +147,79 @@ UPDATE ordering_instance SET given = :given, revision = :revision WHERE id = :id
 -- Forget what a former child published.
 UPDATE ordering_instance SET given = :given WHERE id = :id
 
+-- name: silent
+-- The nodes that obey a lease, and that were silent for longer.
+SELECT n.id, n.title, n.project_id
+FROM fleet_node n
+WHERE n.lease > 0 AND n.obeyed > 0 AND n.lost_at IS NULL
+  AND (SELECT max(r.received_at) FROM fleet_reportrow r WHERE r.node_id = n.id AND r.epoch = n.epoch)
+      < :now - 1000 * (CASE WHEN n.obeyed > n.lease THEN n.obeyed ELSE n.lease END) - :margin
+
+-- name: returned
+-- The nodes that were taken for lost and reported since.
+SELECT n.id, n.project_id
+FROM fleet_node n
+WHERE n.lost_at IS NOT NULL
+  AND (SELECT max(r.received_at) FROM fleet_reportrow r WHERE r.node_id = n.id AND r.epoch = n.epoch) > n.lost_at
+
+-- name: movable
+-- The instances of a node that hold no data and may run elsewhere.
+SELECT i.id, i.project_id, i.title, i.tree, i.release_id, i.constraints, i.node_id, i.partition, i.weight
+FROM ordering_instance i
+JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
+WHERE i.node_id = :node AND i.host IS NULL AND i.wanted <> 'destroyed' AND i.gone_at IS NULL AND NOT t.holds_data
+  AND NOT EXISTS (SELECT 1 FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL)
+ORDER BY i.title
+
+-- name: staying
+-- The instances of a node that hold data, or serve shared ones.
+SELECT i.id, i.project_id, i.title
+FROM ordering_instance i
+JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
+WHERE i.node_id = :node AND i.host IS NULL AND i.wanted <> 'destroyed' AND i.gone_at IS NULL
+  AND (t.holds_data OR EXISTS (SELECT 1 FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL))
+ORDER BY i.title
+
+-- name: move
+-- An instance is on another node now.
+UPDATE ordering_instance
+SET node_id = :node, partition = :partition, revision = :revision, changed_at = :now
+WHERE id = :id AND node_id = :former AND gone_at IS NULL
+RETURNING id
+
+-- name: leave
+-- What an instance left behind on a node.
+INSERT INTO ordering_departure (instance_id, node_id, partition, weight, revision, at)
+VALUES (:instance, :node, :partition, :weight, :revision, :now)
+
+-- name: release_partition
+-- The partition belongs to what is left, which is no instance any more.
+UPDATE fleet_partition SET instance = :left
+WHERE node_id = :node AND name = :partition AND instance = :instance
+
+-- name: count_move
+-- Whoever remembers where instances are, looks again.
+INSERT INTO fleet_revisionclock (id, value) VALUES (2, 1)
+ON CONFLICT (id) DO UPDATE SET value = fleet_revisionclock.value + 1
+
+-- name: seen_off
+-- Departures of which the node said that nothing is left.
+SELECT d.id, d.instance_id, d.node_id, d.partition, d.weight
+FROM ordering_departure d
+WHERE EXISTS (SELECT 1 FROM ordering_departedrow r WHERE r.instance_id = d.instance_id AND r.node_id = d.node_id)
+
+-- name: departing
+-- Whether what an instance left on a node is still there.
+SELECT d.id FROM ordering_departure d WHERE d.instance_id = :instance AND d.node_id = :node
+
+-- name: forget_departure
+-- Nothing is left.
+DELETE FROM ordering_departure WHERE id = :id RETURNING id
+
+-- name: forget_departed
+-- That was taken over.
+DELETE FROM ordering_departedrow WHERE instance_id = :instance AND node_id = :node
+
 -- name: add_share
 -- A host instance offers places.
 INSERT INTO ordering_share (host_id, release_id, type, beneficiary, free)

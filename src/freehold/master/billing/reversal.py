@@ -1,0 +1,83 @@
+"""A credit note that takes a whole invoice back: the one way in which something issued is undone."""
+
+from django.db.models import Sum
+
+from freehold.master.accounting import actions as ledger
+from freehold.master.accounting import batches
+from freehold.master.accounting.actions import Draft, Line
+from freehold.master.accounting.models import Entry, Posting
+from freehold.master.accounting.queries import find_entity
+from freehold.master.billing.models import Document, DocumentLine, DocumentTax
+from freehold.master.billing.queries import document_number
+from freehold.master.foundation import clock, days
+from freehold.master.foundation.errors import Conflict, NotFound
+from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.people.identity import Caller, Scope
+
+
+def take_back(entity: str, number: str, *, acting: Caller) -> Document:
+    """Issue a credit note over all that an invoice still asks for; return it.
+
+    What was used and what was had is not asked for again. Raise NotFound for an invoice that is none, Conflict when
+    credit notes took it back, in part or whole.
+    """
+    found = find_entity(entity, acting, Scope.ACCOUNT)
+    invoice = next(
+        (
+            one
+            for one in Document.objects.filter(entity=found.id, kind="invoice")
+            if document_number(found.code, one.kind, one.year, one.number) == number
+        ),
+        None,
+    )
+    if invoice is None:
+        raise NotFound(f"{entity} has no invoice '{number}'.")
+    today = days.of_moment(clock.now(), found.time_zone)
+    with writing():
+        batches.take("document", 0)
+        if Document.objects.filter(corrects=invoice.id).aggregate(all=Sum("gross"))["all"] is not None:
+            raise Conflict(
+                f"{number} was corrected by a credit note already.", remedy="Agree on a charge for the rest."
+            )
+        made = _negative(invoice, today)
+        draft = Draft(
+            today,
+            "sales",
+            document_number(found.code, made.kind, made.year, made.number),
+            f"document:{made.id}",
+            "issue",
+            made.currency,
+            _reversed(invoice),
+        )
+        ledger.post(found, f"take back {number}", [draft])
+        run(batches.QUERIES["sealed"], name="document")
+        audit(acting.actor, "invoice.take-back", str(invoice.id), project=found.project_id, number=number)
+    return made
+
+
+def _negative(invoice: Document, today: int) -> Document:
+    year = days.to_date(today).year
+    lines = list(DocumentLine.objects.filter(document=invoice.id))
+    taxes = list(DocumentTax.objects.filter(document=invoice.id))
+    made = Document.objects.get(id=invoice.id)
+    made.pk = batches.take("document", 1)
+    made.kind, made.corrects = "credit_note", invoice.id
+    made.year, made.number = year, batches.number(invoice.entity, "credit_note", year)
+    made.day = made.due_day = today
+    for name in ("net", "tax", "gross", "functional", "functional_tax"):
+        setattr(made, name, -getattr(invoice, name))
+    made.save(force_insert=True)
+    for line in lines:
+        line.document, line.kind, line.label = made.id, "reversal", line.label or line.kind
+        line.amount, line.net = -line.amount, -line.net
+        line.save(force_insert=True)
+    for tax in taxes:
+        tax.document, tax.base, tax.tax = made.id, -tax.base, -tax.tax
+        tax.save(force_insert=True)
+    return made
+
+
+def _reversed(invoice: Document) -> list[Line]:
+    entry = Entry.objects.get(source=f"document:{invoice.id}", purpose="issue")
+    postings = Posting.objects.filter(entry=entry.id).order_by("position")
+    return [Line(one.account, -one.amount, -one.functional, one.party) for one in postings]

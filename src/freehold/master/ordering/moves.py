@@ -1,0 +1,147 @@
+"""Instances move to another node: away from one that is lost, or drained. Only those that hold no data do so.
+
+A node is lost when it was silent for longer than its lease, which it obeys: by then it has ended what can move, by
+itself, and it will not start it again before it has heard that it may. What is left there is destroyed when it returns.
+"""
+
+import logging
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+
+from freehold.master.allocation import actions as allocation
+from freehold.master.allocation.choice import Constraints
+from freehold.master.fleet import revisions
+from freehold.master.fleet.actions import revoke_instance_certificates, sync_supplies
+from freehold.master.fleet.models import Node
+from freehold.master.foundation import clock
+from freehold.master.foundation.errors import NoPlace, NotFound
+from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.ordering.queries import QUERIES
+from freehold.master.people.identity import Caller, Scope
+
+_log = logging.getLogger(__name__)
+
+
+class _Rehearsed(Exception):
+    """Rolls back the transaction of a dry run."""
+
+
+def find_lost() -> None:
+    """Fence nodes whose lease is over: nothing is placed there; take back those that report again."""
+    for row in run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000)):
+        _mark(row["id"], row["project_id"], "node.lost", clock.now())
+    for row in run(QUERIES["returned"]):
+        _mark(row["id"], row["project_id"], "node.returned", None)
+
+
+def _mark(node: str, project: str, verb: str, lost_at: int | None) -> None:
+    with writing():
+        Node.objects.filter(id=node).update(lost_at=lost_at)
+        sync_supplies(node)
+        audit("freehold", verb, node, project=project)
+
+
+def move_from_lost() -> None:
+    """Move what can be moved away from lost nodes; what finds no place is tried again."""
+    for node in Node.objects.filter(lost_at__isnull=False).values_list("id", flat=True):
+        for row in run(QUERIES["movable"], node=node):
+            try:
+                _move(row, actor="freehold")
+            except NoPlace as error:
+                _log.warning("%s cannot be moved away from a lost node: %s", row["title"], error)
+
+
+def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[str, Any]:
+    """Close a node, and move what holds no data to others.
+
+    Return the titles that moved, those that found no place with the reason, and those that stay for their owners to
+    decide. With `dry_run` nothing is kept.
+    """
+    owner = acting.project(project, Scope.OPERATE)
+    node = next((one for one in Node.objects.filter(project=owner) if node_id in (one.id, one.title)), None)
+    if node is None:
+        raise NotFound(f"There is no node '{node_id}' in '{project}'.", remedy="See `freehold node list`.")
+    moved, stuck = [], {}
+    try:
+        with writing():
+            Node.objects.filter(id=node.id).update(open=False)
+            sync_supplies(node.id)
+            audit(acting.actor, "node.drain", node.id, project=owner)
+            for row in run(QUERIES["movable"], node=node.id):
+                try:
+                    _move_within(row, actor=acting.actor)
+                    moved.append(row["title"])
+                except NoPlace as error:
+                    stuck[row["title"]] = str(error)
+            if dry_run:
+                raise _Rehearsed
+    except _Rehearsed:
+        pass
+    stays = [row["title"] for row in run(QUERIES["staying"], node=node.id)]
+    return {"moved": moved, "stuck": stuck, "stays": stays}
+
+
+def see_off() -> None:
+    """Free the partitions of which their node said that nothing is left."""
+    for row in run(QUERIES["seen_off"]):
+        with writing():
+            if run(QUERIES["forget_departure"], id=row["id"]):
+                run(QUERIES["forget_departed"], instance=row["instance_id"], node=row["node_id"])
+                allocation.give_back(_left(row["instance_id"]), row["node_id"], row["partition"], row["weight"])
+
+
+def _move(row: dict[str, Any], *, actor: str) -> None:
+    with writing():
+        _move_within(row, actor=actor)
+
+
+def _move_within(row: dict[str, Any], *, actor: str) -> None:
+    """Place an instance elsewhere; raise NoPlace, having changed nothing, when there is no other node for it."""
+    constraints = msgspec.json.decode(row["constraints"], type=Constraints)
+    revisions.take_turn()
+    with transaction.atomic():
+        # Its own partition is no other place, and what it leaves there has a name of its own.
+        left = {"node": row["node_id"], "partition": row["partition"], "instance": row["id"]}
+        run(QUERIES["release_partition"], **left, left=_left(row["id"]))
+        place = allocation.place(row["id"], row["release_id"], row["project_id"], constraints, row["weight"])
+        if place.node == row["node_id"] or run(QUERIES["departing"], instance=row["id"], node=place.node):
+            raise NoPlace("the only place is where it is, or where it was before.", reasons=[])
+        moved = run(
+            QUERIES["move"],
+            id=row["id"],
+            former=row["node_id"],
+            node=place.node,
+            partition=place.partition,
+            revision=place.revision,
+            now=clock.now(),
+        )
+        if not moved:
+            raise NoPlace("it was moved or destroyed meanwhile.", reasons=[])
+        revision = revisions.bump(row["node_id"])
+        run(
+            QUERIES["leave"],
+            instance=row["id"],
+            node=row["node_id"],
+            partition=row["partition"],
+            weight=row["weight"],
+            revision=revision,
+            now=clock.now(),
+        )
+        run(QUERIES["count_move"])
+        revoke_instance_certificates(row["id"])
+        audit(
+            actor,
+            "instance.move",
+            row["id"],
+            project=row["project_id"],
+            title=row["title"],
+            former=row["node_id"],
+            node=place.node,
+        )
+
+
+def _left(instance: str) -> str:
+    return f"left:{instance}"

@@ -1,0 +1,34 @@
+"""Making a machine as it was before it was a node: its partitions are there, empty; everything else is forgotten."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from freehold.node import settings as node_settings
+from freehold.node.partition.destroy import empty
+from freehold.node.settings import Paths
+
+
+def contents(root: Path) -> list[Path]:
+    """Return what would be emptied or removed."""
+    paths, settings = Paths(root), node_settings.load(root)
+    found = [paths.partitions / place.name for place in settings.places]
+    found += [paths.software, paths.cache, root / "packages", paths.identity]
+    return [path for path in [*found, *sorted(root.glob("node.sqlite*"))] if path.exists()]
+
+
+def forget(root: Path) -> None:
+    """Do it; nothing of the node may run."""
+    settings = node_settings.load(root)
+    # First of all who it is: from then on no agent starts, however far the rest comes.
+    fields = {"master": "", "node": "", "epoch": 0, "title": "", "certificate_ends": 0.0, "certificate_begins": 0.0}
+    kept = contents(root)
+    node_settings.save(root, msgspec.structs.replace(settings, **fields))
+    for path in kept:
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
+        elif path.name == "packages":
+            shutil.rmtree(path)
+        else:
+            empty(path)

@@ -1,0 +1,72 @@
+"""What the supervisor knows: processes, their groups, and who gives orders."""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
+
+
+class Process:
+    """A process we keep, or are ending."""
+
+    def __init__(self, group: str, spec: dict[str, Any]) -> None:
+        self.group = group
+        self.spec = spec
+        self.pid = 0
+        self.digest = ""
+        """With which digest it runs; the one of `spec` is what is wanted."""
+        self.descriptor = -1
+        self.started = 0.0
+        self.quick_deaths = 0
+        self.restarts = 0
+        self.next_start: float | None = None
+        self.kill_at: float | None = None
+        """It was told to end and will be killed then."""
+        self.leaving = False
+        """Not wanted any more: forget it when it has ended."""
+        self.done = False
+        """Ran to its end, as a `once` process does."""
+        self.exit: int | None = None
+        self.told = False
+        """Those who watch were told that it dies too often."""
+        self.well_at: float | None = None
+
+
+class Group:
+    """The processes of one partition, by name."""
+
+    def __init__(self, dead_cpu_ms: float = 0.0, uid: int | None = None, control: list[str] | None = None) -> None:
+        self.processes: dict[str, Process] = {}
+        self.dead_cpu_ms = dead_cpu_ms
+        """Processor time of those of its processes that ended."""
+        self.stopping = False
+        """Nothing of it is wanted: forget it when nothing of it runs."""
+        self.waiting: list[Connection] = []
+        """Who asked to be told when nothing of it runs any more."""
+        self.uid = uid
+        self.control = control or []
+        """Files of its control groups."""
+        self.until: float | None = None
+        """It is lent until this moment (seconds since the boot); then it ends, whoever else has ended."""
+
+
+class Connection:
+    """Someone who gives orders."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.buffer = b""
+        self.watching = False
+
+    def answer(self, **message: object) -> None:
+        try:
+            self.socket.setblocking(True)
+            self.socket.settimeout(5)
+            self.socket.sendall(json.dumps(message).encode() + b"\n")
+            self.socket.setblocking(False)
+        except OSError:
+            pass
