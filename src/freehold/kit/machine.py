@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from freehold.kit.waiting import KitError, until
 class Machine:
     """A machine with a node's folder; `start` runs its agent, `kill` ends it as a power cut would."""
 
+    program: Sequence[str] = (sys.executable, "-m", "freehold.cli", "node")
+    """What runs `freehold node`."""
+
     def __init__(self, *, unprivileged: bool, partitions: int, options: tuple[str, ...] = ()) -> None:
         """Prepare it; `options` are more of `freehold node prepare`."""
         # Partitions have users of their own, who must be able to pass through the folders above theirs.
@@ -24,8 +28,6 @@ class Machine:
         self.unprivileged = unprivileged
         self.environment: dict[str, str] = {}
         """What every command of this machine has in its environment besides ours."""
-        self.program = [sys.executable, "-m", "freehold.cli", "node"]
-        """What runs `freehold node`."""
         self._agent: subprocess.Popen[bytes] | None = None
         extra = [*(["--unprivileged"] if unprivileged else []), *options]
         self._must("prepare", "--partitions", str(partitions), *extra)
