@@ -215,7 +215,7 @@ def test_a_build_without_end_and_a_flood_of_logs_hinder_nobody(cloud: Cloud, mac
         until(lambda: log.exists() and log.stat().st_size > 3_000_000, 30, "thirty thousand lines")
         shop = cloud.order("beside", parameters={"greeting": "beside"})
         assert "beside" in page(shop["publication"]["url"])
-        assert cloud.master.show("steady")["promises_kept"]
+        until(lambda: cloud.master.show("steady")["promises_kept"], 60, "the neighbour's promise")
     _remove(cloud, machine, "endless", endless)
 
 

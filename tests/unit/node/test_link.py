@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import socket
 import ssl
 import subprocess
@@ -17,14 +18,14 @@ import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from freehold.kit.waiting import until
 from freehold.node.clock import Clock
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.host.places import prepare
-from freehold.node.link import enrolment
+from freehold.node.link import client, enrolment
 from freehold.node.link.client import Link, Refused
 from freehold.node.link.conversation import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after
 from freehold.node.settings import Paths, load
@@ -33,6 +34,11 @@ from freehold.protocol.problem import MEDIA_TYPE, FieldError, Problem, Reason
 from freehold.protocol.report import Applied
 
 IMPOSTOR = "0" * 64
+FIELDS = [
+    "revision", "time", "next_contact", "snapshot", "installations", "instances", "shared", "version", "release",
+    "wanted", "instance", "partition", "type", "title", "parameters", "sequence", "refused", "status", "detail",
+]  # fmt: skip
+"""Of what a Master says."""
 
 
 def openssl(*arguments: str | Path) -> None:
@@ -82,7 +88,7 @@ class Endpoint:
         self.asked: list[tuple[str, str, bytes]] = []
         self.connections = 0
         self.answer: tuple[int, bytes, str] = (200, b"{}", "application/json")
-        self.hang_up = False
+        self.hang_up = self.endless = False
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -100,9 +106,12 @@ class Endpoint:
                     status, body, kind = 200, authority.certificate.read_bytes(), "application/x-pem-file"
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
+                if not outer.endless:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+                while outer.endless:
+                    self.wfile.write(bytes(100_000))
                 # Without a word, as a server that was stopped or is tired of an idle connection.
                 self.close_connection = outer.hang_up
 
@@ -345,6 +354,49 @@ def test_a_feed_of_a_newer_master_is_not_half_understood(
     reader.exchange()
     assert store.revision == 5
     store.close()
+
+
+@pytest.mark.parametrize("path", ["/node/v1/feed", "/node/v1/releases/x"])
+def test_an_answer_without_end_is_not_listened_to(
+    path: str, endpoint: Endpoint, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "MOST", 1_000_000)
+    link = Link(endpoint.url, authority.certificate)
+    endpoint.endless = True
+    with pytest.raises(LinkError, match="more than 1000000 bytes"):
+        link.call("GET", path)
+    endpoint.endless = False
+    assert link.call("GET", path)[1] == b"{}", "the next one is heard again"
+
+
+WORDS = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=8),
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.sampled_from(FIELDS), inner, max_size=6),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(some.binary(max_size=60) | WORDS.map(lambda value: json.dumps(value).encode()), some.sampled_from([200, 400]))
+def test_whatever_a_master_says_the_node_understands_it_or_changes_nothing(
+    endpoint: Endpoint, authority: Authority, tmp_path: Path, content: bytes, status: int
+) -> None:
+    store = Store(tmp_path / "fuzzed.sqlite")
+    try:
+        store.tell()
+        revision, waiting = store.revision, store.outbox_size()
+        endpoint.answer = (status, content, "application/json" if status == 200 else MEDIA_TYPE)
+        for one in (
+            FeedReader(Link(endpoint.url, authority.certificate), store, lambda: None),
+            OutboxSender(Link(endpoint.url, authority.certificate), store),
+        ):
+            try:
+                one.exchange()
+            except LinkError:
+                assert (store.revision, store.outbox_size()) == (revision, waiting)
+            one.link.close()
+    finally:
+        store.close()
 
 
 def test_reports_are_kept_until_the_master_has_them(endpoint: Endpoint, authority: Authority, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from freehold.node.errors import LinkDown, LinkError
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
 TIMEOUT = 30.0
+MOST = 64 * 1024 * 1024
+"""Bytes of an answer at most: twice the largest archive."""
 _X509_V_FLAG_NO_CHECK_TIME = 0x200000
 """OpenSSL's flag, absent from Python's `ssl`: dates are judged by a clock that is better than this machine's."""
 
@@ -69,7 +71,7 @@ class Link:
                     self._check_dates(connection)
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
-                content = response.read()
+                content = response.read(MOST + 1)
             except (OSError, http.client.HTTPException) as error:
                 said = error if isinstance(error, ssl.SSLError) else None
                 if fresh and not _is_verdict(said):
@@ -82,6 +84,9 @@ class Link:
                 if fresh or attempt == 2:
                     raise LinkDown(f"{self.master} cannot be reached: {error!r}") from None
                 continue
+            if len(content) > MOST:
+                self.close()
+                raise LinkError(f"{self.master} answers {path} with more than {MOST} bytes, and is not listened to.")
             if self._time is not None and (moment := date(response.headers["Date"])) is not None:
                 self._time.hear(moment)
             if response.status == http.HTTPStatus.SERVICE_UNAVAILABLE:

@@ -9,7 +9,6 @@ It must stay small, and each of `argparse`, `dataclasses` and `typing` costs it 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -164,8 +163,7 @@ class Server:
             failpoint("process-started")
         except OSError as error:
             # The machine is full: of processes, of memory. It will not be for ever.
-            with contextlib.suppress(OSError):
-                print(f"{process.group}/{process.spec['name']} cannot be started: {error}", file=sys.stderr, flush=True)
+            _say(f"{process.group}/{process.spec['name']} cannot be started: {error}")
             process.next_start = time.monotonic() + PAUSE_WHEN_FULL
             return
         process.digest = process.spec["digest"]
@@ -383,8 +381,7 @@ class Server:
         except OSError as error:
             # A full disk must not end the one who keeps services alive.
             # Nor may saying so, to a log on the same disk.
-            with contextlib.suppress(OSError):
-                print(f"{path} cannot be written: {error}", file=sys.stderr, flush=True)
+            _say(f"{path} cannot be written: {error}")
 
     def _load(self) -> None:
         try:
@@ -422,6 +419,14 @@ class Server:
         for stray in living.values():
             # Started, or on its way out, when the former supervisor ended: nobody wants it.
             children.kill_session(stray.pid, signal.SIGKILL)
+
+
+def _say(words: str) -> None:
+    try:
+        print(words, file=sys.stderr, flush=True)
+    except OSError:
+        # Our log may be on the disk that is full.
+        pass
 
 
 def main(arguments: list[str]) -> int:
