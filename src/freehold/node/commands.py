@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import msgspec
@@ -342,6 +341,8 @@ def _reinstall(options: argparse.Namespace) -> int:
 
 
 def _upgrade(options: argparse.Namespace) -> int:
+    import zipfile
+
     from freehold.node import onefile, upgrade
 
     root = options.root.resolve()

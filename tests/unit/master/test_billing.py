@@ -244,3 +244,18 @@ def test_a_company_that_shows_its_tax_number_later_is_taxed_so_from_then_on(shop
     customers.change_customer(buyer, wish, acting=shop.sales)
     (after,) = shop.bill("2026-05-01")
     assert [(one.net, one.tax) for one in (before, after)] == [(4200, 798), (4200, 0)]
+
+
+def test_a_seller_gives_away_only_what_is_its_own(shop: "Market") -> None:
+    """Another project of the same Master sells too: its word does not make ours free."""
+    from freehold.master.billing import customers
+    from freehold.master.people import actions, identity
+    from freehold.master.people.models import Person, Role
+
+    system = identity.system()
+    other = actions.add_project("rival", acting=system)
+    rival = Person.objects.create(id="pers-rival", email="rival@example.org", password="!", created_at=1)
+    actions.give_role(rival, other, Role.SALES, acting=system)
+    customers.set_payer("shop", None, acting=identity.by_person(rival.id))
+    with pytest.raises(PaymentRequired, match="Nobody pays for this project"):
+        shop.order()

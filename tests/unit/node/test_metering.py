@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from freehold import kit
 from freehold.node.host import cgroups
 from freehold.node.metering import Counters, Meter, Place, Reading, accumulate
 from freehold.node.metering.meter import folder_mb
@@ -262,16 +263,13 @@ def test_the_next_instance_does_not_pay_for_the_folder_of_the_last(tmp_path: Pat
     assert meter.read([following])["p0"].disk_mb == pytest.approx(0, abs=0.1)
 
 
-def test_a_hundred_partitions_cost_a_fraction_of_a_second_a_minute(tmp_path: Path, tag: str) -> None:
+def test_a_hundred_partitions_are_read_at_once(tmp_path: Path, tag: str) -> None:
+    """What it costs: `bench/idle.py`."""
     sleepers = [subprocess.Popen(["sleep", "1000"], start_new_session=True) for _ in range(100)]
     try:
         places = [place(tmp_path, f"p{number}", sessions=[one.pid]) for number, one in enumerate(sleepers)]
         meter = Meter(tag, root_mode=False)
-        meter.read(places)
-        before = os.times()
-        assert all(one.memory_mb > 0 for one in meter.read(places).values())
-        after = os.times()
-        assert sum(after[:4]) - sum(before[:4]) < 0.15
+        kit.until(lambda: all(one.memory_mb > 0 for one in meter.read(places).values()))
     finally:
         for one in sleepers:
             one.kill()

@@ -64,7 +64,7 @@ def change_customer(customer: Customer, wish: Identity, *, acting: Caller) -> No
 
 
 def set_payer(project: str, customer: Customer | None, *, acting: Caller) -> None:
-    """Say who pays for what a project orders from now on; nobody: it has all for free.
+    """Say who pays for what a project orders of a seller from now on; nobody: it has all of that for free.
 
     What it ordered before goes on to be paid by who paid it (`subscriptions.change_payer` changes that).
     """
@@ -74,7 +74,7 @@ def set_payer(project: str, customer: Customer | None, *, acting: Caller) -> Non
     seller = customer.project_id if customer else _seller(acting)
     acting.project(Project.objects.values_list("name", flat=True).get(id=seller), Scope.SELL)
     with writing():
-        Payer.objects.update_or_create(project=target, defaults={"customer": customer})
+        Payer.objects.update_or_create(project=target, seller_id=seller, defaults={"customer": customer})
         audit(acting.actor, "payer.set", target.id, project=seller, customer=customer.id if customer else "")
 
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.billing.models import Customer, Payer
+from freehold.master.billing.models import Customer
 from freehold.master.billing.queries import documents, lines, taxes_of
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import currencies, days
@@ -17,11 +17,10 @@ def of_project(project: str) -> list[dict[str, Any]]:
 
     One that is also about other projects is not shown: who may see this project need not know of them.
     """
-    payer = Payer.objects.filter(project=project).values_list("customer", flat=True).first()
-    return documents(_ONLY_OURS, customer=payer, project=project) if payer else []
+    return documents(_ONLY_OURS, project=project)
 
 
-_ONLY_OURS = """d.customer = :customer AND NOT EXISTS (
+_ONLY_OURS = """d.customer IN (SELECT customer_id FROM billing_payer WHERE project_id = :project) AND NOT EXISTS (
   SELECT 1 FROM billing_documentline l
   JOIN billing_subscription s ON s.id = l.subscription
   WHERE l.document = d.id AND s.project <> :project)"""

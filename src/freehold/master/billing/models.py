@@ -43,10 +43,14 @@ class Customer(models.Model):
 
 
 class Payer(models.Model):
-    """Who pays for what a project orders; nobody: it has all for free."""
+    """Who pays for what a project orders of a selling project; nobody: it has all of that for free."""
 
-    project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, db_index=False)
+    seller = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "seller"], name="one_payer_a_seller")]
 
 
 class Contract(models.Model):

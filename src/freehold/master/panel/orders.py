@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from freehold.master.billing import public, quotes
-from freehold.master.billing.models import Payer
+from freehold.master.billing.orders import find_deal
 from freehold.master.catalog import queries as catalog
 from freehold.master.fleet import queries as fleet
 from freehold.master.foundation.errors import Conflict, Forbidden, Malformed, MasterError, NotFound
@@ -152,7 +152,8 @@ def _at_its_price(wish: actions.Request, context: dict[str, Any], caller: Caller
         return wish
     constraints = {**(wish.constraints or {}), **({"region": offer["region"]} if offer["region"] else {})}
     wish = replace(wish, offer=offer["name"], constraints=constraints)
-    if Payer.objects.filter(project__name=wish.project, customer=None).exists():
+    owner = caller.project(wish.project, Scope.ORDER)
+    if find_deal(owner, offer["product"], offer["type"], offer=offer["name"], region=offer["region"]) is None:
         return wish
     made = quotes.quote(wish.project, offer["name"], offer["region"], acting=caller)
     return replace(wish, quote=made.id)

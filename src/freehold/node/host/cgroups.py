@@ -108,18 +108,20 @@ def refusals(tag: str) -> dict[str, int]:
     The numbers begin anew with the group.
     """
     found = {}
-    for what, places in {
-        "memory": (("memory", "memory.oom_control", "oom_kill"), ("", "memory.events", "oom_kill")),
-        "processes": (("pids", "pids.events", "max"), ("", "pids.events", "max")),
-    }.items():
-        for controller, file, key in places:
-            folder = _ROOT / controller / PARENT / tag
-            counts = [_words(folder / name / file).get(key) for name in ("", _SERVICES, _CHECKS)]
-            known = [count for count in counts if count is not None]
-            if known:
-                # Version 1 counts an event in one group, version 2 in all groups above it too.
-                found[what] = max(known) if _is_v2() else sum(known)
-                break
+    for what, controller, names in (
+        ("memory", "memory", ("memory.oom_control", "memory.events")),
+        ("processes", "pids", ("pids.events", "pids.events")),
+    ):
+        key = b"oom_kill" if what == "memory" else b"max"
+        if _is_v2():
+            counts = [_count(f"{_ROOT}/{PARENT}/{tag}/{names[1]}", key)]
+        else:
+            # Version 1 counts an event in the group of the process that it struck.
+            folder = f"{_ROOT}/{controller}/{PARENT}/{tag}"
+            counts = [_count(f"{folder}/{group}/{names[0]}", key) for group in (_SERVICES, _CHECKS)]
+        known = [count for count in counts if count is not None]
+        if known:
+            found[what] = sum(known)
     return found
 
 
@@ -186,12 +188,15 @@ def _set(path: Path, value: object) -> None:
             path.write_text(str(value))
 
 
-def _words(path: Path) -> dict[str, int]:
+def _count(path: str, key: bytes) -> int | None:
+    """Return a number of a file with lines of a key and a number. Read often: no more than the calls that it takes."""
     try:
-        words = path.read_text().split()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return {}
-    return dict(zip(words[::2], map(int, words[1::2]), strict=False))
+        return None
+    words = os.read(descriptor, 4096).split()
+    os.close(descriptor)
+    return int(words[words.index(key) + 1]) if key in words else None
 
 
 def _is_v2() -> bool:

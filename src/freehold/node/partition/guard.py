@@ -21,6 +21,7 @@ REMEMBERED = 3600.0
 """Who ran against a wall is spoken of for so many seconds after the last time."""
 GROWTH_MB, GROWTH_FILES = 32, 2000
 """So much more on the file system, and the folders are looked at; sooner where limits are small."""
+PACKETS = 15.0
 WALKING = 20
 """Looking at folders takes one part in so many of the time at most."""
 _WORDS = {
@@ -66,6 +67,8 @@ class Guard:
         """Blocks and inodes of the file system when folders were last looked at."""
         self._not_before = 0.0
         self._attempts: dict[str, _Attempts] = {}
+        self._refused: dict[str, dict[str, int]] = {}
+        self._packets_due = 0.0
 
     def look(self) -> bool:
         """Look at the file system, and at the folders when it filled; return whether somebody was stopped."""
@@ -112,9 +115,12 @@ class Guard:
     def tell_attempts(self) -> dict[str, str]:
         """Return who ran against its walls in the last hour, with words; read from the kernel's counters."""
         now = time.monotonic()
-        refused = firewall.refusals(self._settings.tag) if self._limits_packets() else {}
+        if now >= self._packets_due and not self._settings.unprivileged:
+            # Asking for them starts a program.
+            self._packets_due = now + PACKETS
+            self._refused = firewall.refusals(self._settings.tag)
         for name in self._places:
-            counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **refused.get(name, {})}
+            counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **self._refused.get(name, {})}
             self._count(name, counters, now)
         return {
             name: "; ".join(
@@ -123,9 +129,6 @@ class Guard:
             for name, one in self._attempts.items()
             if any(one.counts.values()) and now - one.last < REMEMBERED
         }
-
-    def _limits_packets(self) -> bool:
-        return not self._settings.unprivileged
 
     def _count(self, name: str, counters: dict[str, int], now: float) -> None:
         one = self._attempts.setdefault(name, _Attempts())

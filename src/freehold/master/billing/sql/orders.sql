@@ -4,7 +4,7 @@ SELECT o.id AS offer, o.name, o.parameters, o.tax_category, o.account, y.project
        k.currency AS preferred, l.id AS list, l.entity_id AS entity, l.currency, l.region, l.tax_included,
        p.kind, p.amount, p.meter
 FROM catalog_offer o
-LEFT JOIN billing_payer y ON y.project_id = :project
+LEFT JOIN billing_payer y ON y.project_id = :project AND y.seller_id = o.project_id
 LEFT JOIN billing_customer k ON k.id = y.customer_id
 LEFT JOIN catalog_pricelist l ON l.published_at IS NOT NULL
   AND l.region IN ('', coalesce(CAST(:region AS text),
