@@ -142,6 +142,21 @@ def test_a_tampered_build_is_refused_and_built_anew_though_upstream_is_gone(
     assert "rebuilt" in page(shop["publication"]["url"])
 
 
+def test_a_damaged_file_of_a_build_is_found_and_the_build_taken_anew(
+    cloud: Cloud, first: Machine, release: str
+) -> None:
+    machine = cloud.machines[1]
+    program = machine.root / "software" / release / "release" / "hello.py"
+    whole = program.read_bytes()
+    machine.kill()
+    program.write_bytes(whole[:-1] + b"?")
+    machine.start()
+    until(lambda: program.exists() and program.read_bytes() == whole, 60, "the file as it was")
+    until(lambda: (machine.root / "software" / release / ".complete").exists(), 30)
+    assert "is damaged and built anew: release/hello.py" in machine.log()
+    assert "taken" in page(cloud.ready("second")["publication"]["url"]), "its service went on"
+
+
 def test_mirrors_that_are_down_or_lie_are_skipped(cloud: Cloud, first: Machine, release: str) -> None:
     liar = Server(lambda path: b'{"entries": [{"statement": ""}]}' if path.endswith(".json") else b"lies")
     path = next((cloud.master.root / "cache").glob("entries/build/*/*.json"))

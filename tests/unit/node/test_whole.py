@@ -1,0 +1,51 @@
+"""Whether a finished build is still what it was."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from freehold.node.settings import Paths
+from freehold.node.software import build, whole
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "software" / "release"
+    (made / "bin").mkdir(parents=True)
+    (made / "bin" / "program").write_text("program")
+    (made / "link").symlink_to("bin/program")
+    whole.seal(made)
+    return made
+
+
+def test_a_sealed_build_is_whole(folder: Path) -> None:
+    assert whole.damaged(folder) == []
+
+
+def test_every_difference_is_found(folder: Path) -> None:
+    (folder / "bin" / "program").write_text("progrom")
+    assert whole.damaged(folder) == ["bin/program"]
+    (folder / "bin" / "program").unlink()
+    (folder / "new").touch()
+    (folder / "link").unlink()
+    (folder / "link").symlink_to("/elsewhere")
+    assert whole.damaged(folder) == ["bin/program", "link", "new"]
+    (folder / whole.MARK).write_text("{")
+    assert whole.damaged(folder) == [whole.MARK]
+
+
+def test_a_build_of_before_is_left_alone_and_one_that_is_none_too(folder: Path, tmp_path: Path) -> None:
+    (folder / whole.MARK).write_bytes(b"")
+    assert whole.damaged(folder) == []
+    assert whole.damaged(tmp_path / "nothing") == []
+
+
+def test_what_shares_a_damaged_file_is_forgotten_with_it(folder: Path, tmp_path: Path) -> None:
+    for name in ("shared", "other"):
+        (tmp_path / "packages" / name).mkdir(parents=True)
+        (tmp_path / "packages" / name / "file").write_text(name)
+    os.link(tmp_path / "packages" / "shared" / "file", folder / "file")
+    build.discard(Paths(tmp_path), "release", ["file"])
+    assert [one.name for one in (tmp_path / "packages").iterdir()] == ["other"]
+    assert not build.is_built(Paths(tmp_path), "release")
