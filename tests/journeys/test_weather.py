@@ -195,7 +195,7 @@ def test_the_spy_reads_nothing_and_replays_nothing(cloud: Cloud, machine: Machin
 
 
 def _books(cloud: Cloud) -> list[Any]:
-    """Return what would grow if anything recorded were taken for new. Reports are numbered: tidying forgets old ones."""
+    """Return what would grow if anything recorded were taken for new; tidying forgets reports, not their numbers."""
     tables = ("fleet_certificate", "fleet_node", "ordering_instance", "usage_hour", "ordering_instancerow")
     return [
         cloud.master.sql("SELECT max(id) FROM fleet_reportrow"),

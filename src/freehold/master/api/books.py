@@ -9,7 +9,7 @@ from ninja import Field, Router, Schema
 from freehold.master.accounting import actions, exports, queries
 from freehold.master.api.auth import caller, token
 from freehold.master.api.costs import DocumentOut, out
-from freehold.master.api.money import Amount, Day, day
+from freehold.master.api.money import Amount, Day
 from freehold.master.api.selling import contract_of
 from freehold.master.billing import customers, documents, exchange, reports, reversal, run
 from freehold.master.billing.queries import document_number
@@ -121,7 +121,7 @@ def record_payment(request: HttpRequest, code: str, body: PaymentIn) -> tuple[in
         purpose=body.purpose,
         method=body.method,
         reference=body.reference,
-        day=day(body.day, "day") if body.day else None,
+        day=days.read(body.day, "day") if body.day else None,
         acting=who,
     )
     return 201, {"payment": payment.id}
@@ -141,7 +141,7 @@ def use_deposit(request: HttpRequest, code: str, body: DepositIn) -> tuple[int, 
 def set_rate(request: HttpRequest, code: str, body: RateIn) -> tuple[int, None]:
     who = caller(request)
     queries.find_entity(code, who, Scope.ACCOUNT)
-    exchange.set_rate(code, body.currency, day(body.day, "day"), exchange.millionths(body.rate), acting=who)
+    exchange.set_rate(code, body.currency, days.read(body.day, "day"), exchange.millionths(body.rate), acting=who)
     return 204, None
 
 
@@ -167,7 +167,7 @@ def enter(request: HttpRequest, code: str, body: EntryIn) -> tuple[int, dict[str
     ]
     number = actions.enter(
         code,
-        day=day(body.day, "day"),
+        day=days.read(body.day, "day"),
         label=body.label,
         currency=currency,
         lines=lines,
@@ -181,7 +181,7 @@ def enter(request: HttpRequest, code: str, body: EntryIn) -> tuple[int, dict[str
     _ENTITY + "/lock", response={204: None}, auth=token, summary="Lock every day before the given one, for good"
 )
 def lock(request: HttpRequest, code: str, body: DayIn) -> tuple[int, None]:
-    actions.lock(code, day(body.day, "day"), acting=caller(request))
+    actions.lock(code, days.read(body.day, "day"), acting=caller(request))
     return 204, None
 
 
@@ -192,7 +192,7 @@ def close_year(request: HttpRequest, code: str, year: int) -> tuple[int, dict[st
 
 @router.post(_ENTITY + "/runs", response={201: RunOut}, auth=token, summary="Issue every document that is due by a day")
 def bill(request: HttpRequest, code: str, body: DayIn) -> tuple[int, dict[str, Any]]:
-    made = run.bill(code, day(body.day, "day"), acting=caller(request))
+    made = run.bill(code, days.read(body.day, "day"), acting=caller(request))
     return 201, {"run": made.id, "state": made.state, "documents": made.documents}
 
 
@@ -217,7 +217,7 @@ def list_documents(request: HttpRequest, code: str) -> list[dict[str, Any]]:
 def report(request: HttpRequest, code: str, name: str, since: Day, until: Day) -> list[dict[str, Any]]:
     """`trial-balance`, `receivables`, `vat` or `revenue`."""
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
-    found = reports.report(entity, name, day(since, "since"), day(until, "until"))
+    found = reports.report(entity, name, days.read(since, "since"), days.read(until, "until"))
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
@@ -226,7 +226,7 @@ def export(request: HttpRequest, code: str, name: str, since: Day, until: Day) -
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
     if name not in exports.FORMATS:
         raise NotFound(f"There is no format '{name}'.", remedy=f"Formats: {', '.join(exports.FORMATS)}.")
-    return stream(exports.FORMATS[name][1](entity, day(since, "since"), day(until, "until")), name)
+    return stream(exports.FORMATS[name][1](entity, days.read(since, "since"), days.read(until, "until")), name)
 
 
 def stream(lines: Iterator[str], name: str) -> StreamingHttpResponse:

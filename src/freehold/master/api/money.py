@@ -4,17 +4,5 @@ from typing import Annotated
 
 from ninja import Field
 
-from freehold.master.foundation import days
-from freehold.master.foundation.errors import Invalid
-from freehold.protocol.problem import FieldError
-
 Amount = Annotated[str, Field(description="An amount in the currency's own decimals, such as 12.30.", max_length=20)]
 Day = Annotated[str, Field(description="A civil date, such as 2026-10-31.", max_length=10)]
-
-
-def day(text: str, field: str) -> int:
-    """Return a day; raise Invalid when the text is no date."""
-    try:
-        return days.parse(text)
-    except ValueError:
-        raise Invalid(f"'{text}' is no date.", errors=[FieldError(field, "YYYY-MM-DD", text)]) from None

@@ -7,7 +7,7 @@ from ninja import Field, Router, Schema
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.api.auth import caller, token
-from freehold.master.api.money import Amount, Day, day
+from freehold.master.api.money import Amount, Day
 from freehold.master.billing import customers, public, subscriptions
 from freehold.master.billing.models import Contract, Customer
 from freehold.master.catalog import pricing
@@ -141,10 +141,10 @@ def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[in
         body.title,
         currency,
         body.tax_included,
-        day(body.from_day, "from"),
+        days.read(body.from_day, "from"),
         [_asked(one, number, currency) for number, one in enumerate(body.prices)],
         body.region,
-        day(body.until_day, "until") if body.until_day else days.NEVER,
+        days.read(body.until_day, "until") if body.until_day else days.NEVER,
     )
     return 201, {"id": pricing.publish_list(wish, acting=caller(request)).id}
 
@@ -188,7 +188,7 @@ def set_payer(request: HttpRequest, project: str, body: PayerIn) -> tuple[int, N
 def add_cost(request: HttpRequest, project: str, body: CostIn) -> tuple[int, None]:
     wish = body.dict()
     wish["amount"] = currencies.minor(body.amount, currencies.check(body.currency))
-    wish["from_day"] = day(body.from_day, "from")
+    wish["from_day"] = days.read(body.from_day, "from")
     public.add_cost(project, **wish, acting=caller(request))
     return 204, None
 

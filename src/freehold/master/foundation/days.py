@@ -8,6 +8,9 @@ from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from freehold.master.foundation.errors import Invalid
+from freehold.protocol.problem import FieldError
+
 NEVER = 2_147_483_647
 """The day after which nothing comes: the end of what has none."""
 LAST_ANCHOR = 28
@@ -26,6 +29,14 @@ def to_date(day: int) -> date:
 def parse(text: str) -> int:
     """Return the day of a date such as `2026-10-31`; raise ValueError for any other text."""
     return from_date(date.fromisoformat(text))
+
+
+def read(text: str, field: str) -> int:
+    """Return the day of a date that a person wrote; raise Invalid when it is none."""
+    try:
+        return parse(text)
+    except ValueError:
+        raise Invalid(f"'{text}' is no date.", errors=[FieldError(field, "YYYY-MM-DD", text)]) from None
 
 
 def iso(day: int) -> str:

@@ -16,7 +16,6 @@ from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.panel import words
 from freehold.master.panel.door import draw, for_anybody, for_members
 from freehold.master.people.identity import Caller, Scope
-from freehold.protocol.problem import FieldError
 
 WHOLE = "trial-balance"
 
@@ -184,15 +183,8 @@ def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:
     found = []
     for name, default in (("since", begin), ("until", today)):
         text = request.GET.get(name, "")
-        found.append(_day(text, name) if text else default)
+        found.append(days.read(text, name) if text else default)
     return found[0], found[1]
-
-
-def _day(text: str, field: str) -> int:
-    try:
-        return days.parse(text)
-    except ValueError:
-        raise Invalid(f"'{text}' is no date.", errors=[FieldError(field, "YYYY-MM-DD", text)]) from None
 
 
 def _pay(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
@@ -216,7 +208,7 @@ def _enter(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
     amount = currencies.minor(asked.get("amount", ""), entity.currency)
     ledger.enter(
         entity.code,
-        day=_day(asked.get("day", ""), "day"),
+        day=days.read(asked.get("day", ""), "day"),
         label=asked.get("label", ""),
         currency=entity.currency,
         lines=[
@@ -233,7 +225,7 @@ def _run(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
 
 
 def _lock(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
-    ledger.lock(entity.code, _day(request.POST.get("day", ""), "day"), acting=caller)
+    ledger.lock(entity.code, days.read(request.POST.get("day", ""), "day"), acting=caller)
 
 
 def _nothing(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
