@@ -23,6 +23,10 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     command(subparsers, "invoices", _invoices, "invoices and credit notes")
     invoice = command(subparsers, "invoice", _invoice, "one invoice or credit note, line by line")
     invoice.add_argument("number")
+    hand_over = command(subparsers, "hand-over", _hand_over, "make a service another project's, as it is")
+    hand_over.add_argument("title")
+    hand_over.add_argument("to", metavar="PROJECT")
+    hand_over.add_argument("--yes", action="store_true", help="do not ask")
     staff = subparsers.add_parser("billing", help="for sales and accountants").add_subparsers(
         dest="billing_command", required=True, metavar="COMMAND"
     )
@@ -181,6 +185,15 @@ def _budget(options: argparse.Namespace) -> int:
     body = {"amount": options.amount, "currency": options.currency}
     open_client().ask("PUT", "/projects/{project}/budget", {}, body, project=options.project)
     say(options, body, f"The budget is {options.amount} {options.currency} a month.")
+    return 0
+
+
+def _hand_over(options: argparse.Namespace) -> int:
+    if not options.yes and not confirmed(f"Hand '{options.title}' over to '{options.to}'? They have it from then on."):
+        return 1
+    body = {"title": options.title, "to": options.to}
+    open_client().ask("POST", "/projects/{project}/handovers", {}, body, project=options.project)
+    say(options, body, f"'{options.title}' is of '{options.to}' now.")
     return 0
 
 

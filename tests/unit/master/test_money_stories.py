@@ -317,3 +317,63 @@ def test_a_master_bills_by_itself(shop: "Market") -> None:
     shop.turn("2026-04-01")
     reconcilers.run_once(tidy=True)
     assert Document.objects.get().net == 4200
+
+
+def test_8_4_a_tree_changes_hands_and_who_pays_with_it(shop: "Market") -> None:
+    """31.00 a month; its first owner pays to the 10th, the second from the 11th: each day once."""
+    from freehold.master.billing import customers
+    from freehold.master.billing.models import Document, Subscription
+    from freehold.master.foundation.errors import Forbidden
+    from freehold.master.ordering import handover, queries
+    from freehold.master.people import actions, identity
+    from freehold.master.people.models import Person, Project, Role
+
+    shop.prices(shop.price(3100))
+    first = shop.customer("First")
+    shop.pay(first, 3100, "deposit")
+    web = shop.order()
+    shop.ready(web)
+    other = actions.add_project("other", acting=identity.system())
+    with pytest.raises(Forbidden):
+        handover.hand_over("shop", "web", "other", acting=shop.rooms.customer)
+    customer = Person.objects.get(email="customer@shop.example")
+    actions.give_role(customer, Project.objects.get(name="other"), Role.CUSTOMER, acting=identity.system())
+    both = identity.by_person(customer.id)
+    shop.turn("2026-03-11")
+    with pytest.raises(PaymentRequired, match="Nobody pays for that project"):
+        handover.hand_over("shop", "web", "other", acting=both)
+    second = shop.customer("Second", project="other")
+    with pytest.raises(PaymentRequired, match=r"a deposit of €31\.00 from who pays there"):
+        handover.hand_over("shop", "web", "other", acting=both)
+    assert queries.by_id(web)["project"] == "shop", "what is refused changes nothing"
+    shop.pay(second, 3100, "deposit")
+    handover.hand_over("shop", "web", "other", acting=both)
+    assert (queries.by_id(web)["project"], Subscription.objects.get().project) == ("other", other.id)
+    shop.bill("2026-04-11")
+    nets = {one.customer: one.net for one in Document.objects.order_by("-id")}
+    names = {customers.Customer.objects.get(id=who).name: net for who, net in nets.items()}
+    assert names == {"First": 1000, "Second": 3100}
+    shop.pay(first, 1200)
+    shop.order("web")
+    with pytest.raises(Conflict, match="'shop' has a 'web' already"):
+        handover.hand_over("other", "web", "shop", acting=both)
+
+
+def test_a_service_handed_to_a_free_project_is_asked_for_no_more(shop: "Market") -> None:
+    from freehold.master.billing import customers
+    from freehold.master.ordering import handover
+    from freehold.master.people import actions, identity
+    from freehold.master.people.models import Person, Role
+
+    shop.prices(shop.price(3100))
+    shop.pay(shop.customer(), 3100, "deposit")
+    shop.ready(shop.order())
+    free = actions.add_project("free", acting=identity.system())
+    customers.set_payer("free", None, acting=shop.sales)
+    person = Person.objects.get(email="customer@shop.example")
+    actions.give_role(person, free, Role.CUSTOMER, acting=identity.system())
+    shop.turn("2026-03-11")
+    handover.hand_over("shop", "web", "free", acting=identity.by_person(person.id))
+    (invoice,) = shop.bill("2026-04-01")
+    assert invoice.net == 1000
+    assert shop.bill("2026-05-01") == []

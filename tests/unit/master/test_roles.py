@@ -35,6 +35,7 @@ CHANGE = {"project": "lost", "title": "x"}
 RATE = {"currency": "USD", "day": "2026-01-01", "rate": "x"}
 ACCOUNT = {"code": "-", "name": "x", "kind": "x"}
 SUPPLY = {"product": "tiny", "all": True}
+HANDOVER = {"title": "lost", "to": "no-such-project"}
 YEAR = "since=2026-01-01&until=2026-12-31"
 LOGIN = {"email": "owner@example.org", "password": "correct horse battery"}
 
@@ -52,6 +53,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "PUT /projects/provider/instances/new":     ({"product": "lost"}, "401 403 404 404 403 403 403 404 401 401"),
     "GET /projects/provider/instances/theirs":  (None, "401 403 200 200 403 403 403 200 401 401"),
     "GET /projects/provider/instances":         (None, "401 403 200 200 403 403 403 200 401 401"),
+    "POST /projects/provider/handovers":        (HANDOVER, "401 403 403 403 403 403 403 403 401 401"),
     "GET /instance":                            (None, "401 401 401 401 401 401 401 401 200 403"),
     "PUT /instance/requests":                   ({"requests": {}}, "401 401 401 401 401 401 401 401 200 403"),
     "GET /projects/provider/sites":             (None, "401 403 403 200 403 403 403 200 401 401"),

@@ -13,7 +13,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import MasterError
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
-from freehold.master.ordering import actions, queries
+from freehold.master.ordering import actions, handover, queries
 from freehold.master.people.identity import Scope
 from freehold.master.usage import queries as usage
 from freehold.protocol.states import Wanted
@@ -167,6 +167,19 @@ def list_instances(request: HttpRequest, project: str, after: str = "", limit: i
     owner = caller(request).project(project, Scope.READ)
     rows = queries.in_projects([owner], after=after, limit=max(1, min(limit, 1000)))
     return [out(picture) for picture in monitoring.pictures(rows)]
+
+
+class HandoverIn(Schema):
+    title: str
+    to: str = Field(description="The project that has it from now on; you must be able to order there, too.")
+
+
+@router.post(
+    "/projects/{project}/handovers", response={204: None}, auth=token, summary="Make a service another project's"
+)
+def hand_over(request: HttpRequest, project: str, body: HandoverIn) -> tuple[int, None]:
+    handover.hand_over(project, body.title, body.to, acting=caller(request))
+    return 204, None
 
 
 @router.get(

@@ -13,14 +13,14 @@ from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for
 from freehold.master.billing.customers import contract_of
-from freehold.master.billing.models import Contract, Customer, Quote
+from freehold.master.billing.models import Contract, Customer, Payer, Quote, Subscription, Term
 from freehold.master.billing.queries import ORDERS, balance
 from freehold.master.billing.states import State
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, currencies, days, events
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, PaymentRequired
 from freehold.master.foundation.transactions import audit, locking, run
-from freehold.master.ordering.events import Changed, NamedAgain, Ordered
+from freehold.master.ordering.events import Changed, HandedOver, NamedAgain, Ordered
 from freehold.protocol.problem import FieldError
 from freehold.protocol.states import Wanted
 
@@ -30,6 +30,7 @@ def listen() -> None:
     events.listen(Ordered, ordered)
     events.listen(Changed, changed)
     events.listen(NamedAgain, named_again)
+    events.listen(HandedOver, handed_over)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,45 @@ def named_again(event: NamedAgain) -> None:
         raise Conflict(
             f"This service is had as '{name}', not as '{event.offer}'.", remedy="Ask the seller's sales to change it."
         )
+
+
+def handed_over(event: HandedOver) -> None:
+    """Have who pays for the new project pay from today on, at the same price, covered like an order of theirs.
+
+    Nobody pays any more when that project has what this seller sells for free.
+    """
+    rows = run(ORDERS["of_instance"], instance=event.instance)
+    if not rows:
+        return
+    subscription = Subscription.objects.get(id=rows[0]["id"])
+    old = Contract.objects.select_related("entity").get(id=subscription.contract)
+    today = days.of_moment(clock.now(), old.entity.time_zone)
+    payer = Payer.objects.filter(project=event.project, seller=old.entity.project_id).select_related("customer").first()
+    if payer is None:
+        raise PaymentRequired("Nobody pays for that project.", remedy="Ask the provider's sales to say who does.")
+    if payer.customer is None:
+        end_subscription(subscription.id, today - 1)
+        return
+    contract = contract_of(payer.customer, old.entity, old.currency)
+    if contract.id != old.id and subscription.deposit > balance(contract.id).free:
+        raise PaymentRequired(
+            f"It takes a deposit of {currencies.shown(subscription.deposit, old.currency)} from who pays there."
+        )
+    replace_term(subscription, today, contract=contract.id)
+    Subscription.objects.filter(id=subscription.id).update(contract=contract.id, project=event.project)
+
+
+def replace_term(subscription: Subscription, today: int, **changed: object) -> None:
+    """End what a subscription costs, and go on from today with what changed of it."""
+    present = Term.objects.filter(subscription=subscription.id).order_by("-from_day").first()
+    assert present is not None
+    names = ("contract", "offer", "list", "amount", "tax_included", "category", "account")
+    values = {name: getattr(present, name) for name in names} | changed
+    if subscription.state == State.PENDING or present.from_day >= today:
+        Term.objects.filter(id=present.id).update(**values)
+        return
+    Term.objects.filter(id=present.id).update(until_day=today)
+    Term.objects.create(subscription=subscription.id, from_day=today, until_day=days.NEVER, **values)
 
 
 def find_deal(

@@ -62,7 +62,7 @@ def change_payer(instance: str, customer: Customer, *, acting: Caller) -> None:
     today = days.of_moment(clock.now(), old.entity.time_zone)
     with writing():
         contract = contract_of(customer, old.entity, old.currency)
-        _replace_term(subscription, today, contract=contract.id)
+        orders.replace_term(subscription, today, contract=contract.id)
         Subscription.objects.filter(id=subscription.id).update(contract=contract.id)
         audit(
             acting.actor,
@@ -91,7 +91,7 @@ def change_offer(instance: str, offer: str, *, acting: Caller) -> None:
         raise Conflict(f"'{offer}' has no price of {contract.entity.code} in {contract.currency} where the service is.")
     today = days.of_moment(clock.now(), contract.entity.time_zone)
     with writing():
-        _replace_term(
+        orders.replace_term(
             subscription,
             today,
             offer=deal.offer,
@@ -131,19 +131,6 @@ def agree(contract: Contract, label: str, amount: int, *, tax_category: str = "s
             part=0,
         )
         audit(acting.actor, "charge.agree", str(contract.id), project=contract.entity.project_id, amount=amount)
-
-
-def _replace_term(subscription: Subscription, today: int, **changed: object) -> None:
-    """End what a subscription costs, and go on from today with what changed of it."""
-    present = Term.objects.filter(subscription=subscription.id).order_by("-from_day").first()
-    assert present is not None
-    names = ("contract", "offer", "list", "amount", "tax_included", "category", "account")
-    values = {name: getattr(present, name) for name in names} | changed
-    if subscription.state == State.PENDING or present.from_day >= today:
-        Term.objects.filter(id=present.id).update(**values)
-        return
-    Term.objects.filter(id=present.id).update(until_day=today)
-    Term.objects.create(subscription=subscription.id, from_day=today, until_day=days.NEVER, **values)
 
 
 def _find(instance: str) -> Subscription:

@@ -23,6 +23,18 @@ class Ordered:
 
 
 @dataclass(frozen=True)
+class HandedOver:
+    """A tree is another project's from now on."""
+
+    instance: str
+    """Its root."""
+    project: str
+    """Id of who has it now."""
+    product: str
+    type: str
+
+
+@dataclass(frozen=True)
 class NamedAgain:
     """An offer was named in a request of an instance that is there."""
 

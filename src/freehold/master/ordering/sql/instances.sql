@@ -302,3 +302,7 @@ UPDATE ordering_instance SET asked = 'destroyed' WHERE id = :id
 -- name: touch_node
 -- Give a node a revision that was taken already.
 UPDATE fleet_node SET revision = :revision WHERE id = :node
+
+-- name: hand_over
+-- A tree is another project's.
+UPDATE ordering_instance SET project_id = :project WHERE tree = :tree AND gone_at IS NULL
