@@ -36,8 +36,8 @@ def deaf() -> None:
     """An instance is configured once, and never again."""
     plan, asked = planning.plan, set()
 
-    def once(*arguments: Any) -> list[Step]:
-        steps = [one for one in plan(*arguments) if one.verb is not Verb.CONFIGURE or one.subject not in asked]
+    def once(*arguments: Any, **named: Any) -> list[Step]:
+        steps = [one for one in plan(*arguments, **named) if one.verb is not Verb.CONFIGURE or one.subject not in asked]
         asked.update(one.subject for one in steps)
         return steps
 
