@@ -58,12 +58,13 @@ def plan(parameters: Parameters, context: Context) -> Plan:
     if store is None or None in proxied:
         return Plan(requests=requests)
     authority = File("etc/database.pem", store["certificate"])
+    port = context.port("application")
     settings = {
         "database": store["url"] + f"&sslrootcert={context.partition / authority.path}",
         "title": parameters.title,
         "text": parameters.text,
         "address": context.address,
-        "port": context.port("application"),
+        "port": port,
     }
     settings_file = File("etc/application.json", msgspec.json.encode(settings))
     application = Process(
@@ -74,6 +75,7 @@ def plan(parameters: Parameters, context: Context) -> Plan:
             context.partition / settings_file.path,
         ),
         reads=(settings_file, authority),
+        ready=port,
     )
     front = File(
         "etc/nginx.conf",
@@ -82,7 +84,7 @@ def plan(parameters: Parameters, context: Context) -> Plan:
             partition=context.partition,
             address=context.address,
             port=PORT,
-            application=f"{context.address}:{settings['port']}",
+            application=f"{context.address}:{port}",
             pages=[page["url"] for page in proxied if page is not None],
         ),
     )
@@ -98,6 +100,7 @@ def plan(parameters: Parameters, context: Context) -> Plan:
             "stderr",
         ),
         reads=(front,),
+        after=(application,),
     )
     url = f"http://{context.address}:{PORT}/"
     return Plan(

@@ -95,7 +95,9 @@ class Server:
             process.spec, process.leaving = spec, False
             if process.pid and process.digest != spec["digest"]:
                 self._end(process, leaving=False)
-            elif not (process.pid or process.held) and (process.digest != spec["digest"] or not (process.done or process.next_start)):
+            elif not (process.pid or process.held) and (
+                process.digest != spec["digest"] or not (process.done or process.next_start)
+            ):
                 process.quick_deaths = 0
                 self._start(process)
         self._take_turns(name)
