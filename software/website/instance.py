@@ -1,12 +1,13 @@
 """How a website is configured: nginx in front, a small program that reads its database, and what it requests."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from freehold.promises import Http
-from freehold.release import Context, File, Plan, Process, Release, Request, Type, template
+from freehold.release import Context, File, Network, Plan, Process, Release, Request, Type, template
 
 PORT = 8080
 
@@ -46,7 +47,7 @@ def plan(parameters: Parameters, context: Context) -> Plan:
         product="postgresql",
         type="database",
         constraints={"instance": server.title},
-        returns=("url", "certificate"),
+        returns=("url", "host", "port", "certificate"),
     )
     pages = tuple(
         Request(f"hello-{number}", product="hello", parameters={"greeting": greeting}, returns=("url",))
@@ -102,12 +103,15 @@ def plan(parameters: Parameters, context: Context) -> Plan:
         reads=(front,),
         after=(application,),
     )
+    reached = [f"[{store['host']}]:{store['port']}" if ":" in store["host"] else f"{store['host']}:{store['port']}"]
+    reached += [urlsplit(page["url"]).netloc for page in proxied if page is not None]
     url = f"http://{context.address}:{PORT}/"
     return Plan(
         processes=(application, nginx),
         files=(settings_file, authority, front, File("srv/static/robots.txt", "User-agent: *\nAllow: /\n")),
         directories=("tmp/nginx",),
         requests=requests,
+        network=Network(listen=(PORT, port), connect=tuple(reached)),
         promises={
             "page": Http(url, contains=parameters.title),
             "static-files": Http(f"{url}static/robots.txt", contains="User-agent"),
