@@ -130,7 +130,7 @@ def down(*, forget: bool) -> int:
         keeper = Supervisor(KEEPER)
         keeper.ensure()
         keeper.apply("demo", [])
-        run("node", "stop", "--root", NODE)
+        run("node", "stop", "--yes", "--root", NODE)
     Supervisor(KEEPER).shutdown()
     if forget:
         if (NODE / "node.json").exists():

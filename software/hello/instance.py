@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from freehold.promises import Http
-from freehold.release import Context, File, Plan, Process, Release, Type
+from freehold.release import Context, File, Network, Plan, Process, Release, Type
 
 PORT = 8080
 
@@ -49,6 +49,7 @@ def plan(parameters: Parameters, context: Context) -> Plan:
     return Plan(
         processes=(server,),
         files=(configuration,),
+        network=Network(listen=(PORT,), connect=()),
         promises={"page": Http(url, contains=html.escape(parameters.greeting))},
         publication=Publication(url=url),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from freehold.promises import Http
-from freehold.release import Context, ReleaseError, make_plan
+from freehold.release import Context, Network, ReleaseError, make_plan
 from freehold.release.folder import load
 
 RELEASE = load(Path(__file__).parent)
@@ -26,6 +26,7 @@ def test_the_page_is_published_on_the_partitions_own_address() -> None:
     assert plan.publication is not None
     assert plan.publication.url == "http://127.9.9.9:8080/"  # type: ignore[attr-defined]
     assert plan.promises["page"] == Http("http://127.9.9.9:8080/", contains="bonjour")
+    assert plan.network == Network(listen=(8080,), connect=())
 
 
 def test_another_greeting_restarts_the_server_and_another_title_too() -> None:

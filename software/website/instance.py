@@ -1,12 +1,13 @@
 """How a website is configured: nginx in front, a small program that reads its database, and what it requests."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from freehold.promises import Http
-from freehold.release import Context, File, Plan, Process, Release, Request, Type, template
+from freehold.release import Context, File, Network, Plan, Process, Release, Request, Type, template
 
 PORT = 8080
 
@@ -46,7 +47,7 @@ def plan(parameters: Parameters, context: Context) -> Plan:
         product="postgresql",
         type="database",
         constraints={"instance": server.title},
-        returns=("url", "certificate"),
+        returns=("url", "host", "port", "certificate"),
     )
     pages = tuple(
         Request(f"hello-{number}", product="hello", parameters={"greeting": greeting}, returns=("url",))
@@ -58,12 +59,13 @@ def plan(parameters: Parameters, context: Context) -> Plan:
     if store is None or None in proxied:
         return Plan(requests=requests)
     authority = File("etc/database.pem", store["certificate"])
+    port = context.port("application")
     settings = {
         "database": store["url"] + f"&sslrootcert={context.partition / authority.path}",
         "title": parameters.title,
         "text": parameters.text,
         "address": context.address,
-        "port": context.port("application"),
+        "port": port,
     }
     settings_file = File("etc/application.json", msgspec.json.encode(settings))
     application = Process(
@@ -74,6 +76,7 @@ def plan(parameters: Parameters, context: Context) -> Plan:
             context.partition / settings_file.path,
         ),
         reads=(settings_file, authority),
+        ready=port,
     )
     front = File(
         "etc/nginx.conf",
@@ -82,7 +85,7 @@ def plan(parameters: Parameters, context: Context) -> Plan:
             partition=context.partition,
             address=context.address,
             port=PORT,
-            application=f"{context.address}:{settings['port']}",
+            application=f"{context.address}:{port}",
             pages=[page["url"] for page in proxied if page is not None],
         ),
     )
@@ -98,13 +101,17 @@ def plan(parameters: Parameters, context: Context) -> Plan:
             "stderr",
         ),
         reads=(front,),
+        after=(application,),
     )
+    reached = [f"[{store['host']}]:{store['port']}" if ":" in store["host"] else f"{store['host']}:{store['port']}"]
+    reached += [urlsplit(page["url"]).netloc for page in proxied if page is not None]
     url = f"http://{context.address}:{PORT}/"
     return Plan(
         processes=(application, nginx),
         files=(settings_file, authority, front, File("srv/static/robots.txt", "User-agent: *\nAllow: /\n")),
         directories=("tmp/nginx",),
         requests=requests,
+        network=Network(listen=(PORT, port), connect=tuple(reached)),
         promises={
             "page": Http(url, contains=parameters.title),
             "static-files": Http(f"{url}static/robots.txt", contains="User-agent"),

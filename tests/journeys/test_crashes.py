@@ -80,7 +80,7 @@ def test_a_node_started_while_the_master_is_away_starts_its_services(
 ) -> None:
     url = steady["publication"]["url"]
     cloud.master.stop()
-    assert machine.cli("stop").returncode == 0
+    assert machine.cli("stop", "--yes").returncode == 0
     assert not shows(url, "steady")()
     machine.start()
     until(shows(url, "steady"), 30)

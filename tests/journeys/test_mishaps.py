@@ -63,7 +63,11 @@ def test_a_node_that_ended_leaves_nothing_behind_not_even_when_killed(
     machine.kill()
     os.kill(supervisor, signal.SIGKILL)
     assert lives(pid)
-    done = machine.cli("stop")
+    refused = machine.cli("stop")
+    assert (refused.returncode, "  page\n" in refused.stdout, "Say --yes" in refused.stderr) == (1, True, True)
+    assert "Nothing was done" in machine.cli("stop", "--dry-run").stdout
+    assert lives(pid)
+    done = machine.cli("stop", "--yes")
     assert done.returncode == 0, done.stderr
     assert not lives(pid)
     tag = json.loads((machine.root / "node.json").read_text())["tag"]

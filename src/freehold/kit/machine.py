@@ -99,7 +99,7 @@ class Machine:
 
     def remove(self) -> None:
         """End everything of this machine and leave no trace of it on the real one."""
-        self.cli("stop")
+        self.cli("stop", "--yes")
         if self._agent is not None:
             self._agent.kill()
             self._agent.wait()

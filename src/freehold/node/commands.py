@@ -71,7 +71,7 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     _rehearsed(upgrade)
     stop = _command(node, "stop", _stop, "end the agent and every service of this node")
     stop.add_argument("--keep-services", action="store_true", help="end only the agent")
-    stop.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    _rehearsed(stop)
     cache = _command(
         node, "cache", _cache, "where builds come from, and whose are believed; shows it when not told more"
     )
@@ -334,7 +334,7 @@ def _reinstall(options: argparse.Namespace) -> int:
     words = "All services end. These are emptied; users, addresses and limits stay:\n"
     if not _agreed(options, words + "\n".join(f"  {path}" for path in found)):
         return 0
-    _stop(argparse.Namespace(root=root, keep_services=False, dry_run=False))
+    _stop(argparse.Namespace(root=root, keep_services=False, dry_run=False, yes=True))
     reinstall.forget(root)
     print("It is no node now. Make it one with a new token: freehold node enrol")
     return 0
@@ -395,8 +395,12 @@ def _stop(options: argparse.Namespace) -> int:
     settings = node_settings.load(root)
     paths = Paths(root)
     pid = agent_pid(paths)
-    if options.dry_run:
-        print(f"It would end the agent{'.' if options.keep_services else ' and every service of this node.'}")
+    running = [] if options.keep_services else _running(paths)
+    words = f"The agent of {root} ends{'; its services go on' if options.keep_services else ''}."
+    if running:
+        words = f"The agent of {root} ends, and with it what runs of:\n" + "\n".join(f"  {one}" for one in running)
+    # Where no service runs nothing is lost: the agent may be started again.
+    if (running or options.dry_run) and not _agreed(options, words):
         return 0
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
@@ -413,6 +417,16 @@ def _stop(options: argparse.Namespace) -> int:
             firewall.remove(settings.tag)
     print("The agent has ended; its services go on." if options.keep_services else "The node has ended.")
     return 0
+
+
+def _running(paths: Paths) -> list[str]:
+    """Return the titles of the instances of which something runs, also when their supervisor does not."""
+    from freehold.node.store import Store
+    from freehold.node.supervisor import children
+
+    groups = {one.group for one in children.find(os.path.realpath(paths.run))}
+    titles = {wish.partition: wish.title for wish in Store(paths.store).wishes()} if groups else {}
+    return sorted(titles.get(group, group) for group in groups)
 
 
 def _word(runs: object) -> str:

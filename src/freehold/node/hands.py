@@ -18,7 +18,7 @@ from freehold.node.partition import layout as layouts
 from freehold.node.partition import logs
 from freehold.node.partition.destroy import empty
 from freehold.node.partition.enclosure import Enclosures
-from freehold.node.partition.layout import Layout
+from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Scheduler, Watch
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.store import Store, Wish
@@ -28,6 +28,7 @@ from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted
 
 CONFIGURE_TIMEOUT = 600.0
+END_TIMEOUT = 60.0
 SERVICES = "services"
 """The promise of every instance with services: none of them dies right after each start."""
 WELL = "no service dies right after its start"
@@ -190,7 +191,7 @@ class Hands:
         if wish is None:
             return
         self._promises.forget(wish.partition)
-        self._supervisor.stop(wish.partition)
+        self._end(wish)
         failpoint("instance-stopped")
         self._store.instance_is(instance, wish.revision, Observed.STOPPED)
 
@@ -200,7 +201,7 @@ class Hands:
         if wish is None:
             return
         self._promises.forget(wish.partition)
-        self._supervisor.stop(wish.partition)
+        self._end(wish)
         next_try = self._store.now() + planning.LONGEST_CONFIGURE_PAUSE
         self._store.instance_is(
             instance, wish.revision, Observed.FAILED, message=why, attempts=wish.attempts + 1, next_try=next_try
@@ -215,7 +216,7 @@ class Hands:
         place = self._places.get(wish.partition)
         if place is not None:
             folder = self._folder(place)
-            self._supervisor.stop(wish.partition)
+            self._end(wish)
             failpoint("instance-ended")
             prerm = folder / layouts.PRERM
             if prerm.is_dir() and any(prerm.iterdir()):
@@ -263,6 +264,11 @@ class Hands:
         answer = msgspec.json.decode(content, type=CertificateAnswer)
         order = {"folder": str(folder), "certificate": answer.certificate, "authority": answer.authority}
         self._call(wish, "freehold.node.link.keys:keep_certificate", json.dumps(order).encode())
+
+    def _end(self, wish: Wish) -> None:
+        """End the processes of an instance, for as long as they may take one after another."""
+        longest = sum(_stop_timeout(one) for one in wish.layout.services)
+        self._supervisor.stop(wish.partition, END_TIMEOUT + longest)
 
     def _run_configuration(self, wish: Wish, place: Place) -> Layout:
         folder = self._folder(place)
@@ -339,6 +345,8 @@ class Hands:
                 groups=groups,
                 limits=limits,
                 walls=walls,
+                after=[f"service/{other}" for other in one.after[: layouts.MOST_AFTER]],
+                stop_timeout=_stop_timeout(one),
             )
             for kind, where, executables in (
                 ("service", layouts.SERVICE, layout.services),
@@ -370,3 +378,8 @@ class Hands:
 
     def _folder(self, place: Place) -> Path:
         return self._paths.partitions / place.name
+
+
+def _stop_timeout(one: Executable) -> float:
+    """Return what an executable says, within bounds: its partition may have written anything."""
+    return max(0.0, min(one.stop_timeout, layouts.LONGEST_STOP))

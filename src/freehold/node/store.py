@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.node.assessments import Assessments
 from freehold.node.clock import Hardware
-from freehold.node.lease import Lease
 from freehold.node.outbox import BUDGET
 from freehold.node.partition.layout import Layout, Served
 from freehold.node.partition.order import Guest
@@ -18,9 +18,7 @@ from freehold.node.plan import Instance, Software
 from freehold.protocol import MAX_MESSAGE
 from freehold.protocol.feed import Feed, SharedInstance
 from freehold.protocol.report import (
-    AssessmentReport,
     HostFacts,
-    HostPromise,
     InstanceReport,
     Item,
     PublicationReport,
@@ -28,11 +26,7 @@ from freehold.protocol.report import (
 )
 from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
 
-HISTORY = 50
-"""Changes that are remembered of each promise."""
 BANG_PAUSE = 300.0
-HEARTBEAT = 15 * 60.0
-"""A promise's unchanged result is told again after so many seconds."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS software (
@@ -49,12 +43,6 @@ CREATE TABLE IF NOT EXISTS shared (
   parameters TEXT NOT NULL, seed TEXT NOT NULL, told_revision INTEGER NOT NULL DEFAULT 0,
   told TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS shared_by_host ON shared (host);
-CREATE TABLE IF NOT EXISTS history (
-  instance TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL, kept INTEGER NOT NULL, message TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS history_of ON history (instance, name, at);
-CREATE TABLE IF NOT EXISTS promise (
-  instance TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, kept INTEGER NOT NULL,
-  message TEXT NOT NULL, told_at REAL NOT NULL, PRIMARY KEY (instance, name)) WITHOUT ROWID;
 """
 
 _LATER_COLUMNS = {
@@ -94,7 +82,7 @@ class Wish(msgspec.Struct, frozen=True):
     movable: bool = False
 
 
-class Store(Lease):
+class Store(Assessments):
     """What is wanted and what was found, in the file of the outbox. Safe from any thread."""
 
     def __init__(self, path: Path, *, budget: int = BUDGET, hardware: Hardware | None = None) -> None:
@@ -368,10 +356,10 @@ class Store(Lease):
                 items.append(PublicationReport(instance, revision, layout.published))
                 items += self._serve(instance, revision, layout.outcome.served)
             if state not in (Observed.STARTED, Observed.CONFIGURING):
-                self._db.execute("DELETE FROM promise WHERE instance = ?", (instance,))
+                self._forget_results(instance)
             if state is Observed.DESTROYED:
                 self._db.execute("DELETE FROM instance WHERE instance = ?", (instance,))
-                self._db.execute("DELETE FROM history WHERE instance = ?", (instance,))
+                self._forget_history(instance)
                 items += self._let_go(instance)
             self._tell(*items)
 
@@ -446,26 +434,6 @@ class Store(Lease):
                 self._db.execute("UPDATE instance SET message = ? WHERE instance = ?", (refused, instance))
                 self._tell(InstanceReport(instance, revision, Observed(state), refused[-MAX_MESSAGE:]))
 
-    def promise_is(self, instance: str, revision: int, name: str, kept: bool, message: str, at: float) -> bool:
-        """Note the result of a promise; tell it when it is news or was not told for long. Return whether it changed."""
-        with self._lock:
-            rows = self._rows(
-                "SELECT revision, kept, told_at FROM promise WHERE instance = ? AND name = ?",
-                (instance, name),
-            )
-            changed = not rows or rows[0][:2] != (revision, int(kept))
-            if not changed and 0 <= at - rows[0][2] < HEARTBEAT:
-                return False
-            with self._transaction():
-                self._db.execute(
-                    "INSERT OR REPLACE INTO promise VALUES (?, ?, ?, ?, ?, ?)",
-                    (instance, name, revision, int(kept), message, at),
-                )
-                if changed:
-                    self._note_change(instance, name, kept, message, at)
-                self._tell(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
-            return changed
-
     def runs_by(self, python: str) -> bool:
         """Note which interpreter the agent runs by; when it is another one, have each instance configured again."""
         with self._transaction(quietly=True):
@@ -475,14 +443,6 @@ class Store(Lease):
                 return False
             self._db.execute("UPDATE instance SET renew_at = ? WHERE wanted = 'started'", (self.now(),))
         return True
-
-    def _note_change(self, instance: str, name: str, kept: bool, message: str, at: float) -> None:
-        self._db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", (instance, name, at, int(kept), message))
-        self._db.execute(
-            "DELETE FROM history WHERE instance = ? AND name = ? AND rowid NOT IN "
-            "(SELECT rowid FROM history WHERE instance = ? AND name = ? ORDER BY at DESC LIMIT ?)",
-            (instance, name, instance, name, HISTORY),
-        )
 
     def bang(self, instance: str) -> bool:
         """Have an instance configured again soon, unless that was done minutes ago; return whether it will be."""
@@ -495,18 +455,6 @@ class Store(Lease):
             self._db.execute("UPDATE instance SET renew_at = ? WHERE instance = ?", (now, instance))
         return True
 
-    def history(self, instance: str) -> list[tuple[str, float, bool, str]]:
-        """Return the changes of an instance's promises, the newest first: name, when, kept, message."""
-        rows = self._rows(
-            "SELECT name, at, kept, message FROM history WHERE instance = ? ORDER BY at DESC", (instance,)
-        )
-        return [(name, at, bool(kept), message) for name, at, kept, message in rows]
-
-    def promises(self) -> list[tuple[str, str, bool, str]]:
-        """Return instance, name, kept and message of every promise."""
-        rows = self._rows("SELECT instance, name, kept, message FROM promise ORDER BY instance, name")
-        return [(instance, name, bool(kept), message) for instance, name, kept, message in rows]
-
     def counters(self) -> dict[str, str]:
         """Return the counters of every instance, as `count` kept them."""
         return dict(self._rows("SELECT instance, counters FROM instance"))
@@ -518,17 +466,6 @@ class Store(Lease):
                 self._db.execute("UPDATE instance SET counters = ? WHERE instance = ?", (text, instance))
             if items:
                 self._tell(*items)
-
-    def health_is(self, promises: list[HostPromise]) -> None:
-        """Keep the node's own promises as they are now."""
-        text = msgspec.json.encode(promises).decode()
-        if text != self._recall("health", "[]"):
-            with self._transaction(quietly=True):
-                self._remember("health", text)
-
-    def health(self) -> list[HostPromise]:
-        """Return the node's own promises as they were last seen."""
-        return msgspec.json.decode(self._recall("health", "[]"), type=list[HostPromise])
 
     def tell_host(self, facts: HostFacts) -> bool:
         """Tell what the machine offers unless that was told; return whether it was news."""

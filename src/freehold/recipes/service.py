@@ -1,10 +1,12 @@
 """`freehold:service`: a program to keep running.
 
 Options: `command-line` (shell words), `name` (default: the part's), `once = true` to run it once at each
-configuration, `environment` (lines NAME=VALUE), `reads` (files whose change means a restart).
+configuration, `environment` (lines NAME=VALUE), `reads` (files whose change means a restart), `after` (names of
+services that are ended only when this one has ended), `stop-timeout` (seconds that it may take to end).
 """
 
 import hashlib
+import json
 import shlex
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from freehold.recipes.part import Part
 
 class Service(Part):
     required = ("command-line",)
-    optional = ("environment", "name", "once", "reads")
+    optional = ("after", "environment", "name", "once", "reads", "stop-timeout")
 
     def awaits(self) -> bool:
         return super().awaits() or not awaited.isdisjoint(map(Path, self.options.get("reads", "").split()))
@@ -22,6 +24,8 @@ class Service(Part):
     def make(self) -> list[str]:
         folder = "run" if self.options.get("once", "false") == "true" else "service"
         lines = ["#!/bin/sh"]
+        if said := self.supervised():
+            lines.append(f"# supervised: {json.dumps(said)}")
         for path in self.options.get("reads", "").split():
             try:
                 lines.append(f"# reads {hashlib.sha256(Path(path).read_bytes()).hexdigest()}")
@@ -31,3 +35,15 @@ class Service(Part):
             lines.append(f"export {variable}={shlex.quote(value)}")
         lines.append("exec " + shlex.join(self.words("command-line")))
         return [self.write(self.partition / "etc" / folder / self.title(), "\n".join(lines) + "\n", 0o700)]
+
+    def supervised(self) -> dict[str, object]:
+        """Return how it is to be supervised, as its executable says it to the node."""
+        said: dict[str, object] = {}
+        if after := self.options.get("after", "").split():
+            said["after"] = after
+        if timeout := self.options.get("stop-timeout", ""):
+            try:
+                said["stop_timeout"] = float(timeout)
+            except ValueError:
+                raise self.mistake(f"stop-timeout: '{timeout}' is no number of seconds.") from None
+        return said

@@ -17,6 +17,8 @@ _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 _PORT = re.compile(r"[0-9]{1,5}(/(tcp|udp))?")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
+MOST_AFTER, LONGEST_STOP = 16, 120.0
+
 
 @dataclass(frozen=True)
 class File:
@@ -80,8 +82,8 @@ class _Program:
     environment: dict[str, str] = field(default_factory=dict)
     reads: tuple[File | Certificate, ...] = ()
     """The files and certificates of the plan on which it depends."""
-    after: tuple["Task", ...] = ()
-    """The tasks that must have ended well before it starts."""
+    after: tuple["Task | Process", ...] = ()
+    """The tasks that must have ended well, and the processes that must be ready, before it starts."""
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
@@ -99,7 +101,9 @@ class _Program:
         must_be((tuple, list), f"{what} reads", self.reads)
         must_hold((File, Certificate), f"{what} reads", self.reads)
         must_be((tuple, list), f"{what} after", self.after)
-        must_hold(Task, f"{what} after", self.after)
+        must_hold((Task, Process), f"{what} after", self.after)
+        if len(self.after) > MOST_AFTER:
+            raise TypeError(f"{what} after must hold at most {MOST_AFTER}, not {len(self.after)}")
 
     def digest(self, certificates: Mapping[str, str] = MappingProxyType({})) -> str:
         """Return a hash of everything whose change means a restart; `certificates` are PEM by name."""
@@ -108,7 +112,7 @@ class _Program:
                 [str(part) for part in self.argv],
                 sorted(self.environment.items()),
                 [[one.path, one.digest() if isinstance(one, File) else certificates[one.name]] for one in self.reads],
-                [task.name for task in self.after],
+                [one.name for one in self.after],
             ]
         )
         return hashlib.sha256(state.encode()).hexdigest()
@@ -116,7 +120,26 @@ class _Program:
 
 @dataclass(frozen=True)
 class Process(_Program):
-    """A program to keep running. It is restarted exactly when its command, environment or what it `reads` changes."""
+    """A program to keep running. It is restarted exactly when its command, environment or what it `reads` changes.
+
+    What comes `after` it starts when it is ready, and is ended before it.
+    """
+
+    ready: int | str = 0
+    """It is ready when this accepts connections: a port (TCP) of the partition's address, or the path of a socket in
+    the partition. Without, it is ready as soon as it was started."""
+    stop_timeout: float = 10.0
+    """Seconds that it may take to end after it was told to; then it is killed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        what = f"Process '{self.name}':"
+        must_be((int, str), f"{what} ready", self.ready)
+        if isinstance(self.ready, int) and not 0 <= self.ready < 65536:
+            raise TypeError(f"{what} ready must be a port or the path of a socket, not {self.ready}")
+        must_be((int, float), f"{what} stop_timeout", self.stop_timeout)
+        if not 0 < self.stop_timeout <= LONGEST_STOP:
+            raise TypeError(f"{what} stop_timeout must be at most {LONGEST_STOP:g} seconds, not {self.stop_timeout:g}")
 
 
 @dataclass(frozen=True)

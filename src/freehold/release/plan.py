@@ -209,6 +209,9 @@ def _check(plan: Plan) -> None:
         if twice:
             raise ReleaseError(f"The plan has two of the {kind} '{twice[0]}'.")
     _check_places(plan)
+    for process in plan.processes:
+        if plan.network and isinstance(process.ready, int) and process.ready not in (0, *plan.network.ports("tcp")):
+            raise ReleaseError(f"'{process.name}' is ready at port {process.ready}, where the plan does not listen.")
     for program in programs:
         for part in program.reads:
             if isinstance(part, File) and part not in plan.files:
@@ -217,10 +220,11 @@ def _check(plan: Plan) -> None:
                 raise ReleaseError(
                     f"'{program.name}' reads the certificate '{part.name}', which the plan does not have."
                 )
-        for task in program.after:
-            if task not in plan.tasks:
+        for one in program.after:
+            if one not in plan.tasks and one not in plan.processes:
+                kind = type(one).__name__.lower()
                 raise ReleaseError(
-                    f"'{program.name}' comes after the task '{task.name}', which the plan does not have."
+                    f"'{program.name}' comes after the {kind} '{one.name}', which the plan does not have."
                 )
 
 

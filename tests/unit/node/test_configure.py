@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from freehold.node.errors import ConfigureError
+from freehold.node.partition import layout
 from freehold.node.partition.configure import run
 from freehold.node.partition.layout import Layout
 from freehold.node.partition.order import Order
 from freehold.node.partition.profile import profile_text
-from freehold.release import ReleaseError
+from freehold.release import ReleaseError, parts
 
 INSTANCE = """\
 import json
@@ -147,6 +151,56 @@ def test_a_release_without_either_way_is_refused(partition: Path, software: Path
     (software / "release" / "instance.py").unlink()
     with pytest.raises(ReleaseError, match=r"neither instance\.py nor instance\.cfg"):
         configured(partition, software)
+
+
+CHAIN = """\
+import msgspec
+from freehold.release import Context, Plan, Process, Release, Task, Type
+
+class Nothing(msgspec.Struct):
+    pass
+
+def plan(parameters: Nothing, context: Context) -> Plan:
+    prepare = Task("prepare", ("/bin/true",))
+    database = Process("database", ("/bin/sleep", "9"), ready="srv/database.sock", stop_timeout=60, after=(prepare,))
+    cache = Process("cache", ("/bin/sleep", "9"), ready=context.port("cache"))
+    web = Process("web", ("/bin/echo", "started"), after=(database, cache))
+    return Plan(processes=(database, cache, web), tasks=(prepare,))
+
+release = Release("chain", "1.0", "", {"default": Type("Chain", Nothing, Nothing, plan)})
+"""
+
+
+def test_a_process_waits_until_those_it_comes_after_accept(partition: Path, software: Path) -> None:
+    (software / "release" / "instance.py").write_text(CHAIN)
+    found = {one.name: one for one in configured(partition, software).services}
+    assert (found["database"].after, found["database"].stop_timeout) == ([], 60)
+    assert (found["web"].after, found["web"].stop_timeout) == (["database", "cache"], 10)
+    port = json.loads((partition / ".freehold" / "ports.json").read_text())["cache"]
+    web = subprocess.Popen([partition / "etc/service/web"], stdout=subprocess.PIPE, text=True, cwd=partition)
+    try:
+        with socket.socket(socket.AF_UNIX) as database, socket.socket() as cache:
+            for listener, address in ((database, str(partition / "srv/database.sock")), (cache, ("127.0.0.9", port))):
+                assert web.poll() is None, "not everything that it comes after accepts"
+                listener.bind(address)
+                listener.listen()
+            assert web.communicate(timeout=20)[0] == "started\n"
+    finally:
+        web.kill()
+        web.wait()
+
+
+def test_what_says_wrongly_how_it_is_supervised_is_told_by_name(partition: Path, software: Path) -> None:
+    configured(partition, software)
+    wrapper = partition / "etc" / "service" / "own"
+    wrapper.write_text('#!/bin/sh\n# supervised: {"stop_timeout": "soon"}\n')
+    wrapper.chmod(0o700)
+    with pytest.raises(ConfigureError, match=r"own: .*stop_timeout"):
+        configured(partition, software)
+
+
+def test_authors_and_nodes_know_the_same_bounds() -> None:
+    assert (parts.MOST_AFTER, parts.LONGEST_STOP) == (layout.MOST_AFTER, layout.LONGEST_STOP)
 
 
 PROFILE = """\

@@ -99,3 +99,28 @@ def test_a_plan_says_how_long_a_log_may_be_and_how_many_former_ones_are_kept(roo
         assert not logs.too_long(folder, rotations)
     kept = {path.name: gzip.decompress(path.read_bytes())[:9] for path in log.parent.glob("*.gz")}
     assert kept == {"today.1.gz": b"wednesday", "today.2.gz": b"tuesdaytu"}
+
+
+def test_of_a_log_that_floods_a_bounded_part_is_kept_and_the_rest_counted(root: Path) -> None:
+    folder = root / "partitions" / "p0"
+    layout.prepare(folder)
+    log = folder / layout.LOG / "web.log"
+    former = log.with_name("web.log.1.gz")
+    order = msgspec.json.encode(logs.Order(str(folder), []))
+    with log.open("ab", buffering=0) as writer:
+        for flood in (b"first", b"second", b"third!"):
+            writer.write(flood * 2_500_000)
+            logs.rotate(order)
+            writer.write(b"on it goes\n")
+        assert gzip.decompress(former.read_bytes())[:5] == b"first", "the first is kept, what followed at once is not"
+        said = b"freehold: %d bytes were not kept: more than %d a second were written here\n"
+        lost = len(b"second" * 2_500_000 + b"third!" * 2_500_000 + b"on it goes\n" * 2) + len(
+            said % (15_000_011, logs.RATE)
+        )
+        assert log.read_bytes() == said % (lost, logs.RATE) + b"on it goes\n"
+        # After a calm hour as much is kept as any log may hold.
+        os.utime(former, (former.stat().st_mtime - 3600,) * 2)
+        writer.write(b"calm" * 3_000_000)
+        logs.rotate(order)
+    assert log.read_bytes() == b""
+    assert gzip.decompress(former.read_bytes()).startswith(said % (lost, logs.RATE) + b"on it goes\ncalm")

@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from freehold.node.assessments import HEARTBEAT
 from freehold.node.clock import Hardware
 from freehold.node.partition.layout import Executable, Layout
-from freehold.node.store import HEARTBEAT, Store
+from freehold.node.store import Store
 from freehold.protocol import MAX_MESSAGE
 from freehold.protocol.feed import Feed, Installation, WantedInstance
 from freehold.protocol.report import (

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def test_what_is_just_being_started_does_not_escape_a_stop(supervisor: Superviso
     for number in range(10):
         # A chain of programs, each replaced by the next, outside of the session.
         chain = "(setsid env setsid env setsid sleep 1000 &); exec sleep 1000"
-        supervisor.apply("p0", [service(root, "web", chain, digest=str(number))])
+        supervisor.apply("p0", [service(root, "web", chain, digest=str(number), stop_timeout=1000.0)])
         supervisor.stop("p0")
     marked = f"FREEHOLD_PROCESS={supervisor.root}".encode()
 
@@ -406,3 +407,105 @@ def test_what_is_lent_ends_in_time_though_nobody_orders_it(supervisor: Superviso
     supervisor.ensure()
     until(lambda: not lives(database))
     assert lives(cache)
+
+
+def noted(root: Path, name: str, **more: Any) -> Process:
+    """Return a service that writes into `noted` when it starts and when it ends, which takes it a moment."""
+    script = f"trap 'sleep 0.2; echo {name} ended >> noted; exit' TERM; echo {name} started >> noted; sleep 1000 & wait"
+    return service(root, name, script, **more)
+
+
+def notes(root: Path, count: int) -> list[str]:
+    """Return what services noted, once there are so many lines."""
+    until(lambda: (root / "noted").exists() and len((root / "noted").read_text().splitlines()) >= count)
+    return (root / "noted").read_text().splitlines()
+
+
+def chain(root: Path, **more: Any) -> list[Process]:
+    """Return a front after an application after a database, named so that no other order is theirs by chance."""
+    return [
+        noted(root, "application", after=["database"], **more),
+        noted(root, "front", after=["application"], **more),
+        noted(root, "database", **more),
+    ]
+
+
+ENDED = ["front ended", "application ended", "database ended"]
+
+
+def test_what_comes_after_others_ends_before_them(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", chain(root))
+    notes(root, 3)
+    supervisor.stop("p0")
+    assert notes(root, 6)[3:] == ENDED
+
+
+def test_a_next_supervisor_keeps_the_order(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", chain(root))
+    notes(root, 3)
+    kill_supervisor(supervisor)
+    supervisor.ensure()
+    supervisor.shutdown()
+    assert notes(root, 6)[3:] == ENDED
+
+
+def test_a_change_of_all_ends_them_in_their_order_and_starts_them_in_the_opposite(
+    supervisor: Supervisor, root: Path
+) -> None:
+    supervisor.apply("p0", chain(root))
+    notes(root, 3)
+    supervisor.apply("p0", chain(root, digest="2"))
+    # What starts is started within moments of each other; its first word may be late. What ends takes its time.
+    assert notes(root, 9)[3:6] == ENDED
+    found = {one.name: one for one in supervisor.status()["p0"].processes}
+    assert {one.digest for one in found.values()} == {"2"}
+    assert found["database"].uptime >= found["application"].uptime >= found["front"].uptime
+
+
+def test_only_what_changed_is_restarted_whatever_comes_after_it(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", chain(root))
+    notes(root, 3)
+    before = {name: pid(supervisor, name) for name in ("database", "application", "front")}
+    application, front, database = chain(root)
+    supervisor.apply("p0", [application, front, replace(database, digest="2")])
+    until(lambda: pid(supervisor, "database") != before["database"])
+    assert (pid(supervisor, "application"), pid(supervisor, "front")) == (before["application"], before["front"])
+
+
+def test_each_has_its_own_time_to_end(supervisor: Supervisor, root: Path) -> None:
+    stubborn = service(root, "web", "trap '' TERM; echo > ready; while :; do sleep 1000; done", stop_timeout=0.3)
+    supervisor.apply("p0", [replace(stubborn, after=["database"]), noted(root, "database", stop_timeout=60.0)])
+    until((root / "ready").exists)
+    notes(root, 1)
+    supervisor.stop("p0")
+    assert notes(root, 2)[1] == "database ended", "who came before it was still asked, and had its time"
+
+
+def test_a_circle_holds_up_nobody(supervisor: Supervisor, root: Path) -> None:
+    def circle(digest: str) -> list[Process]:
+        return [
+            service(root, "hen", after=["egg", "hen", "nobody"], digest=digest),
+            service(root, "egg", after=["hen"], digest=digest),
+        ]
+
+    supervisor.apply("p0", circle("1"))
+    hen, egg = pid(supervisor, "hen"), pid(supervisor, "egg")
+    supervisor.apply("p0", circle("2"))
+    until(lambda: pid(supervisor, "hen") != hen and pid(supervisor, "egg") != egg)
+    supervisor.stop("p0")
+    assert "p0" not in supervisor.status()
+
+
+def test_a_table_written_before_there_was_an_order_is_taken_over(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web"), service(root, "database")])
+    before = [pid(supervisor, "web"), pid(supervisor, "database")]
+    kill_supervisor(supervisor)
+    table = root / "run" / "supervisor.json"
+    saved = json.loads(table.read_text())
+    for spec in saved["groups"]["p0"]["processes"]:
+        del spec["after"]
+    table.write_text(json.dumps(saved))
+    supervisor.ensure()
+    assert [pid(supervisor, "web"), pid(supervisor, "database")] == before
+    supervisor.stop("p0")
+    assert not any(lives(one) for one in before)

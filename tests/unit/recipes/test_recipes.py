@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from zc.buildout import UserError
 
+from freehold.node.partition.layout import scan
 from freehold.promises import Command, Http, TcpPort
 from freehold.recipes.file import File
 from freehold.recipes.promise import Promise
@@ -40,6 +41,8 @@ reads = ${buildout:directory}/${file:output}
 recipe = freehold:service
 command-line = /bin/true
 once = true
+after = web database
+stop-timeout = 2.5
 
 [promise]
 recipe = freehold:promise
@@ -92,6 +95,8 @@ def test_a_profile_becomes_what_it_says(tmp_path: Path) -> None:
     assert (tmp_path / ".freehold" / "published.json").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "etc/run/once").stat().st_mode & 0o777 == 0o700
     assert not list(tmp_path.rglob(".*.new"))
+    (once,) = scan(tmp_path).runs
+    assert (once.after, once.stop_timeout) == (["web", "database"], 2.5)
 
 
 def test_a_service_gets_its_words_and_its_environment_as_written(tmp_path: Path) -> None:
@@ -135,6 +140,10 @@ def test_what_a_profile_says_no_longer_is_gone(tmp_path: Path) -> None:
         ("recipe = freehold:file\noutput = x\ncontent = x\nmode = rwx", "[it] mode: 'rwx' is not octal"),
         ("recipe = freehold:service", "[it] freehold:service needs the option 'command-line'."),
         ("recipe = freehold:service\ncommand-line = a 'b", "command-line: No closing quotation"),
+        (
+            "recipe = freehold:service\ncommand-line = a\nstop-timeout = soon",
+            "stop-timeout: 'soon' is no number of seconds",
+        ),
         ("recipe = freehold:service\ncommand-line = a\nname = ../x", "[it] name: '../x' cannot be one"),
         ("recipe = freehold:service\ncommand-line = a\nreads = /no/such", "/no/such cannot be read"),
         (

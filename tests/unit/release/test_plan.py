@@ -9,7 +9,19 @@ import msgspec
 import pytest
 
 from freehold.promises import Assessment, Http, TcpPort
-from freehold.release import Certificate, Context, File, Plan, Process, Release, ReleaseError, Task, Type, make_plan
+from freehold.release import (
+    Certificate,
+    Context,
+    File,
+    Network,
+    Plan,
+    Process,
+    Release,
+    ReleaseError,
+    Task,
+    Type,
+    make_plan,
+)
 
 CONTEXT = Context(
     instance="inst-1",
@@ -106,6 +118,17 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "forgotten comma": (lambda: Plan(files=(File("a", ""))), "files must be tuple or list, not File"),  # type: ignore[arg-type]
     "promise of one's own": (lambda: Plan(promises={"page": Own()}), "must be one of freehold.promises"),
     "published as a dict": (lambda: Plan(publication={"url": ""}), "publication must be Struct or NoneType"),  # type: ignore[arg-type]
+    "after what is not there": (
+        lambda: Plan(processes=(process(after=(process("database"),)),)),
+        "'web' comes after the process 'database', which the plan does not have",
+    ),
+    "after too many": (lambda: process(after=(process("database"),) * 17), "after must hold at most 16, not 17"),
+    "ready at no port": (lambda: process(ready=65536), "ready must be a port or the path of a socket, not 65536"),
+    "ready where it does not listen": (
+        lambda: Plan(processes=(process(ready=80),), network=Network(listen=(8080,))),
+        "'web' is ready at port 80, where the plan does not listen",
+    ),
+    "never to be killed": (lambda: process(stop_timeout=1e9), "stop_timeout must be at most 120 seconds, not 1e+09"),
     "an exception": (lambda: {}["greeting"], "KeyError: 'greeting'"),
 }
 

@@ -1,10 +1,12 @@
 """What is where in a partition's folder (SlapOS's layout), and what was found there."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import msgspec
 
+from freehold.node.errors import ConfigureError
 from freehold.node.host.firewall import Network
 
 SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"
@@ -14,11 +16,29 @@ PUBLISHED = f"{OURS}/published.json"
 FOLDERS = (SERVICE, RUN, PLUGIN, PROMISE, PRERM, LOG, "srv", "tmp", OURS)
 
 
+MOST_AFTER, LONGEST_STOP = 16, 120.0
+"""What one may say of how it is supervised: so many others to come after, so many seconds to end."""
+HEAD = 4096
+"""So many bytes of an executable are searched for how it is supervised."""
+_SUPERVISED = re.compile(rb"^# supervised: (.*)$", re.MULTILINE)
+
+
 class Executable(msgspec.Struct, frozen=True):
     """A program to run, and the digest whose change means that it must be restarted."""
 
     name: str
     digest: str
+    after: list[str] = []
+    """Services that are ended only when this one has ended."""
+    stop_timeout: float = 10.0
+    """Seconds that it may take to end."""
+
+
+class Supervised(msgspec.Struct, frozen=True):
+    """What an executable says of how it is supervised: JSON in a line `# supervised: …` among its first ones."""
+
+    after: list[str] = []
+    stop_timeout: float = 10.0
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -96,11 +116,17 @@ def promise_name(path: str) -> str:
 
 
 def _executables(folder: Path) -> list[Executable]:
-    return [
-        Executable(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in _files(folder)
-        if path.stat().st_mode & 0o100
-    ]
+    return [_executable(path.name, path.read_bytes()) for path in _files(folder) if path.stat().st_mode & 0o100]
+
+
+def _executable(name: str, content: bytes) -> Executable:
+    said = Supervised()
+    if found := _SUPERVISED.search(content, 0, HEAD):
+        try:
+            said = msgspec.json.decode(found[1], type=Supervised)
+        except msgspec.DecodeError as error:
+            raise ConfigureError(f"{name}: what follows '# supervised:' is not as it must be: {error}") from None
+    return Executable(name, hashlib.sha256(content).hexdigest(), said.after, said.stop_timeout)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,8 +1,14 @@
-"""Logs of a partition: none grows for ever."""
+"""Logs of a partition: none grows for ever, and of one that floods no more is kept than a bound.
+
+Processes write their logs themselves: a pipe through us would end them, or hold them up, whenever we are upgraded. So
+what they write cannot be held back, but it is thrown away, unread, as fast as they write it.
+"""
 
 import gzip
 import os
+import re
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +22,10 @@ LIMIT = 10 * 1024 * 1024
 KEPT = 1
 MOST_KEPT = 64 * 1024 * 1024
 """Of a former log that is longer, its end is kept."""
+RATE = 256 * 1024
+"""Bytes a second, since the last former log was kept, of which a further one is kept."""
+_LOST = re.compile(rb"^freehold: ([0-9]{1,18}) bytes were not kept", re.MULTILINE)
+_HEAD = 65536
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -59,10 +69,14 @@ def _due(folder: Path, rotations: list[Rotation]) -> Iterator[tuple[str, int]]:
 
 def _rotate(path: str, keep: int) -> None:
     """Keep the content of a log compressed as `NAME.1.gz`, after moving the former ones on; begin it anew."""
+    size = _size(path)
+    if keep > 0 and min(size, MOST_KEPT) > RATE * max(1.0, time.time() - _kept_at(path)):
+        _begin_anew(path, lost=size)
+        return
     for number in range(keep - 1, 0, -1):
         if os.path.lexists(f"{path}.{number}.gz"):
             os.replace(f"{path}.{number}.gz", f"{path}.{number + 1}.gz")
-    with open(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK), "r+b") as log:
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as log:
         if keep > 0:
             log.seek(max(0, os.fstat(log.fileno()).st_size - MOST_KEPT))
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -72,7 +86,26 @@ def _rotate(path: str, keep: int) -> None:
             ):
                 while block := log.read(1024 * 1024):
                     kept.write(block)
+    _begin_anew(path, lost=max(0, size - MOST_KEPT) if keep > 0 else 0)
+
+
+def _begin_anew(path: str, *, lost: int) -> None:
+    """Empty a log; what of it was lost is said in the new one, together with what was said of that before."""
+    with open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK), "r+b", buffering=0) as log:
+        # Others write meanwhile: what was said need not be the first line.
+        said = _LOST.search(log.read(_HEAD)) if lost else None
         log.truncate(0)
+        if lost:
+            total = lost + (int(said[1]) if said else 0)
+            log.write(b"freehold: %d bytes were not kept: more than %d a second were written here\n" % (total, RATE))
+
+
+def _kept_at(path: str) -> float:
+    """Return when a former log was kept last, in seconds since 1970."""
+    try:
+        return os.lstat(f"{path}.1.gz").st_mtime
+    except OSError:
+        return 0.0
 
 
 def _size(path: str) -> int:

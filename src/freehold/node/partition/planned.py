@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.node.host.firewall import Network
-from freehold.node.partition import certificates, layout, timer
+from freehold.node.partition import certificates, layout, ready, timer
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import Outcome, Served, Wish
 from freehold.node.partition.order import Order
@@ -19,7 +19,7 @@ from freehold.release import Network as Declared
 from freehold.release.folder import load
 from freehold.release.plan import SharedWish
 
-TASKS, JOBS = f"{layout.OURS}/tasks", f"{layout.OURS}/jobs"
+TASKS, JOBS, READY = f"{layout.OURS}/tasks", f"{layout.OURS}/jobs", f"{layout.OURS}/ready.py"
 _SEED, _PORTS, _PLANNED = f"{layout.OURS}/seed", f"{layout.OURS}/ports.json", f"{layout.OURS}/planned.json"
 _EXPIRY_DAYS = 7.0
 
@@ -92,6 +92,9 @@ def _apply(folder: Path, plan: Plan, context: Context) -> None:
     for certificate in plan.certificates:
         kept |= {certificate.path, certificate.key}
         promises[f"certificate-{certificate.name}"] = CertificateValid(str(folder / certificate.path), _EXPIRY_DAYS)
+    if any(isinstance(each, Process) and each.ready for one in _programs(plan) for each in one.after):
+        write(folder / READY, Path(ready.__file__).read_bytes(), 0o600)
+        kept.add(READY)
     for process in plan.processes:
         kept.add(_executable(folder, f"{layout.SERVICE}/{process.name}", program(process, context)))
     for task in plan.tasks:
@@ -109,6 +112,10 @@ def _apply(folder: Path, plan: Plan, context: Context) -> None:
     published = {} if plan.publication is None else msgspec.to_builtins(plan.publication)
     write(folder / layout.PUBLISHED, json.dumps(published).encode(), 0o600)
     _remove_others(folder, kept)
+
+
+def _programs(plan: Plan) -> tuple[Process | Task | Job, ...]:
+    return (*plan.processes, *plan.tasks, *plan.jobs)
 
 
 def _plan_jobs(folder: Path, jobs: tuple[Job, ...], context: Context, promises: dict[str, Promise]) -> set[str]:
@@ -136,23 +143,33 @@ def program(one: Process | Task | Job, context: Context) -> bytes:
     """Return the executable that starts a process, task or job; its text changes whenever a restart is due."""
     digest = one.digest(context.certificates)
     lines = ["#!/bin/sh", f"# digest: {digest}"]
+    if isinstance(one, Process):
+        former = [each.name for each in one.after if isinstance(each, Process)]
+        said = layout.Supervised(former, float(one.stop_timeout))
+        if said != layout.Supervised():
+            lines.append(f"# supervised: {msgspec.json.encode(said).decode()}")
     lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(one.environment.items())]
-    for task in one.after:
-        done = shlex.quote(f"{task.digest(context.certificates)} 0")
-        where = shlex.quote(str(context.partition / TASKS / task.name))
-        lines.append(f"until grep -qx {done} {where} 2>/dev/null; do sleep 0.1; done")
-    command = " ".join(shlex.quote(str(part)) for part in one.argv)
+    for each in one.after:
+        if isinstance(each, Task):
+            done = shlex.quote(f"{each.digest(context.certificates)} 0")
+            where = shlex.quote(str(context.partition / TASKS / each.name))
+            lines.append(f"until grep -qx {done} {where} 2>/dev/null; do sleep 0.1; done")
+        elif each.ready:
+            target = (context.address, str(each.ready)) if isinstance(each.ready, int) else (each.ready,)
+            command = (sys.executable, "-I", "-S", str(context.partition / READY), *target)
+            lines.append(f"{shlex.join(command)} || exit")
+    words = " ".join(shlex.quote(str(part)) for part in one.argv)
     if isinstance(one, Task):
         note = shlex.quote(str(context.partition / TASKS / one.name))
         lines += [
-            command,
+            words,
             "status=$?",
             f'echo "{digest} $status" > {note}.new',
             f"mv {note}.new {note}",
             "exit $status",
         ]
     else:
-        lines.append(f"exec {command}")
+        lines.append(f"exec {words}")
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -161,11 +161,37 @@ def is_zombie(pid: int) -> bool:
         return True
 
 
+def reap_orphans(ours: set[int]) -> None:
+    """Reap what our processes left behind, but leave those that are followed to whoever follows them."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in ours:
+            return
+        os.waitpid(found.si_pid, 0)
+
+
 def kill_session(pid: int, number: int) -> None:
     """Signal the process group that a process leads."""
     try:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
+        pass
+
+
+def ask_to_end(pid: int, descriptor: int) -> None:
+    """Tell the process group that a process leads to end; `descriptor` is the process's pidfd."""
+    try:
+        os.killpg(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        # Just forked: it leads no group yet.
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+    except PermissionError:
         pass
 
 

@@ -39,6 +39,8 @@ class Process:
     once: bool = False
     stop_timeout: float = 10.0
     """Seconds between asking it to end and killing it."""
+    after: list[str] = field(default_factory=list)
+    """Processes of the group that are asked to end only when this one has ended."""
     groups: list[str] = field(default_factory=list)
     """Files of the control groups it starts in."""
     limits: dict[str, int] = field(default_factory=dict)

@@ -20,7 +20,7 @@ import time
 
 from freehold.failpoints import failpoint
 from freehold.node import walls
-from freehold.node.supervisor import children
+from freehold.node.supervisor import children, turns
 from freehold.node.supervisor.table import Connection, Group, Process
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ class Server:
                     self._read(self.connections[descriptor])
                 elif descriptor in self.by_descriptor:
                     self._ended(self.by_descriptor[descriptor])
-            _reap_orphans({process.pid for process in self.by_descriptor.values()})
+            children.reap_orphans({process.pid for process in self.by_descriptor.values()})
             self._timers(time.monotonic())
             if self.unsaved:
                 self._save()
@@ -95,9 +95,12 @@ class Server:
             process.spec, process.leaving = spec, False
             if process.pid and process.digest != spec["digest"]:
                 self._end(process, leaving=False)
-            elif not process.pid and (process.digest != spec["digest"] or not (process.done or process.next_start)):
+            elif not (process.pid or process.held) and (
+                process.digest != spec["digest"] or not (process.done or process.next_start)
+            ):
                 process.quick_deaths = 0
                 self._start(process)
+        self._take_turns(name)
         self._save()
 
     def stop(self, name: str, connection: Connection) -> None:
@@ -107,6 +110,7 @@ class Server:
         group.waiting.append(connection)
         for process in list(group.processes.values()):
             self._end(process, leaving=True)
+        self._take_turns(name)
         failpoint("group-ending")
         self._save()
         self._answer_if_empty(name)
@@ -117,6 +121,7 @@ class Server:
         group.stopping = True
         for process in list(group.processes.values()):
             self._end(process, leaving=True)
+        self._take_turns(name)
         self._save()
         self._answer_if_empty(name)
 
@@ -128,6 +133,7 @@ class Server:
         process.done, process.quick_deaths = False, 0
         if process.pid:
             self._end(process, leaving=False)
+            self._take_turns(name)
         else:
             self._start(process)
         return True
@@ -157,7 +163,7 @@ class Server:
     # Processes
 
     def _start(self, process: Process) -> None:
-        process.next_start, process.kill_at, process.done = None, None, False
+        process.next_start, process.done, process.held = None, False, False
         try:
             process.pid = children.start(process.spec, self.mark, process.group)
             failpoint("process-started")
@@ -182,15 +188,24 @@ class Server:
         self.poll.register(process.descriptor, select.EPOLLIN)
 
     def _end(self, process: Process, *, leaving: bool) -> None:
+        """Have a process end as soon as it is its turn."""
         process.leaving = leaving
         process.next_start = None
-        if not process.pid:
-            if leaving:
-                self._forget(process)
+        if process.pid:
+            process.ending = True
+        elif leaving:
+            self._forget(process)
+
+    def _take_turns(self, name: str) -> None:
+        """Ask those of a group to end, and start those again, that wait for no other any more."""
+        group = self.groups.get(name)
+        if group is None:
             return
-        if process.kill_at is None:
+        for process in turns.may_end(group):
             process.kill_at = time.monotonic() + process.spec.get("stop_timeout", 10)
-            children.kill_session(process.pid, signal.SIGTERM)
+            children.ask_to_end(process.pid, process.descriptor)
+        while ready := turns.may_start(group):
+            self._start(ready[0])
 
     def _ended(self, process: Process) -> None:
         self.poll.unregister(process.descriptor)
@@ -211,13 +226,13 @@ class Server:
         self.unsaved = True
 
     def _after_end(self, process: Process) -> None:
-        asked, process.kill_at, process.well_at = process.kill_at is not None, None, None
+        asked, process.ending, process.kill_at, process.well_at = process.ending, False, None, None
         lived = time.monotonic() - process.started
         process.pid = 0
         if process.leaving:
             self._forget(process)
         elif asked:
-            self._start(process)
+            process.held = True
         elif process.spec.get("once") and process.exit == 0:
             process.done = True
         else:
@@ -230,6 +245,7 @@ class Server:
                 process.next_start = time.monotonic() + pause
             if process.quick_deaths >= TOO_OFTEN:
                 self._tell(process, well=False)
+        self._take_turns(process.group)
 
     def _forget(self, process: Process) -> None:
         self.groups[process.group].processes.pop(process.spec["name"], None)
@@ -416,6 +432,7 @@ class Server:
                     process.done, process.digest = True, spec["digest"]
                 else:
                     self._start(process)
+            self._take_turns(name)
         for stray in living.values():
             # Started, or on its way out, when the former supervisor ended: nobody wants it.
             children.kill_session(stray.pid, signal.SIGKILL)
@@ -470,20 +487,8 @@ def _listen(path: str) -> socket.socket:
 
 def _state(process: Process) -> str:
     if process.pid:
-        return "stopping" if process.kill_at is not None else "running"
+        return "stopping" if process.ending else "running"
     return "done" if process.done else "waiting"
-
-
-def _reap_orphans(ours: set[int]) -> None:
-    """Reap what our processes left behind, but leave those that are followed to `_ended`."""
-    while True:
-        try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if found is None or found.si_pid in ours:
-            return
-        os.waitpid(found.si_pid, 0)
 
 
 def _since_boot() -> float:

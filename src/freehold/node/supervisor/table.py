@@ -24,8 +24,12 @@ class Process:
         self.quick_deaths = 0
         self.restarts = 0
         self.next_start: float | None = None
+        self.ending = False
+        """It is to end, as soon as those that come after it have ended."""
         self.kill_at: float | None = None
         """It was told to end and will be killed then."""
+        self.held = False
+        """It ended to be started again, as soon as none that it comes after is to end."""
         self.leaving = False
         """Not wanted any more: forget it when it has ended."""
         self.done = False
