@@ -45,6 +45,12 @@ def django_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def database(django_once: str) -> str:
     """The rooms' database in this process, with empty tables; its URL."""
+    empty_tables()
+    return django_once
+
+
+def empty_tables() -> None:
+    """Make the database of this process what it was before anything was written."""
     from django.apps import apps
     from django.db import connection, transaction
 
@@ -58,7 +64,6 @@ def database(django_once: str) -> str:
             cursor.execute(f"DELETE FROM {model._meta.db_table}")
         RevisionClock.objects.create(id=1, value=0)
         Counter.objects.bulk_create(Counter(name=name) for name in NAMES)
-    return django_once
 
 
 @contextmanager

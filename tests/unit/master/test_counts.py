@@ -82,17 +82,11 @@ class Orders(RuleBasedStateMachine):
 
 
 def test_free_counts_always_equal_free_partitions(database: str) -> None:
-    from django.apps import apps
-    from django.db import connection, transaction
-
-    from freehold.master.fleet.models import RevisionClock
+    from conftest import empty_tables
     from unit.master.rooms import Rooms
 
     def fresh() -> "Rooms":
-        with transaction.atomic(), connection.cursor() as cursor:
-            for model in apps.get_models(include_auto_created=True):
-                cursor.execute(f"DELETE FROM {model._meta.db_table}")
-            RevisionClock.objects.create(id=1, value=0)
+        empty_tables()
         return Rooms(database)
 
     class Fresh(Orders):

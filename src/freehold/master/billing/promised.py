@@ -35,7 +35,7 @@ def give_back(entity: LegalEntity, day: int) -> None:
             _SQL["doubtful"],
             entity=entity.id,
             month=month,
-            begin=days.begins_at(begin, entity.time_zone),
+            since=days.begins_at(begin, entity.time_zone) - SPEAKS,
             end=days.begins_at(end, entity.time_zone),
             begin_day=begin,
             end_day=end,

@@ -88,7 +88,7 @@ def available(instance: str, span: Span) -> Availability:
     """Return how long an instance kept its promises in a time (milliseconds)."""
     begin, end = span
     told: dict[str, list[tuple[int, bool]]] = defaultdict(list)
-    for row in run(_SQL["told"], instance=instance, begin=begin, end=end, speaks=SPEAKS):
+    for row in run(_SQL["told"], instance=instance, since=begin - SPEAKS, end=end):
         told[row["promise"]].append((row["at"], bool(row["kept"])))
     left_out = [
         (row["begins_at"], row["ends_at"]) for row in run(_SQL["maintenances"], instance=instance, begin=begin, end=end)

@@ -16,7 +16,7 @@ LEFT JOIN (
   FROM (
     SELECT instance_id, kept, at, lead(at) OVER (PARTITION BY instance_id, promise ORDER BY at, id) AS following
     FROM monitoring_assessment
-    WHERE at >= :begin - :speaks AND at < :end
+    WHERE at >= :since AND at < :end
   ) told
   GROUP BY instance_id
 ) a ON a.instance_id = s.instance

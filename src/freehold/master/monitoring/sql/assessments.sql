@@ -5,7 +5,7 @@ SELECT instance_id, promise, revision, kept, message, at FROM monitoring_assessm
 -- name: told
 -- The results of an instance's promises in a time, and those that stood when it began.
 SELECT promise, at, kept FROM monitoring_assessment
-WHERE instance_id = :instance AND at >= :begin - :speaks AND at < :end
+WHERE instance_id = :instance AND at >= :since AND at < :end
 ORDER BY promise, at, id
 
 -- name: maintenances
