@@ -34,6 +34,7 @@ def main() -> None:
             for name, work in (
                 ("unknown path (yardstick)", unknown),
                 ("poll, nothing new", poll),
+                ("poll, held for 10 ms", held),
                 ("report, one change", report),
             ):
                 count, cpu, wall = measure(served, nodes, work)
@@ -102,11 +103,11 @@ def drive(port: int, authority: str, nodes: list[tuple], work: str, queue) -> No
         sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
         sockets.append(sock)
         selector.register(sock, selectors.EVENT_READ, number)
-    make = {"unknown": unknown, "poll": poll, "report": report}[work]
+    make = {"unknown": unknown, "poll": poll, "held": held, "report": report}[work]
     for number, sock in enumerate(sockets):
         sock.sendall(make(states[number]))
     count, end = 0, time.monotonic() + SECONDS
-    expected = {"unknown": b"400", "poll": b"204", "report": b"200"}[work]
+    expected = {"unknown": b"400", "poll": b"204", "held": b"204", "report": b"200"}[work]
     while time.monotonic() < end:
         for key, _ in selector.select(1):
             assert read(key.fileobj)[9:12] == expected
@@ -135,6 +136,11 @@ def unknown(state: list) -> bytes:
 
 def poll(state: list) -> bytes:
     return f"GET /node/v1/feed?since={state[2]}&wait=0 HTTP/1.1\r\nHost: m\r\n\r\n".encode()
+
+
+def held(state: list) -> bytes:
+    """A poll that waits, though not as long as a node's."""
+    return f"GET /node/v1/feed?since={state[2]}&wait=0.01 HTTP/1.1\r\nHost: m\r\n\r\n".encode()
 
 
 def report(state: list) -> bytes:

@@ -53,21 +53,25 @@ def prepare(root: Path, url: str, nodes: int = NODES, instances: int = INSTANCES
     product = Product.objects.create(id="prod-1", name="hello", project=project, created_at=1)
     release = Release.objects.create(id="0" * 64, product=product, version="1", description="", size=1, published_at=1)
     mouths = []
-    for number in range(nodes):
-        node = Node.objects.create(
-            id=f"node-{number}", project=project, site=site, title=f"n{number}", revision=number + 1, created_at=1
-        )
-        rows = [
-            Instance(
-                id=f"inst-{number}-{one}", project=project, tree=f"inst-{number}-{one}", title=f"i{number}-{one}",
-                product="hello", release=release, type="default", parameters="{}", constraints="{}", asked="started",
-                wanted="started", seed="", node=node, partition=f"p{one}", weight=1, revision=1, created_at=1,
-                changed_at=1,
+    for first in range(0, nodes, 1000):
+        made, rows = [], []
+        for number in range(first, min(first + 1000, nodes)):
+            node = Node(
+                id=f"node-{number}", project=project, site=site, title=f"n{number}", revision=number + 1, created_at=1
             )
-            for one in range(instances)
-        ]  # fmt: skip
+            made.append(node)
+            rows += [
+                Instance(
+                    id=f"inst-{number}-{one}", project=project, tree=f"inst-{number}-{one}", title=f"i{number}-{one}",
+                    product="hello", release=release, type="default", parameters="{}", constraints="{}",
+                    asked="started", wanted="started", seed="", node=node, partition=f"p{one}", weight=1, revision=1,
+                    created_at=1, changed_at=1,
+                )
+                for one in range(instances)
+            ]  # fmt: skip
+            mouths.append((node.id, node.epoch, [f"inst-{number}-{one}" for one in range(instances)]))
+        Node.objects.bulk_create(made)
         Instance.objects.bulk_create(rows)
-        mouths.append((node.id, node.epoch, [one.id for one in rows]))
     return mouths
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write(path: Path, content: bytes, mode: int) -> bool:
-    """Write a file so that it is never seen half-written; return whether anything changed."""
+    """Write a file so that it is never seen half-written and survives a power cut; return whether anything changed."""
     try:
         if path.read_bytes() == content and path.stat().st_mode & 0o777 == mode:
             return False
@@ -19,4 +19,10 @@ def write(path: Path, content: bytes, mode: int) -> bool:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+    # The node's store may be flushed without it, and would then know of a configuration that is not there.
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
     return True
