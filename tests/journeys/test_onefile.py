@@ -37,7 +37,7 @@ def made(folder: Path, name: str, **changed: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def machine(cloud: Cloud, versions: Path) -> Machine:
+def machine(cloud: Cloud, versions: Path) -> Iterator[Machine]:
     machine = cloud.machine(unprivileged=os.geteuid() != 0, partitions=2, title="one", start=False)
     machine.environment["FREEHOLD_AGENTS"] = str(versions / "agents")
     machine.program = [sys.executable, str(made(versions, "first"))]
@@ -45,7 +45,9 @@ def machine(cloud: Cloud, versions: Path) -> Machine:
     until(lambda: cloud.master.node_row("one")["partitions"] == 2)
     cloud.publish(REPOSITORY / "software" / "hello")
     cloud.order("page", seconds=120)
-    return machine
+    yield machine
+    # While the program that can end its supervisor is still there.
+    machine.cli("stop", "--yes")
 
 
 def python_of(machine: Machine) -> str:
