@@ -9,7 +9,7 @@ from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
 from freehold.master.billing import exchange, taxes
-from freehold.master.billing.models import Contract, Customer, Payer, Payment, Subscription, TaxRule
+from freehold.master.billing.models import Contract, Customer, Payer, Payment, TaxRule
 from freehold.master.billing.queries import balance
 from freehold.master.foundation import clock, currencies, days, ids
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
@@ -140,10 +140,11 @@ def use_deposit(contract: Contract, amount: int, *, reference: str, acting: Call
     day = days.of_moment(clock.now(), entity.time_zone)
     with writing():
         now = balance(contract.id)
-        if amount > now.deposit or amount > now.owed:
+        if amount > now.deposit - now.held or amount > now.owed:
             raise Conflict(
-                f"The deposit is {now.deposit}, what is owed {now.owed} (in the smallest unit of {contract.currency}).",
-                remedy="Use no more than the smaller of the two.",
+                f"The deposit is {now.deposit}, what is owed {now.owed} (in the smallest unit of {contract.currency}); "
+                f"{now.held} is held for services.",
+                remedy="Use no more than is owed, and leave what services need.",
             )
         _write(entity, contract, "deposit", -amount, day, "deposit", reference)
         _write(entity, contract, "account", amount, day, "deposit", reference)
@@ -194,12 +195,7 @@ def _refuse_too_much_back(contract: Contract, purpose: str, amount: int) -> None
     if amount >= 0:
         return
     now = balance(contract.id)
-    held = sum(
-        Subscription.objects.filter(contract=contract.id, state__in=["pending", "active"]).values_list(
-            "deposit", flat=True
-        )
-    )
-    most = now.deposit - held if purpose == "deposit" else now.credit
+    most = now.deposit - now.held if purpose == "deposit" else now.credit
     if -amount > most:
         raise Conflict(
             f"At most {max(0, most)} (in the smallest unit of {contract.currency}) can be paid back.",
