@@ -103,7 +103,7 @@ class Machine(Hardware):
         if not partition.running and processes:
             partition.running, partition.since = True, self.world.now
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: str, timeout: float = 0.0) -> None:
         partition = self.partition(name)
         if partition.running:
             self.on_stop(partition.instance)
