@@ -9,7 +9,7 @@ from django.db import connection
 from freehold.master.accounting.batches import QUERIES, digest
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import Account, Batch, LegalEntity
-from freehold.master.foundation.errors import Forbidden, NotFound
+from freehold.master.foundation.errors import Forbidden
 from freehold.master.foundation.transactions import run
 from freehold.master.people.identity import Caller, Scope
 
@@ -44,13 +44,6 @@ def find_entity(code: str, caller: Caller, scope: Scope) -> LegalEntity:
         if entity.code == code:
             return entity
     raise Forbidden(f"'{code}' is no legal entity of yours, or your role does not allow that.")
-
-
-def by_id(identity: str) -> LegalEntity:
-    found = LegalEntity.objects.filter(id=identity).first()
-    if found is None:
-        raise NotFound("There is no such legal entity.")
-    return found
 
 
 def account_for(entity: str, purpose: Purpose) -> str:

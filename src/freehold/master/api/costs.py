@@ -9,6 +9,7 @@ from ninja import Field, Router, Schema
 from freehold.master.api.auth import caller, token
 from freehold.master.api.money import Amount
 from freehold.master.billing import costs, documents, public, quotes
+from freehold.master.billing.queries import period_of
 from freehold.master.foundation import currencies, days
 from freehold.master.people.identity import Scope
 
@@ -130,7 +131,7 @@ def out(row: dict[str, Any]) -> dict[str, Any]:
         "kind": row["kind"],
         "day": days.iso(row["day"]),
         "due": days.iso(row["due_day"]),
-        "period": f"{days.iso(row['from_day'])}/{days.iso(row['until_day'])}",
+        "period": period_of(row),
         "currency": row["currency"],
         **{name: currencies.plain(row[name], row["currency"]) for name in ("net", "tax", "gross")},
     }

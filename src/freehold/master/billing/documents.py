@@ -6,7 +6,7 @@ from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing.models import Customer
-from freehold.master.billing.queries import documents, lines, taxes_of
+from freehold.master.billing.queries import documents, lines, period_of, taxes_of
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
@@ -57,7 +57,7 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
         "corrects": _corrected(row["corrects"]),
         "day": days.iso(row["day"]),
         "due": days.iso(row["due_day"]),
-        "period": f"{days.iso(row['from_day'])}/{days.iso(row['until_day'])}",
+        "period": period_of(row),
         "seller": {
             name: getattr(entity, name) for name in ("name", "address", "country", "vat_number", "registration")
         },
@@ -69,7 +69,7 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
                 **{name: line[name] for name in ("kind", "label", "meter", "quantity")},
                 "offer": offers.get(line["offer"], ""),
                 "month": days.month_name(line["month"]) if line["month"] else "",
-                "period": f"{days.iso(line['from_day'])}/{days.iso(line['until_day'])}" if line["until_day"] else "",
+                "period": period_of(line) if line["until_day"] else "",
                 "price": money(line["price"]),
                 "amount": money(line["amount"]),
                 "net": money(line["net"]),

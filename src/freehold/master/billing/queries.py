@@ -133,5 +133,5 @@ def public_offers(today: int) -> list[dict[str, Any]]:
 
 
 def period_of(document: dict[str, Any]) -> str:
-    """Return the period that a document is about: `2026-03-19/2026-04-19`, half-open."""
+    """Return the period that a document or a line is about: `2026-03-19/2026-04-19`, half-open."""
     return f"{days.iso(document['from_day'])}/{days.iso(document['until_day'])}"

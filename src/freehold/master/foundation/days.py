@@ -69,11 +69,6 @@ def month_name(one: int) -> str:
     return f"{one // 12:04d}-{one % 12 + 1:02d}"
 
 
-def parse_month(text: str) -> int:
-    """Return the month of a text such as `2026-10`; raise ValueError for any other."""
-    return month_of(parse(f"{text}-01"))
-
-
 def first_day(one: int) -> int:
     """Return the first day of a month."""
     return from_date(date(one // 12, one % 12 + 1, 1))
