@@ -100,7 +100,7 @@ def postgresql(*paths: str) -> list[str | Path]:
     )
     ignored = [f"--ignore=tests/journeys/test_{name}.py" for name in SLOW_WITHOUT_NEWS]
     chosen = paths or (*ON_POSTGRESQL, *ignored)
-    return ["pg_virtualenv", "-o", "fsync=off", "bash", "-c", script, "tests", *chosen]
+    return ["pg_virtualenv", "-t", "-o", "fsync=off", "bash", "-c", script, "tests", *chosen]
 
 
 if __name__ == "__main__":
