@@ -64,13 +64,14 @@ def begin(root: Path, url: str) -> None:
 
 def sell(each: int) -> list:
     """Write sellers with their contracts, subscriptions and readings; return the sellers."""
+    from django.core.management.color import no_style
     from django.db import connection, transaction
 
     from freehold.master.accounting import actions
     from freehold.master.accounting.charts import Purpose
     from freehold.master.accounting.queries import account_for
     from freehold.master.billing import customers, exchange
-    from freehold.master.billing.models import Customer
+    from freehold.master.billing.models import Contract, Customer, Subscription
     from freehold.master.catalog import pricing
     from freehold.master.catalog.models import Offer, Product, Release
     from freehold.master.catalog.rating import Model
@@ -118,6 +119,9 @@ def sell(each: int) -> list:
                 cursor.execute(statement, values)
         made.append(entity)
     with connection.cursor() as cursor:
+        # Rows were written with their ids: what is written next gets ids after them.
+        for reset in connection.ops.sequence_reset_sql(no_style(), [Contract, Subscription]):
+            cursor.execute(reset)
         cursor.execute("ANALYZE")
     return made
 

@@ -56,7 +56,7 @@ class Payer(models.Model):
 class Contract(models.Model):
     """A customer, a seller and a currency: what one invoice a month is about."""
 
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT)
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, db_index=False)
     entity = models.ForeignKey(LegalEntity, on_delete=models.PROTECT, db_index=False)
     currency = models.TextField()
     tax_class = models.TextField()

@@ -128,17 +128,16 @@ def issue(opened: Run, currency: str, until: int, first: int, last: int) -> int:
     _refuse_untaxed(entity)
     _do("below_zero")
     _do("drop_unasked")
-    _do("bills")
+    _do("taxes")
     counts = {row["kind"]: row["documents"] for row in run(_SQL["count"])}
     count = int(sum(counts.values()))
     if count:
-        _do("taxes")
-        _do("totals", millionths=exchange.rate(entity, currency, opened.day))
-        _do("index_totals")
+        _do("bills", millionths=exchange.rate(entity, currency, opened.day))
+        _do("index_bills")
         _refuse_too_large()
         _write(opened, slice_, counts)
     _do("next_period", entity=entity.id, currency=currency, until=until, first=first, last=last, next=following)
-    for name in ("draft", "bill", *(("tax", "total") if count else ())):
+    for name in ("draft", "tax", *(("bill",) if count else ())):
         _do(f"forget_{name}")
     return count
 

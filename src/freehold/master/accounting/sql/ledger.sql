@@ -32,10 +32,12 @@ UPDATE accounting_batch SET digest = :digest WHERE id = :batch
 
 -- name: lines
 -- Everything that a batch says, a line a posting; the first of an entry says what the entry is.
-SELECT CASE WHEN p.position > 0 THEN '' ELSE
-         e.id || '|' || e.entity || '|' || e.year || '|' || e.number || '|' || e.day || '|' || e.journal || '|' || e.label || '|'
-         || e.source || '|' || e.purpose || '|' || e.currency || '|' END
-       || p.position || '|' || p.account || '|' || p.party || '|' || p.amount || '|' || p.functional AS line
+SELECT CASE
+         WHEN p.position > 0 THEN format('%s|%s|%s|%s|%s', p.position, p.account, p.party, p.amount, p.functional)
+         ELSE format('%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s',
+                     e.id, e.entity, e.year, e.number, e.day, e.journal, e.label, e.source, e.purpose, e.currency,
+                     p.position, p.account, p.party, p.amount, p.functional)
+       END AS line
 FROM accounting_entry e
 JOIN accounting_posting p ON p.entry = e.id
 WHERE e.id BETWEEN :first AND :last

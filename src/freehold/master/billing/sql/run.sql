@@ -34,7 +34,7 @@ FROM (
   FROM billing_contract k
   JOIN billing_consumption c ON c.contract = k.id
   WHERE k.entity_id = :entity AND k.currency = :currency AND k.next_day = :until AND k.id BETWEEN :first AND :last
-    AND c.rated <> c.billed AND c.month < :month
+    AND NOT (c.rated = c.billed) AND c.month < :month
   UNION ALL
   SELECT c.contract, 0, c.tax_included, c.subscription, c.kind, c.label, c.offer, '', c.month, c.day, c.day, 1, 0, c.amount,
          c.category, c.account, c.id, k.tax_class
@@ -63,55 +63,48 @@ WHERE amount < 0 AND corrects = 0
 -- What is to be given back waits while there is no invoice that it could correct.
 DELETE FROM run_draft WHERE corrects = -1
 
--- name: bills
--- A document for each contract (or invoice to correct) and way of showing prices, in the order of their numbers.
-CREATE TEMP TABLE run_bill AS
-SELECT contract, corrects, tax_included,
-       CASE WHEN corrects = 0 THEN 'invoice' ELSE 'credit_note' END AS kind,
-       CAST(row_number() OVER (ORDER BY CASE WHEN corrects = 0 THEN 0 ELSE 1 END, contract, corrects, tax_included) AS bigint)
-         AS place
-FROM run_draft
-GROUP BY contract, corrects, tax_included
+-- name: taxes
+-- The tax of each document and rate, rounded once. There is a document for each contract (or invoice to correct) and way of
+-- showing prices; its place is that of its number.
+CREATE TEMP TABLE run_tax AS
+SELECT contract, corrects, tax_included, place, rule, rate, code, total,
+       CAST(sum(total) OVER (PARTITION BY place ORDER BY rule ROWS UNBOUNDED PRECEDING) AS bigint) - total AS before,
+       CASE WHEN tax_included THEN (2 * total * rate + sign * (10000 + rate)) / (2 * (10000 + rate))
+            ELSE (2 * total * rate + sign * 10000) / 20000 END AS tax
+FROM (
+  SELECT contract, corrects, tax_included, rule, rate, code, CAST(sum(amount) AS bigint) AS total,
+         CASE WHEN sum(amount) < 0 THEN -1 ELSE 1 END AS sign,
+         CAST(dense_rank() OVER (ORDER BY CASE WHEN corrects = 0 THEN 0 ELSE 1 END, contract, corrects, tax_included) AS bigint)
+           AS place
+  FROM run_draft
+  GROUP BY contract, corrects, tax_included, rule, rate, code
+) s
 
 -- name: count
 -- How many documents there are, by kind.
-SELECT kind, count(*) AS documents FROM run_bill GROUP BY kind
+SELECT CASE WHEN corrects = 0 THEN 'invoice' ELSE 'credit_note' END AS kind, count(DISTINCT place) AS documents
+FROM run_tax GROUP BY CASE WHEN corrects = 0 THEN 'invoice' ELSE 'credit_note' END
 
--- name: taxes
--- The tax of each document and rate, rounded once.
-CREATE TEMP TABLE run_tax AS
-SELECT place, rule, rate, code, total,
-       CAST(sum(total) OVER (PARTITION BY place ORDER BY rule) AS bigint) - total AS before,
-       CASE WHEN tax_included THEN (2 * total * rate + sign * (10000 + rate)) / (2 * (10000 + rate))
-            ELSE (2 * total * rate + sign * 10000) / 20000 END AS tax,
-       tax_included
-FROM (
-  SELECT b.place, d.rule, d.rate, d.code, b.tax_included, CAST(sum(d.amount) AS bigint) AS total,
-         CASE WHEN sum(d.amount) < 0 THEN -1 ELSE 1 END AS sign
-  FROM run_bill b
-  JOIN run_draft d ON d.contract = b.contract AND d.corrects = b.corrects AND d.tax_included = b.tax_included
-  GROUP BY b.place, d.rule, d.rate, d.code, b.tax_included
-) s
-
--- name: totals
--- What each document comes to, in its currency and in the seller's.
-CREATE TEMP TABLE run_total AS
-SELECT place, net, tax, net + tax AS gross,
+-- name: bills
+-- The documents, and what each comes to, in its currency and in the seller's.
+CREATE TEMP TABLE run_bill AS
+SELECT place, contract, corrects, tax_included, CASE WHEN corrects = 0 THEN 'invoice' ELSE 'credit_note' END AS kind,
+       net, tax, net + tax AS gross,
        (2 * (net + tax) * :millionths + CASE WHEN net + tax < 0 THEN -1000000 ELSE 1000000 END) / 2000000 AS functional,
        (2 * tax * :millionths + CASE WHEN tax < 0 THEN -1000000 ELSE 1000000 END) / 2000000 AS functional_tax
 FROM (
-  SELECT place, CAST(sum(CASE WHEN tax_included THEN total - tax ELSE total END) AS bigint) AS net,
-         CAST(sum(tax) AS bigint) AS tax
-  FROM run_tax GROUP BY place
+  SELECT place, contract, corrects, tax_included,
+         CAST(sum(CASE WHEN tax_included THEN total - tax ELSE total END) AS bigint) AS net, CAST(sum(tax) AS bigint) AS tax
+  FROM run_tax GROUP BY place, contract, corrects, tax_included
 ) s
 
--- name: index_totals
--- So that each document's total is found at once.
-CREATE INDEX run_total_place ON run_total (place)
+-- name: index_bills
+-- So that each document is found at once.
+CREATE INDEX run_bill_place ON run_bill (place)
 
 -- name: largest
 -- The largest document.
-SELECT coalesce(max(CASE WHEN gross < 0 THEN -gross ELSE gross END), 0) AS largest FROM run_total
+SELECT coalesce(max(CASE WHEN gross < 0 THEN -gross ELSE gross END), 0) AS largest FROM run_bill
 
 -- name: add_documents
 -- The documents.
@@ -120,10 +113,9 @@ INSERT INTO billing_document
    net, tax, gross, functional, functional_tax, corrects)
 SELECT :document + b.place, :run, b.contract, :entity, k.customer_id, b.kind, :year,
        b.place + CASE WHEN b.kind = 'invoice' THEN :invoice ELSE :credit_note END,
-       :day, :day + :payment_days, :since, :until, :currency, b.tax_included, t.net, t.tax, t.gross, t.functional,
-       t.functional_tax, b.corrects
+       :day, :day + :payment_days, :since, :until, :currency, b.tax_included, b.net, b.tax, b.gross, b.functional,
+       b.functional_tax, b.corrects
 FROM run_bill b
-JOIN run_total t ON t.place = b.place
 JOIN billing_contract k ON k.id = b.contract
 
 -- name: add_lines
@@ -137,14 +129,14 @@ SELECT :document + place, position, subscription, kind, label, offer, meter, mon
             ELSE (total - tax) * until_here / total - (total - tax) * (until_here - amount) / total END,
        category, rate, account
 FROM (
-  SELECT b.place, d.subscription, d.kind, d.label, d.offer, d.meter, d.month, d.from_day, d.until_day, d.quantity, d.price,
+  SELECT t.place, d.subscription, d.kind, d.label, d.offer, d.meter, d.month, d.from_day, d.until_day, d.quantity, d.price,
          d.amount, d.category, d.rate, d.account, d.tax_included, t.total, t.tax,
          CAST(row_number() OVER w AS integer) AS position,
          CAST(sum(d.amount) OVER w AS bigint) - t.before AS until_here
-  FROM run_bill b
-  JOIN run_draft d ON d.contract = b.contract AND d.corrects = b.corrects AND d.tax_included = b.tax_included
-  JOIN run_tax t ON t.place = b.place AND t.rule = d.rule
-  WINDOW w AS (PARTITION BY b.place ORDER BY d.rule, d.kind, d.subscription, d.meter, d.month, d.from_day, d.charge)
+  FROM run_draft d
+  JOIN run_tax t ON t.contract = d.contract AND t.corrects = d.corrects AND t.tax_included = d.tax_included AND t.rule = d.rule
+  WINDOW w AS (PARTITION BY t.place ORDER BY d.rule, d.kind, d.subscription, d.meter, d.month, d.from_day, d.charge
+               ROWS UNBOUNDED PRECEDING)
 ) s
 
 -- name: add_taxes
@@ -165,9 +157,8 @@ FROM (SELECT place, kind, place + CASE WHEN kind = 'invoice' THEN :invoice ELSE 
 -- name: add_receivables
 -- What customers owe.
 INSERT INTO accounting_posting (entry, position, account, party, amount, functional)
-SELECT :entry + t.place, 0, :receivable, k.customer_id, t.gross, t.functional
-FROM run_total t
-JOIN run_bill b ON b.place = t.place
+SELECT :entry + b.place, 0, :receivable, k.customer_id, b.gross, b.functional
+FROM run_bill b
 JOIN billing_contract k ON k.id = b.contract
 
 -- name: add_revenue
@@ -181,15 +172,15 @@ FROM (
   SELECT place, account, net, CAST(row_number() OVER w AS integer) AS position, CAST(sum(net) OVER w AS bigint) AS until_here
   FROM (SELECT document - :document AS place, account, CAST(sum(net) AS bigint) AS net FROM billing_documentline
         WHERE document > :document GROUP BY document, account) g
-  WINDOW w AS (PARTITION BY place ORDER BY account)
+  WINDOW w AS (PARTITION BY place ORDER BY account ROWS UNBOUNDED PRECEDING)
 ) s
-JOIN run_total t ON t.place = s.place
+JOIN run_bill t ON t.place = s.place
 
 -- name: add_tax_postings
 -- What is owed to the tax office.
 INSERT INTO accounting_posting (entry, position, account, party, amount, functional)
 SELECT :entry + place, 1000, :tax_account, '', -tax, -functional_tax
-FROM run_total
+FROM run_bill
 WHERE tax <> 0 OR functional_tax <> 0
 
 -- name: billed_consumption
@@ -224,7 +215,3 @@ DROP TABLE run_bill
 -- name: forget_tax
 -- The slice is done.
 DROP TABLE run_tax
-
--- name: forget_total
--- The slice is done.
-DROP TABLE run_total
