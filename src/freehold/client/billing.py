@@ -66,6 +66,8 @@ _ENTITY = "/entities/{entity}"
 ACTS = {
     "entities": Act("list the legal entities whose books you may read", "GET", "/entities"),
     "entity": Act("begin a legal entity", "POST", f"{_PROJECT}/entities", has_body=True),
+    "terms": Act("note what a legal entity is now, and when it wants its money", "PUT", _ENTITY, ("entity",),
+                 has_body=True),
     "offer": Act("make an offer", "POST", f"{_PROJECT}/offers", has_body=True),
     "retire": Act("have an offer ordered no more", "DELETE", f"{_PROJECT}/offers/{{offer}}", ("offer",),
                   question="Retire '{offer}'? It cannot be offered again."),
@@ -79,6 +81,8 @@ ACTS = {
     "change": Act("change who pays for a service, or its offer", "POST", f"{_PROJECT}/subscriptions", has_body=True),
     "charge": Act("ask once for what was agreed", "POST", f"{_PROJECT}/charges", has_body=True),
     "payment": Act("write down money that came", "POST", f"{_ENTITY}/payments", ("entity",), has_body=True),
+    "payment-events": Act("pass on what a provider of payments tells", "POST", f"{_ENTITY}/payment-events", ("entity",),
+                          has_body=True),
     "use-deposit": Act("pay invoices with a deposit", "POST", f"{_ENTITY}/deposits-used", ("entity",), has_body=True),
     "rate": Act("set an exchange rate", "POST", f"{_ENTITY}/rates", ("entity",), ("currency", "day", "rate")),
     "account": Act("add an account", "POST", f"{_ENTITY}/accounts", ("entity",), ("code", "name", "kind")),
@@ -168,6 +172,9 @@ def _costs(options: argparse.Namespace) -> int:
     totals = ", ".join(f"{amount} {currency}" for currency, amount in found["totals"].items())
     if totals:
         text += f"\nSo far: {totals}"
+    for one in found["unpaid"]:
+        text += f"\n{one['seller']} waits for an invoice that was due on {one['since']}"
+        text += f": services stop on {one['stops']}." if one["stops"] else "."
     if found["budget"] is not None:
         warning = (
             " – nearly spent"

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
             "ordering",
             "monitoring",
             "usage",
+            "payments",
             "billing",
             "panel",
         )

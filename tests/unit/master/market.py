@@ -39,6 +39,11 @@ class Market:
         moment = datetime.fromisoformat(when if "T" in when else f"{when}T12:00").replace(tzinfo=ZoneInfo(zone))
         self._now = int(moment.timestamp() * 1000)
 
+    def fresh(self) -> int:
+        """Return a number that was not used yet, to name things by."""
+        self._made += 1
+        return self._made
+
     @property
     def now(self) -> int:
         return self._now
@@ -90,9 +95,8 @@ class Market:
     def pay(self, customer: "Customer", amount: int, purpose: str = "account", **more: Any) -> Any:
         from freehold.master.billing import customers
 
-        self._made += 1
         contract = self.contract(customer, more.pop("currency", "EUR"), more.pop("entity", None))
-        wish = {"method": "transfer", "reference": f"T{self._made}", **more}
+        wish = {"method": "transfer", "reference": f"T{self.fresh()}", **more}
         return customers.record_payment(contract, amount=amount, purpose=purpose, acting=self.accountant, **wish)
 
     def order(self, title: str = "web", **wish: Any) -> str:

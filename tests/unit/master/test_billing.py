@@ -259,3 +259,60 @@ def test_a_seller_gives_away_only_what_is_its_own(shop: "Market") -> None:
     customers.set_payer("shop", None, acting=identity.by_person(rival.id))
     with pytest.raises(PaymentRequired, match="Nobody pays for this project"):
         shop.order()
+
+
+def test_what_is_corrected_is_taxed_as_it_was(shop: "Market") -> None:
+    """A rate that changed meanwhile is not the rate at which money goes back (art. 90 of the VAT directive)."""
+    from freehold.master.billing import subscriptions
+    from freehold.master.billing.models import TaxRule
+    from freehold.master.foundation import days
+    from unit.master.test_billing_truth import books_hold
+
+    buyer = shop.customer()
+    shop.pay(buyer, 4200, "deposit")
+    shop.ready(shop.order())
+    (invoice,) = shop.bill("2026-04-01")
+    change = days.parse("2026-04-10")
+    old = TaxRule.objects.get(country="FR", tax_class="domestic", category="services")
+    TaxRule.objects.filter(id=old.id).update(until_day=change)
+    TaxRule.objects.create(
+        country="FR", tax_class="domestic", category="services", rate=2500, code="S", from_day=change
+    )
+    shop.turn("2026-04-15")
+    shop.end("web")
+    subscriptions.agree(shop.contract(buyer), "for the trouble", -4100, acting=shop.sales)
+    last, note = shop.bill("2026-05-01")
+    assert (invoice.net, invoice.tax) == (4200, 840)
+    assert (last.kind, last.net, last.tax) == ("invoice", 2100, 525)
+    assert (note.kind, note.corrects, note.net, note.tax) == ("credit_note", last.id - 1, -4100, -820)
+    books_hold()
+
+
+def test_a_document_says_for_ever_who_was_asked_by_whom(shop: "Market") -> None:
+    from freehold.master.billing import customers, documents, parties
+
+    buyer = shop.customer()
+    shop.pay(buyer, 8400, "deposit")
+    shop.ready(shop.order())
+    (before,) = shop.bill("2026-04-01")
+    printed = [documents.whole(row) for row in documents.documents("d.id = :id", id=before.id)]
+    wish = customers.Identity("Countess of Lovelace", "person", "St James's Square", "FR", "EUR")
+    customers.change_customer(buyer, wish, acting=shop.sales)
+    terms = parties.Terms("FR Cloud", "2 rue Neuve", stop_days=None)
+    parties.change_seller("FR", terms, acting=shop.accountant)
+    (after,) = shop.bill("2026-05-01")
+    assert [documents.whole(row) for row in documents.documents("d.id = :id", id=before.id)] == printed
+    (now,) = [documents.whole(row) for row in documents.documents("d.id = :id", id=after.id)]
+    assert (printed[0]["customer"]["name"], now["customer"]["name"]) == ("Ada", "Countess of Lovelace")
+    assert (printed[0]["seller"]["name"], now["seller"]["address"]) == ("FR Hosting", "2 rue Neuve")
+
+
+def test_a_seller_that_cannot_be_so_is_told_what_is_wrong(shop: "Market") -> None:
+    from freehold.master.accounting.models import LegalEntity
+    from freehold.master.billing import parties
+    from freehold.master.billing.models import Former
+
+    with pytest.raises(Invalid) as refused:
+        parties.change_seller("FR", parties.Terms("", "x", stop_days=-1, payment_days=500), acting=shop.accountant)
+    assert [one.field for one in refused.value.errors] == ["name", "payment_days", "stop_days"]
+    assert (LegalEntity.objects.get(code="FR").name, Former.objects.count()) == ("FR Hosting", 0)

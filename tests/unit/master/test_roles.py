@@ -27,6 +27,20 @@ COST = {
 CHARGE = {"customer": "lost", "seller": "LOST", "currency": "EUR", "label": "x", "amount": "1"}
 SELLER = {"code": "-", "name": "", "address": "", "country": "FR", "currency": "EUR", "time_zone": "UTC"}
 PAYMENT = {"customer": "lost", "currency": "EUR", "amount": "1", "method": "transfer", "reference": "r"}
+TERMS = {"name": "", "address": "x"}
+NEWS = {
+    "events": [
+        {
+            "provider": "card",
+            "event": "1",
+            "payment": "p",
+            "kind": "captured",
+            "customer": "lost",
+            "currency": "EUR",
+            "amount": "1",
+        }
+    ]
+}
 DEPOSIT = {"customer": "lost", "currency": "EUR", "amount": "1", "reference": "r"}
 ENTRY = {"day": "2026-01-01", "label": "x", "reference": "r", "currency": "EUR", "lines": []}
 BUDGET = {"amount": "1", "currency": "EUR"}
@@ -83,6 +97,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /projects/provider/charges":          (CHARGE, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/entities":         (SELLER, "401 403 403 403 403 422 403 422 401 401"),
     "GET /entities":                            (None, "401 200 200 200 200 200 200 200 401 401"),
+    "PUT /entities/BOOKS":                      (TERMS, "401 403 403 403 403 422 403 422 401 401"),
+    "POST /entities/BOOKS/payment-events":      (NEWS, "401 403 403 403 403 404 403 404 401 401"),
     "POST /entities/BOOKS/payments":            (PAYMENT, "401 403 403 403 403 404 403 404 401 401"),
     "POST /entities/BOOKS/deposits-used":       (DEPOSIT, "401 403 403 403 403 404 403 404 401 401"),
     "POST /entities/BOOKS/rates":               (RATE, "401 403 403 403 403 422 403 422 401 401"),
@@ -120,7 +136,7 @@ def _operation(row: str) -> str:
             parts[index] = f"{{{name}}}"
     if parts[1] == "tokens":
         parts[2] = "{token_id}"
-    if parts[1] == "entities" and len(parts) > 3:
+    if parts[1] == "entities" and len(parts) > 2:
         parts[2] = "{code}"
         named = {"reports": "{name}", "exports": "{name}", "years": "{year}", "documents": "{number}"}
         if len(parts) > 4:

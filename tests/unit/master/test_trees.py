@@ -348,8 +348,8 @@ def test_nothing_runs_below_what_is_stopped_and_nothing_lives_below_what_is_dest
     from freehold.master.ordering.states import Branch, effective
 
     tree = [
-        Branch(str(number), str(parent % number) if number else None, asked, unasked and number > 0)
-        for number, (parent, asked, unasked) in enumerate(rows)
+        Branch(str(number), str(parent % number) if number else None, asked, held_back and number > 0)
+        for number, (parent, asked, held_back) in enumerate(rows)
     ]
     found = effective(tree)
     order = [Wanted.STARTED, Wanted.STOPPED, Wanted.DESTROYED]
@@ -357,8 +357,8 @@ def test_nothing_runs_below_what_is_stopped_and_nothing_lives_below_what_is_dest
         assert order.index(found[branch.id]) >= order.index(branch.asked)
         if branch.parent is not None:
             assert order.index(found[branch.id]) >= order.index(found[branch.parent])
-        if branch.unasked:
+        if branch.held_back:
             assert found[branch.id] is not Wanted.STARTED
         above = Wanted.STARTED if branch.parent is None else found[branch.parent]
-        if not branch.unasked and above is Wanted.STARTED:
+        if not branch.held_back and above is Wanted.STARTED:
             assert found[branch.id] is branch.asked

@@ -61,6 +61,7 @@ class Seller:
     vat_number: str = ""
     registration: str = ""
     payment_days: int = 30
+    stop_days: int | None = None
 
 
 def add_entity(wish: Seller, project: str, *, acting: Caller) -> LegalEntity:

@@ -29,6 +29,8 @@ class LegalEntity(models.Model):
     """Its number in the register of companies: SIREN, USCC."""
     payment_days = models.IntegerField(default=30)
     """Days from an invoice to when it is due."""
+    stop_days = models.IntegerField(null=True)
+    """Days from then to when what nobody paid for is stopped; none: it never is."""
     open_from = models.IntegerField(default=0)
     """The first day that is not locked: no entry can be made before it."""
     created_at = models.BigIntegerField()

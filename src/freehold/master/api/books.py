@@ -11,10 +11,11 @@ from freehold.master.api.auth import caller, token
 from freehold.master.api.costs import DocumentOut, out
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.selling import contract_of
-from freehold.master.billing import customers, documents, exchange, reports, reversal, run
+from freehold.master.billing import customers, documents, exchange, parties, reports, reversal, run
 from freehold.master.billing.queries import document_number
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
+from freehold.master.payments import actions as payments
 from freehold.master.people.identity import Scope
 
 router = Router()
@@ -30,7 +31,17 @@ class EntityIn(Schema):
     time_zone: str
     vat_number: str = ""
     registration: str = ""
+    payment_days: int = Field(30, description="Days from an invoice to when it is due.")
+    stop_days: int | None = Field(None, description="Days from then to when what is not paid for is stopped.")
+
+
+class TermsIn(Schema):
+    name: str
+    address: str
+    vat_number: str = ""
+    registration: str = ""
     payment_days: int = 30
+    stop_days: int | None = None
 
 
 class EntityOut(Schema):
@@ -39,6 +50,8 @@ class EntityOut(Schema):
     country: str
     currency: str
     time_zone: str
+    payment_days: int
+    stop_days: int | None
     open_from: str
 
 
@@ -50,6 +63,21 @@ class PaymentIn(Schema):
     method: str = Field(description="transfer, card …")
     reference: str = Field(description="The bank's or the provider's, once for a method.")
     day: Day | None = None
+
+
+class EventIn(Schema):
+    provider: str = Field(description="Its name, such as stripe.")
+    event: str = Field(description="Its id of this news: told again, it changes nothing.")
+    payment: str = Field(description="Its id of the payment.")
+    kind: str = Field(description="captured: the largest such amount is what came. refunded: so much went back.")
+    customer: str
+    currency: str
+    amount: Amount
+    purpose: str = "account"
+
+
+class EventsIn(Schema):
+    events: list[EventIn]
 
 
 class DepositIn(Schema):
@@ -110,6 +138,12 @@ def list_entities(request: HttpRequest) -> list[dict[str, Any]]:
     return [_entity(one) for one in queries.entities(caller(request), Scope.AUDIT)]
 
 
+@router.put(_ENTITY, response=EntityOut, auth=token, summary="Note what a seller is now, and its terms of payment")
+def change_entity(request: HttpRequest, code: str, body: TermsIn) -> dict[str, Any]:
+    """Documents keep what they say."""
+    return _entity(parties.change_seller(code, parties.Terms(**body.dict()), acting=caller(request)))
+
+
 @router.post(_ENTITY + "/payments", response={201: dict[str, int]}, auth=token, summary="Write down money that came")
 def record_payment(request: HttpRequest, code: str, body: PaymentIn) -> tuple[int, dict[str, int]]:
     who = caller(request)
@@ -125,6 +159,18 @@ def record_payment(request: HttpRequest, code: str, body: PaymentIn) -> tuple[in
         acting=who,
     )
     return 201, {"payment": payment.id}
+
+
+@router.post(
+    _ENTITY + "/payment-events", response={201: dict[str, int]}, auth=token, summary="Pass on what a provider tells"
+)
+def hear(request: HttpRequest, code: str, body: EventsIn) -> tuple[int, dict[str, int]]:
+    """News of payments, in any order and as often as it comes; all of it is taken in, or nothing."""
+    told = [
+        payments.Told(**{**one.dict(), "amount": currencies.minor(one.amount, currencies.check(one.currency))})
+        for one in body.events
+    ]
+    return 201, {"new": payments.hear(code, told, acting=caller(request))}
 
 
 @router.post(_ENTITY + "/deposits-used", response={204: None}, auth=token, summary="Pay invoices with a deposit")
@@ -241,6 +287,9 @@ def stream(lines: Iterator[str], name: str) -> StreamingHttpResponse:
 
 def _entity(entity: Any) -> dict[str, Any]:
     return {
-        **{name: getattr(entity, name) for name in ("code", "name", "country", "currency", "time_zone")},
+        **{
+            name: getattr(entity, name)
+            for name in ("code", "name", "country", "currency", "time_zone", "payment_days", "stop_days")
+        },
         "open_from": days.iso(entity.open_from),
     }

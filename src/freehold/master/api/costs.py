@@ -38,11 +38,18 @@ class CostOut(Schema):
     next_invoice: str
 
 
+class UnpaidOut(Schema):
+    seller: str
+    since: str = Field(description="When the oldest was due.")
+    stops: str | None = Field(description="When services are stopped if it is not paid; null: never.")
+
+
 class CostsOut(Schema):
     services: list[CostOut]
     totals: dict[str, str] = Field(description="By currency.")
     budget: str | None
     budget_currency: str | None
+    unpaid: list[UnpaidOut] = Field(description="Invoices that sellers wait for, of who pays for this project.")
     spent_percent: int = Field(description="Of the budget; from 80 on it is nearly spent.")
 
 
@@ -92,6 +99,14 @@ def to_date(request: HttpRequest, project: str) -> dict[str, Any]:
         "totals": {currency: currencies.plain(amount, currency) for currency, amount in found.totals.items()},
         "budget": currencies.plain(budget.amount, budget.currency) if budget else None,
         "budget_currency": budget.currency if budget else None,
+        "unpaid": [
+            {
+                "seller": one.seller,
+                "since": days.iso(one.since_day),
+                "stops": days.iso(one.stop_day) if one.stop_day is not None else None,
+            }
+            for one in found.unpaid
+        ],
         "spent_percent": found.spent_percent,
     }
 

@@ -7,6 +7,7 @@ class Config(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from freehold.master.billing import orders
+        from freehold.master.billing import orders, receipts
 
         orders.listen()
+        receipts.listen()

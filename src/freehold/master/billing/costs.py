@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from freehold.master.billing.dunning import Unpaid, unpaid_for
 from freehold.master.billing.models import Budget
 from freehold.master.billing.queries import ORDERS
 from freehold.master.foundation import clock, currencies, days
@@ -43,6 +44,7 @@ class Costs:
     totals: dict[str, int] = field(default_factory=dict)
     """By currency."""
     budget: Budget | None = None
+    unpaid: list[Unpaid] = field(default_factory=list)
 
     @property
     def spent_percent(self) -> int:
@@ -58,7 +60,7 @@ def to_date(project: str) -> Costs:
     totals: dict[str, int] = {}
     for one in found:
         totals[one.currency] = totals.get(one.currency, 0) + one.so_far + one.used
-    return Costs(found, totals, Budget.objects.filter(project=project).first())
+    return Costs(found, totals, Budget.objects.filter(project=project).first(), unpaid_for(project))
 
 
 def set_budget(project: str, amount: int, currency: str, *, acting: Caller) -> None:

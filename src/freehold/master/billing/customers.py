@@ -8,7 +8,7 @@ from freehold.master.accounting.actions import Draft, Line
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
-from freehold.master.billing import exchange, taxes
+from freehold.master.billing import dunning, exchange, parties, taxes
 from freehold.master.billing.models import Contract, Customer, Payer, Payment, TaxRule
 from freehold.master.billing.queries import balance
 from freehold.master.foundation import clock, currencies, days, ids
@@ -56,6 +56,7 @@ def change_customer(customer: Customer, wish: Identity, *, acting: Caller) -> No
     acting.project(Project.objects.values_list("name", flat=True).get(id=customer.project_id), Scope.SELL)
     number = _check(wish)
     with writing():
+        parties.remember(Customer.objects.get(id=customer.id))
         Customer.objects.filter(id=customer.id).update(**{**vars(wish), "vat_number": number})
         for contract in Contract.objects.filter(customer=customer).select_related("entity"):
             tax_class = taxes.classify(contract.entity.country, wish.kind, wish.country, number)
@@ -125,7 +126,8 @@ def record_payment(
     day = days.of_moment(clock.now(), entity.time_zone) if day is None else day
     with writing():
         _refuse_too_much_back(contract, purpose, amount)
-        payment = _write(entity, contract, purpose, amount, day, method, reference)
+        payment = write_payment(entity, contract, purpose, amount, day, method, reference)
+        dunning.settle(contract)
         audit(
             acting.actor, "payment.record", str(payment.id), project=entity.project_id, amount=amount, purpose=purpose
         )
@@ -146,15 +148,16 @@ def use_deposit(contract: Contract, amount: int, *, reference: str, acting: Call
                 f"{now.held} is held for services.",
                 remedy="Use no more than is owed, and leave what services need.",
             )
-        _write(entity, contract, "deposit", -amount, day, "deposit", reference)
-        _write(entity, contract, "account", amount, day, "deposit", reference)
+        write_payment(entity, contract, "deposit", -amount, day, "deposit", reference)
+        write_payment(entity, contract, "account", amount, day, "deposit", reference)
+        dunning.settle(contract)
         audit(acting.actor, "deposit.use", str(contract.id), project=entity.project_id, amount=amount)
 
 
-def _write(
+def write_payment(
     entity: LegalEntity, contract: Contract, purpose: str, amount: int, day: int, method: str, reference: str
 ) -> Payment:
-    """Write a payment and its entry: bank (or the deposit that is used) against what it is for."""
+    """Write a payment and its entry, within a transaction: bank, or the deposit used, against what it is for."""
     functional = exchange.convert(entity, contract.currency, amount, day)
     now = balance(contract.id)
     if purpose == "deposit":

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
+from freehold.master.billing import parties
 from freehold.master.billing.models import Customer
 from freehold.master.billing.queries import documents, lines, period_of, taxes_of
 from freehold.master.catalog.models import Offer
@@ -42,7 +43,7 @@ def find(project: str, number: str) -> dict[str, Any]:
 def whole(row: dict[str, Any]) -> dict[str, Any]:
     """Return a document with its seller, its customer, its lines and its taxes; `digest` is the SHA-256 of the rest.
 
-    Names and addresses are those of now; every number is as it was issued.
+    All of it is as it was when it was issued.
     """
     entity, customer = LegalEntity.objects.get(id=row["entity"]), Customer.objects.get(id=row["customer"])
     offers = dict(Offer.objects.values_list("id", "name"))
@@ -58,10 +59,8 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
         "day": days.iso(row["day"]),
         "due": days.iso(row["due_day"]),
         "period": period_of(row),
-        "seller": {
-            name: getattr(entity, name) for name in ("name", "address", "country", "vat_number", "registration")
-        },
-        "customer": {name: getattr(customer, name) for name in ("name", "address", "country", "vat_number")},
+        "seller": parties.printed(entity, row["id"]),
+        "customer": parties.printed(customer, row["id"]),
         "currency": currency,
         "tax_included": bool(row["tax_included"]),
         "lines": [

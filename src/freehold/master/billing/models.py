@@ -42,6 +42,22 @@ class Customer(models.Model):
         ]
 
 
+class Former(models.Model):
+    """What a customer or a seller was called on documents until a moment. Written once."""
+
+    subject = models.TextField()
+    """Id of the customer or of the legal entity."""
+    until = models.BigIntegerField()
+    name = models.TextField()
+    address = models.TextField()
+    country = models.TextField()
+    vat_number = models.TextField()
+    registration = models.TextField(default="")
+
+    class Meta:
+        indexes = [models.Index(fields=["subject", "until"], name="former_of_subject")]
+
+
 class Payer(models.Model):
     """Who pays for what a project orders of a selling project; nobody: it has all of that for free."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for
+from freehold.master.billing import dunning
 from freehold.master.billing.customers import contract_of
 from freehold.master.billing.models import Contract, Customer, Payer, Quote, Subscription, Term
 from freehold.master.billing.queries import ORDERS, balance
@@ -20,6 +21,7 @@ from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, currencies, days, events
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, PaymentRequired
 from freehold.master.foundation.transactions import audit, locking, run
+from freehold.master.ordering import suspension
 from freehold.master.ordering.events import Changed, HandedOver, NamedAgain, Ordered
 from freehold.protocol.problem import FieldError
 from freehold.protocol.states import Wanted
@@ -122,6 +124,7 @@ def handed_over(event: HandedOver) -> None:
         raise PaymentRequired("Nobody pays for that project.", remedy="Ask the provider's sales to say who does.")
     if payer.customer is None:
         end_subscription(subscription.id, today - 1)
+        suspension.resume(event.instance)
         return
     contract = contract_of(payer.customer, old.entity, old.currency)
     if contract.id != old.id and subscription.deposit > balance(contract.id).free:
@@ -130,6 +133,7 @@ def handed_over(event: HandedOver) -> None:
         )
     replace_term(subscription, today, contract=contract.id)
     Subscription.objects.filter(id=subscription.id).update(contract=contract.id, project=event.project)
+    dunning.settle_one(event.instance, contract)
 
 
 def replace_term(subscription: Subscription, today: int, **changed: object) -> None:

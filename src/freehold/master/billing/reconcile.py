@@ -1,7 +1,7 @@
 """Moves billing toward what was ordered, became ready and was used."""
 
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.billing import consumption, run, subscriptions
+from freehold.master.billing import consumption, dunning, run, subscriptions
 from freehold.master.billing.models import Contract
 from freehold.master.foundation import clock, days
 from freehold.master.foundation.transactions import writing
@@ -13,10 +13,11 @@ def reconcile() -> None:
 
 
 def tidy() -> None:
-    """Add up what was used, so that costs to date are near the truth, and issue what is due today."""
+    """Add up what was used, so that costs are near the truth; issue what is due; stop what is not paid for."""
     for entity in LegalEntity.objects.all():
         with writing():
             consumption.add_up(entity)
         today = days.of_moment(clock.now(), entity.time_zone)
         if Contract.objects.filter(entity=entity, next_day__lte=today).exists():
             run.run_for(entity, today, "freehold")
+        dunning.look(entity)

@@ -7,7 +7,8 @@ from freehold.master.accounting import batches
 from freehold.master.accounting.actions import Draft, Line
 from freehold.master.accounting.models import Entry, Posting
 from freehold.master.accounting.queries import find_entity
-from freehold.master.billing.models import Document, DocumentLine, DocumentTax
+from freehold.master.billing import dunning
+from freehold.master.billing.models import Contract, Document, DocumentLine, DocumentTax
 from freehold.master.billing.queries import document_number
 from freehold.master.foundation import clock, days
 from freehold.master.foundation.errors import Conflict, NotFound
@@ -51,6 +52,7 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
         )
         ledger.post(found, f"take back {number}", [draft])
         run(batches.QUERIES["sealed"], name="document")
+        dunning.settle(Contract.objects.select_related("entity").get(id=invoice.contract))
         audit(acting.actor, "invoice.take-back", str(invoice.id), project=found.project_id, number=number)
     return made
 

@@ -125,9 +125,10 @@ def issue(opened: Run, currency: str, until: int, first: int, last: int) -> int:
     since, following = days.add_months(until, -1), days.add_months(until, 1)
     slice_ = {"entity": entity.id, "currency": currency, "since": since, "until": until, "first": first, "last": last}
     _do("draft", **slice_, month=days.month_of(until), day=opened.day, country=entity.country)
-    _refuse_untaxed(entity)
     _do("below_zero")
     _do("drop_unasked")
+    _do("tax_as_before")
+    _refuse_untaxed(entity)
     _do("taxes")
     counts = {row["kind"]: row["documents"] for row in run(_SQL["count"])}
     count = int(sum(counts.values()))

@@ -3,7 +3,7 @@
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for
-from freehold.master.billing import orders
+from freehold.master.billing import dunning, orders
 from freehold.master.billing.customers import contract_of
 from freehold.master.billing.models import Contract, Customer, Subscription, Term
 from freehold.master.billing.queries import ORDERS
@@ -64,6 +64,7 @@ def change_payer(instance: str, customer: Customer, *, acting: Caller) -> None:
         contract = contract_of(customer, old.entity, old.currency)
         orders.replace_term(subscription, today, contract=contract.id)
         Subscription.objects.filter(id=subscription.id).update(contract=contract.id)
+        dunning.settle_one(instance, contract)
         audit(
             acting.actor,
             "subscription.payer",

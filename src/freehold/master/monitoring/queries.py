@@ -64,6 +64,7 @@ def _status(row: dict[str, Any], results: list[Told]) -> Status:
         results=results,
         software=row["software"],
         software_message=row["software_message"],
+        suspended=row["suspended_at"] is not None,
     )
 
 

@@ -35,6 +35,8 @@ class Instance(models.Model):
     """What follows for it from that and from its ancestors (`states.effective`)."""
     unasked_at = models.BigIntegerField(null=True)
     """Since when its parent does not request it any more."""
+    suspended_at = models.BigIntegerField(null=True)
+    """Of a root: since when its tree is stopped because nobody pays for it (`suspension`)."""
     seed = models.TextField()
     """32 random bytes, hexadecimal: its secrets that survive the loss of a node derive from it."""
     given = models.TextField(default="{}")

@@ -23,15 +23,15 @@ class Branch:
     id: str
     parent: str | None
     asked: Wanted
-    unasked: bool = False
-    """Its parent does not request it any more."""
+    held_back: bool = False
+    """It may not run: its parent does not request it any more, or nobody pays for it."""
 
 
 def effective(tree: Iterable[Branch]) -> dict[str, Wanted]:
     """Return what is wanted of each instance of a tree, by id.
 
     What its requester asks, unless an ancestor leaves less: nothing runs below what is stopped, nothing lives
-    below what is destroyed. What is not requested any more is stopped, so that it can be had back.
+    below what is destroyed. What is not requested or not paid for any more is stopped, so that it can be had back.
     """
     branches = {branch.id: branch for branch in tree}
     found: dict[str, Wanted] = {}
@@ -40,7 +40,7 @@ def effective(tree: Iterable[Branch]) -> dict[str, Wanted]:
         if branch.id not in found:
             above = branches.get(branch.parent or "")
             limit = Wanted.STARTED if above is None else wanted(above)
-            own = Wanted.STOPPED if branch.unasked and branch.asked is Wanted.STARTED else branch.asked
+            own = Wanted.STOPPED if branch.held_back and branch.asked is Wanted.STARTED else branch.asked
             found[branch.id] = max(own, limit, key=_ORDER.index)
         return found[branch.id]
 

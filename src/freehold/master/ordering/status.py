@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from freehold.protocol.states import Observed, Wanted
 
+UNPAID = "It is not paid for: an invoice is long overdue. Its data is kept, and it starts again when that is paid."
+
 
 @dataclass(frozen=True)
 class Told:
@@ -43,6 +45,7 @@ def status(
     results: Sequence[Told],
     software: str | None,
     software_message: str | None,
+    suspended: bool = False,
 ) -> Status:
     """Combine what is wanted (at a revision) with what was last observed (as of a revision)."""
     if gone:
@@ -66,7 +69,7 @@ def status(
         broken = [one.message for one in results_by_name.values() if not one.kept and one.promise in promises]
         return Status("started", "; ".join(broken), kept, kept)
     if observed == Observed.STOPPED and wanted is Wanted.STOPPED:
-        return Status("stopped", "", False, True)
+        return Status("stopped", UNPAID if suspended else "", False, True)
     return Status(_on_the_way(wanted, observed), message or "", False, False)
 
 

@@ -61,7 +61,8 @@ def settle(tree: str) -> bool:
     """
     rows = run(QUERIES["tree"], tree=tree)
     found = effective(
-        Branch(row["id"], row["parent"], Wanted(row["asked"]), row["unasked_at"] is not None) for row in rows
+        Branch(row["id"], row["parent"], Wanted(row["asked"]), bool(row["unasked_at"] or row["suspended_at"]))
+        for row in rows
     )
     changed = [row for row in rows if found[row["id"]] != row["wanted"]]
     ending = {row["id"] for row in changed if found[row["id"]] is Wanted.DESTROYED}

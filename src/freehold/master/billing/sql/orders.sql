@@ -179,3 +179,40 @@ JOIN fleet_site t ON t.id = c.site_id
 WHERE c.from_day = (SELECT max(l.from_day) FROM billing_costitem l
                     WHERE l.site_id = c.site_id AND l.offer = c.offer AND l.kind = c.kind AND l.from_day <= :day)
 ORDER BY t.name, c.offer, c.id
+
+-- name: asked_before
+-- What contracts were asked for by invoices due before a day, and what settles invoices: payments and credit notes.
+SELECT d.contract,
+       CAST(coalesce(sum(CASE WHEN d.kind = 'invoice' AND d.due_day < :before THEN d.gross END), 0) AS bigint) AS asked,
+       CAST(coalesce(sum(CASE WHEN d.kind = 'credit_note' THEN -d.gross END), 0) AS bigint)
+       + (SELECT CAST(coalesce(sum(p.amount), 0) AS bigint) FROM billing_payment p
+          WHERE p.contract_id = d.contract AND p.purpose = 'account') AS settled
+FROM billing_document d
+
+-- name: living
+-- The services of a contract.
+SELECT instance FROM billing_subscription WHERE contract = :contract AND state IN ('pending', 'active') ORDER BY id
+
+-- name: held_back
+-- The contracts of a seller with services that are stopped because they are not paid for.
+SELECT DISTINCT s.contract
+FROM ordering_instance i
+JOIN billing_subscription s ON s.instance = i.id AND s.state IN ('pending', 'active')
+JOIN billing_contract k ON k.id = s.contract
+WHERE i.suspended_at IS NOT NULL AND k.entity_id = :entity
+
+-- name: waited_for
+-- The oldest invoice that is not wholly paid, of each seller and whoever pays them for a project: oldest are paid first.
+SELECT e.name, e.time_zone, e.stop_days,
+       (SELECT min(s.due_day) FROM (
+          SELECT d.due_day, sum(d.gross) OVER (ORDER BY d.due_day, d.id ROWS UNBOUNDED PRECEDING) AS until_here
+          FROM billing_document d WHERE d.contract = k.id AND d.kind = 'invoice') s
+        WHERE s.until_here > (SELECT coalesce(sum(p.amount), 0) FROM billing_payment p
+                              WHERE p.contract_id = k.id AND p.purpose = 'account')
+                             - (SELECT coalesce(sum(c.gross), 0) FROM billing_document c
+                                WHERE c.contract = k.id AND c.kind = 'credit_note')) AS oldest
+FROM billing_payer y
+JOIN billing_contract k ON k.customer_id = y.customer_id
+JOIN accounting_legalentity e ON e.id = k.entity_id AND e.project_id = y.seller_id
+WHERE y.project_id = :project
+ORDER BY e.name, k.id

@@ -63,6 +63,16 @@ WHERE amount < 0 AND corrects = 0
 -- What is to be given back waits while there is no invoice that it could correct.
 DELETE FROM run_draft WHERE corrects = -1
 
+-- name: tax_as_before
+-- What is corrected is taxed as it was: by the rule of the invoice that it corrects (VAT directive, art. 90 and 203).
+UPDATE run_draft SET rule = o.rule, rate = o.rate, code = o.code
+FROM (
+  SELECT t.document, r.category, t.rule, t.rate, t.code
+  FROM billing_documenttax t
+  JOIN billing_taxrule r ON r.id = t.rule
+) o
+WHERE run_draft.corrects > 0 AND o.document = run_draft.corrects AND o.category = run_draft.category
+
 -- name: taxes
 -- The tax of each document and rate, rounded once. There is a document for each contract (or invoice to correct) and way of
 -- showing prices; its place is that of its number.

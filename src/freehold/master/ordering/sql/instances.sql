@@ -47,7 +47,7 @@ UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL R
 
 -- name: show
 -- Instances with the last thing their node said of them, their publication and their supply.
-SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.unasked_at, i.title, i.product, r.version, i.release_id,
+SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.unasked_at, i.suspended_at, i.title, i.product, r.version, i.release_id,
        i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
        i.node_id, n.title AS node, t.name AS site, i.partition, a.address,
        o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.at AS observed_at,
@@ -88,7 +88,7 @@ SELECT i.id FROM ordering_instance i WHERE i.id = :tree
 
 -- name: tree
 -- The instances of a tree that are not gone, as far as what is wanted of them goes.
-SELECT i.id, i.parent, i.host, i.title, i.node_id, i.asked, i.wanted, i.unasked_at
+SELECT i.id, i.parent, i.host, i.title, i.node_id, i.asked, i.wanted, i.unasked_at, i.suspended_at
 FROM ordering_instance i
 WHERE i.tree = :tree AND i.gone_at IS NULL
 ORDER BY i.created_at, i.id

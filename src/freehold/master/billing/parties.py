@@ -1,0 +1,72 @@
+"""What customers and sellers are called on documents: a document says for ever what was true when it was issued."""
+
+import re
+from dataclasses import dataclass
+
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import find_entity
+from freehold.master.billing import dunning
+from freehold.master.billing.models import Customer, Document, Former, Run
+from freehold.master.foundation import clock
+from freehold.master.foundation.errors import Invalid
+from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people.identity import Caller, Scope
+from freehold.protocol.problem import FieldError
+
+_PRINTED = ("name", "address", "country", "vat_number")
+MOST_STOP_DAYS = 365
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What of a seller can change: how it is called, and when it wants its money."""
+
+    name: str
+    address: str
+    vat_number: str = ""
+    registration: str = ""
+    payment_days: int = 30
+    stop_days: int | None = None
+
+
+def change_seller(code: str, wish: Terms, *, acting: Caller) -> LegalEntity:
+    """Note what a seller is now; what was issued keeps what it says. Raise Invalid naming what is wrong."""
+    entity = find_entity(code, acting, Scope.ACCOUNT)
+    wrong = []
+    if not wish.name.strip() or not wish.address.strip():
+        wrong.append(FieldError("name", "a name and an address, as on a letter"))
+    for name in ("vat_number", "registration"):
+        if not re.fullmatch(r"[0-9A-Za-z .-]{0,40}", getattr(wish, name)):
+            wrong.append(FieldError(name, "letters and digits, at most 40", getattr(wish, name)))
+    if not 0 <= wish.payment_days <= 120:
+        wrong.append(FieldError("payment_days", "0 to 120", wish.payment_days))
+    if wish.stop_days is not None and not 0 <= wish.stop_days <= MOST_STOP_DAYS:
+        wrong.append(FieldError("stop_days", f"0 to {MOST_STOP_DAYS}, or null for never", wish.stop_days))
+    if wrong:
+        raise Invalid("A seller cannot be so.", errors=wrong)
+    with writing():
+        remember(entity)
+        LegalEntity.objects.filter(id=entity.id).update(**vars(wish))
+        audit(acting.actor, "entity.change", entity.id, project=entity.project_id, stop_days=wish.stop_days)
+    changed = find_entity(code, acting, Scope.ACCOUNT)
+    dunning.look(changed)
+    return changed
+
+
+def remember(subject: Customer | LegalEntity) -> None:
+    """Keep what a customer or a seller is called, just before that changes, in a transaction of the caller."""
+    Former.objects.create(
+        subject=subject.id,
+        until=clock.now(),
+        registration=getattr(subject, "registration", ""),
+        **{name: getattr(subject, name) for name in _PRINTED},
+    )
+
+
+def printed(subject: Customer | LegalEntity, document: int) -> dict[str, str]:
+    """Return what a document says of its customer or seller: what was known when its run was opened."""
+    run = Document.objects.values_list("run", flat=True).get(id=document)
+    at = Run.objects.values_list("opened_at", flat=True).get(id=run)
+    former = Former.objects.filter(subject=subject.id, until__gte=at).order_by("until", "id").first()
+    names = (*_PRINTED, "registration") if isinstance(subject, LegalEntity) else _PRINTED
+    return {name: getattr(former or subject, name) for name in names}

@@ -1,0 +1,53 @@
+"""What providers of payments told becomes payments of a contract, with their entries: only what is new of it."""
+
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.billing import dunning
+from freehold.master.billing.customers import contract_of, write_payment
+from freehold.master.billing.models import Contract, Customer, Payment
+from freehold.master.billing.queries import ORDERS, balance
+from freehold.master.foundation import clock, days, events
+from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.transactions import locking, run
+from freehold.master.payments import queries as payments
+from freehold.master.payments.events import Moved
+
+
+def listen() -> None:
+    """Hear of payments."""
+    events.listen(Moved, moved)
+
+
+def moved(event: Moved) -> None:
+    """Write what a payment brought or took back since it was last looked at; services it pays for go on at once.
+
+    Raise NotFound for a customer that is none of this seller's.
+    """
+    entity = LegalEntity.objects.get(id=event.entity)
+    customer = Customer.objects.filter(project=entity.project_id, id=event.customer).first()
+    if customer is None:
+        raise NotFound(f"There is no customer '{event.customer}'.", remedy="See `freehold billing customers`.")
+    contract = contract_of(customer, entity, event.currency)
+    # Two who tell of the same payment come here one after the other, and the second sees what the first wrote.
+    run(locking(ORDERS["lock_contract"], "k"), contract=contract.id)
+    now = payments.settled(event.entity, event.provider, event.payment)
+    written = [one for one in Payment.objects.filter(contract=contract, method=event.provider) if _is_of(one, event)]
+    came = now.captured - sum(one.amount for one in written if one.amount > 0)
+    back = now.refunded + sum(one.amount for one in written if one.amount < 0)
+    count = len(written)
+    # A deposit that was used meanwhile went to invoices: what is taken back beyond the rest makes them unpaid again.
+    of_deposit = min(back, balance(contract.id).deposit + came) if event.purpose == "deposit" else 0
+    for purpose, amount in ((event.purpose, came), ("deposit", -of_deposit), ("account", of_deposit - back)):
+        if amount:
+            _write(entity, contract, event, purpose, amount, count)
+            count += 1
+    dunning.settle(contract)
+
+
+def _write(entity: LegalEntity, contract: Contract, event: Moved, purpose: str, amount: int, count: int) -> None:
+    reference = f"{event.payment} {count + 1}" if count else event.payment
+    today = days.of_moment(clock.now(), entity.time_zone)
+    write_payment(entity, contract, purpose, amount, today, event.provider, reference)
+
+
+def _is_of(payment: Payment, event: Moved) -> bool:
+    return payment.reference.split(" ")[0] == event.payment
