@@ -60,12 +60,12 @@ def unpaid_for(project: str) -> list[Unpaid]:
 
 def _is_overdue(contract: Contract) -> bool:
     before = _stop_before(contract.entity)
-    return before is not None and bool(_unpaid("d.contract = :contract", before, contract=contract.id))
+    return before is not None and bool(_unpaid("k.id = :contract", before, contract=contract.id))
 
 
 def _overdue_contracts(entity: LegalEntity) -> list[int]:
     before = _stop_before(entity)
-    return [] if before is None else _unpaid("d.entity = :entity", before, entity=entity.id)
+    return [] if before is None else _unpaid("k.entity_id = :entity", before, entity=entity.id)
 
 
 def _stop_before(entity: LegalEntity) -> int | None:
@@ -76,6 +76,5 @@ def _stop_before(entity: LegalEntity) -> int | None:
 
 
 def _unpaid(condition: str, before: int, **values: object) -> list[int]:
-    query = ORDERS["asked_before"].where(f"{condition} GROUP BY d.contract")
-    rows = run(query, before=before, **values)
+    rows = run(ORDERS["asked_before"].where(condition), before=before, **values)
     return [row["contract"] for row in rows if row["asked"] > row["settled"]]

@@ -182,12 +182,13 @@ ORDER BY t.name, c.offer, c.id
 
 -- name: asked_before
 -- What contracts were asked for by invoices due before a day, and what settles invoices: payments and credit notes.
-SELECT d.contract,
-       CAST(coalesce(sum(CASE WHEN d.kind = 'invoice' AND d.due_day < :before THEN d.gross END), 0) AS bigint) AS asked,
-       CAST(coalesce(sum(CASE WHEN d.kind = 'credit_note' THEN -d.gross END), 0) AS bigint)
-       + (SELECT CAST(coalesce(sum(p.amount), 0) AS bigint) FROM billing_payment p
-          WHERE p.contract_id = d.contract AND p.purpose = 'account') AS settled
-FROM billing_document d
+SELECT k.id AS contract,
+       (SELECT coalesce(sum(d.gross), 0) FROM billing_document d
+        WHERE d.contract = k.id AND d.kind = 'invoice' AND d.due_day < :before) AS asked,
+       (SELECT coalesce(sum(p.amount), 0) FROM billing_payment p WHERE p.contract_id = k.id AND p.purpose = 'account')
+       - (SELECT coalesce(sum(d.gross), 0) FROM billing_document d WHERE d.contract = k.id AND d.kind = 'credit_note')
+         AS settled
+FROM billing_contract k
 
 -- name: living
 -- The services of a contract.
