@@ -13,6 +13,7 @@ from freehold import __version__
 from freehold.client.billing import add_commands as add_billing_commands
 from freehold.client.commands import add_commands as add_client_commands
 from freehold.client.errors import ClientError, Refused
+from freehold.client.support import add_commands as add_support_commands
 from freehold.protocol.problem import Problem
 
 _EPILOG = """\
@@ -69,6 +70,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     add_client_commands(commands, node)
     add_billing_commands(commands)
+    add_support_commands(commands)
     # What a command does not need is not imported: a customer's machine has neither Master nor Node.
     wanted = arguments[0] if arguments else ""
     if wanted in ("node", "-h", "--help"):

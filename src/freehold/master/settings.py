@@ -47,6 +47,7 @@ INSTALLED_APPS = [
             "usage",
             "payments",
             "billing",
+            "support",
             "panel",
         )
     ),

@@ -54,6 +54,11 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET sold":              (None, "login 403 403 403 403 404 404"),
     "GET report-csv":        (None, "login 403 403 403 403 200 200"),
     "GET books-export":      (None, "login 403 403 403 403 200 200"),
+    "GET ask":               (None, "login 403 200 200 403 403 403"),
+    "POST ask":              ({"title": ""}, "login 403 422 422 403 403 403"),
+    "GET tickets":           (None, "login 200 200 200 200 200 200"),
+    "GET ticket":            (None, "login 403 404 404 403 404 403"),
+    "POST ticket":           ({"text": "x"}, "login 403 404 404 403 404 403"),
     "POST logout":           (None, "302 302 302 302 302 302 302"),
 }  # fmt: skip
 OPEN = {"login", "logout", "language", "prices", "prices-data"}

@@ -41,6 +41,7 @@ NEWS = {
         }
     ]
 }
+QUESTION = {"service": "lost", "title": "x", "text": "x"}
 DEPOSIT = {"customer": "lost", "currency": "EUR", "amount": "1", "reference": "r"}
 ENTRY = {"day": "2026-01-01", "label": "x", "reference": "r", "currency": "EUR", "lines": []}
 BUDGET = {"amount": "1", "currency": "EUR"}
@@ -95,6 +96,10 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /projects/provider/costs-of-sites":   (COST, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/subscriptions":    (CHANGE, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/charges":          (CHARGE, "401 403 403 403 404 403 403 404 401 401"),
+    "GET /projects/provider/tickets":           (None, "401 403 200 200 403 200 403 200 401 401"),
+    "POST /projects/provider/tickets":          (QUESTION, "401 403 404 404 403 403 403 404 401 401"),
+    "GET /projects/provider/tickets/lost":      (None, "401 403 404 404 403 404 403 404 401 401"),
+    "POST /projects/provider/tickets/lost/messages": ({"text": "x"}, "401 403 404 404 403 404 403 404 401 401"),
     "POST /projects/provider/entities":         (SELLER, "401 403 403 403 403 422 403 422 401 401"),
     "GET /entities":                            (None, "401 200 200 200 200 200 200 200 401 401"),
     "PUT /entities/BOOKS":                      (TERMS, "401 403 403 403 403 422 403 422 401 401"),
@@ -129,6 +134,7 @@ def _operation(row: str) -> str:
                 "documents": "number",
                 "releases": "release",
                 "customers": "identity",
+                "tickets": "ticket",
             }.get("".join(parts[3:4])),
         ),
     ):

@@ -10,7 +10,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.types import DictStrAny
 
-from freehold.master.api import books, costs, fleet, instances, people, releases, selling
+from freehold.master.api import books, costs, fleet, instances, people, releases, selling, support
 from freehold.master.foundation.answers import problem_response
 from freehold.master.foundation.errors import Invalid, Malformed, MasterError, Unauthenticated
 from freehold.protocol.problem import FieldError
@@ -41,6 +41,7 @@ api.add_router("", fleet.router, tags=["fleet"])
 api.add_router("", costs.router, tags=["costs"])
 api.add_router("", selling.router, tags=["sales"])
 api.add_router("", books.router, tags=["books"])
+api.add_router("", support.router, tags=["support"])
 
 
 @api.exception_handler(MasterError)

@@ -270,6 +270,8 @@ class Run(models.Model):
     """`states.RUN`."""
     opened_at = models.BigIntegerField()
     documents = models.BigIntegerField(default=0)
+    trouble = models.TextField(default="")
+    """Why it could not be ended when the Master last tried."""
 
     class Meta:
         constraints = [

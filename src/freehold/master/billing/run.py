@@ -64,6 +64,7 @@ def run_for(entity: LegalEntity, day: int, actor: str) -> Run:
         opened = _locked(opened)
         if opened.state != RunState.ISSUED:
             _to(opened, RunState.ISSUED)
+            Run.objects.filter(id=opened.id).update(trouble="")
             audit(actor, "run.issue", str(opened.id), project=entity.project_id, documents=opened.documents)
     return opened
 

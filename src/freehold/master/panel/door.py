@@ -16,6 +16,7 @@ from freehold.master.foundation.errors import Forbidden, Malformed, MasterError,
 from freehold.master.panel import words
 from freehold.master.people import identity
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.support.queries import has_tickets
 
 P = ParamSpec("P")
 _log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def draw(
         "caller": caller,
         "operated": operated(caller) if caller else [],
         "has_services": caller is not None and bool(caller.able(Scope.READ)),
+        "has_tickets": caller is not None and has_tickets(caller),
         "has_books": caller is not None and bool(caller.able(Scope.AUDIT)),
     }
     return render(request, f"panel/{template}.html", {**common, **context}, status=status)

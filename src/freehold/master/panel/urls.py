@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.i18n import set_language
 
-from freehold.master.panel import fleet, money, orders, services, session
+from freehold.master.panel import fleet, money, orders, services, session, support
 
 _SERVICE = "services/<str:project>/<path:title>"
 _FLEET = "fleet/<str:project>"
@@ -18,6 +18,7 @@ urlpatterns = [
     path(f"{_SERVICE}/-/state", services.change_state, name="instance-state"),
     path(f"{_SERVICE}/-/change", orders.change, name="instance-change"),
     path(f"{_SERVICE}/-/destroy", services.destroy, name="instance-destroy"),
+    path(f"{_SERVICE}/-/ask", support.ask, name="ask"),
     path(_SERVICE, services.instance, name="instance"),
     path("catalogue", orders.catalogue, name="catalogue"),
     path("catalogue/<str:product>", orders.order, name="order"),
@@ -32,6 +33,8 @@ urlpatterns = [
     path("books/<str:code>/documents/<str:number>", money.sold, name="sold"),
     path("books/<str:code>/reports/<str:name>.csv", money.report_as_csv, name="report-csv"),
     path("books/<str:code>/exports/<str:name>", money.export, name="books-export"),
+    path("tickets", support.tickets, name="tickets"),
+    path("tickets/<str:project>/<str:identity>", support.ticket, name="ticket"),
     path("fleet", fleet.choose, name="fleet-choice"),
     path(_FLEET, fleet.overview, name="fleet"),
     path(f"{_FLEET}/sites", fleet.add_site, name="add-site"),

@@ -15,11 +15,12 @@ from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import hints
 from freehold.master.monitoring import reconcile as monitoring
 from freehold.master.ordering import reconcile as ordering
+from freehold.master.support import reconcile as support
 
 _log = logging.getLogger(__name__)
 
-ROOMS: list[Callable[[], None]] = [fleet.reconcile, ordering.reconcile, billing.reconcile]
-TIDY: list[Callable[[], None]] = [fleet.tidy, ordering.tidy, monitoring.tidy, billing.tidy]
+ROOMS: list[Callable[[], None]] = [fleet.reconcile, ordering.reconcile, billing.reconcile, support.reconcile]
+TIDY: list[Callable[[], None]] = [fleet.tidy, ordering.tidy, monitoring.tidy, billing.tidy, support.tidy]
 TIMER = 10.0
 TIDY_TIMER = 3600.0
 

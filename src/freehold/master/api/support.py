@@ -1,0 +1,81 @@
+"""Tickets: asked, answered, closed."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Field, Router, Schema
+
+from freehold.master.api.auth import caller, token
+from freehold.master.foundation import clock
+from freehold.master.people.identity import Caller
+from freehold.master.support import actions, queries
+from freehold.master.support.models import Ticket
+
+router = Router()
+_TICKETS = "/projects/{project}/tickets"
+
+
+class QuestionIn(Schema):
+    service: str = Field(description="Title of the service that it is about.")
+    title: str
+    text: str
+
+
+class AnswerIn(Schema):
+    text: str = ""
+    close: bool = False
+
+
+class TicketOut(Schema):
+    id: str
+    title: str
+    opened_at: str
+    closed_at: str | None
+
+
+class MessageOut(Schema):
+    at: str
+    author: str
+    text: str
+
+
+class TicketWhole(TicketOut):
+    messages: list[MessageOut]
+
+
+@router.get(_TICKETS, response=list[TicketOut], auth=token, summary="What a project asked, and what it is to answer")
+def list_tickets(request: HttpRequest, project: str) -> list[dict[str, Any]]:
+    """The open ones first."""
+    return [_short(one) for one in queries.of_project(project, caller(request))]
+
+
+@router.post(_TICKETS, response={201: TicketWhole}, auth=token, summary="Ask whoever runs a service's node about it")
+def ask(request: HttpRequest, project: str, body: QuestionIn) -> tuple[int, dict[str, Any]]:
+    who = caller(request)
+    return 201, _whole(actions.ask(project, body.service, body.title, body.text, acting=who))
+
+
+@router.get(f"{_TICKETS}/{{ticket}}", response=TicketWhole, auth=token, summary="One ticket, with all that was said")
+def show(request: HttpRequest, project: str, ticket: str) -> dict[str, Any]:
+    return _whole(queries.find(project, ticket, caller(request)))
+
+
+@router.post(f"{_TICKETS}/{{ticket}}/messages", response={201: TicketWhole}, auth=token, summary="Answer, or close")
+def answer(request: HttpRequest, project: str, ticket: str, body: AnswerIn) -> tuple[int, dict[str, Any]]:
+    """What is said to a closed ticket opens it again."""
+    who: Caller = caller(request)
+    return 201, _whole(actions.answer(project, ticket, body.text, close=body.close, acting=who))
+
+
+def _short(ticket: Ticket) -> dict[str, Any]:
+    return {
+        "id": ticket.id,
+        "title": ticket.title,
+        "opened_at": clock.iso(ticket.opened_at),
+        "closed_at": clock.iso(ticket.closed_at),
+    }
+
+
+def _whole(ticket: Ticket) -> dict[str, Any]:
+    said = [{"at": clock.iso(one.at), "author": one.author, "text": one.text} for one in queries.messages(ticket)]
+    return {**_short(ticket), "messages": said}

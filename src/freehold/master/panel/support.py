@@ -1,0 +1,64 @@
+"""Pages about tickets: what was asked and noticed, one conversation, a question about a service."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_http_methods
+
+from freehold.master.foundation.errors import Invalid
+from freehold.master.ordering import queries as ordering
+from freehold.master.panel import words
+from freehold.master.panel.door import draw, for_members
+from freehold.master.people.identity import Caller, Scope
+from freehold.master.support import actions, queries
+
+
+@require_GET
+@for_members
+def tickets(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """What all projects of somebody asked, and what they are to answer."""
+    found = [(project, one) for project in _projects(caller) for one in queries.of_project(project, caller)]
+    found.sort(key=lambda row: (row[1].closed_at is not None, -row[1].opened_at))
+    return draw(request, caller, "tickets", {"tickets": found})
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def ticket(request: HttpRequest, caller: Caller, project: str, identity: str) -> HttpResponse:
+    """One ticket; what is posted is an answer, or its end."""
+    found = queries.find(project, identity, caller)
+    context: dict[str, Any] = {"project": project, "typed": request.POST}
+    status = 200
+    if request.method == "POST":
+        try:
+            close = request.POST.get("act") == "close"
+            actions.answer(project, identity, request.POST.get("text", ""), close=close, acting=caller)
+            return redirect("ticket", project, identity)
+        except Invalid as error:
+            context |= {"problem": error, "what": words.problem(error)}
+            status = error.status
+    return draw(request, caller, "ticket", {"ticket": found, "messages": queries.messages(found), **context}, status)
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def ask(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """A question about a service, to whoever runs its node."""
+    ordering.by_title(caller.project(project, Scope.ORDER), title)
+    context: dict[str, Any] = {"project": project, "title": title, "typed": request.POST}
+    status = 200
+    if request.method == "POST":
+        try:
+            asked = request.POST
+            made = actions.ask(project, title, asked.get("title", ""), asked.get("text", ""), acting=caller)
+            return redirect("ticket", project, made.id)
+        except Invalid as error:
+            context |= {"problem": error, "what": words.problem(error)}
+            status = error.status
+    return draw(request, caller, "ask", context, status)
+
+
+def _projects(caller: Caller) -> list[str]:
+    scopes = (Scope.READ, Scope.OPERATE, Scope.ACCOUNT)
+    return sorted({project for scope in scopes for project in caller.able(scope)})

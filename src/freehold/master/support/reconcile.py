@@ -1,0 +1,85 @@
+"""Tells people, by tickets, of what the Master noticed and cannot mend by itself."""
+
+from pathlib import Path
+
+from freehold.master.billing import costs
+from freehold.master.billing.models import Budget
+from freehold.master.foundation import clock, currencies, days, sql
+from freehold.master.foundation.transactions import run
+from freehold.master.people.identity import Scope
+from freehold.master.support import actions
+from freehold.master.support.models import Message, Ticket
+
+_SQL = sql.load(Path(__file__).parent / "sql" / "noticed.sql")
+HOUR = 3_600_000
+"""How long what goes on is not told again."""
+SPENT = (costs.NEAR, 100)
+"""Percents of a budget at which its project is told."""
+
+
+class Quarantine:
+    """Tells of what nodes said that could not be true. The bookmark in memory only saves time."""
+
+    def __init__(self) -> None:
+        self._bookmark = 0
+
+    def __call__(self) -> None:
+        told, waiting = self._bookmark, False
+        for row in run(_SQL["refused"], bookmark=self._bookmark):
+            about = f"refused:{row['node']}"
+            if _told_lately(about):
+                # It is told later, with what comes until then.
+                waiting = True
+                continue
+            (item,) = run(_SQL["item"], id=row["last"])
+            text = (
+                f"{row['items']} of what node '{row['title']}' told could not be true and is kept in quarantine, "
+                f"uncounted. The last, in report {item['sequence']} at {clock.iso(item['received_at'])}:\n"
+                f"{item['reason']}\n\nA wrong clock, a disk that forgot what was written, another version or somebody "
+                f"with the node's key can be behind it. On the node: freehold node doctor."
+            )
+            title = f"Node '{row['title']}' tells what cannot be true"
+            actions.notice(about, title, text, project=row["project"], until=row["last"])
+            told = max(told, row["last"])
+        if not waiting:
+            self._bookmark = told
+
+
+reconcile = Quarantine()
+
+
+def tidy() -> None:
+    """Tell of runs that could not be ended, and of budgets that are nearly spent."""
+    for row in run(_SQL["troubled"]):
+        about = f"run:{row['id']}"
+        if not row["trouble"]:
+            actions.settle(about, "It could be ended meanwhile.")
+        elif not Ticket.objects.filter(about=about, closed_at=None).exists():
+            title = f"The documents of {row['code']} cannot be issued"
+            actions.notice(about, title, row["trouble"], project=row["project"], scope=Scope.ACCOUNT)
+    for budget in Budget.objects.all():
+        _tell_of(budget)
+
+
+def _tell_of(budget: Budget) -> None:
+    """Tell a project, once a month and step, that its budget is nearly spent or spent."""
+    spent = costs.to_date(budget.project_id).spent_percent
+    reached = [step for step in SPENT if spent >= step]
+    if not reached:
+        return
+    month = days.month_name(days.month_of(days.of_moment(clock.now(), "UTC")))
+    about = f"budget:{budget.project_id}:{month}:{reached[-1]}"
+    if Ticket.objects.filter(about=about).exists():
+        return
+    amount = currencies.shown(budget.amount, budget.currency)
+    text = f"{spent} % of the budget of {amount} a month is spent. Nothing is stopped. For what: `freehold costs`."
+    actions.notice(about, f"{reached[-1]} % of the budget is spent", text, project=budget.project_id)
+
+
+def _told_lately(about: str) -> bool:
+    last = (
+        Message.objects.filter(ticket__about=about, ticket__closed_at=None, author=actions.MASTER)
+        .order_by("-id")
+        .first()
+    )
+    return last is not None and last.at > clock.now() - HOUR

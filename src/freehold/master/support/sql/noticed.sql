@@ -1,0 +1,22 @@
+-- name: refused
+-- What nodes told that could not be true, since the last that a ticket tells of, node by node.
+SELECT r.node_id AS node, n.title, n.project_id AS project, count(*) AS items, max(r.id) AS last
+FROM fleet_refuseditem r
+JOIN fleet_node n ON n.id = r.node_id
+WHERE r.id > :bookmark
+  AND r.id > (SELECT coalesce(max(t.until), 0) FROM support_ticket t WHERE t.about = 'refused:' || r.node_id)
+GROUP BY r.node_id, n.title, n.project_id
+ORDER BY r.node_id
+
+-- name: item
+-- One thing that could not be true.
+SELECT reason, sequence, received_at FROM fleet_refuseditem WHERE id = :id
+
+-- name: troubled
+-- Monthly runs that could not be ended, and those that a ticket still says could not.
+SELECT r.id, r.trouble, r.state, e.code, e.project_id AS project
+FROM billing_run r
+JOIN accounting_legalentity e ON e.id = r.entity_id
+WHERE r.trouble <> ''
+   OR EXISTS (SELECT 1 FROM support_ticket t WHERE t.about = 'run:' || r.id AND t.closed_at IS NULL)
+ORDER BY r.id
