@@ -27,6 +27,8 @@ CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY, hash TEXT NOT N
 
 BUDGET = 64 * 1024 * 1024
 """Bytes of reports that may wait before they are thinned: days of a busy node, or years of a thinned one."""
+PACE = 60.0
+"""Seconds between reports of what is no news, until the Master says otherwise."""
 _MILLISECOND = 0.001
 """To which times are rounded in reports."""
 _log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ class Outbox:
     def __init__(self, path: Path, more: str = "", *, budget: int = BUDGET, hardware: Hardware | None = None) -> None:
         """Open the file, made when it is not there, with the tables of `more` in it."""
         self._told: Callable[[], None] = lambda: None
+        self.pace = PACE
+        """Seconds between reports of what is no news, as the Master wants it."""
         self._lock = threading.RLock()
         # Partitions' users pass through this folder, and here is what every customer ordered; SQLite gives the
         # files beside it the same mode.

@@ -29,6 +29,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LONGEST_WAIT = 55.0
+CONTACTS, LONGEST_PACE = 800.0, 600.0
+"""Contacts a second that one Master is asked for at most, as long as nodes need not be silent for longer."""
 PEER = "freehold.peer"
 """Key of `scope["extensions"]` under which the server puts the SHA-256 of the client's certificate."""
 
@@ -141,7 +143,12 @@ class Gateway:
 
     def _pace(self) -> float:
         # Spread by a tenth, so that nodes that started together do not stay together.
-        return round(self._next_contact * random.uniform(0.9, 1.1), 1)
+        return round(pace(self._next_contact, self._revisions.count) * random.uniform(0.9, 1.1), 1)
+
+
+def pace(least: float, nodes: int) -> float:
+    """Return the seconds between contacts of an idle node: calmer in a large fleet."""
+    return max(least, min(nodes / CONTACTS, LONGEST_PACE))
 
 
 def _settle(future: "asyncio.Future[Done]", result: Done | Exception) -> None:

@@ -114,10 +114,7 @@ class OutboxSender(Conversation):
         self._store = store
         self._renewed = renewed
         self._told = threading.Event()
-        self._next_contact = 60.0
-        # A lease is renewed several times before it is over.
-        self._next_contact = min(self._next_contact, self._store.lease / 4 or self._next_contact)
-        self._heartbeat_at = time.monotonic() + self._next_contact
+        self._heartbeat_at = self._next_heartbeat()
 
     def told(self) -> None:
         """There is something to send."""
@@ -137,7 +134,9 @@ class OutboxSender(Conversation):
             return
         reports = self._store.outbox(BATCH, BATCH_BYTES)
         if not reports:
-            if not self._told.wait(max(0.0, self._heartbeat_at - time.monotonic())) and not self.over.is_set():
+            told = self._told.wait(max(0.0, self._heartbeat_at - time.monotonic()))
+            # What was told quietly is as good as a heartbeat.
+            if not told and not self.over.is_set() and not self._store.outbox_size():
                 self._store.tell()
             return
         body = msgspec.json.encode(Batch(self._store.epoch, reports))
@@ -160,7 +159,9 @@ class OutboxSender(Conversation):
             self._store.renew_lease(sent)
             self._renewed()
         failpoint("reports-forgotten")
-        self._next_contact = applied.next_contact
+        self._store.pace = applied.next_contact
+        self._heartbeat_at = self._next_heartbeat()
+
+    def _next_heartbeat(self) -> float:
         # A lease is renewed several times before it is over.
-        self._next_contact = min(self._next_contact, self._store.lease / 4 or self._next_contact)
-        self._heartbeat_at = time.monotonic() + self._next_contact
+        return time.monotonic() + min(self._store.pace, self._store.lease / 4 or self._store.pace)
