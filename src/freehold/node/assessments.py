@@ -28,8 +28,16 @@ CREATE TABLE IF NOT EXISTS promise (
 class Assessments(Lease):
     """The part of the store that knows what became of promises."""
 
-    def __init__(self, path: Path, more: str = "", *, budget: int = BUDGET, hardware: Hardware | None = None) -> None:
-        super().__init__(path, _SCHEMA + more, budget=budget, hardware=hardware)
+    def __init__(
+        self,
+        path: Path,
+        more: str = "",
+        *,
+        budget: int = BUDGET,
+        hardware: Hardware | None = None,
+        only_look: bool = False,
+    ) -> None:
+        super().__init__(path, _SCHEMA + more, budget=budget, hardware=hardware, only_look=only_look)
 
     def promise_is(self, instance: str, revision: int, name: str, kept: bool, message: str, at: float) -> bool:
         """Note the result of a promise; tell it when it is news or was not told for long. Return whether it changed.

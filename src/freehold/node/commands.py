@@ -200,7 +200,7 @@ def _status(options: argparse.Namespace) -> int:
     root = options.root.resolve()
     settings = node_settings.load(root)
     paths = Paths(root)
-    store = Store(paths.store)
+    store = Store(paths.store, only_look=True)
     try:
         groups = Supervisor(paths.run).status()
         supervisor = True
@@ -266,7 +266,7 @@ def _status(options: argparse.Namespace) -> int:
 def _promises(options: argparse.Namespace) -> int:
     from freehold.node.store import Store
 
-    store = Store(Paths(options.root.resolve()).store)
+    store = Store(Paths(options.root.resolve()).store, only_look=True)
     found = [wish for wish in store.wishes() if options.title in (wish.title, wish.instance)]
     if not found:
         raise SettingsError(f"There is no instance '{options.title}' here. See: freehold node status")
@@ -425,7 +425,7 @@ def _running(paths: Paths) -> list[str]:
     from freehold.node.supervisor import children
 
     groups = {one.group for one in children.find(os.path.realpath(paths.run))}
-    titles = {wish.partition: wish.title for wish in Store(paths.store).wishes()} if groups else {}
+    titles = {wish.partition: wish.title for wish in Store(paths.store, only_look=True).wishes()} if groups else {}
     return sorted(titles.get(group, group) for group in groups)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.failpoints import failpoint
+from freehold.node.durable import sync_names
 from freehold.node.errors import SettingsError
 
 
@@ -128,8 +129,4 @@ def write_durably(path: Path, content: bytes, mode: int) -> None:
     failpoint("file-written")
     os.replace(temporary, path)
     failpoint("file-replaced")
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_names(path.parent)

@@ -144,7 +144,7 @@ def agent_pid(paths: Paths) -> int | None:
     import fcntl
 
     try:
-        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(paths.lock, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:

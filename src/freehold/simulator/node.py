@@ -106,7 +106,7 @@ class Agent(agents.Agent):
         self.paths, self.settings = Paths(node.root), node.settings
         self._node = node
         self._over, self._awake, self._built = Event(world), Event(world), Event(world)  # type: ignore[assignment]
-        self._busy = set()
+        self._busy, self._building = set(), {}
         self._busy_lock = threading.Lock()
         self.store = FragileStore(self.paths.store, node)
         self.supervisor = machine  # type: ignore[assignment]

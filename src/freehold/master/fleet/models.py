@@ -161,6 +161,10 @@ class EnrolToken(models.Model):
     expires_at = models.BigIntegerField()
     used_by = models.TextField(null=True)
     """The node that used it up."""
+    key = models.TextField(default="")
+    """SHA-256 of the public key with which it was used up: who has that key may not have heard the answer."""
+    epoch = models.IntegerField(default=0)
+    """Of the node, since then."""
 
 
 class Certificate(models.Model):

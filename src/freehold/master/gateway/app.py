@@ -29,7 +29,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LONGEST_WAIT = 55.0
-CONTACTS, LONGEST_PACE = 800.0, 600.0
+CONTACTS, LONGEST_PACE = 1000.0, 600.0
 """Contacts a second that one Master is asked for at most, as long as nodes need not be silent for longer."""
 PEER = "freehold.peer"
 """Key of `scope["extensions"]` under which the server puts the SHA-256 of the client's certificate."""

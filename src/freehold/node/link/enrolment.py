@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.link.client import Link, connection_to
 from freehold.node.settings import Paths, Settings, load, save, write_durably
@@ -52,6 +53,7 @@ def enrol(root: Path, master: str, token_text: str, title: str) -> Settings:
         raise LinkError(f"The Master's answer is not understood ({error}). Update this node.") from None
     finally:
         new_authority.unlink()
+    failpoint("enrolled-not-kept")
     write_durably(paths.authority, authority.encode(), 0o600)
     life = keep(paths, answer.certificate)
     settings = msgspec.structs.replace(

@@ -6,7 +6,6 @@ Run as a program by `build`, for reading a release takes its time:
     python -m freehold.node.software.whole check FOLDER    # print the paths of what is not as written down
 """
 
-import ctypes
 import hashlib
 import os
 import stat
@@ -17,13 +16,13 @@ from pathlib import Path
 import msgspec
 
 from freehold.failpoints import failpoint
+from freehold.node.durable import sync_all
 from freehold.node.settings import write_durably
 
 MARK = ".complete"
 """Makes a build count; holds its `Seal`."""
 LINK = "-> "
 """Before where a link leads, in a `Seal`."""
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Seal(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ def seal(folder: Path, known: dict[str, str] | None = None) -> None:
     """
     content = msgspec.json.encode(Seal(dict(_look(folder)) if known is None else known))
     # A power cut may not leave a build that counts and lacks what was not written yet.
-    _sync(folder)
+    sync_all(folder)
     failpoint("seal-synced")
     write_durably(folder / MARK, content, 0o644)
     failpoint("seal-written")
@@ -72,17 +71,6 @@ def _look(folder: Path) -> Iterator[tuple[str, str]]:
                 yield inside, LINK + os.readlink(path)
             elif stat.S_ISREG(mode) and inside != MARK:
                 yield inside, _sha256(path)
-
-
-def _sync(folder: Path) -> None:
-    """Have all of the folder's file system on the disk: of thousands of files, quicker than one after the other."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if _libc.syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(folder))
-    finally:
-        os.close(descriptor)
 
 
 def _sha256(path: str) -> str:
