@@ -98,15 +98,18 @@ class Day:
         reconcilers.run_once()
         reconciled = used(self.postmaster)
         reconcilers.run_once(tidy=True)
-        reconciling = sum(reconciled) - sum(rounds)
-        tidying = sum(used(self.postmaster)) - sum(reconciled)
-        rooms = (reconciling * DAY / reconcilers.TIMER + tidying * DAY / reconcilers.TIDY_TIMER) / nodes
+        recorded = used(self.postmaster)
+        reconcilers.run_once(tidy=True)
+        reconciling, monthly = sum(reconciled) - sum(rounds), sum(recorded) - sum(reconciled)
+        tidying = sum(used(self.postmaster)) - sum(recorded)
+        hourly = tidying * DAY / reconcilers.TIDY_TIMER
+        rooms = (reconciling * DAY / reconcilers.TIMER + hourly + monthly / 30) / nodes
         told, kept = (cpu / len(events) + spoken) * posts, server / len(events) * posts
         heard = held * polls
         total = told + kept + heard + rooms
         print(
             f"a node-day: {posts:.0f} requests {told:.3f} + {kept:.3f} of PostgreSQL, {polls:.0f} polls {heard:.3f},"
-            f" reconcilers and tidying {rooms:.3f} ({tidying:.1f} an hour): {total:.3f} CPU s;"
+            f" reconcilers and tidying {rooms:.3f} ({tidying:.1f} an hour, {monthly:.0f} a month): {total:.3f} CPU s;"
             f" a day of {nodes} nodes: {total * nodes:.0f} CPU s"
             f" (target {TARGET * nodes / NODES:.0f}, {total * nodes / TARGET / nodes * NODES:.2f} of it)"
         )

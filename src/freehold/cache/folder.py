@@ -96,12 +96,8 @@ class Folder:
         statement = read(entry)
         path = self.root / entries_path(statement.kind, statement.release, statement.platform)
         with self._locked():
-            others = [
-                one
-                for one in self.entries(statement.kind, statement.release, statement.platform)
-                if read(one).builder != statement.builder
-            ]
-            content = msgspec.json.encode(Entries([entry, *others][:MOST_ENTRIES]))
+            before = Entries(self.entries(statement.kind, statement.release, statement.platform))
+            content = msgspec.json.encode(merged(before, entry))
             path.parent.mkdir(parents=True, exist_ok=True)
             new = path.with_name(f".{path.name}")
             with new.open("wb") as file:
@@ -188,6 +184,13 @@ class Folder:
             yield
         finally:
             os.close(descriptor)
+
+
+def merged(before: Entries, entry: Entry) -> Entries:
+    """Return what is known of a release with one more entry, in the place of what the same builder said before."""
+    builder = read(entry).builder
+    others = [one for one in before.entries if read(one).builder != builder]
+    return Entries([entry, *others][:MOST_ENTRIES])
 
 
 def read(entry: Entry) -> Statement:

@@ -79,7 +79,7 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
         "--mirror",
         action="append",
         metavar="URL",
-        help="look there: https://…, /folder, or `master` (repeat, in their order; replaces those before)",
+        help="https://…, s3+https://HOST/BUCKET, /folder, or `master` (repeat, in order; replaces those before)",
     )
     cache.add_argument("--trust", action="append", metavar="KEY", help="builders to believe (repeat; replaces)")
     cache.add_argument("--share", action=argparse.BooleanOptionalAction, help="keep finished builds to carry them")
@@ -150,7 +150,7 @@ def _cache(options: argparse.Namespace) -> int:
     root = options.root.resolve()
     for url in options.mirror or []:
         if url != MASTER:
-            mirror(url)
+            mirror(url, Paths(root).store_keys)
     for key in options.trust or []:
         if not is_hash(key):
             raise CacheError(f"'{key}' is no key: it has 64 hexadecimal digits; `freehold cache show` prints it.")

@@ -78,6 +78,8 @@ class Paths:
         self.root = root
         self.settings = root / "node.json"
         self.store = root / "node.sqlite"
+        self.store_keys = root / "identity" / "store-keys"
+        """Keys of private buckets among its mirrors."""
         self.identity = root / "identity"
         self.key = self.identity / "key.pem"
         self.certificate = self.identity / "certificate.pem"

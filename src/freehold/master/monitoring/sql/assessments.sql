@@ -22,7 +22,7 @@ SELECT at, asked FROM ordering_requestrow WHERE instance_id = :instance AND at <
 -- name: stretch
 -- Where the next so many results end, in the order in which they came, and when the earliest of them was.
 SELECT max(id) AS last, min(at) AS earliest
-FROM (SELECT id, at FROM monitoring_assessment WHERE id > :after ORDER BY id LIMIT :most) some
+FROM (SELECT id, at FROM monitoring_assessment WHERE id > :after ORDER BY id LIMIT :most) part
 
 -- name: forget
 -- Forget old results of a stretch, but never the last of a promise.
