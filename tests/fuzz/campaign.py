@@ -58,7 +58,7 @@ def _change(message: Any, chance: random.Random) -> None:
         place.append(value)
     elif kind < 0.5 and isinstance(value, str) and value:
         place[key] = _bent(value, chance)
-    elif kind < 0.6 and isinstance(value, int | float):
+    elif (kind < 0.6 and isinstance(value, float)) or (isinstance(value, int) and abs(value) < 2**63):
         place[key] = value + chance.choice([-1, 1, 0.5, 3600, 2**40])
     else:
         place[key] = chance.choice(STRANGE)

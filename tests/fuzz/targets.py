@@ -7,6 +7,7 @@ they should be, from which they are made.
 import gzip
 import io
 import os
+import re
 import tarfile
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from freehold.protocol import UNREADABLE
 
 Feed = Callable[[bytes], object]
 Target = Callable[[Path], tuple[Feed, list[bytes]]]
@@ -47,6 +50,7 @@ def reports(folder: Path) -> tuple[Feed, list[bytes]]:
     """Bodies of reports in a node's chain, applied."""
     made = rooms(folder)
     from freehold.master.fleet import actions
+    from freehold.master.fleet.models import Node
     from freehold.master.foundation.errors import MasterError
     from freehold.master.gateway.reports import Job, Writer
     from freehold.node.link.keys import signing_request
@@ -54,6 +58,17 @@ def reports(folder: Path) -> tuple[Feed, list[bytes]]:
 
     token = actions.make_enrol_token("provider", "here", acting=made.owner)
     node = actions.enrol(token.secret, "fuzzed", signing_request(folder / "key.pem")).node
+    batches = [msgspec.json.decode(one, type=Batch) for one in all_golden("batch")]
+    examples = [bytes(report.body) for batch in batches for report in batch.reports]
+    from freehold.master.ordering.models import Instance
+
+    for instance in set(re.findall(r"inst-\w+", b"".join(examples).decode())):
+        Instance.objects.create(
+            id=instance, project_id=Node.objects.get().project_id, tree=instance, title=instance, product="simulated",
+            release=made.release, type="default", parameters="{}", constraints="{}", asked="started",
+            wanted="started", seed="", node_id=node, partition=instance, weight=1, revision=1, created_at=1,
+            changed_at=1,
+        )  # fmt: skip
     writer = Writer(made.url)
     writer._connection._open().execute("PRAGMA synchronous=OFF")
     end = [0, "0" * 64]
@@ -61,7 +76,7 @@ def reports(folder: Path) -> tuple[Feed, list[bytes]]:
     def feed(body: bytes) -> None:
         try:
             raw = msgspec.json.decode(body, type=msgspec.Raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return
         end[:] = [int(end[0]) + 1, link(str(end[1]), bytes(raw))]
         answers: list[Any] = []
@@ -71,8 +86,7 @@ def reports(folder: Path) -> tuple[Feed, list[bytes]]:
             raise answer
         assert answer.sequence == end[0]
 
-    batches = [msgspec.json.decode(one, type=Batch) for one in all_golden("batch")]
-    return feed, [bytes(report.body) for batch in batches for report in batch.reports]
+    return feed, examples
 
 
 def batches(folder: Path) -> tuple[Feed, list[bytes]]:
@@ -87,7 +101,7 @@ def batches(folder: Path) -> tuple[Feed, list[bytes]]:
             pass
         try:
             app._batches.decode(content)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             pass
 
     return feed, [*all_golden("batch"), b"since=5&wait=50", b"since=1e9&wait=nan"]
@@ -130,7 +144,7 @@ def letters(folder: Path) -> tuple[Feed, list[bytes]]:
     def feed(content: bytes) -> None:
         try:
             courier.open_letter(msgspec.json.decode(content, type=Sealed), authority)
-        except (msgspec.DecodeError, MasterError):
+        except (MasterError, *UNREADABLE):
             pass
 
     return feed, [msgspec.json.encode(one) for one in seal(order)]
@@ -179,7 +193,7 @@ def entries(folder: Path) -> tuple[Feed, list[bytes]]:
     def feed(content: bytes) -> None:
         try:
             found = msgspec.json.decode(content, type=Entries).entries
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return
         for entry in found:
             for look in (read, lambda one: believe(one, trust), lambda one: certificate_sha256(one.certificate)):
@@ -206,8 +220,8 @@ def feeds(folder: Path) -> tuple[Feed, list[bytes]]:
 
     def feed(content: bytes) -> None:
         try:
-            heard = _feeds.decode(content)
-        except msgspec.DecodeError:
+            heard = _feeds.decode(content.decode())
+        except UNREADABLE:
             return
         store.apply_feed(heard)
         plan.plan(store.software(), store.instances(), time.time())
@@ -228,7 +242,7 @@ def answers(folder: Path) -> tuple[Feed, list[bytes]]:
         for decode in (_answers.decode, lambda one: msgspec.json.decode(one, type=Problem)):
             try:
                 decode(content)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 pass
         text = content.decode("utf-8", "surrogateescape")
         clock.date(text)
@@ -255,7 +269,7 @@ def receipts(folder: Path) -> tuple[Feed, list[bytes]]:
     def feed(content: bytes) -> None:
         try:
             open_receipts(Answers(authority.pem, msgspec.json.decode(content, type=Receipts)))
-        except (msgspec.DecodeError, InvalidSignature):
+        except (InvalidSignature, *UNREADABLE):
             pass
 
     return feed, [msgspec.json.encode(Receipts([sign(Receipt("node-1", 1, 5), authority)]))]

@@ -25,7 +25,7 @@ for example in examples:
     feed(example)
     for end in range(0, len(example), max(1, len(example) // 20)):
         feed(example[:end])
-        feed(example[:end] + bytes([example[end] ^ 0x41]) + example[end + 1:])
+        feed(example[:end] + bytes([example[end] ^ 0xC1]) + example[end + 1:])
 """
 
 

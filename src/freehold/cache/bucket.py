@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from freehold.cache.folder import CacheError, merged, read
+from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import LARGEST_ENTRIES, Entries, Entry, blob_path, entries_path
 
 SCHEMES = ("s3+https", "s3+http")
@@ -78,7 +79,7 @@ class Bucket:
         path = entries_path(said.kind, said.release, said.platform)
         try:
             before = msgspec.json.decode(self.fetch(path, LARGEST_ENTRIES) or b'{"entries": []}', type=Entries)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             before = Entries([])
         self._ask("PUT", path, msgspec.json.encode(merged(before, entry)))
 
@@ -116,7 +117,7 @@ class Bucket:
 def _moment(header: str | None) -> float | None:
     try:
         return parsedate_to_datetime(header).timestamp() if header else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

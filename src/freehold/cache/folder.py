@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import Entries, Entry, File, Kind, Statement, blob_path, entries_path, is_hash, is_platform
 
 MOST_ENTRIES = 16
@@ -87,7 +88,7 @@ class Folder:
         try:
             found = msgspec.json.decode(path.read_bytes(), type=Entries)
             os.utime(path)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNREADABLE):
             return []
         return found.entries
 
@@ -114,7 +115,7 @@ class Folder:
                 entries = msgspec.json.decode(path.read_bytes(), type=Entries).entries
                 for one in entries:
                     read(one)
-            except (CacheError, msgspec.DecodeError):
+            except (CacheError, *UNREADABLE):
                 path.unlink(missing_ok=True)
                 continue
             yield path, entries
@@ -197,7 +198,7 @@ def read(entry: Entry) -> Statement:
     """Return what an entry says; raise CacheError when it is nothing that could be used. It proves nothing yet."""
     try:
         statement = msgspec.json.decode(entry.statement, type=Statement)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise CacheError(f"An entry cannot be read: {error}") from None
     usable = is_hash(statement.release) and is_platform(statement.platform)
     if not usable or not all(map(_is_sound, statement.files)):

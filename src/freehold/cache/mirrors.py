@@ -12,6 +12,7 @@ import msgspec
 
 from freehold.cache import bucket
 from freehold.cache.folder import CacheError, Folder
+from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import LARGEST_ENTRIES, PIECE, Entries, Entry, Kind, blob_path, entries_path
 
 TIMEOUT = 20.0
@@ -83,7 +84,7 @@ class Mirrors:
                 continue
             try:
                 yield from msgspec.json.decode(content, type=Entries).entries
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 self._failed(mirror, f"its entries cannot be read: {error}")
 
     def blob(self, piece: str) -> bytes | None:

@@ -8,6 +8,7 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.node.durable import sync_names
 from freehold.node.errors import SettingsError
+from freehold.protocol import UNREADABLE
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -108,7 +109,7 @@ def load(root: Path) -> Settings:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
     except FileNotFoundError:
         raise SettingsError(f"{root} is not a node's folder yet. Run: freehold node prepare --root {root}") from None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
 
 

@@ -134,10 +134,11 @@ class History:
         try:
             if not living or random.random() < 0.4:
                 self._titles += 1
-                self.master.request(f"s{self._titles}", f"g{self.wishes}", "started")
+                title, state = f"s{self._titles}", "started"
             else:
                 title, state = random.choice(living), random.choice(["started", "started", "stopped", "destroyed"])
-                self.master.request(title, f"g{self.wishes}", state)
+            self.world.note(f"{title} is wanted {state}")
+            self.master.request(title, f"g{self.wishes}", state)
         except MasterError as error:
             self.world.note(f"refused: {error}")
 

@@ -37,6 +37,8 @@ class Partition:
     """Of the kernel's counter, until `since`; gone with the power."""
     read_ms: float = 0.0
     """What the agent last read there."""
+    kept_ms: float = 0.0
+    """What of it it wrote down."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Machine(Hardware):
     used: dict[str, float] = field(default_factory=dict)
     """Milliseconds of processor that each instance truly used, up to when it last began to run."""
     unread: dict[str, float] = field(default_factory=dict)
-    """Milliseconds of each instance that were lost with the power, because nobody had read the counters."""
+    """Milliseconds of each instance that were lost with the power: nobody had read the counters and written it down."""
     on_stop: Callable[[str], None] = lambda instance: None
     """Told which instance's processes the agent ends."""
     spawn: Callable[[Callable[[], object]], object] = lambda work: None
@@ -77,10 +79,10 @@ class Machine(Hardware):
         """Everything that runs ends, and the kernel's counters with it."""
         self.booted, self.boots = self.world.now, self.boots + 1
         for name, partition in self.partitions.items():
-            lost = self.cpu_ms(name) - partition.read_ms
+            lost = self.cpu_ms(name) - partition.kept_ms
             self.unread[partition.instance] = self.unread.get(partition.instance, 0.0) + lost
             self._end(partition)
-            partition.cpu_ms = partition.read_ms = 0.0
+            partition.cpu_ms = partition.read_ms = partition.kept_ms = 0.0
 
     def partition(self, name: str) -> Partition:
         return self.partitions.setdefault(name, Partition())
@@ -115,8 +117,14 @@ class Machine(Hardware):
         partition = self.partition(name)
         if partition.instance != instance:
             self._end(partition)
-            partition.instance, partition.cpu_ms, partition.read_ms = instance, 0.0, 0.0
+            partition.instance, partition.cpu_ms = instance, 0.0
+            partition.read_ms = partition.kept_ms = 0.0
         return partition
+
+    def keep_readings(self) -> None:
+        """What the agent last read is written down."""
+        for partition in self.partitions.values():
+            partition.kept_ms = partition.read_ms
 
     def truly_used(self, instance: str) -> float:
         """Return the milliseconds of processor that an instance used here."""

@@ -16,6 +16,8 @@ from freehold.simulator.world import Event, World
 PASSWORD = "of a simulation"
 PRODUCT = "simulated"
 NEXT_CONTACT = 60.0
+LATE = 60.0
+"""Seconds that an answer may be on its way."""
 _DESCRIPTOR = {
     "name": PRODUCT,
     "version": "1.0",
@@ -173,6 +175,14 @@ class Master:
         from freehold.master.ordering.models import Instance
 
         return str(Instance.objects.values_list("wanted", flat=True).get(id=instance))
+
+    def was_to_stop(self, instance: str) -> bool:
+        """Return whether a little while ago something else was wanted of an instance: its node may hear that late."""
+        from freehold.master.ordering.models import RequestRow
+
+        since = int((self._world.now - LATE) * 1000)
+        lately = RequestRow.objects.filter(instance_id=instance, at__gt=since)
+        return lately.exclude(asked=Wanted.STARTED).exists()
 
     def is_ready(self, instance: str) -> bool:
         """Return whether the Master knows that an instance is as wanted."""

@@ -18,7 +18,7 @@ from freehold.node.link.conversation import FeedReader, OutboxSender
 from freehold.node.link.keys import signing_request
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.store import Store
-from freehold.protocol.report import Body, HostFacts, PartitionFacts
+from freehold.protocol.report import Body, HostFacts, Item, PartitionFacts
 from freehold.simulator.host import Builder, Machine, Meter, Promises, Workshop, quietly
 from freehold.simulator.master import Master
 from freehold.simulator.network import Link, Weather
@@ -96,6 +96,10 @@ class FragileStore(Store):
             yield
             self._node.may_lose_power()
         self._node.may_lose_power()
+
+    def count(self, counters: dict[str, str], items: list[Item]) -> None:
+        super().count(counters, items)
+        self._node.machine.keep_readings()
 
 
 class Agent(agents.Agent):
@@ -224,7 +228,7 @@ class Node:
         return self._master.answer(self.settings.node, method, path, body)
 
     def _stopped(self, instance: str) -> None:
-        if self._master.wants(instance) == "started":
+        if self._master.wants(instance) == "started" and not self._master.was_to_stop(instance):
             self.stopped_wrongly.append(f"{instance} on {self.name} at {self.world.now:.1f}")
 
 

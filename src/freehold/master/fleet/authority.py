@@ -67,7 +67,7 @@ class Authority:
         try:
             request = x509.load_pem_x509_csr(signing_request.encode())
             key, proven = request.public_key(), request.is_signature_valid
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
             raise Invalid(f"Not a signing request in PEM: {error}") from None
         if not proven or not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
             raise Invalid("The signing request must be signed by its own EC P-256 key.")

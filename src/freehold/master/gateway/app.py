@@ -20,7 +20,7 @@ from freehold.master.gateway.database import Connection
 from freehold.master.gateway.feeds import read_feed
 from freehold.master.gateway.reports import Done, Job, Writer
 from freehold.master.gateway.watch import Identity, Revisions, Watcher, look_up
-from freehold.protocol import MAX_BODY, OLDEST_VERSION, VERSION
+from freehold.protocol import MAX_BODY, OLDEST_VERSION, UNREADABLE, VERSION
 from freehold.protocol.problem import MEDIA_TYPE
 from freehold.protocol.report import Applied, Batch
 
@@ -121,7 +121,7 @@ class Gateway:
         body = await read_body(scope, receive, MAX_BODY)
         try:
             batch = _batches.decode(body)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Malformed(f"Not a batch of reports: {error}") from None
         if not OLDEST_VERSION <= batch.version <= VERSION:
             raise Malformed(

@@ -20,7 +20,7 @@ from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import Busy, Conflict, MasterError
 from freehold.master.gateway.database import Connection, integrity_errors
 from freehold.master.gateway.metering import FUTURE, Meters
-from freehold.protocol import MAX_MESSAGE
+from freehold.protocol import MAX_MESSAGE, UNREADABLE
 from freehold.protocol.report import (
     GENESIS,
     AssessmentReport,
@@ -313,7 +313,7 @@ class Writer(threading.Thread):
             body = _decoder.decode(report.body)
             _moment(body.at)
             items: list[Item] = body.items
-        except (msgspec.DecodeError, ValueError) as error:
+        except (ValueError, *UNREADABLE) as error:
             items = []
             refused += self._refuse(node, report, str(error), bytes(report.body), rows)
         for item in items:

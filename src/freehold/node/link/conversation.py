@@ -12,6 +12,7 @@ from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError
 from freehold.node.link.client import Link, Refused
 from freehold.node.store import Store
+from freehold.protocol import UNREADABLE
 from freehold.protocol.feed import Feed
 from freehold.protocol.report import Applied, Batch
 
@@ -96,8 +97,9 @@ class FeedReader(Conversation):
                 self._changed()
             return
         try:
-            feed = _feeds.decode(content)
-        except msgspec.DecodeError as error:
+            # As text: parts of it are kept as they are, and must be text too.
+            feed = _feeds.decode(content.decode())
+        except UNREADABLE as error:
             raise LinkError(f"The Master's feed is not understood ({error}). Update this node.") from None
         failpoint("feed-heard")
         self._store.apply_feed(feed)
@@ -149,7 +151,7 @@ class OutboxSender(Conversation):
             raise
         try:
             applied = _answers.decode(content)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise LinkError(f"The Master's answer to reports is not understood ({error}). Update this node.") from None
         if applied.refused:
             _log.warning("the Master set %s items aside", applied.refused)

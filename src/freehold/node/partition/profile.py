@@ -15,6 +15,7 @@ from freehold.node.partition import layout
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import Outcome, Wish
 from freehold.node.partition.order import Order
+from freehold.protocol import UNREADABLE
 from freehold.recipes.part import escaped
 from freehold.release import ReleaseError
 
@@ -70,7 +71,7 @@ def _network(folder: Path) -> Network | None:
         return Network(connect=msgspec.json.decode((folder / _ALLOWED).read_bytes(), type=list[str]))
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ReleaseError(f"{_ALLOWED} must hold a JSON list of addresses: {error}") from None
 
 

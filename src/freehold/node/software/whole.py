@@ -18,6 +18,7 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.node.durable import sync_all
 from freehold.node.settings import write_durably
+from freehold.protocol import UNREADABLE
 
 MARK = ".complete"
 """Makes a build count; holds its `Seal`."""
@@ -56,7 +57,7 @@ def damaged(folder: Path) -> list[str]:
         return []
     try:
         then = msgspec.json.decode(text, type=Seal).files
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return [MARK]
     now = dict(_look(folder))
     return [path for path in sorted({*then, *now}) if then.get(path) != now.get(path)]
