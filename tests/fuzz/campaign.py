@@ -6,6 +6,7 @@ FOLDER keeps what was found to reach new code, for the next time. Ends with stat
 came of some bytes: they are then in `crash-…` in that folder, and the trace on standard error.
 """
 
+import copy
 import json
 import random
 import sys
@@ -55,13 +56,13 @@ def _change(message: Any, chance: random.Random) -> None:
     if kind < 0.1:
         del place[key]
     elif kind < 0.2 and isinstance(place, list):
-        place.append(value)
+        place.append(copy.deepcopy(value))
     elif kind < 0.5 and isinstance(value, str) and value:
         place[key] = _bent(value, chance)
     elif (kind < 0.6 and isinstance(value, float)) or (isinstance(value, int) and abs(value) < 2**63):
         place[key] = value + chance.choice([-1, 1, 0.5, 3600, 2**40])
     else:
-        place[key] = chance.choice(STRANGE)
+        place[key] = copy.deepcopy(chance.choice(STRANGE))
     if not message:
         message.append(0) if isinstance(message, list) else message.update({"": 0})
 

@@ -37,6 +37,8 @@ class Partition:
     """Of the kernel's counter, until `since`; gone with the power."""
     read_ms: float = 0.0
     """What the agent last read there."""
+    until: float | None = None
+    """Until when (seconds since the boot) what runs there may run; None: as long as it likes."""
     kept_ms: float = 0.0
     """What of it it wrote down."""
 
@@ -55,6 +57,8 @@ class Machine(Hardware):
     """Milliseconds of each instance that were lost with the power: nobody had read the counters and written it down."""
     on_stop: Callable[[str], None] = lambda instance: None
     """Told which instance's processes the agent ends."""
+    on_start: Callable[[str], None] = lambda instance: None
+    """Told which instance's processes begin to run."""
     spawn: Callable[[Callable[[], object]], object] = lambda work: None
     """Begins a task that ends with the agent."""
     booted: float = 0.0
@@ -98,12 +102,33 @@ class Machine(Hardware):
         pass
 
     def lend(self, groups: dict[str, float | None]) -> None:
-        pass
+        for name, until in groups.items():
+            if self.partition(name).running:
+                self._lend(name, until)
 
     def apply(self, name: str, processes: list[Process], *, until: float | None = None) -> None:
         partition = self.partition(name)
         if not partition.running and processes:
             partition.running, partition.since = True, self.world.now
+            self.on_start(partition.instance)
+        self._lend(name, until)
+
+    def _lend(self, name: str, until: float | None) -> None:
+        partition, boot = self.partition(name), self.boots
+        partition.until = until
+
+        def end() -> None:
+            # Unless it was prolonged.
+            if partition.running and partition.until == until and self.boots == boot:
+                partition.cpu_ms = self.cpu_ms(name)
+                self._end(partition)
+
+        if until is not None:
+            self.world.at(self.booted + until, end)
+
+    def runs(self, instance: str) -> bool:
+        """Return whether processes of an instance run here."""
+        return any(one.running and one.instance == instance for one in self.partitions.values())
 
     def stop(self, name: str, timeout: float = 0.0) -> None:
         partition = self.partition(name)

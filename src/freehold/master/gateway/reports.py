@@ -400,7 +400,9 @@ class Writer(threading.Thread):
                     }
                 )
             case UsageReport():
-                owner = self._owner(node, item.instance)
+                # What it used before it moved away counts as well, and may be told late.
+                left = self._has_left(node, item.instance)
+                owner = self._look_up(item.instance) if left else self._owner(node, item.instance)
                 if len(item.series) > LONGEST_NAME or "\0" in item.series:
                     raise ValueError(f"{item.series[:40]!r} is no name of a series")
                 if (at := _moment(item.at)) < owner.created_at - FUTURE:
@@ -426,6 +428,12 @@ class Writer(threading.Thread):
 
         Raise ValueError when it does not live on this node: a node can speak only of itself.
         """
+        owner = self._look_up(instance)
+        if owner.node != node:
+            raise ValueError(f"instance {instance} does not live on this node")
+        return owner
+
+    def _look_up(self, instance: str) -> _Owner:
         owner = self._owners.get(instance)
         if owner is None:
             _name(instance)
@@ -436,8 +444,6 @@ class Writer(threading.Thread):
                     # The one that was looked up first of all: never all of them, for all would be asked for again.
                     del self._owners[next(iter(self._owners))]
                 self._owners[instance] = owner
-        if owner.node != node:
-            raise ValueError(f"instance {instance} does not live on this node")
         return owner
 
 

@@ -19,6 +19,8 @@ from freehold.protocol.report import Applied, Batch
 WAIT = 50.0
 """Seconds to wait on the Master for something new."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+SHORTEST_PACE, LONGEST_PACE = 1.0, 86400.0
+"""Whatever a Master says."""
 BATCH, BATCH_BYTES = 500, 1_000_000
 _log = logging.getLogger(__name__)
 _feeds = msgspec.json.Decoder(Feed)
@@ -161,7 +163,7 @@ class OutboxSender(Conversation):
             self._store.renew_lease(sent)
             self._renewed()
         failpoint("reports-forgotten")
-        self._store.pace = applied.next_contact
+        self._store.pace = min(max(SHORTEST_PACE, applied.next_contact), LONGEST_PACE)
         self._heartbeat_at = self._next_heartbeat()
 
     def _next_heartbeat(self) -> float:

@@ -209,8 +209,8 @@ FROM ordering_departure d
 WHERE EXISTS (SELECT 1 FROM ordering_departedrow r WHERE r.instance_id = d.instance_id AND r.node_id = d.node_id)
 
 -- name: departing
--- Whether what an instance left on a node is still there.
-SELECT d.id FROM ordering_departure d WHERE d.instance_id = :instance AND d.node_id = :node
+-- The nodes on which something of an instance may be left.
+SELECT d.node_id FROM ordering_departure d WHERE d.instance_id = :instance
 
 -- name: forget_departure
 -- Nothing is left.
