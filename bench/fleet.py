@@ -1,11 +1,11 @@
 """What a day of 100,000 nodes costs one Master with PostgreSQL, in CPU seconds of both.
 
 A real database with all nodes and two instances on each. Every node tells what the real agent tells, when it tells it:
-use once a minute, each promise's result every quarter of an hour and when it changes, a heartbeat when the Master's
-`next_contact` comes before the next reading. That goes through the real writer at the real pace for some minutes, so
+use at the pace that the Master sets for so many nodes, each promise's result along with it every quarter of an hour,
+and at once when it changes. That goes through the real writer at the real pace for some minutes, so
 that as many reports share a transaction as would in life. What TLS and HTTP cost a report and a poll is measured in
-the same run on a served Master of its own (`bench/gateway.py`). A round of the reconcilers is measured on the whole
-fleet. The yardstick is decoding the same reports and encoding their answers in the same run, and nothing else.
+the same run on a served Master of its own (`bench/gateway.py`). A round of the reconcilers and one of the hourly
+tidying are measured on the whole fleet. The yardstick is decoding the same reports and encoding their answers in it.
 
     pg_virtualenv bash -c 'DATABASE_URL=postgresql://… .venv/bin/python bench/fleet.py [NODES [MINUTES]]'
 """
@@ -30,6 +30,7 @@ TARGET = 43_200.0
 CHANGES = 2
 """A day, of each promise: broken once and kept again."""
 NEXT_CONTACT = 60.0
+"""The least; as `freehold.master.settings` has it."""
 CONNECTIONS = 24
 
 
@@ -79,7 +80,9 @@ class Day:
 
         nodes = len(self.mouths)
         now = time.time() - 60
-        cpu, server, _ = self.play([(0.0, node, self.write(node, self.first(node, now), now)) for node in range(nodes)])
+        cpu, server, _ = self.play(
+            [(0.0, node, self.write(node, [self.first(node, now)], now)) for node in range(nodes)]
+        )
         print(f"first hearing of {nodes} nodes: {cpu:.1f} CPU s of the Master, {server:.1f} of PostgreSQL", flush=True)
         events = self.events(time.time())
         plain = self.plain(events)
@@ -87,20 +90,27 @@ class Day:
         per_day = DAY / (self.minutes * 60)
         posts, polls = len(events) / nodes * per_day, DAY / WAIT
         print(
-            f"{self.minutes} minutes of {nodes} nodes: {len(events)} reports in {wall:.0f} s: {cpu:.1f} CPU s of the"
+            f"{self.minutes} minutes of {nodes} nodes: {len(events)} requests in {wall:.0f} s: {cpu:.1f} CPU s of the"
             f" Master ({cpu / plain:.1f} times the mere decoding), {server:.1f} of PostgreSQL",
             flush=True,
         )
         rounds = used(self.postmaster)
         reconcilers.run_once()
-        reconciling = sum(used(self.postmaster)) - sum(rounds)
-        rooms = reconciling * DAY / reconcilers.TIMER / nodes
+        reconciled = used(self.postmaster)
+        reconcilers.run_once(tidy=True)
+        recorded = used(self.postmaster)
+        reconcilers.run_once(tidy=True)
+        reconciling, monthly = sum(reconciled) - sum(rounds), sum(recorded) - sum(reconciled)
+        tidying = sum(used(self.postmaster)) - sum(recorded)
+        hourly = tidying * DAY / reconcilers.TIDY_TIMER
+        rooms = (reconciling * DAY / reconcilers.TIMER + hourly + monthly / 30) / nodes
         told, kept = (cpu / len(events) + spoken) * posts, server / len(events) * posts
         heard = held * polls
         total = told + kept + heard + rooms
         print(
-            f"a node-day: {posts:.0f} reports {told:.3f} + {kept:.3f} of PostgreSQL, {polls:.0f} polls {heard:.3f},"
-            f" reconcilers {rooms:.3f}: {total:.3f} CPU s; a day of {nodes} nodes: {total * nodes:.0f} CPU s"
+            f"a node-day: {posts:.0f} requests {told:.3f} + {kept:.3f} of PostgreSQL, {polls:.0f} polls {heard:.3f},"
+            f" reconcilers and tidying {rooms:.3f} ({tidying:.1f} an hour, {monthly:.0f} a month): {total:.3f} CPU s;"
+            f" a day of {nodes} nodes: {total * nodes:.0f} CPU s"
             f" (target {TARGET * nodes / NODES:.0f}, {total * nodes / TARGET / nodes * NODES:.2f} of it)"
         )
         self.writer.stop()
@@ -119,41 +129,52 @@ class Day:
 
     def events(self, began: float) -> list[tuple[float, int, bytes]]:
         """Return what all nodes tell in these minutes: when, who, and the batch."""
+        from freehold.master.gateway.app import pace
+        from freehold.node.assessments import HEARTBEAT
+        from freehold.node.measuring import EARLY
         from freehold.protocol.report import AssessmentReport, UsageReport
 
         span = self.minutes * 60
         found = []
+        between = EARLY * pace(NEXT_CONTACT, len(self.mouths))
         for node, (_, _, instances) in enumerate(self.mouths):
-            told: list[tuple[float, list]] = []
-            phase = random.uniform(0, 60)
-            for minute in range(self.minutes):
-                at = minute * 60 + phase
-                grown = minute + 1
-                told.append((at, [
+            told: list[tuple[float, list[list]]] = []
+            at, last = random.uniform(0, between), 0.0
+            repeated = {one: random.uniform(0, HEARTBEAT) for one in instances}
+            while at < span:
+                grown = int(at) + 1
+                reports: list[list] = [
+                    [AssessmentReport(one, 1, "page", True, round(began + due, 3), "200 OK")]
+                    for one, due in repeated.items()
+                    if last <= due < at
+                ]
+                reports.append([
                     UsageReport(one, round(began + at, 3), 977 * grown, 3840 * grown, 6000 * grown, 10**6 * grown,
                                 10**5 * grown, "5e1f0b2c")
                     for one in instances
-                ]))  # fmt: skip
-                pace = NEXT_CONTACT * random.uniform(0.9, 1.1)
-                if at - 60 + pace > 0 and pace < 60:
-                    told.append((at - 60 + pace, []))
+                ])  # fmt: skip
+                told.append((at, reports))
+                at, last = at + between * random.uniform(0.9, 1.1), at
             for one in instances:
-                repeated, changed = random.uniform(0, 900), random.uniform(0, DAY / CHANGES)
-                for at, kept in ((repeated, True), (changed, False)):
-                    if at < span:
-                        told.append((at, [AssessmentReport(one, 1, "page", kept, round(began + at, 3), "200 OK")]))
+                if (at := random.uniform(0, DAY / CHANGES)) < span:
+                    told.append((at, [[AssessmentReport(one, 1, "page", False, round(began + at, 3), "200 OK")]]))
             found += [
-                (at, node, self.write(node, items, began + at)) for at, items in sorted(told, key=lambda one: one[0])
+                (at, node, self.write(node, reports, began + at))
+                for at, reports in sorted(told, key=lambda one: one[0])
             ]
         return sorted(found, key=lambda one: one[0])
 
-    def write(self, node: int, items: list, at: float) -> bytes:
+    def write(self, node: int, told: list[list], at: float) -> bytes:
         from freehold.protocol.report import Batch, Body, Report, link
 
-        body = msgspec.json.encode(Body(round(at, 3), items))
         sequence, digest = self.heads[node]
-        self.heads[node] = sequence, digest = sequence + 1, link(digest, body)
-        return msgspec.json.encode(Batch(self.mouths[node][1], [Report(sequence, digest, msgspec.Raw(body))]))
+        reports = []
+        for items in told:
+            body = msgspec.json.encode(Body(round(at, 3), items))
+            sequence, digest = sequence + 1, link(digest, body)
+            reports.append(Report(sequence, digest, msgspec.Raw(body)))
+        self.heads[node] = sequence, digest
+        return msgspec.json.encode(Batch(self.mouths[node][1], reports))
 
     def plain(self, events: list[tuple[float, int, bytes]]) -> float:
         """Return the CPU seconds of decoding these and encoding answers."""

@@ -1,6 +1,8 @@
 """Real nodes: machines with a real agent, supervisor and partitions, enrolled at a real Master."""
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,12 @@ class Machine(kit.Machine):
         from freehold.node.supervisor.client import Supervisor
 
         return Supervisor(self.root / "run").pid()
+
+    def chain(self) -> tuple[int, int, str]:
+        """Return its epoch, and number and hash of the last report that it wrote."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.root / 'node.sqlite'}?mode=ro", uri=True)) as memory:
+            known = dict(memory.execute("SELECT name, value FROM memory"))
+        return int(known["epoch"]), int(known["sequence"]), known["hash"]
 
 
 class Cloud:

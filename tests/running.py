@@ -230,6 +230,15 @@ class Master(kit.Master):
             cursor = postgres.execute(text.replace("?", "%s"), values)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
+    def chain(self, title: str) -> tuple[int, int, str]:
+        """Return a node's epoch, and number and hash of the last of its reports that was applied."""
+        (found,) = self.sql(
+            "SELECT c.epoch, c.sequence, c.hash FROM fleet_chain c JOIN fleet_node n ON n.id = c.node_id"
+            " WHERE n.title = ?",
+            title,
+        )
+        return found  # type: ignore[return-value]
+
     def certificate(self, node: Pocket, instance: str) -> Path:
         """Return a file with the client certificate of an instance, as its node gets it."""
         status, answer = node.call(

@@ -1,10 +1,11 @@
-"""Ten histories of a Freehold with a mistake in it: `python broken.py MISTAKE` prints what is found wrong.
+"""Twenty histories of a Freehold with a mistake in it: `python broken.py MISTAKE` prints what is found wrong.
 
 In a process of its own: the simulator takes the clock and the database of the process it runs in.
 """
 
 import logging
 import sys
+from functools import partial
 from typing import Any
 
 from freehold.master.gateway.metering import Meters, Reading
@@ -12,6 +13,7 @@ from freehold.node import plan as planning
 from freehold.node.plan import Step, Verb
 from freehold.node.store import Store
 from freehold.simulator import history
+from freehold.simulator.host import Machine
 
 
 def forgetful() -> None:
@@ -44,9 +46,20 @@ def deaf() -> None:
     planning.plan = once
 
 
+def lasting() -> None:
+    """What a node was lent runs on there when the lease is over."""
+    Machine._lend = lambda *_: None  # type: ignore[method-assign]
+    planning.plan = partial(_without_lease, planning.plan)
+
+
+def _without_lease(plan: Any, *arguments: Any, lease_is_over: bool = False) -> list[Step]:
+    steps: list[Step] = plan(*arguments)
+    return steps
+
+
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    {one.__name__: one for one in (forgetful, counting_twice, deaf)}[sys.argv[1]]()
+    {one.__name__: one for one in (forgetful, counting_twice, deaf, lasting)}[sys.argv[1]]()
     with history.rooms() as rooms:
-        for seed in range(10):
+        for seed in range(20):
             print(*history.run(rooms, seed).wrong, sep="\n")

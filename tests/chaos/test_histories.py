@@ -33,6 +33,7 @@ MISTAKES = {
     "forgetful": "ms counted",
     "counting_twice": "in its hours",
     "deaf": "is wanted started",
+    "lasting": "and begins on",
 }
 
 

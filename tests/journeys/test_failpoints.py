@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +55,9 @@ OF_THE_MASTER = {
     "act-committed", "act-not-committed", "reports-committed", "reports-not-committed",
     "room-reconciled",
 }  # fmt: skip
+
+
+OF_ENROLMENT = {"enrolled-not-kept"}
 
 
 class Keeper:
@@ -179,7 +183,7 @@ def test_whatever_dies_at_whatever_point_everything_ends_as_without(
     armed: Path, cloud: Cloud, machine: Machine, packed: bytes
 ) -> None:
     named = set(points())
-    for name in named - OF_THE_MASTER:
+    for name in named - OF_THE_MASTER - OF_ENROLMENT:
         (armed / name).touch(mode=0o666)
     keeper = Keeper(cloud, machine)
     try:
@@ -201,8 +205,25 @@ def test_whatever_dies_at_whatever_point_everything_ends_as_without(
     assert cloud.master.node_row("tough")["free"] == 3
     assert cloud.master.cli("check").strip() == "Everything is in order."
     assert cloud.master.sql("SELECT count(*) FROM fleet_refuseditem") == [(0,)]
-    ((count, last),) = cloud.master.sql("SELECT count(*), max(sequence) FROM fleet_reportrow")
-    assert count == last, "each report was applied once"
+    until(lambda: cloud.master.chain("tough") == machine.chain(), 60, "each report applied once, and nothing else")
     assert [path.name for path in (machine.root / "partitions").iterdir() if any(path.iterdir())] == [
         shown["partition"]
     ]
+
+
+def test_a_machine_that_dies_before_it_kept_its_identity_asks_again_with_the_same_token(
+    tmp_path: Path, cloud: Cloud
+) -> None:
+    cloud.master.site("brief")
+    made = Machine(unprivileged=not PRIVILEGED, partitions=1)
+    cloud.machines.append(made)
+    token, armed = cloud.master.enrol_token("brief"), tmp_path / "enrolled-not-kept"
+    armed.touch()
+    made.environment = {VARIABLE: str(tmp_path)}
+    arguments = ("--master", cloud.master.url, "--token-file", "-", "--title", "brief")
+    assert made.cli("enrol", *arguments, given=token).returncode == -signal.SIGKILL
+    assert not armed.exists()
+    assert made.cli("enrol", *arguments, given=token).returncode == 0
+    made.start()
+    until(lambda: cloud.master.node_row("brief")["partitions"] == 1)
+    assert cloud.master.sql("SELECT epoch FROM fleet_node WHERE title = 'brief'") == [(1,)]

@@ -170,10 +170,17 @@ def test_a_full_disk_is_survived(cloud: Cloud, machine: Machine, steady: Any, di
     agent, url = machine.agent_pid, steady["publication"]["url"]
     with filled(disk, leave_mb=0):
         _killed_and_back(machine, steady)
+        _shown(machine)
         cloud.master.request("steady", "hello", parameters={"greeting": "steady too"})
     until(shows(url, "steady too"), 60, "what was wanted meanwhile")
     assert machine.agent_pid == agent
     assert lives(agent)
+
+
+def _shown(machine: Machine) -> None:
+    """See that who comes to see what is wrong is shown what runs."""
+    (steady,) = (one for one in machine.status()["instances"] if one["title"] == "steady")
+    assert [process["state"] for process in steady["processes"]] == ["running"]
 
 
 def _killed_and_back(machine: Machine, steady: Any) -> None:
@@ -228,8 +235,10 @@ def test_a_disk_that_becomes_read_only_stops_no_service_and_is_caught_up_with(
     with pytest.raises(OSError, match="Read-only"):
         (disk / "new").touch()
     _killed_and_back(machine, steady)
+    _shown(machine)
     cloud.master.request("steady", "hello", parameters={"greeting": "steady again"})
     machine.kill()
+    _shown(machine)
     Supervisor(machine.root / "run").shutdown()
     image = disk.with_suffix(".image")
     until(lambda: subprocess.run(["umount", disk], capture_output=True).returncode == 0, 30, "the end of all processes")

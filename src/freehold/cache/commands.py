@@ -5,9 +5,11 @@ import datetime
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
+from freehold.cache.bucket import KEYS_FILE, Bucket, is_bucket, keys_for
 from freehold.cache.folder import CacheError, Folder, pieces_of, read
 from freehold.protocol.cache import Entry
 
@@ -43,11 +45,15 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     prune = _command(cache, "prune", _prune, "forget what was not used for longest, and what nothing needs")
     prune.add_argument("--keep", type=int, default=0, metavar="MB", help="how much may stay (default: %(default)s)")
     for name, run, help in (
-        ("export", _export, "copy it into another folder, such as a disk to be carried, or a web server's"),
+        ("export", _export, "copy it into another folder, such as a disk to be carried, or into a bucket"),
         ("import", _import, "copy another folder into it; what it says is believed, or not, when it is used"),
     ):
         parser = _command(cache, name, run, help)
-        parser.add_argument("other", type=Path, metavar="FOLDER")
+        place = "FOLDER | s3+https://HOST/BUCKET" if run is _export else "FOLDER"
+        parser.add_argument("other", metavar=place)
+        if run is _export:
+            keys = f"file with the bucket's keys (default: {KEYS_FILE}, or AWS_ACCESS_KEY_ID … in the environment)"
+            parser.add_argument("--keys", type=Path, metavar="FILE", help=keys)
         parser.add_argument("--release", action="append", metavar="SHA256", help="only this release (repeat)")
 
 
@@ -135,16 +141,27 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    return _copy(_folder(options), Folder(options.other), options.release)
+    if urlsplit(options.other).scheme == "":
+        return _copy(_folder(options), Folder(Path(options.other)), options.other, options.release)
+    if not is_bucket(options.other):
+        raise CacheError(
+            f"'{options.other}' is neither a folder nor a bucket, which looks like s3+https://HOST/BUCKET."
+        )
+    try:
+        bucket = Bucket(options.other, keys_for(options.other, options.keys))
+        return _copy(_folder(options), bucket, options.other, options.release)
+    except OSError as error:
+        raise CacheError(f"{options.other} cannot be filled: {error}. What it has is not sent again.") from None
 
 
 def _import(options: argparse.Namespace) -> int:
-    if not (options.other / "entries").is_dir():
-        raise CacheError(f"{options.other} holds no cache: there is no folder 'entries' in it.")
-    return _copy(Folder(options.other), Folder(options.folder), options.release)
+    other = Path(options.other)
+    if not (other / "entries").is_dir():
+        raise CacheError(f"{other} holds no cache: there is no folder 'entries' in it.")
+    return _copy(Folder(other), Folder(options.folder), str(options.folder), options.release)
 
 
-def _copy(source: Folder, target: Folder, releases: list[str] | None) -> int:
+def _copy(source: Folder, target: Folder | Bucket, place: str, releases: list[str] | None) -> int:
     count = size = 0
     for entry in _wanted(source, releases):
         for piece in pieces_of(read(entry)):
@@ -159,7 +176,7 @@ def _copy(source: Folder, target: Folder, releases: list[str] | None) -> int:
         target.keep(entry)
         count += 1
     os.sync()
-    print(f"{count} entries and {size / MEGA:.1f} MB were copied to {target.root}.")
+    print(f"{count} entries and {size / MEGA:.1f} MB were copied to {place}.")
     return 0
 
 

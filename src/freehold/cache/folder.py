@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import Entries, Entry, File, Kind, Statement, blob_path, entries_path, is_hash, is_platform
 
 MOST_ENTRIES = 16
@@ -87,7 +88,7 @@ class Folder:
         try:
             found = msgspec.json.decode(path.read_bytes(), type=Entries)
             os.utime(path)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNREADABLE):
             return []
         return found.entries
 
@@ -96,12 +97,8 @@ class Folder:
         statement = read(entry)
         path = self.root / entries_path(statement.kind, statement.release, statement.platform)
         with self._locked():
-            others = [
-                one
-                for one in self.entries(statement.kind, statement.release, statement.platform)
-                if read(one).builder != statement.builder
-            ]
-            content = msgspec.json.encode(Entries([entry, *others][:MOST_ENTRIES]))
+            before = Entries(self.entries(statement.kind, statement.release, statement.platform))
+            content = msgspec.json.encode(merged(before, entry))
             path.parent.mkdir(parents=True, exist_ok=True)
             new = path.with_name(f".{path.name}")
             with new.open("wb") as file:
@@ -118,7 +115,7 @@ class Folder:
                 entries = msgspec.json.decode(path.read_bytes(), type=Entries).entries
                 for one in entries:
                     read(one)
-            except (CacheError, msgspec.DecodeError):
+            except (CacheError, *UNREADABLE):
                 path.unlink(missing_ok=True)
                 continue
             yield path, entries
@@ -190,11 +187,18 @@ class Folder:
             os.close(descriptor)
 
 
+def merged(before: Entries, entry: Entry) -> Entries:
+    """Return what is known of a release with one more entry, in the place of what the same builder said before."""
+    builder = read(entry).builder
+    others = [one for one in before.entries if read(one).builder != builder]
+    return Entries([entry, *others][:MOST_ENTRIES])
+
+
 def read(entry: Entry) -> Statement:
     """Return what an entry says; raise CacheError when it is nothing that could be used. It proves nothing yet."""
     try:
         statement = msgspec.json.decode(entry.statement, type=Statement)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise CacheError(f"An entry cannot be read: {error}") from None
     usable = is_hash(statement.release) and is_platform(statement.platform)
     if not usable or not all(map(_is_sound, statement.files)):

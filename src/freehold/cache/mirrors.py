@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from freehold.cache import bucket
 from freehold.cache.folder import CacheError, Folder
+from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import LARGEST_ENTRIES, PIECE, Entries, Entry, Kind, blob_path, entries_path
 
 TIMEOUT = 20.0
@@ -82,7 +84,7 @@ class Mirrors:
                 continue
             try:
                 yield from msgspec.json.decode(content, type=Entries).entries
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 self._failed(mirror, f"its entries cannot be read: {error}")
 
     def blob(self, piece: str) -> bytes | None:
@@ -119,14 +121,21 @@ class Mirrors:
         self._left[mirror.name] = (mirror, self._left[mirror.name][1] + 1)
 
 
-def mirror(url: str) -> Mirror:
-    """Return the mirror that a URL or the path of a folder names; raise CacheError when it can be none."""
+def mirror(url: str, keys: Path | None = None) -> Mirror:
+    """Return the mirror that a URL or the path of a folder names; raise CacheError when it can be none.
+
+    `keys`: a file with keys of private buckets.
+    """
     parts = urlsplit(url)
+    if bucket.is_bucket(url):
+        return bucket.Bucket(url, bucket.keys_for(url, keys))
     if parts.scheme in ("http", "https") and parts.hostname:
         return Web(url)
     if parts.scheme in ("", "file") and parts.path.startswith("/"):
         return Disk(Path(parts.path))
-    raise CacheError(f"'{url}' is no mirror; it looks like https://HOST/PATH, /FOLDER or {MASTER}.")
+    raise CacheError(
+        f"'{url}' is no mirror; it looks like https://HOST/PATH, s3+https://HOST/BUCKET, /FOLDER or {MASTER}."
+    )
 
 
 def _bounded(content: bytes, most: int) -> bytes:

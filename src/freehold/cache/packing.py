@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import gzip
+import hashlib
 import io
 import os
 import platform
@@ -26,6 +27,8 @@ _LEVEL = 1
 """Of compression: at more, packing takes longer than many builds."""
 _WRITERS, _WAITING = 4, 16
 """Making a file is mostly waiting. So many contents may be in memory."""
+_AHEAD = 2
+"""Pieces that are fetched before they are needed."""
 _STEP = 64 * 1024
 """Bytes that are decompressed at a time: a thousand times as many can come of them."""
 _MARK = ".complete"
@@ -39,6 +42,16 @@ class Packed:
     mentions: list[str] = field(default_factory=list)
     fixed: bool = False
     needs: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What a build is made of, by path in it."""
+
+    files: dict[str, str]
+    """SHA-256 of what was written."""
+    links: dict[str, str]
+    """Where they lead."""
 
 
 def this_platform() -> str:
@@ -84,8 +97,8 @@ def pack(folder: Path, put: Put) -> Packed:
     return bound
 
 
-def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str]) -> None:
-    """Make a build in a new folder; `place` is where it was made.
+def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str]) -> Unpacked:
+    """Make a build in a new folder and return what it is made of; `place` is where it was made.
 
     Raise CacheError when a piece cannot be had or it is not what a build looks like; what was made is then in the way.
     """
@@ -93,12 +106,19 @@ def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str
     moved, changed = old != new, frozenset(mentions)
     folder.mkdir(mode=0o755)
     folders = {""}
+    made = Unpacked({}, {})
     try:
         with (
-            tarfile.open(fileobj=_Plain(file, get), mode="r|", bufsize=_STEP) as tar,
+            concurrent.futures.ThreadPoolExecutor(1) as fetcher,
+            tarfile.open(fileobj=_Plain(_ahead(file, get, fetcher)), mode="r|", bufsize=_STEP) as tar,
             concurrent.futures.ThreadPoolExecutor(_WRITERS) as pool,
         ):
-            writing = deque[concurrent.futures.Future[None]]()
+            writing = deque[tuple[str, concurrent.futures.Future[str]]]()
+
+            def written() -> None:
+                name, hash = writing.popleft()
+                made.files[name] = hash.result()
+
             for member in tar:
                 name = _sound(member, folders)
                 path = folder / name
@@ -110,17 +130,19 @@ def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str
                     if moved and (target == old or target.startswith(old + b"/")):
                         target = new + target[len(old) :]
                     os.symlink(target, os.fsencode(path))
+                    made.links[name] = os.fsdecode(target)
                 else:
                     content = _content(tar, member)
                     if moved and name in changed:
                         content = content.replace(old, new)
-                    writing.append(pool.submit(_write, path, content, member))
+                    writing.append((name, pool.submit(_write, path, content, member)))
                     if len(writing) > _WAITING:
-                        writing.popleft().result()
-            for one in writing:
-                one.result()
+                        written()
+            while writing:
+                written()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise CacheError(f"it cannot be unpacked: {error}") from None
+    return made
 
 
 def split(path: Path, name: str, put: Put) -> File:
@@ -185,12 +207,29 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return content.read()
 
 
-def _write(path: Path, content: bytes, member: tarfile.TarInfo) -> None:
+def _write(path: Path, content: bytes, member: tarfile.TarInfo) -> str:
     # Exclusively: no link that came before leads it elsewhere.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, member.mode & 0o755)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-    os.utime(path, (member.mtime, member.mtime))
+        file.flush()
+        os.utime(descriptor, (member.mtime, member.mtime))
+    return hashlib.sha256(content).hexdigest()
+
+
+def _ahead(file: File, get: Get, fetcher: concurrent.futures.Executor) -> Iterator[bytes]:
+    """Yield the pieces of a file; the next ones are fetched meanwhile."""
+    coming = deque[concurrent.futures.Future[bytes]]()
+    try:
+        for piece in file.pieces:
+            coming.append(fetcher.submit(_had, get, piece))
+            if len(coming) > _AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        for one in coming:
+            one.cancel()
 
 
 def _had(get: Get, piece: str) -> bytes:
@@ -227,8 +266,8 @@ class _Pieces(io.RawIOBase):
 class _Plain(io.RawIOBase):
     """Reads what a file holds, from its pieces one after the other, decompressed."""
 
-    def __init__(self, file: File, get: Get) -> None:
-        self._names, self._get = iter(file.pieces), get
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
         self._packed, self._plain = memoryview(b""), memoryview(b"")
         self._unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
@@ -238,12 +277,12 @@ class _Plain(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         while not self._plain:
             if not self._packed:
-                piece = next(self._names, None)
+                piece = next(self._pieces, None)
                 if piece is None:
                     if not self._unpacking.eof:
                         raise EOFError("it ends in the middle")
                     return b""
-                self._packed = memoryview(_had(self._get, piece))
+                self._packed = memoryview(piece)
             self._plain = memoryview(self._unpacking.decompress(self._packed[:_STEP]))
             self._packed = self._packed[_STEP:]
         end = len(self._plain) if size < 0 else size

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -59,7 +59,7 @@ def certificate_sha256(certificate: str) -> str:
     """Return the SHA-256 of a certificate's DER form, as Masters know it; raise CacheError when it is none."""
     try:
         return x509.load_pem_x509_certificate(certificate.encode()).fingerprint(hashes.SHA256()).hex()
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise CacheError("its certificate cannot be read") from None
 
 
@@ -90,7 +90,7 @@ def _key(entry: Entry) -> ec.EllipticCurvePublicKey:
 def _public(certificate: str) -> ec.EllipticCurvePublicKey:
     try:
         key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise CacheError("its certificate cannot be read") from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise CacheError("its key is of another kind than ours")

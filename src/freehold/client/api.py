@@ -12,6 +12,7 @@ import msgspec
 from freehold.client.credentials import Credentials
 from freehold.client.errors import ClientError, NotReady, Refused, Unreachable
 from freehold.client.messages import Answer, Drained, Instance, Node, Release, Site, Supply, Token
+from freehold.protocol import UNREADABLE
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
 T = TypeVar("T")
@@ -244,7 +245,7 @@ class Client:
             return content.decode()  # type: ignore[return-value]
         try:
             return msgspec.json.decode(content, type=kind)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ClientError(f"The Master's answer is not understood ({error}). Update Freehold.") from None
 
     def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, str, bytes]:
@@ -302,7 +303,7 @@ def _problem(status: int, media_type: str, content: bytes) -> Problem:
     if media_type == MEDIA_TYPE:
         try:
             return msgspec.json.decode(content, type=Problem)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             pass
     return Problem(
         "unknown", f"The Master answered with status {status}", status, content[:200].decode(errors="replace")

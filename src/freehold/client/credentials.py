@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.client.errors import ClientError
+from freehold.protocol import UNREADABLE
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ def load_credentials(path: Path | None = None) -> Credentials:
         return msgspec.json.decode(path.read_bytes(), type=Credentials)
     except FileNotFoundError:
         raise ClientError("You are not logged in. Run: freehold login URL --email YOU") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ClientError(f"{path} cannot be read ({error}). Log in again.") from None
     except OSError as error:
         raise ClientError(f"{path} cannot be read: {error.strerror}.") from None

@@ -40,7 +40,6 @@ from freehold.node.supervisor.client import Event, Supervisor
 from freehold.node.workshop import Workshop
 from freehold.protocol.states import SoftwareObserved
 
-BUILDERS = 2
 CONFIGURERS = 4
 LONGEST_REST = 30.0
 LOG_PERIOD = 300.0
@@ -65,6 +64,8 @@ class Agent:
         self._awake = threading.Event()
         self._built = threading.Event()
         self._busy: set[str] = set()
+        self._building: dict[str, float] = {}
+        """When each build that runs began (monotonic)."""
         self._busy_lock = threading.Lock()
         self.store = Store(self.paths.store, budget=self.settings.outbox_mb * 1024 * 1024)
         self.outbox = OutboxSender(self._link(), self.store, self._renewed)
@@ -82,7 +83,8 @@ class Agent:
         self.builder: Any = build
         """What builds releases: the module."""
         self._identity_work: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._builders = ThreadPoolExecutor(BUILDERS, "build")
+        # One more than may build: what is removed waits for no build.
+        self._builders = ThreadPoolExecutor(planning.MOST_BUILDERS + 1, "build")
         self._configurers = ThreadPoolExecutor(CONFIGURERS, "configure")
 
     def run(self) -> None:
@@ -140,6 +142,12 @@ class Agent:
                         # What is built now is not wanted any more, and might never end.
                         self.builder.interrupt(self.paths, step.subject)
                     continue
+                if step.verb is Verb.BUILD:
+                    now = time.monotonic()
+                    if not planning.may_build(now - began for began in self._building.values()):
+                        # It is looked at again when one ends, and every half minute.
+                        continue
+                    self._building[step.subject] = now
                 self._busy.add(step.subject)
             pool = self._builders if step.verb in (Verb.BUILD, Verb.REMOVE) else self._configurers
             pool.submit(self._do, step)
@@ -162,6 +170,7 @@ class Agent:
         finally:
             with self._busy_lock:
                 self._busy.discard(step.subject)
+                self._building.pop(step.subject, None)
             self._awake.set()
 
     def _build(self, release: str) -> None:

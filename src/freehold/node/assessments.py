@@ -28,11 +28,22 @@ CREATE TABLE IF NOT EXISTS promise (
 class Assessments(Lease):
     """The part of the store that knows what became of promises."""
 
-    def __init__(self, path: Path, more: str = "", *, budget: int = BUDGET, hardware: Hardware | None = None) -> None:
-        super().__init__(path, _SCHEMA + more, budget=budget, hardware=hardware)
+    def __init__(
+        self,
+        path: Path,
+        more: str = "",
+        *,
+        budget: int = BUDGET,
+        hardware: Hardware | None = None,
+        only_look: bool = False,
+    ) -> None:
+        super().__init__(path, _SCHEMA + more, budget=budget, hardware=hardware, only_look=only_look)
 
     def promise_is(self, instance: str, revision: int, name: str, kept: bool, message: str, at: float) -> bool:
-        """Note the result of a promise; tell it when it is news or was not told for long. Return whether it changed."""
+        """Note the result of a promise; tell it when it is news or was not told for long. Return whether it changed.
+
+        What is no news goes along with the next report that does.
+        """
         with self._lock:
             rows = self._rows(
                 "SELECT revision, kept, told_at FROM promise WHERE instance = ? AND name = ?",
@@ -41,7 +52,7 @@ class Assessments(Lease):
             changed = not rows or rows[0][:2] != (revision, int(kept))
             if not changed and 0 <= at - rows[0][2] < HEARTBEAT:
                 return False
-            with self._transaction():
+            with self._transaction(quietly=not changed):
                 self._db.execute(
                     "INSERT OR REPLACE INTO promise VALUES (?, ?, ?, ?, ?, ?)",
                     (instance, name, revision, int(kept), message, at),

@@ -15,6 +15,7 @@ from freehold.node.settings import Paths, Settings
 from freehold.node.store import Store
 from freehold.node.tidy import tidy
 from freehold.node.workshop import Workshop, WorkshopError
+from freehold.protocol import UNREADABLE
 from freehold.protocol.report import HostPromise
 
 LOOK = 2.0
@@ -94,7 +95,7 @@ class Care(threading.Thread):
         payload = str(self._paths.root).encode()
         try:
             return _promises.decode(self._workshop.call("freehold.node.health:look", payload))
-        except (WorkshopError, msgspec.DecodeError) as error:
+        except (WorkshopError, *UNREADABLE) as error:
             return [HostPromise("health", False, f"The machine cannot be looked at: {error}"[-1000:])]
 
     def _tidy(self) -> None:

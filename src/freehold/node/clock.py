@@ -87,5 +87,5 @@ def date(header: str | None) -> float | None:
     """Return the moment that an HTTP `Date` says; None when it says none."""
     try:
         return parsedate_to_datetime(header).timestamp() if header else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -79,7 +79,7 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
         "--mirror",
         action="append",
         metavar="URL",
-        help="look there: https://…, /folder, or `master` (repeat, in their order; replaces those before)",
+        help="https://…, s3+https://HOST/BUCKET, /folder, or `master` (repeat, in order; replaces those before)",
     )
     cache.add_argument("--trust", action="append", metavar="KEY", help="builders to believe (repeat; replaces)")
     cache.add_argument("--share", action=argparse.BooleanOptionalAction, help="keep finished builds to carry them")
@@ -150,7 +150,7 @@ def _cache(options: argparse.Namespace) -> int:
     root = options.root.resolve()
     for url in options.mirror or []:
         if url != MASTER:
-            mirror(url)
+            mirror(url, Paths(root).store_keys)
     for key in options.trust or []:
         if not is_hash(key):
             raise CacheError(f"'{key}' is no key: it has 64 hexadecimal digits; `freehold cache show` prints it.")
@@ -200,7 +200,7 @@ def _status(options: argparse.Namespace) -> int:
     root = options.root.resolve()
     settings = node_settings.load(root)
     paths = Paths(root)
-    store = Store(paths.store)
+    store = Store(paths.store, only_look=True)
     try:
         groups = Supervisor(paths.run).status()
         supervisor = True
@@ -266,7 +266,7 @@ def _status(options: argparse.Namespace) -> int:
 def _promises(options: argparse.Namespace) -> int:
     from freehold.node.store import Store
 
-    store = Store(Paths(options.root.resolve()).store)
+    store = Store(Paths(options.root.resolve()).store, only_look=True)
     found = [wish for wish in store.wishes() if options.title in (wish.title, wish.instance)]
     if not found:
         raise SettingsError(f"There is no instance '{options.title}' here. See: freehold node status")
@@ -425,7 +425,7 @@ def _running(paths: Paths) -> list[str]:
     from freehold.node.supervisor import children
 
     groups = {one.group for one in children.find(os.path.realpath(paths.run))}
-    titles = {wish.partition: wish.title for wish in Store(paths.store).wishes()} if groups else {}
+    titles = {wish.partition: wish.title for wish in Store(paths.store, only_look=True).wishes()} if groups else {}
     return sorted(titles.get(group, group) for group in groups)
 
 

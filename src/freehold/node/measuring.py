@@ -1,4 +1,4 @@
-"""The thread that measures: reads every partition's counters once a minute, keeps them, tells them."""
+"""The thread that measures: reads counters once a minute, keeps them, tells them at the Master's pace."""
 
 import logging
 import secrets
@@ -16,6 +16,8 @@ from freehold.protocol.report import Item, UsageReport
 from freehold.protocol.states import Observed
 
 PERIOD = 60.0
+EARLY = 0.9
+"""Of the pace: so use is told before a heartbeat would be, and no heartbeat is."""
 SOON = 2.0
 """Seconds after a configuration until the first look, so that use is seen at once."""
 _counters = msgspec.json.Decoder(Counters)
@@ -34,6 +36,8 @@ class Measuring(threading.Thread):
         self._meter = Meter(settings.tag, root_mode=not settings.unprivileged)
         self._last: dict[str, float] = {}
         """When an instance was last measured (monotonic): what passed while we were away is not billed."""
+        self._told: dict[str, str] = {}
+        """The counters of each instance as they were last told."""
         self._one_at_a_time = threading.Lock()
         """An older reading must not be told after a newer one."""
         self._hurry = threading.Event()
@@ -48,23 +52,27 @@ class Measuring(threading.Thread):
         self._hurry.set()
 
     def run(self) -> None:
+        due = time.monotonic() + EARLY * self._store.pace
         while not self._over:
-            if self._hurry.wait(PERIOD) and not self._over:
+            if self._hurry.wait(max(0.0, min(PERIOD, due - time.monotonic()))) and not self._over:
                 time.sleep(SOON)
                 self._hurry.clear()
+                due = 0.0
             try:
-                self.measure()
+                self.measure(tell=time.monotonic() >= due)
             except SupervisorError as error:
                 _log.warning("use cannot be measured now: %s", error)
             except Exception:
                 _log.exception("measuring stumbled; going on")
+            if time.monotonic() >= due:
+                due = time.monotonic() + EARLY * self._store.pace
 
-    def measure(self) -> None:
-        """Read, accumulate, keep and tell, once; callable from any thread."""
+    def measure(self, *, tell: bool = True) -> None:
+        """Read, accumulate, keep and perhaps tell, once; callable from any thread."""
         with self._one_at_a_time:
-            self._measure()
+            self._measure(tell)
 
-    def _measure(self) -> None:
+    def _measure(self, tell: bool) -> None:
         status = self._supervisor.status()
         wishes = [
             wish
@@ -85,9 +93,11 @@ class Measuring(threading.Thread):
             self._last[wish.instance] = now
             after = accumulate(before, readings[wish.partition], elapsed)
             texts[wish.instance] = msgspec.json.encode(after).decode()
-            if texts[wish.instance] != text:
+            if tell and texts[wish.instance] != self._told.get(wish.instance):
                 items.append(_report(wish.instance, moment, after))
         self._store.count(texts, items)
+        if tell:
+            self._told = texts
 
     def _place(self, partition: str, instance: str, group: GroupStatus | None) -> Place:
         place = self._places[partition]

@@ -5,6 +5,7 @@ One that was never handed out may still be written anew: thinned, when too many 
 Master says what time it is.
 """
 
+import contextlib
 import logging
 import os
 import sqlite3
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -27,6 +29,8 @@ CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY, hash TEXT NOT N
 
 BUDGET = 64 * 1024 * 1024
 """Bytes of reports that may wait before they are thinned: days of a busy node, or years of a thinned one."""
+PACE = 60.0
+"""Seconds between reports of what is no news, until the Master says otherwise."""
 _MILLISECOND = 0.001
 """To which times are rounded in reports."""
 _log = logging.getLogger(__name__)
@@ -35,18 +39,24 @@ _log = logging.getLogger(__name__)
 class Outbox:
     """The file, with the reports in it. Safe from any thread."""
 
-    def __init__(self, path: Path, more: str = "", *, budget: int = BUDGET, hardware: Hardware | None = None) -> None:
-        """Open the file, made when it is not there, with the tables of `more` in it."""
+    def __init__(
+        self,
+        path: Path,
+        more: str = "",
+        *,
+        budget: int = BUDGET,
+        hardware: Hardware | None = None,
+        only_look: bool = False,
+    ) -> None:
+        """Open the file, made when it is not there, with the tables of `more` in it.
+
+        `only_look`: at a copy in memory, for the disk may be full or read-only.
+        """
         self._told: Callable[[], None] = lambda: None
+        self.pace = PACE
+        """Seconds between reports of what is no news, as the Master wants it."""
         self._lock = threading.RLock()
-        # Partitions' users pass through this folder, and here is what every customer ordered; SQLite gives the
-        # files beside it the same mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        path.chmod(0o600)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        # Reports become money: what was numbered must be there after a power cut.
-        self._db.execute("PRAGMA synchronous=FULL")
+        self._db = _look_into(path) if only_look else _open(path)
         self._db.executescript(_SCHEMA + more)
         self._budget = self._most = budget
         self._hardware = hardware or Hardware()
@@ -240,6 +250,34 @@ class Outbox:
             changed = self._db.total_changes != before
         if changed and not quietly:
             self._told()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # Partitions' users pass through this folder, and here is what every customer ordered; SQLite gives the
+    # files beside it the same mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA journal_mode=WAL")
+    # Reports become money: what was numbered must be there after a power cut.
+    database.execute("PRAGMA synchronous=FULL")
+    return database
+
+
+def _look_into(path: Path) -> sqlite3.Connection:
+    """Return a file's database as it is now, in memory; empty when there is no file."""
+    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    if not path.exists():
+        return database
+    for how in ("mode=ro", "immutable=1"):
+        # Without the files beside it, which cannot be made here, nobody writes to it.
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)) as file:
+            try:
+                file.backup(database)
+                return database
+            except sqlite3.OperationalError as error:
+                failure = error
+    raise failure
 
 
 def _read(body: bytes) -> Body:

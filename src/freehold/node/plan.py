@@ -14,6 +14,10 @@ from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted,
 BUILD_PAUSE, LONGEST_BUILD_PAUSE = 5.0, 600.0
 CONFIGURE_PAUSE, LONGEST_CONFIGURE_PAUSE = 1.0, 300.0
 ASK_PAUSE, LONGEST_ASK_PAUSE = 1.0, 60.0
+BUILDERS, MOST_BUILDERS = 2, 6
+"""Builds that run at once: so many, and with those that had their turn."""
+TURN = 600.0
+"""Seconds after which a build that still runs leaves its place to another that waits."""
 
 
 class Software(msgspec.Struct, frozen=True):
@@ -110,6 +114,15 @@ def next_moment(software: Iterable[Software], instances: Iterable[Instance], now
     )
     moments = [moment for moment in tries if moment > now]
     return min(moments, default=None)
+
+
+def may_build(running: Iterable[float]) -> bool:
+    """Return whether one more build may begin beside those that have been running for so many seconds.
+
+    A build that may never end keeps no other waiting for longer than its turn: it goes on beside it.
+    """
+    running = list(running)
+    return len(running) < MOST_BUILDERS and sum(seconds < TURN for seconds in running) < BUILDERS
 
 
 def build_pause(attempts: int) -> float:

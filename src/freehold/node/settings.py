@@ -6,7 +6,9 @@ from pathlib import Path
 import msgspec
 
 from freehold.failpoints import failpoint
+from freehold.node.durable import sync_names
 from freehold.node.errors import SettingsError
+from freehold.protocol import UNREADABLE
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -77,6 +79,8 @@ class Paths:
         self.root = root
         self.settings = root / "node.json"
         self.store = root / "node.sqlite"
+        self.store_keys = root / "identity" / "store-keys"
+        """Keys of private buckets among its mirrors."""
         self.identity = root / "identity"
         self.key = self.identity / "key.pem"
         self.certificate = self.identity / "certificate.pem"
@@ -105,7 +109,7 @@ def load(root: Path) -> Settings:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
     except FileNotFoundError:
         raise SettingsError(f"{root} is not a node's folder yet. Run: freehold node prepare --root {root}") from None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
 
 
@@ -128,8 +132,4 @@ def write_durably(path: Path, content: bytes, mode: int) -> None:
     failpoint("file-written")
     os.replace(temporary, path)
     failpoint("file-replaced")
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_names(path.parent)

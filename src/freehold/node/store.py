@@ -85,8 +85,10 @@ class Wish(msgspec.Struct, frozen=True):
 class Store(Assessments):
     """What is wanted and what was found, in the file of the outbox. Safe from any thread."""
 
-    def __init__(self, path: Path, *, budget: int = BUDGET, hardware: Hardware | None = None) -> None:
-        super().__init__(path, _SCHEMA, budget=budget, hardware=hardware)
+    def __init__(
+        self, path: Path, *, budget: int = BUDGET, hardware: Hardware | None = None, only_look: bool = False
+    ) -> None:
+        super().__init__(path, _SCHEMA, budget=budget, hardware=hardware, only_look=only_look)
         # `freehold node status` may open a new file at the same moment as the agent.
         self._db.execute("BEGIN IMMEDIATE")
         present = {row[1] for row in self._db.execute("PRAGMA table_info(instance)")}

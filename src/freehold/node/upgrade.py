@@ -24,6 +24,7 @@ from freehold.node.errors import NodeError
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, write_durably
 from freehold.node.store import Store
+from freehold.protocol import UNREADABLE
 
 TRYING, DONE, FAILED = "trying", "done", "failed"
 GONE = 10.0
@@ -50,7 +51,7 @@ def read(root: Path) -> Upgrade | None:
     """Return the last upgrade of a node; None when there was none."""
     try:
         return msgspec.json.decode(_file(root).read_bytes(), type=Upgrade)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *UNREADABLE):
         return None
 
 
@@ -144,7 +145,7 @@ def agent_pid(paths: Paths) -> int | None:
     import fcntl
 
     try:
-        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(paths.lock, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:

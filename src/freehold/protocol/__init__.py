@@ -4,6 +4,11 @@ This package imports nothing of ours and does no input or output, so that any ot
 checked against it. `docs/protocol.md` describes the same contract in prose.
 """
 
+import msgspec
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes from elsewhere raises: of another form, not text at all, or nested without end."""
+
 VERSION = 1
 """The protocol version spoken here. It grows only when an old peer could misread a message.
 

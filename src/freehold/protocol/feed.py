@@ -1,9 +1,13 @@
 """What a node must do: the Master's answer to `GET /node/v1/feed?since=REVISION&wait=SECONDS`."""
 
+from typing import Annotated
+
 import msgspec
 
 from freehold.protocol import VERSION
 from freehold.protocol.states import SoftwareWanted, Wanted
+
+Revision = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Installation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -11,7 +15,7 @@ class Installation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     release: str
     """SHA-256 of the release's archive, in hexadecimal: the release's identity everywhere."""
-    revision: int
+    revision: Revision
     wanted: SoftwareWanted
     name: str = ""
     """Product and version, for people."""
@@ -21,7 +25,7 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """An instance placed on this node."""
 
     instance: str
-    revision: int
+    revision: Revision
     """The node's revision at which this instance last changed; reports about it quote this number."""
     partition: str
     release: str
@@ -46,7 +50,7 @@ class SharedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     instance: str
-    revision: int
+    revision: Revision
     host: str
     """The instance on this node that serves it."""
     type: str
@@ -62,7 +66,7 @@ class Feed(msgspec.Struct, frozen=True, omit_defaults=True):
     its own. Otherwise they hold only rows whose revision is greater than the one asked for.
     """
 
-    revision: int
+    revision: Revision
     """The bookmark to send as `since` next time."""
     time: float
     """The Master's clock, seconds since 1970 UTC: a node without a clock of its own can tell the date."""

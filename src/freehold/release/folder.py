@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from freehold.protocol import UNREADABLE
 from freehold.protocol.descriptor import DESCRIPTOR, Descriptor
 from freehold.release.errors import ReleaseError, mistake
 from freehold.release.plan import Release, SharedType
@@ -49,7 +50,7 @@ def descriptor(folder: Path) -> Descriptor:
         return msgspec.json.decode(path.read_bytes(), type=Descriptor)
     except FileNotFoundError:
         raise ReleaseError(f"{path} is missing; run `freehold software schema {folder}`.") from None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ReleaseError(f"{path}: {error}") from None
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from freehold.promises import Promise
+from freehold.protocol import UNREADABLE
 from freehold.release.context import Context, Shared
 from freehold.release.errors import ReleaseError, kind_of, mistake, must_be, must_hold
 from freehold.release.parts import Certificate, File, Job, LogRotation, Network, Process, Refusal, Request, Task
@@ -178,7 +179,7 @@ def _guests(release: Release, wishes: tuple[SharedWish, ...]) -> tuple[list[Shar
 def _decode(text: bytes, kind: type[_S], what: str) -> _S:
     try:
         return msgspec.json.decode(text, type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ReleaseError(f"{what} do not fit: {error}") from None
 
 

@@ -10,12 +10,14 @@ from freehold.simulator.host import RATE
 from freehold.simulator.master import Master, Rooms
 from freehold.simulator.network import Weather
 from freehold.simulator.node import Node, simulated
-from freehold.simulator.world import World
+from freehold.simulator.world import BEGINNING, World
 
 PEACE = 1800.0
 """Seconds after the last fault in which everything must become as it is wanted: longer than the longest pause."""
 LONGEST = 900.0
 """Seconds that a fault lasts at most."""
+LEASES = [0, 0, 120, 400]
+"""Seconds of silence after which a history's nodes are taken for lost; 0: never."""
 LATE = 60.0
 """Seconds within which a report is told in peace."""
 UNMEASURED = 65.0
@@ -63,17 +65,26 @@ class History:
         self.lost: dict[str, float] = {}
         """Milliseconds of each instance that were lost with a disk, before the Master could be told."""
         self.faults = self.wishes = 0
+        self.twice: list[str] = []
         self._titles = 0
         for node in self.nodes:
+            node.on_start = self._started
             node.start()
         world.run(world.now + 30)
-        master.supply([node.settings.node for node in self.nodes])
+        names = [node.settings.node for node in self.nodes]
+        master.supply(names)
+        if lease := world.random.choice(LEASES):
+            world.note(f"nodes have a lease of {lease} s")
+            master.lease(names, lease)
+        self._leased = lease > 0
 
     def live(self, seconds: float, faults: int, wishes: int) -> None:
         """Have faults and wishes come at random moments; then let peace return."""
         begin, random = self.world.now, self.world.random
         for _ in range(faults):
             self.world.at(begin + random.uniform(0, seconds), self._fault)
+        if self._leased and len(self.nodes) > 1 and random.random() < 0.5:
+            self.world.at(begin + random.uniform(0, seconds), lambda: self._burn(random.choice(self.nodes)))
         for _ in range(wishes):
             self.world.at(begin + random.uniform(0, seconds), self._wish)
         self.world.run(begin + seconds)
@@ -100,14 +111,23 @@ class History:
             least = truly - lost - RATE * UNMEASURED * (1 + boots)
             if not least <= counted <= most:
                 outcome.wrong.append(f"{row.title}: {counted} ms counted, {truly:.0f} ms used")
+        outcome.wrong += self.twice
         for node in self.nodes:
             outcome.wrong += [f"stopped against all wishes: {words}" for words in node.stopped_wrongly]
-            if (late := node.untold()) > LATE:
+            if not node.burnt and (late := node.untold()) > LATE:
                 outcome.wrong.append(f"{node.name} has something to tell since {late:.0f} s")
         outcome.wrong += [f"set aside: {reason}" for reason in self.master.refused()]
 
     def _wrong_with(self, row: object, node: Node | None) -> Iterator[str]:
         title, wanted = str(row.title), str(row.wanted)  # type: ignore[attr-defined]
+        if node is not None and node.burnt:
+            # What holds data its owner decides of, and what is to go is where nobody can see to it.
+            if row.type == "movable" and wanted != "destroyed" and self._has_room():  # type: ignore[attr-defined]
+                yield f"{title} could run elsewhere, and its node is burnt"
+            return
+        for other in self.nodes:
+            if other is not node and other.machine.runs(str(row.id)):  # type: ignore[attr-defined]
+                yield f"{title} runs on {other.name} too"
         if wanted == "destroyed":
             if row.gone_at is None:  # type: ignore[attr-defined]
                 yield f"{title} is wanted destroyed, and is not gone"
@@ -123,6 +143,17 @@ class History:
         if wanted == "started" and f'"{partition.greeting}"' not in str(row.parameters):  # type: ignore[attr-defined]
             yield f"{title} says {partition.greeting!r}, and is wanted with {row.parameters}"  # type: ignore[attr-defined]
 
+    def _has_room(self) -> bool:
+        places = [place for node in self.nodes if not node.burnt for place in node.settings.places]
+        living = {node.settings.node for node in self.nodes if not node.burnt}
+        return len(places) > sum(row.node_id in living and row.gone_at is None for row in self.master.instances())
+
+    def _started(self, node: Node, instance: str) -> None:
+        for other in self.nodes:
+            if other is not node and other.machine.runs(instance):
+                moment = self.world.now - BEGINNING
+                self.twice.append(f"{instance} runs on {other.name}, and begins on {node.name} at {moment:.1f} s")
+
     # What people want
 
     def _wish(self) -> None:
@@ -134,10 +165,13 @@ class History:
         try:
             if not living or random.random() < 0.4:
                 self._titles += 1
-                self.master.request(f"s{self._titles}", f"g{self.wishes}", "started")
+                title, state = f"s{self._titles}", "started"
+                type = random.choice(["default", "movable"])
             else:
+                type = None
                 title, state = random.choice(living), random.choice(["started", "started", "stopped", "destroyed"])
-                self.master.request(title, f"g{self.wishes}", state)
+            self.world.note(f"{title} is wanted {state}{(type and f', {type}') or ''}")
+            self.master.request(title, f"g{self.wishes}", state, type)
         except MasterError as error:
             self.world.note(f"refused: {error}")
 
@@ -179,12 +213,21 @@ class History:
         self._later(node.start)
 
     def _reinstalled(self, node: Node) -> None:
-        for row in self.master.instances():
-            untold = node.machine.truly_used(row.id) - self.master.used(row.id)[0]
-            if row.node_id == node.settings.node:
-                self.lost[row.id] = max(self.lost.get(row.id, 0.0), untold)
+        self._lose_disk(node)
         node.reinstall()
         self._later(node.start)
+
+    def _burn(self, node: Node) -> None:
+        self.world.note(f"{node.name}: burnt")
+        self._lose_disk(node)
+        node.lose_power()
+        node.burnt = True
+
+    def _lose_disk(self, node: Node) -> None:
+        for row in self.master.instances():
+            truly = sum(one.machine.truly_used(row.id) for one in self.nodes)
+            if node.machine.truly_used(row.id):
+                self.lost[row.id] = max(self.lost.get(row.id, 0.0), truly - self.master.used(row.id)[0])
 
     def _master_crash(self, node: Node) -> None:
         self.master.crash()

@@ -37,6 +37,10 @@ class Partition:
     """Of the kernel's counter, until `since`; gone with the power."""
     read_ms: float = 0.0
     """What the agent last read there."""
+    until: float | None = None
+    """Until when (seconds since the boot) what runs there may run; None: as long as it likes."""
+    kept_ms: float = 0.0
+    """What of it it wrote down."""
 
 
 @dataclass
@@ -50,9 +54,11 @@ class Machine(Hardware):
     used: dict[str, float] = field(default_factory=dict)
     """Milliseconds of processor that each instance truly used, up to when it last began to run."""
     unread: dict[str, float] = field(default_factory=dict)
-    """Milliseconds of each instance that were lost with the power, because nobody had read the counters."""
+    """Milliseconds of each instance that were lost with the power: nobody had read the counters and written it down."""
     on_stop: Callable[[str], None] = lambda instance: None
     """Told which instance's processes the agent ends."""
+    on_start: Callable[[str], None] = lambda instance: None
+    """Told which instance's processes begin to run."""
     spawn: Callable[[Callable[[], object]], object] = lambda work: None
     """Begins a task that ends with the agent."""
     booted: float = 0.0
@@ -77,10 +83,10 @@ class Machine(Hardware):
         """Everything that runs ends, and the kernel's counters with it."""
         self.booted, self.boots = self.world.now, self.boots + 1
         for name, partition in self.partitions.items():
-            lost = self.cpu_ms(name) - partition.read_ms
+            lost = self.cpu_ms(name) - partition.kept_ms
             self.unread[partition.instance] = self.unread.get(partition.instance, 0.0) + lost
             self._end(partition)
-            partition.cpu_ms = partition.read_ms = 0.0
+            partition.cpu_ms = partition.read_ms = partition.kept_ms = 0.0
 
     def partition(self, name: str) -> Partition:
         return self.partitions.setdefault(name, Partition())
@@ -96,12 +102,33 @@ class Machine(Hardware):
         pass
 
     def lend(self, groups: dict[str, float | None]) -> None:
-        pass
+        for name, until in groups.items():
+            if self.partition(name).running:
+                self._lend(name, until)
 
     def apply(self, name: str, processes: list[Process], *, until: float | None = None) -> None:
         partition = self.partition(name)
         if not partition.running and processes:
             partition.running, partition.since = True, self.world.now
+            self.on_start(partition.instance)
+        self._lend(name, until)
+
+    def _lend(self, name: str, until: float | None) -> None:
+        partition, boot = self.partition(name), self.boots
+        partition.until = until
+
+        def end() -> None:
+            # Unless it was prolonged.
+            if partition.running and partition.until == until and self.boots == boot:
+                partition.cpu_ms = self.cpu_ms(name)
+                self._end(partition)
+
+        if until is not None:
+            self.world.at(self.booted + until, end)
+
+    def runs(self, instance: str) -> bool:
+        """Return whether processes of an instance run here."""
+        return any(one.running and one.instance == instance for one in self.partitions.values())
 
     def stop(self, name: str, timeout: float = 0.0) -> None:
         partition = self.partition(name)
@@ -115,8 +142,14 @@ class Machine(Hardware):
         partition = self.partition(name)
         if partition.instance != instance:
             self._end(partition)
-            partition.instance, partition.cpu_ms, partition.read_ms = instance, 0.0, 0.0
+            partition.instance, partition.cpu_ms = instance, 0.0
+            partition.read_ms = partition.kept_ms = 0.0
         return partition
+
+    def keep_readings(self) -> None:
+        """What the agent last read is written down."""
+        for partition in self.partitions.values():
+            partition.kept_ms = partition.read_ms
 
     def truly_used(self, instance: str) -> float:
         """Return the milliseconds of processor that an instance used here."""

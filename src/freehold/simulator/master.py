@@ -16,11 +16,16 @@ from freehold.simulator.world import Event, World
 PASSWORD = "of a simulation"
 PRODUCT = "simulated"
 NEXT_CONTACT = 60.0
+LATE = 60.0
+"""Seconds that an answer may be on its way."""
 _DESCRIPTOR = {
     "name": PRODUCT,
     "version": "1.0",
     "description": "Says what it was told.",
-    "software-type": {"default": {"title": "Page", "request": "in.json", "response": "out.json"}},
+    "software-type": {
+        "default": {"title": "Page", "request": "in.json", "response": "out.json"},
+        "movable": {"title": "Page without data", "request": "in.json", "response": "out.json", "data": False},
+    },
 }
 
 
@@ -154,11 +159,21 @@ class Master:
         actions.supply(self._rooms.release, nodes, "provider", acting=self._rooms.owner)
         self._changed.set()
 
-    def request(self, title: str, greeting: str, state: str) -> None:
+    def lease(self, nodes: list[str], seconds: int) -> None:
+        """Give nodes a lease, as their owner."""
+        from freehold.master.fleet import actions
+
+        for node in nodes:
+            actions.change_node(node, "provider", lease=seconds, acting=self._rooms.owner)
+        self._changed.set()
+
+    def request(self, title: str, greeting: str, state: str, type: str | None = None) -> None:
         """Request as the customer; raise MasterError when it is refused."""
         from freehold.master.ordering import actions
 
-        wish = actions.Request("provider", title, PRODUCT, parameters={"greeting": greeting}, state=Wanted(state))
+        wish = actions.Request(
+            "provider", title, PRODUCT, type=type, parameters={"greeting": greeting}, state=Wanted(state)
+        )
         actions.request(wish, acting=self._rooms.owner)
         self._changed.set()
 
@@ -173,6 +188,17 @@ class Master:
         from freehold.master.ordering.models import Instance
 
         return str(Instance.objects.values_list("wanted", flat=True).get(id=instance))
+
+    def was_to_stop(self, instance: str, node: str) -> bool:
+        """Return whether something else is wanted of an instance there, or was lately: that may be heard late."""
+        from freehold.master.ordering.models import Instance, RequestRow
+
+        if Instance.objects.get(id=instance).node_id != node:
+            return True
+
+        since = int((self._world.now - LATE) * 1000)
+        lately = RequestRow.objects.filter(instance_id=instance, at__gt=since)
+        return lately.exclude(asked=Wanted.STARTED).exists()
 
     def is_ready(self, instance: str) -> bool:
         """Return whether the Master knows that an instance is as wanted."""

@@ -18,7 +18,7 @@ from freehold.node.link.conversation import FeedReader, OutboxSender
 from freehold.node.link.keys import signing_request
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.store import Store
-from freehold.protocol.report import Body, HostFacts, PartitionFacts
+from freehold.protocol.report import Body, HostFacts, Item, PartitionFacts
 from freehold.simulator.host import Builder, Machine, Meter, Promises, Workshop, quietly
 from freehold.simulator.master import Master
 from freehold.simulator.network import Link, Weather
@@ -97,6 +97,10 @@ class FragileStore(Store):
             self._node.may_lose_power()
         self._node.may_lose_power()
 
+    def count(self, counters: dict[str, str], items: list[Item]) -> None:
+        super().count(counters, items)
+        self._node.machine.keep_readings()
+
 
 class Agent(agents.Agent):
     """The real agent with threads that are tasks, and hands that touch a made-up machine."""
@@ -106,7 +110,7 @@ class Agent(agents.Agent):
         self.paths, self.settings = Paths(node.root), node.settings
         self._node = node
         self._over, self._awake, self._built = Event(world), Event(world), Event(world)  # type: ignore[assignment]
-        self._busy = set()
+        self._busy, self._building = set(), {}
         self._busy_lock = threading.Lock()
         self.store = FragileStore(self.paths.store, node)
         self.supervisor = machine  # type: ignore[assignment]
@@ -116,13 +120,17 @@ class Agent(agents.Agent):
         self.outbox = self._as_task(OutboxSender(self._link(), self.store, self._renewed))
         self.outbox._told = Event(world)  # type: ignore[assignment]
         self.store.when_told(self.outbox.told)
-        self.feed = self._as_task(FeedReader(self._link(), self.store, self._awake.set))
+        self.feed = self._as_task(FeedReader(self._link(), self.store, self._heard))
         self.measuring = measuring.Measuring(self.paths, self.settings, self.store, self.supervisor)
         self.measuring._meter = Meter(machine)  # type: ignore[assignment]
         self.measuring._hurry = Event(world)  # type: ignore[assignment]
         self.builder = Builder(machine)
         self._identity_work = SimpleQueue()
         self._builders = self._configurers = node  # type: ignore[assignment]
+
+    def _heard(self) -> None:
+        self.store.tell_host(_facts(self.paths.root, self.settings, self.store.lease))
+        self._awake.set()
 
     def _as_task(self, one: Any) -> Any:
         one.over, one._reconnect = Event(self._node.world), Event(self._node.world)
@@ -147,7 +155,12 @@ class Node:
         self._master = master
         self.weather = Weather()
         self.machine = Machine(world, name, on_stop=self._stopped, spawn=self.spawn)
+        self.machine.on_start = lambda instance: self.on_start(self, instance)
         self.machine.booted = world.now
+        self.on_start: Callable[[Node, str], None] = lambda node, instance: None
+        """Told of each instance that begins to run here."""
+        self.burnt = False
+        """It never comes back."""
         self.fragility = 0.0
         """How likely it is that the power goes at a commit."""
         self.agent: Agent | None = None
@@ -169,7 +182,7 @@ class Node:
 
     def start(self) -> None:
         """Start the agent, when it is not there."""
-        if self.agent is None:
+        if self.agent is None and not self.burnt:
             self.agent = Agent(self)
             self.spawn(self.agent.run)
 
@@ -224,9 +237,13 @@ class Node:
         return self._master.answer(self.settings.node, method, path, body)
 
     def _stopped(self, instance: str) -> None:
-        if self._master.wants(instance) == "started":
+        agent = self.agent
+        if agent is not None and not agent.store.lease_left():
+            return
+        if self._master.wants(instance) == "started" and not self._master.was_to_stop(instance, self.settings.node):
             self.stopped_wrongly.append(f"{instance} on {self.name} at {self.world.now:.1f}")
 
 
-def _facts(root: Path, settings: Settings, *told: object) -> HostFacts:
-    return HostFacts([PartitionFacts(place.name, place.address) for place in settings.places], cpus=2)
+def _facts(root: Path, settings: Settings, *told: Any) -> HostFacts:
+    partitions = [PartitionFacts(place.name, place.address) for place in settings.places]
+    return HostFacts(partitions, cpus=2, lease=told[-1])

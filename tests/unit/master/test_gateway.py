@@ -471,10 +471,29 @@ def test_every_query_fits_the_schema(database: str, query: Any) -> None:
         assert cursor.fetchall()
 
 
-def test_the_gateway_writes_only_tables_that_grow_and_sums_of_use_that_nobody_else_writes() -> None:
+def test_the_gateway_writes_only_tables_that_grow_and_ends_and_sums_that_nobody_else_writes() -> None:
     text = (SOURCES / "master" / "gateway" / "sql" / "gateway.sql").read_text()
     written = set(re.findall(r"^(INSERT INTO|UPDATE|DELETE FROM) (\w+)", text, re.MULTILINE))
     assert written
-    assert {verb for verb, _ in written} == {"INSERT INTO"}
+    assert {name for verb, name in written if verb != "INSERT INTO"} == {"fleet_chain"}
     changed = re.findall(r"INSERT INTO (\w+)(?:(?!INSERT).)*?DO UPDATE", text, re.DOTALL)
-    assert set(changed) == {"usage_counter", "usage_hour"}
+    assert set(changed) == {"fleet_chain", "usage_counter", "usage_hour"}
+
+
+def test_a_large_fleet_is_asked_to_report_more_calmly_and_a_small_one_as_ever() -> None:
+    from freehold.master.gateway.app import LONGEST_PACE, pace
+
+    assert pace(60.0, 3) == pace(60.0, 50_000) == 60.0
+    assert pace(60.0, 100_000) == 100.0
+    assert pace(60.0, 10**9) == LONGEST_PACE
+
+
+def test_reports_share_a_transaction_once_they_are_many_and_a_lone_one_never_waits() -> None:
+    from freehold.master.gateway.reports import CROWD, Crowd
+
+    crowd = Crowd()
+    assert crowd.pause(100.0) == 0.0, "what came before it was made is nobody's crowd"
+    crowd.came(CROWD * 2)
+    assert crowd.pause(101.0) > 0.0
+    crowd.came(1)
+    assert crowd.pause(102.0) == 0.0

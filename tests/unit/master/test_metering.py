@@ -229,3 +229,19 @@ def test_a_master_with_too_much_to_do_says_so_and_nothing_is_lost(
     assert send(writer, mouth, mouth.reports).sequence == 1, "there is room again"
     writer.stop()
     assert total(mouth.instance, "cpu_ms") == 7
+
+
+def test_of_two_masters_that_remember_the_same_node_neither_counts_a_report_twice(rooms: "Rooms", mouth: Mouth) -> None:
+    now = time.time()
+    with master(rooms) as one, master(rooms) as other:
+        mouth.say(now - 60, cpu_ms=0)
+        send(one, mouth, mouth.reports)
+        send(other, mouth, mouth.reports)
+        mouth.say(now - 30, cpu_ms=700)
+        # What the other one remembers of the chain is wrong from here on.
+        assert send(one, mouth, mouth.reports).sequence == 2
+        assert send(other, mouth, mouth.reports).sequence == 2
+        mouth.say(now, cpu_ms=1000)
+        assert send(other, mouth, mouth.reports[2:]).sequence == 3
+        assert send(one, mouth, mouth.reports[1:]).sequence == 3
+    assert total(mouth.instance, "cpu_ms") == 1000

@@ -39,7 +39,7 @@ def grow(count: int) -> None:
     there stays as it is.
     """
     from freehold.master.catalog.models import Product, Release, ReleaseType
-    from freehold.master.fleet.models import Node, Partition, ReportRow, Site, Supply
+    from freehold.master.fleet.models import Chain, Node, Partition, Site, Supply
     from freehold.master.foundation.transactions import writing
     from freehold.master.ordering.models import Instance
     from freehold.master.people.models import Project
@@ -61,7 +61,7 @@ def grow(count: int) -> None:
                 id=NODE.format(n), project_id=project, site_id=SITE.format(n * A_NODE // 100), title=f"n-{n:05}",
                 revision=1, created_at=0,
             )  # fmt: skip
-            ReportRow.objects.create(node=node, epoch=1, sequence=1, hash="00", sent_at=1, received_at=1)
+            Chain.objects.create(node=node, epoch=1, sequence=1, hash="00", received_at=1)
             Partition.objects.bulk_create(
                 Partition(id=f"{node.id}:p{p}", node=node, name=f"p{p}", number=p, address=f"10.0.{n}.{p}")
                 for p in range(A_NODE)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.node import plan as planning
-from freehold.node.plan import Instance, Software, Step, Verb, plan
+from freehold.node.plan import MOST_BUILDERS, TURN, Instance, Software, Step, Verb, may_build, plan
 from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
 
 CASES = sorted((Path(__file__).parent / "plan").glob("*.json"))
@@ -179,3 +179,14 @@ def test_pauses_grow_and_end(attempts: int) -> None:
         (planning.ask_pause, planning.LONGEST_ASK_PAUSE),
     ):
         assert 0 < pause(attempts) <= pause(attempts + 1) <= longest
+
+
+def test_builds_without_end_keep_a_third_release_waiting_for_their_turn_and_no_longer() -> None:
+    assert may_build([TURN / 2])
+    assert not may_build([TURN / 2, 1.0])
+    assert may_build([TURN, 1.0])
+    assert may_build([TURN, TURN])
+
+
+def test_a_machine_of_nothing_but_builds_without_end_does_not_begin_ever_more() -> None:
+    assert not may_build([TURN] * MOST_BUILDERS)

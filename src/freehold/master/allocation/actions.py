@@ -1,5 +1,6 @@
 """All writes of the allocation: taking a partition and giving it back."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from freehold.master.allocation import queries
@@ -24,8 +25,12 @@ class Place:
     revision: int
 
 
-def place(instance: str, release: str, project: str, constraints: Constraints, weight: int) -> Place:
+def place(
+    instance: str, release: str, project: str, constraints: Constraints, weight: int, *, avoid: Collection[str] = ()
+) -> Place:
     """Take a partition for an instance; call it in the transaction that makes the instance.
+
+    `avoid`: nodes where it must not be.
 
     Raise NoPlace with every reason when no node fits.
     """
@@ -33,7 +38,7 @@ def place(instance: str, release: str, project: str, constraints: Constraints, w
     revision = revisions.next_revision()
     for candidate in queries.places(release, project, constraints, weight):
         node = candidate.node
-        if not run(_SQL["take_capacity"], node=node, weight=weight, revision=revision):
+        if node in avoid or not run(_SQL["take_capacity"], node=node, weight=weight, revision=revision):
             continue
         (partition,) = run(_SQL["take_partition"], node=node, instance=instance)
         sync_supplies(node)

@@ -17,6 +17,7 @@ from freehold.master.fleet.models import Certificate, Node, Supply
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation.answers import with_problems
 from freehold.master.foundation.errors import Forbidden, Invalid, Malformed, NotFound
+from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import Entries, Entry, Kind, Missing, is_hash, is_platform
 
 _ROOM = 1024**3
@@ -94,7 +95,7 @@ def _entry(request: HttpRequest, named: tuple[Kind, str, str]) -> Entry:
         entry = msgspec.json.decode(request.body, type=Entry)
         statement, _ = read(entry), signing.signer(entry)
         known = signing.certificate_sha256(entry.certificate)
-    except (msgspec.DecodeError, CacheError) as error:
+    except (CacheError, *UNREADABLE) as error:
         raise Malformed(f"Not an entry of a cache: {error}") from None
     if not Certificate.objects.filter(fingerprint=known, subject=node, kind="node").exists():
         raise Forbidden("A builder speaks only for itself.")

@@ -16,7 +16,7 @@ from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, TooLarge
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
-from freehold.protocol import archive
+from freehold.protocol import UNREADABLE, archive
 from freehold.protocol.descriptor import DESCRIPTOR, NAME, VERSION, Descriptor
 
 LARGEST_FILE = 1024 * 1024
@@ -100,7 +100,7 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
         )
     try:
         descriptor = msgspec.json.decode(files[DESCRIPTOR], type=Descriptor)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise Invalid(f"{DESCRIPTOR}: {error}", remedy="Correct the descriptor.") from None
     if not NAME.fullmatch(descriptor.name) or not VERSION.fullmatch(descriptor.version):
         raise Invalid(f"{DESCRIPTOR}: name or version is not usable: {descriptor.name!r} {descriptor.version!r}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hpke
 from http_message_signatures import (
     HTTPMessageSigner,
@@ -20,7 +20,7 @@ from http_message_signatures.algorithms import ECDSA_P256_SHA256
 from freehold.master.fleet import queries
 from freehold.master.fleet.authority import Authority
 from freehold.master.foundation.errors import Malformed, Unauthenticated
-from freehold.protocol import OLDEST_VERSION, VERSION
+from freehold.protocol import OLDEST_VERSION, UNREADABLE, VERSION
 from freehold.protocol.letter import (
     COVERED,
     PEER,
@@ -51,7 +51,7 @@ def open_letter(sealed: Sealed, authority: Authority) -> tuple[str, Batch]:
     try:
         der = base64.b64decode(peer.strip(":"), validate=True)
         key = x509.load_der_x509_certificate(der).public_key()
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise Unauthenticated(f"The letter has no {PEER} header with a certificate.", remedy=_REMEDY) from None
     node = queries.identify(hashlib.sha256(der).hexdigest(), "node", renewing=True)
     verifier = HTTPMessageVerifier(signature_algorithm=ECDSA_P256_SHA256, key_resolver=_Only(node, key))
@@ -86,7 +86,7 @@ def sign(receipt: Receipt, authority: Authority) -> Sealed:
 def _batch(content: bytes) -> Batch:
     try:
         batch = msgspec.json.decode(content, type=Batch)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise Malformed(f"The letter holds no batch of reports: {error}") from None
     if not OLDEST_VERSION <= batch.version <= VERSION:
         raise Malformed(

@@ -68,7 +68,8 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
     """Use up a token: return the identity of the node that this machine becomes.
 
     A node of the same title in the same project is enrolled anew (a reinstalled machine): it keeps its
-    instances, its former certificates are revoked, its reports start from 1 in a new epoch.
+    instances, its former certificates are revoked, its reports start from 1 in a new epoch. Who asks again with the
+    same token, title and key did not hear the answer, and is answered again.
     Raise Unauthenticated for a token that is unknown, used or expired.
     """
     _check_name("title", title)
@@ -76,6 +77,10 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
     with writing():
         revisions.take_turn()
         token = EnrolToken.objects.select_related("site").filter(digest=digest(secret)).first()
+        if token is not None and token.used_by is not None and token.expires_at > clock.now():
+            answer = _answer_again(token, issuer, title, signing_request)
+            if answer is not None:
+                return answer
         if token is None or token.used_by is not None or token.expires_at <= clock.now():
             what = "unknown" if token is None else "already used" if token.used_by else "expired"
             raise Unauthenticated(
@@ -100,9 +105,29 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
         issued = issuer.sign_client(signing_request, kind="node", subject=node.id)
         _record("node", node.id, issued)
         # Guarded: of two machines with one token, one wins.
-        if not EnrolToken.objects.filter(id=token.id, used_by=None).update(used_by=node.id):
+        if not EnrolToken.objects.filter(id=token.id, used_by=None).update(
+            used_by=node.id, key=issued.key, epoch=node.epoch
+        ):
             raise Unauthenticated("This enrolment token is already used.")
         audit(f"node:{node.id}", "node.enrol", node.id, project=token.project_id, title=title, epoch=node.epoch)
+    return EnrolAnswer(node.id, node.epoch, issued.pem, issuer.pem)
+
+
+def _answer_again(
+    token: EnrolToken, issuer: authority.Authority, title: str, signing_request: str
+) -> EnrolAnswer | None:
+    """Return the identity that a token gave, to the key that it was given to; None to anybody else.
+
+    Nor to that one once the node was revoked, or enrolled anew by another token.
+    """
+    node = Node.objects.filter(id=token.used_by, title=title, epoch=token.epoch).first()
+    if node is None or not Certificate.objects.filter(kind="node", subject=node.id, revoked_at=None).exists():
+        return None
+    issued = issuer.sign_client(signing_request, kind="node", subject=node.id)
+    if issued.key != token.key:
+        return None
+    _record("node", node.id, issued)
+    audit(f"node:{node.id}", "certificate.issue", node.id, kind="node", fingerprint=issued.fingerprint)
     return EnrolAnswer(node.id, node.epoch, issued.pem, issuer.pem)
 
 

@@ -161,6 +161,10 @@ class EnrolToken(models.Model):
     expires_at = models.BigIntegerField()
     used_by = models.TextField(null=True)
     """The node that used it up."""
+    key = models.TextField(default="")
+    """SHA-256 of the public key with which it was used up: who has that key may not have heard the answer."""
+    epoch = models.IntegerField(default=0)
+    """Of the node, since then."""
 
 
 class Certificate(models.Model):
@@ -182,21 +186,17 @@ class Certificate(models.Model):
         ]
 
 
-class ReportRow(models.Model):
-    """A report that was applied: the chain of a node. Appended by the gateway with the report's effects."""
+class Chain(models.Model):
+    """Where the reports of a node end: the last that was applied. Moved by the gateway with the report's effects.
 
-    node = models.ForeignKey(Node, on_delete=models.CASCADE, db_index=False)
+    It moves only from where the gateway believes it to be, so that a report counts once whatever is remembered.
+    """
+
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, primary_key=True)
     epoch = models.IntegerField()
     sequence = models.BigIntegerField()
     hash = models.TextField()
-    sent_at = models.BigIntegerField()
-    """By the node's clock."""
     received_at = models.BigIntegerField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["node", "epoch", "sequence"], name="a_report_counts_once"),
-        ]
 
 
 class RefusedItem(models.Model):

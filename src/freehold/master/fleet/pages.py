@@ -12,7 +12,7 @@ from freehold.master.fleet.models import Partition, Supply
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation.answers import with_problems
 from freehold.master.foundation.errors import Forbidden, Malformed, NotFound
-from freehold.protocol import OLDEST_VERSION, VERSION
+from freehold.protocol import OLDEST_VERSION, UNREADABLE, VERSION
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolRequest
 
 M = TypeVar("M", EnrolRequest, CertificateRequest)
@@ -69,7 +69,7 @@ def _message(request: HttpRequest, kind: type[M]) -> M:
         raise Malformed(f"{request.method} is not part of the protocol here; use POST.")
     try:
         message = msgspec.json.decode(request.body, type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise Malformed(f"Not a {kind.__name__}: {error}") from None
     if not OLDEST_VERSION <= message.version <= VERSION:
         raise Malformed(

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, F, Q
 
-from freehold.master.fleet.models import Certificate, Node, Partition, ReportRow, Site, Supply
+from freehold.master.fleet.models import Certificate, Node, Partition, Site, Supply
 from freehold.master.foundation import certificates, clock
 from freehold.master.foundation.errors import NotFound, Unauthenticated
 
@@ -23,10 +23,11 @@ def sites(project: str) -> list[dict[str, Any]]:
 
 def nodes(project: str) -> list[dict[str, Any]]:
     """Return the nodes of a project with what they offer and when they last reported."""
-    last = ReportRow.objects.filter(node=OuterRef("id")).order_by("-id").values("received_at")[:1]
     rows = (
         Node.objects.filter(project=project)
-        .annotate(partitions=Count("partition", filter=Q(partition__present=True)), last_contact=Subquery(last))
+        .annotate(
+            partitions=Count("partition", filter=Q(partition__present=True)), last_contact=F("chain__received_at")
+        )
         .order_by("title")
         .values(*_FACTS, "partitions", "last_contact", "site__name", "site__region")
     )

@@ -5,7 +5,6 @@ import logging
 
 import msgspec
 from django.db import DataError, IntegrityError
-from django.db.models import Max
 
 from freehold.master.fleet.actions import sync_supplies
 from freehold.master.fleet.models import (
@@ -14,7 +13,6 @@ from freehold.master.fleet.models import (
     Node,
     Partition,
     RefusedItem,
-    ReportRow,
     SoftwareRow,
     Supply,
 )
@@ -43,12 +41,7 @@ def reconcile() -> None:
 
 
 def tidy() -> None:
-    """Forget what is no longer needed: all but the end of each node's chain, old enrolment tokens."""
-    for node, epoch in ReportRow.objects.values_list("node", "epoch").distinct():
-        chain = ReportRow.objects.filter(node=node, epoch=epoch)
-        last = chain.aggregate(last=Max("sequence"))["last"]
-        with writing():
-            chain.filter(sequence__lt=last).delete()
+    """Forget old enrolment tokens."""
     with writing():
         EnrolToken.objects.filter(expires_at__lt=clock.now() - 30 * clock.DAY).delete()
 

@@ -20,7 +20,7 @@ from freehold.master.gateway.database import Connection
 from freehold.master.gateway.feeds import read_feed
 from freehold.master.gateway.reports import Done, Job, Writer
 from freehold.master.gateway.watch import Identity, Revisions, Watcher, look_up
-from freehold.protocol import MAX_BODY, OLDEST_VERSION, VERSION
+from freehold.protocol import MAX_BODY, OLDEST_VERSION, UNREADABLE, VERSION
 from freehold.protocol.problem import MEDIA_TYPE
 from freehold.protocol.report import Applied, Batch
 
@@ -29,6 +29,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LONGEST_WAIT = 55.0
+CONTACTS, LONGEST_PACE = 1000.0, 600.0
+"""Contacts a second that one Master is asked for at most, as long as nodes need not be silent for longer."""
 PEER = "freehold.peer"
 """Key of `scope["extensions"]` under which the server puts the SHA-256 of the client's certificate."""
 
@@ -119,7 +121,7 @@ class Gateway:
         body = await read_body(scope, receive, MAX_BODY)
         try:
             batch = _batches.decode(body)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Malformed(f"Not a batch of reports: {error}") from None
         if not OLDEST_VERSION <= batch.version <= VERSION:
             raise Malformed(
@@ -141,7 +143,12 @@ class Gateway:
 
     def _pace(self) -> float:
         # Spread by a tenth, so that nodes that started together do not stay together.
-        return round(self._next_contact * random.uniform(0.9, 1.1), 1)
+        return round(pace(self._next_contact, self._revisions.count) * random.uniform(0.9, 1.1), 1)
+
+
+def pace(least: float, nodes: int) -> float:
+    """Return the seconds between contacts of an idle node: calmer in a large fleet."""
+    return max(least, min(nodes / CONTACTS, LONGEST_PACE))
 
 
 def _settle(future: "asyncio.Future[Done]", result: Done | Exception) -> None:

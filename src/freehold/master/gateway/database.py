@@ -29,21 +29,21 @@ class Connection:
         query = QUERIES[name]
         return list(self._open().execute(query.named if self.is_sqlite else query.format, values))
 
-    def many(self, name: str, values: Sequence[Values]) -> None:
-        """Run a named statement once for each set of values, in one go."""
+    def many(self, name: str, values: Sequence[Values]) -> int:
+        """Run a named statement once for each set of values, in one go; return how many rows it wrote.
+
+        On PostgreSQL as one statement where there is one for many, `NAME_arrays`.
+        """
         query = QUERIES[name]
         if self.is_sqlite:
-            self._open().executemany(query.named, values)
-        else:
-            self._open().cursor().executemany(query.format, values)
-
-    def at_once(self, name: str, columns: Mapping[str, Sequence[object]]) -> None:
-        """Run a named statement for many rows, given as columns; on PostgreSQL as one statement, `NAME_arrays`."""
-        if self.is_sqlite:
-            rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-            self._open().executemany(QUERIES[name].named, rows)
-        else:
-            self._open().execute(QUERIES[f"{name}_arrays"].format, columns)
+            return int(self._open().executemany(query.named, values).rowcount)
+        arrays = QUERIES.get(f"{name}_arrays")
+        if arrays is not None:
+            columns = {column: [row[column] for row in values] for column in values[0]}
+            return int(self._open().execute(arrays.format, columns).rowcount)
+        cursor = self._open().cursor()
+        cursor.executemany(query.format, values)
+        return int(cursor.rowcount)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

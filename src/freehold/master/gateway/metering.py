@@ -5,7 +5,6 @@ nothing (only the hours in between are estimated), and a machine that was instal
 is written in the same transaction as the number of the report that told it.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from freehold.master.gateway.database import Connection
@@ -16,7 +15,8 @@ HOUR = 3_600_000
 """Milliseconds."""
 FUTURE = 5 * 60_000
 """Milliseconds that a node's clock may be ahead of ours."""
-MOST_KNOWN = 200_000
+MOST_KNOWN = 1_000_000
+"""Instances whose last readings are remembered, some 600 bytes each."""
 LARGEST = 2**53
 """Of a counter: nine petabytes, or a terabyte of memory for three centuries; a month's price of it fits 63 bits."""
 
@@ -67,20 +67,21 @@ class Meters:
     def write(self) -> None:
         """Write what was noted, within the transaction."""
         if self._fresh:
-            self._connection.at_once("set_counters", _columns(
-                ("instance", "series", "at", *COUNTERS),
-                ((*key, reading.at, *reading.values) for key, reading in self._fresh.items()),
-            ))  # fmt: skip
+            self._connection.many("set_counters", [
+                dict(zip(("instance", "series", "at", *COUNTERS), (*key, reading.at, *reading.values), strict=True))
+                for key, reading in self._fresh.items()
+            ])  # fmt: skip
         if self._hours:
-            self._connection.at_once("add_hours", _columns(
-                ("instance", "hour", *COUNTERS),
-                ((*key, *values) for key, values in self._hours.items()),
-            ))  # fmt: skip
+            self._connection.many("add_hours", [
+                dict(zip(("instance", "hour", *COUNTERS), (*key, *values), strict=True))
+                for key, values in self._hours.items()
+            ])  # fmt: skip
 
     def written(self) -> None:
         """The transaction is committed: remember it."""
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
+        while len(self._known) > MOST_KNOWN:
+            # Those known for longest: never all of them, for all would be asked for again.
+            del self._known[next(iter(self._known))]
         for (instance, series), reading in self._fresh.items():
             self._known.setdefault(instance, {})[series] = reading
         self.drop()
@@ -126,7 +127,3 @@ class Meters:
             known if more is None else more if known is None else known + more
             for known, more in zip(sums, growth, strict=True)
         ]
-
-
-def _columns(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> dict[str, list[object]]:
-    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}

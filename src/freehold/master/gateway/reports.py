@@ -1,12 +1,13 @@
 """Applying reports exactly once, many nodes' in one transaction.
 
-The number and hash of the last report of each node are remembered; the database's unique constraint on
-(node, epoch, sequence) is what makes it true when memory is wrong.
+The number and hash of the last report of each node are remembered; a chain that moves only from where it is
+believed to end is what makes it true when memory is wrong.
 """
 
 import logging
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import Busy, Conflict, MasterError
 from freehold.master.gateway.database import Connection, integrity_errors
 from freehold.master.gateway.metering import FUTURE, Meters
-from freehold.protocol import MAX_MESSAGE
+from freehold.protocol import MAX_MESSAGE, UNREADABLE
 from freehold.protocol.report import (
     GENESIS,
     AssessmentReport,
@@ -37,7 +38,9 @@ from freehold.protocol.states import Observed
 
 MOST_JOBS = 512
 """How many requests share a transaction at most."""
-MOST_OWNERS = 200_000
+CROWD, GATHERING = 200, 0.05
+"""With more requests a second than that, each transaction waits so many seconds for others to share it."""
+MOST_OWNERS = 1_000_000
 MOST_WAITING = 64 * 1024 * 1024
 """Bytes of batches that may wait: nodes that come back all at once keep what they have until there is room."""
 LONGEST_NAME = 200
@@ -54,6 +57,10 @@ class ReportGap(Conflict):
     type = "report-gap"
     title = "Reports are missing or differ"
     remedy = "Send the reports from the number named in `detail`; if they are lost, enrol the node again."
+
+
+class Overtaken(Exception):
+    """A chain does not end where it is remembered to: another process applied reports of this node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,24 @@ def apply(node: str, epoch: int, reports: Sequence[Report], size: int) -> Done:
     return answer
 
 
+class Crowd:
+    """Whether so much comes that transactions are better shared: a transaction costs as much as ten reports in it."""
+
+    def __init__(self) -> None:
+        self._since = self._came = 0.0
+        self._gathers = False
+
+    def came(self, jobs: int) -> None:
+        self._came += jobs
+
+    def pause(self, now: float) -> float:
+        """Return for how many seconds to wait for more, at a moment; none unless the last second was crowded."""
+        if now - self._since >= 1:
+            self._gathers = self._came > CROWD * (now - self._since)
+            self._since, self._came = now, 0.0
+        return GATHERING if self._gathers else 0.0
+
+
 class Writer(threading.Thread):
     """The thread that applies reports: takes every batch that waits, writes them all, commits once."""
 
@@ -134,6 +159,7 @@ class Writer(threading.Thread):
         self._waiting = 0
         """Bytes that were submitted and not applied yet."""
         self._counting = threading.Lock()
+        self._crowd = Crowd()
 
     def submit(self, job: Job) -> None:
         """Have a batch applied; raise Busy when too much waits already: the node has it, and comes again."""
@@ -163,6 +189,7 @@ class Writer(threading.Thread):
     def _work(self) -> None:
         while (first := self._jobs.get()) is not None:
             jobs = [first]
+            time.sleep(self._crowd.pause(time.monotonic()))
             try:
                 while len(jobs) < MOST_JOBS:
                     job = self._jobs.get_nowait()
@@ -172,6 +199,7 @@ class Writer(threading.Thread):
                     jobs.append(job)
             except queue.Empty:
                 pass
+            self._crowd.came(len(jobs))
             self.apply(jobs)
             with self._counting:
                 self._waiting -= sum(job.size for job in jobs)
@@ -181,7 +209,7 @@ class Writer(threading.Thread):
         try:
             self._apply(jobs)
         except Exception as error:
-            if len(jobs) == 1 and not isinstance(error, integrity_errors()):
+            if len(jobs) == 1 and not isinstance(error, (Overtaken, *integrity_errors())):
                 _log.exception("reports of %s could not be written", jobs[0].node)
                 self._meters.forget()
                 self._connection.close()
@@ -202,6 +230,7 @@ class Writer(threading.Thread):
 
     def _apply(self, jobs: list[Job]) -> None:
         rows = _Rows(clock.now())
+        before: dict[str, Head] = {}
         heads: dict[str, Head] = {}
         answers: list[tuple[Job, Done | Exception]] = []
         with self._connection.transaction():
@@ -209,7 +238,8 @@ class Writer(threading.Thread):
             for job in jobs:
                 try:
                     head = heads.get(job.node) or self._head(job.node)
-                    end, refused = self._collect(job, head, rows)
+                    begin, end, refused = self._collect(job, head, rows)
+                    before.setdefault(job.node, begin)
                     heads[job.node] = end
                     answers.append((job, Done(end.sequence, refused)))
                 except MasterError as error:
@@ -217,6 +247,7 @@ class Writer(threading.Thread):
             for statement, values in rows.by_statement.items():
                 self._connection.many(statement, values)
             self._meters.write()
+            self._move_chains(before, heads, rows.received_at)
             failpoint("reports-not-committed")
         failpoint("reports-committed")
         self._meters.written()
@@ -226,6 +257,21 @@ class Writer(threading.Thread):
         if rows.hint:
             hints.give(hints.REPORTED)
 
+    def _move_chains(self, before: dict[str, Head], heads: dict[str, Head], now: int) -> None:
+        """Note where the chains end now; raise Overtaken when one did not end where we believed."""
+        found: dict[str, list[dict[str, Any]]] = {"begin_chain": [], "move_chain": []}
+        for node, end in heads.items():
+            if end.sequence == before[node].sequence:
+                continue
+            row = {"node": node, "epoch": end.epoch, "sequence": end.sequence, "hash": end.hash, "received_at": now}
+            if before[node].sequence:
+                found["move_chain"].append({**row, "before": before[node].hash})
+            else:
+                found["begin_chain"].append(row)
+        for statement, values in found.items():
+            if values and self._connection.many(statement, values) != len(values):
+                raise Overtaken
+
     def _head(self, node: str) -> Head:
         head = self._heads.get(node)
         if head is None:
@@ -233,8 +279,8 @@ class Writer(threading.Thread):
             head = Head(epoch, sequence or 0, digest or GENESIS)
         return head
 
-    def _collect(self, job: Job, head: Head, rows: _Rows) -> tuple[Head, int]:
-        """Add the rows of a job's new reports; return the new end of the chain and the count of refused items.
+    def _collect(self, job: Job, head: Head, rows: _Rows) -> tuple[Head, Head, int]:
+        """Add the rows of a job's new reports; return the chain's end, its new end and the count of refused items.
 
         Raise ReportGap, before anything was added, when the batch does not continue the chain.
         """
@@ -248,8 +294,8 @@ class Writer(threading.Thread):
             if link(end.hash, bytes(report.body)) != report.hash:
                 raise ReportGap(f"Report {report.sequence} does not continue the chain that ends at {end.sequence}.")
             end = Head(head.epoch, report.sequence, report.hash)
-        refused = sum(self._collect_report(job.node, head.epoch, report, rows) for report in new)
-        return end, refused
+        refused = sum(self._collect_report(job.node, report, rows) for report in new)
+        return head, end, refused
 
     def _fresh_head(self, job: Job) -> Head:
         self._heads.pop(job.node, None)
@@ -261,14 +307,13 @@ class Writer(threading.Thread):
             )
         return head
 
-    def _collect_report(self, node: str, epoch: int, report: Report, rows: _Rows) -> int:
+    def _collect_report(self, node: str, report: Report, rows: _Rows) -> int:
         refused = 0
-        sent_at = rows.received_at
         try:
             body = _decoder.decode(report.body)
-            sent_at = _moment(body.at)
+            _moment(body.at)
             items: list[Item] = body.items
-        except (msgspec.DecodeError, ValueError) as error:
+        except (ValueError, *UNREADABLE) as error:
             items = []
             refused += self._refuse(node, report, str(error), bytes(report.body), rows)
         for item in items:
@@ -276,16 +321,6 @@ class Writer(threading.Thread):
                 self._collect_item(node, item, rows)
             except ValueError as error:
                 refused += self._refuse(node, report, str(error), msgspec.json.encode(item), rows)
-        rows.by_statement["add_report"].append(
-            {
-                "node": node,
-                "epoch": epoch,
-                "sequence": report.sequence,
-                "hash": report.hash,
-                "sent_at": sent_at,
-                "received_at": rows.received_at,
-            }
-        )
         return refused
 
     def _refuse(self, node: str, report: Report, reason: str, item: bytes, rows: _Rows) -> int:
@@ -365,7 +400,9 @@ class Writer(threading.Thread):
                     }
                 )
             case UsageReport():
-                owner = self._owner(node, item.instance)
+                # What it used before it moved away counts as well, and may be told late.
+                left = self._has_left(node, item.instance)
+                owner = self._look_up(item.instance) if left else self._owner(node, item.instance)
                 if len(item.series) > LONGEST_NAME or "\0" in item.series:
                     raise ValueError(f"{item.series[:40]!r} is no name of a series")
                 if (at := _moment(item.at)) < owner.created_at - FUTURE:
@@ -391,6 +428,12 @@ class Writer(threading.Thread):
 
         Raise ValueError when it does not live on this node: a node can speak only of itself.
         """
+        owner = self._look_up(instance)
+        if owner.node != node:
+            raise ValueError(f"instance {instance} does not live on this node")
+        return owner
+
+    def _look_up(self, instance: str) -> _Owner:
         owner = self._owners.get(instance)
         if owner is None:
             _name(instance)
@@ -398,10 +441,9 @@ class Writer(threading.Thread):
             owner = _Owner(found[0][0], found[0][1] is not None, found[0][2]) if found else _Owner("", False, 0)
             if found:
                 if len(self._owners) >= MOST_OWNERS:
-                    self._owners.clear()
+                    # The one that was looked up first of all: never all of them, for all would be asked for again.
+                    del self._owners[next(iter(self._owners))]
                 self._owners[instance] = owner
-        if owner.node != node:
-            raise ValueError(f"instance {instance} does not live on this node")
         return owner
 
 

@@ -41,6 +41,11 @@ class Revisions:
         """Return the last known revision of a node; 0 for one never seen."""
         return self._known.get(node, 0)
 
+    @property
+    def count(self) -> int:
+        """How many nodes there are."""
+        return len(self._known)
+
     def learn(self, node: str, revision: int) -> None:
         """Note a revision that was read from the database before the watcher told of it."""
         self._known[node] = max(self.of(node), revision)

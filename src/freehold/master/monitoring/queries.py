@@ -12,8 +12,8 @@ from freehold.master.monitoring.availability import SPEAKS, Availability, Span, 
 from freehold.master.ordering.status import Status, Told, status
 from freehold.protocol.states import Wanted
 
-_SQL = sql.load(Path(__file__).parent / "sql" / "assessments.sql")
-_RESULTS = _SQL["results"]
+SQL = sql.load(Path(__file__).parent / "sql" / "assessments.sql")
+_RESULTS = SQL["results"]
 LOOK_BACK = 200
 """Results of each promise in which changes are looked for."""
 MOST_PROMISES, MOST_CHANGES = 50, 20
@@ -89,10 +89,10 @@ def available(instance: str, span: Span) -> Availability:
     """Return how long an instance kept its promises in a time (milliseconds)."""
     begin, end = span
     told: dict[str, list[tuple[int, bool]]] = defaultdict(list)
-    for row in run(_SQL["told"], instance=instance, since=begin - SPEAKS, end=end):
+    for row in run(SQL["told"], instance=instance, since=begin - SPEAKS, end=end):
         told[row["promise"]].append((row["at"], bool(row["kept"])))
     left_out = [
-        (row["begins_at"], row["ends_at"]) for row in run(_SQL["maintenances"], instance=instance, begin=begin, end=end)
+        (row["begins_at"], row["ends_at"]) for row in run(SQL["maintenances"], instance=instance, begin=begin, end=end)
     ]
     return availability(told, span, [*left_out, *_not_wanted(instance, end)])
 
@@ -101,7 +101,7 @@ def _not_wanted(instance: str, end: int) -> list[Span]:
     """Return the times in which an instance was asked to be stopped, or not asked for at all."""
     spans, since = [], 0
     wanted = False
-    for row in run(_SQL["asked"], instance=instance, end=end):
+    for row in run(SQL["asked"], instance=instance, end=end):
         starts = row["asked"] == Wanted.STARTED
         if starts and not wanted:
             spans.append((since, row["at"]))

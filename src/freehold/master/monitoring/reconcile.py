@@ -1,19 +1,28 @@
 """Keeps the history of promises bounded."""
 
-from django.db.models import Max
-
 from freehold.master.foundation import clock
-from freehold.master.foundation.transactions import writing
+from freehold.master.foundation.transactions import run, writing
 from freehold.master.monitoring import record
-from freehold.master.monitoring.models import Assessment
+from freehold.master.monitoring.queries import SQL
 
 HISTORY_DAYS = 90
+STRETCH = 20_000
+"""Results that are looked at in one transaction."""
 
 
 def tidy() -> None:
-    """Write the record of the month that is over; forget results of 90 days ago, but never the last of a promise."""
+    """Write the record of the month that is over; forget results of 90 days ago, but never the last of a promise.
+
+    From the oldest on, as far as there are old ones: what follows is not looked at. An old result that came late goes
+    when those that came before it are old as well.
+    """
     record.keep()
-    last = Assessment.objects.values("instance", "promise").annotate(last=Max("id")).values("last")
-    old = Assessment.objects.filter(at__lt=clock.now() - HISTORY_DAYS * clock.DAY).exclude(id__in=last)
-    with writing():
-        old.delete()
+    before = clock.now() - HISTORY_DAYS * clock.DAY
+    after = 0
+    while True:
+        (stretch,) = run(SQL["stretch"], after=after, most=STRETCH)
+        if stretch["last"] is None or stretch["earliest"] >= before:
+            return
+        with writing():
+            run(SQL["forget"], after=after, last=stretch["last"], before=before)
+        after = stretch["last"]

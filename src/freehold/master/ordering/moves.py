@@ -90,7 +90,9 @@ def see_off() -> None:
         with writing():
             if run(QUERIES["forget_departure"], id=row["id"]):
                 run(QUERIES["forget_departed"], instance=row["instance_id"], node=row["node_id"])
-                allocation.give_back(_left(row["instance_id"]), row["node_id"], row["partition"], row["weight"])
+                allocation.give_back(
+                    _left(row["instance_id"], row["node_id"]), row["node_id"], row["partition"], row["weight"]
+                )
 
 
 def _move(row: dict[str, Any], *, actor: str) -> None:
@@ -105,10 +107,12 @@ def _move_within(row: dict[str, Any], *, actor: str) -> None:
     with transaction.atomic():
         # Its own partition is no other place, and what it leaves there has a name of its own.
         left = {"node": row["node_id"], "partition": row["partition"], "instance": row["id"]}
-        run(QUERIES["release_partition"], **left, left=_left(row["id"]))
-        place = allocation.place(row["id"], row["release_id"], row["project_id"], constraints, row["weight"])
-        if place.node == row["node_id"] or run(QUERIES["departing"], instance=row["id"], node=place.node):
-            raise NoPlace("the only place is where it is, or where it was before.", reasons=[])
+        run(QUERIES["release_partition"], **left, left=_left(row["id"], row["node_id"]))
+        # Where it is, and where something of it may be left.
+        avoid = {row["node_id"], *(left["node_id"] for left in run(QUERIES["departing"], instance=row["id"]))}
+        place = allocation.place(
+            row["id"], row["release_id"], row["project_id"], constraints, row["weight"], avoid=avoid
+        )
         moved = run(
             QUERIES["move"],
             id=row["id"],
@@ -143,5 +147,6 @@ def _move_within(row: dict[str, Any], *, actor: str) -> None:
         )
 
 
-def _left(instance: str) -> str:
-    return f"left:{instance}"
+def _left(instance: str, node: str) -> str:
+    # Of each node: it may have left the second one before the first has said that nothing is left.
+    return f"left:{instance}:{node}"

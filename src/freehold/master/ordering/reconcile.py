@@ -1,11 +1,11 @@
 """Moves orders toward what nodes told."""
 
-from django.db.models import Max
-
-from freehold.master.foundation.transactions import writing
+from freehold.master.foundation.transactions import run, writing
 from freehold.master.ordering import actions, moves, trees
-from freehold.master.ordering.models import InstanceRow, PublicationRow
+from freehold.master.ordering.queries import QUERIES
 
+KEPT = 100
+"""Observations and publications of each instance that are kept."""
 _pass_on = trees.PassingOn()
 
 
@@ -21,10 +21,6 @@ def reconcile() -> None:
 
 def tidy() -> None:
     """Keep the last hundred observations and publications of each instance."""
-    for model in (InstanceRow, PublicationRow):
-        for row in model.objects.values("instance").annotate(last=Max("id")):
-            old = model.objects.filter(instance=row["instance"]).order_by("-id").values_list("id", flat=True)
-            edge = old[100:101].first()
-            if edge is not None:
-                with writing():
-                    model.objects.filter(instance=row["instance"], id__lte=edge).delete()
+    for name in ("tidy_observations", "tidy_publications"):
+        with writing():
+            run(QUERIES[name], kept=KEPT)

@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from freehold.master.panel.patterns import html_pattern
+from freehold.protocol import UNREADABLE
 
 Path = tuple[str, ...]
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "absent", "__bool__": lambda self: False})()
@@ -482,7 +483,7 @@ class Json(Field):
             return self._refuse(_("This is needed.")) if self.required and not self.nullable else self._nothing()
         try:
             return msgspec.json.decode(self.raw.encode())
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+        except (UnicodeError, *UNREADABLE):
             return self._refuse(_("This is not JSON."))
 
 

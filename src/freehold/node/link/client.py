@@ -11,6 +11,7 @@ import msgspec
 
 from freehold.node.clock import TimeKeeper, date
 from freehold.node.errors import LinkDown, LinkError
+from freehold.protocol import UNREADABLE
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
 TIMEOUT = 30.0
@@ -199,6 +200,6 @@ def _problem(response: http.client.HTTPResponse, content: bytes) -> Problem:
     if response.headers.get_content_type() == MEDIA_TYPE:
         try:
             return msgspec.json.decode(content, type=Problem)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             pass
     return Problem("unknown", f"{response.status} {response.reason}", response.status)

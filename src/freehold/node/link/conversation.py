@@ -12,12 +12,15 @@ from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError
 from freehold.node.link.client import Link, Refused
 from freehold.node.store import Store
+from freehold.protocol import UNREADABLE
 from freehold.protocol.feed import Feed
 from freehold.protocol.report import Applied, Batch
 
 WAIT = 50.0
 """Seconds to wait on the Master for something new."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+SHORTEST_PACE, LONGEST_PACE = 1.0, 86400.0
+"""Whatever a Master says."""
 BATCH, BATCH_BYTES = 500, 1_000_000
 _log = logging.getLogger(__name__)
 _feeds = msgspec.json.Decoder(Feed)
@@ -96,8 +99,9 @@ class FeedReader(Conversation):
                 self._changed()
             return
         try:
-            feed = _feeds.decode(content)
-        except msgspec.DecodeError as error:
+            # As text: parts of it are kept as they are, and must be text too.
+            feed = _feeds.decode(content.decode())
+        except UNREADABLE as error:
             raise LinkError(f"The Master's feed is not understood ({error}). Update this node.") from None
         failpoint("feed-heard")
         self._store.apply_feed(feed)
@@ -114,10 +118,7 @@ class OutboxSender(Conversation):
         self._store = store
         self._renewed = renewed
         self._told = threading.Event()
-        self._next_contact = 60.0
-        # A lease is renewed several times before it is over.
-        self._next_contact = min(self._next_contact, self._store.lease / 4 or self._next_contact)
-        self._heartbeat_at = time.monotonic() + self._next_contact
+        self._heartbeat_at = self._next_heartbeat()
 
     def told(self) -> None:
         """There is something to send."""
@@ -137,7 +138,9 @@ class OutboxSender(Conversation):
             return
         reports = self._store.outbox(BATCH, BATCH_BYTES)
         if not reports:
-            if not self._told.wait(max(0.0, self._heartbeat_at - time.monotonic())) and not self.over.is_set():
+            told = self._told.wait(max(0.0, self._heartbeat_at - time.monotonic()))
+            # What was told quietly is as good as a heartbeat.
+            if not told and not self.over.is_set() and not self._store.outbox_size():
                 self._store.tell()
             return
         body = msgspec.json.encode(Batch(self._store.epoch, reports))
@@ -150,7 +153,7 @@ class OutboxSender(Conversation):
             raise
         try:
             applied = _answers.decode(content)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise LinkError(f"The Master's answer to reports is not understood ({error}). Update this node.") from None
         if applied.refused:
             _log.warning("the Master set %s items aside", applied.refused)
@@ -160,7 +163,9 @@ class OutboxSender(Conversation):
             self._store.renew_lease(sent)
             self._renewed()
         failpoint("reports-forgotten")
-        self._next_contact = applied.next_contact
+        self._store.pace = min(max(SHORTEST_PACE, applied.next_contact), LONGEST_PACE)
+        self._heartbeat_at = self._next_heartbeat()
+
+    def _next_heartbeat(self) -> float:
         # A lease is renewed several times before it is over.
-        self._next_contact = min(self._next_contact, self._store.lease / 4 or self._next_contact)
-        self._heartbeat_at = time.monotonic() + self._next_contact
+        return time.monotonic() + min(self._store.pace, self._store.lease / 4 or self._store.pace)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.link.client import Link, connection_to
 from freehold.node.settings import Paths, Settings, load, save, write_durably
+from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolAnswer, EnrolRequest, Token
 
 RENEW_AT = 2 / 3
@@ -48,10 +50,11 @@ def enrol(root: Path, master: str, token_text: str, title: str) -> Settings:
         request = EnrolRequest(token.secret, title, make_signing_request(paths.key))
         _, content, _ = Link(master, new_authority).call("POST", "/node/v1/enrol", msgspec.json.encode(request))
         answer = msgspec.json.decode(content, type=EnrolAnswer)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise LinkError(f"The Master's answer is not understood ({error}). Update this node.") from None
     finally:
         new_authority.unlink()
+    failpoint("enrolled-not-kept")
     write_durably(paths.authority, authority.encode(), 0o600)
     life = keep(paths, answer.certificate)
     settings = msgspec.structs.replace(

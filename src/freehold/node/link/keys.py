@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from freehold.node.durable import sync_names
+
 
 def signing_request(key_file: Path) -> str:
     """Return a signing request (PEM) by the EC P-256 key in a file, which is made if it is not there."""
@@ -29,6 +31,8 @@ def signing_request(key_file: Path) -> str:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, key_file)
+    # Also of a key that was there: whoever made it may have been killed just before.
+    sync_names(key_file.parent)
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
 

@@ -16,6 +16,7 @@ from freehold.node.link.conversation import BATCH, BATCH_BYTES
 from freehold.node.link.sealing import Answers, Order
 from freehold.node.settings import Paths, load, write_durably
 from freehold.node.store import Store
+from freehold.protocol import UNREADABLE
 from freehold.protocol.letter import PATH, Letter, Receipt, Receipts, Sealed
 from freehold.protocol.problem import Problem
 from freehold.protocol.report import Batch
@@ -102,13 +103,13 @@ def _read(path: Path, kind: type[T]) -> T:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {os.strerror(error.errno or 0)}.") from None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise SettingsError(f"{path} is not what it should be, or damaged: {error}") from None
 
 
 def _why(content: bytes) -> str:
     try:
         problem = msgspec.json.decode(content, type=Problem)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return content[:200].decode(errors="replace")
     return f"{problem.detail} {problem.remedy}".strip()

@@ -8,6 +8,7 @@ import msgspec
 
 from freehold.node.errors import ConfigureError
 from freehold.node.host.firewall import Network
+from freehold.protocol import UNREADABLE
 
 SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"
 LOG = "var/log"
@@ -124,7 +125,7 @@ def _executable(name: str, content: bytes) -> Executable:
     if found := _SUPERVISED.search(content, 0, HEAD):
         try:
             said = msgspec.json.decode(found[1], type=Supervised)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ConfigureError(f"{name}: what follows '# supervised:' is not as it must be: {error}") from None
     return Executable(name, hashlib.sha256(content).hexdigest(), said.after, said.stop_timeout)
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.node.durable import sync_all
 from freehold.node.host.firewall import Network
 from freehold.node.partition import layout
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import Outcome, Wish
 from freehold.node.partition.order import Order
+from freehold.protocol import UNREADABLE
 from freehold.recipes.part import escaped
 from freehold.release import ReleaseError
 
@@ -45,6 +47,8 @@ def run(order: Order, folder: Path, release: Path) -> Outcome:
         _, found, words = said.rpartition("\nError: ")
         words = words if found else "\n".join(said.splitlines()[-15:]).removeprefix("Error: ")
         raise ReleaseError(f"buildout failed in instance.cfg:\n{words}")
+    # Recipes sync nothing, and what is told next is that all of this is there.
+    sync_all(folder)
     return _outcome(order, folder)
 
 
@@ -67,7 +71,7 @@ def _network(folder: Path) -> Network | None:
         return Network(connect=msgspec.json.decode((folder / _ALLOWED).read_bytes(), type=list[str]))
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ReleaseError(f"{_ALLOWED} must hold a JSON list of addresses: {error}") from None
 
 

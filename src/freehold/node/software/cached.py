@@ -44,7 +44,7 @@ def mirrors(paths: Paths, settings: Settings, tell: Callable[[str], object]) -> 
                 found.append(OurMaster(link(paths, settings)))
             continue
         try:
-            found.append(mirror(url))
+            found.append(mirror(url, paths.store_keys))
         except CacheError as error:
             tell(str(error))
     return Mirrors(Folder(paths.kept), found, tell)

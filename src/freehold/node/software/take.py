@@ -18,7 +18,7 @@ from freehold.cache.signing import Trust, believed
 from freehold.failpoints import failpoint
 from freehold.node.settings import Paths, load, write_durably
 from freehold.node.software.cached import ARCHIVE, MOST_TRIES, downloads_of, mirrors, trust
-from freehold.node.software.whole import seal
+from freehold.node.software.whole import LINK, seal
 from freehold.protocol.archive import digest
 from freehold.protocol.cache import Kind, Statement
 
@@ -42,14 +42,14 @@ def _take_build(paths: Paths, found: Mirrors, believes: Trust, release: str) -> 
     for said in _said(found, believes, Kind.BUILD, release):
         try:
             _check_fits(said, folder)
-            unpack(said.files[0], found.blob, folder, place=said.place, mentions=said.mentions)
+            made = unpack(said.files[0], found.blob, folder, place=said.place, mentions=said.mentions)
         except CacheError as error:
             _say(f"The build of {said.builder} is of no use here: {error}")
             shutil.rmtree(folder, ignore_errors=True)
             continue
         failpoint("build-taken")
         _say(f"This release was built by {said.builder} and is taken from there.")
-        seal(folder)
+        seal(folder, made.files | {path: LINK + target for path, target in made.links.items()})
         return True
     return False
 

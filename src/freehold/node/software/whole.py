@@ -16,11 +16,14 @@ from pathlib import Path
 import msgspec
 
 from freehold.failpoints import failpoint
+from freehold.node.durable import sync_all
 from freehold.node.settings import write_durably
+from freehold.protocol import UNREADABLE
 
 MARK = ".complete"
 """Makes a build count; holds its `Seal`."""
-_LINK = "-> "
+LINK = "-> "
+"""Before where a link leads, in a `Seal`."""
 
 
 class Seal(msgspec.Struct, frozen=True):
@@ -30,11 +33,14 @@ class Seal(msgspec.Struct, frozen=True):
     """By path: SHA-256 of a file, or where a link leads, after an arrow."""
 
 
-def seal(folder: Path) -> None:
-    """Write down what a finished build is made of, after all of it is on the disk; from then on it counts."""
-    content = msgspec.json.encode(Seal(dict(_look(folder))))
+def seal(folder: Path, known: dict[str, str] | None = None) -> None:
+    """Write down what a finished build is made of, after all of it is on the disk; from then on it counts.
+
+    `known`: what a `Seal` is to say, by whoever just wrote it. Raise OSError when the disk failed.
+    """
+    content = msgspec.json.encode(Seal(dict(_look(folder)) if known is None else known))
     # A power cut may not leave a build that counts and lacks what was not written yet.
-    os.sync()
+    sync_all(folder)
     failpoint("seal-synced")
     write_durably(folder / MARK, content, 0o644)
     failpoint("seal-written")
@@ -51,7 +57,7 @@ def damaged(folder: Path) -> list[str]:
         return []
     try:
         then = msgspec.json.decode(text, type=Seal).files
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return [MARK]
     now = dict(_look(folder))
     return [path for path in sorted({*then, *now}) if then.get(path) != now.get(path)]
@@ -63,7 +69,7 @@ def _look(folder: Path) -> Iterator[tuple[str, str]]:
             path = os.path.join(parent, name)
             mode, inside = os.lstat(path).st_mode, os.path.relpath(path, folder)
             if stat.S_ISLNK(mode):
-                yield inside, _LINK + os.readlink(path)
+                yield inside, LINK + os.readlink(path)
             elif stat.S_ISREG(mode) and inside != MARK:
                 yield inside, _sha256(path)
 

@@ -61,21 +61,36 @@ ORDER BY revision
 
 -- name: head
 -- Where the chain of a node ends.
-SELECT n.epoch, r.sequence, r.hash
+SELECT n.epoch, c.sequence, c.hash
 FROM fleet_node n
-LEFT JOIN fleet_reportrow r ON r.node_id = n.id AND r.epoch = n.epoch
+LEFT JOIN fleet_chain c ON c.node_id = n.id AND c.epoch = n.epoch
 WHERE n.id = :node
-ORDER BY r.sequence DESC
-LIMIT 1
 
 -- name: owner
 -- The node on which an instance lives, who requested it if that was another, and when.
 SELECT node_id, parent, created_at FROM ordering_instance WHERE id = :instance AND gone_at IS NULL
 
--- name: add_report
--- A report was applied.
-INSERT INTO fleet_reportrow (node_id, epoch, sequence, hash, sent_at, received_at)
-VALUES (:node, :epoch, :sequence, :hash, :sent_at, :received_at)
+-- name: begin_chain
+-- The first reports of a node, or of its new epoch; no row, when others came before.
+INSERT INTO fleet_chain (node_id, epoch, sequence, hash, received_at)
+VALUES (:node, :epoch, :sequence, :hash, :received_at)
+ON CONFLICT (node_id) DO UPDATE SET epoch = excluded.epoch,
+  sequence = excluded.sequence,
+  hash = excluded.hash,
+  received_at = excluded.received_at
+WHERE fleet_chain.epoch < excluded.epoch
+
+-- name: move_chain
+-- Reports were applied; no row, when the one before them is not the last any more.
+UPDATE fleet_chain SET sequence = :sequence, hash = :hash, received_at = :received_at
+WHERE node_id = :node AND epoch = :epoch AND hash = :before
+
+-- name: move_chain_arrays
+-- The same for many, on PostgreSQL.
+UPDATE fleet_chain c SET sequence = told.sequence, hash = told.hash, received_at = told.received_at
+FROM unnest(CAST(:node AS varchar[]), CAST(:epoch AS integer[]), CAST(:sequence AS bigint[]), CAST(:hash AS varchar[]),
+  CAST(:received_at AS bigint[]), CAST(:before AS varchar[])) AS told (node, epoch, sequence, hash, received_at, before)
+WHERE c.node_id = told.node AND c.epoch = told.epoch AND c.hash = told.before
 
 -- name: add_refused
 -- An item that could not be true.
@@ -105,6 +120,12 @@ VALUES (:instance, :revision, :published, :at)
 -- The result of a promise.
 INSERT INTO monitoring_assessment (instance_id, revision, promise, kept, message, at)
 VALUES (:instance, :revision, :promise, :kept, :message, :at)
+
+-- name: add_assessment_arrays
+-- The same for many, on PostgreSQL.
+INSERT INTO monitoring_assessment (instance_id, revision, promise, kept, message, at)
+SELECT * FROM unnest(CAST(:instance AS varchar[]), CAST(:revision AS bigint[]), CAST(:promise AS varchar[]),
+  CAST(:kept AS boolean[]), CAST(:message AS varchar[]), CAST(:at AS bigint[]))
 
 -- name: counters
 -- The last reading of each series of an instance.

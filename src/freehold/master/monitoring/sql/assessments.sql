@@ -18,3 +18,16 @@ WHERE i.id = :instance AND m.begins_at < :end AND m.ends_at > :begin
 -- name: asked
 -- What was asked of an instance, as far as its state goes.
 SELECT at, asked FROM ordering_requestrow WHERE instance_id = :instance AND at < :end ORDER BY id
+
+-- name: stretch
+-- Where the next so many results end, in the order in which they came, and when the earliest of them was.
+SELECT max(id) AS last, min(at) AS earliest
+FROM (SELECT id, at FROM monitoring_assessment WHERE id > :after ORDER BY id LIMIT :most) part
+
+-- name: forget
+-- Forget old results of a stretch, but never the last of a promise.
+DELETE FROM monitoring_assessment WHERE id > :after AND id <= :last AND at < :before AND EXISTS (
+  SELECT 1 FROM monitoring_assessment later
+  WHERE later.instance_id = monitoring_assessment.instance_id
+    AND later.promise = monitoring_assessment.promise
+    AND later.id > monitoring_assessment.id)

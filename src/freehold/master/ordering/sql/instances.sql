@@ -152,7 +152,7 @@ UPDATE ordering_instance SET given = :given WHERE id = :id
 SELECT n.id, n.title, n.project_id
 FROM fleet_node n
 WHERE n.lease > 0 AND n.obeyed > 0 AND n.lost_at IS NULL
-  AND (SELECT max(r.received_at) FROM fleet_reportrow r WHERE r.node_id = n.id AND r.epoch = n.epoch)
+  AND (SELECT c.received_at FROM fleet_chain c WHERE c.node_id = n.id AND c.epoch = n.epoch)
       < :now - 1000 * (CASE WHEN n.obeyed > n.lease THEN n.obeyed ELSE n.lease END) - :margin
 
 -- name: returned
@@ -160,7 +160,7 @@ WHERE n.lease > 0 AND n.obeyed > 0 AND n.lost_at IS NULL
 SELECT n.id, n.project_id
 FROM fleet_node n
 WHERE n.lost_at IS NOT NULL
-  AND (SELECT max(r.received_at) FROM fleet_reportrow r WHERE r.node_id = n.id AND r.epoch = n.epoch) > n.lost_at
+  AND (SELECT c.received_at FROM fleet_chain c WHERE c.node_id = n.id AND c.epoch = n.epoch) > n.lost_at
 
 -- name: movable
 -- The instances of a node that hold no data and may run elsewhere.
@@ -209,8 +209,8 @@ FROM ordering_departure d
 WHERE EXISTS (SELECT 1 FROM ordering_departedrow r WHERE r.instance_id = d.instance_id AND r.node_id = d.node_id)
 
 -- name: departing
--- Whether what an instance left on a node is still there.
-SELECT d.id FROM ordering_departure d WHERE d.instance_id = :instance AND d.node_id = :node
+-- The nodes on which something of an instance may be left.
+SELECT d.node_id FROM ordering_departure d WHERE d.instance_id = :instance
 
 -- name: forget_departure
 -- Nothing is left.
@@ -306,3 +306,17 @@ UPDATE fleet_node SET revision = :revision WHERE id = :node
 -- name: hand_over
 -- A tree is another project's.
 UPDATE ordering_instance SET project_id = :project WHERE tree = :tree AND gone_at IS NULL
+
+-- name: tidy_observations
+-- Forget all but the newest observations of each instance.
+DELETE FROM ordering_instancerow WHERE id IN (
+  SELECT id
+  FROM (SELECT id, row_number() OVER (PARTITION BY instance_id ORDER BY id DESC) AS age FROM ordering_instancerow) told
+  WHERE age > :kept)
+
+-- name: tidy_publications
+-- Forget all but the newest publications of each instance.
+DELETE FROM ordering_publicationrow WHERE id IN (
+  SELECT id
+  FROM (SELECT id, row_number() OVER (PARTITION BY instance_id ORDER BY id DESC) AS age FROM ordering_publicationrow) told
+  WHERE age > :kept)
