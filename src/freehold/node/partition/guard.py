@@ -1,7 +1,8 @@
 """Watches what partitions take of the disk, and tells who ran against a wall.
 
-Where no quota of the file system can hold a partition to its share, this does: it looks at the file system every few
-seconds, which costs nothing, and at the folders only when it filled. Whoever holds more than is allowed is stopped.
+Where no quota of the file system holds a partition to its share (`freehold.node.host.quotas`), this does: it looks at
+the file system every few seconds, which costs nothing, and at the folders only when it filled. Whoever holds more than
+is allowed is stopped.
 """
 
 import logging
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from freehold.node.host import cgroups, firewall
+from freehold.node.host import cgroups, firewall, quotas
 from freehold.node.partition.enclosure import Enclosures
 from freehold.node.partition.holdings import Held, measure, too_much
 from freehold.node.settings import Paths, Settings
@@ -27,6 +28,7 @@ WALKING = 20
 _WORDS = {
     "memory": "{count} processes killed: it used all its memory",
     "processes": "{count} times refused another process",
+    "disk": "{count} times at its limit on disk: what it writes is refused",
     "listen": "{count} packets to a port that it did not declare refused",
     "connect": "{count} packets to where it declared not to connect refused",
     "posing": "{count} packets in its name from another partition dropped",
@@ -119,8 +121,10 @@ class Guard:
             # Asking for them starts a program.
             self._packets_due = now + PACKETS
             self._refused = firewall.refusals(self._settings.tag)
-        for name in self._places:
+        for name, place in self._places.items():
             counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **self._refused.get(name, {})}
+            if place.uid is not None:
+                counters["disk"] = int(quotas.is_full(self._paths.partitions, place.uid))
             self._count(name, counters, now)
         return {
             name: "; ".join(
