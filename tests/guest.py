@@ -22,8 +22,11 @@ from typing import Any
 
 from freehold.kit.waiting import until
 from freehold.node.software.build import PASSED
+from machines import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY / "tools"))
+import pyz
+
 IMAGES = Path("/var/tmp/freehold-guests")
 WANTED = bool(os.environ.get("FREEHOLD_GUESTS"))
 PACKAGES = (
@@ -170,9 +173,6 @@ class Guest:
 
 def image(kind: Kind) -> Path:
     """Return the folder with the image of a guest: disk, kernel, initrd, key; made unless it is there."""
-    sys.path.insert(0, str(REPOSITORY / "tools"))
-    import pyz
-
     makers = "".join(map(inspect.getsource, (_make, _install)))
     recipe = repr((makers, PACKAGES, _MODULES, _SIZE, _suite(), kind.name, kind.wheels, pyz.needed()))
     folder = IMAGES / f"{kind.name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"

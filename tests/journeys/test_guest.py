@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from freehold.kit.waiting import until
-from guest import REPOSITORY, WANTED, Guest
+from guest import REPOSITORY, WANTED, Guest, pyz
 from machines import Cloud
 
 pytestmark = pytest.mark.skipif(not WANTED, reason="FREEHOLD_GUESTS is not set")
@@ -20,7 +20,9 @@ SLOW = 400.0
 class Place:
     """A node in a guest."""
 
-    def __init__(self, cloud: Cloud, guest: Guest, title: str, program: str = "python3 /root/freehold-node.pyz") -> None:
+    def __init__(
+        self, cloud: Cloud, guest: Guest, title: str, program: str = "python3 /root/freehold-node.pyz"
+    ) -> None:
         self.cloud, self.guest, self.title, self.program = cloud, guest, title, program
         guest.reaches(cloud.master.port)
 
@@ -54,8 +56,6 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(cloud: Cloud) -> Iterator[Place]:
-    import pyz
-
     guest = Guest(memory_mb=512)
     try:
         assert pyz.main(REPOSITORY / "dist" / "freehold-node.pyz") == 0
@@ -161,7 +161,10 @@ def test_what_it_eats_is_its_own(hostile: Hostile) -> None:
 def test_it_listens_and_connects_only_where_it_declared(hostile: Hostile) -> None:
     places = json.loads(hostile.guest.must("cat /srv/freehold/node.json"))["places"]
     addresses = {one["name"]: one["address"] for one in places}
-    mine, other = addresses[hostile.instance["partition"]], addresses[hostile.place.cloud.master.show("shop-0")["partition"]]
+    mine, other = (
+        addresses[hostile.instance["partition"]],
+        addresses[hostile.place.cloud.master.show("shop-0")["partition"]],
+    )
     assert hostile.tries("listen", address=mine, port="8080") == "GOT listening"
     assert not hostile.tries("connect", address=other, port="8080").startswith("GOT")
     hostile.seen("connect")
@@ -180,7 +183,9 @@ def test_who_fills_the_disk_is_held_by_the_quota_and_not_stopped(hostile: Hostil
     hostile.order(attempt)
     hostile.seen("at its limit on disk")
     assert hostile.place.cloud.master.show("hostile")["state"] == "started"
-    kilobytes, files = (int(hostile.guest.must(f"du {how} -s {hostile.folder}").split()[0]) for how in ("-k", "--inodes"))
+    kilobytes, files = (
+        int(hostile.guest.must(f"du {how} -s {hostile.folder}").split()[0]) for how in ("-k", "--inodes")
+    )
     assert kilobytes <= 60 << 10
     assert files <= 4000
     hostile.order("nothing")

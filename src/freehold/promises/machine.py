@@ -101,7 +101,7 @@ class Temperature:
     timeout: float = 5.0
 
     def check(self) -> Assessment:
-        found = {}
+        found: dict[str, float] = {}
         paths = [*Path(self.sensors).glob("thermal/thermal_zone*/temp")]
         # Inputs without a critical value of their own may be connected to nothing, and then tell anything.
         limited = Path(self.sensors).glob("hwmon/hwmon*/temp*_crit")

@@ -195,6 +195,14 @@ def test_a_service_that_does_not_want_to_end_is_killed(supervisor: Supervisor, r
     assert not lives(web)
 
 
+def test_a_service_ends_by_the_signal_that_it_chose(supervisor: Supervisor, root: Path) -> None:
+    script = "trap '' TERM; trap 'echo well > ended; exit' INT; echo > ready; sleep 1000 & wait"
+    supervisor.apply("p0", [service(root, "web", script, stop_timeout=1000.0, stop_signal="INT")])
+    until((root / "ready").exists)
+    supervisor.stop("p0")
+    assert (root / "ended").read_text() == "well\n"
+
+
 def test_a_service_that_dies_quickly_is_started_ever_more_slowly(supervisor: Supervisor, root: Path) -> None:
     supervisor.apply("p0", [service(root, "web", "date +%s.%N >> starts; exit 3")])
     until(lambda: (root / "starts").exists() and len((root / "starts").read_text().split()) >= 5)

@@ -141,7 +141,12 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         (folder / zone / "thermal" / "thermal_zone0").mkdir(parents=True)
         (folder / zone / "thermal" / "thermal_zone0" / "temp").write_text("40000")
         (folder / zone / "hwmon" / "hwmon0").mkdir(parents=True)
-        for file, content in (("name", "disk"), ("temp1_input", value), ("temp1_crit", "90000"), ("temp2_input", "127000")):
+        for file, content in (
+            ("name", "disk"),
+            ("temp1_input", value),
+            ("temp1_crit", "90000"),
+            ("temp2_input", "127000"),
+        ):
             (folder / zone / "hwmon" / "hwmon0" / file).write_text(content)
     for name, wrong in (("clean", 0), ("dirty", 1000)):
         (folder / name).mkdir()

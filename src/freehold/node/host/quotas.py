@@ -14,7 +14,7 @@ _GET, _SET = 0x800007 << 8, 0x800008 << 8
 _LIMITS = 1 | 4
 """Which fields of it are to be set: the limits of blocks and of inodes."""
 _QUOTA = struct.Struct("8QI4x")
-"""Hard and soft limit of kilobytes, bytes held, hard and soft limit of inodes, inodes held, two moments, which are set."""
+"""Hard and soft limit of kilobytes, bytes held, the same three of inodes, two moments, which of all are to be set."""
 _NEARLY = 64
 """Kilobytes: a file system refuses what does not fit as a whole."""
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -181,14 +181,15 @@ def kill_session(pid: int, number: int) -> None:
         pass
 
 
-def ask_to_end(pid: int, descriptor: int) -> None:
-    """Tell the process group that a process leads to end; `descriptor` is the process's pidfd."""
+def ask_to_end(pid: int, descriptor: int, name: str) -> None:
+    """Tell a process and the group that it leads to end, by the signal of this name; `descriptor` is its pidfd."""
+    number = getattr(signal, f"SIG{name}")
     try:
-        os.killpg(pid, signal.SIGTERM)
+        os.killpg(pid, number)
     except ProcessLookupError:
         # Just forked: it leads no group yet.
         try:
-            signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+            signal.pidfd_send_signal(descriptor, number)
         except ProcessLookupError:
             pass
     except PermissionError:

@@ -20,7 +20,7 @@ import time
 
 from freehold.failpoints import failpoint
 from freehold.node import walls
-from freehold.node.supervisor import children, turns
+from freehold.node.supervisor import children, table, turns
 from freehold.node.supervisor.table import Connection, Group, Process
 
 TYPE_CHECKING = False
@@ -203,7 +203,7 @@ class Server:
             return
         for process in turns.may_end(group):
             process.kill_at = time.monotonic() + process.spec.get("stop_timeout", 10)
-            children.ask_to_end(process.pid, process.descriptor)
+            children.ask_to_end(process.pid, process.descriptor, process.spec.get("stop_signal", "TERM"))
         while ready := turns.may_start(group):
             self._start(ready[0])
 
@@ -374,45 +374,20 @@ class Server:
     # The table
 
     def _save(self) -> None:
-        table = {
-            "boot": _boot(),
-            "groups": {
-                name: {
-                    "dead_cpu_ms": group.dead_cpu_ms,
-                    "uid": group.uid,
-                    "control": group.control,
-                    "until": group.until,
-                    "processes": [p.spec for p in group.processes.values() if not p.leaving],
-                    "done": [p.spec["name"] for p in group.processes.values() if p.done],
-                }
-                for name, group in self.groups.items()
-            },
-        }
-        path = os.path.join(self.root, "supervisor.json")
         try:
-            with open(path + ".new", "w") as file:
-                file.write(json.dumps(table))
-            os.replace(path + ".new", path)
+            table.write(self.root, self.groups)
             self.unsaved = False
         except OSError as error:
             # A full disk must not end the one who keeps services alive.
             # Nor may saying so, to a log on the same disk.
-            _say(f"{path} cannot be written: {error}")
+            _say(f"the table cannot be written: {error}")
 
     def _load(self) -> None:
-        try:
-            with open(os.path.join(self.root, "supervisor.json")) as file:
-                table = json.load(file)
-        except (OSError, ValueError):
-            table = {"boot": "", "groups": {}}
-        if table["boot"] != _boot():
-            # Nothing survived the reboot; whoever orders us says anew what is wanted.
-            table["groups"] = {}
         # What a process started in a session of its own has its mark too, but is younger.
         found = sorted(children.find(self.mark), key=lambda one: (one.born, one.pid), reverse=True)
         living = {(one.group, one.name): one for one in found if one.leads}
         # The mark of another partition can be forged; its user cannot.
-        for name, saved in table["groups"].items():
+        for name, saved in table.read(self.root).items():
             group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
             group.until = saved.get("until")
             if group.until is not None and group.until <= _since_boot():
@@ -494,8 +469,3 @@ def _state(process: Process) -> str:
 def _since_boot() -> float:
     """Return the seconds since the machine started, those in which it slept included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _boot() -> str:
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        return file.read().strip()
