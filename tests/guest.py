@@ -177,7 +177,7 @@ def image(kind: Kind) -> Path:
     recipe = repr((makers, PACKAGES, _MODULES, _SIZE, _suite(), kind.name, kind.wheels, pyz.needed()))
     folder = IMAGES / f"{kind.name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     IMAGES.mkdir(mode=0o700, exist_ok=True)
-    with (IMAGES / "lock").open("w") as lock:
+    with (IMAGES / f"{kind.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             made = Path(tempfile.mkdtemp(prefix="making-", dir=IMAGES))

@@ -4,13 +4,14 @@ that says how it is. `FREEHOLD_GUESTS=1 ./dev test` runs it.
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from freehold.kit.waiting import until
-from guest import REPOSITORY, WANTED, Guest, pyz
-from machines import Cloud
+from guest import ARM, WANTED, X86, Guest, Kind, pyz
+from machines import REPOSITORY, Cloud
 
 pytestmark = pytest.mark.skipif(not WANTED, reason="FREEHOLD_GUESTS is not set")
 SLOW = 400.0
@@ -54,17 +55,34 @@ class Place:
         return self.guest.must(f"python3 -c 'import urllib.request as u; print(u.urlopen(\"{url}\").read().decode())'")
 
 
-@pytest.fixture(scope="module")
-def place(cloud: Cloud) -> Iterator[Place]:
-    guest = Guest(memory_mb=512)
+@contextmanager
+def node(cloud: Cloud, title: str, kind: Kind, *options: str) -> Iterator[Place]:
+    """A node that runs by the one file, in a guest of its own."""
+    guest = Guest(kind, memory_mb=512)
     try:
         assert pyz.main(REPOSITORY / "dist" / "freehold-node.pyz") == 0
         guest.give(REPOSITORY / "dist" / "freehold-node.pyz", "/root/freehold-node.pyz")
-        made = Place(cloud, guest, "guest")
-        made.join("--memory-mb 96 --processes 40 --disk-mb 60 --files 4000")
+        made = Place(cloud, guest, title)
+        made.join(*options)
         yield made
     finally:
         guest.end()
+
+
+@pytest.fixture(scope="module")
+def place(cloud: Cloud) -> Iterator[Place]:
+    with node(cloud, "guest", X86, "--memory-mb 96 --processes 40 --disk-mb 60 --files 4000") as made:
+        yield made
+
+
+def test_the_same_file_runs_on_another_processor(cloud: Cloud) -> None:
+    with node(cloud, "arm", ARM) as place:
+        assert place.guest.must("uname -m").strip() == cloud.master.node_row("arm")["architecture"] == "aarch64"
+        assert all(place.status()["protections"].values())
+        cloud.publish(REPOSITORY / "software" / "hello")
+        page = cloud.order("arm-page", constraints={"node": "arm"}, seconds=SLOW)
+        assert "hello" in place.page(page["publication"]["url"])
+        assert page["promises_kept"]
 
 
 def test_every_protection_holds_there(place: Place) -> None:
@@ -86,8 +104,15 @@ def test_services_run_in_little_memory(place: Place) -> None:
     assert used > 0
 
 
+def test_the_node_itself_needs_little_memory(place: Place) -> None:
+    kilobytes = place.guest.must("ps -C python -o rss=,args= | grep -E ' node run|supervisor/__main__'")
+    lines = kilobytes.splitlines()
+    assert len(lines) == 2, "agent and supervisor"
+    assert sum(int(line.split()[0]) for line in lines) <= 45 << 10, kilobytes
+
+
 def test_a_service_that_is_stopped_leaves_nothing_in_its_group(place: Place) -> None:
-    place.cloud.master.request("shop-4", constraints={"node": place.title}, state="stopped")
+    place.cloud.master.request("shop-4", "hello", constraints={"node": place.title}, state="stopped")
     place.cloud.ready("shop-4", seconds=SLOW)
     partition = place.cloud.master.show("shop-4")["partition"]
     procs = f"cat /sys/fs/cgroup/freehold/*/{partition}/*/cgroup.procs"

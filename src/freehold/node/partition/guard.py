@@ -22,7 +22,8 @@ REMEMBERED = 3600.0
 """Who ran against a wall is spoken of for so many seconds after the last time."""
 GROWTH_MB, GROWTH_FILES = 32, 2000
 """So much more on the file system, and the folders are looked at; sooner where limits are small."""
-PACKETS = 15.0
+ATTEMPTS = 15.0
+"""Seconds between looks at the kernel's counters: there are many, and for those of packets a program is started."""
 WALKING = 20
 """Looking at folders takes one part in so many of the time at most."""
 _WORDS = {
@@ -69,8 +70,7 @@ class Guard:
         """Blocks and inodes of the file system when folders were last looked at."""
         self._not_before = 0.0
         self._attempts: dict[str, _Attempts] = {}
-        self._refused: dict[str, dict[str, int]] = {}
-        self._packets_due = 0.0
+        self._counters_due = 0.0
 
     def look(self) -> bool:
         """Look at the file system, and at the folders when it filled; return whether somebody was stopped."""
@@ -117,15 +117,9 @@ class Guard:
     def tell_attempts(self) -> dict[str, str]:
         """Return who ran against its walls in the last hour, with words; read from the kernel's counters."""
         now = time.monotonic()
-        if now >= self._packets_due and not self._settings.unprivileged:
-            # Asking for them starts a program.
-            self._packets_due = now + PACKETS
-            self._refused = firewall.refusals(self._settings.tag)
-        for name, place in self._places.items():
-            counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **self._refused.get(name, {})}
-            if place.uid is not None:
-                counters["disk"] = int(quotas.is_full(self._paths.partitions, place.uid))
-            self._count(name, counters, now)
+        if now >= self._counters_due and not self._settings.unprivileged:
+            self._counters_due = now + ATTEMPTS
+            self._read_counters(now)
         return {
             name: "; ".join(
                 _WORDS.get(what, what).format(count=count) for what, count in sorted(one.counts.items()) if count
@@ -133,6 +127,14 @@ class Guard:
             for name, one in self._attempts.items()
             if any(one.counts.values()) and now - one.last < REMEMBERED
         }
+
+    def _read_counters(self, now: float) -> None:
+        refused = firewall.refusals(self._settings.tag)
+        for name, place in self._places.items():
+            counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **refused.get(name, {})}
+            if place.uid is not None:
+                counters["disk"] = int(quotas.is_full(self._paths.partitions, place.uid))
+            self._count(name, counters, now)
 
     def _count(self, name: str, counters: dict[str, int], now: float) -> None:
         one = self._attempts.setdefault(name, _Attempts())

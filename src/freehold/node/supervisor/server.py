@@ -79,6 +79,7 @@ class Server:
         group = self.groups.setdefault(name, Group())
         group.until = until
         group.stopping = False
+        specs = table.shared(specs)
         wanted = {spec["name"]: spec for spec in specs}
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
         group.control = next((spec["groups"] for spec in specs), group.control)
@@ -312,7 +313,7 @@ class Server:
 
     def _read(self, connection: Connection) -> None:
         try:
-            data = connection.socket.recv(1024 * 1024)
+            data = connection.socket.recv(65536)
         except BlockingIOError:
             return
         except OSError:
@@ -387,7 +388,7 @@ class Server:
         found = sorted(children.find(self.mark), key=lambda one: (one.born, one.pid), reverse=True)
         living = {(one.group, one.name): one for one in found if one.leads}
         # The mark of another partition can be forged; its user cannot.
-        for name, saved in table.read(self.root).items():
+        for name, saved in table.shared(table.read(self.root)).items():
             group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
             group.until = saved.get("until")
             if group.until is not None and group.until <= _since_boot():

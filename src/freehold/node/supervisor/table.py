@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,12 +78,23 @@ class Connection:
             pass
 
 
+def shared(value: Any) -> Any:
+    """Return what an order said with equal texts kept once: every process names the same folders of the machine."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, list):
+        return [shared(one) for one in value]
+    return {key: shared(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
 def write(root: str, groups: dict[str, Group]) -> None:
     """Keep what is wanted, for a supervisor that comes after us; raise OSError."""
-    content = {
-        "boot": _boot(),
-        "groups": {
-            name: {
+    path = os.path.join(root, "supervisor.json")
+    with open(path + ".new", "w") as file:
+        # Group by group: the text of all of them at once would be memory that is never given back.
+        file.write(f'{{"boot": {json.dumps(_boot())}, "groups": {{')
+        for number, (name, group) in enumerate(groups.items()):
+            content = {
                 "dead_cpu_ms": group.dead_cpu_ms,
                 "uid": group.uid,
                 "control": group.control,
@@ -90,12 +102,8 @@ def write(root: str, groups: dict[str, Group]) -> None:
                 "processes": [p.spec for p in group.processes.values() if not p.leaving],
                 "done": [p.spec["name"] for p in group.processes.values() if p.done],
             }
-            for name, group in groups.items()
-        },
-    }
-    path = os.path.join(root, "supervisor.json")
-    with open(path + ".new", "w") as file:
-        file.write(json.dumps(content))
+            file.write(f"{', ' if number else ''}{json.dumps(name)}: {json.dumps(content)}")
+        file.write("}}")
     os.replace(path + ".new", path)
 
 
