@@ -182,6 +182,7 @@ def image(kind: Kind) -> Path:
         if not folder.exists():
             made = Path(tempfile.mkdtemp(prefix="making-", dir=IMAGES))
             try:
+                _register()
                 _make(kind, made, pyz.needed())
                 made.rename(folder)
             finally:
@@ -220,6 +221,15 @@ def _make(kind: Kind, folder: Path, needed: list[str]) -> None:
     features = ("-O", "quota", "-E", "quotatype=usrquota")
     _do("mkfs.ext4", "-q", "-F", *features, "-d", str(root), f"{folder}/disk", _SIZE)
     shutil.rmtree(root)
+
+
+def _register() -> None:
+    """Have the kernel run programs of the other processor by emulating it, as an init does where there is one."""
+    known = Path("/proc/sys/fs/binfmt_misc")
+    if not (known / "register").exists():
+        _do("mount", "-t", "binfmt_misc", "none", str(known))
+    if not (known / "qemu-aarch64").exists():
+        (known / "register").write_text(Path("/usr/lib/binfmt.d/qemu-aarch64.conf").read_text())
 
 
 def _install(kind: Kind, root: Path, needed: list[str]) -> None:

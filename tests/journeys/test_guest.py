@@ -111,6 +111,15 @@ def test_the_node_itself_needs_little_memory(place: Place) -> None:
     assert sum(int(line.split()[0]) for line in lines) <= 45 << 10, kilobytes
 
 
+def test_short_memory_ends_services_before_their_supervisor(place: Place) -> None:
+    supervisor = place.guest.must("cat /proc/$(pgrep -f supervisor/__main__)/oom_score_adj")
+    services = place.guest.must(
+        "cat $(sed 's,.*,/proc/&/oom_score_adj,' /sys/fs/cgroup/freehold/*/*/services/cgroup.procs)"
+    )
+    assert int(supervisor) < 0
+    assert set(services.split()) == {"0"}
+
+
 def test_a_service_that_is_stopped_leaves_nothing_in_its_group(place: Place) -> None:
     place.cloud.master.request("shop-4", "hello", constraints={"node": place.title}, state="stopped")
     place.cloud.ready("shop-4", seconds=SLOW)

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from freehold.node import settings as node_settings
+from freehold.node import walls
 from freehold.node.errors import NodeError
-from freehold.node.host import protections
+from freehold.node.host import audit, protections
 from freehold.node.settings import Paths, Settings
 from freehold.node.upgrade import agent_pid
 from freehold.promises import Assessment, MemoryFree, NetworkErrors, Temperature
@@ -56,7 +57,7 @@ def findings(root: Path) -> list[Finding]:
     settings = node_settings.load(root)
     paths = Paths(root)
     found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root), _master(paths, settings)]
-    found += [_permissions(paths), *_users(settings), _running(paths)]
+    found += [_permissions(paths), *_users(settings), _running(paths), _attempts(settings)]
     missing = protections.find(settings).missing()
     found += [Finding(f"protection {name}", False, why, why.rpartition(": ")[2]) for name, why in missing.items()]
     return found
@@ -193,6 +194,18 @@ def _users(settings: Settings) -> list[Finding]:
         return []
     words = f"the users of {', '.join(gone)} are gone"
     return [Finding("users", False, words, f"freehold node prepare --partitions {len(settings.places)}")]
+
+
+def _attempts(settings: Settings) -> Finding:
+    """Say what of the attempts of partitions the operator is told; an audit log is the machine's own matter."""
+    told = not settings.unprivileged and walls.landlock_version() >= 7 and audit.is_on()
+    words = "limits, packets and quotas that held a partition are told"
+    rest = (
+        "and what Landlock refuses"
+        if told
+        else ("not what Landlock refuses, such as a port to listen on: that takes root, Linux 6.15, and: auditctl -e 1")
+    )
+    return Finding("attempts", True, f"{words}, {rest}")
 
 
 def _running(paths: Paths) -> Finding:

@@ -21,6 +21,7 @@ from freehold.kit.waiting import lives, until
 from freehold.node.errors import SupervisorError
 from freehold.node.host import cgroups
 from freehold.node.settings import Limits
+from freehold.node.supervisor import children
 from freehold.node.supervisor.client import Event, Process, ProcessStatus, Supervisor
 
 USER = 64000 + os.getpid() % 900
@@ -507,6 +508,8 @@ def test_a_circle_holds_up_nobody(supervisor: Supervisor, root: Path) -> None:
 def test_a_table_written_before_there_was_an_order_is_taken_over(supervisor: Supervisor, root: Path) -> None:
     supervisor.apply("p0", [service(root, "web"), service(root, "database")])
     before = [pid(supervisor, "web"), pid(supervisor, "database")]
+    # Until it has become its program nobody can tell whose it is.
+    until(lambda: all(children.MARK.encode() in Path(f"/proc/{one}/environ").read_bytes() for one in before))
     kill_supervisor(supervisor)
     table = root / "run" / "supervisor.json"
     saved = json.loads(table.read_text())

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from freehold.node.host import cgroups, firewall, quotas
+from freehold.node.host import audit, cgroups, firewall, quotas
 from freehold.node.partition.enclosure import Enclosures
 from freehold.node.partition.holdings import Held, measure, too_much
 from freehold.node.settings import Paths, Settings
@@ -31,6 +31,9 @@ _WORDS = {
     "processes": "{count} times refused another process",
     "disk": "{count} times at its limit on disk: what it writes is refused",
     "listen": "{count} packets to a port that it did not declare refused",
+    "bind": "{count} times refused to listen on a port that it did not declare",
+    "file": "{count} times refused a file that is not its own",
+    "reach": "{count} times refused to reach a process of others",
     "connect": "{count} packets to where it declared not to connect refused",
     "posing": "{count} packets in its name from another partition dropped",
 }
@@ -71,6 +74,7 @@ class Guard:
         self._not_before = 0.0
         self._attempts: dict[str, _Attempts] = {}
         self._counters_due = 0.0
+        self._audit = audit.Refusals()
 
     def look(self) -> bool:
         """Look at the file system, and at the folders when it filled; return whether somebody was stopped."""
@@ -130,9 +134,11 @@ class Guard:
 
     def _read_counters(self, now: float) -> None:
         refused = firewall.refusals(self._settings.tag)
+        logged = self._audit.by_user()
         for name, place in self._places.items():
             counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **refused.get(name, {})}
             if place.uid is not None:
+                counters |= logged.get(place.uid, {})
                 counters["disk"] = int(quotas.is_full(self._paths.partitions, place.uid))
             self._count(name, counters, now)
 

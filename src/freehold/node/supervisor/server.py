@@ -437,6 +437,8 @@ def main(arguments: list[str]) -> int:
         return 1
     children.become_subreaper()
     children.raise_descriptor_limit()
+    # Without us nobody ends what was lent, and nobody starts again what was killed in our place.
+    children.spare(-900)
     # Signals meant for a terminal or an agent are not for services: `shutdown` is the way to end us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
