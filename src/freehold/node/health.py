@@ -98,13 +98,15 @@ def _memory_errors() -> Finding:
 
 def _disks() -> list[Finding]:
     """Ask each disk how it is (SMART), where smartctl is there and the disk answers."""
-    if shutil.which("smartctl") is None or os.geteuid() != 0:
+    # Debian keeps it where only root's search path leads.
+    program = shutil.which("smartctl", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if program is None or os.geteuid() != 0:
         return []
     found = []
     for name in sorted(os.listdir("/sys/block")):
         if name.startswith(_NO_DISKS):
             continue
-        command = ["smartctl", "--json", "--health", "--nocheck=standby", f"/dev/{name}"]
+        command = [program, "--json", "--health", "--nocheck=standby", f"/dev/{name}"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         try:
             passed = json.loads(done.stdout)["smart_status"]["passed"]
@@ -143,7 +145,7 @@ def _clock(root: Path) -> Finding:
     from freehold.node.store import Store
 
     store = Store(Paths(root).store)
-    if not store.clock.heard:
+    if not store.was_heard:
         return Finding("clock", True, "the Master has not told the time yet")
     drift = time.time() - store.now()
     remedy = "timedatectl set-ntp true, or: apt-get install chrony" if abs(drift) > DRIFT else ""
