@@ -118,6 +118,8 @@ def plan(parameters: Parameters, context: Context) -> Plan:
         (bin / "postgres", "-D", context.partition / DATA, f"--config-file={context.partition / settings.path}"),
         reads=(settings, access, certificate),
         after=(initialise,),
+        # TERM would wait for its clients to leave.
+        stop_signal="INT",
     )
     databases = Task(
         "databases",

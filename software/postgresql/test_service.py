@@ -98,6 +98,18 @@ def test_a_stopped_database_lets_nobody_in_and_a_destroyed_one_is_gone(
     assert given["database"] not in names
 
 
+def test_a_server_ends_at_once_though_a_client_is_there(cloud: Cloud, server: Instance, tmp_path: Path) -> None:
+    given = database(cloud, "staying")
+    with connect(given, tmp_path) as connection:
+        cloud.stop(server.title)
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            connection.execute("SELECT 1")
+    log = (cloud.partition(server.title) / "var" / "log" / "postgresql.log").read_text()
+    assert log.rstrip().endswith("database system is shut down"), "it was not killed"
+    cloud.start(server.title)
+    until(lambda: _works(given))
+
+
 def test_a_killed_server_is_back_with_all_that_was_written(cloud: Cloud, server: Instance, tmp_path: Path) -> None:
     given = database(cloud, "lasting")
     with connect(given, tmp_path) as connection:

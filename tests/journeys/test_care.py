@@ -46,6 +46,7 @@ def test_the_machines_own_promises_are_seen_at_the_master(cloud: Cloud, machine:
         }
 
     until(told, 30)
+    assert "the Master's" in str(finding(machine, "clock")["message"]), "what the Master said is known to every process"
     assert "disk: kept" in machine.cli("status").stdout
 
 

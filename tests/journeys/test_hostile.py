@@ -1,16 +1,21 @@
 """A partition that means harm, for real: what it tries is contained, its neighbour serves on, its owner sees it."""
 
+import contextlib
 import json
 import os
 import shutil
+import socket
 import stat
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from freehold.kit.waiting import page, until
+from freehold.node import walls
+from freehold.node.host import audit
 from machines import MODES, REPOSITORY, Cloud, Machine
 
 LIMITS = ("--memory-mb", "96", "--processes", "40", "--disk-mb", "60", "--files", "4000")
@@ -129,6 +134,19 @@ def test_it_listens_only_where_it_declared(place: Place, request: pytest.Fixture
     assert not place.tries("listen", address=address, port="9999").startswith("GOT")
 
 
+def test_a_port_that_it_may_not_listen_on_is_told_where_there_is_an_audit_log(place: Place) -> None:
+    if place.machine.unprivileged or walls.landlock_version() < 7:
+        pytest.skip("it takes root and Linux 6.15")
+    with audit_log():
+        address = _address(place, place.hostile["partition"])
+        assert place.tries("listen", address=address, port="9998").startswith("PermissionError")
+        place.seen("refused to listen on a port that it did not declare")
+        told = next(
+            one for one in json.loads(place.machine.cli("doctor", "--json").stdout) if one["name"] == "attempts"
+        )
+        assert "and what Landlock refuses" in told["message"]
+
+
 def test_it_connects_only_where_it_declared(place: Place) -> None:
     if place.machine.unprivileged:
         pytest.skip("without root there is no firewall")
@@ -168,6 +186,23 @@ def test_who_fills_the_disk_is_stopped(place: Place, attempt: str, words: str) -
         shutil.rmtree(place.folder / "srv" / name, ignore_errors=True)
         (place.folder / "srv" / name).unlink(missing_ok=True)
     assert place.tries("nothing") == "GOT nothing", "when there is room again it runs again"
+
+
+@contextlib.contextmanager
+def audit_log() -> Iterator[None]:
+    """Have the machine keep an audit log, as `auditctl -e 1` would."""
+    was = audit.is_on()
+
+    def switch(on: bool) -> None:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9) as kernel:
+            kernel.send(struct.pack("=IHHII10I", 56, 1001, 5, 1, 0, 1, int(on), *[0] * 8))
+            kernel.recv(4096)
+
+    switch(True)
+    try:
+        yield
+    finally:
+        switch(was)
 
 
 def _address(place: Place, partition: str) -> str:

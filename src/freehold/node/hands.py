@@ -347,6 +347,7 @@ class Hands:
                 walls=walls,
                 after=[f"service/{other}" for other in one.after[: layouts.MOST_AFTER]],
                 stop_timeout=_stop_timeout(one),
+                stop_signal=one.stop_signal,
             )
             for kind, where, executables in (
                 ("service", layouts.SERVICE, layout.services),

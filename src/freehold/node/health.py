@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from freehold.node import settings as node_settings
+from freehold.node import walls
 from freehold.node.errors import NodeError
-from freehold.node.host import protections
+from freehold.node.host import audit, protections
 from freehold.node.settings import Paths, Settings
 from freehold.node.upgrade import agent_pid
 from freehold.promises import Assessment, MemoryFree, NetworkErrors, Temperature
@@ -56,7 +57,7 @@ def findings(root: Path) -> list[Finding]:
     settings = node_settings.load(root)
     paths = Paths(root)
     found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root), _master(paths, settings)]
-    found += [_permissions(paths), *_users(settings), _running(paths)]
+    found += [_permissions(paths), *_users(settings), _running(paths), _attempts(settings)]
     missing = protections.find(settings).missing()
     found += [Finding(f"protection {name}", False, why, why.rpartition(": ")[2]) for name, why in missing.items()]
     return found
@@ -97,13 +98,15 @@ def _memory_errors() -> Finding:
 
 def _disks() -> list[Finding]:
     """Ask each disk how it is (SMART), where smartctl is there and the disk answers."""
-    if shutil.which("smartctl") is None or os.geteuid() != 0:
+    # Debian keeps it where only root's search path leads.
+    program = shutil.which("smartctl", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if program is None or os.geteuid() != 0:
         return []
     found = []
     for name in sorted(os.listdir("/sys/block")):
         if name.startswith(_NO_DISKS):
             continue
-        command = ["smartctl", "--json", "--health", "--nocheck=standby", f"/dev/{name}"]
+        command = [program, "--json", "--health", "--nocheck=standby", f"/dev/{name}"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         try:
             passed = json.loads(done.stdout)["smart_status"]["passed"]
@@ -142,7 +145,7 @@ def _clock(root: Path) -> Finding:
     from freehold.node.store import Store
 
     store = Store(Paths(root).store)
-    if not store.clock.heard:
+    if not store.was_heard:
         return Finding("clock", True, "the Master has not told the time yet")
     drift = time.time() - store.now()
     remedy = "timedatectl set-ntp true, or: apt-get install chrony" if abs(drift) > DRIFT else ""
@@ -193,6 +196,18 @@ def _users(settings: Settings) -> list[Finding]:
         return []
     words = f"the users of {', '.join(gone)} are gone"
     return [Finding("users", False, words, f"freehold node prepare --partitions {len(settings.places)}")]
+
+
+def _attempts(settings: Settings) -> Finding:
+    """Say what of the attempts of partitions the operator is told; an audit log is the machine's own matter."""
+    told = not settings.unprivileged and walls.landlock_version() >= 7 and audit.is_on()
+    words = "limits, packets and quotas that held a partition are told"
+    rest = (
+        "and what Landlock refuses"
+        if told
+        else ("not what Landlock refuses, such as a port to listen on: that takes root, Linux 6.15, and: auditctl -e 1")
+    )
+    return Finding("attempts", True, f"{words}, {rest}")
 
 
 def _running(paths: Paths) -> Finding:

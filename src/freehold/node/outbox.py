@@ -127,6 +127,11 @@ class Outbox:
     def epoch(self) -> int:
         return int(self._recall("epoch", "0"))
 
+    @property
+    def was_heard(self) -> bool:
+        """Whether the Master ever said what time it is, to this process or to one before."""
+        return self.clock.heard or bool(self._recall("heard", ""))
+
     def now(self) -> float:
         """Return the time, seconds since 1970 UTC, as well as this machine can know it."""
         return self.clock.now()

@@ -96,15 +96,21 @@ class Temperature:
     """No sensor of the machine tells more than so many degrees Celsius. A machine without sensors keeps this."""
 
     most: float = 90.0
-    sensors: str = "/sys/class/thermal"
+    sensors: str = "/sys/class"
     period: float = 120.0
     timeout: float = 5.0
 
     def check(self) -> Assessment:
-        found = {}
-        for path in Path(self.sensors).glob("thermal_zone*/temp"):
+        found: dict[str, float] = {}
+        paths = [*Path(self.sensors).glob("thermal/thermal_zone*/temp")]
+        # Inputs without a critical value of their own may be connected to nothing, and then tell anything.
+        limited = Path(self.sensors).glob("hwmon/hwmon*/temp*_crit")
+        paths += [path.with_name(path.name.replace("_crit", "_input")) for path in limited]
+        for path in paths:
             try:
-                found[path.parent.name] = int(path.read_text()) / 1000
+                name = path.with_name("name")
+                what = name.read_text().strip() if name.exists() else path.parent.name
+                found[what] = max(found.get(what, -273.0), int(path.read_text()) / 1000)
             except (OSError, ValueError):
                 continue
         if not found:

@@ -2,7 +2,8 @@
 
 Options: `command-line` (shell words), `name` (default: the part's), `once = true` to run it once at each
 configuration, `environment` (lines NAME=VALUE), `reads` (files whose change means a restart), `after` (names of
-services that are ended only when this one has ended), `stop-timeout` (seconds that it may take to end).
+services that are ended only when this one has ended), `stop-timeout` (seconds that it may take to end),
+`stop-signal` (what tells it to end, such as INT; TERM by default).
 """
 
 import hashlib
@@ -12,11 +13,12 @@ from pathlib import Path
 
 from freehold.recipes.file import awaited
 from freehold.recipes.part import Part
+from freehold.release.parts import STOP_SIGNALS
 
 
 class Service(Part):
     required = ("command-line",)
-    optional = ("after", "environment", "name", "once", "reads", "stop-timeout")
+    optional = ("after", "environment", "name", "once", "reads", "stop-signal", "stop-timeout")
 
     def awaits(self) -> bool:
         return super().awaits() or not awaited.isdisjoint(map(Path, self.options.get("reads", "").split()))
@@ -46,4 +48,8 @@ class Service(Part):
                 said["stop_timeout"] = float(timeout)
             except ValueError:
                 raise self.mistake(f"stop-timeout: '{timeout}' is no number of seconds.") from None
+        if signal := self.options.get("stop-signal", ""):
+            if signal not in STOP_SIGNALS:
+                raise self.mistake(f"stop-signal: '{signal}' is none of {', '.join(STOP_SIGNALS)}.")
+            said["stop_signal"] = signal
         return said

@@ -18,6 +18,7 @@ _PORT = re.compile(r"[0-9]{1,5}(/(tcp|udp))?")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 MOST_AFTER, LONGEST_STOP = 16, 120.0
+STOP_SIGNALS = ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ class Process(_Program):
     the partition. Without, it is ready as soon as it was started."""
     stop_timeout: float = 10.0
     """Seconds that it may take to end after it was told to; then it is killed."""
+    stop_signal: str = "TERM"
+    """The signal by which it is told to end, without `SIG`: what makes it end soon and lose nothing."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -140,6 +143,8 @@ class Process(_Program):
         must_be((int, float), f"{what} stop_timeout", self.stop_timeout)
         if not 0 < self.stop_timeout <= LONGEST_STOP:
             raise TypeError(f"{what} stop_timeout must be at most {LONGEST_STOP:g} seconds, not {self.stop_timeout:g}")
+        if self.stop_signal not in STOP_SIGNALS:
+            raise TypeError(f"{what} stop_signal must be one of {', '.join(STOP_SIGNALS)}, not {self.stop_signal!r}")
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ class Nothing(msgspec.Struct):
 def plan(parameters: Nothing, context: Context) -> Plan:
     prepare = Task("prepare", ("/bin/true",))
     database = Process("database", ("/bin/sleep", "9"), ready="srv/database.sock", stop_timeout=60, after=(prepare,))
-    cache = Process("cache", ("/bin/sleep", "9"), ready=context.port("cache"))
+    cache = Process("cache", ("/bin/sleep", "9"), ready=context.port("cache"), stop_signal="INT")
     web = Process("web", ("/bin/echo", "started"), after=(database, cache))
     return Plan(processes=(database, cache, web), tasks=(prepare,))
 
@@ -176,6 +176,8 @@ def test_a_process_waits_until_those_it_comes_after_accept(partition: Path, soft
     found = {one.name: one for one in configured(partition, software).services}
     assert (found["database"].after, found["database"].stop_timeout) == ([], 60)
     assert (found["web"].after, found["web"].stop_timeout) == (["database", "cache"], 10)
+    assert (found["cache"].stop_signal, found["web"].stop_signal) == ("INT", "TERM")
+    assert "stop_signal" not in (partition / "etc/service/web").read_text(), "what was written before is not restarted"
     port = json.loads((partition / ".freehold" / "ports.json").read_text())["cache"]
     web = subprocess.Popen([partition / "etc/service/web"], stdout=subprocess.PIPE, text=True, cwd=partition)
     try:

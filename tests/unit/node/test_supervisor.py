@@ -21,6 +21,7 @@ from freehold.kit.waiting import lives, until
 from freehold.node.errors import SupervisorError
 from freehold.node.host import cgroups
 from freehold.node.settings import Limits
+from freehold.node.supervisor import children
 from freehold.node.supervisor.client import Event, Process, ProcessStatus, Supervisor
 
 USER = 64000 + os.getpid() % 900
@@ -193,6 +194,14 @@ def test_a_service_that_does_not_want_to_end_is_killed(supervisor: Supervisor, r
     until((root / "ready").exists)
     supervisor.stop("p0")
     assert not lives(web)
+
+
+def test_a_service_ends_by_the_signal_that_it_chose(supervisor: Supervisor, root: Path) -> None:
+    script = "trap '' TERM; trap 'echo well > ended; exit' INT; echo > ready; sleep 1000 & wait"
+    supervisor.apply("p0", [service(root, "web", script, stop_timeout=1000.0, stop_signal="INT")])
+    until((root / "ready").exists)
+    supervisor.stop("p0")
+    assert (root / "ended").read_text() == "well\n"
 
 
 def test_a_service_that_dies_quickly_is_started_ever_more_slowly(supervisor: Supervisor, root: Path) -> None:
@@ -499,6 +508,8 @@ def test_a_circle_holds_up_nobody(supervisor: Supervisor, root: Path) -> None:
 def test_a_table_written_before_there_was_an_order_is_taken_over(supervisor: Supervisor, root: Path) -> None:
     supervisor.apply("p0", [service(root, "web"), service(root, "database")])
     before = [pid(supervisor, "web"), pid(supervisor, "database")]
+    # Until it has become its program nobody can tell whose it is.
+    until(lambda: all(children.MARK.encode() in Path(f"/proc/{one}/environ").read_bytes() for one in before))
     kill_supervisor(supervisor)
     table = root / "run" / "supervisor.json"
     saved = json.loads(table.read_text())

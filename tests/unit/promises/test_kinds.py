@@ -138,8 +138,16 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     (folder / "pid").write_text(str(os.getpid()))
     (folder / "dead").write_text("4194300")
     for zone, value in (("cool", "41000"), ("hot", "99000")):
-        (folder / zone / "thermal_zone0").mkdir(parents=True)
-        (folder / zone / "thermal_zone0" / "temp").write_text(value)
+        (folder / zone / "thermal" / "thermal_zone0").mkdir(parents=True)
+        (folder / zone / "thermal" / "thermal_zone0" / "temp").write_text("40000")
+        (folder / zone / "hwmon" / "hwmon0").mkdir(parents=True)
+        for file, content in (
+            ("name", "disk"),
+            ("temp1_input", value),
+            ("temp1_crit", "90000"),
+            ("temp2_input", "127000"),
+        ):
+            (folder / zone / "hwmon" / "hwmon0" / file).write_text(content)
     for name, wrong in (("clean", 0), ("dirty", 1000)):
         (folder / name).mkdir()
         for counter, value in (("rx_packets", 10_000), ("tx_packets", 10_000), ("rx_errors", wrong)):

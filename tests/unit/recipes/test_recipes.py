@@ -43,6 +43,7 @@ command-line = /bin/true
 once = true
 after = web database
 stop-timeout = 2.5
+stop-signal = QUIT
 
 [promise]
 recipe = freehold:promise
@@ -96,7 +97,7 @@ def test_a_profile_becomes_what_it_says(tmp_path: Path) -> None:
     assert (tmp_path / "etc/run/once").stat().st_mode & 0o777 == 0o700
     assert not list(tmp_path.rglob(".*.new"))
     (once,) = scan(tmp_path).runs
-    assert (once.after, once.stop_timeout) == (["web", "database"], 2.5)
+    assert (once.after, once.stop_timeout, once.stop_signal) == (["web", "database"], 2.5, "QUIT")
 
 
 def test_a_service_gets_its_words_and_its_environment_as_written(tmp_path: Path) -> None:

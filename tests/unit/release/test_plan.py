@@ -128,6 +128,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Plan(processes=(process(ready=80),), network=Network(listen=(8080,))),
         "'web' is ready at port 80, where the plan does not listen",
     ),
+    "told by no signal": (lambda: process(stop_signal="KILL"), "stop_signal must be one of TERM, INT"),
     "never to be killed": (lambda: process(stop_timeout=1e9), "stop_timeout must be at most 120 seconds, not 1e+09"),
     "an exception": (lambda: {}["greeting"], "KeyError: 'greeting'"),
 }

@@ -6,6 +6,7 @@ A partition has a group with its limits, and below it one for its services and o
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +200,7 @@ def _count(path: str, key: bytes) -> int | None:
     return int(words[words.index(key) + 1]) if key in words else None
 
 
+@functools.cache
 def _is_v2() -> bool:
     return (_ROOT / "cgroup.controllers").exists()
 

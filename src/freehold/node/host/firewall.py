@@ -85,6 +85,7 @@ def remove(tag: str) -> None:
     _nft("delete", "table", "inet", _table(tag))
 
 
+_ICMP, _ICMPV6 = 1, 58
 _MAPS = {
     "to4": "type ipv4_addr",
     "to6": "type ipv6_addr",
@@ -114,7 +115,8 @@ def _lines(table: str, rule: Rule, master: list[tuple[str, int]]) -> list[str]:
 
 
 def _incoming(add: str, add_from: str, rule: Rule, network: Network) -> list[str]:
-    lines = [f"{add} ct state established,related accept", f"{add} meta l4proto {{ icmp, ipv6-icmp }} accept"]
+    # Numbers: a machine without /etc/protocols (the package netbase) knows no names.
+    lines = [f"{add} ct state established,related accept", f"{add} meta l4proto {{ {_ICMP}, {_ICMPV6} }} accept"]
     for protocol, ports in (("tcp", network.tcp), ("udp", network.udp)):
         if ports:
             known = ", ".join(map(str, sorted(ports)))

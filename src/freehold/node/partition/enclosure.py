@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from freehold.node.host import cgroups, firewall, protections
+from freehold.node.host import cgroups, firewall, protections, quotas
 from freehold.node.host.cgroups import Groups
 from freehold.node.host.firewall import Network, Rule
 from freehold.node.partition import holdings
@@ -56,9 +56,10 @@ class Enclosures:
         }
 
     def groups(self, place: Place) -> Groups:
-        """Return the control groups of a partition, made with its limits."""
+        """Return the control groups of a partition, made with its limits; those of the disk are set besides."""
         if place.uid is None:
             return Groups([], [])
+        quotas.hold(self._paths.partitions, place.uid, self.limits.disk_mb, self.limits.files)
         return cgroups.create(self._tag(place), self.limits)
 
     def resource_limits(self, place: Place) -> dict[str, int]:
@@ -99,6 +100,7 @@ class Enclosures:
         if place.uid is not None:
             self.admit([(place, None)])
             cgroups.remove(self._tag(place))
+            quotas.hold(self._paths.partitions, place.uid, 0, 0)
 
     def _tag(self, place: Place) -> str:
         return f"{self._settings.tag}/{place.name}"

@@ -1,7 +1,8 @@
 """Watches what partitions take of the disk, and tells who ran against a wall.
 
-Where no quota of the file system can hold a partition to its share, this does: it looks at the file system every few
-seconds, which costs nothing, and at the folders only when it filled. Whoever holds more than is allowed is stopped.
+Where no quota of the file system holds a partition to its share (`freehold.node.host.quotas`), this does: it looks at
+the file system every few seconds, which costs nothing, and at the folders only when it filled. Whoever holds more than
+is allowed is stopped.
 """
 
 import logging
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from freehold.node.host import cgroups, firewall
+from freehold.node.host import audit, cgroups, firewall, quotas
 from freehold.node.partition.enclosure import Enclosures
 from freehold.node.partition.holdings import Held, measure, too_much
 from freehold.node.settings import Paths, Settings
@@ -21,13 +22,18 @@ REMEMBERED = 3600.0
 """Who ran against a wall is spoken of for so many seconds after the last time."""
 GROWTH_MB, GROWTH_FILES = 32, 2000
 """So much more on the file system, and the folders are looked at; sooner where limits are small."""
-PACKETS = 15.0
+ATTEMPTS = 15.0
+"""Seconds between looks at the kernel's counters: there are many, and for those of packets a program is started."""
 WALKING = 20
 """Looking at folders takes one part in so many of the time at most."""
 _WORDS = {
     "memory": "{count} processes killed: it used all its memory",
     "processes": "{count} times refused another process",
+    "disk": "{count} times at its limit on disk: what it writes is refused",
     "listen": "{count} packets to a port that it did not declare refused",
+    "bind": "{count} times refused to listen on a port that it did not declare",
+    "file": "{count} times refused a file that is not its own",
+    "reach": "{count} times refused to reach a process of others",
     "connect": "{count} packets to where it declared not to connect refused",
     "posing": "{count} packets in its name from another partition dropped",
 }
@@ -67,8 +73,8 @@ class Guard:
         """Blocks and inodes of the file system when folders were last looked at."""
         self._not_before = 0.0
         self._attempts: dict[str, _Attempts] = {}
-        self._refused: dict[str, dict[str, int]] = {}
-        self._packets_due = 0.0
+        self._counters_due = 0.0
+        self._audit = audit.Refusals()
 
     def look(self) -> bool:
         """Look at the file system, and at the folders when it filled; return whether somebody was stopped."""
@@ -115,13 +121,9 @@ class Guard:
     def tell_attempts(self) -> dict[str, str]:
         """Return who ran against its walls in the last hour, with words; read from the kernel's counters."""
         now = time.monotonic()
-        if now >= self._packets_due and not self._settings.unprivileged:
-            # Asking for them starts a program.
-            self._packets_due = now + PACKETS
-            self._refused = firewall.refusals(self._settings.tag)
-        for name in self._places:
-            counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **self._refused.get(name, {})}
-            self._count(name, counters, now)
+        if now >= self._counters_due and not self._settings.unprivileged:
+            self._counters_due = now + ATTEMPTS
+            self._read_counters(now)
         return {
             name: "; ".join(
                 _WORDS.get(what, what).format(count=count) for what, count in sorted(one.counts.items()) if count
@@ -129,6 +131,16 @@ class Guard:
             for name, one in self._attempts.items()
             if any(one.counts.values()) and now - one.last < REMEMBERED
         }
+
+    def _read_counters(self, now: float) -> None:
+        refused = firewall.refusals(self._settings.tag)
+        logged = self._audit.by_user()
+        for name, place in self._places.items():
+            counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **refused.get(name, {})}
+            if place.uid is not None:
+                counters |= logged.get(place.uid, {})
+                counters["disk"] = int(quotas.is_full(self._paths.partitions, place.uid))
+            self._count(name, counters, now)
 
     def _count(self, name: str, counters: dict[str, int], now: float) -> None:
         one = self._attempts.setdefault(name, _Attempts())

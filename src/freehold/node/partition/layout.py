@@ -3,6 +3,7 @@
 import hashlib
 import re
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -33,6 +34,8 @@ class Executable(msgspec.Struct, frozen=True):
     """Services that are ended only when this one has ended."""
     stop_timeout: float = 10.0
     """Seconds that it may take to end."""
+    stop_signal: str = "TERM"
+    """What tells it to end."""
 
 
 class Supervised(msgspec.Struct, frozen=True):
@@ -40,6 +43,8 @@ class Supervised(msgspec.Struct, frozen=True):
 
     after: list[str] = []
     stop_timeout: float = 10.0
+    stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH"] | msgspec.UnsetType = msgspec.UNSET
+    """Unset it is TERM, and not written: what an earlier version wrote stays as it is, and is not restarted for it."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -127,7 +132,9 @@ def _executable(name: str, content: bytes) -> Executable:
             said = msgspec.json.decode(found[1], type=Supervised)
         except UNREADABLE as error:
             raise ConfigureError(f"{name}: what follows '# supervised:' is not as it must be: {error}") from None
-    return Executable(name, hashlib.sha256(content).hexdigest(), said.after, said.stop_timeout)
+    return Executable(
+        name, hashlib.sha256(content).hexdigest(), said.after, said.stop_timeout, said.stop_signal or "TERM"
+    )
 
 
 def _files(folder: Path) -> list[Path]:

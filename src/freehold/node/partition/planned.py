@@ -146,6 +146,8 @@ def program(one: Process | Task | Job, context: Context) -> bytes:
     if isinstance(one, Process):
         former = [each.name for each in one.after if isinstance(each, Process)]
         said = layout.Supervised(former, float(one.stop_timeout))
+        if one.stop_signal != "TERM":
+            said = msgspec.structs.replace(said, stop_signal=one.stop_signal)
         if said != layout.Supervised():
             lines.append(f"# supervised: {msgspec.json.encode(said).decode()}")
     lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(one.environment.items())]

@@ -50,6 +50,15 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS[1], _DESCRIPTORS[1]))
 
 
+def spare(points: int) -> None:
+    """Say how gladly the kernel kills this process, and those that it starts, when memory is short; it takes root."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write(str(points))
+    except OSError:
+        pass
+
+
 def start(spec: dict[str, Any], supervisor: str, group: str) -> int:
     """Start a process in its own session and return its pid.
 
@@ -74,6 +83,7 @@ def _enter(spec: dict[str, Any]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    spare(0)
     for path in spec.get("groups", ()):
         enter_group(path)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -181,14 +191,15 @@ def kill_session(pid: int, number: int) -> None:
         pass
 
 
-def ask_to_end(pid: int, descriptor: int) -> None:
-    """Tell the process group that a process leads to end; `descriptor` is the process's pidfd."""
+def ask_to_end(pid: int, descriptor: int, name: str) -> None:
+    """Tell a process and the group that it leads to end, by the signal of this name; `descriptor` is its pidfd."""
+    number = getattr(signal, f"SIG{name}")
     try:
-        os.killpg(pid, signal.SIGTERM)
+        os.killpg(pid, number)
     except ProcessLookupError:
         # Just forked: it leads no group yet.
         try:
-            signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+            signal.pidfd_send_signal(descriptor, number)
         except ProcessLookupError:
             pass
     except PermissionError:

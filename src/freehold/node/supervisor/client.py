@@ -39,6 +39,8 @@ class Process:
     once: bool = False
     stop_timeout: float = 10.0
     """Seconds between asking it to end and killing it."""
+    stop_signal: str = "TERM"
+    """What asks it to end: a signal's name, without `SIG`."""
     after: list[str] = field(default_factory=list)
     """Processes of the group that are asked to end only when this one has ended."""
     groups: list[str] = field(default_factory=list)

@@ -20,7 +20,7 @@ import time
 
 from freehold.failpoints import failpoint
 from freehold.node import walls
-from freehold.node.supervisor import children, turns
+from freehold.node.supervisor import children, table, turns
 from freehold.node.supervisor.table import Connection, Group, Process
 
 TYPE_CHECKING = False
@@ -79,6 +79,7 @@ class Server:
         group = self.groups.setdefault(name, Group())
         group.until = until
         group.stopping = False
+        specs = table.shared(specs)
         wanted = {spec["name"]: spec for spec in specs}
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
         group.control = next((spec["groups"] for spec in specs), group.control)
@@ -203,7 +204,7 @@ class Server:
             return
         for process in turns.may_end(group):
             process.kill_at = time.monotonic() + process.spec.get("stop_timeout", 10)
-            children.ask_to_end(process.pid, process.descriptor)
+            children.ask_to_end(process.pid, process.descriptor, process.spec.get("stop_signal", "TERM"))
         while ready := turns.may_start(group):
             self._start(ready[0])
 
@@ -312,7 +313,7 @@ class Server:
 
     def _read(self, connection: Connection) -> None:
         try:
-            data = connection.socket.recv(1024 * 1024)
+            data = connection.socket.recv(65536)
         except BlockingIOError:
             return
         except OSError:
@@ -374,45 +375,20 @@ class Server:
     # The table
 
     def _save(self) -> None:
-        table = {
-            "boot": _boot(),
-            "groups": {
-                name: {
-                    "dead_cpu_ms": group.dead_cpu_ms,
-                    "uid": group.uid,
-                    "control": group.control,
-                    "until": group.until,
-                    "processes": [p.spec for p in group.processes.values() if not p.leaving],
-                    "done": [p.spec["name"] for p in group.processes.values() if p.done],
-                }
-                for name, group in self.groups.items()
-            },
-        }
-        path = os.path.join(self.root, "supervisor.json")
         try:
-            with open(path + ".new", "w") as file:
-                file.write(json.dumps(table))
-            os.replace(path + ".new", path)
+            table.write(self.root, self.groups)
             self.unsaved = False
         except OSError as error:
             # A full disk must not end the one who keeps services alive.
             # Nor may saying so, to a log on the same disk.
-            _say(f"{path} cannot be written: {error}")
+            _say(f"the table cannot be written: {error}")
 
     def _load(self) -> None:
-        try:
-            with open(os.path.join(self.root, "supervisor.json")) as file:
-                table = json.load(file)
-        except (OSError, ValueError):
-            table = {"boot": "", "groups": {}}
-        if table["boot"] != _boot():
-            # Nothing survived the reboot; whoever orders us says anew what is wanted.
-            table["groups"] = {}
         # What a process started in a session of its own has its mark too, but is younger.
         found = sorted(children.find(self.mark), key=lambda one: (one.born, one.pid), reverse=True)
         living = {(one.group, one.name): one for one in found if one.leads}
         # The mark of another partition can be forged; its user cannot.
-        for name, saved in table["groups"].items():
+        for name, saved in table.shared(table.read(self.root)).items():
             group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
             group.until = saved.get("until")
             if group.until is not None and group.until <= _since_boot():
@@ -461,6 +437,8 @@ def main(arguments: list[str]) -> int:
         return 1
     children.become_subreaper()
     children.raise_descriptor_limit()
+    # Without us nobody ends what was lent, and nobody starts again what was killed in our place.
+    children.spare(-900)
     # Signals meant for a terminal or an agent are not for services: `shutdown` is the way to end us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -494,8 +472,3 @@ def _state(process: Process) -> str:
 def _since_boot() -> float:
     """Return the seconds since the machine started, those in which it slept included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _boot() -> str:
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        return file.read().strip()

@@ -1,8 +1,10 @@
-"""What the supervisor knows: processes, their groups, and who gives orders."""
+"""What the supervisor knows: processes, their groups, who gives orders; and what of it outlives the supervisor."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,3 +76,49 @@ class Connection:
             self.socket.setblocking(False)
         except OSError:
             pass
+
+
+def shared(value: Any) -> Any:
+    """Return what an order said with equal texts kept once: every process names the same folders of the machine."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, list):
+        return [shared(one) for one in value]
+    return {key: shared(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def write(root: str, groups: dict[str, Group]) -> None:
+    """Keep what is wanted, for a supervisor that comes after us; raise OSError."""
+    path = os.path.join(root, "supervisor.json")
+    with open(path + ".new", "w") as file:
+        # Group by group: the text of all of them at once would be memory that is never given back.
+        file.write(f'{{"boot": {json.dumps(_boot())}, "groups": {{')
+        for number, (name, group) in enumerate(groups.items()):
+            content = {
+                "dead_cpu_ms": group.dead_cpu_ms,
+                "uid": group.uid,
+                "control": group.control,
+                "until": group.until,
+                "processes": [p.spec for p in group.processes.values() if not p.leaving],
+                "done": [p.spec["name"] for p in group.processes.values() if p.done],
+            }
+            file.write(f"{', ' if number else ''}{json.dumps(name)}: {json.dumps(content)}")
+        file.write("}}")
+    os.replace(path + ".new", path)
+
+
+def read(root: str) -> dict[str, Any]:
+    """Return the groups that a supervisor before us kept, by name, as `write` wrote them."""
+    try:
+        with open(os.path.join(root, "supervisor.json")) as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    # Nothing survived a reboot; whoever orders us says anew what is wanted.
+    groups: dict[str, Any] = content["groups"] if content["boot"] == _boot() else {}
+    return groups
+
+
+def _boot() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
