@@ -227,6 +227,32 @@ def test_two_stories_of_one_number_are_told_apart(master: "Master", node: Pocket
     assert _published(master, "fork") == {"url": "true"}
 
 
+def test_what_another_story_tells_is_kept_in_quarantine_with_a_ticket(master: "Master", node: Pocket) -> None:
+    """I10: a report that contradicts what we have neither takes its place nor is forgotten."""
+    made = _on_main(master, "twin")
+    sequence, digest = node.sequence, node.hash
+    true = node.write(_publication(made, url="true"))
+    assert node.send(true)[0] == 200
+    behind = node.sequence, node.hash
+    node.sequence, node.hash = sequence, digest
+    twin = node.write(_publication(made, url="twin"))
+    for _ in range(3):
+        assert node.send(twin)[0] == 200, "what is of a number that we have is answered as if it were known"
+    node.hash = hashlib.sha256(b"another past").hexdigest()
+    heir = node.write(_publication(made, url="heir"))
+    for _ in range(3):
+        assert node.send(heir)[0] == 409
+    node.sequence, node.hash = behind
+    assert _published(master, "twin") == {"url": "true"}
+    rows = master.sql("SELECT sequence, item FROM fleet_refuseditem WHERE reason LIKE 'This report was told before%'")
+    kept = [(number, "twin" in item, "heir" in item) for number, item in sorted(rows) if number > sequence]
+    assert kept == [(sequence + 1, True, False), (sequence + 2, False, True)], "once each, however often it is told"
+    master.cli("reconcile")
+    (ticket,) = [one for one in master.api("GET", "/projects/provider/tickets") if "'main'" in one["title"]]
+    whole = master.api("GET", f"/projects/provider/tickets/{ticket['id']}")
+    assert "told before with another content" in whole["messages"][-1]["text"]
+
+
 def test_reports_of_another_epoch_are_refused(master: "Master", node: Pocket) -> None:
     report = node.write()
     for epoch in (0, node.epoch + 1, 2**70):

@@ -43,6 +43,8 @@ CROWD, GATHERING = 200, 0.05
 MOST_OWNERS = 1_000_000
 MOST_WAITING = 64 * 1024 * 1024
 """Bytes of batches that may wait: nodes that come back all at once keep what they have until there is room."""
+MOST_TWINS = 10_000
+EQUIVOCATION = "This report was told before with another content, or comes after one that was."
 LONGEST_NAME = 200
 MOST_PARTITIONS = 10_000
 MOST_PROMISES = 1000
@@ -155,6 +157,8 @@ class Writer(threading.Thread):
         self._heads: dict[str, Head] = {}
         self._meters = Meters(self._connection)
         self._owners: dict[str, _Owner] = {}
+        self._twins: set[tuple[str, int, str]] = set()
+        """Reports of another chain that were set aside already."""
         self._moves = 0
         self._waiting = 0
         """Bytes that were submitted and not applied yet."""
@@ -286,12 +290,16 @@ class Writer(threading.Thread):
         """
         if job.epoch != head.epoch:
             head = self._fresh_head(job)
+        for report in job.reports:
+            if report.sequence == head.sequence and report.hash != head.hash:
+                self._refuse_twin(job.node, report, rows)
         new = [report for report in job.reports if report.sequence > head.sequence]
         end = head
         for report in new:
             if report.sequence != end.sequence + 1:
                 raise ReportGap(f"The report after {end.sequence} is missing: {report.sequence} came instead.")
             if link(end.hash, bytes(report.body)) != report.hash:
+                self._refuse_twin(job.node, report, rows)
                 raise ReportGap(f"Report {report.sequence} does not continue the chain that ends at {end.sequence}.")
             end = Head(head.epoch, report.sequence, report.hash)
         refused = sum(self._collect_report(job.node, report, rows) for report in new)
@@ -322,6 +330,16 @@ class Writer(threading.Thread):
             except ValueError as error:
                 refused += self._refuse(node, report, str(error), msgspec.json.encode(item), rows)
         return refused
+
+    def _refuse_twin(self, node: str, report: Report, rows: _Rows) -> None:
+        """Keep a report of a chain that is another than the one we know, once: never in the place of what we have."""
+        twin = (node, report.sequence, report.hash)
+        if twin in self._twins:
+            return
+        if len(self._twins) >= MOST_TWINS:
+            self._twins.clear()
+        self._twins.add(twin)
+        self._refuse(node, report, EQUIVOCATION, bytes(report.body), rows)
 
     def _refuse(self, node: str, report: Report, reason: str, item: bytes, rows: _Rows) -> int:
         _log.warning("an item of report %s of %s was set aside: %s", report.sequence, node, reason)
