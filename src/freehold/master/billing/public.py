@@ -124,7 +124,7 @@ def _priced(row: dict[str, Any], rate: int, tiers: list[PriceTier]) -> dict[str,
 def _sites(today: int, offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     oldest = days.month_of(today) - MONTHS
-    records = list(KeptRecord.objects.filter(month__gte=oldest).order_by("-month"))
+    records = list(KeptRecord.objects.filter(month__gte=oldest).defer("evidence").order_by("-month"))
     for site in Site.objects.order_by("name"):
         found[site.name] = {
             "name": site.name,
@@ -132,7 +132,7 @@ def _sites(today: int, offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "tables": {},
             "record": [
                 {"month": days.month_name(row.month), "kept_ms": row.kept, "counted_ms": row.counted,
-                 "services": row.instances, "millionths": row.kept * 1_000_000 // row.counted}
+                 "services": row.instances, "evidence": row.digest, "millionths": row.kept * 1_000_000 // row.counted}
                 for row in records
                 if row.site_id == site.id and row.counted
             ],

@@ -44,6 +44,10 @@ class KeptRecord(models.Model):
     kept = models.BigIntegerField()
     counted = models.BigIntegerField()
     instances = models.IntegerField()
+    evidence = models.TextField(default="")
+    """A line a service (`record.line`), in their order."""
+    digest = models.TextField(default="")
+    """SHA-256 of the evidence."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["site", "month"], name="one_record_a_month")]

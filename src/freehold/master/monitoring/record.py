@@ -1,8 +1,15 @@
-"""The record of kept promises of each site, month by month: public, and made once when a month is over."""
+"""The record of kept promises of each site, month by month: public, and made once when a month is over.
+
+Its evidence is public too, a line a service. Who has a service finds its line by its id, computes the same from its own
+results, and sees that the sums and the digest that were published are those of all lines.
+"""
+
+import hashlib
 
 from freehold.master.fleet.models import Node, Site
 from freehold.master.foundation import clock, days
 from freehold.master.foundation.transactions import writing
+from freehold.master.monitoring.availability import Availability
 from freehold.master.monitoring.models import KeptRecord
 from freehold.master.monitoring.queries import available
 from freehold.master.ordering.models import Instance
@@ -12,21 +19,34 @@ def keep() -> None:
     """Write the record of the last complete month (UTC) of each site that has none yet."""
     month = days.month_of(days.of_moment(clock.now(), "UTC")) - 1
     for site in Site.objects.exclude(id__in=KeptRecord.objects.filter(month=month).values("site")):
-        kept, counted, instances = _of(site, month)
+        found = _of(site, month)
+        evidence = "".join(sorted(line(instance, one) for instance, one in found.items()))
+        values = {
+            "kept": sum(one.kept for one in found.values()),
+            "counted": sum(one.counted for one in found.values()),
+            "instances": len(found),
+            "evidence": evidence,
+            "digest": hashlib.sha256(evidence.encode()).hexdigest(),
+        }
         with writing():
-            KeptRecord.objects.get_or_create(
-                site=site, month=month, defaults={"kept": kept, "counted": counted, "instances": instances}
-            )
+            KeptRecord.objects.get_or_create(site=site, month=month, defaults=values)
 
 
-def _of(site: Site, month: int) -> tuple[int, int, int]:
-    """Return the milliseconds kept and counted of all services of a site in a month, and how many they were."""
+def line(instance: str, found: Availability) -> str:
+    """Return the evidence of a service: SHA-256 of its id, which its people alone know, milliseconds kept, counted."""
+    return f"{hashlib.sha256(instance.encode()).hexdigest()} {found.kept} {found.counted}\n"
+
+
+def evidence(digest: str) -> str | None:
+    """Return the evidence that has a digest, if some record has."""
+    return KeptRecord.objects.filter(digest=digest).exclude(digest="").values_list("evidence", flat=True).first()
+
+
+def _of(site: Site, month: int) -> dict[str, Availability]:
+    """Return how all services of a site kept their promises in a month, by instance."""
     begin, end = (days.begins_at(days.first_day(one), "UTC") for one in (month, month + 1))
     nodes = Node.objects.filter(site=site)
     instances = Instance.objects.filter(node__in=nodes, parent=None, created_at__lt=end).exclude(gone_at__lt=begin)
-    kept = counted = services = 0
-    for instance, created_at in instances.values_list("id", "created_at").iterator():
-        found = available(instance, (max(begin, created_at), end))
-        if found.counted:
-            kept, counted, services = kept + found.kept, counted + found.counted, services + 1
-    return kept, counted, services
+    rows = instances.values_list("id", "created_at").iterator()
+    found = {instance: available(instance, (max(begin, created_at), end)) for instance, created_at in rows}
+    return {instance: one for instance, one in found.items() if one.counted}

@@ -13,8 +13,9 @@ from freehold.master.billing import costs, customers, documents, public, reports
 from freehold.master.billing.models import Customer
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid, MasterError, NotFound
+from freehold.master.monitoring import record
 from freehold.master.panel import words
-from freehold.master.panel.door import draw, for_anybody, for_members
+from freehold.master.panel.door import draw, for_anybody, for_members, sorry
 from freehold.master.people.identity import Caller, Scope
 
 WHOLE = "trial-balance"
@@ -38,6 +39,16 @@ def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
 def prices_as_data(request: HttpRequest, caller: Caller | None) -> HttpResponse:
     """The same for programs."""
     return JsonResponse(public.prices(), json_dumps_params={"ensure_ascii": False, "indent": 1})
+
+
+@require_GET
+@for_anybody
+def evidence(request: HttpRequest, caller: Caller | None, digest: str) -> HttpResponse:
+    """What a record of kept promises is the sum of: a line a service."""
+    found = record.evidence(digest)
+    if found is None:
+        return sorry(request, NotFound("There is no such evidence.", remedy=""), caller)
+    return HttpResponse(found, content_type="text/plain; charset=utf-8")
 
 
 @require_http_methods(["GET", "POST"])
