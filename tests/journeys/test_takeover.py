@@ -83,3 +83,23 @@ def test_a_node_is_drained_and_says_what_stays(cloud: Cloud, machines: tuple[Mac
     }
     cloud.master.api("PATCH", "/projects/provider/nodes/first", {"open": True})
     assert cloud.ready("page")["node"] == "first"
+
+
+def test_an_owner_gives_up_data_and_has_the_service_elsewhere(cloud: Cloud, machines: tuple[Machine, Machine]) -> None:
+    """The machine is gone for long: its owner decides that an empty service now is worth more than its data later."""
+    first, _ = machines
+    cloud.master.api("PATCH", "/projects/provider/nodes/second", {"open": True})
+    first.kill()
+    wish = {"title": "data"}
+    refused = cloud.master.call("POST", "/api/v1/projects/provider/moves", wish, token=cloud.master.owner)
+    assert (refused.status, "holds data" in refused.body["detail"]) == (409, True)
+    rehearsed = cloud.master.api("POST", "/projects/provider/moves?dry_run=true", {**wish, "abandon_data": True})
+    assert rehearsed == {"former": "first", "node": "second", "abandoned": True}
+    assert cloud.master.show("data")["node"] == "first"
+    assert cloud.master.api("POST", "/projects/provider/moves", {**wish, "abandon_data": True}) == rehearsed
+    assert cloud.ready("data", seconds=120)["node"] == "second"
+    first.start()
+    until(lambda: cloud.master.sql("SELECT count(*) FROM ordering_departure") == [(0,)], 60)
+    assert "data" not in {one["title"] for one in first.status()["instances"]}
+    assert first.pids("data") == []
+    assert cloud.ready("data")["node"] == "second"

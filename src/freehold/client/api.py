@@ -11,7 +11,7 @@ import msgspec
 
 from freehold.client.credentials import Credentials
 from freehold.client.errors import ClientError, NotReady, Refused, Unreachable
-from freehold.client.messages import Answer, Drained, Instance, Node, Release, Site, Supply, Token
+from freehold.client.messages import Answer, Drained, Instance, Moved, Node, Release, Site, Supply, Token
 from freehold.protocol import UNREADABLE
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
@@ -84,6 +84,14 @@ class Client:
         path = self._instance(title, project)
         body = {name: value for name, value in wish.items() if value is not None}
         return self._call("PUT", path + ("?dry_run=true" if dry_run else ""), Answer, body)
+
+    def move(
+        self, title: str, *, abandon_data: bool = False, dry_run: bool = False, project: str | None = None
+    ) -> Moved:
+        """Place an instance on another node, where it begins as when it was new."""
+        body = {"title": title, "abandon_data": abandon_data}
+        path = f"{self._project(project)}/moves?dry_run={str(dry_run).lower()}"
+        return self._call("POST", path, Moved, body)
 
     def show(self, title: str, *, project: str | None = None) -> Instance:
         """Return one instance."""

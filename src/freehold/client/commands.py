@@ -9,7 +9,7 @@ from pathlib import Path
 from freehold.client.api import Client
 from freehold.client.credentials import save_credentials
 from freehold.client.errors import ClientError
-from freehold.client.messages import Answer, Instance
+from freehold.client.messages import Answer, Instance, Moved
 from freehold.client.terminal import (
     Subparsers,
     command,
@@ -97,8 +97,15 @@ def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
         parser.set_defaults(state=state)
         parser.add_argument("title")
         if verb == "destroy":
+            parser.add_argument("--dry-run", action="store_true", help="only say what would end")
             parser.add_argument("--yes", action="store_true", help="do not ask")
         _add_wait(parser)
+    move = command(subparsers, "move", _move, "place a service on another node, where it begins as when it was new")
+    move.add_argument("title")
+    move.add_argument("--abandon-data", action="store_true", help="its data stays behind and is destroyed there")
+    move.add_argument("--dry-run", action="store_true", help="only say where it would go")
+    move.add_argument("--yes", action="store_true", help="do not ask")
+    _add_wait(move)
 
 
 def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
@@ -153,6 +160,7 @@ def _add_node_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     lease.add_argument("seconds", type=int, help="0: never, it serves for ever without its Master")
     revoke = command(node, "revoke", _revoke, "revoke a node's certificates, effective at once")
     revoke.add_argument("node")
+    revoke.add_argument("--dry-run", action="store_true", help="only say what lives there")
     revoke.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -210,10 +218,46 @@ def _request(options: argparse.Namespace) -> int:
 
 
 def _set_state(options: argparse.Namespace) -> int:
+    if options.state == "destroyed" and options.dry_run:
+        return _say_end(options)
     if options.state == "destroyed" and not options.yes and not confirmed(f"Destroy '{options.title}' and its data?"):
         return 1
     client = open_client()
     return _finish(options, client, client.request(options.title, state=options.state, project=options.project))
+
+
+def _say_end(options: argparse.Namespace) -> int:
+    client = open_client()
+    answer = client.request(options.title, state="destroyed", dry_run=True, project=options.project)
+    if not answer.changed:
+        say(options, answer, f"'{options.title}' is destroyed already.")
+        return 0
+    shown = client.show(options.title, project=options.project)
+    lines = [f"Would destroy '{options.title}' and its data, on node {shown.node}."]
+    lines += [f"  with it: {child.title}, and what it requested" for child in shown.children]
+    say(options, answer, "\n".join(lines))
+    return 0
+
+
+def _move(options: argparse.Namespace) -> int:
+    client = open_client()
+
+    def ask(*, dry_run: bool) -> Moved:
+        return client.move(options.title, abandon_data=options.abandon_data, dry_run=dry_run, project=options.project)
+
+    told = ask(dry_run=True)
+    loss = f"; its data on '{told.former}' is destroyed" if told.abandoned else ""
+    if options.dry_run:
+        say(options, told, f"Would move from '{told.former}' to '{told.node}', or another that is free then{loss}.")
+        return 0
+    if not options.yes and not confirmed(f"Move '{options.title}' away from '{told.former}'{loss}?"):
+        return 1
+    moved = ask(dry_run=False)
+    instance = client.show(options.title, project=options.project)
+    if options.wait is not None and not instance.ready:
+        instance = _wait(options, client, instance)
+    say(options, moved, f"From '{moved.former}' to '{moved.node}'.\n{_describe(instance)}")
+    return 0
 
 
 def _finish(options: argparse.Namespace, client: Client, answer: Answer) -> int:
@@ -393,6 +437,12 @@ def _lease(options: argparse.Namespace) -> int:
 
 
 def _revoke(options: argparse.Namespace) -> int:
+    if options.dry_run:
+        there = open_client().drain_node(options.node, dry_run=True, project=options.project)
+        titles = sorted([*there.moved, *there.stuck, *there.stays])
+        lines = [f"{title}: would run on, unheard of" for title in titles]
+        say(options, titles, "\n".join(lines) or "Nothing lives there.")
+        return 0
     if not options.yes and not confirmed(f"Revoke the certificates of '{options.node}'? It must be enrolled again."):
         return 1
     open_client().revoke_node(options.node, project=options.project)

@@ -131,6 +131,15 @@ class Node(msgspec.Struct, frozen=True):
     lost_at: str | None = None
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """Where an instance was and is: titles of nodes."""
+
+    former: str
+    node: str
+    abandoned: bool
+    """It held data, which stays behind."""
+
+
 class Drained(msgspec.Struct, frozen=True):
     """What became of the instances of a node that was drained: titles."""
 

@@ -13,7 +13,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import MasterError
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
-from freehold.master.ordering import actions, handover, queries
+from freehold.master.ordering import actions, handover, moves, queries
 from freehold.master.people.identity import Scope
 from freehold.master.usage import queries as usage
 from freehold.protocol.states import Wanted
@@ -180,6 +180,23 @@ class HandoverIn(Schema):
 def hand_over(request: HttpRequest, project: str, body: HandoverIn) -> tuple[int, None]:
     handover.hand_over(project, body.title, body.to, acting=caller(request))
     return 204, None
+
+
+class MoveIn(Schema):
+    title: str
+    abandon_data: bool = Field(False, description="Its data stays on the node where it is, and is destroyed there.")
+
+
+class MovedOut(Schema):
+    former: str = Field(description="Title of the node on which it was.")
+    node: str = Field(description="Title of the node on which it is.")
+    abandoned: bool = Field(description="Data was left behind.")
+
+
+@router.post("/projects/{project}/moves", response=MovedOut, auth=token, summary="Place a service on another node")
+def move(request: HttpRequest, project: str, body: MoveIn, dry_run: bool = False) -> dict[str, Any]:
+    who = caller(request)
+    return moves.move(project, body.title, abandon_data=body.abandon_data, dry_run=dry_run, acting=who)
 
 
 @router.get(

@@ -1,4 +1,5 @@
-"""Instances move to another node: away from one that is lost, or drained. Only those that hold no data do so.
+"""Instances move to another node: away from one that is lost, or drained. Only those that hold no data do so by
+themselves; of the others the owner decides.
 
 A node is lost when it was silent for longer than its lease, which it obeys: by then it has ended what can move, by
 itself, and it will not start it again before it has heard that it may. What is left there is destroyed when it returns.
@@ -17,8 +18,8 @@ from freehold.master.fleet import revisions
 from freehold.master.fleet.actions import revoke_instance_certificates, sync_supplies
 from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock
-from freehold.master.foundation.errors import NoPlace, NotFound
-from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
+from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
 
@@ -82,6 +83,46 @@ def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[
         pass
     stays = [row["title"] for row in run(QUERIES["staying"], node=node.id)]
     return {"moved": moved, "stuck": stuck, "stays": stays}
+
+
+def move(project: str, title: str, *, abandon_data: bool, dry_run: bool, acting: Caller) -> dict[str, Any]:
+    """Place a service on another node, as its owner wishes; return where it was and is, and whether data stays behind.
+
+    It begins there as when it was new, with its parameters and secrets: what it had written stays on the former node,
+    which destroys it, if it lives or when it returns. Raise NotFound, Conflict for what cannot move or holds data that
+    nobody gave up, NoPlace. With `dry_run` nothing is kept.
+    """
+    owner = acting.project(project, Scope.ORDER)
+    try:
+        with writing():
+            rows = run(locking(QUERIES["moving"], "i"), project=owner, title=title)
+            if not rows:
+                raise NotFound(f"There is no '{title}' in '{project}'.")
+            row = rows[0]
+            _refuse_move(row, abandon_data=abandon_data)
+            _move_within(row, actor=acting.actor)
+            (now,) = run(QUERIES["moving"], project=owner, title=title)
+            if dry_run:
+                raise _Rehearsed
+    except _Rehearsed:
+        pass
+    return {"former": row["node"], "node": now["node"], "abandoned": bool(row["holds_data"])}
+
+
+def _refuse_move(row: dict[str, Any], *, abandon_data: bool) -> None:
+    title = row["title"]
+    if row["host"] is not None:
+        raise Conflict(f"'{title}' is where its host is.", remedy="Move its host, or request another.")
+    if row["guests"]:
+        raise Conflict(
+            f"'{title}' serves {row['guests']} shared instances, which would lose their data.",
+            remedy="They must be destroyed first.",
+        )
+    if row["holds_data"] and not abandon_data:
+        raise Conflict(
+            f"'{title}' holds data, which stays on node '{row['node']}' and is destroyed there.",
+            remedy="Take a backup away first, if you can, and say that its data is given up (`--abandon-data`).",
+        )
 
 
 def see_off() -> None:

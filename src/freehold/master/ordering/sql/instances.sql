@@ -180,6 +180,16 @@ WHERE i.node_id = :node AND i.host IS NULL AND i.wanted <> 'destroyed' AND i.gon
   AND (t.holds_data OR EXISTS (SELECT 1 FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL))
 ORDER BY i.title
 
+-- name: moving
+-- A service that its owner wants elsewhere.
+SELECT i.id, i.project_id, i.title, i.tree, i.release_id, i.constraints, i.node_id, i.partition, i.weight, i.host,
+       n.title AS node, t.holds_data,
+       (SELECT count(*) FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL) AS guests
+FROM ordering_instance i
+JOIN fleet_node n ON n.id = i.node_id
+JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
+WHERE i.project_id = :project AND i.title = :title AND i.wanted <> 'destroyed' AND i.gone_at IS NULL
+
 -- name: move
 -- An instance is on another node now.
 UPDATE ordering_instance
