@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from freehold.node.plan import TURN
+
 HISTORIES = os.environ.get("FREEHOLD_HISTORIES", "1000")
 """10,000 for a campaign."""
 
@@ -43,3 +45,9 @@ def test_a_mistake_in_freehold_is_found(mistake: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert MISTAKES[mistake] in done.stdout
+
+
+def test_two_builds_without_end_keep_a_third_release_waiting_for_their_turn_and_no_longer() -> None:
+    done = subprocess.run([sys.executable, str(Path(__file__).with_name("endless.py"))], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert TURN <= int(done.stdout) <= TURN + 180, "a build itself takes two minutes at most"

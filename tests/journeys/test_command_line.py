@@ -170,7 +170,7 @@ def test_stop_start_and_destroy_end_when_they_are_done(owner: Person, hello: Any
     assert "brief: would run on, unheard of" in owner.says("node", "revoke", "home", "--dry-run")
     moved = owner.run("move", "brief", "--dry-run")
     assert (moved.returncode, "no node has a free partition" in moved.stderr) == (1, True), "there is one machine only"
-        moved.stderr
+    assert owner.json("show", "brief")["state"] == "started", "nothing of that was done"
     asked = owner.run("destroy", "brief")
     assert (asked.returncode, asked.stdout) == (1, "")
     assert "say --yes" in asked.stderr

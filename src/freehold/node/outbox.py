@@ -100,6 +100,8 @@ class Outbox:
         """
         reports: list[Report] = []
         size = 0
+        if not self._rows("SELECT 1 FROM outbox LIMIT 1"):
+            return reports
         with self._transaction(quietly=True):
             for sequence, digest, body in self._rows(
                 "SELECT sequence, hash, body FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, most)

@@ -121,8 +121,10 @@ class History:
     def _wrong_with(self, row: object, node: Node | None) -> Iterator[str]:
         title, wanted = str(row.title), str(row.wanted)  # type: ignore[attr-defined]
         if node is not None and node.burnt:
-            # What holds data its owner decides of, and what is to go is where nobody can see to it.
-            if row.type == "movable" and wanted != "destroyed" and self._has_room():  # type: ignore[attr-defined]
+            # Of what holds data its owner decides, and what is to go is where nobody can see to it. Nothing is taken
+            # from a machine that did not say, since it was made a node, that it obeys a lease.
+            moves = row.type == "movable" and wanted != "destroyed" and row.node.obeyed  # type: ignore[attr-defined]
+            if moves and self._has_room():
                 yield f"{title} could run elsewhere, and its node is burnt"
             return
         for other in self.nodes:

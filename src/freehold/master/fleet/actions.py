@@ -100,7 +100,9 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
         else:
             _revoke(kind="node", subject=node.id)
             node.epoch += 1
-            node.save(update_fields=["epoch"])
+            # Whether this machine obeys a lease it has not said yet.
+            node.obeyed = 0
+            node.save(update_fields=["epoch", "obeyed"])
             revisions.bump(node.id)
         issued = issuer.sign_client(signing_request, kind="node", subject=node.id)
         _record("node", node.id, issued)

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from django.db import DataError, IntegrityError
@@ -26,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 def reconcile() -> None:
     """Take over host facts and software states that arrived, oldest first."""
-    while rows := list(HostFactsRow.objects.order_by("id")[:BATCH]):
+    for rows in _batches(HostFactsRow):
         for row in rows:
             try:
                 with writing():
@@ -34,10 +36,18 @@ def reconcile() -> None:
             except (ValueError, OverflowError, DataError, IntegrityError) as error:
                 # The gateway lets nothing impossible through; if it ever does, one node must not stop all.
                 _set_aside(row, error)
-    while told := list(SoftwareRow.objects.order_by("id")[:BATCH]):
+    for told in _batches(SoftwareRow):
         with writing():
             for one in told:
                 _take_over_software(one)
+
+
+def _batches(model: Any) -> Iterator[list[Any]]:
+    """Yield what arrived, oldest first; who asks takes each batch away before the next."""
+    while rows := list(model.objects.order_by("id")[:BATCH]):
+        yield rows
+        if len(rows) < BATCH:
+            return
 
 
 def tidy() -> None:

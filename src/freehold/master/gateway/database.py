@@ -34,6 +34,8 @@ class Connection:
 
         On PostgreSQL as one statement where there is one for many, `NAME_arrays`.
         """
+        if not values:
+            return 0
         query = QUERIES[name]
         if self.is_sqlite:
             return int(self._open().executemany(query.named, values).rowcount)

@@ -273,7 +273,7 @@ class Writer(threading.Thread):
             else:
                 found["begin_chain"].append(row)
         for statement, values in found.items():
-            if values and self._connection.many(statement, values) != len(values):
+            if self._connection.many(statement, values) != len(values):
                 raise Overtaken
 
     def _head(self, node: str) -> Head:

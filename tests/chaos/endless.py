@@ -1,0 +1,57 @@
+"""A node with two builds that never end: `python endless.py` prints after how many seconds a third release is built.
+
+In a process of its own: the simulator takes the clock and the database of the process it runs in.
+"""
+
+import logging
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from freehold.simulator import history
+from freehold.simulator.host import Builder
+from freehold.simulator.master import Master
+from freehold.simulator.node import Node, simulated
+from freehold.simulator.world import World
+from running import tiny_release
+
+LONGEST = 2 * 3600
+
+
+def main() -> None:
+    world, build = World(1), Builder.build
+    with history.rooms() as rooms, TemporaryDirectory(dir=rooms.root) as folder, simulated(world) as machines:
+        from freehold.master.catalog import actions as catalog
+        from freehold.master.fleet import actions as fleet
+
+        master = Master(world, rooms)
+        endless = [catalog.publish(tiny_release(name), "provider", acting=rooms.owner) for name in ("one", "two")]
+        never = {release.id for release in endless}
+
+        def or_never(self: Builder, paths: Any, settings: Any, link: object, release: str) -> None:
+            if release in never:
+                world.sleep(10**9)
+            build(self, paths, settings, link, release)
+
+        Builder.build = or_never  # type: ignore[method-assign]
+        node = Node(world, master, Path(folder) / "n0", "n0")
+        machines["n0"] = node.machine
+        node.machine.troubled = False
+        node.start()
+        world.run(world.now + 10)
+        for release in endless:
+            fleet.supply(release, [node.settings.node], "provider", acting=rooms.owner)
+        master.supply([node.settings.node])
+        began = world.now
+        while not node.machine.built and world.now < began + LONGEST:
+            world.run(world.now + 10)
+        print(round(world.now - began))
+        master.close()
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    main()

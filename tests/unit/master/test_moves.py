@@ -1,0 +1,118 @@
+"""Instances of lost nodes go where nothing of them is left, and only from machines that said so."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from running import tiny_release
+
+if TYPE_CHECKING:
+    from freehold.master.fleet.models import Node
+    from unit.master.rooms import Rooms
+
+
+@pytest.fixture
+def fleet(rooms: "Rooms") -> "list[Node]":
+    """Three nodes that obey a lease, with a release whose instances hold no data."""
+    from freehold.master.catalog.models import ReleaseType
+    from freehold.master.fleet import actions
+
+    nodes = [rooms.node(title, partitions=2, lease=60.0) for title in ("a", "b", "c")]
+    rooms.supply(rooms.publish(tiny_release()), *nodes)
+    ReleaseType.objects.update(holds_data=False)
+    for node in nodes:
+        actions.change_node(node.id, "provider", lease=60, acting=rooms.owner)
+    return nodes
+
+
+def _silent(node: str) -> None:
+    """Have a node say nothing from now on that counts."""
+    from freehold.master.fleet.models import Chain, Node
+
+    epoch = Node.objects.get(id=node).epoch
+    Chain.objects.update_or_create(
+        node_id=node, defaults={"epoch": epoch, "sequence": 1, "hash": "00", "received_at": 1}
+    )
+
+
+def _lives_on(instance: str) -> str:
+    from freehold.master.ordering.models import Instance
+
+    return str(Instance.objects.get(id=instance).node_id)
+
+
+def _take_over() -> None:
+    from freehold.master.ordering import moves
+
+    moves.find_lost()
+    moves.move_from_lost()
+
+
+def test_two_nodes_lost_in_a_row_are_both_left(rooms: "Rooms", fleet: "list[Node]") -> None:
+    from freehold.master.fleet.models import Partition
+
+    instance = rooms.request("page").instance
+    lived = []
+    for _ in fleet[1:]:
+        lived.append(_lives_on(instance))
+        _silent(lived[-1])
+        _take_over()
+        assert _lives_on(instance) not in lived
+    left = Partition.objects.filter(instance__startswith="left:").values_list("node_id", flat=True)
+    assert sorted(left) == sorted(lived), "each still has what it left, until it says that it has not"
+
+
+def test_who_does_not_find_a_place_does_not_keep_others_from_theirs(rooms: "Rooms", fleet: "list[Node]") -> None:
+    pinned = rooms.request("pinned", constraints={"node": "a"}).instance
+    free = rooms.request("free", constraints={"site": "here"}).instance
+    for instance in (pinned, free):
+        _silent(_lives_on(instance))
+    before = _lives_on(free)
+    _take_over()
+    assert _lives_on(pinned) == fleet[0].id
+    assert _lives_on(free) != before
+
+
+def test_a_machine_that_was_made_a_node_anew_says_anew_what_it_obeys(
+    rooms: "Rooms", fleet: "list[Node]", tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from freehold.master.fleet import actions
+    from freehold.master.fleet.models import Node
+    from freehold.node.link.keys import signing_request
+
+    instance = rooms.request("page").instance
+    node = Node.objects.get(id=_lives_on(instance))
+    token = actions.make_enrol_token("provider", "here", acting=rooms.owner)
+    key = tmp_path_factory.mktemp("key") / "key.pem"
+    actions.enrol(token.secret, node.title, signing_request(key))
+    _silent(node.id)
+    _take_over()
+    assert _lives_on(instance) == node.id, "perhaps it runs there, and nobody promised to end it"
+
+
+def test_use_of_before_a_move_counts_also_when_it_is_told_after(rooms: "Rooms", fleet: "list[Node]") -> None:
+    import time
+
+    from freehold.master.usage import queries
+    from unit.master.test_metering import Mouth, master, send
+
+    instance = rooms.request("page").instance
+    mouth = Mouth(_lives_on(instance), instance, 1)
+    mouth.say(time.time(), cpu_ms=100)
+    with master(rooms) as writer:
+        send(writer, mouth, mouth.reports)
+        _silence_and_move(mouth.node)
+        assert _lives_on(instance) != mouth.node
+        mouth.say(time.time(), cpu_ms=700)
+        assert send(writer, mouth, mouth.reports).refused == 0
+        foreign = Mouth(next(one.id for one in fleet if one.id not in (mouth.node, _lives_on(instance))), instance, 1)
+        foreign.say(time.time(), cpu_ms=5000)
+        assert send(writer, foreign, foreign.reports).refused == 1
+    assert queries.so_far(instance)["cpu_ms"] == 700
+
+
+def _silence_and_move(node: str) -> None:
+    from freehold.master.fleet.models import Chain
+
+    Chain.objects.filter(node=node).update(received_at=1)
+    _take_over()
