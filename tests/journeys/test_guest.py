@@ -112,7 +112,7 @@ def test_the_node_itself_needs_little_memory(place: Place) -> None:
 
 
 def test_short_memory_ends_services_before_their_supervisor(place: Place) -> None:
-    supervisor = place.guest.must("cat /proc/$(pgrep -f supervisor/__main__)/oom_score_adj")
+    supervisor = place.guest.must("cat /proc/$(pgrep -f '[s]upervisor/__main__')/oom_score_adj")
     services = place.guest.must(
         "cat $(sed 's,.*,/proc/&/oom_score_adj,' /sys/fs/cgroup/freehold/*/*/services/cgroup.procs)"
     )
