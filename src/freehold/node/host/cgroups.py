@@ -115,8 +115,8 @@ def refusals(tag: str) -> dict[str, int]:
     ):
         key = b"oom_kill" if what == "memory" else b"max"
         if _is_v2():
-            # Of memory the limited group counts all. Of processes it does so since Linux 6.11; before, the group does in
-            # which another process was refused.
+            # Of memory the limited group counts all. Of processes it does so since Linux 6.11; before, the group does
+            # in which another process was refused.
             groups = ("",) if what == "memory" else ("", f"{_SERVICES}/", f"{_CHECKS}/")
             counts = [_count(f"{_ROOT}/{PARENT}/{tag}/{group}{names[1]}", key) for group in groups]
         else:
