@@ -230,7 +230,8 @@ def test_who_fills_the_disk_is_held_by_the_quota_and_not_stopped(
     hostile.order("nothing")
 
     def is_back() -> bool:
-        hostile.guest.must(f"rm -rf {hostile.folder}/srv/m*")
+        # What still runs may fill it again meanwhile.
+        hostile.guest.run(f"rm -rf {hostile.folder}/srv/m*")
         return '"nothing"' in hostile.guest.run(f"cat {result}").stdout
 
     until(is_back, SLOW, "its life with room")
