@@ -68,7 +68,7 @@ class Place:
                 for one in row["promises"]
             )
 
-        until(told, 30, what=f"'{words}' at the Master")
+        until(told, 60, what=f"'{words}' at the Master")
         assert words in self.machine.cli("status").stdout
 
 

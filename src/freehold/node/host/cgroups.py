@@ -6,7 +6,6 @@ A partition has a group with its limits, and below it one for its services and o
 """
 
 import contextlib
-import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,14 +107,17 @@ def refusals(tag: str) -> dict[str, int]:
 
     The numbers begin anew with the group.
     """
-    found = {}
+    found, is_v2 = {}, _is_v2()
     for what, controller, names in (
         ("memory", "memory", ("memory.oom_control", "memory.events")),
         ("processes", "pids", ("pids.events", "pids.events")),
     ):
         key = b"oom_kill" if what == "memory" else b"max"
-        if _is_v2():
-            counts = [_count(f"{_ROOT}/{PARENT}/{tag}/{names[1]}", key)]
+        if is_v2:
+            # Of memory the limited group counts all. Of processes it does so since Linux 6.11; before, the group does
+            # in which another process was refused.
+            groups = ("",) if what == "memory" else ("", f"{_SERVICES}/", f"{_CHECKS}/")
+            counts = [_count(f"{_ROOT}/{PARENT}/{tag}/{group}{names[1]}", key) for group in groups]
         else:
             # Version 1 counts an event in the group of the process that it struck.
             folder = f"{_ROOT}/{controller}/{PARENT}/{tag}"
@@ -200,7 +202,6 @@ def _count(path: str, key: bytes) -> int | None:
     return int(words[words.index(key) + 1]) if key in words else None
 
 
-@functools.cache
 def _is_v2() -> bool:
     return (_ROOT / "cgroup.controllers").exists()
 

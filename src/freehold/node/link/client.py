@@ -2,8 +2,8 @@
 
 import base64
 import http.client
+import os
 import ssl
-import urllib.request
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -148,8 +148,8 @@ def connection_to(master: str, context: ssl.SSLContext, timeout: float = TIMEOUT
     LinkError when the Master's or the proxy's address is none.
     """
     host, port = host_and_port(master)
-    proxy = urllib.request.getproxies().get("https")
-    if not proxy or urllib.request.proxy_bypass(host):
+    proxy = _proxy_for(host)
+    if not proxy:
         return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
     try:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
@@ -165,6 +165,16 @@ def connection_to(master: str, context: ssl.SSLContext, timeout: float = TIMEOUT
     connection = http.client.HTTPSConnection(proxy_host, proxy_port or 8080, timeout=timeout, context=context)
     connection.set_tunnel(host, port, headers)
     return connection
+
+
+def _proxy_for(host: str) -> str:
+    """Return the proxy that the environment names for a host; empty for none."""
+    if not any(name.lower() == "https_proxy" for name in os.environ):
+        return ""
+    # Half a megabyte of memory, for those few who need it.
+    from urllib.request import getproxies, proxy_bypass
+
+    return "" if proxy_bypass(host) else getproxies().get("https", "")
 
 
 def host_and_port(master: str) -> tuple[str, int | None]:

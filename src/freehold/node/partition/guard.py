@@ -22,7 +22,7 @@ REMEMBERED = 3600.0
 """Who ran against a wall is spoken of for so many seconds after the last time."""
 GROWTH_MB, GROWTH_FILES = 32, 2000
 """So much more on the file system, and the folders are looked at; sooner where limits are small."""
-ATTEMPTS = 15.0
+ATTEMPTS = 30.0
 """Seconds between looks at the kernel's counters: there are many, and for those of packets a program is started."""
 WALKING = 20
 """Looking at folders takes one part in so many of the time at most."""
