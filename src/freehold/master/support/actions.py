@@ -96,4 +96,5 @@ def _check(text: str, title: str | None = None) -> None:
     if title is not None and (not 0 < len(title.strip()) <= MOST_TITLE or not title.isprintable()):
         wrong.append(FieldError("title", f"a line of 1 to {MOST_TITLE} characters"))
     if wrong:
-        raise Invalid("What is it about?", errors=wrong)
+        told = "; ".join(f"{one.field}: {one.rule}" for one in wrong)
+        raise Invalid(f"This cannot be said so: {told}.", errors=wrong)
