@@ -89,7 +89,7 @@ STATEMENTS = (
 WRITTEN_ONCE = {
     "accounting_entry": "label", "accounting_posting": "amount", "accounting_batch": "digest",
     "billing_document": "gross", "billing_documentline": "amount", "billing_documenttax": "tax",
-    "billing_payment": "amount",
+    "billing_payment": "amount", "billing_former": "name", "payments_paymentevent": "amount", "support_message": "text",
 }  # fmt: skip
 
 
@@ -98,9 +98,23 @@ def test_what_is_written_once_cannot_be_changed_by_sql(market: "Market", table: 
     from django.db import DatabaseError, connection, transaction
 
     _issue(market)
+    _talk(market)
     for statement in STATEMENTS:
         with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement.format(table=table, column=WRITTEN_ONCE[table]))
+
+
+def _talk(market: "Market") -> None:
+    """Have a seller change its name, a provider of payments tell something and a customer ask."""
+    from freehold.master.billing import parties
+    from freehold.master.billing.models import Customer
+    from freehold.master.payments import actions as payments
+    from freehold.master.support import actions as support
+
+    parties.change_seller("FR", parties.Terms("FR Cloud", "2 rue Neuve"), acting=market.accountant)
+    buyer = Customer.objects.all()[0].id
+    payments.hear("FR", [payments.Told("card", "1", "p", "captured", buyer, "EUR", 100)], acting=market.accountant)
+    support.ask("shop", "web", "It is slow", "Why?", acting=market.rooms.customer)
 
 
 ADDED = (
