@@ -129,7 +129,8 @@ def _answer_again(
     if issued.key != token.key:
         return None
     _record("node", node.id, issued)
-    audit(f"node:{node.id}", "certificate.issue", node.id, kind="node", fingerprint=issued.fingerprint)
+    detail = {"kind": "node", "fingerprint": issued.fingerprint}
+    audit(f"node:{node.id}", "certificate.issue", node.id, project=token.project_id, **detail)
     return EnrolAnswer(node.id, node.epoch, issued.pem, issuer.pem)
 
 

@@ -265,7 +265,7 @@ class Writer(threading.Thread):
         """Note where the chains end now; raise Overtaken when one did not end where we believed."""
         found: dict[str, list[dict[str, Any]]] = {"begin_chain": [], "move_chain": []}
         for node, end in heads.items():
-            if end.sequence == before[node].sequence:
+            if end == before[node]:
                 continue
             row = {"node": node, "epoch": end.epoch, "sequence": end.sequence, "hash": end.hash, "received_at": now}
             if before[node].sequence:
