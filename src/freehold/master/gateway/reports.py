@@ -18,6 +18,7 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import Busy, Conflict, MasterError
+from freehold.master.gateway import claims
 from freehold.master.gateway.database import Connection, integrity_errors
 from freehold.master.gateway.metering import FUTURE, Meters
 from freehold.protocol import MAX_MESSAGE, UNREADABLE
@@ -45,12 +46,6 @@ MOST_WAITING = 64 * 1024 * 1024
 """Bytes of batches that may wait: nodes that come back all at once keep what they have until there is room."""
 MOST_TWINS = 10_000
 EQUIVOCATION = "This report was told before with another content, or comes after one that was."
-LONGEST_NAME = 200
-MOST_PARTITIONS = 10_000
-MOST_PROMISES = 1000
-"""Of a machine itself."""
-_LARGEST = 2**63 - 1
-_LARGEST_SMALL = 2**31 - 1
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Body)
 
@@ -319,7 +314,7 @@ class Writer(threading.Thread):
         refused = 0
         try:
             body = _decoder.decode(report.body)
-            _moment(body.at)
+            claims.moment(body.at)
             items: list[Item] = body.items
         except (ValueError, *UNREADABLE) as error:
             items = []
@@ -358,7 +353,7 @@ class Writer(threading.Thread):
         """Add the row of one item; raise ValueError when it cannot be true."""
         match item:
             case HostFacts():
-                _check_facts(item)
+                claims.check_facts(item)
                 facts = msgspec.json.encode(item).decode()
                 rows.by_statement["add_host"].append({"node": node, "facts": facts, "received_at": rows.received_at})
                 rows.hint = True
@@ -366,9 +361,9 @@ class Writer(threading.Thread):
                 rows.by_statement["add_software"].append(
                     {
                         "node": node,
-                        "release": _name(item.release),
+                        "release": claims.name(item.release),
                         "state": item.state.value,
-                        "message": _text(item.message),
+                        "message": claims.text(item.message),
                         "at": rows.received_at,
                     }
                 )
@@ -387,9 +382,9 @@ class Writer(threading.Thread):
                 rows.by_statement["add_instance"].append(
                     {
                         "instance": item.instance,
-                        "revision": _count(item.revision),
+                        "revision": claims.count(item.revision),
                         "state": item.state.value,
-                        "message": _text(item.message),
+                        "message": claims.text(item.message),
                         "promises": msgspec.json.encode(item.promises).decode(),
                         "at": rows.received_at,
                     }
@@ -400,7 +395,7 @@ class Writer(threading.Thread):
                 rows.by_statement["add_publication"].append(
                     {
                         "instance": item.instance,
-                        "revision": _count(item.revision),
+                        "revision": claims.count(item.revision),
                         "published": msgspec.json.encode(item.values).decode(),
                         "at": rows.received_at,
                     }
@@ -410,20 +405,20 @@ class Writer(threading.Thread):
                 rows.by_statement["add_assessment"].append(
                     {
                         "instance": item.instance,
-                        "revision": _count(item.revision),
-                        "promise": _name(item.promise),
+                        "revision": claims.count(item.revision),
+                        "promise": claims.name(item.promise),
                         "kept": item.kept,
-                        "message": _text(item.message),
-                        "at": _moment(item.at),
+                        "message": claims.text(item.message),
+                        "at": claims.moment(item.at),
                     }
                 )
             case UsageReport():
                 # What it used before it moved away counts as well, and may be told late.
                 left = self._has_left(node, item.instance)
                 owner = self._look_up(item.instance) if left else self._owner(node, item.instance)
-                if len(item.series) > LONGEST_NAME or "\0" in item.series:
+                if len(item.series) > claims.LONGEST_NAME or "\0" in item.series:
                     raise ValueError(f"{item.series[:40]!r} is no name of a series")
-                if (at := _moment(item.at)) < owner.created_at - FUTURE:
+                if (at := claims.moment(item.at)) < owner.created_at - FUTURE:
                     raise ValueError(f"use at {at} ms is of before the instance was ordered, at {owner.created_at} ms")
                 self._meters.add(item, at, rows.received_at)
 
@@ -432,7 +427,7 @@ class Writer(threading.Thread):
         owner = self._owners.get(instance)
         if owner is not None and owner.node == node:
             return False
-        return bool(self._connection.rows("departed", {"instance": _name(instance), "node": node}))
+        return bool(self._connection.rows("departed", {"instance": claims.name(instance), "node": node}))
 
     def _forget_moved(self) -> None:
         found = self._connection.rows("moves", {})
@@ -454,7 +449,7 @@ class Writer(threading.Thread):
     def _look_up(self, instance: str) -> _Owner:
         owner = self._owners.get(instance)
         if owner is None:
-            _name(instance)
+            claims.name(instance)
             found = self._connection.rows("owner", {"instance": instance})
             owner = _Owner(found[0][0], found[0][1] is not None, found[0][2]) if found else _Owner("", False, 0)
             if found:
@@ -463,53 +458,3 @@ class Writer(threading.Thread):
                     del self._owners[next(iter(self._owners))]
                 self._owners[instance] = owner
         return owner
-
-
-def _text(value: str) -> str:
-    # PostgreSQL has no zero character; SQLite would cut there.
-    return value[-MAX_MESSAGE:].replace("\0", "�")
-
-
-def _name(value: str) -> str:
-    """Return a name as it is; raise ValueError for one that no index of a database could hold."""
-    if not value or len(value) > LONGEST_NAME or "\0" in value:
-        raise ValueError(f"{value[:40]!r} is no name: it has 1 to {LONGEST_NAME} characters, none of them zero")
-    return value
-
-
-def _check_facts(facts: HostFacts) -> None:
-    """Raise ValueError for facts that cannot be true or kept."""
-    if len(facts.partitions) > MOST_PARTITIONS:
-        raise ValueError(f"more than {MOST_PARTITIONS} partitions")
-    for partition in facts.partitions:
-        _name(partition.name)
-        if partition.address:
-            _name(partition.address)
-    if len({partition.name for partition in facts.partitions}) != len(facts.partitions):
-        raise ValueError("two partitions of the same name")
-    if not 0 <= facts.cpus <= _LARGEST_SMALL:
-        raise ValueError(f"{facts.cpus} CPUs are impossible")
-    for megabytes in (facts.memory_mb, facts.disk_mb):
-        _count(megabytes)
-    if len(facts.protections) > MOST_PROMISES or len(facts.promises) > MOST_PROMISES:
-        raise ValueError(f"more than {MOST_PROMISES} promises of the machine itself")
-    for name in (*facts.protections, *(promise.name for promise in facts.promises)):
-        _name(name)
-    for promise in facts.promises:
-        if "\0" in promise.message or len(promise.message) > MAX_MESSAGE:
-            raise ValueError(f"the message of {promise.name} is no text of {MAX_MESSAGE} characters at most")
-    for text in (facts.architecture, facts.system, facts.agent):
-        if text:
-            _name(text)
-
-
-def _count(value: int | None) -> int | None:
-    if value is not None and not 0 <= value <= _LARGEST:
-        raise ValueError(f"a counter of {value} is impossible")
-    return value
-
-
-def _moment(seconds: float) -> int:
-    if not 0 <= seconds < 1e11:
-        raise ValueError(f"{seconds} is not a time in seconds since 1970")
-    return int(seconds * 1000)
