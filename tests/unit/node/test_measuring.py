@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from freehold import kit
+from freehold.node.assessments import HEARTBEAT
 from freehold.node.measuring import Measuring
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.store import Store
@@ -55,3 +56,26 @@ def test_every_reading_is_kept_and_some_are_told(tmp_path: Path, sleeper: int) -
     measuring.measure()
     assert store.outbox_size() == waited + 2
     assert b'"usage"' in bytes(store.outbox(10, 10**6)[-1].body)
+
+
+def test_a_result_that_is_no_news_wakes_nobody_and_goes_along_with_what_is(tmp_path: Path) -> None:
+    store = Store(tmp_path / "node.sqlite")
+    store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
+    store.promise_is("shop", 1, "page", True, "", 1000)
+    woken: list[int] = []
+    store.when_told(lambda: woken.append(1))
+    store.promise_is("shop", 1, "page", True, "", 1000 + HEARTBEAT)
+    assert (woken, store.outbox_size()) == ([], 2)
+    store.promise_is("shop", 1, "page", False, "", 1001 + HEARTBEAT)
+    assert (woken, store.outbox_size()) == ([1], 3)
+
+
+def test_who_only_looks_sees_what_is_there_and_changes_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "node.sqlite")
+    store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
+    looking = Store(tmp_path / "node.sqlite", only_look=True)
+    looking.tell()
+    assert [wish.instance for wish in looking.wishes()] == ["shop"]
+    assert store.outbox_size() == 0
+    assert Store(tmp_path / "new.sqlite", only_look=True).wishes() == []
+    assert not (tmp_path / "new.sqlite").exists()

@@ -262,27 +262,6 @@ def test_a_promise_travels_when_it_changes_and_each_quarter_of_an_hour(store: St
     assert last == AssessmentReport("shop", 2, "page", True, 5)
 
 
-def test_what_is_no_news_wakes_nobody_and_goes_along_with_what_is(store: Store) -> None:
-    store.apply_feed(feed(1, wanted("shop")))
-    store.promise_is("shop", 1, "page", True, "", 1000)
-    woken: list[int] = []
-    store.when_told(lambda: woken.append(1))
-    store.promise_is("shop", 1, "page", True, "", 1000 + HEARTBEAT)
-    assert (woken, store.outbox_size()) == ([], 2)
-    store.promise_is("shop", 1, "page", False, "", 1001 + HEARTBEAT)
-    assert (woken, store.outbox_size()) == ([1], 3)
-
-
-def test_who_only_looks_sees_what_is_there_and_changes_nothing(store: Store, tmp_path: Path) -> None:
-    store.apply_feed(feed(1, wanted("shop")))
-    looking = Store(tmp_path / "node.sqlite", only_look=True)
-    looking.tell()
-    assert [wish.instance for wish in looking.wishes()] == ["shop"]
-    assert store.outbox_size() == 0
-    assert Store(tmp_path / "new.sqlite", only_look=True).wishes() == []
-    assert not (tmp_path / "new.sqlite").exists()
-
-
 def test_a_stopped_instance_has_no_promises(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop")))
     store.promise_is("shop", 1, "page", True, "fine", 0.0)
