@@ -21,6 +21,7 @@ from freehold.master.catalog.rating import Model, rate
 from unit.master.test_metering import Mouth, master, send
 
 if TYPE_CHECKING:
+    from freehold.master.fleet.models import Node
     from unit.master.market import Market
 
 FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -64,8 +65,9 @@ def test_the_bill_is_that_of_a_perfect_network(
 ) -> None:
     """I1 to I4: the same readings, one node's in time and the other's late and twice, come to the same."""
     metered.turn("2026-03-01")
-    subscriptions = [_subscribe(metered, name) for name in ("perfect", "real")]
-    mouths = [_mouth(metered, instance) for instance, _ in subscriptions]
+    nodes = _two_nodes(metered)
+    subscriptions = [_subscribe(metered, node.title, node=node.title) for node in nodes]
+    mouths = [_mouth(node, instance) for node, (instance, _) in zip(nodes, subscriptions, strict=True)]
     for number, mouth in enumerate(mouths):
         for at, traffic, cpu in told:
             mouth.say(FIRST_MOMENT + 43200 + at, f"s{number}", network_out=traffic, cpu_ms=cpu)
@@ -86,29 +88,38 @@ def test_the_bill_is_that_of_a_perfect_network(
     books_hold()
 
 
-def _subscribe(market: "Market", name: str) -> tuple[str, int]:
+def _two_nodes(market: "Market") -> "list[Node]":
+    """Return the two nodes, which are made when there are none."""
+    from freehold.master.catalog.models import Release
+    from freehold.master.fleet.models import Node
+    from unit.master.market import REGION
+
+    names = ("perfect", "real")
+    if not Node.objects.filter(title__in=names).exists():
+        made = [market.rooms.node(name, partitions=200, region=REGION, site="paris") for name in names]
+        market.rooms.supply(Release.objects.get(), *made)
+    return list(Node.objects.filter(title__in=names).order_by("title"))
+
+
+def _subscribe(market: "Market", name: str, **constraints: str) -> tuple[str, int]:
     from freehold.master.billing.models import Subscription
 
     customer = market.customer(name)
     market.pay(customer, 2310, "deposit")
-    instance = market.order(f"{name}-{customer.id}")
+    instance = market.order(f"{name}-{customer.id}", constraints=constraints)
     market.ready(instance)
     return instance, Subscription.objects.get(instance=instance).id
 
 
-def _mouth(market: "Market", instance: str) -> Mouth:
-    """Return a node that talks of one instance, with a chain of its own."""
-    market.node.refresh_from_db()
-    mouth = Mouth(market.node.id, instance, market.node.epoch)
+def _mouth(node: "Node", instance: str) -> Mouth:
+    """Return a node that talks of one instance, with a chain that begins anew."""
+    mouth = Mouth(node.id, instance, node.epoch)
     mouth.enrol_anew()
     return mouth
 
 
 def _deliver(market: "Market", mouth: Mouth, count: int) -> None:
     """Send a node's first reports, all of them each time: what is known already counts once."""
-    from freehold.master.fleet.models import Node
-
-    Node.objects.filter(id=mouth.node).update(epoch=mouth.epoch)
     if count:
         with master(market.rooms) as writer:
             send(writer, mouth, mouth.reports[:count])
