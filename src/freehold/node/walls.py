@@ -90,12 +90,14 @@ def raise_walls(walls: Walls) -> None:
         os.symlink(target, link)
     os.mkdir("/tmp")
     folder = walls["folder"]
-    if folder.startswith("/tmp/"):
+    # Whoever tries Freehold keeps it there: what is to be seen of it must not be hidden below the partition's own.
+    holds_ours = any(path.startswith("/tmp/") for path in [folder, *walls["shows"]])
+    if holds_ours:
         _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
     for path in walls["shows"]:
         _show(_OLD + path, path, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
     _show(_OLD + folder, folder, _MS_NOSUID | _MS_NODEV)
-    if not folder.startswith("/tmp/"):
+    if not holds_ours:
         try:
             # Looked for in the new view: a link in the folder leads to nothing that is not its own.
             _show(folder + "/tmp", "/tmp", _MS_NOSUID | _MS_NODEV)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def tried(what):
 own, other = order["walls"]["folder"], order["other"]
 print(json.dumps({
     "own": tried(lambda: open(f"{own}/new", "w").close()),
+    "shown": tried(lambda: open(order["shown"]).read() and None),
+    "temporary": tried(lambda: open("/tmp/new", "w").close()),
     "read": tried(lambda: open(f"{other}/secret").read() and None),
     "write": tried(lambda: open(f"{other}/new", "w").close()),
     "run": tried(lambda: open("/usr/bin/env", "rb").read(1) and None),
@@ -53,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def within(place: Path, *, mounts: bool, landlock: int, user_namespace: bool = False) -> Any:
+def within(place: Path, *, mounts: bool, landlock: int, user_namespace: bool = False, shown: str = "/etc/hosts") -> Any:
     uid = USER if os.geteuid() == 0 and not user_namespace else None
     source = str(Path(walls.__file__).parents[2])
     order = {
@@ -62,7 +65,7 @@ def within(place: Path, *, mounts: bool, landlock: int, user_namespace: bool = F
             "user_namespace": user_namespace,
             "landlock": landlock,
             "links": {name: os.readlink(name) for name in ("/bin", "/lib", "/lib64") if os.path.islink(name)},
-            "shows": ["/usr", "/etc", source],
+            "shows": ["/usr", "/etc", source, os.path.dirname(shown)],
             "folder": str(place / "own"),
             "listen": [],
             "alone": user_namespace,
@@ -70,6 +73,7 @@ def within(place: Path, *, mounts: bool, landlock: int, user_namespace: bool = F
         "uid": uid,
         "other": str(place / "other"),
         "port": 0,
+        "shown": shown,
     }
     command = ["/usr/bin/python3", "-S", "-c", PROGRAM, json.dumps(order)]
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": source}, check=False)
@@ -86,6 +90,22 @@ def test_a_view_of_its_own_holds_what_is_named(place: Path, user_namespace: bool
     found = within(place, mounts=True, landlock=0, user_namespace=user_namespace)
     assert (found["own"], found["run"]) == (True, True)
     assert {found["read"], found["write"]} <= set(REFUSED)
+
+
+@pytest.mark.skipif(not GIVEN.mounts, reason="this kernel gives no view of one's own")
+@pytest.mark.parametrize("user_namespace", [False, True] if os.geteuid() == 0 else [True])
+def test_what_lies_in_the_machines_tmp_is_seen_if_it_is_named(place: Path, user_namespace: bool) -> None:
+    """Whoever tries Freehold may well keep it there, and its nodes' folders elsewhere."""
+    program = place / "program"
+    program.mkdir(mode=0o755)
+    (program / "ours").write_text("ours")
+    with tempfile.TemporaryDirectory(prefix="freehold-", dir="/var/tmp") as elsewhere:
+        Path(elsewhere).chmod(0o755)
+        (Path(elsewhere) / "own").mkdir()
+        (Path(elsewhere) / "own").chmod(0o777)
+        shown = str(program / "ours")
+        found = within(Path(elsewhere), mounts=True, landlock=0, user_namespace=user_namespace, shown=shown)
+    assert (found["own"], found["shown"], found["temporary"]) == (True, True, True)
 
 
 @pytest.mark.skipif(not GIVEN.landlock, reason="this kernel has no Landlock")
