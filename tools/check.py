@@ -41,10 +41,15 @@ def main(arguments: list[str]) -> int:
     if "--fast" in arguments:
         lanes = [[*checks, Step("tests", PYTEST + [f"--ignore=tests/{one}" for one in SLOW])]]
     else:
-        others = ["--ignore=tests/chaos", "--ignore=tests/browser"]
+        others = [f"--ignore={one}" for one in ("tests/chaos", "tests/browser", *ON_POSTGRESQL)]
         lanes = [
-            [Step("tests on SQLite", [*PYTEST, *others])],
-            [*checks, Step("histories", [*PYTEST, "tests/chaos"]), Step("tests on PostgreSQL", postgresql())],
+            [Step("tests on SQLite", [*PYTEST, *ON_POSTGRESQL])],
+            [
+                *checks,
+                Step("histories", [*PYTEST, "tests/chaos"]),
+                Step("tests on PostgreSQL", postgresql()),
+                Step("tests without a database", [*PYTEST, *others]),
+            ],
         ]
     with ThreadPoolExecutor(len(lanes)) as pool:
         failed = [name for lane in pool.map(run_lane, lanes) for name in lane]
