@@ -225,19 +225,25 @@ def _check_lines(entity: LegalEntity, draft: Draft) -> None:
         raise Invalid("This entry cannot be made.", errors=wrong)
 
 
+def wrong_terms(name: str, address: str, payment_days: int) -> list[FieldError]:
+    """Return what is wrong with how a seller is called and when it wants its money."""
+    wrong = []
+    if not name.strip() or not address.strip():
+        wrong.append(FieldError("name", "a name and an address, as on a letter"))
+    if not 0 <= payment_days <= 120:
+        wrong.append(FieldError("payment_days", "0 to 120", payment_days))
+    return wrong
+
+
 def _check_seller(wish: Seller) -> None:
     currencies.check(wish.currency)
-    wrong = []
+    wrong = wrong_terms(wish.name, wish.address, wish.payment_days)
     if not _CODE.fullmatch(wish.code):
         wrong.append(FieldError("code", "2 to 8 capitals and digits, a capital first", wish.code))
-    if not wish.name.strip() or not wish.address.strip():
-        wrong.append(FieldError("name", "a name and an address, as on a letter"))
     if not re.fullmatch(r"[A-Z]{2}", wish.country):
         wrong.append(FieldError("country", "two capitals, ISO 3166", wish.country))
     if wish.time_zone not in zoneinfo.available_timezones():
         wrong.append(FieldError("time_zone", "a name such as Europe/Paris", wish.time_zone))
-    if not 0 <= wish.payment_days <= 120:
-        wrong.append(FieldError("payment_days", "0 to 120", wish.payment_days))
     if wrong:
         raise Invalid("This cannot be a legal entity.", errors=wrong)
 

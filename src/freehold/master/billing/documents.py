@@ -6,7 +6,7 @@ from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import parties
-from freehold.master.billing.models import Customer
+from freehold.master.billing.models import Customer, Run
 from freehold.master.billing.queries import documents, lines, period_of, taxes_of
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import currencies, days
@@ -46,6 +46,7 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
     All of it is as it was when it was issued.
     """
     entity, customer = LegalEntity.objects.get(id=row["entity"]), Customer.objects.get(id=row["customer"])
+    at = Run.objects.values_list("opened_at", flat=True).get(id=row["run"])
     offers = dict(Offer.objects.values_list("id", "name"))
     currency = row["currency"]
 
@@ -59,8 +60,8 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
         "day": days.iso(row["day"]),
         "due": days.iso(row["due_day"]),
         "period": period_of(row),
-        "seller": parties.printed(entity, row["id"]),
-        "customer": parties.printed(customer, row["id"]),
+        "seller": parties.printed(entity, at),
+        "customer": parties.printed(customer, at),
         "currency": currency,
         "tax_included": bool(row["tax_included"]),
         "lines": [

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 
+from freehold.master.accounting.actions import wrong_terms
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import find_entity
 from freehold.master.billing import dunning
-from freehold.master.billing.models import Customer, Document, Former, Run
+from freehold.master.billing.models import Customer, Former
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.transactions import audit, writing
@@ -32,14 +33,10 @@ class Terms:
 def change_seller(code: str, wish: Terms, *, acting: Caller) -> LegalEntity:
     """Note what a seller is now; what was issued keeps what it says. Raise Invalid naming what is wrong."""
     entity = find_entity(code, acting, Scope.ACCOUNT)
-    wrong = []
-    if not wish.name.strip() or not wish.address.strip():
-        wrong.append(FieldError("name", "a name and an address, as on a letter"))
+    wrong = wrong_terms(wish.name, wish.address, wish.payment_days)
     for name in ("vat_number", "registration"):
         if not re.fullmatch(r"[0-9A-Za-z .-]{0,40}", getattr(wish, name)):
             wrong.append(FieldError(name, "letters and digits, at most 40", getattr(wish, name)))
-    if not 0 <= wish.payment_days <= 120:
-        wrong.append(FieldError("payment_days", "0 to 120", wish.payment_days))
     if wish.stop_days is not None and not 0 <= wish.stop_days <= MOST_STOP_DAYS:
         wrong.append(FieldError("stop_days", f"0 to {MOST_STOP_DAYS}, or null for never", wish.stop_days))
     if wrong:
@@ -63,10 +60,8 @@ def remember(subject: Customer | LegalEntity) -> None:
     )
 
 
-def printed(subject: Customer | LegalEntity, document: int) -> dict[str, str]:
-    """Return what a document says of its customer or seller: what was known when its run was opened."""
-    run = Document.objects.values_list("run", flat=True).get(id=document)
-    at = Run.objects.values_list("opened_at", flat=True).get(id=run)
+def printed(subject: Customer | LegalEntity, at: int) -> dict[str, str]:
+    """Return what documents say of their customer or seller whose run was opened at a moment: what was known then."""
     former = Former.objects.filter(subject=subject.id, until__gte=at).order_by("until", "id").first()
     names = (*_PRINTED, "registration") if isinstance(subject, LegalEntity) else _PRINTED
     return {name: getattr(former or subject, name) for name in names}
