@@ -77,7 +77,7 @@ def test_only_what_changed_after_is_told(master: "Master", node: Pocket) -> None
     revision = node.feed()[1]["revision"]
     assert node.feed(revision)[0] == 204
     master.request("older", None, parameters={"greeting": "changed"})
-    feed = node.feed(revision)[1]
+    feed = node.feed(revision, 30)[1]
     assert [one["instance"] for one in feed["instances"]] == [first["id"]]
     feed = node.feed(second["revision"] - 1)[1]
     assert {one["instance"] for one in feed["instances"]} >= {first["id"], second["id"]}
@@ -450,7 +450,7 @@ def test_a_supply_wakes_its_node_and_is_told(master: "Master", node: Pocket) -> 
     thread.join(30)
     assert [one["release"] for one in answers[0][1]["installations"]] == [release]
     master.supply("fresh", "main", wanted="removed")
-    feed = node.feed(answers[0][1]["revision"])[1]
+    feed = node.feed(answers[0][1]["revision"], 30)[1]
     assert [(one["release"], one["wanted"]) for one in feed["installations"]] == [(release, "removed")]
 
 
