@@ -10,7 +10,6 @@ import copy
 import json
 import random
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,27 +75,25 @@ def _bent(text: str, chance: random.Random) -> str:
 def main() -> None:
     sys.path.insert(0, str(Path(__file__).parent.parent))
     name, seconds = sys.argv[1], sys.argv[2]
-    with tempfile.TemporaryDirectory(prefix="freehold-fuzz-", dir="/dev/shm") as own:
-        corpus = Path(sys.argv[3] if len(sys.argv) > 3 else f"{own}/corpus")
-        corpus.mkdir(parents=True, exist_ok=True)
-        work = Path(own) / "work"
-        work.mkdir()
-        with atheris.instrument_imports(include=LED_BY):
-            from fuzz.targets import TARGETS
+    corpus, work = (Path(sys.argv[3]) / folder for folder in ("corpus", "work"))
+    corpus.mkdir(parents=True, exist_ok=True)
+    work.mkdir(exist_ok=True)
+    with atheris.instrument_imports(include=LED_BY):
+        from fuzz.targets import TARGETS
 
-            feed, examples = TARGETS[name](work)
-        for number, example in enumerate(examples):
-            (corpus / f"example-{number}").write_bytes(example)
-            feed(example)
-        options = [f"-max_total_time={seconds}", "-max_len=20000", "-timeout=20", f"-artifact_prefix={corpus}/"]
-        # It ends the process itself, with the status that tells.
-        atheris.Setup(
-            [sys.argv[0], *options, str(corpus)],
-            feed,
-            custom_mutator=partial(mutate, examples=examples),
-            enable_python_coverage=True,
-        )
-        atheris.Fuzz()
+        feed, examples = TARGETS[name](work)
+    for number, example in enumerate(examples):
+        (corpus / f"example-{number}").write_bytes(example)
+        feed(example)
+    options = [f"-max_total_time={seconds}", "-max_len=20000", "-timeout=20", f"-artifact_prefix={corpus}/"]
+    # It ends the process itself, with the status that tells: nothing of it can be cleaned up here.
+    atheris.Setup(
+        [sys.argv[0], *options, str(corpus)],
+        feed,
+        custom_mutator=partial(mutate, examples=examples),
+        enable_python_coverage=True,
+    )
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

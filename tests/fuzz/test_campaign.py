@@ -41,5 +41,5 @@ def test_examples_are_taken_and_what_is_wrong_with_them_refused(name: str, tmp_p
 def test_campaign(name: str, tmp_path: Path) -> None:
     command = [sys.executable, str(CAMPAIGN), name, str(SECONDS), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS + 300)
-    crashes = [(path.name, path.read_bytes()) for path in tmp_path.glob("crash-*")]
+    crashes = [(path.name, path.read_bytes()) for path in tmp_path.glob("corpus/crash-*")]
     assert done.returncode == 0, f"{crashes}\n{done.stderr[-5000:]}"

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,8 @@ def _outcomes(options: argparse.Namespace, seeds: range) -> "Iterator[Outcome]":
         yield from _share(shares[0])
         return
     # Each process has a Master of its own: Django takes one database in a process.
-    with get_context("spawn").Pool(jobs) as pool:
-        for outcomes in pool.imap_unordered(_share, shares):
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for outcomes in pool.map(_share, shares):
             yield from outcomes
 
 

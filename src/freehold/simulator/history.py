@@ -50,6 +50,7 @@ def run(rooms: Rooms, seed: int, *, nodes: int = 3, days: float = 0.06, faults: 
             machines |= {node.name: node.machine for node in history.nodes}
             history.live(days * 86400, faults, wishes)
             history.judge(outcome)
+            history.end()
         finally:
             master.close()
     outcome.happened = world.happened
@@ -117,6 +118,12 @@ class History:
             if not node.burnt and (late := node.untold()) > LATE:
                 outcome.wrong.append(f"{node.name} has something to tell since {late:.0f} s")
         outcome.wrong += [f"set aside: {reason}" for reason in self.master.refused()]
+
+    def end(self) -> None:
+        """Have every machine lose its power, so that nothing of this world stays open."""
+        for node in self.nodes:
+            node.lose_power()
+        self.world.run(self.world.now + 1)
 
     def _wrong_with(self, row: object, node: Node | None) -> Iterator[str]:
         title, wanted = str(row.title), str(row.wanted)  # type: ignore[attr-defined]
