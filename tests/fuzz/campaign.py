@@ -1,9 +1,9 @@
 """One target fed for some seconds with what atheris makes of its examples, led by which of our code it reaches.
 
-    python tests/fuzz/campaign.py TARGET SECONDS [FOLDER]
+    python tests/fuzz/campaign.py TARGET SECONDS FOLDER
 
 FOLDER keeps what was found to reach new code, for the next time. Ends with status 0 unless anything but a refusal
-came of some bytes: they are then in `crash-…` in that folder, and the trace on standard error.
+came of some bytes: they are then in `corpus/crash-…` in that folder, and the trace on standard error.
 """
 
 import copy
