@@ -28,6 +28,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # What was acknowledged survives a power cut: FULL syncs the log at each commit (0.5 ms here).
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=268435456;",
     }
+else:
+    # Our statements are many and small, or large and of known shape: to compile them, or to have several processes at
+    # one, costs more than it saves (`bench/billing.py`), and what a monthly run sorts fits in memory.
+    DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
+        "-c jit=off -c max_parallel_workers_per_gather=0 -c work_mem=32MB"
+    )
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",

@@ -87,7 +87,11 @@ def contract_of(customer: Customer, entity: LegalEntity, currency: str) -> Contr
         customer=customer,
         entity=entity,
         currency=currency,
-        defaults={"tax_class": tax_class, "next_day": days.period(today, customer.anchor)[1]},
+        defaults={
+            "tax_class": tax_class,
+            "anchor": customer.anchor,
+            "next_day": days.period(today, customer.anchor)[1],
+        },
     )
     return made
 

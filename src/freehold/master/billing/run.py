@@ -98,34 +98,36 @@ def _issue_all(opened: Run) -> None:
     due = run(_SQL["due"], entity=opened.entity_id, day=opened.day)
     while due:
         for row in due:
-            _issue_day(opened, row["currency"], row["next_day"])
+            _issue_day(opened, row["currency"], row["anchor"], row["next_day"])
         # Who was away for months is due several times.
         due = run(_SQL["due"], entity=opened.entity_id, day=opened.day)
 
 
-def _issue_day(opened: Run, currency: str, until: int) -> None:
-    """Issue the documents of all contracts whose period ends on a day, slice by slice."""
+def _issue_day(opened: Run, currency: str, anchor: int, until: int) -> None:
+    """Issue the documents of all contracts of an anchor whose period ends on a day, slice by slice."""
+    since, following = days.add_months(until, -1), days.add_months(until, 1)
+    due = {"entity": opened.entity_id, "currency": currency, "anchor": anchor, "since": since, "until": until}
     first = 0
     while True:
         with writing():
             opened = _locked(opened)
-            rows = run(_SQL["slice"], entity=opened.entity_id, currency=currency, until=until, first=first, size=SLICE)
-            if rows[0]["last"] is None or opened.state == RunState.ISSUED:
+            (row,) = run(_SQL["slice"], **due, first=first, size=SLICE)
+            if row["last"] is None or opened.state == RunState.ISSUED:
                 return
-            opened.documents += issue(opened, currency, until, first, rows[0]["last"])
+            slice_ = {**due, "first": first, "last": row["last"]}
+            opened.documents += _issue(opened, slice_)
             opened.save(update_fields=["documents"])
-        first = rows[0]["last"] + 1
+            _do("next_period", **slice_, next=following)
+        first = row["last"] + 1
 
 
-def issue(opened: Run, currency: str, until: int, first: int, last: int) -> int:
-    """Issue the documents of the contracts between two numbers whose period ends on a day; return how many.
+def _issue(opened: Run, slice_: dict[str, Any]) -> int:
+    """Issue the documents of a slice of contracts whose period ends on a day; return how many.
 
     Within a transaction of the caller.
     """
     entity = opened.entity
-    since, following = days.add_months(until, -1), days.add_months(until, 1)
-    slice_ = {"entity": entity.id, "currency": currency, "since": since, "until": until, "first": first, "last": last}
-    _do("draft", **slice_, month=days.month_of(until), day=opened.day, country=entity.country)
+    _do("draft", **slice_, month=days.month_of(slice_["until"]), day=opened.day, country=entity.country)
     _do("below_zero")
     _do("drop_unasked")
     _do("tax_as_before")
@@ -134,11 +136,10 @@ def issue(opened: Run, currency: str, until: int, first: int, last: int) -> int:
     counts = {row["kind"]: row["documents"] for row in run(_SQL["count"])}
     count = int(sum(counts.values()))
     if count:
-        _do("bills", millionths=exchange.rate(entity, currency, opened.day))
+        _do("bills", **slice_, millionths=exchange.rate(entity, slice_["currency"], opened.day))
         _do("index_bills")
         _refuse_too_large()
         _write(opened, slice_, counts)
-    _do("next_period", entity=entity.id, currency=currency, until=until, first=first, last=last, next=following)
     for name in ("draft", "tax", *(("bill",) if count else ())):
         _do(f"forget_{name}")
     return count

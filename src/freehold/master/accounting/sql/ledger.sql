@@ -39,7 +39,7 @@ SELECT CASE
                      p.position, p.account, p.party, p.amount, p.functional)
        END AS line
 FROM accounting_entry e
-JOIN accounting_posting p ON p.entry = e.id
+JOIN accounting_posting p ON p.entry = e.id AND p.entry BETWEEN :first AND :last
 WHERE e.id BETWEEN :first AND :last
 ORDER BY e.id, p.position
 

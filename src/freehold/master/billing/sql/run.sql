@@ -1,14 +1,14 @@
 -- name: due
--- The days and currencies for which contracts of a seller are due, the earliest first.
-SELECT DISTINCT currency, next_day FROM billing_contract
+-- The currencies, anchors and days for which contracts of a seller are due, the earliest first.
+SELECT DISTINCT currency, anchor, next_day FROM billing_contract
 WHERE entity_id = :entity AND next_day <= :day
-ORDER BY next_day, currency
+ORDER BY next_day, currency, anchor
 
 -- name: slice
 -- The last contract of the next slice of those that are due on a day.
 SELECT max(id) AS last FROM (
   SELECT id FROM billing_contract
-  WHERE entity_id = :entity AND currency = :currency AND next_day = :until AND id >= :first
+  WHERE entity_id = :entity AND currency = :currency AND anchor = :anchor AND next_day = :until AND id >= :first
   ORDER BY id LIMIT :size
 ) s
 
@@ -17,31 +17,33 @@ SELECT max(id) AS last FROM (
 CREATE TEMP TABLE run_draft AS
 SELECT d.*, r.id AS rule, r.rate, r.code
 FROM (
-  SELECT t.contract, CAST(0 AS bigint) AS corrects, t.tax_included, t.subscription, 'recurring' AS kind, '' AS label, t.offer,
-         '' AS meter, 0 AS month, b.from_day, b.until_day, CAST(b.until_day - b.from_day AS bigint) AS quantity,
-         t.amount AS price, (2 * t.amount * (b.until_day - b.from_day) + (:until - :since)) / (2 * (:until - :since)) AS amount,
-         t.category, t.account, CAST(0 AS bigint) AS charge, k.tax_class
-  FROM billing_contract k
-  JOIN billing_term t ON t.contract = k.id
-  JOIN (SELECT id, CASE WHEN from_day > :since THEN from_day ELSE :since END AS from_day,
-               CASE WHEN until_day < :until THEN until_day ELSE :until END AS until_day
-        FROM billing_term) b ON b.id = t.id
-  WHERE k.entity_id = :entity AND k.currency = :currency AND k.next_day = :until AND k.id BETWEEN :first AND :last
-    AND t.from_day < :until AND t.until_day > :since AND t.amount > 0
+  SELECT contract, CAST(0 AS bigint) AS corrects, tax_included, subscription, 'recurring' AS kind, '' AS label, offer,
+         '' AS meter, 0 AS month, from_day, until_day, CAST(until_day - from_day AS bigint) AS quantity, amount AS price,
+         (2 * amount * (until_day - from_day) + (:until - :since)) / (2 * (:until - :since)) AS amount,
+         category, account, CAST(0 AS bigint) AS charge, tax_class
+  FROM (
+    SELECT t.contract, t.tax_included, t.subscription, t.offer, t.amount, t.category, t.account, k.tax_class,
+           CASE WHEN t.from_day > :since THEN t.from_day ELSE :since END AS from_day,
+           CASE WHEN t.until_day < :until THEN t.until_day ELSE :until END AS until_day
+    FROM billing_contract k
+    JOIN billing_term t ON t.contract = k.id
+    WHERE k.entity_id = :entity AND k.currency = :currency AND k.anchor = :anchor AND k.next_day = :until
+      AND k.id BETWEEN :first AND :last AND t.from_day < :until AND t.until_day > :since AND t.amount > 0
+  ) t
   UNION ALL
   SELECT c.contract, CASE WHEN c.rated < c.billed THEN c.document ELSE 0 END, c.tax_included, c.subscription, 'usage', '', c.offer,
          c.meter, c.month, 0, 0, c.quantity - c.billed_quantity, 0, c.rated - c.billed, c.category, c.account, 0, k.tax_class
   FROM billing_contract k
   JOIN billing_consumption c ON c.contract = k.id
-  WHERE k.entity_id = :entity AND k.currency = :currency AND k.next_day = :until AND k.id BETWEEN :first AND :last
-    AND NOT (c.rated = c.billed) AND c.month < :month
+  WHERE k.entity_id = :entity AND k.currency = :currency AND k.anchor = :anchor AND k.next_day = :until
+    AND k.id BETWEEN :first AND :last AND NOT (c.rated = c.billed) AND c.month < :month
   UNION ALL
   SELECT c.contract, 0, c.tax_included, c.subscription, c.kind, c.label, c.offer, '', c.month, c.day, c.day, 1, 0, c.amount,
          c.category, c.account, c.id, k.tax_class
   FROM billing_contract k
   JOIN billing_charge c ON c.contract = k.id
-  WHERE k.entity_id = :entity AND k.currency = :currency AND k.next_day = :until AND k.id BETWEEN :first AND :last
-    AND c.document = 0 AND c.day < :until
+  WHERE k.entity_id = :entity AND k.currency = :currency AND k.anchor = :anchor AND k.next_day = :until
+    AND k.id BETWEEN :first AND :last AND c.document = 0 AND c.day < :until
 ) d
 LEFT JOIN billing_taxrule r ON r.country = :country AND r.tax_class = d.tax_class AND r.category = d.category
   AND r.from_day <= :day AND r.until_day > :day
@@ -98,8 +100,8 @@ FROM run_tax GROUP BY CASE WHEN corrects = 0 THEN 'invoice' ELSE 'credit_note' E
 -- name: bills
 -- The documents, and what each comes to, in its currency and in the seller's.
 CREATE TEMP TABLE run_bill AS
-SELECT place, contract, corrects, tax_included, CASE WHEN corrects = 0 THEN 'invoice' ELSE 'credit_note' END AS kind,
-       net, tax, net + tax AS gross,
+SELECT place, contract, k.customer_id AS customer, corrects, tax_included,
+       CASE WHEN corrects = 0 THEN 'invoice' ELSE 'credit_note' END AS kind, net, tax, net + tax AS gross,
        (2 * (net + tax) * :millionths + CASE WHEN net + tax < 0 THEN -1000000 ELSE 1000000 END) / 2000000 AS functional,
        (2 * tax * :millionths + CASE WHEN tax < 0 THEN -1000000 ELSE 1000000 END) / 2000000 AS functional_tax
 FROM (
@@ -107,6 +109,7 @@ FROM (
          CAST(sum(CASE WHEN tax_included THEN total - tax ELSE total END) AS bigint) AS net, CAST(sum(tax) AS bigint) AS tax
   FROM run_tax GROUP BY place, contract, corrects, tax_included
 ) s
+JOIN billing_contract k ON k.id = s.contract AND k.id BETWEEN :first AND :last
 
 -- name: index_bills
 -- So that each document is found at once.
@@ -121,12 +124,11 @@ SELECT coalesce(max(CASE WHEN gross < 0 THEN -gross ELSE gross END), 0) AS large
 INSERT INTO billing_document
   (id, run, contract, entity, customer, kind, year, number, day, due_day, from_day, until_day, currency, tax_included,
    net, tax, gross, functional, functional_tax, corrects)
-SELECT :document + b.place, :run, b.contract, :entity, k.customer_id, b.kind, :year,
+SELECT :document + b.place, :run, b.contract, :entity, b.customer, b.kind, :year,
        b.place + CASE WHEN b.kind = 'invoice' THEN :invoice ELSE :credit_note END,
        :day, :day + :payment_days, :since, :until, :currency, b.tax_included, b.net, b.tax, b.gross, b.functional,
        b.functional_tax, b.corrects
 FROM run_bill b
-JOIN billing_contract k ON k.id = b.contract
 
 -- name: add_lines
 -- Their lines, with what of each is not tax: within a rate, each gets what the running sum adds, so that nothing is left.
@@ -167,9 +169,8 @@ FROM (SELECT place, kind, place + CASE WHEN kind = 'invoice' THEN :invoice ELSE 
 -- name: add_receivables
 -- What customers owe.
 INSERT INTO accounting_posting (entry, position, account, party, amount, functional)
-SELECT :entry + b.place, 0, :receivable, k.customer_id, b.gross, b.functional
-FROM run_bill b
-JOIN billing_contract k ON k.id = b.contract
+SELECT :entry + place, 0, :receivable, customer, gross, functional
+FROM run_bill
 
 -- name: add_revenue
 -- What was earned, by account; in the seller's currency each gets what the running sum adds, so that nothing is left.
@@ -212,7 +213,7 @@ WHERE d.charge <> 0 AND c.id = d.charge
 -- name: next_period
 -- The contracts of the slice begin another period.
 UPDATE billing_contract SET next_day = :next
-WHERE entity_id = :entity AND currency = :currency AND next_day = :until AND id BETWEEN :first AND :last
+WHERE entity_id = :entity AND currency = :currency AND anchor = :anchor AND next_day = :until AND id BETWEEN :first AND :last
 
 -- name: forget_draft
 -- The slice is done.
