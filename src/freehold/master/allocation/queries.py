@@ -10,7 +10,7 @@ from freehold.master.foundation import sql
 from freehold.master.foundation.transactions import run
 from freehold.protocol.problem import Reason
 
-QUERIES = sql.load(Path(__file__).parent / "sql" / "candidates.sql")
+QUERIES = sql.load(Path(__file__).parent / "sql" / "candidates.sql", prepared=True)
 
 _SUPPLIED = "s.release_id = :release AND s.beneficiary = :beneficiary AND s.open AND s.free > 0"
 _AFTER = {

@@ -9,9 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.accounting.queries import account_for
 from freehold.master.billing import dunning
 from freehold.master.billing.customers import contract_of
 from freehold.master.billing.models import Contract, Customer, Payer, Quote, Subscription, Term
@@ -43,6 +41,8 @@ class Deal:
     name: str
     list: str
     entity: str
+    time_zone: str
+    """The entity's."""
     currency: str
     region: str
     tax_included: bool
@@ -74,10 +74,7 @@ def ordered(event: Ordered) -> None:
     if deal is None:
         return
     _keep_quote(quoted, deal)
-    contract = contract_of(
-        Customer.objects.get(id=deal.customer), LegalEntity.objects.get(id=deal.entity), deal.currency
-    )
-    run(locking(ORDERS["lock_contract"], "k"), contract=contract.id)
+    contract = _locked_contract(deal)
     _check_deposit(contract, deal)
     open_subscription(event.instance, event.project, contract, deal, event.quote or "")
 
@@ -185,20 +182,20 @@ def find_deal(
     return _deal(mine, price_list)
 
 
-def open_subscription(instance: str, project: str, contract: Contract, deal: Deal, quote: str) -> int:
+def open_subscription(instance: str, project: str, contract: int, deal: Deal, quote: str) -> int:
     """Write a subscription that is pending, and what it will cost; return its number."""
-    today = days.of_moment(clock.now(), contract.entity.time_zone)
+    today = days.of_moment(clock.now(), deal.time_zone)
     (row,) = run(
         ORDERS["open"],
         instance=instance,
         project=project,
-        contract=contract.id,
+        contract=contract,
         offer=deal.offer,
         deposit=deal.deposit,
         quote=quote,
         now=clock.now(),
     )
-    add_term(row["id"], contract.id, deal, today, today)
+    add_term(row["id"], contract, deal, today, today)
     audit("freehold", "subscription.open", str(row["id"]), project=project, offer=deal.name, list=deal.list)
     return int(row["id"])
 
@@ -246,26 +243,37 @@ def _deal(rows: list[dict[str, Any]], price_list: str) -> Deal:
         )
     best = min(priced, key=lambda row: (row["region"] == "", row["currency"] != row["preferred"], row["currency"]))
     chosen = [row for row in priced if row["list"] == best["list"]]
+    same = ("offer", "name", "list", "entity", "time_zone", "currency", "region", "customer", "account")
     return Deal(
-        **{name: best[name] for name in ("offer", "name", "list", "entity", "currency", "region", "customer")},
+        **{name: best[name] for name in same},
         tax_included=bool(best["tax_included"]),
         category=best["tax_category"],
-        account=best["account"] or account_for(best["entity"], Purpose.REVENUE),
         prices={row["kind"]: row["amount"] for row in chosen if row["kind"] != "usage"},
     )
 
 
-def _check_deposit(contract: Contract, deal: Deal) -> None:
+def _locked_contract(deal: Deal) -> int:
+    """Return the contract that a deal is part of, made if there is none, and keep others from ordering on it until
+    the transaction ends."""
+    which = {"customer": deal.customer, "entity": deal.entity, "currency": deal.currency}
+    rows = run(locking(ORDERS["contract"], "k"), **which)
+    if not rows:
+        contract_of(Customer.objects.get(id=deal.customer), LegalEntity.objects.get(id=deal.entity), deal.currency)
+        rows = run(locking(ORDERS["contract"], "k"), **which)
+    return int(rows[0]["id"])
+
+
+def _check_deposit(contract: int, deal: Deal) -> None:
     """Raise PaymentRequired when neither deposits nor credit cover what must be left for this service."""
     if not deal.deposit:
         return
-    missing = deal.deposit - balance(contract.id).free
+    missing = deal.deposit - balance(contract).free
     if missing > 0:
+        seller = LegalEntity.objects.get(id=deal.entity).name
         raise PaymentRequired(
             f"'{deal.name}' takes a deposit of {currencies.shown(deal.deposit, deal.currency)}; "
             f"{currencies.shown(missing, deal.currency)} of it is missing.",
-            remedy=f"Pay {currencies.plain(missing, deal.currency)} {deal.currency} to {contract.entity.name}, "
-            "then order again.",
+            remedy=f"Pay {currencies.plain(missing, deal.currency)} {deal.currency} to {seller}, then order again.",
         )
 
 

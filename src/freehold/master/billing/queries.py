@@ -10,7 +10,7 @@ from freehold.master.foundation import days, sql
 from freehold.master.foundation.money import rounded
 from freehold.master.foundation.transactions import run
 
-ORDERS = sql.load(Path(__file__).parent / "sql" / "orders.sql")
+ORDERS = sql.load(Path(__file__).parent / "sql" / "orders.sql", prepared=True)
 
 
 @dataclass(frozen=True)

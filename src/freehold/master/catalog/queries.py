@@ -11,7 +11,7 @@ from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.transactions import run
 
-_SQL = sql.load(Path(__file__).parent / "sql" / "catalog.sql")
+_SQL = sql.load(Path(__file__).parent / "sql" / "catalog.sql", prepared=True)
 
 
 @dataclass(frozen=True)

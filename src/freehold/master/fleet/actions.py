@@ -12,7 +12,7 @@ from freehold.master.fleet import authority, revisions
 from freehold.master.fleet.models import Certificate, EnrolToken, Node, Site, Supply
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Unauthenticated
-from freehold.master.foundation.transactions import audit, writing
+from freehold.master.foundation.transactions import audit, run, writing
 from freehold.master.people.actions import NAME
 from freehold.master.people.identity import Caller, Scope, digest
 from freehold.protocol.enrol import EnrolAnswer, Token
@@ -247,19 +247,9 @@ def supply(
     return supplies
 
 
-_SYNC = """
-UPDATE fleet_supply SET
-  free = n.free,
-  open = (fleet_supply.wanted = 'available' AND n.open AND n.lost_at IS NULL AND n.used < n.capacity)
-FROM fleet_node n
-WHERE n.id = fleet_supply.node_id AND n.id = %s
-"""
-
-
 def sync_supplies(node: str) -> None:
     """Copy a node's free partitions and openness to its supplies; call it in the transaction that changed them."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SYNC, [node])
+    run(revisions.SQL["sync_supplies"], node=node)
 
 
 def _refuse_while_used(release: Release, node: Node) -> None:

@@ -1,18 +1,19 @@
 """Revisions: every change that a node must know takes the next one, in the change's transaction."""
 
-from django.db import connection
+from pathlib import Path
 
 from freehold.master.fleet.models import RevisionClock
-from freehold.master.foundation import hints
+from freehold.master.foundation import hints, sql
+from freehold.master.foundation.transactions import run
+
+SQL = sql.load(Path(__file__).parent / "sql" / "fleet.sql", prepared=True)
 
 
 def next_revision() -> int:
     """Return the next revision; its row stays locked until the transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE fleet_revisionclock SET value = value + 1 WHERE id = 1 RETURNING value")
-        row = cursor.fetchone()
-    assert row is not None, "the first migration of fleet writes this row"
-    return int(row[0])
+    # The first migration of fleet writes this row.
+    (row,) = run(SQL["next_revision"])
+    return int(row["value"])
 
 
 def take_turn() -> None:
@@ -27,7 +28,6 @@ def take_turn() -> None:
 def bump(node: str) -> int:
     """Give a node the next revision and return it; whoever waits for it is woken after the commit."""
     revision = next_revision()
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE fleet_node SET revision = %s WHERE id = %s", [revision, node])
+    run(SQL["bump"], revision=revision, node=node)
     hints.after_commit(hints.FLEET_CHANGED)
     return revision

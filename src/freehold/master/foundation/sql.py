@@ -36,14 +36,16 @@ class Query:
     """`:name` parameters, for sqlite3."""
     format: str
     """`%(name)s` parameters, for psycopg and for Django's cursors."""
+    prepared: bool = False
+    """Whether PostgreSQL may keep its plan: for what is run often and finds few rows whatever the values."""
 
     def where(self, rest: str) -> "Query":
         """Return this query followed by `WHERE` and the rest, which is our own text, never a user's."""
-        return _query(self.name, self.description, f"{self.named}\nWHERE {rest}")
+        return _query(self.name, self.description, f"{self.named}\nWHERE {rest}", self.prepared)
 
 
-def load(path: Path) -> dict[str, Query]:
-    """Return the queries of a file by name.
+def load(path: Path, *, prepared: bool = False) -> dict[str, Query]:
+    """Return the queries of a file by name, all of them `Query.prepared` or none.
 
     Raise ValueError when one has no name or no description, or two have the same name.
     """
@@ -59,10 +61,10 @@ def load(path: Path) -> dict[str, Query]:
         if header[1] in queries:
             raise ValueError(f"{path.name}: the name {header[1]} is used twice")
         body = "\n".join(line for line in lines[1:] if not line.startswith("--")).strip()
-        queries[header[1]] = _query(header[1], " ".join(comment), body)
+        queries[header[1]] = _query(header[1], " ".join(comment), body, prepared)
     return queries
 
 
 @functools.lru_cache(maxsize=512)
-def _query(name: str, description: str, body: str) -> Query:
-    return Query(name, description, body, _PARAMETER.sub(r"%(\1)s", body.replace("%", "%%")))
+def _query(name: str, description: str, body: str, prepared: bool) -> Query:
+    return Query(name, description, body, _PARAMETER.sub(r"%(\1)s", body.replace("%", "%%")), prepared)

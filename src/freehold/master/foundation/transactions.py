@@ -3,12 +3,16 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
 
 from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, sql
+
+_SQL = sql.load(Path(__file__).parent / "sql" / "audit.sql", prepared=True)
 
 
 @contextmanager
@@ -36,11 +40,13 @@ def locking(query: sql.Query, table: str) -> sql.Query:
     if connection.vendor == "sqlite":
         return query
     suffix = f"\nFOR UPDATE OF {table}"
-    return sql.Query(query.name, query.description, query.named + suffix, query.format + suffix)
+    return replace(query, named=query.named + suffix, format=query.format + suffix)
 
 
 def run(query: sql.Query, **values: Any) -> list[dict[str, Any]]:
     """Run a hand-written query and return its rows by column name; none for a statement without rows."""
+    if query.prepared and connection.vendor == "postgresql":
+        return _run_prepared(query, values)
     with connection.cursor() as cursor:
         cursor.execute(query.format, values)
         if cursor.description is None:
@@ -49,14 +55,22 @@ def run(query: sql.Query, **values: Any) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-_AUDIT = """
-INSERT INTO foundation_auditrow (at, actor, verb, subject, project, detail)
-VALUES (%s, %s, %s, %s, %s, %s)
-"""
+def _run_prepared(query: sql.Query, values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Run a query by the driver's own cursor, whose statements PostgreSQL plans once; Django's plan each time."""
+    from psycopg import Cursor
+    from psycopg.rows import dict_row
+    from psycopg.types.numeric import Int8Dumper
+
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors, Cursor(connection.connection, row_factory=dict_row) as cursor:
+        # One type for all numbers: else a statement would have a plan for each size of them.
+        cursor.adapters.register_dumper(int, Int8Dumper)
+        cursor.execute(query.format, values)
+        return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
 
 def audit(actor: str, verb: str, subject: str, *, project: str = "", **detail: object) -> None:
     """Write the audit row of an act; call it in the act's transaction. Details never hold secrets."""
     text = json.dumps(detail, separators=(",", ":"), default=str)
-    with connection.cursor() as cursor:
-        cursor.execute(_AUDIT, [clock.now(), actor, verb, subject, project, text])
+    run(_SQL["audit"], now=clock.now(), actor=actor, verb=verb, subject=subject, project=project, detail=text)

@@ -8,7 +8,7 @@ from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.transactions import run
 
-QUERIES = sql.load(Path(__file__).parent / "sql" / "instances.sql")
+QUERIES = sql.load(Path(__file__).parent / "sql" / "instances.sql", prepared=True)
 _SHOW = QUERIES["show"]
 
 

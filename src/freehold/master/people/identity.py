@@ -10,7 +10,7 @@ from freehold.master.foundation.errors import Forbidden, Unauthenticated
 from freehold.master.foundation.transactions import run
 from freehold.master.people.models import Membership, Person, Project, Role
 
-_SQL = sql.load(Path(__file__).parent / "sql" / "identity.sql")
+_SQL = sql.load(Path(__file__).parent / "sql" / "identity.sql", prepared=True)
 
 
 class Scope(StrEnum):

@@ -1,8 +1,8 @@
 -- name: sold
 -- What a product and type are sold as, who would pay for a project, and each price that holds in a region on a day.
-SELECT o.id AS offer, o.name, o.parameters, o.tax_category, o.account, y.project_id AS payer, y.customer_id AS customer,
-       k.currency AS preferred, l.id AS list, l.entity_id AS entity, l.currency, l.region, l.tax_included,
-       p.kind, p.amount, p.meter
+SELECT o.id AS offer, o.name, o.tax_category, y.project_id AS payer, y.customer_id AS customer, k.currency AS preferred,
+       l.id AS list, l.entity_id AS entity, e.time_zone, l.currency, l.region, l.tax_included, p.kind, p.amount,
+       CASE WHEN o.account <> '' THEN o.account ELSE a.code END AS account
 FROM catalog_offer o
 LEFT JOIN billing_payer y ON y.project_id = :project AND y.seller_id = o.project_id
 LEFT JOIN billing_customer k ON k.id = y.customer_id
@@ -12,6 +12,8 @@ LEFT JOIN catalog_pricelist l ON l.published_at IS NOT NULL
   AND (l.from_day <= :day AND l.until_day > :day OR l.id = :list)
   AND EXISTS (SELECT 1 FROM catalog_price p WHERE p.list_id = l.id AND p.offer_id = o.id)
 LEFT JOIN catalog_price p ON p.list_id = l.id AND p.offer_id = o.id
+LEFT JOIN accounting_legalentity e ON e.id = l.entity_id
+LEFT JOIN accounting_account a ON a.entity_id = l.entity_id AND a.purpose = 'revenue'
 WHERE o.product = :product AND o.type = :type AND o.retired_at IS NULL
 ORDER BY o.name, l.region DESC, l.currency, p.kind
 
@@ -35,6 +37,10 @@ SELECT
 -- name: lock_contract
 -- Keep others from ordering on a contract until the transaction ends.
 SELECT k.id FROM billing_contract k WHERE k.id = :contract
+
+-- name: contract
+-- The contract of a customer with a seller in a currency.
+SELECT k.id FROM billing_contract k WHERE k.customer_id = :customer AND k.entity_id = :entity AND k.currency = :currency
 
 -- name: open
 -- A service is paid for from when it is ready.

@@ -1,0 +1,15 @@
+-- name: next_revision
+-- Take the next revision; the clock's row stays ours until the transaction ends.
+UPDATE fleet_revisionclock SET value = value + 1 WHERE id = 1 RETURNING value
+
+-- name: bump
+-- Give a node a revision.
+UPDATE fleet_node SET revision = :revision WHERE id = :node
+
+-- name: sync_supplies
+-- Copy what a node has free, and whether it is open, to its supplies.
+UPDATE fleet_supply SET
+  free = n.free,
+  open = (fleet_supply.wanted = 'available' AND n.open AND n.lost_at IS NULL AND n.used < n.capacity)
+FROM fleet_node n
+WHERE n.id = fleet_supply.node_id AND n.id = :node
