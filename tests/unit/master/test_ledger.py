@@ -287,3 +287,30 @@ def test_the_file_for_the_french_tax_office_balances(abroad: "Market") -> None:
     (receivable,) = (row for row in rows if row[4] == "411" and row[0] == "VE")
     assert receivable[8] == "FR-2026-000001"
     assert receivable[16:] == ["514,62", "USD"]
+
+
+WRONG_SELLERS: dict[str, Any] = {
+    "code": "fr", "country": "France", "time_zone": "Paris", "name": " ", "payment_days": 400, "stop_days": -1,
+    "vat_number": "FR|1", "registration": "x" * 41,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", WRONG_SELLERS)
+def test_a_seller_begins_and_goes_on_only_as_the_law_and_its_documents_can_take_it(
+    market: "Market", field: str
+) -> None:
+    from freehold.master.accounting import actions
+    from freehold.master.accounting.models import LegalEntity
+    from freehold.master.billing import parties
+
+    right = {"code": "NEW", "name": "New", "address": "1 rue", "country": "FR", "currency": "EUR", "time_zone": "UTC"}
+    with pytest.raises(Invalid) as refused:
+        actions.add_entity(
+            actions.Seller(**{**right, field: WRONG_SELLERS[field]}), "provider", acting=market.accountant
+        )
+    assert field in [error.field for error in refused.value.errors]
+    assert not LegalEntity.objects.filter(code__iexact="new").exists()
+    if field in parties.Terms.__dataclass_fields__:
+        terms = {"name": "FR", "address": "1 rue", field: WRONG_SELLERS[field]}
+        with pytest.raises(Invalid):
+            parties.change_seller("FR", parties.Terms(**terms), acting=market.accountant)

@@ -22,6 +22,8 @@ from freehold.protocol.problem import FieldError
 
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,7}")
 _ACCOUNT = re.compile(r"[0-9A-Za-z]{1,12}")
+_REGISTERED = re.compile(r"[0-9A-Za-z .-]{0,40}")
+MOST_PAYMENT_DAYS, MOST_STOP_DAYS = 120, 365
 _UNFIT = re.compile(r"[|\x00-\x1f]")
 KINDS = ("asset", "liability", "equity", "income", "expense")
 
@@ -225,19 +227,35 @@ def _check_lines(entity: LegalEntity, draft: Draft) -> None:
         raise Invalid("This entry cannot be made.", errors=wrong)
 
 
-def wrong_terms(name: str, address: str, payment_days: int) -> list[FieldError]:
+def wrong_terms(
+    *,
+    name: str,
+    address: str,
+    vat_number: str,
+    registration: str,
+    payment_days: int,
+    stop_days: int | None,
+    **_others: object,
+) -> list[FieldError]:
     """Return what is wrong with how a seller is called and when it wants its money."""
     wrong = []
     if not name.strip() or not address.strip():
         wrong.append(FieldError("name", "a name and an address, as on a letter"))
-    if not 0 <= payment_days <= 120:
-        wrong.append(FieldError("payment_days", "0 to 120", payment_days))
+    wrong += [
+        FieldError(field, "letters and digits, at most 40", number)
+        for field, number in (("vat_number", vat_number), ("registration", registration))
+        if not _REGISTERED.fullmatch(number)
+    ]
+    if not 0 <= payment_days <= MOST_PAYMENT_DAYS:
+        wrong.append(FieldError("payment_days", f"0 to {MOST_PAYMENT_DAYS}", payment_days))
+    if stop_days is not None and not 0 <= stop_days <= MOST_STOP_DAYS:
+        wrong.append(FieldError("stop_days", f"0 to {MOST_STOP_DAYS}, or null for never", stop_days))
     return wrong
 
 
 def _check_seller(wish: Seller) -> None:
     currencies.check(wish.currency)
-    wrong = wrong_terms(wish.name, wish.address, wish.payment_days)
+    wrong = wrong_terms(**vars(wish))
     if not _CODE.fullmatch(wish.code):
         wrong.append(FieldError("code", "2 to 8 capitals and digits, a capital first", wish.code))
     if not re.fullmatch(r"[A-Z]{2}", wish.country):

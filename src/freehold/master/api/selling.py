@@ -168,7 +168,7 @@ def add_customer(request: HttpRequest, project: str, body: CustomerIn) -> tuple[
 )
 def change_customer(request: HttpRequest, project: str, identity: str, body: CustomerIn) -> tuple[int, None]:
     who = caller(request)
-    customer = customer_of(who.project(project, Scope.SELL), identity)
+    customer = customers.find_customer(who.project(project, Scope.SELL), identity)
     customers.change_customer(customer, customers.Identity(**body.dict()), acting=who)
     return 204, None
 
@@ -177,7 +177,7 @@ def change_customer(request: HttpRequest, project: str, identity: str, body: Cus
 def set_payer(request: HttpRequest, project: str, body: PayerIn) -> tuple[int, None]:
     who = caller(request)
     owner = who.project(project, Scope.SELL)
-    payer = customer_of(owner, body.customer) if body.customer else None
+    payer = customers.find_customer(owner, body.customer) if body.customer else None
     customers.set_payer(body.project, payer, acting=who)
     return 204, None
 
@@ -201,7 +201,7 @@ def change(request: HttpRequest, project: str, body: ChangeIn) -> tuple[int, Non
     owner = who.project(project, Scope.SELL)
     instance = _instance(body)
     if body.customer:
-        subscriptions.change_payer(instance, customer_of(owner, body.customer), acting=who)
+        subscriptions.change_payer(instance, customers.find_customer(owner, body.customer), acting=who)
     if body.offer:
         subscriptions.change_offer(instance, body.offer, acting=who)
     return 204, None
@@ -216,20 +216,12 @@ def agree(request: HttpRequest, project: str, body: ChargeIn) -> tuple[int, None
     return 204, None
 
 
-def customer_of(project: str, identity: str) -> Customer:
-    """Return a customer of a selling project (its id); raise NotFound."""
-    found = Customer.objects.filter(project=project, id=identity).first()
-    if found is None:
-        raise NotFound(f"There is no customer '{identity}'.", remedy="See `freehold billing customers`.")
-    return found
-
-
 def contract_of(project: str, customer: str, seller: str, currency: str) -> Contract:
     """Return the contract of a customer of a project with one of its legal entities; raise NotFound."""
     entity = LegalEntity.objects.filter(project=project, code=seller).first()
     if entity is None:
         raise NotFound(f"There is no legal entity '{seller}' here.")
-    return customers.contract_of(customer_of(project, customer), entity, currencies.check(currency))
+    return customers.contract_of(customers.find_customer(project, customer), entity, currencies.check(currency))
 
 
 def _instance(body: ChangeIn) -> str:

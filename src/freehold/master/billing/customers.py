@@ -79,6 +79,14 @@ def set_payer(project: str, customer: Customer | None, *, acting: Caller) -> Non
         audit(acting.actor, "payer.set", target.id, project=seller, customer=customer.id if customer else "")
 
 
+def find_customer(project: str, identity: str) -> Customer:
+    """Return a customer of a selling project (its id); raise NotFound."""
+    found = Customer.objects.filter(project=project, id=identity).first()
+    if found is None:
+        raise NotFound(f"There is no customer '{identity}'.", remedy="See `freehold billing customers`.")
+    return found
+
+
 def contract_of(customer: Customer, entity: LegalEntity, currency: str) -> Contract:
     """Return the contract of a customer with a seller in a currency, which is made when there is none."""
     today = days.of_moment(clock.now(), entity.time_zone)

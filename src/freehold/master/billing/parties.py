@@ -1,6 +1,5 @@
 """What customers and sellers are called on documents: a document says for ever what was true when it was issued."""
 
-import re
 from dataclasses import dataclass
 
 from freehold.master.accounting.actions import wrong_terms
@@ -12,10 +11,8 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
-from freehold.protocol.problem import FieldError
 
 _PRINTED = ("name", "address", "country", "vat_number")
-MOST_STOP_DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -33,13 +30,7 @@ class Terms:
 def change_seller(code: str, wish: Terms, *, acting: Caller) -> LegalEntity:
     """Note what a seller is now; what was issued keeps what it says. Raise Invalid naming what is wrong."""
     entity = find_entity(code, acting, Scope.ACCOUNT)
-    wrong = wrong_terms(wish.name, wish.address, wish.payment_days)
-    for name in ("vat_number", "registration"):
-        if not re.fullmatch(r"[0-9A-Za-z .-]{0,40}", getattr(wish, name)):
-            wrong.append(FieldError(name, "letters and digits, at most 40", getattr(wish, name)))
-    if wish.stop_days is not None and not 0 <= wish.stop_days <= MOST_STOP_DAYS:
-        wrong.append(FieldError("stop_days", f"0 to {MOST_STOP_DAYS}, or null for never", wish.stop_days))
-    if wrong:
+    if wrong := wrong_terms(**vars(wish)):
         raise Invalid("A seller cannot be so.", errors=wrong)
     with writing():
         remember(entity)

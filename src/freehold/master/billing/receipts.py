@@ -2,11 +2,10 @@
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import dunning
-from freehold.master.billing.customers import contract_of, write_payment
-from freehold.master.billing.models import Contract, Customer, Payment
+from freehold.master.billing.customers import contract_of, find_customer, write_payment
+from freehold.master.billing.models import Contract, Payment
 from freehold.master.billing.queries import ORDERS, balance
 from freehold.master.foundation import clock, days, events
-from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.transactions import locking, run
 from freehold.master.payments import queries as payments
 from freehold.master.payments.events import Moved
@@ -23,10 +22,7 @@ def moved(event: Moved) -> None:
     Raise NotFound for a customer that is none of this seller's.
     """
     entity = LegalEntity.objects.get(id=event.entity)
-    customer = Customer.objects.filter(project=entity.project_id, id=event.customer).first()
-    if customer is None:
-        raise NotFound(f"There is no customer '{event.customer}'.", remedy="See `freehold billing customers`.")
-    contract = contract_of(customer, entity, event.currency)
+    contract = contract_of(find_customer(entity.project_id, event.customer), entity, event.currency)
     # Two who tell of the same payment come here one after the other, and the second sees what the first wrote.
     run(locking(ORDERS["lock_contract"], "k"), contract=contract.id)
     now = payments.settled(event.entity, event.provider, event.payment)

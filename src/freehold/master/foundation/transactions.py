@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,16 @@ _SQL = sql.load(Path(__file__).parent / "sql" / "audit.sql", prepared=True)
 
 
 @contextmanager
-def writing() -> Iterator[None]:
-    """One write transaction: everything in it happens, durably, or nothing does.
+def writing(*, rehearse: bool = False) -> Iterator[None]:
+    """One write transaction: everything in it happens, durably, or nothing does; nothing of a rehearsal does.
 
     Never do network or slow work inside: others wait.
     """
-    if connection.vendor == "sqlite":
-        with sql.sqlite_turn, transaction.atomic():
-            yield
-            failpoint("act-not-committed")
-    else:
-        with transaction.atomic():
-            yield
-            failpoint("act-not-committed")
+    with sql.sqlite_turn if connection.vendor == "sqlite" else nullcontext(), transaction.atomic():
+        yield
+        if rehearse:
+            transaction.set_rollback(True)
+        failpoint("act-not-committed")
     failpoint("act-committed")
 
 

@@ -93,10 +93,6 @@ class _Order:
     """The row of the instance that requests, if one does."""
 
 
-class _Rehearsed(Exception):
-    """Rolls back the transaction of a dry run."""
-
-
 def request(wish: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
     """Make an instance exist as wished, in one transaction, and say which one it is.
 
@@ -166,21 +162,14 @@ def bury() -> int:
 
 def _transact(order: _Order, *, dry_run: bool = False) -> Answer:
     for _ in range(3):
-        answer: Answer | None = None
         try:
-            with writing():
+            with writing(rehearse=dry_run):
                 if order.parent is not None:
                     trees.lock(order.parent["tree"])
-                answer = _apply(order)
-                if dry_run:
-                    raise _Rehearsed
-        except _Rehearsed:
-            pass
+                return _apply(order)
         except IntegrityError:
             # Somebody made the same title at the same moment; theirs is there now, so look again.
             continue
-        assert answer is not None
-        return answer
     raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
 
 

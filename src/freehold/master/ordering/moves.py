@@ -26,10 +26,6 @@ from freehold.master.people.identity import Caller, Scope
 _log = logging.getLogger(__name__)
 
 
-class _Rehearsed(Exception):
-    """Rolls back the transaction of a dry run."""
-
-
 def find_lost() -> None:
     """Fence nodes whose lease is over: nothing is placed there; take back those that report again."""
     for row in run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000)):
@@ -66,21 +62,16 @@ def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[
     if node is None:
         raise NotFound(f"There is no node '{node_id}' in '{project}'.", remedy="See `freehold node list`.")
     moved, stuck = [], {}
-    try:
-        with writing():
-            Node.objects.filter(id=node.id).update(open=False)
-            sync_supplies(node.id)
-            audit(acting.actor, "node.drain", node.id, project=owner)
-            for row in run(QUERIES["movable"], node=node.id):
-                try:
-                    _move_within(row, actor=acting.actor)
-                    moved.append(row["title"])
-                except NoPlace as error:
-                    stuck[row["title"]] = str(error)
-            if dry_run:
-                raise _Rehearsed
-    except _Rehearsed:
-        pass
+    with writing(rehearse=dry_run):
+        Node.objects.filter(id=node.id).update(open=False)
+        sync_supplies(node.id)
+        audit(acting.actor, "node.drain", node.id, project=owner)
+        for row in run(QUERIES["movable"], node=node.id):
+            try:
+                _move_within(row, actor=acting.actor)
+                moved.append(row["title"])
+            except NoPlace as error:
+                stuck[row["title"]] = str(error)
     stays = [row["title"] for row in run(QUERIES["staying"], node=node.id)]
     return {"moved": moved, "stuck": stuck, "stays": stays}
 
@@ -93,19 +84,14 @@ def move(project: str, title: str, *, abandon_data: bool, dry_run: bool, acting:
     nobody gave up, NoPlace. With `dry_run` nothing is kept.
     """
     owner = acting.project(project, Scope.ORDER)
-    try:
-        with writing():
-            rows = run(locking(QUERIES["moving"], "i"), project=owner, title=title)
-            if not rows:
-                raise NotFound(f"There is no '{title}' in '{project}'.")
-            row = rows[0]
-            _refuse_move(row, abandon_data=abandon_data)
-            _move_within(row, actor=acting.actor)
-            (now,) = run(QUERIES["moving"], project=owner, title=title)
-            if dry_run:
-                raise _Rehearsed
-    except _Rehearsed:
-        pass
+    with writing(rehearse=dry_run):
+        rows = run(locking(QUERIES["moving"], "i"), project=owner, title=title)
+        if not rows:
+            raise NotFound(f"There is no '{title}' in '{project}'.")
+        row = rows[0]
+        _refuse_move(row, abandon_data=abandon_data)
+        _move_within(row, actor=acting.actor)
+        (now,) = run(QUERIES["moving"], project=owner, title=title)
     return {"former": row["node"], "node": now["node"], "abandoned": bool(row["holds_data"])}
 
 

@@ -200,9 +200,7 @@ def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:
 
 def _pay(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
     asked = request.POST
-    customer = Customer.objects.filter(project=entity.project_id, id=asked.get("customer", "")).first()
-    if customer is None:
-        raise NotFound("There is no such customer of this seller.", remedy="")
+    customer = customers.find_customer(entity.project_id, asked.get("customer", ""))
     contract = customers.contract_of(customer, entity, currencies.check(asked.get("currency") or customer.currency))
     customers.record_payment(
         contract,
