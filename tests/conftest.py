@@ -3,13 +3,15 @@
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from machines import cloud
+from machines import REPOSITORY, cloud
 from running import OWNER, PASSWORD, Master, fresh_database
 
 __all__ = ["cloud"]
@@ -25,6 +27,16 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Master]:
             yield running
         finally:
             running.stop()
+
+
+@pytest.fixture(scope="module")
+def hello_by_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a release: hello with `instance.cfg` in the place of `instance.py`."""
+    folder = tmp_path_factory.mktemp("release") / "hello-profile"
+    shutil.copytree(REPOSITORY / "software" / "hello", folder)
+    (folder / "instance.py").unlink()
+    shutil.copytree(REPOSITORY / "tests" / "releases" / "hello-profile", folder, dirs_exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

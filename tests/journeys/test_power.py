@@ -160,18 +160,20 @@ def _ended(pids: set[int]) -> bool:
 
 
 def test_power_is_lost_and_lost_again_and_everything_that_was_told_is_true(
-    cloud: Cloud, machine: Machine, power: Power
+    cloud: Cloud, machine: Machine, power: Power, hello_by_profile: Path
 ) -> None:
     chance = random.Random(SEED)
     cloud.publish(REPOSITORY / "software" / "hello")
+    cloud.publish(hello_by_profile)
     wanted: dict[str, str] = {}
     for cut in range(CUTS):
-        # The first one falls into the build.
-        title, greeting = f"shop-{chance.randrange(3)}", f"greeting {cut}"
+        # The first ones fall into the builds. Every other is of a service that a profile configures.
+        product = ("hello", "hello-profile")[cut % 2]
+        title, greeting = f"{product}-{chance.randrange(2)}", f"greeting {cut}"
         steps, seed = int(MOST_STEPS ** chance.random()), chance.randrange(2**32)
         about = f"FREEHOLD_POWER_SEED={SEED}: cut {cut}, {steps} writes and flushes after '{title}' was wanted"
         power.fail_after(steps, seed)
-        cloud.master.request(title, "hello", parameters={"greeting": greeting})
+        cloud.master.request(title, product, parameters={"greeting": greeting})
         wanted[title] = greeting
         until(partial(_failed_or_ready, power, cloud, title), 60, about)
         power.fail_after(0, seed)

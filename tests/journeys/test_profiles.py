@@ -1,6 +1,5 @@
 """Services configured by a buildout profile instead of a typed plan."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,22 +10,12 @@ from machines import MODES, REPOSITORY, Cloud
 RELEASES = REPOSITORY / "tests" / "releases"
 
 
-@pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """hello with `instance.cfg` in the place of `instance.py`."""
-    folder = tmp_path_factory.mktemp("release") / "hello-profile"
-    shutil.copytree(REPOSITORY / "software" / "hello", folder)
-    (folder / "instance.py").unlink()
-    shutil.copytree(RELEASES / "hello-profile", folder, dirs_exist_ok=True)
-    return folder
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_a_profile_leads_to_the_same_partition_and_follows_its_parameters(
-    cloud: Cloud, release: Path, mode: str
+    cloud: Cloud, hello_by_profile: Path, mode: str
 ) -> None:
     machine = cloud.machine(unprivileged=mode == "unprivileged", title=mode)
-    cloud.publish(release)
+    cloud.publish(hello_by_profile)
     title, where = f"profile-{mode}", {"node": mode}
     greeting = "costs ${money:here} & 50%\n[not a section]"
     shop = cloud.order(title, "hello-profile", parameters={"greeting": "bonjour"}, constraints=where, seconds=120)
