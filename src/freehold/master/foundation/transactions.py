@@ -59,11 +59,11 @@ def _run_prepared(query: sql.Query, values: dict[str, Any]) -> list[dict[str, An
     from psycopg.types.numeric import Int8Dumper
 
     connection.ensure_connection()
-    connection.validate_no_broken_transaction()
-    with connection.wrap_database_errors, Cursor(connection.connection, row_factory=dict_row) as cursor:
-        # One type for all numbers: else a statement would have a plan for each size of them.
-        cursor.adapters.register_dumper(int, Int8Dumper)
-        cursor.execute(query.format, values)
+    cursor = Cursor(connection.connection, row_factory=dict_row)
+    # One type for all numbers: else a statement would have a plan for each size of them.
+    cursor.adapters.register_dumper(int, Int8Dumper)
+    with (connection.make_debug_cursor if connection.queries_logged else connection.make_cursor)(cursor) as wrapped:
+        wrapped.execute(query.format, values)
         return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
 
