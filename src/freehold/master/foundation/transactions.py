@@ -59,7 +59,7 @@ def _run_prepared(query: sql.Query, values: dict[str, Any]) -> list[dict[str, An
     from psycopg.types.numeric import Int8Dumper
 
     connection.ensure_connection()
-    cursor = Cursor(connection.connection, row_factory=dict_row)
+    cursor: Any = Cursor(connection.connection, row_factory=dict_row)
     # One type for all numbers: else a statement would have a plan for each size of them.
     cursor.adapters.register_dumper(int, Int8Dumper)
     with (connection.make_debug_cursor if connection.queries_logged else connection.make_cursor)(cursor) as wrapped:
