@@ -28,6 +28,7 @@ def main() -> None:
         time.sleep(60)
         kinds = sort_processes(machine.root, served.pid, machine.agent)
         before = {kind: sum(map(cpu_seconds, pids)) for kind, pids in kinds.items()}
+        threads = by_thread(machine.agent)
         time.sleep(SECONDS)
         print(f"{PARTITIONS} started partitions, {SECONDS:g} s without orders")
         for kind, pids in kinds.items():
@@ -36,6 +37,11 @@ def main() -> None:
                 f"{kind:<12} {len(pids):4} processes  {100 * used / SECONDS:6.2f} % of a core  "
                 f"RSS {sum(map(rss_mb, pids)):8.1f} MiB  PSS {sum(map(pss_mb, pids)):8.1f} MiB"
             )
+        spent = {name: seconds - threads.get(name, 0.0) for name, seconds in by_thread(machine.agent).items()}
+        shares = [
+            f"{name} {100 * used / SECONDS:.3f} %" for name, used in sorted(spent.items(), key=lambda one: -one[1])
+        ]
+        print(f"of the agent, by thread, without the programs that it starts: {', '.join(shares)}")
 
 
 def sort_processes(root: Path, master_pid: int, agent_pid: int) -> dict[str, list[int]]:
@@ -56,6 +62,15 @@ def sort_processes(root: Path, master_pid: int, agent_pid: int) -> dict[str, lis
         elif str(root) in text and "hello.py" in text:
             kinds.setdefault("services", []).append(int(entry.name))
     return kinds
+
+
+def by_thread(pid: int) -> dict[str, float]:
+    """Return the seconds of processor time of a process's threads, by their names."""
+    found: dict[str, float] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        name, ran = (task / "comm").read_text().strip(), int((task / "schedstat").read_text().split()[0])
+        found[name] = found.get(name, 0.0) + ran / 1e9
+    return found
 
 
 def pss_mb(pid: int) -> float:

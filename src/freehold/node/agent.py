@@ -111,16 +111,18 @@ class Agent:
         self._finish()
 
     def _start_threads(self) -> None:
-        for one in (self.feed, self.outbox, self.measuring, self.care):
-            one.start()
-        for work in (
+        works = (
             self._keep_supervisor,
             self._keep_identities,
             self._keep_logs_short,
             self._keep_builds,
             self._prove,
-        ):
-            threading.Thread(target=work, name=work.__name__, daemon=True).start()
+        )
+        threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in works]
+        for one in (self.feed, self.outbox, self.measuring, self.care, *threads):
+            one.start()
+        for one in (self.promises, self.feed, self.outbox, self.measuring, self.care, *threads):
+            _name(one)
 
     def stop(self) -> None:
         """End the agent soon; callable from a signal handler."""
@@ -379,6 +381,12 @@ def run(root: Path) -> None:
     # Threads that wait on the network would hold us; all they know is in the store.
     logging.shutdown()
     os._exit(0)
+
+
+def _name(thread: threading.Thread) -> None:
+    """Have the kernel know a thread by its name, for who asks `top -H` which of them works."""
+    with suppress(OSError):
+        Path(f"/proc/self/task/{thread.native_id}/comm").write_text(thread.name)
 
 
 def _share_one_heap() -> None:
