@@ -123,6 +123,7 @@ class History:
         """Have every machine lose its power, so that nothing of this world stays open."""
         for node in self.nodes:
             node.lose_power()
+        self.master.stop()
         self.world.run(self.world.now + 1)
 
     def _wrong_with(self, row: object, node: Node | None) -> Iterator[str]:

@@ -87,7 +87,11 @@ class Master:
         self.down = False
         self._hinted = False
         hints.listen(hints.REPORTED, self._hint)
-        world.spawn(self._reconcile_for_ever)
+        self._reconciling = world.spawn(self._reconcile_for_ever)
+
+    def stop(self) -> None:
+        """End what goes on by itself, once the world goes on."""
+        self._reconciling.kill()
 
     def close(self) -> None:
         self._hints.forget(self._hints.REPORTED, self._hint)
