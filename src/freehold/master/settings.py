@@ -31,11 +31,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     # Our statements are many and small, or large and of known shape: to compile them, or to have several processes at
     # one, costs more than it saves (`bench/billing.py`), and what a monthly run sorts fits in memory.
-    DATABASES["default"].setdefault("OPTIONS", {}).update(
-        options="-c jit=off -c max_parallel_workers_per_gather=0 -c work_mem=32MB",
-        # What is run so often is prepared, where `sql.Query` allows it.
-        prepare_threshold=5,
+    _options = DATABASES["default"].setdefault("OPTIONS", {})
+    # What the URL says (`?options=…`) goes last and wins.
+    _options["options"] = (
+        f"-c jit=off -c max_parallel_workers_per_gather=0 -c work_mem=32MB {_options.get('options', '')}"
     )
+    # What is run so often is prepared, where `sql.Query` allows it.
+    _options.setdefault("prepare_threshold", 5)
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
