@@ -201,8 +201,10 @@ class Master:
             return True
 
         since = int((self._world.now - LATE) * 1000)
-        lately = RequestRow.objects.filter(instance_id=instance, at__gt=since)
-        return lately.exclude(asked=Wanted.STARTED).exists()
+        asked = RequestRow.objects.filter(instance_id=instance)
+        before = asked.filter(at__lte=since).order_by("-id").first()
+        lately = [*([before] if before else []), *asked.filter(at__gt=since)]
+        return any(row.asked != Wanted.STARTED for row in lately)
 
     def is_ready(self, instance: str) -> bool:
         """Return whether the Master knows that an instance is as wanted."""

@@ -90,6 +90,24 @@ def test_a_machine_that_was_made_a_node_anew_says_anew_what_it_obeys(
     assert _lives_on(instance) == node.id, "perhaps it runs there, and nobody promised to end it"
 
 
+def test_who_tells_again_what_is_known_has_been_heard(rooms: "Rooms", fleet: "list[Node]") -> None:
+    """The answer to its report was lost; its lease begins anew with the next try, which brings nothing new."""
+    import time
+
+    from freehold.master.fleet.models import Chain
+    from unit.master.test_metering import Mouth, master, send
+
+    instance = rooms.request("page").instance
+    mouth = Mouth(_lives_on(instance), instance, 1)
+    mouth.say(time.time(), cpu_ms=100)
+    with master(rooms) as writer:
+        send(writer, mouth, mouth.reports)
+        assert Chain.objects.filter(node=mouth.node).update(received_at=1) == 1, "that was long ago"
+        send(writer, mouth, mouth.reports)
+    _take_over()
+    assert _lives_on(instance) == mouth.node
+
+
 def test_use_of_before_a_move_counts_also_when_it_is_told_after(rooms: "Rooms", fleet: "list[Node]") -> None:
     import time
 

@@ -257,10 +257,13 @@ class Writer(threading.Thread):
             hints.give(hints.REPORTED)
 
     def _move_chains(self, before: dict[str, Head], heads: dict[str, Head], now: int) -> None:
-        """Note where the chains end now; raise Overtaken when one did not end where we believed."""
+        """Note where the chains end now, and when; raise Overtaken when one did not end where we believed.
+
+        Also when all was known already: its node counts its lease from when it sent that again, and was answered.
+        """
         found: dict[str, list[dict[str, Any]]] = {"begin_chain": [], "move_chain": []}
         for node, end in heads.items():
-            if end == before[node]:
+            if not end.sequence:
                 continue
             row = {"node": node, "epoch": end.epoch, "sequence": end.sequence, "hash": end.hash, "received_at": now}
             if before[node].sequence:
