@@ -31,6 +31,8 @@ DRIFT = 60.0
 """Seconds by which the machine's clock may differ from the Master's."""
 LEAST_MEMORY = 0.04
 """Of all memory, what must be there to be had."""
+EDAC = Path("/sys/devices/system/edac/mc")
+"""Where Linux counts errors of memory, for controllers whose driver knows them (Documentation/admin-guide/ras.rst)."""
 _NO_DISKS = ("loop", "ram", "zram", "sr", "fd", "dm-", "md", "nbd")
 
 
@@ -73,7 +75,7 @@ def _hardware() -> list[Finding]:
             "See who uses it: freehold node status; limit partitions: freehold node prepare --memory-mb",
         ),
         _of("temperature", Temperature().check(), "Look after its fans and its place."),
-        _memory_errors(),
+        memory_errors(),
     ]
     for interface in sorted(os.listdir("/sys/class/net")) if os.path.isdir("/sys/class/net") else []:
         if interface != "lo" and os.path.exists(f"/sys/class/net/{interface}/device"):
@@ -86,14 +88,16 @@ def _of(name: str, assessment: Assessment, remedy: str) -> Finding:
     return Finding(name, assessment.kept, assessment.message, "" if assessment.kept else remedy)
 
 
-def _memory_errors() -> Finding:
-    counts = {"ce_count": 0, "ue_count": 0}
-    for name in counts:
-        for path in Path("/sys/devices/system/edac/mc").glob(f"mc*/{name}"):
-            counts[name] += int(path.read_text())
-    words = f"{counts['ce_count']} errors of memory corrected, {counts['ue_count']} not"
-    remedy = "Change the memory module: edac-util -v names it." if counts["ue_count"] else ""
-    return Finding("memory errors", not counts["ue_count"], words, remedy)
+def memory_errors(controllers: Path = EDAC) -> Finding:
+    """Return what the machine's memory controllers counted: errors that they corrected, and those that they could not."""
+    corrected, not_corrected = (
+        [int(path.read_text()) for path in controllers.glob(f"mc*/{name}")] for name in ("ce_count", "ue_count")
+    )
+    if not corrected + not_corrected:
+        return Finding("memory errors", True, "This machine does not count errors of its memory.")
+    words = f"{sum(corrected)} errors of memory corrected, {sum(not_corrected)} not"
+    remedy = "Change the memory module: edac-util -v names it." if sum(not_corrected) else ""
+    return Finding("memory errors", not sum(not_corrected), words, remedy)
 
 
 def _disks() -> list[Finding]:
