@@ -89,7 +89,7 @@ def _of(name: str, assessment: Assessment, remedy: str) -> Finding:
 
 
 def memory_errors(controllers: Path = EDAC) -> Finding:
-    """Return what the machine's memory controllers counted: errors that they corrected, and those that they could not."""
+    """Return what the memory controllers counted: errors that they corrected, and those that they could not."""
     corrected, not_corrected = (
         [int(path.read_text()) for path in controllers.glob(f"mc*/{name}")] for name in ("ce_count", "ue_count")
     )
