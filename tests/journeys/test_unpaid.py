@@ -58,6 +58,8 @@ def _have_been_billed_a_month_ago(cloud: Cloud, customer: str) -> None:
     charge = {"customer": customer, "seller": "FR", "currency": "EUR", "label": "moving in", "amount": "50.00"}
     master.api("POST", "/projects/provider/charges", charge)
     day = (datetime.now(UTC) - timedelta(days=10)).date()
+    # A period ends on a day that every month has.
+    day = day.replace(day=min(day.day, 28))
     number = (day - datetime(1970, 1, 1, tzinfo=UTC).date()).days
     master.sql(f"UPDATE billing_charge SET day = {number - 20}")
     master.sql(f"UPDATE billing_contract SET next_day = {number}")
