@@ -108,6 +108,26 @@ def test_who_tells_again_what_is_known_has_been_heard(rooms: "Rooms", fleet: "li
     assert _lives_on(instance) == mouth.node
 
 
+def test_nothing_more_is_moved_away_from_a_lost_node_once_another_machine_is_that_node(
+    rooms: "Rooms", fleet: "list[Node]", tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It begins, by its first feed, what is still there; so that must not begin elsewhere meanwhile."""
+    from freehold.master.fleet import actions
+    from freehold.master.fleet.models import Node
+    from freehold.master.ordering import moves
+    from freehold.node.link.keys import signing_request
+
+    instance = rooms.request("page").instance
+    node = Node.objects.get(id=_lives_on(instance))
+    _silent(node.id)
+    moves.find_lost()
+    token = actions.make_enrol_token("provider", "here", acting=rooms.owner)
+    actions.enrol(token.secret, node.title, signing_request(tmp_path_factory.mktemp("key") / "key.pem"))
+    _take_over()
+    assert _lives_on(instance) == node.id
+    assert rooms.request("other", constraints={"node": node.title}).node == node.id, "and it takes new ones"
+
+
 def test_use_of_before_a_move_counts_also_when_it_is_told_after(rooms: "Rooms", fleet: "list[Node]") -> None:
     import time
 

@@ -100,10 +100,12 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
         else:
             _revoke(kind="node", subject=node.id)
             node.epoch += 1
-            # Whether this machine obeys a lease it has not said yet.
-            node.obeyed = 0
-            node.save(update_fields=["epoch", "obeyed"])
+            # Whether this machine obeys a lease it has not said yet; and it is here: what was not moved away from the
+            # one before, it begins.
+            node.obeyed, node.lost_at = 0, None
+            node.save(update_fields=["epoch", "obeyed", "lost_at"])
             revisions.bump(node.id)
+            sync_supplies(node.id)
         issued = issuer.sign_client(signing_request, kind="node", subject=node.id)
         _record("node", node.id, issued)
         # Guarded: of two machines with one token, one wins.
