@@ -118,10 +118,10 @@ class Agent:
             self._keep_builds,
             self._prove,
         )
+        _name(self.promises)
         threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in works]
         for one in (self.feed, self.outbox, self.measuring, self.care, *threads):
             one.start()
-        for one in (self.promises, self.feed, self.outbox, self.measuring, self.care, *threads):
             _name(one)
 
     def stop(self) -> None:

@@ -202,8 +202,7 @@ class Master:
 
         since = int((self._world.now - LATE) * 1000)
         asked = RequestRow.objects.filter(instance_id=instance)
-        before = asked.filter(at__lte=since).order_by("-id").first()
-        lately = [*([before] if before else []), *asked.filter(at__gt=since)]
+        lately = [*asked.filter(at__lte=since).order_by("-id")[:1], *asked.filter(at__gt=since)]
         return any(row.asked != Wanted.STARTED for row in lately)
 
     def is_ready(self, instance: str) -> bool:

@@ -1,5 +1,6 @@
 """Instances of lost nodes go where nothing of them is left, and only from machines that said so."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,15 @@ def _silent(node: str) -> None:
     Chain.objects.update_or_create(
         node_id=node, defaults={"epoch": epoch, "sequence": 1, "hash": "00", "received_at": 1}
     )
+
+
+def _enrol_anew(rooms: "Rooms", title: str, folder: Path) -> None:
+    """Make another machine the node of this title."""
+    from freehold.master.fleet import actions
+    from freehold.node.link.keys import signing_request
+
+    token = actions.make_enrol_token("provider", "here", acting=rooms.owner)
+    actions.enrol(token.secret, title, signing_request(folder / "key.pem"))
 
 
 def _lives_on(instance: str) -> str:
@@ -76,15 +86,11 @@ def test_who_does_not_find_a_place_does_not_keep_others_from_theirs(rooms: "Room
 def test_a_machine_that_was_made_a_node_anew_says_anew_what_it_obeys(
     rooms: "Rooms", fleet: "list[Node]", tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from freehold.master.fleet import actions
     from freehold.master.fleet.models import Node
-    from freehold.node.link.keys import signing_request
 
     instance = rooms.request("page").instance
     node = Node.objects.get(id=_lives_on(instance))
-    token = actions.make_enrol_token("provider", "here", acting=rooms.owner)
-    key = tmp_path_factory.mktemp("key") / "key.pem"
-    actions.enrol(token.secret, node.title, signing_request(key))
+    _enrol_anew(rooms, node.title, tmp_path_factory.mktemp("key"))
     _silent(node.id)
     _take_over()
     assert _lives_on(instance) == node.id, "perhaps it runs there, and nobody promised to end it"
@@ -112,17 +118,14 @@ def test_nothing_more_is_moved_away_from_a_lost_node_once_another_machine_is_tha
     rooms: "Rooms", fleet: "list[Node]", tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """It begins, by its first feed, what is still there; so that must not begin elsewhere meanwhile."""
-    from freehold.master.fleet import actions
     from freehold.master.fleet.models import Node
     from freehold.master.ordering import moves
-    from freehold.node.link.keys import signing_request
 
     instance = rooms.request("page").instance
     node = Node.objects.get(id=_lives_on(instance))
     _silent(node.id)
     moves.find_lost()
-    token = actions.make_enrol_token("provider", "here", acting=rooms.owner)
-    actions.enrol(token.secret, node.title, signing_request(tmp_path_factory.mktemp("key") / "key.pem"))
+    _enrol_anew(rooms, node.title, tmp_path_factory.mktemp("key"))
     _take_over()
     assert _lives_on(instance) == node.id
     assert rooms.request("other", constraints={"node": node.title}).node == node.id, "and it takes new ones"
