@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.node import settings as node_settings
-from freehold.node.partition.destroy import empty
+from freehold.node.host.trees import empty
 from freehold.node.settings import Paths
 
 

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from freehold.node.partition.destroy import empty, last_wishes
+from freehold.node.host.trees import empty
+from freehold.node.partition.destroy import last_wishes
 
 
 def wish(folder: Path, name: str, script: str) -> None:

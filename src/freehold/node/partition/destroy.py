@@ -1,49 +1,27 @@
-"""Ending an instance: its last wishes, then nothing of it remains."""
+"""The last wishes of an instance that is destroyed."""
 
-import os
-import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from freehold.node.partition import layout
 
-PRERM_TIMEOUT = 60
+PRERM_TIMEOUT = 20.0
+"""Seconds that all executables of `etc/prerm` have together."""
 
 
 def last_wishes(payload: bytes) -> bytes:
-    """Run the executables of `etc/prerm`, each with a time limit; in a child, as the partition's user.
+    """Run the executables of `etc/prerm`, within a time limit for all; in a child, as the partition's user.
 
     What fails is written to the log and hinders nothing: destruction was asked for.
     """
     folder = Path(payload.decode())
     prerm = folder / layout.PRERM
+    end = time.monotonic() + PRERM_TIMEOUT
     for path in sorted(prerm.iterdir()) if prerm.is_dir() else []:
+        left = max(0.1, end - time.monotonic())
         try:
-            subprocess.run([str(path)], cwd=folder, stdin=subprocess.DEVNULL, timeout=PRERM_TIMEOUT, check=True)
+            subprocess.run([str(path)], cwd=folder, stdin=subprocess.DEVNULL, timeout=left, check=True)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"prerm/{path.name}: {error}", flush=True)
     return b""
-
-
-def empty(folder: Path) -> None:
-    """Remove everything in a partition's folder, following no links; the folder stays."""
-    if not folder.is_dir():
-        return
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            _make_removable(Path(entry.path))
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
-
-
-def _make_removable(folder: Path) -> None:
-    """Give back the right to look into folders, so that an unprivileged node can remove them."""
-    if os.geteuid() == 0:
-        return
-    os.chmod(folder, 0o700)
-    for parent, directories, _ in os.walk(folder):
-        for name in directories:
-            path = Path(parent, name)
-            if not path.is_symlink():
-                path.chmod(0o700)

@@ -1,7 +1,12 @@
-"""What a partition holds on the disk, and whether that is too much."""
+"""What a partition holds on the disk, and whether that is too much: also what is very deep, and what has no name."""
 
+import contextlib
 import os
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from freehold.node.host import trees
 
 
 @dataclass(frozen=True)
@@ -12,21 +17,52 @@ class Held:
     files: int
 
 
-def measure(folder: str) -> Held:
-    """Return what a folder holds, following no links; what goes away meanwhile is not counted."""
-    blocks = files = 0
-    waiting = [folder]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    files += 1
-                    blocks += entry.stat(follow_symlinks=False).st_blocks
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-        except OSError:
-            continue
-    return Held(blocks * 512 / (1 << 20), files)
+@dataclass
+class _Sum:
+    blocks: int = 0
+    files: int = 0
+    seen: set[tuple[int, int]] = field(default_factory=set)
+    """What has several names, or none, and was counted."""
+
+    def add(self, found: os.stat_result) -> None:
+        self.files += 1
+        if found.st_nlink != 1 and not stat.S_ISDIR(found.st_mode):
+            if (found.st_dev, found.st_ino) in self.seen:
+                return
+            self.seen.add((found.st_dev, found.st_ino))
+        self.blocks += found.st_blocks
+
+
+def measure(folder: str, pids: Iterable[int] = ()) -> Held:
+    """Return what a folder holds, following no links, with what these processes keep of it that has no name any more.
+
+    What goes away meanwhile is not counted.
+    """
+    total = _Sum()
+
+    def see(place: int, entry: "os.DirEntry[str]") -> bool:
+        total.add(entry.stat(follow_symlinks=False))
+        return True
+
+    trees.visit(folder, see)
+    with contextlib.suppress(OSError):
+        device = os.stat(folder).st_dev
+        for pid in pids:
+            for kind in ("fd", "map_files"):
+                _add_nameless(f"/proc/{pid}/{kind}", device, total)
+    return Held(total.blocks * 512 / (1 << 20), total.files)
+
+
+def _add_nameless(folder: str, device: int, total: _Sum) -> None:
+    try:
+        entries = os.listdir(folder)
+    except OSError:
+        return
+    for name in entries:
+        with contextlib.suppress(OSError):
+            found = os.stat(f"{folder}/{name}")
+            if found.st_nlink == 0 and found.st_dev == device and stat.S_ISREG(found.st_mode):
+                total.add(found)
 
 
 def too_much(held: Held, disk_mb: int, files: int) -> str:
