@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from freehold.node.host import cgroups
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
 from freehold.node.software.build import build as build_on_node
 from freehold.protocol import archive
 
-_NOBODY = 65534
 """Builds as root, as on a node with root, are done by a user who owns nothing else."""
 
 
@@ -58,11 +58,13 @@ def _build(folder: Path, root: Path) -> Built:
     paths.software.chmod(0o755)
     # A node takes an archive that it has from its cache: here nobody is to be asked for it.
     (paths.cache / f"{release}.tar.gz").write_bytes(packed)
-    builder = _NOBODY if os.geteuid() == 0 else None
-    settings = Settings("kit", builder is None, builder_uid=builder, builder_gid=builder)
+    settings = Settings(f"kit-{os.getpid()}", os.geteuid() != 0)
     began = time.monotonic()
-    with _followed(paths.software / f"{release}.log"):
-        build_on_node(paths, settings, Link("", paths.authority), release)
+    try:
+        with _followed(paths.software / f"{release}.log"):
+            build_on_node(paths, settings, Link("", paths.authority), release)
+    finally:
+        cgroups.remove_node(settings.tag)
     built = paths.software / release
     programs = tuple(sorted(path.name for path in (built / "bin").glob("*")))
     return Built(built, time.monotonic() - began, programs, _size(built))

@@ -105,10 +105,8 @@ class Machine:
             self._agent.wait()
         settings = json.loads((self.root / "node.json").read_text())
         if not settings["unprivileged"]:
-            for number, place in enumerate(settings["places"]):
+            for number in range(len(settings["places"])):
                 _quietly("userdel", f"fh-{settings['tag']}-{number}")
-                _quietly("ip", "address", "del", f"{place['address']}/32", "dev", settings["interface"])
-            _quietly("userdel", f"fh-{settings['tag']}-build")
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _must(self, command: str, *arguments: str, given: str = "") -> str:

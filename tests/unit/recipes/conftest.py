@@ -47,6 +47,9 @@ interpreter = python
 """
 
 
+SETTINGS = Settings(f"bench{os.getpid()}", os.geteuid() != 0)
+
+
 @dataclass
 class Bench:
     """Where releases are written and built."""
@@ -75,8 +78,7 @@ class Bench:
         packed = archive.pack(folder)
         name = archive.digest(packed)
         (paths.cache / f"{name}.tar.gz").write_bytes(packed)
-        settings = Settings("abcdefgh", BUILDER is None, builder_uid=BUILDER, builder_gid=BUILDER)
-        build.build(paths, settings, Link("https://127.0.0.1:1", folder / "none.pem"), name)
+        build.build(paths, SETTINGS, Link("https://127.0.0.1:1", folder / "none.pem"), name)
         return paths.software / name
 
     @property
@@ -86,7 +88,7 @@ class Bench:
 
     def forget(self, software: Path) -> None:
         """Remove a release from the node."""
-        build.remove(Paths(self.root / "node"), software.name)
+        build.remove(Paths(self.root / "node"), SETTINGS, software.name)
 
     @contextmanager
     def private_folder(self) -> Iterator[Path]:

@@ -5,20 +5,25 @@ last, makes it count. What a former build left (files, processes) is cleared awa
 is looked for in the cache (decision 0017).
 """
 
+import contextlib
+import hashlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import IO
 
 from freehold.failpoints import failpoint
 from freehold.node.errors import BuildError
+from freehold.node.host import trees
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings, write_durably
-from freehold.node.software import store
+from freehold.node.software import confined, store
 from freehold.node.software.whole import MARK as COMPLETE
 from freehold.protocol import archive
 
@@ -28,6 +33,9 @@ SPARED, LEAST_SPARED = 0.05, 512 * 1024 * 1024
 TAIL = 30
 """Lines of the log that a failure shows."""
 MOST_TAIL = 64 * 1024
+MOST_LOG = 16 * 1024 * 1024
+"""Bytes of what a program of a build prints that are kept."""
+READ_OUT = 2.0
 DEBS = "debian"
 """Debian packages among what was downloaded, each named by its SHA-256, as `freehold:debian` has them."""
 MARK = "FREEHOLD_BUILD"
@@ -60,10 +68,10 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
         return
     folder = paths.software / release
     log = paths.software / f"{release}.log"
-    kill_marked(str(folder))
+    _end(settings, folder)
     if folder.exists():
         _save_packages(folder / "downloads" / DEBS, _downloads(paths, release) / DEBS)
-        shutil.rmtree(folder)
+        trees.remove(folder)
     _check_room(paths.software)
     failpoint("build-begins")
     try:
@@ -72,8 +80,8 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
     except (BuildError, OSError):
         if _is_full(paths.software):
             # Nobody can even note that it failed while what it wrote is there.
-            kill_marked(str(folder))
-            shutil.rmtree(folder, ignore_errors=True)
+            _end(settings, folder)
+            trees.remove(folder)
             raise BuildError(f"It filled the node's disk, and what it wrote is removed.\n{_tail(log)}") from None
         raise
 
@@ -95,17 +103,22 @@ def _make(paths: Paths, settings: Settings, link: Link, folder: Path, log: Path,
     kept = _downloads(paths, release)
     if kept.exists():
         kept.rename(downloads)
-    _prepare_packages(paths, settings, folder, log, timeout)
-    for path in (home, folder / "parts", *(downloads / name for name in ("", "dist", "extends"))):
+    _prepare_packages(paths, folder, log, timeout)
+    own = (home, folder / "tmp", folder / "parts", *(downloads / name for name in ("", "dist", "extends")))
+    for path in own:
         path.mkdir(exist_ok=True)
     (folder / "buildout.cfg").write_text(_profile(folder))
-    if settings.builder_uid is not None and settings.builder_gid is not None:
-        for path in (folder, home, folder / "parts", *_below(downloads)):
-            os.lchown(path, settings.builder_uid, settings.builder_gid)
-    _run(settings, folder, log, timeout)
+    if (uid := confined.user(folder)) is not None:
+        for path in (folder, *own[:3], *_below(downloads)):
+            os.lchown(path, uid, uid)
+    _run(paths, settings, folder, log, timeout)
     failpoint("build-ran")
-    shutil.rmtree(home)
+    # Whatever the build started has ended, and nothing of its user is left: from here on nobody changes what we read.
     _take_back(folder)
+    for path in own[:2]:
+        trees.remove(path)
+    _compare(packed, folder)
+    _keep_plain(downloads)
     failpoint("build-ours")
     downloads.rename(kept)
     failpoint("build-not-sealed")
@@ -121,15 +134,14 @@ def last_lines(paths: Paths, release: str) -> str:
     return _tail(log) if log.exists() else ""
 
 
-def remove(paths: Paths, release: str) -> None:
+def remove(paths: Paths, settings: Settings, release: str) -> None:
     """Forget a release: its build, its log, its archive."""
     folder = paths.software / release
-    kill_marked(str(folder))
+    _end(settings, folder)
     (folder / COMPLETE).unlink(missing_ok=True)
     failpoint("release-half-removed")
     for path in (folder, _downloads(paths, release)):
-        if path.exists():
-            shutil.rmtree(path)
+        trees.remove(path)
     for path in (paths.software / f"{release}.log", paths.cache / f"{release}.tar.gz"):
         path.unlink(missing_ok=True)
     store.prune(paths.root)
@@ -153,13 +165,22 @@ def discard(paths: Paths, release: str, wrong: list[str]) -> None:
     store.forget(paths.root, inodes)
 
 
-def interrupt(paths: Paths, release: str) -> None:
+def interrupt(paths: Paths, settings: Settings, release: str) -> None:
     """End the build of a release, if one runs: it then fails."""
-    kill_marked(str(paths.software / release))
+    _end(settings, paths.software / release)
 
 
-def kill_marked(mark: str) -> None:
-    """Kill what is left of a build whose agent was killed."""
+def _end(settings: Settings, folder: Path) -> None:
+    """End all that the build of a release started; raise BuildError when something of it is left on this machine."""
+    left = confined.end(settings, folder)
+    if confined.user(folder) is None:
+        _kill_marked(str(folder))
+    if left:
+        raise BuildError(f"What a build left on this machine is still there: {', '.join(left[:5])}.")
+
+
+def _kill_marked(mark: str) -> None:
+    """Kill what has the mark of a build: without root nothing else is known of its processes."""
     needle = f"{MARK}={mark}".encode()
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
@@ -246,7 +267,7 @@ def _profile(folder: Path) -> str:
     )
 
 
-def _prepare_packages(paths: Paths, settings: Settings, folder: Path, log: Path, timeout: float) -> None:
+def _prepare_packages(paths: Paths, folder: Path, log: Path, timeout: float) -> None:
     """Have what is locked put in its place, as far as it can be; what is missing the build does, or explains.
 
     The folder is still ours alone: what runs here may have root's rights, and nobody may lead it astray.
@@ -254,30 +275,30 @@ def _prepare_packages(paths: Paths, settings: Settings, folder: Path, log: Path,
     with log.open("ab") as file:
         if not any((folder / "release").glob("*.lock")):
             return
-        builder = [] if settings.builder_uid is None else [str(settings.builder_uid)]
+        uid = confined.user(folder)
+        builder = [] if uid is None else [str(uid)]
         _spawn(_program("packages", str(paths.root), str(folder), *builder), folder, file, timeout)
 
 
-def _run(settings: Settings, folder: Path, log: Path, timeout: float) -> None:
-    command = [sys.executable, "-P", "-m", "freehold.recipes.run", f"{folder}/buildout.cfg"]
-    with log.open("ab") as file:
-        status = _spawn(command, folder, file, timeout, uid=settings.builder_uid, gid=settings.builder_gid)
-    kill_marked(str(folder))
+def _run(paths: Paths, settings: Settings, folder: Path, log: Path, timeout: float) -> None:
+    program = [sys.executable, "-P", "-m", "freehold.recipes.run", f"{folder}/buildout.cfg"]
+    made = paths.run / "etc" / f"build-{folder.name[:16]}"
+    try:
+        with log.open("ab") as file:
+            status = _spawn(confined.command(settings, folder, made, program), folder, file, timeout)
+    finally:
+        _end(settings, folder)
+        trees.remove(made)
     if status != 0:
         why = f"It did not end within {timeout:g} s." if status is None else f"buildout ended with status {status}."
         raise BuildError(f"{why}\n{_tail(log)}")
 
 
-def _spawn(
-    command: list[str],
-    folder: Path,
-    log: IO[bytes],
-    timeout: float,
-    *,
-    uid: int | None = None,
-    gid: int | None = None,
-) -> int | None:
-    """Run a program of a build with all that it starts; return its status, None when it took too long."""
+def _spawn(command: list[str], folder: Path, log: IO[bytes], timeout: float) -> int | None:
+    """Run a program of a build with all that it starts; return its status, None when it took too long.
+
+    What it prints comes through a pipe: a file of ours it could empty, or make as large as it likes.
+    """
     environment = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
     environment |= {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -290,14 +311,13 @@ def _spawn(
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=log,
+        stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
         umask=0o022,
-        user=uid,
-        group=gid,
-        extra_groups=[] if gid is not None else None,
     )
+    reader = threading.Thread(target=_copy, args=(child.stdout, log), name="build-log", daemon=True)
+    reader.start()
     try:
         return _wait(child, folder, timeout)
     finally:
@@ -306,6 +326,24 @@ def _spawn(
         except ProcessLookupError:
             pass
         child.wait()
+        # Whatever still holds the other end is ended right after this; what it says then is not waited for.
+        reader.join(READ_OUT)
+
+
+def _copy(source: IO[bytes], log: IO[bytes]) -> None:
+    """Copy what a build prints into its log, up to a bound; the rest is read and forgotten."""
+    left = MOST_LOG
+    with source:
+        while chunk := os.read(source.fileno(), 65536):
+            try:
+                if left > 0:
+                    os.write(log.fileno(), chunk[:left])
+                    left -= len(chunk)
+                    if left <= 0:
+                        os.write(log.fileno(), b"\n(The log is as long as it may be; the rest is not kept.)\n")
+            except OSError:
+                # The disk is full, or the log is closed: nobody waits for these words any more.
+                left = 0
 
 
 def _wait(child: "subprocess.Popen[bytes]", folder: Path, timeout: float) -> int | None:
@@ -346,7 +384,53 @@ def _take_back(folder: Path) -> None:
     """Make a finished build ours, so that no later build can change it."""
     if os.geteuid() != 0:
         return
-    os.chown(folder, 0, 0)
-    for parent, directories, files in os.walk(folder):
-        for name in [*directories, *files]:
-            os.lchown(os.path.join(parent, name), 0, 0)
+    os.chown(folder, 0, 0, follow_symlinks=False)
+
+    def see(place: int, entry: "os.DirEntry[str]") -> bool:
+        os.chown(entry.name, 0, 0, dir_fd=place, follow_symlinks=False)
+        return True
+
+    trees.visit(folder, see)
+
+
+def _compare(packed: bytes, folder: Path) -> None:
+    """Raise BuildError when what is about to be sealed as a release's own files is not what its author sent."""
+    genuine = folder / ".genuine"
+    archive.unpack(packed, genuine)
+    try:
+        theirs, ours = _contents(genuine), _contents(folder / "release")
+    finally:
+        trees.remove(genuine)
+    changed = sorted(name for name in theirs if ours.get(name) != theirs[name])
+    if os.geteuid() == 0:
+        changed += sorted(set(ours) - set(theirs))
+    if changed:
+        raise BuildError(f"The build changed the release's own files: {', '.join(changed[:10])}.")
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """Return what a folder holds: by path, the hash of each file, and of everything else its kind."""
+    found = {}
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            mode = path.lstat().st_mode
+            is_file = stat.S_ISREG(mode)
+            with path.open("rb") if is_file else contextlib.nullcontext() as file:
+                what = hashlib.file_digest(file, "sha256").hexdigest() if file else f"kind {stat.S_IFMT(mode):o}"
+            found[str(path.relative_to(folder))] = f"{what} {bool(mode & 0o100)}" if is_file else what
+    return found
+
+
+def _keep_plain(downloads: Path) -> None:
+    """Remove what is neither a file of its own nor a folder: a link would lead who shares downloads elsewhere."""
+
+    def see(place: int, entry: "os.DirEntry[str]") -> bool:
+        status = entry.stat(follow_symlinks=False)
+        if not (stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)):
+            os.unlink(entry.name, dir_fd=place)
+        return True
+
+    if downloads.is_symlink() or not downloads.is_dir():
+        raise BuildError("The build replaced its folder of downloads by something else.")
+    trees.visit(downloads, see)
