@@ -26,7 +26,7 @@ from freehold.node.care import Care
 from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
 from freehold.node.hands import Hands
 from freehold.node.host.facts import host_facts
-from freehold.node.host.places import ensure_addresses
+from freehold.node.host.places import keep_addresses
 from freehold.node.link import enrolment
 from freehold.node.link.client import Link
 from freehold.node.link.conversation import FeedReader, OutboxSender
@@ -77,10 +77,19 @@ class Agent:
         self.workshop = Workshop(self.paths.run / "workshop.log")
         self.promises = Scheduler(self.workshop, self._on_result)
         self.hands = Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
-        self.measuring = Measuring(self.paths, self.settings, self.store, self.supervisor)
+        self.measuring = Measuring(
+            self.paths, self.settings, self.store, self.supervisor, self.hands.enclosures.host_end
+        )
         hands = self.hands
         self.care = Care(
-            self.paths, self.settings, self.store, hands.enclosures, self._contain, hands.shorten_logs, self.workshop
+            self.paths,
+            self.settings,
+            self.store,
+            hands.enclosures,
+            self._contain,
+            hands.shorten_logs,
+            self._reopen,
+            self.workshop,
         )
         self.builder: Any = build
         """What builds releases: the module."""
@@ -92,7 +101,7 @@ class Agent:
     def run(self) -> None:
         """Keep the node's promises until `stop`."""
         self.store.begin_epoch(self.settings.epoch)
-        ensure_addresses(self.settings)
+        keep_addresses(self.settings, on_host=not self.hands.enclosures.protections.network)
         self.supervisor.ensure()
         holding = self.hands.enclosures.protections.holding()
         self.store.tell_host(host_facts(self.paths.root, self.settings, holding, self.store.health(), self.store.lease))
@@ -144,7 +153,7 @@ class Agent:
                 if step.subject in self._busy:
                     if step.verb is Verb.REMOVE:
                         # What is built now is not wanted any more, and might never end.
-                        self.builder.interrupt(self.paths, step.subject)
+                        self.builder.interrupt(self.paths, self.settings, step.subject)
                     continue
                 if step.verb is Verb.BUILD:
                     now = time.monotonic()
@@ -163,7 +172,7 @@ class Agent:
             Verb.WAIT: self.hands.wait,
             Verb.CONFIGURE: self._configure,
             Verb.ASK: self._ask,
-            Verb.STOP: self.hands.stop,
+            Verb.STOP: self._stop_instance,
             Verb.DESTROY: self._destroy,
         }
         try:
@@ -245,7 +254,7 @@ class Agent:
             teller.join()
 
     def _remove(self, release: str) -> None:
-        self.builder.remove(self.paths, release)
+        self.builder.remove(self.paths, self.settings, release)
         failpoint("release-removed")
         self.store.software_is(release, SoftwareObserved.REMOVED)
 
@@ -254,13 +263,20 @@ class Agent:
             self.measuring.soon()
             self._identity_work.put(instance)
 
+    def _stop_instance(self, instance: str) -> None:
+        self._measure_once_more(instance)
+        self.hands.stop(instance)
+
     def _destroy(self, instance: str) -> None:
+        self._measure_once_more(instance)
+        self.hands.destroy(instance)
+
+    def _measure_once_more(self, instance: str) -> None:
+        """What an instance used until now is told before its counters are gone with its container."""
         try:
-            # What it used until now is told before it is gone.
             self.measuring.measure()
         except Exception:
             _log.exception("the last use of %s cannot be told", instance)
-        self.hands.destroy(instance)
 
     def _renewed(self) -> None:
         self.hands.prolong()
@@ -271,13 +287,20 @@ class Agent:
         self._awake.set()
 
     def _contain(self, instance: str, why: str) -> None:
+        self._alone(instance, lambda: self.hands.contain(instance, why))
+
+    def _reopen(self) -> None:
+        for instance in self.hands.closed():
+            self._alone(instance, lambda one=instance: self.hands.reopen(one))  # type: ignore[misc]
+
+    def _alone(self, instance: str, work: Callable[[], None]) -> None:
+        """Do something to an instance, unless something is being done to it: then it is looked at again soon."""
         with self._busy_lock:
             if instance in self._busy:
-                # Something is being done to it: it is looked at again soon.
                 return
             self._busy.add(instance)
         try:
-            self.hands.contain(instance, why)
+            work()
         finally:
             with self._busy_lock:
                 self._busy.discard(instance)

@@ -39,8 +39,10 @@ class Care(threading.Thread):
         enclosures: Enclosures,
         contain: Callable[[str, str], None],
         shorten_logs: Callable[[], None],
+        reopen: Callable[[], None],
         workshop: Workshop,
     ) -> None:
+        """`contain(instance, why)` ends what an instance runs; `reopen` makes containers anew that are gone."""
         super().__init__(name="care", daemon=True)
         self._paths = paths
         self._settings = settings
@@ -48,6 +50,7 @@ class Care(threading.Thread):
         self._enclosures = enclosures
         self._guard = Guard(paths, settings, store, enclosures, contain, shorten_logs)
         self._workshop = workshop
+        self._reopen = reopen
         self._health: list[HostPromise] = []
         self._health_due = 0.0
         self._over = threading.Event()
@@ -70,6 +73,7 @@ class Care(threading.Thread):
             hurry = self._hurry.wait(LOOK)
             self._hurry.clear()
             try:
+                self._reopen()
                 if self._guard.look() or hurry:
                     due = 0.0
                 if time.monotonic() >= due:
@@ -86,7 +90,8 @@ class Care(threading.Thread):
         if time.monotonic() >= self._health_due:
             self._health_due = time.monotonic() + HEALTH
             self._health = self._look()
-        return self._health + [
+        growth = [HostPromise("disk growth", False, self._guard.unexplained)] if self._guard.unexplained else []
+        return [*self._health, *growth] + [
             HostPromise(f"partition {name} within its walls", False, words)
             for name, words in self._guard.tell_attempts().items()
         ]

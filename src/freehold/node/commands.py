@@ -388,7 +388,9 @@ def _agreed(options: argparse.Namespace, words: str) -> bool:
 
 def _stop(options: argparse.Namespace) -> int:
     from freehold.node.host import cgroups, firewall
-    from freehold.node.metering.network import remove_table
+    from freehold.node.host.places import forget_addresses
+    from freehold.node.isolation import container
+    from freehold.node.partition.enclosure import host_end
     from freehold.node.supervisor.client import Supervisor
 
     root = options.root.resolve()
@@ -413,7 +415,9 @@ def _stop(options: argparse.Namespace) -> int:
         Supervisor(paths.run).shutdown()
         if not settings.unprivileged:
             cgroups.remove_node(settings.tag)
-            remove_table(settings.tag)
+            for place in settings.places:
+                container.remove_link(host_end(settings, place))
+            forget_addresses(settings)
             firewall.remove(settings.tag)
     print("The agent has ended; its services go on." if options.keep_services else "The node has ended.")
     return 0
@@ -424,7 +428,7 @@ def _running(paths: Paths) -> list[str]:
     from freehold.node.store import Store
     from freehold.node.supervisor import children
 
-    groups = {one.group for one in children.find(os.path.realpath(paths.run))}
+    groups = children.running(os.path.realpath(paths.run))
     titles = {wish.partition: wish.title for wish in Store(paths.store, only_look=True).wishes()} if groups else {}
     return sorted(titles.get(group, group) for group in groups)
 

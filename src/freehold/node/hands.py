@@ -13,10 +13,11 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node.errors import ConfigureError, HostError, LinkDown, NodeError, SupervisorError
+from freehold.node.host.trees import empty
 from freehold.node.link.client import Link
 from freehold.node.partition import layout as layouts
 from freehold.node.partition import logs
-from freehold.node.partition.destroy import empty
+from freehold.node.partition.destroy import PRERM_TIMEOUT
 from freehold.node.partition.enclosure import Enclosures
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Scheduler, Watch
@@ -28,7 +29,10 @@ from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted
 
 CONFIGURE_TIMEOUT = 600.0
-END_TIMEOUT = 60.0
+STOP_SECONDS = 180.0
+"""So long all services of an instance together may take to end, whatever they ask for."""
+DESTROY_SECONDS = 10.0
+"""So long when the instance is destroyed, and nothing that they write is kept."""
 SERVICES = "services"
 """The promise of every instance with services: none of them dies right after each start."""
 WELL = "no service dies right after its start"
@@ -50,7 +54,7 @@ class Hands:
         promises: Scheduler,
     ) -> None:
         self._paths = paths
-        self.enclosures = Enclosures(paths, settings)
+        self.enclosures = Enclosures(paths, settings, workshop.call)
         self._places = {place.name: place for place in settings.places}
         self._store = store
         self._supervisor = supervisor
@@ -67,8 +71,11 @@ class Hands:
             _log.error("%s", error)
         for place, wish in started:
             if wish.layout.services or wish.layout.runs:
-                processes = self._processes(place, wish.release, wish.layout)
-                self._supervisor.apply(wish.partition, processes, until=self._until(wish))
+                try:
+                    self._run(place, wish, wish.layout)
+                except NodeError as error:
+                    _log.error("%s does not run: %s", wish.instance, error)
+                    continue
                 self._watch(wish, wish.state_revision, wish.layout)
         # We may have ended between a configuration and this word of it.
         self.tell_services()
@@ -88,11 +95,17 @@ class Hands:
             place = self._place(wish)
             if wish.state is Observed.FAILED and (why := self.enclosures.held_back(place)):
                 raise ConfigureError(why)
+            if wish.state is None:
+                # Whoever lived here before was proved to be gone then; much may have happened since.
+                self.enclosures.end(place)
+                self.enclosures.prove_empty(place)
+            self.enclosures.open(place)
+            # What it may not reach later, it does not reach while it is configured.
+            self.enclosures.admit([(place, wish.layout.outcome.network)])
             layout = self._run_configuration(wish, place)
             failpoint("instance-configured")
             self.enclosures.admit([(place, layout.outcome.network)])
-            processes = self._processes(place, wish.release, layout)
-            self._supervisor.apply(wish.partition, processes, until=self._until(wish))
+            self._run(place, wish, layout)
             failpoint("instance-applied")
         except (ConfigureError, HostError, WorkshopError, SupervisorError) as error:
             attempts = wish.attempts + 1
@@ -123,6 +136,35 @@ class Hands:
             self._store.promise_is(instance, wish.revision, SERVICES, True, WELL, self._store.now())
         self._watch(wish, wish.revision, layout)
         return True
+
+    def _run(self, place: Place, wish: Wish, layout: Layout) -> None:
+        """Have an instance's processes run in its container."""
+        self.enclosures.open(place)
+        processes = self._processes(place, wish.release, layout)
+        self._supervisor.apply(wish.partition, processes, until=self._until(wish))
+
+    def closed(self) -> list[str]:
+        """Return the instances that run, by what the store knows, and whose container is gone."""
+        return [
+            wish.instance
+            for wish in self._store.started()
+            if wish.partition in self._places and not self.enclosures.is_open(self._places[wish.partition])
+        ]
+
+    def reopen(self, instance: str) -> None:
+        """Make an instance's container anew, with what runs in it."""
+        wish = self._store.wish(instance)
+        if wish is None or wish.state not in (Observed.STARTED, Observed.CONFIGURING):
+            return
+        place = self._places[wish.partition]
+        if self.enclosures.is_open(place):
+            return
+        _log.warning("the container of %s is gone; it is made anew", place.name)
+        try:
+            self._run(place, wish, wish.layout)
+            self._watch(wish, wish.state_revision, wish.layout)
+        except NodeError as error:
+            _log.error("%s does not run: %s", wish.instance, error)
 
     def prolong(self) -> None:
         """Have what can move run on: the lease was renewed, or there is none any more."""
@@ -174,7 +216,9 @@ class Hands:
         try:
             self.identify(instance, link)
             payload = msgspec.json.encode(letter)
-            refused = self._call(wish, "freehold.node.link.requests:send", payload, timeout=120.0).decode()
+            # Our program, which speaks for the instance: where a Master is for this machine only, it reaches it too.
+            send = "freehold.node.link.requests:send"
+            refused = self._call(wish, send, payload, timeout=120.0, network=False).decode()
         except NodeError as error:
             _log.warning("the requests of %s cannot be made (try %s): %s", instance, attempts, error)
             # A Master that is away is no news for the Master.
@@ -191,7 +235,7 @@ class Hands:
         if wish is None:
             return
         self._promises.forget(wish.partition)
-        self._end(wish)
+        self._end(wish, STOP_SECONDS)
         failpoint("instance-stopped")
         self._store.instance_is(instance, wish.revision, Observed.STOPPED)
 
@@ -201,7 +245,7 @@ class Hands:
         if wish is None:
             return
         self._promises.forget(wish.partition)
-        self._end(wish)
+        self._end(wish, DESTROY_SECONDS)
         next_try = self._store.now() + planning.LONGEST_CONFIGURE_PAUSE
         self._store.instance_is(
             instance, wish.revision, Observed.FAILED, message=why, attempts=wish.attempts + 1, next_try=next_try
@@ -216,13 +260,15 @@ class Hands:
         place = self._places.get(wish.partition)
         if place is not None:
             folder = self._folder(place)
-            self._end(wish)
+            self._end_services(wish, DESTROY_SECONDS)
             failpoint("instance-ended")
-            prerm = folder / layouts.PRERM
-            if prerm.is_dir() and any(prerm.iterdir()):
+            if (folder / layouts.PRERM).is_dir():
                 self._last_wishes(wish, place, folder)
+            # The one place where all ends that ever ran in its name; nothing runs in it any more.
+            self.enclosures.end(place)
             empty(folder)
             failpoint("instance-emptied")
+            self.enclosures.prove_empty(place)
             self.enclosures.remove(place)
         self._store.instance_is(instance, wish.revision, Observed.DESTROYED)
 
@@ -265,10 +311,16 @@ class Hands:
         order = {"folder": str(folder), "certificate": answer.certificate, "authority": answer.authority}
         self._call(wish, "freehold.node.link.keys:keep_certificate", json.dumps(order).encode())
 
-    def _end(self, wish: Wish) -> None:
-        """End the processes of an instance, for as long as they may take one after another."""
-        longest = sum(_stop_timeout(one) for one in wish.layout.services)
-        self._supervisor.stop(wish.partition, END_TIMEOUT + longest)
+    def _end(self, wish: Wish, seconds: float) -> None:
+        """End all that runs in an instance's name, its services in their order as far as the time goes."""
+        self._end_services(wish, seconds)
+        place = self._places.get(wish.partition)
+        if place is not None:
+            self.enclosures.end(place)
+
+    def _end_services(self, wish: Wish, seconds: float) -> None:
+        longest = sum(_stop_timeout(one) for one in wish.layout.services) + 1.0
+        self._supervisor.stop(wish.partition, min(seconds, longest), then_kill=True)
 
     def _run_configuration(self, wish: Wish, place: Place) -> Layout:
         folder = self._folder(place)
@@ -294,18 +346,20 @@ class Hands:
         )
         return msgspec.json.decode(answer, type=Layout)
 
-    def _call(self, wish: Wish, target: str, payload: bytes, **more: Any) -> bytes:
+    def _call(self, wish: Wish, target: str, payload: bytes, *, network: bool = True, **more: Any) -> bytes:
         """Have a function run in an instance's partition, as its user and enclosed as it is."""
         place = self._place(wish)
-        return self._workshop.call(
-            target,
-            payload,
-            uid=place.uid,
-            gid=place.gid,
-            cwd=str(self._folder(place)),
-            enclosure=self.enclosures.around(place, wish.release, wish.layout.outcome),
-            **more,
-        )
+        self.enclosures.open(place)
+        with self.enclosures.around(place, wish.release, wish.layout.outcome, network=network) as enclosure:
+            return self._workshop.call(
+                target,
+                payload,
+                uid=place.uid,
+                gid=place.gid,
+                cwd=str(self._folder(place)),
+                enclosure=enclosure,
+                **more,
+            )
 
     def _last_wishes(self, wish: Wish, place: Place, folder: Path) -> None:
         try:
@@ -314,12 +368,10 @@ class Hands:
                 "freehold.node.partition.destroy:last_wishes",
                 str(folder).encode(),
                 log=str(folder / layouts.LOG / "prerm.log"),
-                timeout=300,
+                timeout=PRERM_TIMEOUT + 5.0,
             )
-        except WorkshopError as error:
+        except (WorkshopError, HostError) as error:
             _log.warning("last wishes in %s: %s", place.name, error)
-        # What the last wishes started ends too.
-        self._supervisor.stop(place.name)
 
     def _processes(self, place: Place, release: str, layout: Layout) -> list[Process]:
         folder = self._folder(place)
@@ -329,7 +381,7 @@ class Hands:
             "TMPDIR": str(folder / "tmp"),
             "LANG": "C.UTF-8",
         }
-        groups, limits = self.enclosures.groups(place).services, self.enclosures.resource_limits(place)
+        groups, limits = self.enclosures.groups(place), self.enclosures.resource_limits(place)
         walls = self.enclosures.walls(place, release, layout.outcome)
         return [
             Process(
@@ -342,7 +394,8 @@ class Hands:
                 uid=place.uid,
                 gid=place.gid,
                 once=kind == "run",
-                groups=groups,
+                groups=groups.services,
+                track=groups.tracked,
                 limits=limits,
                 walls=walls,
                 after=[f"service/{other}" for other in one.after[: layouts.MOST_AFTER]],
@@ -367,7 +420,7 @@ class Hands:
                 uid=place.uid,
                 gid=place.gid,
                 plugins=tuple(layout.promises),
-                enclosure=self.enclosures.around(place, wish.release, layout.outcome),
+                enclosure=self.enclosures.lasting(place, wish.release, layout.outcome),
             )
         )
 

@@ -20,7 +20,7 @@ import msgspec
 from freehold.node import settings as node_settings
 from freehold.node import walls
 from freehold.node.errors import NodeError
-from freehold.node.host import audit, protections
+from freehold.node.host import audit, firewall, protections, resolvers
 from freehold.node.settings import Paths, Settings
 from freehold.node.upgrade import agent_pid
 from freehold.promises import Assessment, MemoryFree, NetworkErrors, Temperature
@@ -60,6 +60,7 @@ def findings(root: Path) -> list[Finding]:
     paths = Paths(root)
     found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root), _master(paths, settings)]
     found += [_permissions(paths), *_users(settings), _running(paths), _attempts(settings)]
+    found += [*_other_firewalls(settings), *_names(settings)]
     missing = protections.find(settings).missing()
     found += [Finding(f"protection {name}", False, why, why.rpartition(": ")[2]) for name, why in missing.items()]
     return found
@@ -212,6 +213,26 @@ def _attempts(settings: Settings) -> Finding:
         else ("not what Landlock refuses, such as a port to listen on: that takes root, Linux 6.15, and: auditctl -e 1")
     )
     return Finding("attempts", True, f"{words}, {rest}")
+
+
+def _other_firewalls(settings: Settings) -> list[Finding]:
+    """Name rules of other software, such as Docker's, that refuse what partitions send and get."""
+    chains = [] if settings.unprivileged else firewall.strangers()
+    if not chains:
+        return []
+    words = f"other software refuses what it does not know on its way through this machine: {', '.join(chains)}"
+    remedy = (
+        f"iptables -I FORWARD -i '{firewall.LINKS}+' -j ACCEPT; iptables -I FORWARD -o '{firewall.LINKS}+' -j ACCEPT"
+    )
+    return [Finding("firewall", False, words, remedy)]
+
+
+def _names(settings: Settings) -> list[Finding]:
+    """Say when partitions cannot ask for names: each has a network of its own, where the machine's loopback is not."""
+    if settings.unprivileged or resolvers.find():
+        return []
+    words = "partitions cannot ask for names: the machine's resolver listens on its loopback only"
+    return [Finding("names", False, words, "Name a server that is reached from elsewhere in /etc/resolv.conf.")]
 
 
 def _running(paths: Paths) -> Finding:

@@ -4,9 +4,11 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable
 
 import msgspec
 
+from freehold.node import settings as node_settings
 from freehold.node.errors import SupervisorError
 from freehold.node.metering import Counters, Meter, Place, accumulate
 from freehold.node.settings import Paths, Settings
@@ -27,12 +29,21 @@ _log = logging.getLogger(__name__)
 class Measuring(threading.Thread):
     """Measures until stopped."""
 
-    def __init__(self, paths: Paths, settings: Settings, store: Store, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        store: Store,
+        supervisor: Supervisor,
+        host_end: Callable[[node_settings.Place], str],
+    ) -> None:
+        """`host_end` names a partition's link on the host."""
         super().__init__(name="measuring", daemon=True)
         self._paths = paths
         self._places = {place.name: place for place in settings.places}
         self._store = store
         self._supervisor = supervisor
+        self._host_end = host_end
         self._meter = Meter(settings.tag, root_mode=not settings.unprivileged)
         self._last: dict[str, float] = {}
         """When an instance was last measured (monotonic): what passed while we were away is not billed."""
@@ -109,6 +120,7 @@ class Measuring(threading.Thread):
             sessions=[process.pid for process in group.processes if process.pid] if group else [],
             dead_cpu_ms=group.dead_cpu_ms if group else 0,
             instance=instance,
+            host_end=self._host_end(place),
         )
 
 

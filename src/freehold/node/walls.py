@@ -1,6 +1,7 @@
 """The walls round a process of a partition: what it sees, and what the kernel lets it do. It enters them itself.
 
-`raise_walls` (a mount namespace with only what is named) comes before the change of user, `lock` (Landlock) after.
+It is forked into the namespaces that the partition's init holds (`Entrance`). `raise_walls` (a mount namespace with
+only what is named) comes before the change of user, `lock` (Landlock, and a filter of system calls) after.
 Which of them this machine can give was tried before (`freehold.node.host.protections`), so that a wall that cannot be
 raised here means that the process does not start. It is used by the supervisor: the standard library only, no `typing`.
 """
@@ -8,6 +9,7 @@ raised here means that the process does not start. It is used by the supervisor:
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -30,8 +32,16 @@ if TYPE_CHECKING:
         """What it may read and run."""
         folder: str
         """Its own, where it may write."""
+        files: dict[str, str]
+        """Single files that it may read, and which file of the machine each is."""
         listen: list[int] | None
         """The TCP ports on which it may listen; None: any."""
+        init: str
+        """The control group of the init that holds its namespaces, as its file `cgroup.procs`; empty: none."""
+        network: bool
+        """It enters the network of its container; else it is on the machine's."""
+        filter: str
+        """The filter of system calls, in hexadecimal; empty: none."""
         alone: bool
         """Its processes may not signal others; when partitions share one user this is all that is between them."""
 
@@ -42,13 +52,19 @@ NONE: Walls = {
     "landlock": 0,
     "links": {},
     "shows": [],
+    "files": {},
     "folder": "/",
     "listen": None,
+    "init": "",
+    "network": False,
+    "filter": "",
     "alone": False,
 }
 """No walls but that nobody gains a privilege."""
 
+CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x20000000, 0x40000000
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_CLONE3 = 435
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_SLAVE = 1, 2, 4, 8, 0x4000, 0x80000
 _MNT_DETACH = 2
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
@@ -57,7 +73,10 @@ _AT_FDCWD, _AT_RECURSIVE, _AT_EMPTY_PATH = -100, 0x8000, 0x1000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH = 1, 4
 _OLD = "/.old"
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
-_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+_PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 22, 24, 38
+_SECCOMP_MODE_FILTER = 2
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}.get(os.uname().machine)
+_KEYCTL_JOIN_SESSION_KEYRING = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _READ = 0b1101
@@ -71,6 +90,73 @@ _ALL = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 4: 0x7FFF, 5: 0xFFFF}
 _BIND_TCP = 1
 _SCOPE_ABSTRACT, _SCOPE_SIGNAL = 1, 2
 _LOG_NEW_EXEC = 2
+
+
+class Entrance:
+    """The way into a partition's namespaces for the next child of this process; it has one thread."""
+
+    def __init__(self, walls: Walls) -> None:
+        """Open it; raise OSError when nobody holds the namespaces."""
+        self._walls = walls
+        self._init = -1
+        if walls["init"]:
+            pid = init_of(walls["init"])
+            if not pid:
+                raise OSError(errno.ESRCH, "the container of this partition is gone; the agent makes it anew")
+            self._init = os.pidfd_open(pid)
+            if init_of(walls["init"]) != pid:
+                os.close(self._init)
+                raise OSError(errno.ESRCH, "the container of this partition just ended")
+
+    def fork(self) -> int:
+        """Fork: the child is in the namespaces of processes, of IPC and, if so wanted, of the network."""
+        if self._init < 0:
+            return os.fork()
+        ours = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            # It changes where children are born, not where we are.
+            _call(_libc.setns, self._init, CLONE_NEWPID, what="the container's processes")
+            try:
+                pid = os.fork()
+            except OSError:
+                _libc.setns(ours, CLONE_NEWPID)
+                raise
+            if pid:
+                _call(_libc.setns, ours, CLONE_NEWPID, what="the way back from a container")
+            return pid
+        finally:
+            os.close(ours)
+
+    def join(self) -> None:
+        """In the child: enter the other namespaces, and a session of keys of its own."""
+        if self._init < 0:
+            return
+        which = CLONE_NEWIPC | (CLONE_NEWNET if self._walls["network"] else 0)
+        _call(_libc.setns, self._init, which, what="the container's IPC and network")
+        self.close()
+        if _KEYCTL is not None:
+            # Else it would have the session of whoever started us, until the filter of calls leaves it no way to it.
+            _libc.syscall(ctypes.c_long(_KEYCTL), _KEYCTL_JOIN_SESSION_KEYRING, None)
+
+    def close(self) -> None:
+        if self._init >= 0:
+            os.close(self._init)
+            self._init = -1
+
+
+def unshare_processes() -> None:
+    """Have the next child be process 1 of a new namespace of processes, with IPC of its own: with it all there end."""
+    _call(_libc.unshare, CLONE_NEWPID | CLONE_NEWIPC, what="unshare")
+
+
+def init_of(procs: str) -> int:
+    """Return the pid of the init whose control group's file is named; 0 when it does not live."""
+    try:
+        with open(procs) as file:
+            words = file.read().split()
+    except OSError:
+        return 0
+    return int(words[0]) if words else 0
 
 
 def raise_walls(walls: Walls) -> None:
@@ -96,6 +182,8 @@ def raise_walls(walls: Walls) -> None:
         _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
     for path in walls["shows"]:
         _show(_OLD + path, path, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+    for path, source in walls["files"].items():
+        _show(_OLD + source, path, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
     _show(_OLD + folder, folder, _MS_NOSUID | _MS_NODEV)
     if not holds_ours:
         try:
@@ -117,6 +205,11 @@ def lock(walls: Walls) -> None:
         # Root of nothing: what runs as root on a machine that gives no other user has no capability.
         for capability in range(64):
             _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    _lock_files(walls)
+    _filter_calls(walls["filter"])
+
+
+def _lock_files(walls: Walls) -> None:
     version = walls["landlock"]
     if not version:
         return
@@ -130,15 +223,33 @@ def lock(walls: Walls) -> None:
     if walls["mounts"]:
         # What it may see is all that there is; the top itself may be listed.
         _allow(rules, "/", _LIST)
-    for path in [*walls["shows"], *walls["links"]]:
+    for path in [*walls["shows"], *walls["links"], *walls["files"]]:
         _allow(rules, path, _READ)
     for path in writable:
         _allow(rules, path, everything)
-    for port in listen or ():
+    # Port 0 is any that is free, as those who connect have it: no one else is kept from a port of his.
+    for port in [] if listen is None else [0, *listen]:
         _syscall(_ADD_RULE, rules, _NET_PORT, struct.pack("QQ", _BIND_TCP, port), 0, what="Landlock: ports")
     # What is refused later on is written to the audit log, where there is one.
     _syscall(_RESTRICT_SELF, rules, _LOG_NEW_EXEC if version >= 7 else 0, what="Landlock")
     os.close(rules)
+
+
+def _filter_calls(program: str) -> None:
+    """Have the kernel refuse system calls, for good; it takes that nobody here gains a privilege."""
+    if not program:
+        return
+    instructions = bytes.fromhex(program)
+    kept = ctypes.create_string_buffer(instructions, len(instructions))
+    header = struct.pack("HP", len(instructions) // 8, ctypes.addressof(kept))
+    _call(_libc.prctl, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0, what="seccomp")
+
+
+def is_filtered() -> bool:
+    """Return whether this process can make no namespace, by trying: the filter must be loaded."""
+    made = _libc.unshare(_CLONE_NEWUSER), ctypes.get_errno()
+    joined = _libc.syscall(ctypes.c_long(_CLONE3), None, ctypes.c_size_t(0)), ctypes.get_errno()
+    return made == (-1, errno.EPERM) and joined == (-1, errno.ENOSYS)
 
 
 def landlock_version() -> int:

@@ -130,7 +130,7 @@ class Machine(Hardware):
         """Return whether processes of an instance run here."""
         return any(one.running and one.instance == instance for one in self.partitions.values())
 
-    def stop(self, name: str, timeout: float = 0.0) -> None:
+    def stop(self, name: str, timeout: float = 0.0, *, then_kill: bool = False) -> None:
         partition = self.partition(name)
         if partition.running:
             self.on_stop(partition.instance)
@@ -236,10 +236,10 @@ class Builder:
             raise BuildError("The package index is down.")
         self._machine.built.add(release)
 
-    def remove(self, paths: Paths, release: str) -> None:
+    def remove(self, paths: Paths, settings: Settings, release: str) -> None:
         self._machine.built.discard(release)
 
-    def interrupt(self, paths: Paths, release: str) -> None:
+    def interrupt(self, paths: Paths, settings: Settings, release: str) -> None:
         pass
 
     def last_lines(self, paths: Paths, release: str) -> str:

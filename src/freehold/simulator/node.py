@@ -30,7 +30,7 @@ PARTITIONS = 4
 class _Enclosures:
     """Stands for what encloses partitions, which the machine's are by themselves."""
 
-    protections = Protections(True, True, False, 0, 0, [], False)
+    protections = Protections(True, True, False, 0, 0, [], False, False, False, "")
 
     def __init__(self, machines: dict[str, Machine], node: str) -> None:
         self._machines, self._node = machines, node
@@ -44,8 +44,27 @@ class _Enclosures:
     def resource_limits(self, place: Place) -> dict[str, int]:
         return {}
 
-    def around(self, place: Place, release: str, outcome: object = None) -> None:
+    @contextmanager
+    def around(self, place: Place, release: str, outcome: object = None, *, network: bool = True) -> Iterator[None]:
+        yield None
+
+    def lasting(self, place: Place, release: str, outcome: object = None) -> None:
         return None
+
+    def open(self, place: Place) -> None:
+        pass
+
+    def is_open(self, place: Place) -> bool:
+        return True
+
+    def end(self, place: Place) -> None:
+        pass
+
+    def prove_empty(self, place: Place) -> None:
+        pass
+
+    def host_end(self, place: Place) -> str:
+        return ""
 
     def admit(self, places: object) -> None:
         pass
@@ -67,9 +86,9 @@ def simulated(world: World) -> Iterator[dict[str, Machine]]:
         (conversation, "time", time),
         (measuring, "time", time),
         (conversation, "random", world.random),
-        (hands, "Enclosures", lambda paths, settings: _Enclosures(machines, settings.tag)),
+        (hands, "Enclosures", lambda paths, settings, run_as_root: _Enclosures(machines, settings.tag)),
         (agents, "host_facts", _facts),
-        (agents, "ensure_addresses", lambda settings: None),
+        (agents, "keep_addresses", lambda settings, on_host: None),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in changed]
     for module, name, value in changed:
@@ -121,7 +140,9 @@ class Agent(agents.Agent):
         self.outbox._told = Event(world)  # type: ignore[assignment]
         self.store.when_told(self.outbox.told)
         self.feed = self._as_task(FeedReader(self._link(), self.store, self._heard))
-        self.measuring = measuring.Measuring(self.paths, self.settings, self.store, self.supervisor)
+        self.measuring = measuring.Measuring(
+            self.paths, self.settings, self.store, self.supervisor, self.hands.enclosures.host_end
+        )
         self.measuring._meter = Meter(machine)  # type: ignore[assignment]
         self.measuring._hurry = Event(world)  # type: ignore[assignment]
         self.builder = Builder(machine)

@@ -53,9 +53,12 @@ def kill():
     return "killed"
 
 
+LISTENING = []
+
+
 def listen():
-    with socket.create_server((TARGET["address"], int(TARGET["port"]))):
-        return "listening"
+    LISTENING.append(socket.create_server((TARGET["address"], int(TARGET["port"]))))
+    return "listening"
 
 
 def connect():

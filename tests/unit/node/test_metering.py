@@ -2,8 +2,6 @@
 
 import os
 import resource
-import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +15,7 @@ from hypothesis import strategies as some
 from freehold import kit
 from freehold.node.host import cgroups
 from freehold.node.metering import Counters, Meter, Place, Reading, accumulate
-from freehold.node.metering.meter import folder_mb
-from freehold.node.metering.network import remove_table
+from freehold.node.partition import holdings
 from freehold.node.settings import Limits
 
 USER = 63000 + os.getpid() % 900
@@ -52,10 +49,6 @@ def tag() -> Iterator[str]:
     """The tag of a node that is only here for a test."""
     name = f"test{os.getpid()}"
     yield name
-    for partition in ("p0", "p1"):
-        cgroups.remove(f"{name}/{partition}")
-    if shutil.which("nft") and os.geteuid() == 0:
-        subprocess.run(["nft", "delete", "table", "inet", f"freehold_{name}"], capture_output=True, check=False)
     cgroups.remove_node(name)
 
 
@@ -191,7 +184,7 @@ def test_a_control_group_counts_exactly_even_what_ended_unseen(tmp_path: Path, t
     assert used.exact
     assert used.cpu_ms == pytest.approx(truth, rel=0.2)
     assert used.memory_mb == 0
-    cgroups.remove(f"{tag}/p0")
+    assert cgroups.end(f"{tag}/p0", 10)
     assert not any(Path(file).exists() for file in files)
     assert cgroups.cpu_ms(f"{tag}/p0") is None
 
@@ -202,42 +195,9 @@ def test_of_a_node_that_ended_no_group_and_no_table_is_left(tmp_path: Path, tag:
     files = [Path(file) for name in ("p0", "p1") for file in cgroups.create(f"{tag}/{name}", limits).services]
     Meter(tag, root_mode=True).read([Place("p0", USER, f"127.78.{os.getpid() % 250}.1", str(tmp_path), [], 0)])
     cgroups.remove_node(tag)
-    remove_table(tag)
     assert not any(file.parents[1].exists() for file in files)
     shown = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
     assert tag not in shown
-
-
-@as_root
-def test_bytes_through_a_partitions_address_are_counted_once_each_way(tmp_path: Path, tag: str) -> None:
-    if subprocess.run(["nft", "list", "tables"], capture_output=True, check=False).returncode:
-        pytest.skip("nftables does not work here")
-    here, other = f"127.77.{os.getpid() % 250}.1", f"127.77.{os.getpid() % 250}.2"
-    places = [Place("p0", USER, here, str(tmp_path), [], 0), Place("p1", USER, other, str(tmp_path), [], 0)]
-    meter = Meter(tag, root_mode=True)
-    first = meter.read(places)
-    assert (first["p0"].network_in, first["p0"].network_out) == (0, 0)
-    with socket.create_server((here, 0)) as server:
-        client = socket.create_connection(server.getsockname(), source_address=("127.0.0.1", 0))
-        served, _ = server.accept()
-        with client, served:
-            client.sendall(b"q" * 10_000)
-            served.sendall(b"a" * 50_000)
-            assert len(client.recv(50_000, socket.MSG_WAITALL)) == 50_000
-            assert len(served.recv(10_000, socket.MSG_WAITALL)) == 10_000
-    used = meter.read(places)
-    assert used["p0"].network_in is not None
-    assert used["p0"].network_out is not None
-    assert 10_000 <= used["p0"].network_in <= 13_000
-    assert 50_000 <= used["p0"].network_out <= 53_000
-    assert used["p1"].network_in == 0
-    # Another meter of the same node (the agent started again) goes on counting with the same rules.
-    again = Meter(tag, root_mode=True).read(places)
-    assert again["p0"].network_out is not None
-    assert used["p0"].network_out <= again["p0"].network_out <= used["p0"].network_out + 1000
-    subprocess.run(["nft", "delete", "table", "inet", f"freehold_{tag}"], check=True)
-    assert meter.read(places)["p0"].network_in is None
-    assert meter.read(places)["p0"].network_in == 0
 
 
 def test_a_folder_is_measured_without_following_links(tmp_path: Path) -> None:
@@ -248,8 +208,8 @@ def test_a_folder_is_measured_without_following_links(tmp_path: Path) -> None:
     (folder / "srv" / "other name").hardlink_to(folder / "srv" / "data")
     (folder / "link").symlink_to(tmp_path / "elsewhere")
     (folder / "loop").symlink_to(folder)
-    assert 2 <= folder_mb(str(folder)) < 2.2
-    assert folder_mb(str(tmp_path / "nowhere")) == 0
+    assert 2 <= holdings.measure(str(folder)).mb < 2.2
+    assert holdings.measure(str(tmp_path / "nowhere")).mb == 0
 
 
 def test_the_next_instance_does_not_pay_for_the_folder_of_the_last(tmp_path: Path, tag: str) -> None:

@@ -382,18 +382,19 @@ def test_who_watches_is_told_of_a_service_that_dies_at_each_start_and_when_it_li
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has control groups")
 def test_a_group_that_forks_without_end_ends_when_it_is_stopped(supervisor: Supervisor, root: Path) -> None:
     tag = f"test{os.getpid()}"
-    files = cgroups.create(f"{tag}/p0", Limits(memory_mb=256, processes=50)).services
-    if not files:
+    groups = cgroups.create(f"{tag}/p0", Limits(memory_mb=256, processes=50))
+    if not groups.tracked:
         pytest.skip("no control groups can be made here")
     bomb = "import os\nwhile True:\n    try: os.fork() or os.setsid()\n    except OSError: pass\n"
     (root / "bomb.py").write_text(bomb)
     root.chmod(0o777)
     script = f"exec /usr/bin/python3 -I -S {root}/bomb.py"
     try:
-        supervisor.apply("p0", [service(root, "bomb", script, groups=files, uid=USER, gid=USER)])
-        until(lambda: len(cgroups.processes(f"{tag}/p0")) > 20)
+        where = {"groups": groups.services, "track": groups.tracked, "uid": USER, "gid": USER}
+        supervisor.apply("p0", [service(root, "bomb", script, **where)])
+        until(lambda: len(cgroups.processes(f"{tag}/p0")[0]) > 20)
         supervisor.stop("p0")
-        assert not cgroups.processes(f"{tag}/p0")
+        assert cgroups.processes(f"{tag}/p0") == ([], [])
     finally:
         supervisor.stop("p0")
         cgroups.remove_node(tag)

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from freehold.kit.waiting import until
 from freehold.node import walls
 from freehold.node.host import cgroups, protections
+from freehold.node.isolation import group
 from freehold.node.settings import Limits, Settings
-from freehold.node.supervisor.children import _kill_group
 
 USER = 61000 + os.getpid() % 900
 GIVEN = protections.find(Settings("test", unprivileged=os.geteuid() != 0))
@@ -40,6 +39,7 @@ print(json.dumps({
     "write": tried(lambda: open(f"{other}/new", "w").close()),
     "run": tried(lambda: open("/usr/bin/env", "rb").read(1) and None),
     "bind": tried(lambda: socket.create_server(("127.0.0.1", order["port"])).close()),
+    "bind to any": tried(lambda: socket.create_server(("127.0.0.1", 0)).close()),
 }))
 """
 
@@ -61,6 +61,7 @@ def within(place: Path, *, mounts: bool, landlock: int, user_namespace: bool = F
     source = str(Path(walls.__file__).parents[2])
     order = {
         "walls": {
+            **walls.NONE,
             "mounts": mounts,
             "user_namespace": user_namespace,
             "landlock": landlock,
@@ -72,7 +73,7 @@ def within(place: Path, *, mounts: bool, landlock: int, user_namespace: bool = F
         },
         "uid": uid,
         "other": str(place / "other"),
-        "port": 0,
+        "port": 20000 + os.getpid() % 10000,
         "shown": shown,
     }
     command = ["/usr/bin/python3", "-S", "-c", PROGRAM, json.dumps(order)]
@@ -121,14 +122,15 @@ def test_older_versions_of_landlock_do_what_they_can(place: Path, version: int) 
     found = within(place, mounts=False, landlock=version)
     assert (found["own"], found["read"]) == (True, "PermissionError")
     assert found["bind"] == ("PermissionError" if version >= 4 else True)
+    assert found["bind to any"] is True, "who connects needs a port of his own, whatever it is"
 
 
 def test_what_is_missing_is_said_with_what_mends_it() -> None:
-    none = protections.Protections(False, False, True, 0, 0, [], False)
+    none = protections.Protections(False, False, True, 0, 0, [], False, False, False, "")
     assert set(none.holding()) == set(protections.NAMES)
     assert set(none.missing()) == set(protections.NAMES) - {"disk"}
     assert all(none.missing().values())
-    every = protections.Protections(True, True, False, 7, 2, ["cpu", "memory", "pids"], True)
+    every = protections.Protections(True, True, False, 7, 2, ["cpu", "memory", "pids"], True, True, True, "06")
     assert every.missing() == {}
 
 
@@ -140,23 +142,21 @@ def test_version_2_counts_and_kills_also_where_it_limits_nothing(monkeypatch: py
     try:
         groups = cgroups.create(f"{tag}/p0", Limits(memory_mb=64))
         assert cgroups.version() == 2
-        enter = f"import os\nopen({groups.services[0]!r}, 'w').write('0')\n"
+        own = f"{groups.tracked}/hello"
+        os.makedirs(own)
+        enter = f"import os\nopen('{own}/cgroup.procs', 'w').write('0')\n"
         burn = "import time\nwhile time.process_time() < 0.2: pass\nprint(flush=True)\ntime.sleep(1000)"
         command = [sys.executable, "-S", "-c", enter + burn]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            assert cgroups.processes(f"{tag}/p0") == [process.pid]
+            assert cgroups.processes(f"{tag}/p0") == ([process.pid], [])
+            assert cgroups.partitions(tag) == ["p0"]
             assert (cgroups.cpu_ms(f"{tag}/p0") or 0) > 150
-            _kill_group(str(Path(groups.services[0]).parents[1]))
+            group.kill(groups.tracking)
             assert process.wait(10) == -9
-
-        def gone() -> bool:
-            # The kernel takes a moment to see the last one off.
-            cgroups.remove(f"{tag}/p0")
-            return not Path(groups.services[0]).exists()
-
-        until(gone)
+        assert cgroups.end(f"{tag}/p0", 10)
+        assert not Path(groups.tracking).exists()
     finally:
         cgroups.remove_node(tag)
     assert not Path("/sys/fs/cgroup/unified/freehold", tag).exists()

@@ -155,6 +155,9 @@ def line(one: dict[str, Any]) -> str:
 PROTECTIONS: dict[str, str | Promise] = {
     "users": gettext_lazy("a user of its own"),
     "files": gettext_lazy("sees only its own files"),
+    "namespaces": gettext_lazy("processes of its own, which end with it"),
+    "network": gettext_lazy("a network of its own"),
+    "calls": gettext_lazy("no system calls that it does not need"),
     "memory": gettext_lazy("memory limited"),
     "processes": gettext_lazy("processes limited"),
     "cpu": gettext_lazy("processor shared out"),

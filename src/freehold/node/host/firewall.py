@@ -1,18 +1,33 @@
-"""Who may reach a partition, and whom it may reach: nftables, in a table of this node's own.
+"""Who may reach a partition, and whom it may reach: nftables, in a table of this node's own, by interface.
 
-Without a declaration a partition listens and connects as it likes. With one, a packet to another port of its address is
-refused, and so is what its user sends elsewhere; nobody else may answer at its ports. What was refused is counted.
+Without a declaration a partition listens and connects as it likes; whatever it declared, it sends in its own name only,
+and nothing to the addresses by which a machine of a cloud asks its provider for secrets. With a declaration, what comes
+for another port of its is refused, and so is what it sends elsewhere. What was refused is counted.
+
+The rules are JSON made of typed values; what nftables says of them is for the operator, never for a tenant.
 """
 
 import ipaddress
 import json
+import logging
 import os
 import socket
 import subprocess
+from typing import Any
 
 import msgspec
 
 from freehold.node.errors import HostError
+
+LINKS = "fh"
+"""How the names of all links of partitions begin, of whichever node."""
+LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
+_PRIVATE = [
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7")
+]
+"""Addresses to which nobody elsewhere has a way (RFC 1918, 4193, 6598)."""
+_log = logging.getLogger(__name__)
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -30,8 +45,23 @@ class Rule(msgspec.Struct, frozen=True):
 
     partition: str
     address: str
-    uid: int
+    host_end: str
+    """The host's end of its link."""
     network: Network | None
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What partitions find around them."""
+
+    master: str = ""
+    """`HOST:PORT` of the Master, which each may reach."""
+    resolvers: list[str] = []
+    """Addresses of the machine's resolvers of names, which each may ask."""
+    network: str = ""
+    """The partitions' network, reached without a change of address; empty: one that only this machine knows."""
+
+
+_Json = dict[str, Any]
 
 
 def works() -> bool:
@@ -39,39 +69,31 @@ def works() -> bool:
     return os.geteuid() == 0 and _nft("list", "tables") is not None
 
 
-def admit(tag: str, rules: list[Rule], master: str) -> None:
-    """Have these partitions listen and connect as declared, the Master (`HOST:PORT`) besides; others stay as they are.
+def admit(tag: str, rules: list[Rule], around: Surroundings) -> None:
+    """Have these partitions listen and connect as declared; others stay as they are.
 
     Raise HostError when the kernel does not take the rules; the former ones hold on.
     """
-    lines = [
-        f"add table inet {_table(tag)}",
-        *(f"add map inet {_table(tag)} {name} {{ {kind} : verdict; }}" for name, kind in _MAPS.items()),
-        f"add chain inet {_table(tag)} in {{ type filter hook input priority 0; }}",
-        f"add chain inet {_table(tag)} out {{ type filter hook output priority 0; }}",
-        f"flush chain inet {_table(tag)} in",
-        f"flush chain inet {_table(tag)} out",
-        f"add rule inet {_table(tag)} in ip daddr vmap @to4",
-        f"add rule inet {_table(tag)} in ip6 daddr vmap @to6",
-        f"add rule inet {_table(tag)} out ip saddr vmap @from4",
-        f"add rule inet {_table(tag)} out ip6 saddr vmap @from6",
-        f"add rule inet {_table(tag)} out meta skuid vmap @user",
-    ]
-    reachable = _addresses_of(master)
+    table = _Table(tag)
+    commands = table.base(around)
+    reachable = _addresses_of(around.master)
     for rule in rules:
         try:
-            lines += _lines(_table(tag), rule, reachable)
+            commands += table.partition(rule, around, reachable)
         except ValueError as error:
             raise HostError(f"What {rule.partition} declares of its network cannot be: {error}") from None
-    answer = subprocess.run(["nft", "-f", "-"], input="\n".join(lines), capture_output=True, text=True, check=False)
-    if answer.returncode:
+    done = subprocess.run(
+        ["nft", "-j", "-f", "-"], input=json.dumps({"nftables": commands}), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
         names = ", ".join(one.partition for one in rules)
-        raise HostError(f"nftables does not take the rules of {names}: {answer.stderr.strip()}")
+        _log.error("nftables does not take the rules of %s: %s", names, done.stderr.strip())
+        raise HostError(f"The machine's firewall does not take the rules of {names}; why is in the node's log.")
 
 
 def refusals(tag: str) -> dict[str, dict[str, int]]:
     """Return how many packets were refused, by partition, then by what: listen, connect, posing."""
-    shown = _nft("-j", "list", "counters", "table", "inet", _table(tag))
+    shown = _nft("-j", "list", "counters", "table", "inet", _name(tag))
     found: dict[str, dict[str, int]] = {}
     for one in json.loads(shown)["nftables"] if shown else []:
         if "counter" in one:
@@ -80,87 +102,192 @@ def refusals(tag: str) -> dict[str, dict[str, int]]:
     return found
 
 
+def strangers() -> list[str]:
+    """Return the chains of other software here that refuse what they do not know, partitions' packets too."""
+    shown = _nft("-j", "list", "chains")
+    return [
+        f"{one['chain']['family']} {one['chain']['table']} {one['chain']['name']}"
+        for one in (json.loads(shown)["nftables"] if shown else [])
+        if "chain" in one and one["chain"].get("hook") == "forward" and one["chain"].get("policy") == "drop"
+    ]
+
+
 def remove(tag: str) -> None:
     """Forget all rules of a node."""
-    _nft("delete", "table", "inet", _table(tag))
+    _nft("delete", "table", "inet", _name(tag))
+
+
+class _Table:
+    """The commands that make a node's table."""
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+        self._where = {"family": "inet", "table": _name(tag)}
+
+    def base(self, around: Surroundings) -> list[_Json]:
+        """What is there whatever lives here; repeated, it changes nothing."""
+        link, links = f"{LINKS}{self._tag}*", f"{LINKS}*"
+        commands: list[_Json] = [{"add": {"table": {"family": "inet", "name": self._where["table"]}}}]
+        for name in ("leaving", "coming"):
+            commands.append({"add": {"map": {**self._where, "name": name, "type": "ifname", "map": "verdict"}}})
+        for name, kind in (("own4", "ipv4_addr"), ("own6", "ipv6_addr")):
+            commands.append({"add": {"set": {**self._where, "name": name, "type": kind}}})
+        leaves, comes = _vmap("iifname", "@leaving"), _vmap("oifname", "@coming")
+        never = [[_is("iifname", link), _to(network), {"drop": None}] for network in LINK_LOCAL]
+        rules: dict[tuple[str, str, str, int], list[list[_Json]]] = {
+            ("leaving_forward", "filter", "forward", -10): [*never, *self._strangers(links), [leaves]],
+            ("leaving_input", "filter", "input", -10): [[leaves]],
+            ("coming_forward", "filter", "forward", 0): [[comes]],
+            ("coming_output", "filter", "output", 0): [[comes]],
+            ("hiding", "nat", "postrouting", 100): self._hiding(links, around.network),
+        }
+        for (name, kind, hook, priority), those in rules.items():
+            chain = {**self._where, "name": name, "type": kind, "hook": hook, "prio": priority, "policy": "accept"}
+            commands += [{"add": {"chain": chain}}, {"flush": {"chain": {**self._where, "name": name}}}]
+            commands += [self._rule(name, *statements) for statements in those]
+        return commands
+
+    def partition(self, rule: Rule, around: Surroundings, master: list[tuple[str, int]]) -> list[_Json]:
+        """What holds for a partition."""
+        name, address = rule.partition, ipaddress.ip_address(rule.address)
+        commands: list[_Json] = [
+            {"add": {"counter": {**self._where, "name": f"{what}_{name}"}}} for what in ("listen", "connect", "posing")
+        ]
+        for chain, map in ((f"in_{name}", "coming"), (f"out_{name}", "leaving")):
+            named = {**self._where, "name": chain}
+            commands += [{"add": {"chain": named}}, {"flush": {"chain": named}}]
+            element = [[rule.host_end, {"jump": {"target": chain}}]]
+            commands.append({"add": {"element": {**self._where, "name": map, "elem": element}}})
+        if any(address in network for network in _PRIVATE if network.version == address.version):
+            own = {**self._where, "name": f"own{address.version}", "elem": [str(address)]}
+            commands.append({"add": {"element": own}})
+        network = rule.network or Network()
+        commands += [self._rule(f"out_{name}", *one) for one in _outgoing(rule, network.connect, around, master)]
+        if network.tcp is not None or network.udp is not None:
+            commands += [self._rule(f"in_{name}", *one) for one in _incoming(rule, network)]
+        return commands
+
+    def _hiding(self, links: str, network: str) -> list[list[_Json]]:
+        """Have what leaves the machine from a private address leave with the machine's."""
+        found = []
+        for family, name in (("ip", "own4"), ("ip6", "own6")):
+            matches = [_matches("==", _field(family, "saddr"), f"@{name}"), _is("oifname", links, "!=")]
+            if network and ipaddress.ip_network(network).version == (4 if family == "ip" else 6):
+                matches.append(_to(network, "!="))
+            found.append([*matches, {"masquerade": None}])
+        return found
+
+    def _strangers(self, links: str) -> list[list[_Json]]:
+        """Have a machine that was no router be one for its partitions only."""
+        try:
+            with open("/proc/sys/net/ipv4/conf/all/forwarding") as file:
+                is_router = file.read().strip() == "1"
+        except OSError:
+            is_router = True
+        others = [_is("iifname", links, "!="), _is("oifname", links, "!="), {"drop": None}]
+        return [] if is_router else [[_matches("==", {"meta": {"key": "nfproto"}}, "ipv4"), *others]]
+
+    def _rule(self, chain: str, *statements: _Json) -> _Json:
+        return {"add": {"rule": {**self._where, "chain": chain, "expr": list(statements)}}}
 
 
 _ICMP, _ICMPV6 = 1, 58
-_MAPS = {
-    "to4": "type ipv4_addr",
-    "to6": "type ipv6_addr",
-    "from4": "type ipv4_addr",
-    "from6": "type ipv6_addr",
-    "user": "typeof meta skuid",
-}
+# Numbers: a machine without /etc/protocols (the package netbase) knows no names.
+_ICMPS = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": {"set": [_ICMP, _ICMPV6]}}}
+_KNOWN = {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}
+_ACCEPT: _Json = {"accept": None}
+_REJECT: _Json = {"reject": None}
 
 
-def _lines(table: str, rule: Rule, master: list[tuple[str, int]]) -> list[str]:
-    name, network = rule.partition, rule.network
-    family = "6" if ipaddress.ip_address(rule.address).version == 6 else "4"
-    lines = [f"add counter inet {table} {what}_{name}" for what in ("listen", "connect", "posing")]
-    for chain, key, map in (("in", rule.address, "to"), ("from", rule.address, "from"), ("out", rule.uid, "user")):
-        lines += [
-            f"add chain inet {table} {chain}_{name}",
-            f"flush chain inet {table} {chain}_{name}",
-            f"add element inet {table} {map}{'' if map == 'user' else family} {{ {key} : jump {chain}_{name} }}",
-        ]
-    if network is None:
-        return lines
-    if network.tcp is not None or network.udp is not None:
-        lines += _incoming(f"add rule inet {table} in_{name}", f"add rule inet {table} from_{name}", rule, network)
-    if network.connect is not None:
-        lines += _outgoing(f"add rule inet {table} out_{name}", rule, network.connect, master)
-    return lines
-
-
-def _incoming(add: str, add_from: str, rule: Rule, network: Network) -> list[str]:
-    # Numbers: a machine without /etc/protocols (the package netbase) knows no names.
-    lines = [f"{add} ct state established,related accept", f"{add} meta l4proto {{ {_ICMP}, {_ICMPV6} }} accept"]
+def _incoming(rule: Rule, network: Network) -> list[list[_Json]]:
+    rules: list[list[_Json]] = [[_KNOWN, _ACCEPT], [_ICMPS, _ACCEPT]]
     for protocol, ports in (("tcp", network.tcp), ("udp", network.udp)):
         if ports:
-            known = ", ".join(map(str, sorted(ports)))
-            lines.append(f"{add} {protocol} dport {{ {known} }} accept")
-            # Another user's process that answers here in its place is not heard.
-            counted = f"counter name posing_{rule.partition} drop"
-            lines.append(f"{add_from} {protocol} sport {{ {known} }} meta skuid != {rule.uid} {counted}")
-    return [*lines, f"{add} counter name listen_{rule.partition} reject"]
+            known = {"set": sorted(set(map(_port, ports)))}
+            rules.append([_matches("==", _field(protocol, "dport"), known), _ACCEPT])
+    return [*rules, [{"counter": f"listen_{rule.partition}"}, _REJECT]]
 
 
-def _outgoing(add: str, rule: Rule, connect: list[str], master: list[tuple[str, int]]) -> list[str]:
-    lines = [f"{add} ct state established,related accept", f"{add} {_match(rule.address)} accept"]
-    lines += [f"{add} {protocol} dport 53 accept" for protocol in ("udp", "tcp")]
-    lines += [f"{add} {_match(address)} tcp dport {port} accept" for address, port in master]
-    for target in connect:
-        address, port = split(target)
-        matched = [_match(address)] if address else []
+def _outgoing(
+    rule: Rule, connect: list[str] | None, around: Surroundings, master: list[tuple[str, int]]
+) -> list[list[_Json]]:
+    address = ipaddress.ip_address(rule.address)
+    own, other = ("ip", "ipv6") if address.version == 4 else ("ip6", "ipv4")
+    posing: _Json = {"counter": f"posing_{rule.partition}"}
+    # What it tells its link of itself has no address yet.
+    silent = [[_ICMPS, _matches("==", {"meta": {"key": "nfproto"}}, other), _ACCEPT]]
+    link_local = [[_matches("==", _field("ip6", "saddr"), _prefix("fe80::/10")), _ICMPS, _ACCEPT]]
+    rules = [
+        *(link_local if own == "ip6" else silent),
+        [_matches("==", {"meta": {"key": "nfproto"}}, other), {"drop": None}],
+        [_matches("!=", _field(own, "saddr"), str(address)), posing, {"drop": None}],
+    ]
+    if connect is None:
+        return rules
+    rules += [[_KNOWN, _ACCEPT], [_ICMPS, _ACCEPT]]
+    allowed = [f"[{one}]:53" for one in around.resolvers]
+    allowed += [f"[{host}]:{port}" for host, port in master]
+    for target in [*allowed, *connect]:
+        where, port = split(target)
+        matched = [_to(where)] if where else []
         if port:
-            lines += [f"{add} {' '.join(matched)} {protocol} dport {port} accept" for protocol in ("tcp", "udp")]
+            rules += [[*matched, _matches("==", _field(one, "dport"), port), _ACCEPT] for one in ("tcp", "udp")]
         else:
-            lines += [f"{add} {' '.join(matched)} accept"]
-    return [*lines, f"{add} counter name connect_{rule.partition} reject"]
+            rules.append([*matched, _ACCEPT])
+    return [*rules, [{"counter": f"connect_{rule.partition}"}, _REJECT]]
 
 
 def split(target: str) -> tuple[str, int]:
-    """Return the address (or network, or nothing) and port (or 0) of a target; raise ValueError when it is none."""
+    """Return the network (or nothing) and port (or 0) of a target; raise ValueError when it is none."""
     address, port = target, ""
     if target.startswith("["):
         address, _, port = target[1:].partition("]")
         port = port.removeprefix(":")
     elif target.count(":") == 1:
         address, _, port = target.partition(":")
+    if "%" in address:
+        raise ValueError(f"{target!r} names an interface; it is an address, and perhaps a port")
     if address:
-        # As Python writes it: nothing else gets into the rules.
         address = str(ipaddress.ip_network(address, strict=False))
-    if port and not 0 < int(port) < 65536:
-        raise ValueError(f"{port} is no port")
+    if port and not (port.isascii() and port.isdigit()):
+        raise ValueError(f"{port!r} is no port")
     if not address and not port:
         raise ValueError("it names neither an address nor a port")
-    return address, int(port or 0)
+    return address, _port(int(port)) if port else 0
 
 
-def _match(address: str) -> str:
-    return f"{'ip6' if ':' in address else 'ip'} daddr {address}"
+def _port(number: int) -> int:
+    if not 0 < number < 65536:
+        raise ValueError(f"{number} is no port: they go from 1 to 65535")
+    return number
+
+
+def _matches(operator: str, left: _Json, right: object) -> _Json:
+    return {"match": {"op": operator, "left": left, "right": right}}
+
+
+def _is(key: str, value: str, operator: str = "==") -> _Json:
+    return _matches(operator, {"meta": {"key": key}}, value)
+
+
+def _to(network: str, operator: str = "==") -> _Json:
+    family = "ip6" if ":" in network else "ip"
+    return _matches(operator, _field(family, "daddr"), _prefix(network))
+
+
+def _prefix(network: str) -> object:
+    found = ipaddress.ip_network(network, strict=False)
+    if found.prefixlen == found.max_prefixlen:
+        return str(found.network_address)
+    return {"prefix": {"addr": str(found.network_address), "len": found.prefixlen}}
+
+
+def _field(protocol: str, field: str) -> _Json:
+    return {"payload": {"protocol": protocol, "field": field}}
+
+
+def _vmap(key: str, map: str) -> _Json:
+    return {"vmap": {"key": {"meta": {"key": key}}, "data": map}}
 
 
 def _addresses_of(master: str) -> list[tuple[str, int]]:
@@ -175,7 +302,7 @@ def _addresses_of(master: str) -> list[tuple[str, int]]:
     return sorted({(str(one[4][0]), int(port)) for one in found})
 
 
-def _table(tag: str) -> str:
+def _name(tag: str) -> str:
     return f"freehold_{tag}_walls"
 
 

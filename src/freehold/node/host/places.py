@@ -63,32 +63,53 @@ def prepare(
     if not settings.places:
         # First of all the tag: whatever ends us, the users made next can be found again by it.
         save(root, settings)
-    if not settings.unprivileged and settings.builder_uid is None:
-        uid, gid = _user(f"fh-{settings.tag}-build", paths.cache)
-        settings = msgspec.structs.replace(settings, builder_uid=uid, builder_gid=gid)
-        os.chown(paths.cache, uid, gid)
     places = [*settings.places]
     for number in range(len(places), partitions):
         places.append(_place(paths, settings, number, addresses[number]))
     settings = msgspec.structs.replace(settings, places=places)
     save(root, settings)
-    ensure_addresses(settings)
     return settings
 
 
-def ensure_addresses(settings: Settings) -> None:
-    """Give the machine the partitions' addresses; after a reboot they are gone."""
-    wanted = [place.address for place in settings.places if not ipaddress.ip_address(place.address).is_loopback]
-    if settings.unprivileged or not wanted:
+def keep_addresses(settings: Settings, *, on_host: bool) -> None:
+    """Have the machine itself have the partitions' addresses, or none of them; after a reboot they are gone.
+
+    They are on the host only where partitions have no networks of their own, in which each has its address.
+    """
+    wanted = _own_addresses(settings)
+    if not wanted:
         return
     shown = _ip("-json", "address", "show", "dev", settings.interface)
     present = {
         address["local"] for link in json.loads(shown) for address in link.get("addr_info", []) if "local" in address
     }
     for address in wanted:
-        if address not in present:
-            length = ipaddress.ip_address(address).max_prefixlen
-            _ip("address", "add", f"{address}/{length}", "dev", settings.interface)
+        if (address in present) is not on_host:
+            _ip("address", "add" if on_host else "del", _host_network(address), "dev", settings.interface)
+        if not on_host:
+            # While nothing lives there, nobody elsewhere answers in its place. The way to a container comes first.
+            _ip("route", "replace", "unreachable", _host_network(address), "metric", _LAST)
+
+
+def forget_addresses(settings: Settings) -> None:
+    """Take what leads to the partitions' addresses off the machine."""
+    for address in _own_addresses(settings):
+        arguments = ["route", "delete", "unreachable", _host_network(address), "metric", _LAST]
+        subprocess.run(["ip", *arguments], capture_output=True, check=False)
+
+
+_LAST = "4096"
+"""The metric of a way that is taken only when there is no other."""
+
+
+def _own_addresses(settings: Settings) -> list[str]:
+    if settings.unprivileged:
+        return []
+    return [place.address for place in settings.places if not ipaddress.ip_address(place.address).is_loopback]
+
+
+def _host_network(address: str) -> str:
+    return f"{address}/{ipaddress.ip_address(address).max_prefixlen}"
 
 
 def _make_folders(paths: Paths, settings: Settings) -> None:

@@ -3,24 +3,32 @@
 import errno
 import os
 import tempfile
+import threading
 
 import msgspec
 
 from freehold.node import walls
+from freehold.node.errors import HostError
 from freehold.node.host import cgroups, firewall
-from freehold.node.settings import Settings
+from freehold.node.isolation import container, seccomp
+from freehold.node.settings import Limits, Settings
 
-NAMES = ("users", "files", "memory", "processes", "cpu", "disk", "listening", "connecting")
+NAMES = (
+    "users", "files", "namespaces", "network", "calls", "memory", "processes", "cpu", "disk", "listening", "connecting",
+)  # fmt: skip
 """Every protection there is, by the word used for it everywhere."""
 _WHY = {
     "users": "partitions share one user: prepare the node as root, without --unprivileged",
     "files": "the kernel gives no view of files of one's own (Linux 5.12, and user namespaces where there is no root)",
+    "namespaces": f"there is no `{container.PROGRAM}` as root to hold them: install the package {container.PROGRAM}",
+    "network": "the kernel gives no pair of virtual interfaces as root: install the package iproute2",
+    "calls": "there is no filter of system calls: install the package libseccomp2",
     "memory": "no control group can limit memory here: it takes root, and the controller `memory`",
     "processes": "no control group can limit processes here: it takes root, and the controller `pids`",
     "cpu": "no control group can share out the processor here: it takes root, and the controller `cpu`",
     "disk": "",
     "listening": "there is neither nftables as root nor Landlock 4 (Linux 6.7): install the package nftables",
-    "connecting": "there is no nftables as root: install the package nftables",
+    "connecting": "there is no nftables as root, or no network of their own: install the package nftables",
 }
 
 
@@ -36,20 +44,29 @@ class Protections(msgspec.Struct, frozen=True):
     limited: list[str]
     """Which of cpu, memory, pids they limit."""
     firewall: bool
+    namespaces: bool
+    """Namespaces of processes and of IPC, held by an init."""
+    network: bool
+    """A network namespace besides, with a link to the host."""
+    filter: str
+    """The filter of system calls, in hexadecimal; empty: none."""
 
     def holding(self) -> dict[str, bool]:
         """Return for each protection whether it holds."""
         return {
             "users": self.users,
             "files": self.mounts or self.landlock > 0,
+            "namespaces": self.namespaces,
+            "network": self.network,
+            "calls": bool(self.filter),
             "memory": "memory" in self.limited,
             # A user of one's own is enough to count its processes.
             "processes": "pids" in self.limited or self.users,
             "cpu": "cpu" in self.limited,
             # Watched by the agent.
             "disk": True,
-            "listening": self.firewall or self.landlock >= 4,
-            "connecting": self.firewall,
+            "listening": (self.firewall and self.network) or self.landlock >= 4,
+            "connecting": self.firewall and self.network,
         }
 
     def missing(self) -> dict[str, str]:
@@ -60,29 +77,92 @@ class Protections(msgspec.Struct, frozen=True):
 def find(settings: Settings) -> Protections:
     """Try what this machine gives, without leaving a trace of it."""
     privileged = not settings.unprivileged and os.geteuid() == 0
-    version = walls.landlock_version()
+    mounts, landlock, program = find_walls(privileged=privileged)
     return Protections(
         users=privileged,
-        mounts=_holds(user_namespace=not privileged, landlock=0),
+        mounts=mounts,
         user_namespace=not privileged,
-        landlock=version if _holds(user_namespace=not privileged, landlock=version, mounts=False) else 0,
+        landlock=landlock,
         groups=cgroups.version() if privileged else 0,
         limited=sorted(cgroups.limited()) if privileged else [],
         firewall=privileged and firewall.works(),
+        namespaces=privileged and _contains(network=False),
+        network=privileged and _contains(network=True),
+        filter=program,
     )
 
 
-def _holds(*, user_namespace: bool, landlock: int, mounts: bool = True) -> bool:
+def find_walls(*, privileged: bool) -> tuple[bool, int, str]:
+    """Try which walls a process can raise: a view of its own, a version of Landlock, a filter of system calls."""
+    version = walls.landlock_version()
+    return (
+        _holds(user_namespace=not privileged),
+        version if _holds(user_namespace=not privileged, landlock=version, mounts=False) else 0,
+        _filter(),
+    )
+
+
+def _contains(*, network: bool) -> bool:
+    """Return whether a container can be made and entered, by making one."""
+    tag = f"trial-{os.getpid()}-{threading.get_native_id()}/p0"
+    groups = cgroups.create(tag, Limits())
+    link = f"{firewall.LINKS}try{os.getpid() % 10**7}" if network else ""
+    order = container.Order(init=groups.init, address="169.254.255.254", host_end=link)
+    try:
+        if not groups.init:
+            return False
+        container.make(msgspec.json.encode(order))
+        return _enters({**walls.NONE, "init": groups.init, "network": network})
+    except (OSError, HostError):
+        return False
+    finally:
+        cgroups.end(tag, 10)
+        container.remove_link(link)
+        cgroups.remove_node(tag.partition("/")[0])
+
+
+def _enters(tried: "walls.Walls") -> bool:
+    """Return whether a child can be born into a container, and sees nobody but its init there."""
+    entrance = walls.Entrance(tried)
+    child = entrance.fork()
+    if child == 0:
+        try:
+            entrance.join()
+            with open("/proc/self/net/dev") as file:
+                has_link = f"{container.INSIDE}:" in file.read()
+            os._exit(0 if os.getpid() == 2 and (has_link or not tried["network"]) else 1)
+        except BaseException:
+            os._exit(1)
+    entrance.close()
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _filter() -> str:
+    """Return the filter of system calls, if it can be made, and holds."""
+    try:
+        program = seccomp.compile_filter().hex()
+    except OSError:
+        return ""
+    child = os.fork()
+    if child == 0:
+        try:
+            walls.lock({**walls.NONE, "filter": program})
+            os._exit(0 if walls.is_filtered() else 1)
+        except BaseException:
+            os._exit(1)
+    return program if os.waitpid(child, 0)[1] == 0 else ""
+
+
+def _holds(*, user_namespace: bool, landlock: int = 0, mounts: bool = True) -> bool:
     """Return whether such walls can be raised, by raising them round a child."""
     with tempfile.TemporaryDirectory(prefix="freehold-walls-") as folder:
         tried: walls.Walls = {
+            **walls.NONE,
             "mounts": mounts,
             "user_namespace": user_namespace,
             "landlock": landlock,
-            "links": {},
             "shows": ["/etc"],
             "folder": folder,
-            "listen": None,
             "alone": user_namespace,
         }
         child = os.fork()

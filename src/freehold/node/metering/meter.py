@@ -1,17 +1,20 @@
 """Reading what partitions use: one look at `/proc` for all, cgroups and nftables where there are any."""
 
 import os
-import stat
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from freehold.node.host import cgroups
+from freehold.node.metering import network
 from freehold.node.metering.counters import Reading
-from freehold.node.metering.network import NetworkMeter
+from freehold.node.partition import holdings
 
 DISK_PERIOD = 600.0
 """A partition's folder is walked so often at most, in seconds."""
+FREE_MB = 64
+"""Megabytes of each configuration, check of promises and the like that are the node's own work."""
 _TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / (1024 * 1024)
 
@@ -30,6 +33,8 @@ class Place:
     """Processor time of its processes that the supervisor saw end."""
     instance: str = ""
     """Which instance lives there now."""
+    host_end: str = ""
+    """Its link on the host; empty when it has no network of its own."""
 
 
 class Meter:
@@ -38,19 +43,17 @@ class Meter:
     def __init__(self, tag: str, *, root_mode: bool) -> None:
         self._tag = tag
         self._root_mode = root_mode
-        self._network = NetworkMeter(tag)
         self._disk: dict[tuple[str, str], tuple[float, float]] = {}
         """When each instance's folder was last walked, and what was found."""
 
     def read(self, places: list[Place]) -> dict[str, Reading]:
         """Return a reading of each place, by partition."""
         living = _processes()
-        network = self._network.read([place.address for place in places]) if self._root_mode and places else {}
         self._disk = {(one.partition, one.instance): self._disk_mb(one) for one in places}
         readings = {}
         for place in places:
             cpu_ms, memory_mb, exact = self._used(place, living)
-            counted = network.get(place.address)
+            counted = network.read(place.host_end)
             readings[place.partition] = Reading(
                 cpu_ms=cpu_ms,
                 exact=exact,
@@ -65,8 +68,7 @@ class Meter:
         tag = f"{self._tag}/{place.partition}"
         exact = cgroups.cpu_ms(tag) if self._root_mode else None
         if exact is not None:
-            # Only what is in its group: not what the node itself runs as its user, such as promises.
-            return exact, sum(living.memory_mb.get(pid, 0.0) for pid in cgroups.processes(tag)), True
+            return exact, sum(_beyond_free(*cgroups.processes(tag), living.memory_mb)), True
         if place.uid is not None:
             found = [living.by_uid[place.uid]]
         else:
@@ -76,25 +78,18 @@ class Meter:
     def _disk_mb(self, place: Place) -> tuple[float, float]:
         looked, size = self._disk.get((place.partition, place.instance), (-DISK_PERIOD, 0.0))
         now = time.monotonic()
-        return (now, folder_mb(place.folder)) if now - looked >= DISK_PERIOD else (looked, size)
+        if now - looked < DISK_PERIOD:
+            return looked, size
+        services, checks = cgroups.processes(f"{self._tag}/{place.partition}") if self._root_mode else ([], [])
+        return now, holdings.measure(place.folder, [*services, *checks]).mb
 
 
-def folder_mb(folder: str) -> float:
-    """Return the megabytes on disk below a folder, following no links; a file with two names counts once."""
-    blocks = 0
-    seen: set[tuple[int, int]] = set()
-    for parent, directories, files in os.walk(folder):
-        for name in [*directories, *files]:
-            try:
-                found = os.lstat(os.path.join(parent, name))
-            except OSError:
-                continue
-            if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
-                if (found.st_dev, found.st_ino) in seen:
-                    continue
-                seen.add((found.st_dev, found.st_ino))
-            blocks += found.st_blocks
-    return blocks * 512 / (1024 * 1024)
+def _beyond_free(services: list[int], checks: list[int], memory_mb: dict[int, float]) -> Iterator[float]:
+    """Yield the memory that a partition uses: of what the node runs in its name, what is beyond our own part of it."""
+    for pid in services:
+        yield memory_mb.get(pid, 0.0)
+    for pid in checks:
+        yield max(0.0, memory_mb.get(pid, 0.0) - FREE_MB)
 
 
 _Used = tuple[float, float]

@@ -1,57 +1,123 @@
-"""What encloses each partition of this node: its walls, its control groups, its rules of the firewall."""
+"""What encloses each partition of this node: its container, its walls, its control groups, its rules of the firewall.
+
+A partition is one thing: a user, a control group, and namespaces of processes, IPC and network that an init holds. All
+that runs in its name is inside. `open` makes it, `end` ends it, whatever it does, and `prove_empty` says that nothing
+is left before it is given on.
+"""
 
 import logging
 import os
-import sys
 import threading
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from freehold.node.host import cgroups, firewall, protections, quotas
+import msgspec
+
+from freehold.node.errors import HostError
+from freehold.node.host import cgroups, firewall, protections, quotas, resolvers
 from freehold.node.host.cgroups import Groups
-from freehold.node.host.firewall import Network, Rule
-from freehold.node.partition import holdings
+from freehold.node.host.firewall import Network, Rule, Surroundings
+from freehold.node.isolation import container, group, remains
+from freehold.node.partition import holdings, visible
 from freehold.node.partition.layout import Outcome
 from freehold.node.settings import Paths, Place, Settings
+from freehold.node.supervisor.children import user_processes
+from freehold.node.walls import init_of
 from freehold.node.workshop import Enclosure
 
 if TYPE_CHECKING:
     from freehold.node.walls import Walls
 
-_SHOWN = ("/usr", "/etc", "/opt", "/nix", "/gnu", "/sys/devices/system/cpu", "/run/systemd/resolve", "/run/resolvconf")
-"""Folders of the machine that programs need and that hold nothing of partitions."""
-_TOP = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+END_SECONDS = 15.0
+"""So long the kernel may take to end what was killed, before the partition is said not to end."""
+RunAsRoot = Callable[[str, bytes], bytes]
+"""Runs `module:function(payload)` in a child of one thread, as root."""
 _log = logging.getLogger(__name__)
 
 
 class Enclosures:
     """The enclosures of a node's partitions. Safe from any thread."""
 
-    def __init__(self, paths: Paths, settings: Settings) -> None:
+    def __init__(self, paths: Paths, settings: Settings, run_as_root: RunAsRoot) -> None:
         self._paths = paths
         self._settings = settings
+        self._run_as_root = run_as_root
         self.protections = protections.find(settings)
         memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)
         self.limits = settings.limits.for_machine(memory_mb)
-        self._links = {path: os.readlink(path) for path in _TOP if os.path.islink(path)}
-        self._shown = _shown()
+        self._links = {path: os.readlink(path) for path in visible.TOP if os.path.islink(path)}
+        self._shown = visible.folders()
         self._admitted: dict[str, Rule] = {}
         self._admitting = threading.Lock()
+        self._opening = threading.Lock()
+
+    def open(self, place: Place) -> None:
+        """Have a partition's container be there, whole; raise HostError when it cannot be made."""
+        if not self.protections.namespaces or place.uid is None:
+            return
+        order = container.Order(
+            init=self.groups(place).init,
+            address=place.address,
+            host_end=self.host_end(place),
+            uplinks=self._uplinks(),
+            announced_on="" if self._settings.interface == "lo" else self._settings.interface,
+        )
+        with self._opening:
+            self._run_as_root("freehold.node.isolation.container:make", msgspec.json.encode(order))
+
+    def is_open(self, place: Place) -> bool:
+        """Return whether a partition's container is there, if it should have one."""
+        return not self.protections.namespaces or place.uid is None or bool(init_of(self._init(place)))
+
+    def end(self, place: Place) -> None:
+        """End all that runs in a partition's name, by whatever way it was started; raise HostError when it does not."""
+        if place.uid is None:
+            return
+        deadline = time.monotonic() + END_SECONDS
+        gone = cgroups.end(self._tag(place), END_SECONDS)
+        while (pids := user_processes(place.uid)) and time.monotonic() < deadline:
+            for pid in pids:
+                _kill(pid)
+            time.sleep(0.002)
+        container.remove_link(self.host_end(place))
+        if pids or not gone:
+            raise HostError(f"{place.name} does not end: {len(pids)} of its processes are still there.")
+
+    def prove_empty(self, place: Place) -> None:
+        """Raise HostError, naming it, when anything is left of a partition's user on this machine."""
+        if place.uid is None:
+            return
+        left = remains.of_user(place.uid, self._paths.partitions / place.name, self.host_end(place))
+        if left:
+            words = f"Partition {place.name} is not empty and is not given to anybody: {', '.join(left[:5])}"
+            _log.error("%s", words)
+            raise HostError(f"{words}.")
 
     def walls(self, place: Place, release: str, outcome: Outcome | None = None) -> "Walls":
         """Return the walls of a partition in which a release is or will be configured."""
         network = outcome.network if outcome else None
         software = str(self._paths.software / release)
         given = self.protections
+        is_contained = given.namespaces and place.uid is not None
+        has_network = is_contained and given.network
+        made = self._paths.run / "etc" / place.name
+        resolv_conf = resolvers.configuration(self._resolvers) if has_network else None
         return {
             "mounts": given.mounts,
             "user_namespace": given.user_namespace,
             "landlock": given.landlock,
             "links": self._links,
             "shows": [*self._shown, software] if os.path.isdir(software) else self._shown,
+            "files": visible.files(made, place, resolv_conf) if given.mounts else {},
             "folder": str(self._paths.partitions / place.name),
-            "listen": None if network is None else network.tcp,
+            # Where it has a network of its own, every port of it is its own.
+            "listen": None if network is None or has_network else network.tcp,
+            "init": self._init(place) if is_contained else "",
+            "network": has_network,
+            "filter": given.filter,
             "alone": place.uid is None,
         }
 
@@ -69,25 +135,47 @@ class Enclosures:
             limits["RLIMIT_NPROC"] = self.limits.processes
         return limits
 
-    def around(self, place: Place, release: str, outcome: Outcome | None = None) -> Enclosure:
-        """Return what encloses what the node runs in a partition's name."""
+    @contextmanager
+    def around(
+        self, place: Place, release: str, outcome: Outcome | None = None, *, network: bool = True
+    ) -> Iterator[Enclosure]:
+        """Enclose something that the node runs in a partition's name; what it leaves behind ends with it.
+
+        Without `network` it is on the machine's network: for programs of ours only, that speak for the partition.
+        """
+        enclosure = self.lasting(place, release, outcome, network=network)
+        try:
+            yield enclosure
+        finally:
+            if enclosure.own_group:
+                group.end(enclosure.own_group, END_SECONDS)
+
+    def lasting(self, place: Place, release: str, outcome: Outcome | None = None, *, network: bool = True) -> Enclosure:
+        """Return what encloses something that runs in a partition's name for as long as the partition does."""
+        groups = self.groups(place)
+        own = groups.call()
+        walls = self.walls(place, release, outcome)
+        walls["network"] = walls["network"] and network
         return Enclosure(
-            self.walls(place, release, outcome),
-            tuple(self.groups(place).checks),
+            walls,
+            (*([f"{own}/cgroup.procs"] if own else []), *groups.checks),
             tuple(self.resource_limits(place).items()),
+            own,
         )
 
     def admit(self, places: list[tuple[Place, Network | None]]) -> None:
         """Have partitions listen and connect as declared, from now on; raise HostError."""
-        if not self.protections.firewall:
+        if not (self.protections.firewall and self.protections.network):
             return
         with self._admitting:
             owned = [(place, network) for place, network in places if place.uid is not None]
-            rules = [Rule(place.name, place.address, place.uid or 0, network) for place, network in owned]
+            rules = [Rule(place.name, place.address, self.host_end(place), network) for place, network in owned]
             news = [rule for rule in rules if self._admitted.get(rule.partition) != rule]
             if news:
                 url = urlsplit(self._settings.master)
-                firewall.admit(self._settings.tag, news, f"{url.hostname}:{url.port or 443}" if url.hostname else "")
+                master = f"{url.hostname}:{url.port or 443}" if url.hostname else ""
+                around = Surroundings(master, self._resolvers, self._settings.network)
+                firewall.admit(self._settings.tag, news, around)
                 self._admitted.update({rule.partition: rule for rule in news})
 
     def held_back(self, place: Place) -> str:
@@ -99,27 +187,35 @@ class Enclosures:
         """Take a partition's enclosure down: nothing lives there."""
         if place.uid is not None:
             self.admit([(place, None)])
-            cgroups.remove(self._tag(place))
             quotas.hold(self._paths.partitions, place.uid, 0, 0)
+
+    def host_end(self, place: Place) -> str:
+        """Return the name of a partition's link on the host; empty when it has no network of its own."""
+        return host_end(self._settings, place) if self.protections.network and place.uid is not None else ""
+
+    @property
+    def _resolvers(self) -> list[str]:
+        return resolvers.find()
+
+    def _uplinks(self) -> list[str]:
+        """Return the interfaces that lead out of this machine."""
+        named = {self._settings.interface} - {"lo"}
+        return sorted(named | container.default_interfaces())
+
+    def _init(self, place: Place) -> str:
+        return Groups([], [], cgroups.tracking(self._tag(place))).init
 
     def _tag(self, place: Place) -> str:
         return f"{self._settings.tag}/{place.name}"
 
 
-def _shown() -> list[str]:
-    """Return what of this machine every partition sees; each path is real, and none is inside another."""
-    # Not the folder in which the agent was started, which is in the path of modules too.
-    packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    ours = {
-        *packages,
-        sys.prefix,
-        sys.base_prefix,
-        str(Path(__file__).parents[3]),
-        str(Path(sys.executable).parent),
-    }
-    wanted = {os.path.realpath(path) for path in ours} | ours | {path for path in _TOP if not os.path.islink(path)}
-    found: list[str] = []
-    for path in sorted({*_SHOWN, *wanted}):
-        if os.path.isdir(path) and not any(path == one or path.startswith(f"{one}/") for one in found):
-            found.append(path)
-    return found
+def host_end(settings: Settings, place: Place) -> str:
+    """Return the name of a partition's link on the host; the kernel takes 15 letters."""
+    return f"{firewall.LINKS}{settings.tag}{place.name.removeprefix('p')}"
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, 9)
+    except ProcessLookupError:
+        pass

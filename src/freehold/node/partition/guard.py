@@ -15,7 +15,7 @@ from freehold.node.host import audit, cgroups, firewall, quotas
 from freehold.node.partition.enclosure import Enclosures
 from freehold.node.partition.holdings import Held, measure, too_much
 from freehold.node.settings import Paths, Settings
-from freehold.node.store import Store
+from freehold.node.store import Store, Wish
 from freehold.protocol.states import Observed
 
 REMEMBERED = 3600.0
@@ -71,6 +71,10 @@ class Guard:
         self._held: dict[str, Held] = {}
         self._used = (0, 0)
         """Blocks and inodes of the file system when folders were last looked at."""
+        self._wrote: dict[str, float] = {}
+        """Megabytes that each had written to disks by then."""
+        self.unexplained = ""
+        """What the operator is to know of a disk that fills, when no partition does it."""
         self._not_before = 0.0
         self._attempts: dict[str, _Attempts] = {}
         self._counters_due = 0.0
@@ -99,24 +103,41 @@ class Guard:
             if wish.partition in self._places and wish.state is not Observed.FAILED
         ]
         for wish in running:
-            self._held[wish.partition] = held = measure(str(self._paths.partitions / wish.partition))
+            self._held[wish.partition] = held = self._measure(wish.partition)
             if why := too_much(held, self._limits.disk_mb, self._limits.files):
                 self._stop(wish.instance, wish.partition, why)
                 stopped = True
         self._used = used
-        known = [one for one in running if one.partition in before]
-        if is_full and known:
-            grew = {one.partition: self._held[one.partition].mb - before[one.partition].mb for one in known}
-            most = max(known, key=lambda one: grew[one.partition])
-            if grew[most.partition] > 0:
-                self._stop(
-                    most.instance,
-                    most.partition,
-                    f"The machine's disk is full, and this grew most: by {grew[most.partition]:.0f} MB.",
-                )
-                stopped = True
+        wrote, self._wrote = self._wrote, {one.partition: self._written(one.partition) for one in running}
+        self.unexplained = ""
+        known = [one for one in running if one.partition in before and one.partition in wrote]
+        if is_full and known and not stopped:
+            held_more = {one.partition: self._held[one.partition].mb - before[one.partition].mb for one in known}
+            wrote_more = {one.partition: self._wrote[one.partition] - wrote[one.partition] for one in known}
+            stopped = self._stop_who_grew(known, held_more, wrote_more, max(0.0, megabytes))
         self._not_before = time.monotonic() + WALKING * (time.monotonic() - started)
         return stopped
+
+    def _stop_who_grew(
+        self, known: list[Wish], held_more: dict[str, float], wrote_more: dict[str, float], grown: float
+    ) -> bool:
+        """Stop the one of which it is measured that it filled the disk; where none explains it, nobody."""
+        for more, words in ((held_more, "grew"), (wrote_more, "wrote")):
+            most = max(known, key=lambda one: more[one.partition])
+            if more[most.partition] > max(1.0, grown / 2):
+                why = f"The machine's disk is full, and this {words} most: by {more[most.partition]:.0f} MB."
+                self._stop(most.instance, most.partition, why)
+                return True
+        if grown > 1:
+            self.unexplained = f"The disk is full: {grown:.0f} MB more, and no partition explains them."
+        return False
+
+    def _measure(self, partition: str) -> Held:
+        services, checks = cgroups.processes(f"{self._settings.tag}/{partition}")
+        return measure(str(self._paths.partitions / partition), [*services, *checks])
+
+    def _written(self, partition: str) -> float:
+        return (cgroups.written(f"{self._settings.tag}/{partition}") or 0) / (1 << 20)
 
     def tell_attempts(self) -> dict[str, str]:
         """Return who ran against its walls in the last hour, with words; read from the kernel's counters."""

@@ -1,12 +1,14 @@
 """Starting a process as it should be, and finding again what a former supervisor started.
 
-Each process carries a mark in its environment: which supervisor started it, as what, with which digest. A
-supervisor that comes after a `kill -9` finds its processes by that mark, however suddenly the former one
-ended; a table of process ids could always miss the last one.
+Each process has a control group of its own, whose name says as what it runs and with which digest. A supervisor that
+comes after a `kill -9` finds its processes there, however suddenly the former one ended, whatever they made of
+themselves; a table of process ids could always miss the last one. Without root there are no groups: then each
+process carries a mark in its environment, which it can lose.
 """
 
 from __future__ import annotations
 
+import binascii
 import ctypes
 import errno
 import os
@@ -15,6 +17,8 @@ import signal
 import time
 
 from freehold.node import walls
+from freehold.node.isolation import group
+from freehold.node.supervisor import table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,33 +63,44 @@ def spare(points: int) -> None:
         pass
 
 
-def start(spec: dict[str, Any], supervisor: str, group: str) -> int:
-    """Start a process in its own session and return its pid.
+def start(spec: dict[str, Any], supervisor: str, name: str) -> int:
+    """Start a process in its own session and return its pid; raise OSError when the kernel does not let us.
 
     What fails before the program runs (no such program, log not writable) ends the child with status 126 or
     127, with the reason in its log or ours.
     """
     environment = dict(spec["environment"])
-    environment[MARK] = "\n".join((supervisor, group, spec["name"], spec["digest"]))
-    pid = os.fork()
+    own = own_group(spec)
+    if own:
+        os.makedirs(own, exist_ok=True)
+    else:
+        environment[MARK] = "\n".join((supervisor, name, spec["name"], spec["digest"]))
+    entrance = walls.Entrance(spec["walls"])
+    try:
+        pid = entrance.fork()
+    except OSError:
+        entrance.close()
+        raise
     if pid:
+        entrance.close()
         return pid
     try:
-        _enter(spec)
+        _enter(spec, own, entrance)
         os.execve(spec["argv"][0], spec["argv"], environment)
     except BaseException as error:
-        os.write(2, f"{group}/{spec['name']}: {spec['argv'][0]}: {error}\n".encode())
+        os.write(2, f"{name}/{spec['name']}: {spec['argv'][0]}: {error}\n".encode(errors="backslashreplace"))
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _enter(spec: dict[str, Any]) -> None:
+def _enter(spec: dict[str, Any], own: str, entrance: walls.Entrance) -> None:
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     spare(0)
-    for path in spec.get("groups", ()):
-        enter_group(path)
+    for path in [*([f"{own}/cgroup.procs"] if own else []), *spec.get("groups", ())]:
+        group.enter(path)
+    entrance.join()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     for name, value in spec.get("limits", {}).items():
@@ -114,11 +129,42 @@ def _enter(spec: dict[str, Any]) -> None:
     os.closerange(3, 1024)
 
 
-def enter_group(path: str) -> None:
-    """Move into a control group, whose file is named."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    os.write(descriptor, b"0")
-    os.close(descriptor)
+def own_group(spec: dict[str, Any]) -> str:
+    """Return the folder of the control group in which a process of this name and digest is alone with its children."""
+    return f"{spec['track']}/{_told(spec['name'])}@{spec['digest']}" if spec.get("track") else ""
+
+
+def former_groups(spec: dict[str, Any]) -> dict[str, str]:
+    """Return the groups that there are of a process of this name: by digest, the folder."""
+    prefix = f"{_told(spec['name'])}@"
+    try:
+        entries = os.listdir(spec["track"]) if spec.get("track") else []
+    except OSError:
+        entries = []
+    return {one[len(prefix) :]: f"{spec['track']}/{one}" for one in entries if one.startswith(prefix)}
+
+
+def _told(name: str) -> str:
+    # A group's name has no slash and no line break; what others called a process may have anything.
+    plain = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_") else "." for letter in name)
+    return f"{plain[:100]}.{binascii.crc32(name.encode(errors='surrogateescape')):08x}"
+
+
+def leader(folder: str, init: int) -> int:
+    """Return which process of a group is the one that was started; 0 when it does not live any more.
+
+    It leads a session, and its parent was a supervisor. What it started has a parent in the group; what was orphaned
+    has the partition's init.
+    """
+    pids = group.members(folder)
+    for pid in pids:
+        try:
+            parent, session = int(_fields(pid)[1]), int(_fields(pid)[3])
+        except OSError:
+            continue
+        if session == pid and parent != init and parent not in pids and not is_zombie(pid):
+            return pid
+    return 0
 
 
 def find(supervisor: str) -> Iterator[Found]:
@@ -140,6 +186,17 @@ def find(supervisor: str) -> Iterator[Found]:
             parts = value.split("\n")
             if name == MARK and len(parts) == 4 and parts[0] == supervisor:
                 yield Found(pid, uid, parts[1], parts[2], parts[3], session == pid, born)
+
+
+def running(supervisor: str) -> set[str]:
+    """Return the groups of a supervisor, whose folder is named, of which something runs."""
+    tracks = {
+        (name, spec["track"])
+        for name, saved in table.read(supervisor).items()
+        for spec in saved["processes"]
+        if spec.get("track")
+    }
+    return {one.group for one in find(supervisor)} | {name for name, track in tracks if group.members(track)}
 
 
 def _environment(pid: int) -> bytes:
@@ -206,12 +263,12 @@ def ask_to_end(pid: int, descriptor: int, name: str) -> None:
         pass
 
 
-def kill_rest(supervisor: str, group: str, uid: int | None, control: Iterable[str]) -> None:
-    """Kill whatever still lives with the mark of a group, as its user or in its control groups, until nothing does."""
-    for path in control:
-        _kill_group(os.path.dirname(os.path.dirname(path)))
+def kill_rest(supervisor: str, name: str, uid: int | None, folders: Iterable[str]) -> None:
+    """Kill whatever still lives of a group: in its control groups, as its user, or with its mark."""
+    for folder in folders:
+        group.kill(folder)
     for _ in range(50):
-        rest = [one.pid for one in find(supervisor) if one.group == group]
+        rest = [] if uid else [one.pid for one in find(supervisor) if one.group == name]
         if uid:
             rest += user_processes(uid)
         if not rest:
@@ -220,34 +277,6 @@ def kill_rest(supervisor: str, group: str, uid: int | None, control: Iterable[st
             try:
                 os.kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
-                pass
-
-
-def _kill_group(folder: str) -> None:
-    """Kill a control group: at once where the kernel can; else what is in it, which can start nothing meanwhile."""
-    try:
-        with open(f"{folder}/cgroup.kill", "w") as file:
-            file.write("1")
-        return
-    except OSError:
-        pass
-    try:
-        with open(f"{folder}/pids.max", "w") as file:
-            # Whoever starts something here again sets the limit anew.
-            file.write("0")
-    except OSError:
-        return
-    for parent, _, _ in os.walk(folder):
-        try:
-            with open(f"{parent}/cgroup.procs") as file:
-                pids = [int(line) for line in file]
-        except OSError:
-            # Gone: nothing was in it any more.
-            continue
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
                 pass
 
 

@@ -45,6 +45,8 @@ class Process:
     """Processes of the group that are asked to end only when this one has ended."""
     groups: list[str] = field(default_factory=list)
     """Files of the control groups it starts in."""
+    track: str = ""
+    """Below this control group it gets one of its own, by which it is known; empty where there are none."""
     limits: dict[str, int] = field(default_factory=dict)
     """Resource limits by the names of the module `resource`, for what no control group limits."""
     walls: "Walls" = field(default_factory=lambda: NONE)
@@ -132,9 +134,16 @@ class Supervisor:
         """Say until when groups are lent; None: for ever."""
         self._order({"verb": "lend", "groups": groups})
 
-    def stop(self, group: str, timeout: float = 60.0) -> None:
-        """End every process of a group; return when nothing of it lives."""
-        self._order({"verb": "stop", "group": group}, timeout)
+    def stop(self, group: str, timeout: float = 60.0, *, then_kill: bool = False) -> None:
+        """End every process of a group; return when nothing of it lives.
+
+        `then_kill`: what lives after `timeout` seconds is killed, whatever it asked for; else that is a
+        SupervisorError.
+        """
+        if then_kill:
+            self._order({"verb": "stop", "group": group, "within": timeout}, timeout + ANSWER_TIMEOUT)
+        else:
+            self._order({"verb": "stop", "group": group}, timeout)
 
     def restart(self, group: str, name: str) -> None:
         self._order({"verb": "restart", "group": group, "name": name})
@@ -159,7 +168,7 @@ class Supervisor:
                 while sock.recv(65536):
                     pass
         except (ConnectionRefusedError, FileNotFoundError):
-            if any(children.find(os.path.realpath(self.root))):
+            if children.running(os.path.realpath(self.root)):
                 self.ensure()
                 self.shutdown(timeout)
         except TimeoutError:

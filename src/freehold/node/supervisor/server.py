@@ -20,6 +20,7 @@ import time
 
 from freehold.failpoints import failpoint
 from freehold.node import walls
+from freehold.node.isolation import group as control
 from freehold.node.supervisor import children, table, turns
 from freehold.node.supervisor.table import Connection, Group, Process
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 LONGEST_PAUSE = 60.0
 FIRST_PAUSE = 0.1
 PAUSE_WHEN_FULL = 1.0
+PAUSE_BEFORE_REST = 0.01
+"""Seconds between looks at what a process left behind, and which is being killed."""
 PROVEN = 60.0
 """A process that lived so many seconds starts afresh: its next death is its first."""
 TOO_OFTEN = 3
@@ -51,6 +54,8 @@ class Server:
         self.poll = select.epoll()
         self.listener = _listen(os.path.join(root, "supervisor.sock"))
         self.poll.register(self.listener.fileno(), select.EPOLLIN)
+        self.ends = _ends_of_children()
+        self.poll.register(self.ends, select.EPOLLIN)
         self.connections: dict[int, Connection] = {}
         self.by_descriptor: dict[int, Process] = {}
         self.over = False
@@ -63,6 +68,8 @@ class Server:
             for descriptor, _ in self.poll.poll(self._pause()):
                 if descriptor == self.listener.fileno():
                     self._accept()
+                elif descriptor == self.ends:
+                    os.read(self.ends, 4096)
                 elif descriptor in self.connections:
                     self._read(self.connections[descriptor])
                 elif descriptor in self.by_descriptor:
@@ -78,11 +85,11 @@ class Server:
         """Make a group consist of these processes: only differences are touched."""
         group = self.groups.setdefault(name, Group())
         group.until = until
-        group.stopping = False
+        group.stopping, group.kill_at = False, None
         specs = table.shared(specs)
         wanted = {spec["name"]: spec for spec in specs}
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
-        group.control = next((spec["groups"] for spec in specs), group.control)
+        group.control = next((_folders(spec) for spec in specs), group.control)
         for process in list(group.processes.values()):
             if process.spec["name"] not in wanted:
                 self._end(process, leaving=True)
@@ -104,10 +111,16 @@ class Server:
         self._take_turns(name)
         self._save()
 
-    def stop(self, name: str, connection: Connection) -> None:
-        """End everything of a group; the answer is sent when nothing of it lives."""
+    def stop(self, name: str, connection: Connection, within: float | None = None) -> None:
+        """End everything of a group; the answer is sent when nothing of it lives.
+
+        What lives after `within` seconds is killed, in no order, and nothing waits for another any more.
+        """
         group = self.groups.setdefault(name, Group())
         group.stopping = True
+        if within is not None:
+            until = time.monotonic() + within
+            group.kill_at = until if group.kill_at is None else min(group.kill_at, until)
         group.waiting.append(connection)
         for process in list(group.processes.values()):
             self._end(process, leaving=True)
@@ -166,6 +179,9 @@ class Server:
     def _start(self, process: Process) -> None:
         process.next_start, process.done, process.held = None, False, False
         try:
+            if not self._is_clear(process):
+                process.next_start = time.monotonic() + PAUSE_BEFORE_REST
+                return
             process.pid = children.start(process.spec, self.mark, process.group)
             failpoint("process-started")
         except OSError as error:
@@ -177,6 +193,10 @@ class Server:
         process.started = time.monotonic()
         process.well_at = process.started + WELL if process.told else None
         self._follow(process)
+
+    def _is_clear(self, process: Process) -> bool:
+        """Return whether nothing that a former one of this process started lives; what does is being killed."""
+        return all(control.end(folder, 0) for folder in children.former_groups(process.spec).values())
 
     def _follow(self, process: Process) -> None:
         try:
@@ -222,6 +242,8 @@ class Server:
             process.exit = None
         # What it started and left behind in its group must not hold its port.
         children.kill_session(process.pid, signal.SIGKILL)
+        for folder in children.former_groups(process.spec).values():
+            control.end(folder, 0)
         failpoint("process-ended")
         self._after_end(process)
         self.unsaved = True
@@ -274,6 +296,7 @@ class Server:
             if moment is not None
         ]
         pauses = [moment - time.monotonic() for moment in moments]
+        pauses += [group.kill_at - time.monotonic() for group in self.groups.values() if group.kill_at is not None]
         pauses += [
             group.until - _since_boot()
             for group in self.groups.values()
@@ -285,6 +308,9 @@ class Server:
         for name, group in list(self.groups.items()):
             if group.until is not None and not group.stopping and group.until <= _since_boot():
                 self._take_back(name, group)
+            if group.kill_at is not None and group.kill_at <= now:
+                group.kill_at = now + 1
+                self._kill_all(name, group)
             for process in list(group.processes.values()):
                 if process.well_at is not None and process.well_at <= now:
                     process.well_at = None
@@ -294,6 +320,15 @@ class Server:
                 if process.kill_at is not None and process.kill_at <= now:
                     children.kill_session(process.pid, signal.SIGKILL)
                     process.kill_at = now + 1
+
+    def _kill_all(self, name: str, group: Group) -> None:
+        """Kill what lives of a group that had its time to end, whoever waits for whom."""
+        children.kill_rest(self.mark, name, group.uid, group.control)
+        for process in list(group.processes.values()):
+            if process.pid:
+                children.kill_session(process.pid, signal.SIGKILL)
+            else:
+                self._end(process, leaving=True)
 
     def _tell(self, process: Process, *, well: bool) -> None:
         """Tell those who watch that a process dies too often, or does so no more."""
@@ -343,7 +378,7 @@ class Server:
             self._save()
             connection.answer(ok=True)
         elif verb == "stop":
-            self.stop(order["group"], connection)
+            self.stop(order["group"], connection, order.get("within"))
         elif verb == "restart":
             found = self.restart(order["group"], order["name"])
             connection.answer(ok=found, error="" if found else "no such process")
@@ -384,34 +419,65 @@ class Server:
             _say(f"the table cannot be written: {error}")
 
     def _load(self) -> None:
-        # What a process started in a session of its own has its mark too, but is younger.
         found = sorted(children.find(self.mark), key=lambda one: (one.born, one.pid), reverse=True)
-        living = {(one.group, one.name): one for one in found if one.leads}
+        # What a process started in a session of its own has its mark too, but is younger.
+        marked = {(one.group, one.name): one for one in found if one.leads}
         # The mark of another partition can be forged; its user cannot.
         for name, saved in table.shared(table.read(self.root)).items():
             group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
             group.until = saved.get("until")
             if group.until is not None and group.until <= _since_boot():
                 # What of it lives is a stray, and ends as such.
+                for folder in group.control:
+                    control.kill(folder)
                 continue
             for spec in saved["processes"]:
                 # Of a supervisor that knew no walls: the agent orders them as soon as we are there.
-                spec.setdefault("walls", walls.NONE)
+                spec["walls"] = {**walls.NONE, **spec.get("walls", {})}
                 process = group.processes[spec["name"]] = Process(name, spec)
-                one = living.pop((name, spec["name"]), None)
-                if one is not None and one.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
-                    process.pid, process.digest, process.started = one.pid, one.digest, time.monotonic()
+                one = marked.pop((name, spec["name"]), None)
+                pid, digest = _living(spec, one)
+                if pid:
+                    process.pid, process.digest, process.started = pid, digest, time.monotonic()
                     self._follow(process)
-                    if one.digest != spec["digest"]:
+                    if digest != spec["digest"]:
                         self._end(process, leaving=False)
                 elif spec["name"] in saved["done"]:
                     process.done, process.digest = True, spec["digest"]
                 else:
                     self._start(process)
+            self._end_strays(group)
             self._take_turns(name)
-        for stray in living.values():
+        for stray in marked.values():
             # Started, or on its way out, when the former supervisor ended: nobody wants it.
             children.kill_session(stray.pid, signal.SIGKILL)
+
+    def _end_strays(self, group: Group) -> None:
+        """End what runs as a process that is not wanted: it was on its way out when the former supervisor ended."""
+        kept = {children.own_group({**one.spec, "digest": one.digest}) for one in group.processes.values()}
+        for track in {one.spec["track"] for one in group.processes.values() if one.spec.get("track")}:
+            for folder in {f"{track}/{name}" for name in os.listdir(track) if "@" in name} - kept:
+                control.end(folder, 0)
+
+
+def _folders(spec: dict[str, Any]) -> list[str]:
+    """Return the folders of the control groups of a process's partition, the one that knows all of them first."""
+    places = [spec["track"]] if spec.get("track") else []
+    places += [os.path.dirname(path) for path in spec.get("groups", ())]
+    return [os.path.dirname(place) for place in places]
+
+
+def _living(spec: dict[str, Any], marked: children.Found | None) -> tuple[int, str]:
+    """Return the pid and digest with which a process runs that a former supervisor started; 0 when it does not."""
+    if spec.get("track"):
+        init = walls.init_of(spec["walls"]["init"]) if spec["walls"]["init"] else 0
+        for digest, folder in children.former_groups(spec).items():
+            if pid := children.leader(folder, init):
+                return pid, digest
+        return 0, ""
+    if marked is not None and marked.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
+        return marked.pid, marked.digest
+    return 0, ""
 
 
 def _say(words: str) -> None:
@@ -444,6 +510,14 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     Server(root).run()
     return 0
+
+
+def _ends_of_children() -> int:
+    """Return a descriptor that tells when a child ended: also an orphan that is only to be reaped."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    return reading
 
 
 def _listen(path: str) -> socket.socket:

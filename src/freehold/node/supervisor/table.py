@@ -55,7 +55,9 @@ class Group:
         """Who asked to be told when nothing of it runs any more."""
         self.uid = uid
         self.control = control or []
-        """Files of its control groups."""
+        """Folders of its partition's control groups."""
+        self.kill_at: float | None = None
+        """What of it lives then (monotonic) is killed, whatever it asked for."""
         self.until: float | None = None
         """It is lent until this moment (seconds since the boot); then it ends, whoever else has ended."""
 

@@ -33,6 +33,8 @@ class Enclosure:
     """Files of the control groups into which it moves."""
     limits: tuple[tuple[str, int], ...] = ()
     """Resource limits, by the names of the module `resource`."""
+    own_group: str = ""
+    """The folder of the control group in which there is only this; empty where there are none."""
 
     def as_order(self) -> dict[str, Any]:
         return {"walls": self.walls, "groups": self.groups, "limits": dict(self.limits)}

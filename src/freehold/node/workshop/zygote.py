@@ -13,7 +13,8 @@ import traceback
 from typing import Any
 
 from freehold.node import walls
-from freehold.node.supervisor.children import enter_group
+from freehold.node.errors import NodeError
+from freehold.node.isolation import group
 from freehold.node.workshop import SIZE, _exactly
 
 PRELOADED = (
@@ -43,11 +44,28 @@ def main() -> None:
             os._exit(0)
         job = json.loads(order)
         _warm(job["warm"])
-        if os.fork() == 0:
+        _start(job, control, socket.socket(fileno=descriptors[0]))
+
+
+def _start(job: dict[str, Any], control: socket.socket, sock: socket.socket) -> None:
+    """Fork a child for an order, in the namespaces of its partition."""
+    with sock:
+        try:
+            entrance = walls.Entrance(job["enclosure"].get("walls", walls.NONE))
+            try:
+                pid = entrance.fork()
+            except OSError:
+                entrance.close()
+                raise
+        except OSError as error:
+            if not job["persistent"]:
+                sock.sendall(SIZE.pack(0))
+            _tell(sock, NodeError(f"It cannot be started: {error}"), job["persistent"])
+            return
+        if pid == 0:
             control.close()
-            _child(job, socket.socket(fileno=descriptors[0]))
-        for descriptor in descriptors:
-            os.close(descriptor)
+            _child(job, sock, entrance)
+        entrance.close()
 
 
 def _warm(module: str) -> None:
@@ -62,14 +80,15 @@ def _warm(module: str) -> None:
     gc.freeze()
 
 
-def _child(order: dict[str, Any], sock: socket.socket) -> None:
+def _child(order: dict[str, Any], sock: socket.socket, entrance: walls.Entrance) -> None:
     status = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
         if not order["persistent"]:
-            sock.sendall(SIZE.pack(os.getpid()))
-        _become(order)
+            # The machine's number of us, which we do not know any more in a container.
+            sock.sendall(SIZE.pack(int(os.readlink("/proc/self"))))
+        _become(order, entrance)
         module, _, function = order["target"].partition(":")
         target = getattr(importlib.import_module(module), function)
         if order["persistent"]:
@@ -87,11 +106,12 @@ def _child(order: dict[str, Any], sock: socket.socket) -> None:
         os._exit(status)
 
 
-def _become(order: dict[str, Any]) -> None:
+def _become(order: dict[str, Any], entrance: walls.Entrance) -> None:
     enclosure = order["enclosure"]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for path in enclosure.get("groups", ()):
-        enter_group(path)
+        group.enter(path)
+    entrance.join()
     for name, value in enclosure.get("limits", {}).items():
         resource.setrlimit(getattr(resource, name), (value, value))
     os.umask(0o022)
