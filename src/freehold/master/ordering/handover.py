@@ -6,9 +6,12 @@ from freehold.master.foundation import events
 from freehold.master.foundation.errors import Conflict, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering import trees
+from freehold.master.ordering.actions import count_instances
 from freehold.master.ordering.events import HandedOver
 from freehold.master.ordering.queries import QUERIES
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.quotas import Quota
 
 
 def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
@@ -31,6 +34,8 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
             if not run(QUERIES["supplied"], release=row["release_id"], node=row["node_id"], project=new):
                 raise Conflict(f"'{to}' may not run {row['product']} where '{title}' is.")
             trees.lock(row["tree"])
+            (tree,) = run(QUERIES["count_tree"], tree=row["tree"])
+            quotas.check(new, Quota.INSTANCES, lambda: count_instances(new), more=tree["instances"])
             run(QUERIES["hand_over"], tree=row["tree"], project=new)
             events.send(HandedOver(row["id"], new, row["product"], row["type"]))
             audit(acting.actor, "instance.hand-over", row["id"], project=old, to=new)

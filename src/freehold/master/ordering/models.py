@@ -68,6 +68,7 @@ class Instance(models.Model):
         ]
         indexes = [
             models.Index(fields=["project", "title", "created_at"], name="instance_by_title"),
+            models.Index(fields=["project"], name="instance_of_project", condition=Q(gone_at__isnull=True)),
             models.Index(fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)),
             models.Index(fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)),
             models.Index(fields=["unasked_at"], name="instance_unasked", condition=Q(unasked_at__isnull=False)),
