@@ -258,6 +258,54 @@ def test_a_product_is_offered_only_by_its_owner_or_by_a_grant(sides: tuple[Side,
     assert ours.order("there", product=ours.product, constraints={"node": theirs.node.id})[0] == "NoPlace"
 
 
+def test_a_host_serves_strangers_only_for_who_may_offer_its_product(sides: tuple[Side, Side]) -> None:
+    """Data of our customers are on our hosts, however many free places somebody else has."""
+    from freehold.master.catalog import actions as catalog
+    from freehold.master.fleet import actions as fleet
+    from freehold.master.ordering import actions
+    from freehold.master.ordering.models import Instance
+
+    ours, theirs = sides
+    types = {"default": {"requests": []}, "shelf": {"shared": True, "software-type": "default", "requests": []}}
+    store = catalog.publish(packed("store", **types), "ours", acting=ours.seller)
+    fleet.supply(store, [ours.node.id], "ours", acting=ours.seller)
+    fleet.supply(store, [theirs.node.id], "theirs", everyone=False, acting=theirs.seller)
+    everyone = actions.OfferedTo.EVERYONE
+
+    def serve(side: Side) -> str:
+        wish = actions.Request(side.name, "store", "store", offered_to=everyone)
+        return actions.request(wish, acting=side.seller).instance
+
+    def host_of(title: str) -> str | None:
+        wish = actions.Request(ours.shop, title, "store", type="shelf")
+        return Instance.objects.get(id=actions.request(wish, acting=ours.buyer).instance).host
+
+    with pytest.raises(Forbidden, match="may not offer to everyone"):
+        serve(theirs)
+    with pytest.raises(NoPlace):
+        host_of("first")
+    catalog.grant_selling("ours", "store", "theirs", acting=ours.seller)
+    granted = serve(theirs)
+    assert host_of("first") == granted
+    catalog.end_selling("ours", "store", "theirs", acting=ours.seller)
+    with pytest.raises(NoPlace):
+        host_of("second")
+    assert host_of("first") == granted, "what is there stays"
+    assert serve(ours) == host_of("second")
+
+
+def test_a_grant_says_nothing_of_who_is_there(sides: tuple[Side, Side]) -> None:
+    from freehold.master.catalog import actions, queries
+
+    ours, _ = sides
+    for name in ("theirs", "no-such-project"):
+        actions.grant_selling("ours", ours.product, name, acting=ours.seller)
+    assert [one["project"] for one in queries.grants(ours.project.id)] == ["no-such-project", "theirs"]
+    for name in ("theirs", "no-such-project"):
+        actions.end_selling("ours", ours.product, name, acting=ours.seller)
+    assert queries.grants(ours.project.id) == []
+
+
 def test_only_the_owner_of_a_product_grants_it(sides: tuple[Side, Side]) -> None:
     from freehold.master.catalog import actions
 
@@ -433,6 +481,23 @@ def test_a_part_that_is_sold_is_covered_only_by_who_may_sell_it(sides: tuple[Sid
     assert _ask(trick, part=part) == {"part": "payment-required"}
     actions.grant_selling("ours", ours.product, "theirs", acting=ours.seller)
     assert _ask(trick, part=part) == {"part": "granted"}
+
+
+def test_what_is_free_for_one_project_is_not_handed_to_another(sides: tuple[Side, Side]) -> None:
+    from freehold.master.ordering import handover
+    from freehold.master.people import actions, identity
+    from freehold.master.people.models import Role
+
+    ours, theirs = sides
+    ours.sell("small")
+    ours.give_away(theirs.shop)
+    _whole(theirs, "trick", {"product": ours.product})
+    assert _ask(_root(theirs, "trick"), part={"product": ours.product}) == {"part": "granted"}
+    actions.give_role(theirs.customer, _project(ours.shop), Role.CUSTOMER, acting=identity.system())
+    with pytest.raises(PaymentRequired, match="may not sell it"):
+        handover.hand_over(theirs.shop, "whole", ours.shop, acting=theirs.buyer)
+    ours.give_away(ours.shop)
+    handover.hand_over(theirs.shop, "whole", ours.shop, acting=theirs.buyer)
 
 
 # Quotas

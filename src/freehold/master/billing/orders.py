@@ -118,8 +118,11 @@ def named_again(event: NamedAgain) -> None:
 def handed_over(event: HandedOver) -> None:
     """Have who pays for the new project pay from today on, at the same price, covered like an order of theirs.
 
-    Nobody pays any more when that project has what this seller sells for free.
+    Nobody pays any more when that project has what this seller sells for free. Raise PaymentRequired also for parts
+    that the new project would not get with it.
     """
+    for part in run(ORDERS["parts"], root=event.instance):
+        _refuse_uncovered(event.project, part["product"], part["type"], event.instance)
     rows = run(ORDERS["of_instance"], instance=event.instance)
     if not rows:
         return

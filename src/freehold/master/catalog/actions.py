@@ -101,11 +101,11 @@ def grant_selling(project: str, product: str, to: str, *, acting: Caller) -> Non
     if target is None and acting.is_staff:
         raise NotFound(f"There is no project '{to}'.")
     with writing():
-        if target is not None:
-            quotas.check(
-                owned.project_id, Quota.GRANTS, SellingGrant.objects.filter(product__project=owned.project_id).count
-            )
-            SellingGrant.objects.get_or_create(product=owned, project=target, defaults={"created_at": clock.now()})
+        others = SellingGrant.objects.filter(product__project=owned.project_id).exclude(product=owned, name=to)
+        quotas.check(owned.project_id, Quota.GRANTS, others.count)
+        SellingGrant.objects.update_or_create(
+            product=owned, name=to, defaults={"project": target, "created_at": clock.now()}
+        )
         audit(acting.actor, "selling.grant", owned.id, project=owned.project_id, product=product, to=to)
 
 
@@ -113,9 +113,10 @@ def end_selling(project: str, product: str, to: str, *, acting: Caller) -> None:
     """Take a grant back, effective at once; what was ordered at its offers goes on at its price."""
     owned = _own_product(project, product, acting)
     with writing():
-        for grant in SellingGrant.objects.filter(product=owned, project__name=to):
+        for grant in SellingGrant.objects.filter(product=owned, name=to):
             grant.delete()
-            events.send(SellingEnded(owned.id, grant.project_id))
+            if grant.project_id is not None:
+                events.send(SellingEnded(owned.id, grant.project_id))
         audit(acting.actor, "selling.end", owned.id, project=owned.project_id, product=product, to=to)
 
 

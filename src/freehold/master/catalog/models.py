@@ -22,12 +22,14 @@ class SellingGrant(models.Model):
     """A product's owner lets another project offer it to others: at prices of its own, and on its nodes."""
 
     product = models.ForeignKey(Product, on_delete=models.CASCADE, db_index=False)
-    project = models.ForeignKey(Project, on_delete=models.CASCADE)
-    """Who was granted it."""
+    name = models.TextField()
+    """Of the project that was granted it, as its owner wrote it."""
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, null=True)
+    """Who that is; nobody, for good, when there was no such project: its owner is not told."""
     created_at = models.BigIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["product", "project"], name="one_grant_a_seller")]
+        constraints = [models.UniqueConstraint(fields=["product", "name"], name="one_grant_a_seller")]
 
 
 class Release(models.Model):

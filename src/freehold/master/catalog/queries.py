@@ -90,8 +90,8 @@ def may_offer(project: str, product: str) -> bool:
 
 def grants(project: str) -> list[dict[str, str]]:
     """Return to whom a project granted which of its products."""
-    rows = SellingGrant.objects.filter(product__project=project).order_by("product__name", "project__name")
-    return [{"product": row[0], "project": row[1]} for row in rows.values_list("product__name", "project__name")]
+    rows = SellingGrant.objects.filter(product__project=project).order_by("product__name", "name")
+    return [{"product": row[0], "project": row[1]} for row in rows.values_list("product__name", "name")]
 
 
 def _types(product: str, version: str | None) -> list[dict[str, Any]]:

@@ -223,7 +223,7 @@ def _create(order: Order) -> Answer:
     if choice.hosts:
         sharing.offer(instance, choice, order.project)
     if wish.offered_to is not None:
-        sharing.offer_to(instance, order.project, everyone=wish.offered_to is OfferedTo.EVERYONE)
+        sharing.offer_to(instance, order.project, choice.product, everyone=wish.offered_to is OfferedTo.EVERYONE)
     if parent is not None:
         _forget_given(parent["id"], order.title)
     _remember(order, instance, choice.release, _text(parameters), wanted)
@@ -314,7 +314,7 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     asked = wish.state or old
     INSTANCE.check(old, asked)
     offered = wish.offered_to is not None and sharing.offer_to(
-        row["id"], row["project_id"], everyone=wish.offered_to is OfferedTo.EVERYONE
+        row["id"], row["project_id"], row["product"], everyone=wish.offered_to is OfferedTo.EVERYONE
     )
     before = (row["release_id"], row["parameters"], old, row["unasked_at"] is None)
     if (release, parameters, asked, True) == before:

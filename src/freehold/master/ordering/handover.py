@@ -37,6 +37,7 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
             (tree,) = run(QUERIES["count_tree"], tree=row["tree"])
             quotas.check(new, Quota.INSTANCES, lambda: count_instances(new), more=tree["instances"])
             run(QUERIES["hand_over"], tree=row["tree"], project=new)
+            run(QUERIES["hand_over_hosts"], tree=row["tree"], project=new)
             events.send(HandedOver(row["id"], new, row["product"], row["type"]))
             audit(acting.actor, "instance.hand-over", row["id"], project=old, to=new)
     except IntegrityError:

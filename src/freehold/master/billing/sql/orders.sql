@@ -249,3 +249,9 @@ SELECT coalesce((SELECT o.project_id FROM billing_subscription s JOIN catalog_of
 FROM ordering_instance i
 JOIN catalog_product p ON p.name = i.product
 WHERE i.id = :root
+
+-- name: parts
+-- What kinds of parts a service has.
+SELECT DISTINCT i.product, i.type
+FROM ordering_instance i
+WHERE i.tree = :root AND i.parent IS NOT NULL AND i.gone_at IS NULL

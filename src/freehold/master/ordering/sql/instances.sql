@@ -378,3 +378,15 @@ DELETE FROM ordering_requestrow WHERE id IN (
         FROM ordering_requestrow q
         WHERE q.instance_id = :instance) w
   WHERE w.age > 1 AND w.until_here > :most)
+
+-- name: close_hosts
+-- The hosts of a project that serve a product to everyone serve it to their own project only.
+UPDATE ordering_share SET beneficiary = :project
+WHERE beneficiary = ''
+  AND release_id IN (SELECT r.id FROM catalog_release r WHERE r.product_id = :product)
+  AND host_id IN (SELECT i.id FROM ordering_instance i WHERE i.project_id = :project)
+
+-- name: hand_over_hosts
+-- The hosts of a tree that is another project's take in new ones of that project only, until it offers them anew.
+UPDATE ordering_share SET beneficiary = :project
+WHERE host_id IN (SELECT i.id FROM ordering_instance i WHERE i.tree = :tree AND i.gone_at IS NULL)
