@@ -206,12 +206,13 @@ def measure_orders(kind: str) -> None:
     from freehold.master.billing import customers
     from freehold.master.catalog import pricing
     from freehold.master.ordering import actions
-    from freehold.master.people import identity
+    from freehold.master.people import identity, quotas
     from running import tiny_release
     from unit.master.rooms import Rooms
 
     rooms = Rooms.__new__(Rooms)
     rooms.owner, rooms.provider = identity.system(), LegalEntity.objects.first().project_id
+    quotas.set_limit("provider", "instances", quotas.MOST, acting=identity.system())
     node = rooms.node("big", partitions=2 * ORDERS + 10, region="FR")
     rates = {}
     for product in ("free", "sold"):

@@ -122,7 +122,8 @@ def request(wish: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
 
 def count_instances(project: str) -> int:
     """Return how many instances a project (its id) has, those that are being destroyed included."""
-    return int(run(QUERIES["count_instances"], project=project)[0]["instances"])
+    rows = run(QUERIES["count_instances"], project=project)
+    return int(rows[0]["instances"]) if rows else 0
 
 
 def bury() -> int:
@@ -130,6 +131,8 @@ def bury() -> int:
     count = 0
     for row in run(QUERIES["gone"]):
         with writing():
+            # The order of locks of an order: the clock's, the node's, then the count of the project's instances.
+            revisions.take_turn()
             if not run(QUERIES["bury"], id=row["id"], now=clock.now()):
                 continue
             if row["host"] is not None:

@@ -2,6 +2,7 @@
 
 from django.db import IntegrityError
 
+from freehold.master.fleet import revisions
 from freehold.master.foundation import events
 from freehold.master.foundation.errors import Conflict, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
@@ -23,6 +24,8 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
     old, new = acting.project(project, Scope.ORDER), acting.project(to, Scope.ORDER)
     try:
         with writing():
+            # Two trees that change places would each wait for the count of the other's project.
+            revisions.take_turn()
             rows = run(locking(QUERIES["live"], "i"), project=old, title=title)
             if not rows:
                 raise NotFound(f"There is no '{title}' in '{project}'.")

@@ -68,11 +68,17 @@ class Instance(models.Model):
         ]
         indexes = [
             models.Index(fields=["project", "title", "created_at"], name="instance_by_title"),
-            models.Index(fields=["project"], name="instance_of_project", condition=Q(gone_at__isnull=True)),
             models.Index(fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)),
             models.Index(fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)),
             models.Index(fields=["unasked_at"], name="instance_unasked", condition=Q(unasked_at__isnull=False)),
         ]
+
+
+class InstanceCount(models.Model):
+    """How many instances a project has that are not gone. Triggers of the database keep it, so no route forgets to."""
+
+    project_id = models.TextField(primary_key=True)
+    instances = models.BigIntegerField()
 
 
 class Departure(models.Model):

@@ -19,13 +19,13 @@ INSERT INTO ordering_instance
    seed, given, told, node_id, partition, weight, revision, created_at, changed_at)
 SELECT :id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :asked,
        :wanted, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now
-WHERE (SELECT count(*) FROM ordering_instance WHERE project_id = :project AND gone_at IS NULL)
+WHERE coalesce((SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project), 0)
       < coalesce((SELECT q.most FROM people_quotalimit q WHERE q.project_id = :project AND q.name = 'instances'), :usual)
 RETURNING id
 
 -- name: count_instances
 -- How many instances a project has, those that are being destroyed included.
-SELECT count(*) AS instances FROM ordering_instance WHERE project_id = :project AND gone_at IS NULL
+SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project
 
 -- name: count_tree
 -- How many instances a tree has.
