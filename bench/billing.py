@@ -97,7 +97,7 @@ def sell(each: int) -> list:
             pricing.Asked("server", "usage", 800, "network_out", Model.UNIT, 10**12),
         ]
         listed = pricing.publish_list(
-            pricing.Listing(code, code, currency, included, 0, prices, region=code), acting=acting
+            pricing.Listing(code, code, currency, included, 0, prices, region=code), "provider", acting=acting
         )
         if currency != books:
             exchange.set_rate(code, currency, 0, 921_400, acting=acting)
@@ -206,12 +206,13 @@ def measure_orders(kind: str) -> None:
     from freehold.master.billing import customers
     from freehold.master.catalog import pricing
     from freehold.master.ordering import actions
-    from freehold.master.people import identity
+    from freehold.master.people import identity, quotas
     from running import tiny_release
     from unit.master.rooms import Rooms
 
     rooms = Rooms.__new__(Rooms)
     rooms.owner, rooms.provider = identity.system(), LegalEntity.objects.first().project_id
+    quotas.set_limit("provider", "instances", quotas.MOST, acting=identity.system())
     node = rooms.node("big", partitions=2 * ORDERS + 10, region="FR")
     rates = {}
     for product in ("free", "sold"):
@@ -220,11 +221,11 @@ def measure_orders(kind: str) -> None:
             pricing.add_offer(pricing.Proposal("sold", "sold", {"en": "s"}), "provider", acting=rooms.owner)
             # A region of its own, whose prices no other list of the seller has.
             wish = pricing.Listing("DE", "s", "EUR", False, 0, [pricing.Asked("sold", "recurring", 100)], region="FR")
-            pricing.publish_list(wish, acting=rooms.owner)
+            pricing.publish_list(wish, "provider", acting=rooms.owner)
             customer = customers.add_customer(
                 customers.Identity("Ada", "person", "a", "DE", "EUR"), "provider", acting=rooms.owner
             )
-            customers.set_payer("provider", customer, acting=rooms.owner)
+            customers.set_payer("provider", "provider", customer, acting=rooms.owner)
             contract = customers.contract_of(customer, LegalEntity.objects.get(code="DE"), "EUR")
             customers.record_payment(
                 contract, amount=10**9, purpose="deposit", method="t", reference="r", acting=rooms.owner

@@ -22,6 +22,7 @@ def master(kind: str = "sqlite") -> Iterator[Master]:
     """Yield a served Master on SQLite, or on the PostgreSQL server that DATABASE_URL names."""
     with tempfile.TemporaryDirectory(prefix="freehold-bench-", dir="/var/tmp") as folder, database(kind, folder) as url:
         served = Master(Path(folder), url)
+        served.cli("quota", "provider", "instances", "1000000")
         try:
             yield served
         finally:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from freehold.promises import Http
-from freehold.release import Context, File, Network, Plan, Process, Release, Request, Type, template
+from freehold.release import Context, File, Network, Plan, Process, Release, Request, RequestType, Type, template
 
 PORT = 8080
 
@@ -132,6 +132,11 @@ release = Release(
             parameters=Parameters,
             publication=Publication,
             plan=plan,
+            requests=(
+                RequestType("postgresql"),
+                RequestType("postgresql", "database", shared=True),
+                RequestType("hello", number=2),
+            ),
         )
     },
 )

@@ -26,7 +26,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 from freehold.promises import TcpPort
-from freehold.release import Context, Plan, Process, Release, Request, Secret, Type
+from freehold.release import Context, Plan, Process, Release, Request, RequestType, Secret, Type
 
 class Poster(msgspec.Struct):
     title: Annotated[str, Meta(title="Title", min_length=1)]
@@ -53,7 +53,8 @@ def plan(parameters: Parameters, context: Context) -> Plan:
     key = f"till-{parameters.pin}"
     return Plan((server,), requests=(sign,), promises={"sign": promise}, publication=Publication(given["url"], key))
 
-release = Release("kiosk", "1.0", "A kiosk with a sign.", {"default": Type("Kiosk", Parameters, Publication, plan)})
+KIOSK = Type("Kiosk", Parameters, Publication, plan, requests=(RequestType("hello"),))
+release = Release("kiosk", "1.0", "A kiosk with a sign.", {"default": KIOSK})
 '''
 
 

@@ -13,7 +13,7 @@ BUILT_OF_NOTHING = "[buildout]\nparts =\n"
 ASKING = '''\
 """A release that requests what its parameters say."""
 import msgspec
-from freehold.release import Context, File, Plan, Process, Publication_, Release, Request, Type
+from freehold.release import Context, File, Plan, Process, Publication_, Release, Request, RequestType, Type
 
 class Parameters(msgspec.Struct):
     product: str = ""
@@ -33,7 +33,10 @@ def plan(parameters: Parameters, context: Context) -> Plan:
     given = context.returned(child)
     return Plan(processes=(server,), requests=(child,), publication=Publication(given["heard"] if given else ""))
 
-release = Release("asking", "1.0", "For tests.", {"default": Type("Asking", Parameters, Publication, plan)})
+requests = tuple(RequestType(product) for product in ("asking", "nothing-of-the-kind"))
+release = Release("asking", "1.0", "For tests.", {
+    "default": Type("Asking", Parameters, Publication, plan, requests=requests),
+})
 '''.replace(", Publication_", "")
 SERVING = '''\
 """A release that serves shared instances."""

@@ -110,6 +110,14 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
         _in("instance.py", 'promises={"page": Http(url, contains=greeting)},', ""),
         r"instance.py: type 'default': it has processes and no promise",
     ),
+    "request that is not declared": (
+        _in(
+            "instance.py",
+            "return Plan(",
+            'from freehold.release import Request\n    return Plan(requests=(Request("page", "hello"),), ',
+        ),
+        r"instance.py: type 'default': it requests hello \(default\), which a Master refuses: add RequestType\('hello'",
+    ),
     "version that no master takes": (
         _in("software.cfg.json", '"0.1"', '"0 1"'),
         r"software.cfg.json: '0 1' cannot be a version",

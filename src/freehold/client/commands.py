@@ -109,6 +109,9 @@ def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
 
 
 def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    quota = command(subparsers, "quota", _quota, "how many of everything a project may have, or set that (staff)")
+    quota.add_argument("name", nargs="?", help="of the quota to set")
+    quota.add_argument("most", nargs="?", help="how many, or `usual`")
     supply = command(subparsers, "supply", _supply, "say which nodes may run a product, or list that")
     supply.add_argument("product", nargs="?", help="without it, list the supplies")
     supply.add_argument("--release", metavar="VERSION", help="the newest when left out")
@@ -344,6 +347,21 @@ def _releases(options: argparse.Namespace) -> int:
     releases = open_client().releases(options.product)
     rows = [(one.product, one.version, ",".join(kind.name for kind in one.types), one.description) for one in releases]
     say(options, releases, table(("PRODUCT", "RELEASE", "TYPES", "DESCRIPTION"), rows))
+    return 0
+
+
+def _quota(options: argparse.Namespace) -> int:
+    client = open_client()
+    if options.name is None:
+        quotas = client.ask("GET", "/projects/{project}/quotas", project=options.project)
+        say(options, quotas, table(["quota", "most"], [[name, str(most)] for name, most in quotas.items()]))
+        return 0
+    if options.most is None or not (options.most == "usual" or options.most.isdigit()):
+        raise ClientError("Say how many: a number, or `usual`.")
+    most = None if options.most == "usual" else int(options.most)
+    path = "/projects/{project}/quotas/{name}"
+    client.ask("PUT", path, {"name": options.name}, {"most": most}, project=options.project)
+    say(options, {"most": most}, f"The quota '{options.name}' is {options.most}.")
     return 0
 
 

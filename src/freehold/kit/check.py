@@ -113,7 +113,8 @@ def _configuration(folder: Path) -> Iterator[str]:
             except ReleaseError as error:
                 yield str(error)
             else:
-                yield from (f"{path}: type '{name}': {words}" for words in _silent(plan))
+                words = [*_silent(plan), *_undeclared(kind, plan)]
+                yield from (f"{path}: type '{name}': {one}" for one in words)
 
 
 def _needed(parameters: type[msgspec.Struct]) -> list[str]:
@@ -123,6 +124,15 @@ def _needed(parameters: type[msgspec.Struct]) -> list[str]:
 def _silent(plan: Plan) -> Iterator[str]:
     if plan.processes and not plan.promises:
         yield "it has processes and no promise, so that nobody is told when it does not work."
+
+
+def _undeclared(kind: Type, plan: Plan) -> Iterator[str]:
+    for request in plan.requests:
+        if not any(one.allows(request) for one in kind.requests):
+            yield (
+                f"it requests {request.product} ({request.type}), which a Master refuses: add"
+                f" RequestType({request.product!r}, {request.type!r}) to its requests."
+            )
 
 
 def _context(folder: Path, name: str) -> Context:

@@ -46,6 +46,10 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     command("openapi", "print the OpenAPI document of the public API")
     project = command("project", "create a project")
     project.add_argument("name")
+    quota = command("quota", "set how many of something a project may have, or show what it may have")
+    quota.add_argument("project")
+    quota.add_argument("name", nargs="?")
+    quota.add_argument("most", nargs="?", type=int, help="how many; without it, as many as is usual")
     person = command("person", "create a person, or give an existing one a role in a project")
     person.add_argument("email")
     person.add_argument("--project", required=True)
@@ -151,6 +155,21 @@ def _project(options: argparse.Namespace) -> int:
     return 0
 
 
+def _quota(options: argparse.Namespace) -> int:
+    _django(options.root)
+    from freehold.master.foundation.errors import NotFound
+    from freehold.master.people import identity, quotas
+
+    acting = identity.system()
+    if options.project not in acting.projects:
+        raise NotFound(f"There is no project '{options.project}'.", remedy="Create it: freehold master project NAME.")
+    if options.name is not None:
+        quotas.set_limit(options.project, options.name, options.most, acting=acting)
+    for name, most in quotas.of_project(acting.projects[options.project]).items():
+        print(f"{name:16} {most}")
+    return 0
+
+
 def _person(options: argparse.Namespace) -> int:
     _django(options.root)
     from freehold.master.foundation.errors import NotFound
@@ -192,5 +211,6 @@ _HANDLERS = {
     "check": _check,
     "openapi": _openapi,
     "project": _project,
+    "quota": _quota,
     "person": _person,
 }

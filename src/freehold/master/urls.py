@@ -1,13 +1,14 @@
 """Django's part of the one port."""
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from freehold.master.api import api
 from freehold.master.builds import pages as builds
 from freehold.master.courier import pages as courier
 from freehold.master.fleet import pages as fleet
+from freehold.master.foundation import declared
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("authority.pem", fleet.authority_pem),
     path("node/v1/enrol", fleet.enrol),
@@ -20,4 +21,6 @@ urlpatterns = [
     path("node/v1/releases/<str:release>", fleet.release_archive),
     path("", include("freehold.master.panel.urls")),
 ]
+# The API's operations declare their rights in `api.auth`; the choice of a language is Django's own, for anybody.
+declared.check(urlpatterns, ("api/v1/", "language"))
 handler404 = "freehold.master.panel.door.not_found"

@@ -14,6 +14,21 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,62}")
 
 
+MOST_REQUEST_TYPES, MOST_REQUESTS = 50, 2000
+"""Types of others that the instances of one type may request, and instances that one instance may request."""
+
+
+class RequestDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Other instances that an instance of a type may request, as parts of itself."""
+
+    product: str
+    type: str = "default"
+    shared: bool = False
+    """They have no partition of their own; must be as the type itself says."""
+    number: int | str = 1
+    """How many: a number, or the name of an integer parameter of the type that says it."""
+
+
 class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename={"host": "software-type"}):
     """One flavour of the software."""
 
@@ -33,6 +48,8 @@ class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename={"h
     """An instance of this type has no partition of its own: it lives on an instance of type `host`."""
     host: str = ""
     """For a shared type: the type of the instances that take it in."""
+    requests: tuple[RequestDescriptor, ...] = ()
+    """What its instances may request of others; anything else is refused."""
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename={"types": "software-type"}):

@@ -14,7 +14,7 @@ from freehold.release.parts import (
     Task,
     template,
 )
-from freehold.release.plan import Plan, Release, SharedType, Type, make_plan
+from freehold.release.plan import Plan, Release, RequestType, SharedType, Type, make_plan
 
 __all__ = [
     "Certificate",
@@ -29,6 +29,7 @@ __all__ = [
     "Release",
     "ReleaseError",
     "Request",
+    "RequestType",
     "Secret",
     "Shared",
     "SharedType",

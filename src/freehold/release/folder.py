@@ -73,6 +73,11 @@ def generate(release: Release) -> dict[str, str]:
             types[name] |= {"shared": True, "software-type": kind.host}
         else:
             types[name] |= {"weight": kind.weight} | ({} if kind.holds_data else {"data": False})
+            if kind.requests:
+                types[name]["requests"] = [
+                    {"product": one.product, "type": one.type, "shared": one.shared, "number": one.number}
+                    for one in kind.requests
+                ]
     files[DESCRIPTOR] = _text(
         {
             "name": release.name,

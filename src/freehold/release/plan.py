@@ -9,6 +9,7 @@ import msgspec
 
 from freehold.promises import Promise
 from freehold.protocol import UNREADABLE
+from freehold.protocol.descriptor import MOST_REQUEST_TYPES, MOST_REQUESTS
 from freehold.release.context import Context, Shared
 from freehold.release.errors import ReleaseError, kind_of, mistake, must_be, must_hold
 from freehold.release.parts import Certificate, File, Job, LogRotation, Network, Process, Refusal, Request, Task
@@ -66,6 +67,34 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class RequestType:
+    """Other instances that the instances of a type may request as parts of themselves (`Plan.requests`).
+
+    A Master refuses what no `RequestType` allows. Parts are covered by what the whole is offered at.
+    """
+
+    product: str
+    type: str = "default"
+    shared: bool = False
+    """They have no partition of their own: they live on an instance that serves them."""
+    number: int | str = 1
+    """How many: a number, or the name of an integer parameter that says it."""
+
+    def __post_init__(self) -> None:
+        must_be(str, "RequestType: product", self.product)
+        what = f"RequestType '{self.product}':"
+        must_be(str, f"{what} type", self.type)
+        must_be(bool, f"{what} shared", self.shared)
+        must_be((int, str), f"{what} number", self.number)
+        if isinstance(self.number, int) and not 1 <= self.number <= MOST_REQUESTS:
+            raise TypeError(f"{what} number must be 1 to {MOST_REQUESTS}, or a parameter's name, not {self.number}")
+
+    def allows(self, request: Request) -> bool:
+        """Whether a request is of this kind."""
+        return (request.product, request.type) == (self.product, self.type)
+
+
+@dataclass(frozen=True)
 class Type:
     """One flavour of a release: its parameters and publication (msgspec structs) and its plan."""
 
@@ -78,9 +107,22 @@ class Type:
     """How much of a node's capacity an instance takes."""
     holds_data: bool = True
     """False: what is in its partition can be made again from parameters, so it may move to another node by itself."""
+    requests: tuple[RequestType, ...] = ()
+    """What its plan may request of others."""
 
     def __post_init__(self) -> None:
         _check_structs("Type", self.parameters, self.publication)
+        must_be((tuple, list), "Type: requests", self.requests)
+        must_hold(RequestType, "Type: requests", self.requests)
+        kinds = [(one.product, one.type) for one in self.requests]
+        if len(set(kinds)) < len(kinds) or len(kinds) > MOST_REQUEST_TYPES:
+            raise TypeError(f"Type: requests must name each product and type once, and at most {MOST_REQUEST_TYPES}")
+        parameters = {field.encode_name: field.type for field in msgspec.structs.fields(self.parameters)}
+        for one in self.requests:
+            if isinstance(one.number, str) and not _is_integer(parameters.get(one.number)):
+                raise TypeError(
+                    f"RequestType '{one.product}': number names '{one.number}', which is no integer parameter"
+                )
         if not callable(self.plan):
             raise TypeError(f"Type: plan must be a function, not {self.plan!r}")
 
@@ -240,6 +282,12 @@ def _check_places(plan: Plan) -> None:
     folders |= {parent for path in [*written, *made, *folders] for parent in path.parents}
     for path in sorted((written & made) | ((written | made) & folders)):
         raise ReleaseError(f"The plan puts two things at '{path}'.")
+
+
+def _is_integer(kind: object) -> bool:
+    """Whether the annotation of a parameter is of a whole number."""
+    # Of Annotated[int, …] the origin is int.
+    return kind is int or getattr(kind, "__origin__", None) is int
 
 
 def _check_structs(what: str, parameters: object, publication: object) -> None:

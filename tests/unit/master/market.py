@@ -70,7 +70,7 @@ class Market:
 
         title, included = more.pop("title", f"Prices of {since}"), more.pop("tax_included", False)
         wish = pricing.Listing(entity, title, currency, included, days.parse(since), asked, **more)
-        return pricing.publish_list(wish, acting=self.sales)
+        return pricing.publish_list(wish, "provider", acting=self.sales)
 
     def price(self, amount: int, kind: str = "recurring", offer: str = "small", **more: Any) -> Any:
         from freehold.master.catalog import pricing
@@ -84,7 +84,7 @@ class Market:
         wish = {"kind": "person", "address": "2 rue du Bac", "currency": "EUR", **more}
         made = customers.add_customer(customers.Identity(name, country=country, **wish), "provider", acting=self.sales)
         if project:
-            customers.set_payer(project, made, acting=self.sales)
+            customers.set_payer("provider", project, made, acting=self.sales)
         return made
 
     def contract(self, customer: "Customer", currency: str = "EUR", entity: "LegalEntity | None" = None) -> "Contract":

@@ -33,7 +33,7 @@ def test_nobody_orders_what_nobody_pays_for(shop: "Market") -> None:
 def test_a_free_project_needs_no_deposit(shop: "Market") -> None:
     from freehold.master.billing import customers
 
-    customers.set_payer("shop", None, acting=shop.sales)
+    customers.set_payer("provider", "shop", None, acting=shop.sales)
     shop.ready(shop.order())
     assert shop.bill("2026-04-01") == []
 
@@ -256,7 +256,7 @@ def test_a_seller_gives_away_only_what_is_its_own(shop: "Market") -> None:
     other = actions.add_project("rival", acting=system)
     rival = Person.objects.create(id="pers-rival", email="rival@example.org", password="!", created_at=1)
     actions.give_role(rival, other, Role.SALES, acting=system)
-    customers.set_payer("shop", None, acting=identity.by_person(rival.id))
+    customers.set_payer("rival", "shop", None, acting=identity.by_person(rival.id))
     with pytest.raises(PaymentRequired, match="Nobody pays for this project"):
         shop.order()
 

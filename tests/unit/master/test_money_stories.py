@@ -89,7 +89,7 @@ def test_8_3_what_was_for_money_becomes_free(shop: "Market") -> None:
     shop.customer()
     with pytest.raises(PaymentRequired):
         shop.order()
-    customers.set_payer("shop", None, acting=shop.sales)
+    customers.set_payer("provider", "shop", None, acting=shop.sales)
     shop.ready(shop.order())
     assert shop.bill("2026-05-01") == []
     assert not Entry.objects.exists()
@@ -369,7 +369,7 @@ def test_a_service_handed_to_a_free_project_is_asked_for_no_more(shop: "Market")
     shop.pay(shop.customer(), 3100, "deposit")
     shop.ready(shop.order())
     free = actions.add_project("free", acting=identity.system())
-    customers.set_payer("free", None, acting=shop.sales)
+    customers.set_payer("provider", "free", None, acting=shop.sales)
     person = Person.objects.get(email="customer@shop.example")
     actions.give_role(person, free, Role.CUSTOMER, acting=identity.system())
     shop.turn("2026-03-11")

@@ -16,13 +16,23 @@ if TYPE_CHECKING:
     from rooms import Rooms
 
 ANYTHING = {"type": "object", "additionalProperties": True}
+PARTS = [
+    {"product": "tiny", "type": "other", "number": 9},
+    {"product": "tiny", "number": 9},
+    {"product": "tiny", "type": "huge"},
+    {"product": "nothing", "type": "other"},
+    {"product": "store"},
+    {"product": "store", "type": "shelf", "shared": True},
+]
+"""What instances of every type here may request."""
 SIZED = {"type": "object", "properties": {"size": {"type": "integer", "maximum": 9}}, "additionalProperties": False}
 
 
 def packed(name: str, version: str = "1.0", **types: Any) -> bytes:
     """Return the archive of a release with these types, as an author would publish it."""
     described = {
-        kind: {"title": kind, "request": "in.json", "response": "out.json", **more} for kind, more in types.items()
+        kind: {"title": kind, "request": "in.json", "response": "out.json", "requests": PARTS, **more}
+        for kind, more in types.items()
     }
     files = {
         "software.cfg.json": {"name": name, "version": version, "description": "", "software-type": described},
@@ -53,11 +63,12 @@ def shop(rooms: "Rooms") -> "Rooms":
 
 def ask(parent: str, **wishes: dict[str, Any]) -> dict[str, Any]:
     """Have an instance request these, and no others."""
-    from freehold.master.ordering import actions
+    from freehold.master.ordering import actions, children
+    from freehold.master.people import identity
 
     kind: dict[str, Any] = {"product": "tiny", "type": "other"}
     requests = {title: actions.Request("shop", title, **(kind | wish)) for title, wish in wishes.items()}
-    return actions.request_children(parent, requests)
+    return children.request_children(requests, acting=identity.by_certificate(identity.Kind.INSTANCE, parent))
 
 
 def row(title: str) -> Any:

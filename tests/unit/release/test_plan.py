@@ -1,9 +1,10 @@
 """Plans: what an author may write, and what the author is told when it is wrong."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -18,10 +19,12 @@ from freehold.release import (
     Process,
     Release,
     ReleaseError,
+    RequestType,
     Task,
     Type,
     make_plan,
 )
+from freehold.release.folder import generate
 
 CONTEXT = Context(
     instance="inst-1",
@@ -194,3 +197,36 @@ def test_a_process_is_restarted_when_what_it_depends_on_changes_and_only_then() 
     secure = process(reads=(Certificate("web", ("web.example",)),))
     assert secure.digest({"web": "PEM"}) == secure.digest({"web": "PEM", "other": "PEM"})
     assert secure.digest({"web": "PEM"}) != secure.digest({"web": "renewed"})
+
+
+class Counted(msgspec.Struct):
+    copies: Annotated[int, msgspec.Meta(ge=1)] = 1
+    name: str = ""
+
+
+def _requesting(*requests: RequestType) -> Type:
+    return Type("Page", Counted, Publication, lambda parameters, context: Plan(), requests=requests)
+
+
+def test_what_a_type_may_request_is_written_into_the_descriptor() -> None:
+    kind = _requesting(RequestType("hello", number="copies"), RequestType("store", "shelf", shared=True))
+    described = json.loads(generate(Release("hello", "1.0", "", {"default": kind}))["software.cfg.json"])
+    assert described["software-type"]["default"]["requests"] == [
+        {"product": "hello", "type": "default", "shared": False, "number": "copies"},
+        {"product": "store", "type": "shelf", "shared": True, "number": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("requests", "mistake"),
+    [
+        ([("hello", "default", False, "name")], "names 'name', which is no integer parameter"),
+        ([("hello", "default", False, "lost")], "names 'lost', which is no integer parameter"),
+        ([("hello", "default", False, 0)], "number must be 1 to 2000"),
+        ([("hello",), ("hello", "default", True)], "name each product and type once"),
+        ([(7,)], "product"),
+    ],
+)
+def test_a_type_that_may_request_nonsense_is_no_type(requests: list[tuple[Any, ...]], mistake: str) -> None:
+    with pytest.raises(TypeError, match=mistake):
+        _requesting(*(RequestType(*one) for one in requests))

@@ -17,7 +17,9 @@ from freehold.master.foundation import clock, currencies, days, ids
 from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.foundation.money import LARGEST
 from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.quotas import Quota
 from freehold.protocol.problem import FieldError
 
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,7}")
@@ -76,6 +78,7 @@ def add_entity(wish: Seller, project: str, *, acting: Caller) -> LegalEntity:
     entity = LegalEntity(id=ids.new("ent"), project_id=owner, created_at=clock.now(), **vars(wish))
     try:
         with writing():
+            quotas.check(owner, Quota.ENTITIES, LegalEntity.objects.filter(project=owner).count)
             entity.save(force_insert=True)
             Account.objects.bulk_create(Account(entity=entity, **line._asdict()) for line in chart(wish.country))
             audit(acting.actor, "entity.add", entity.id, project=owner, code=wish.code, name=wish.name)
@@ -97,6 +100,7 @@ def add_account(entity: str, code: str, name: str, kind: str, *, acting: Caller)
         )
     try:
         with writing():
+            quotas.check(found.project_id, Quota.ACCOUNTS, Account.objects.filter(entity=found).count)
             account = Account.objects.create(entity=found, code=code, name=name.strip(), kind=kind)
             audit(acting.actor, "account.add", f"{found.code}:{code}", project=found.project_id, name=name, kind=kind)
     except IntegrityError:

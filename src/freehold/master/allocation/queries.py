@@ -23,7 +23,7 @@ ON_SITE = {
     placement: QUERIES["candidates"].where(f"{_SUPPLIED} AND s.site_id = :site AND {after}")
     for placement, after in _AFTER.items()
 }
-ON_NODE = QUERIES["candidates"].where(f"{_SUPPLIED} AND (n.id = :node OR n.title = :node)")
+ON_NODE = QUERIES["candidates"].where(f"{_SUPPLIED} AND n.id = :node")
 
 _PAGES = (4, 64, 512)
 """How many candidates are read at a time: the first of them nearly always fits."""
@@ -35,8 +35,9 @@ def places(release: str, project: str, constraints: Constraints, weight: int) ->
     if constraints.node:
         rows = [
             row
+            for node in _meant("nodes", constraints.node, release, project)
             for beneficiary in ("", project)
-            for row in run(ON_NODE, release=release, beneficiary=beneficiary, node=constraints.node)
+            for row in run(ON_NODE, release=release, beneficiary=beneficiary, node=node)
         ]
         yield from rank(map(_candidate, rows), constraints, weight)
         return
@@ -73,7 +74,7 @@ def _pages(release: str, project: str, constraints: Constraints) -> Iterator[lis
     spread = constraints.placement is Placement.SPREAD
     query = (ON_SITE if constraints.site else ANYWHERE)[constraints.placement]
     start = (2**31 - 1, "~") if spread else (0, "")
-    sites = [row["id"] for row in run(QUERIES["sites"], site=constraints.site)] if constraints.site else [""]
+    sites = _meant("sites", constraints.site, release, project) if constraints.site else [""]
     # One walk along the index for each kind of supply, and site of that name.
     after: dict[tuple[str, str], tuple[int, str] | None] = {
         (beneficiary, site): start for beneficiary in ("", project) for site in sites
@@ -100,6 +101,12 @@ def _pages(release: str, project: str, constraints: Constraints) -> Iterator[lis
             yield page
         if not any(after.values()):
             return
+
+
+def _meant(query: str, name: str, release: str, project: str) -> list[str]:
+    """Return the ids that a name of a node or site means to a project: nobody takes a name by having it, too."""
+    rows = run(QUERIES[query], name=name, release=release, project=project)
+    return [row["id"] for row in rows if row["distance"] == rows[0]["distance"]]
 
 
 def _growing() -> Iterator[int]:

@@ -11,6 +11,7 @@ from ninja.parser import Parser
 from ninja.types import DictStrAny
 
 from freehold.master.api import books, costs, fleet, instances, people, releases, selling, support
+from freehold.master.api.auth import declare
 from freehold.master.foundation.answers import problem_response
 from freehold.master.foundation.errors import Invalid, Malformed, MasterError, Unauthenticated
 from freehold.protocol.problem import FieldError
@@ -34,14 +35,18 @@ api = NinjaAPI(
     urls_namespace="api",
     parser=_Strict(),
 )
-api.add_router("", people.router, tags=["people"])
-api.add_router("", releases.router, tags=["catalogue"])
-api.add_router("", instances.router, tags=["instances"])
-api.add_router("", fleet.router, tags=["fleet"])
-api.add_router("", costs.router, tags=["costs"])
-api.add_router("", selling.router, tags=["sales"])
-api.add_router("", books.router, tags=["books"])
-api.add_router("", support.router, tags=["support"])
+for tag, router in (
+    ("people", people.router),
+    ("catalogue", releases.router),
+    ("instances", instances.router),
+    ("fleet", fleet.router),
+    ("costs", costs.router),
+    ("sales", selling.router),
+    ("books", books.router),
+    ("support", support.router),
+):
+    declare(router)
+    api.add_router("", router, tags=[tag])
 
 
 @api.exception_handler(MasterError)

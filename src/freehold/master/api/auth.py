@@ -1,20 +1,78 @@
-"""How a program says who it is: an API token, or the client certificate of an instance."""
+"""How a program says who it is, by an API token or the client certificate of an instance, and what it must be allowed.
 
+Each operation declares its right beside itself, as its `auth`; one without does not start (`declare`).
+"""
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from ninja import Router
 from ninja.security import HttpBearer
+from ninja.security.base import AuthBase
 
+from freehold.master.accounting.queries import find_entity
+from freehold.master.fleet import queries as fleet
+from freehold.master.fleet.peer import fingerprint
+from freehold.master.foundation.errors import MasterError
 from freehold.master.people import identity
-from freehold.master.people.identity import Caller
+from freehold.master.people.identity import ANY_PERSON, ANYBODY, ITSELF, STAFF, Caller, Kind, Right, Scope
 
 
 class Token(HttpBearer):
     """`Authorization: Bearer …`; never in a URL."""
 
+    def __init__(self, right: Right) -> None:
+        super().__init__()
+        self.right = right
+
     def authenticate(self, request: HttpRequest, token: str) -> Caller:
-        return identity.by_token(token)
+        """Return who calls; raise Unauthenticated, or Forbidden for who may not do this."""
+        found = identity.by_token(token)
+        named: dict[str, Any] = request.resolver_match.kwargs if request.resolver_match else {}
+        if self.right.where == "seller":
+            _check_seller(found, self.right, named["code"])
+        else:
+            found.check(self.right, named.get("project"))
+        return found
 
 
-token = Token()
+class Certificate(AuthBase):
+    """The client certificate of an instance."""
+
+    openapi_type = "mutualTLS"
+
+    def __init__(self, right: Right) -> None:
+        super().__init__()
+        self.right = right
+
+    def __call__(self, request: HttpRequest) -> Caller:
+        """Return the instance that calls; raise Unauthenticated or Forbidden."""
+        found = identity.by_certificate(Kind.INSTANCE, fleet.identify(fingerprint(request), "instance"))
+        found.check(self.right)
+        return found
+
+
+class Nobody:
+    """Anybody may call."""
+
+    right = ANYBODY
+
+    def __call__(self, request: HttpRequest) -> str:
+        return "anybody"
+
+
+def in_project(*scopes: Scope) -> Token:
+    """Return the auth of an operation on the project in its path, for which one of the scopes is needed there."""
+    return Token(identity.in_project(*scopes))
+
+
+def of_seller(*scopes: Scope) -> Token:
+    """Return the auth of an operation on the legal entity in its path, for which one of the scopes is needed there."""
+    return Token(identity.of_seller(*scopes))
+
+
+any_person, staff, itself, anybody = Token(ANY_PERSON), Token(STAFF), Certificate(ITSELF), Nobody()
 
 
 def caller(request: HttpRequest) -> Caller:
@@ -22,3 +80,26 @@ def caller(request: HttpRequest) -> Caller:
     found = request.auth  # type: ignore[attr-defined]
     assert isinstance(found, Caller)
     return found
+
+
+def declare(router: Router) -> None:
+    """Write the right of each operation into the API's document; raise ImproperlyConfigured for one without."""
+    for operation in (one for view in router.path_operations.values() for one in view.operations):
+        rights = [getattr(auth, "right", None) for auth in operation.auth_callbacks]
+        right = rights[0] if len(rights) == 1 else None
+        if not isinstance(right, Right):
+            raise ImproperlyConfigured(f"{operation.view_func.__name__} does not declare who may do it (`auth`).")
+        operation.openapi_extra = {**(operation.openapi_extra or {}), "x-right": str(right)}
+
+
+def _check_seller(found: Caller, right: Right, code: str) -> None:
+    refusal: MasterError | None = None
+    for scope in right.scopes:
+        try:
+            find_entity(code, found, scope)
+        except MasterError as error:
+            refusal = refusal or error
+        else:
+            return
+    if refusal is not None:
+        raise refusal

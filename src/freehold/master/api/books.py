@@ -7,7 +7,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Field, Router, Schema
 
 from freehold.master.accounting import actions, exports, queries
-from freehold.master.api.auth import caller, token
+from freehold.master.api.auth import any_person, caller, in_project, of_seller
 from freehold.master.api.costs import DocumentOut, out
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.selling import contract_of
@@ -126,25 +126,42 @@ class RunOut(Schema):
     documents: int
 
 
-@router.post("/projects/{project}/entities", response={201: EntityOut}, auth=token, summary="Begin a legal entity")
+@router.post(
+    "/projects/{project}/entities",
+    response={201: EntityOut},
+    auth=in_project(Scope.ACCOUNT),
+    summary="Begin a legal entity",
+)
 def add_entity(request: HttpRequest, project: str, body: EntityIn) -> tuple[int, dict[str, Any]]:
     entity = actions.add_entity(actions.Seller(**body.dict()), project, acting=caller(request))
     customers.add_tax_rules(entity)
     return 201, _entity(entity)
 
 
-@router.get("/entities", response=list[EntityOut], auth=token, summary="The legal entities whose books you may read")
+@router.get(
+    "/entities", response=list[EntityOut], auth=any_person, summary="The legal entities whose books you may read"
+)
 def list_entities(request: HttpRequest) -> list[dict[str, Any]]:
     return [_entity(one) for one in queries.entities(caller(request), Scope.AUDIT)]
 
 
-@router.put(_ENTITY, response=EntityOut, auth=token, summary="Note what a seller is now, and its terms of payment")
+@router.put(
+    _ENTITY,
+    response=EntityOut,
+    auth=of_seller(Scope.ACCOUNT),
+    summary="Note what a seller is now, and its terms of payment",
+)
 def change_entity(request: HttpRequest, code: str, body: TermsIn) -> dict[str, Any]:
     """Documents keep what they say."""
     return _entity(parties.change_seller(code, parties.Terms(**body.dict()), acting=caller(request)))
 
 
-@router.post(_ENTITY + "/payments", response={201: dict[str, int]}, auth=token, summary="Write down money that came")
+@router.post(
+    _ENTITY + "/payments",
+    response={201: dict[str, int]},
+    auth=of_seller(Scope.ACCOUNT),
+    summary="Write down money that came",
+)
 def record_payment(request: HttpRequest, code: str, body: PaymentIn) -> tuple[int, dict[str, int]]:
     who = caller(request)
     entity = queries.find_entity(code, who, Scope.ACCOUNT)
@@ -162,7 +179,10 @@ def record_payment(request: HttpRequest, code: str, body: PaymentIn) -> tuple[in
 
 
 @router.post(
-    _ENTITY + "/payment-events", response={201: dict[str, int]}, auth=token, summary="Pass on what a provider tells"
+    _ENTITY + "/payment-events",
+    response={201: dict[str, int]},
+    auth=of_seller(Scope.ACCOUNT),
+    summary="Pass on what a provider tells",
 )
 def hear(request: HttpRequest, code: str, body: EventsIn) -> tuple[int, dict[str, int]]:
     """News of payments, in any order and as often as it comes; all of it is taken in, or nothing."""
@@ -173,7 +193,12 @@ def hear(request: HttpRequest, code: str, body: EventsIn) -> tuple[int, dict[str
     return 201, {"new": payments.hear(code, told, acting=caller(request))}
 
 
-@router.post(_ENTITY + "/deposits-used", response={204: None}, auth=token, summary="Pay invoices with a deposit")
+@router.post(
+    _ENTITY + "/deposits-used",
+    response={204: None},
+    auth=of_seller(Scope.ACCOUNT),
+    summary="Pay invoices with a deposit",
+)
 def use_deposit(request: HttpRequest, code: str, body: DepositIn) -> tuple[int, None]:
     who = caller(request)
     entity = queries.find_entity(code, who, Scope.ACCOUNT)
@@ -183,7 +208,12 @@ def use_deposit(request: HttpRequest, code: str, body: DepositIn) -> tuple[int, 
     return 204, None
 
 
-@router.post(_ENTITY + "/rates", response={204: None}, auth=token, summary="Set an exchange rate from a day on")
+@router.post(
+    _ENTITY + "/rates",
+    response={204: None},
+    auth=of_seller(Scope.ACCOUNT),
+    summary="Set an exchange rate from a day on",
+)
 def set_rate(request: HttpRequest, code: str, body: RateIn) -> tuple[int, None]:
     who = caller(request)
     queries.find_entity(code, who, Scope.ACCOUNT)
@@ -191,13 +221,17 @@ def set_rate(request: HttpRequest, code: str, body: RateIn) -> tuple[int, None]:
     return 204, None
 
 
-@router.post(_ENTITY + "/accounts", response={204: None}, auth=token, summary="Add an account to the chart")
+@router.post(
+    _ENTITY + "/accounts", response={204: None}, auth=of_seller(Scope.ACCOUNT), summary="Add an account to the chart"
+)
 def add_account(request: HttpRequest, code: str, body: AccountIn) -> tuple[int, None]:
     actions.add_account(code, body.code, body.name, body.kind, acting=caller(request))
     return 204, None
 
 
-@router.post(_ENTITY + "/entries", response={201: dict[str, int]}, auth=token, summary="Make an entry by hand")
+@router.post(
+    _ENTITY + "/entries", response={201: dict[str, int]}, auth=of_seller(Scope.ACCOUNT), summary="Make an entry by hand"
+)
 def enter(request: HttpRequest, code: str, body: EntryIn) -> tuple[int, dict[str, int]]:
     who = caller(request)
     own = queries.find_entity(code, who, Scope.ACCOUNT).currency
@@ -224,19 +258,29 @@ def enter(request: HttpRequest, code: str, body: EntryIn) -> tuple[int, dict[str
 
 
 @router.post(
-    _ENTITY + "/lock", response={204: None}, auth=token, summary="Lock every day before the given one, for good"
+    _ENTITY + "/lock",
+    response={204: None},
+    auth=of_seller(Scope.ACCOUNT),
+    summary="Lock every day before the given one, for good",
 )
 def lock(request: HttpRequest, code: str, body: DayIn) -> tuple[int, None]:
     actions.lock(code, days.read(body.day, "day"), acting=caller(request))
     return 204, None
 
 
-@router.post(_ENTITY + "/years/{year}/close", response={201: dict[str, int]}, auth=token, summary="End a year")
+@router.post(
+    _ENTITY + "/years/{year}/close", response={201: dict[str, int]}, auth=of_seller(Scope.ACCOUNT), summary="End a year"
+)
 def close_year(request: HttpRequest, code: str, year: int) -> tuple[int, dict[str, int]]:
     return 201, {"number": actions.close_year(code, year, acting=caller(request))}
 
 
-@router.post(_ENTITY + "/runs", response={201: RunOut}, auth=token, summary="Issue every document that is due by a day")
+@router.post(
+    _ENTITY + "/runs",
+    response={201: RunOut},
+    auth=of_seller(Scope.ACCOUNT),
+    summary="Issue every document that is due by a day",
+)
 def bill(request: HttpRequest, code: str, body: DayIn) -> tuple[int, dict[str, Any]]:
     made = run.bill(code, days.read(body.day, "day"), acting=caller(request))
     return 201, {"run": made.id, "state": made.state, "documents": made.documents}
@@ -245,7 +289,7 @@ def bill(request: HttpRequest, code: str, body: DayIn) -> tuple[int, dict[str, A
 @router.post(
     _ENTITY + "/documents/{number}/take-back",
     response={201: dict[str, str]},
-    auth=token,
+    auth=of_seller(Scope.ACCOUNT),
     summary="Undo an invoice whole",
 )
 def take_back(request: HttpRequest, code: str, number: str) -> tuple[int, dict[str, str]]:
@@ -253,13 +297,23 @@ def take_back(request: HttpRequest, code: str, number: str) -> tuple[int, dict[s
     return 201, {"number": document_number(code, made.kind, made.year, made.number)}
 
 
-@router.get(_ENTITY + "/documents", response=list[DocumentOut], auth=token, summary="The last documents of a seller")
+@router.get(
+    _ENTITY + "/documents",
+    response=list[DocumentOut],
+    auth=of_seller(Scope.AUDIT),
+    summary="The last documents of a seller",
+)
 def list_documents(request: HttpRequest, code: str) -> list[dict[str, Any]]:
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
     return [out(row) for row in documents.of_entity(entity.id)]
 
 
-@router.get(_ENTITY + "/reports/{name}", response=list[dict[str, Any]], auth=token, summary="What the books say")
+@router.get(
+    _ENTITY + "/reports/{name}",
+    response=list[dict[str, Any]],
+    auth=of_seller(Scope.AUDIT),
+    summary="What the books say",
+)
 def report(request: HttpRequest, code: str, name: str, since: Day, until: Day) -> list[dict[str, Any]]:
     """`trial-balance`, `receivables`, `vat` or `revenue`."""
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
@@ -267,7 +321,7 @@ def report(request: HttpRequest, code: str, name: str, since: Day, until: Day) -
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
-@router.get(_ENTITY + "/exports/{name}", auth=token, summary="The ledger as fec, hledger or beancount")
+@router.get(_ENTITY + "/exports/{name}", auth=of_seller(Scope.AUDIT), summary="The ledger as fec, hledger or beancount")
 def export(request: HttpRequest, code: str, name: str, since: Day, until: Day) -> StreamingHttpResponse:
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
     if name not in exports.FORMATS:

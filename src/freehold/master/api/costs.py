@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
-from freehold.master.api.auth import caller, token
+from freehold.master.api.auth import anybody, caller, in_project
 from freehold.master.api.money import Amount
 from freehold.master.billing import costs, documents, public, quotes
 from freehold.master.billing.queries import period_of
@@ -71,19 +71,26 @@ class BudgetIn(Schema):
 
 
 @router.get(
-    "/prices", response=dict[str, Any], auth=None, summary="Prices, costs, margins and kept promises: for anybody"
+    "/prices", response=dict[str, Any], auth=anybody, summary="Prices, costs, margins and kept promises: for anybody"
 )
 def prices(request: HttpRequest) -> dict[str, Any]:
     return public.prices()
 
 
-@router.post("/projects/{project}/quotes", response={201: QuoteOut}, auth=token, summary="A price that holds for a day")
+@router.post(
+    "/projects/{project}/quotes",
+    response={201: QuoteOut},
+    auth=in_project(Scope.ORDER),
+    summary="A price that holds for a day",
+)
 def quote(request: HttpRequest, project: str, body: QuoteIn) -> tuple[int, dict[str, Any]]:
     made = quotes.quote(project, body.offer, body.region, acting=caller(request))
     return 201, {"quote": made.id, "content": json.loads(made.content)}
 
 
-@router.get("/projects/{project}/costs", response=CostsOut, auth=token, summary="What a project costs so far")
+@router.get(
+    "/projects/{project}/costs", response=CostsOut, auth=in_project(Scope.READ), summary="What a project costs so far"
+)
 def to_date(request: HttpRequest, project: str) -> dict[str, Any]:
     found = costs.to_date(caller(request).project(project, Scope.READ))
     budget = found.budget
@@ -112,7 +119,10 @@ def to_date(request: HttpRequest, project: str) -> dict[str, Any]:
 
 
 @router.put(
-    "/projects/{project}/budget", response={204: None}, auth=token, summary="What a project wants to spend; 0: no limit"
+    "/projects/{project}/budget",
+    response={204: None},
+    auth=in_project(Scope.ORDER),
+    summary="What a project wants to spend; 0: no limit",
 )
 def budget(request: HttpRequest, project: str, body: BudgetIn) -> tuple[int, None]:
     amount = currencies.minor(body.amount, currencies.check(body.currency), "amount")
@@ -123,7 +133,7 @@ def budget(request: HttpRequest, project: str, body: BudgetIn) -> tuple[int, Non
 @router.get(
     "/projects/{project}/documents",
     response=list[DocumentOut],
-    auth=token,
+    auth=in_project(Scope.READ),
     summary="Invoices and credit notes of who pays",
 )
 def list_documents(request: HttpRequest, project: str) -> list[dict[str, Any]]:
@@ -132,7 +142,10 @@ def list_documents(request: HttpRequest, project: str) -> list[dict[str, Any]]:
 
 
 @router.get(
-    "/projects/{project}/documents/{number}", response=dict[str, Any], auth=token, summary="One document, line by line"
+    "/projects/{project}/documents/{number}",
+    response=dict[str, Any],
+    auth=in_project(Scope.READ),
+    summary="One document, line by line",
 )
 def document(request: HttpRequest, project: str, number: str) -> dict[str, Any]:
     owner = caller(request).project(project, Scope.READ)

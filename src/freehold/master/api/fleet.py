@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
-from freehold.master.api.auth import caller, token
+from freehold.master.api.auth import caller, in_project
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import actions, queries
@@ -96,12 +96,16 @@ class SupplyOut(Schema):
     everyone: bool
 
 
-@router.get("/projects/{project}/sites", response=list[SiteOut], auth=token, summary="Sites of a project")
+@router.get(
+    "/projects/{project}/sites", response=list[SiteOut], auth=in_project(Scope.OPERATE), summary="Sites of a project"
+)
 def list_sites(request: HttpRequest, project: str) -> list[dict[str, Any]]:
     return queries.sites(caller(request).project(project, Scope.OPERATE))
 
 
-@router.post("/projects/{project}/sites", response={201: SiteOut}, auth=token, summary="Create a site")
+@router.post(
+    "/projects/{project}/sites", response={201: SiteOut}, auth=in_project(Scope.OPERATE), summary="Create a site"
+)
 def add_site(request: HttpRequest, project: str, body: SiteIn) -> tuple[int, dict[str, Any]]:
     site = actions.add_site(project, body.name, body.region, acting=caller(request))
     return 201, {"name": site.name, "region": site.region, "nodes": 0}
@@ -110,19 +114,26 @@ def add_site(request: HttpRequest, project: str, body: SiteIn) -> tuple[int, dic
 @router.post(
     "/projects/{project}/enrol-tokens",
     response={201: EnrolTokenOut},
-    auth=token,
+    auth=in_project(Scope.OPERATE),
     summary="A one-time token with which one machine becomes a node",
 )
 def make_enrol_token(request: HttpRequest, project: str, body: EnrolTokenIn) -> tuple[int, dict[str, str]]:
     return 201, {"token": str(actions.make_enrol_token(project, body.site, acting=caller(request)))}
 
 
-@router.get("/projects/{project}/nodes", response=list[NodeOut], auth=token, summary="Nodes of a project")
+@router.get(
+    "/projects/{project}/nodes", response=list[NodeOut], auth=in_project(Scope.OPERATE), summary="Nodes of a project"
+)
 def list_nodes(request: HttpRequest, project: str) -> list[dict[str, Any]]:
     return queries.nodes(caller(request).project(project, Scope.OPERATE))
 
 
-@router.patch("/projects/{project}/nodes/{node}", response=NodeOut, auth=token, summary="Open, close or label a node")
+@router.patch(
+    "/projects/{project}/nodes/{node}",
+    response=NodeOut,
+    auth=in_project(Scope.OPERATE),
+    summary="Open, close or label a node",
+)
 def change_node(request: HttpRequest, project: str, node: str, body: NodeIn) -> dict[str, Any]:
     changed = actions.change_node(node, project, acting=caller(request), **body.dict())
     return next(one for one in queries.nodes(changed.project_id) if one["id"] == changed.id)
@@ -131,7 +142,7 @@ def change_node(request: HttpRequest, project: str, node: str, body: NodeIn) -> 
 @router.post(
     "/projects/{project}/nodes/{node}/revoke",
     response={204: None},
-    auth=token,
+    auth=in_project(Scope.OPERATE),
     summary="Revoke a node's certificates, effective at once",
 )
 def revoke_node(request: HttpRequest, project: str, node: str) -> tuple[int, None]:
@@ -148,19 +159,26 @@ class DrainOut(Schema):
 @router.post(
     "/projects/{project}/nodes/{node}/drain",
     response=DrainOut,
-    auth=token,
+    auth=in_project(Scope.OPERATE),
     summary="Close a node and move what holds no data to others",
 )
 def drain_node(request: HttpRequest, project: str, node: str, dry_run: bool = False) -> dict[str, Any]:
     return moves.drain(node, project, dry_run=dry_run, acting=caller(request))
 
 
-@router.get("/projects/{project}/supplies", response=list[SupplyOut], auth=token, summary="What runs where")
+@router.get(
+    "/projects/{project}/supplies", response=list[SupplyOut], auth=in_project(Scope.OPERATE), summary="What runs where"
+)
 def list_supplies(request: HttpRequest, project: str) -> list[dict[str, Any]]:
     return queries.supplies(caller(request).project(project, Scope.OPERATE))
 
 
-@router.put("/projects/{project}/supplies", response=list[SupplyOut], auth=token, summary="A release may run on nodes")
+@router.put(
+    "/projects/{project}/supplies",
+    response=list[SupplyOut],
+    auth=in_project(Scope.OPERATE),
+    summary="A release may run on nodes",
+)
 def supply(request: HttpRequest, project: str, body: SupplyIn) -> list[dict[str, Any]]:
     owner = caller(request).project(project, Scope.OPERATE)
     if bool(body.nodes) + (body.site is not None) + body.all != 1:

@@ -6,14 +6,12 @@ import msgspec
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
-from freehold.master.api.auth import caller, token
-from freehold.master.fleet import queries as fleet
-from freehold.master.fleet.peer import fingerprint
+from freehold.master.api.auth import caller, in_project, itself
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import MasterError
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
-from freehold.master.ordering import actions, handover, moves, queries
+from freehold.master.ordering import actions, children, handover, moves, queries
 from freehold.master.people.identity import Scope
 from freehold.master.usage import queries as usage
 from freehold.protocol.states import Wanted
@@ -131,7 +129,7 @@ class AnswerOut(Schema):
 @router.put(
     "/projects/{project}/instances/{path:title}",
     response=AnswerOut,
-    auth=token,
+    auth=in_project(Scope.ORDER),
     summary="Request: an instance with this title should exist as described",
 )
 def request_instance(
@@ -150,7 +148,10 @@ def request_instance(
 
 
 @router.get(
-    "/projects/{project}/instances/{path:title}", response=InstanceDetailOut, auth=token, summary="One instance"
+    "/projects/{project}/instances/{path:title}",
+    response=InstanceDetailOut,
+    auth=in_project(Scope.READ),
+    summary="One instance",
 )
 def show(request: HttpRequest, project: str, title: str) -> dict[str, Any]:
     owner = caller(request).project(project, Scope.READ)
@@ -160,7 +161,7 @@ def show(request: HttpRequest, project: str, title: str) -> dict[str, Any]:
 @router.get(
     "/projects/{project}/instances",
     response=list[InstanceOut],
-    auth=token,
+    auth=in_project(Scope.READ),
     summary="The instances of a project, by id; ask again with `after` for more",
 )
 def list_instances(request: HttpRequest, project: str, after: str = "", limit: int = 200) -> list[dict[str, Any]]:
@@ -175,7 +176,10 @@ class HandoverIn(Schema):
 
 
 @router.post(
-    "/projects/{project}/handovers", response={204: None}, auth=token, summary="Make a service another project's"
+    "/projects/{project}/handovers",
+    response={204: None},
+    auth=in_project(Scope.ORDER),
+    summary="Make a service another project's",
 )
 def hand_over(request: HttpRequest, project: str, body: HandoverIn) -> tuple[int, None]:
     handover.hand_over(project, body.title, body.to, acting=caller(request))
@@ -193,7 +197,12 @@ class MovedOut(Schema):
     abandoned: bool = Field(description="Data was left behind.")
 
 
-@router.post("/projects/{project}/moves", response=MovedOut, auth=token, summary="Place a service on another node")
+@router.post(
+    "/projects/{project}/moves",
+    response=MovedOut,
+    auth=in_project(Scope.ORDER),
+    summary="Place a service on another node",
+)
 def move(request: HttpRequest, project: str, body: MoveIn, dry_run: bool = False) -> dict[str, Any]:
     who = caller(request)
     return moves.move(project, body.title, abandon_data=body.abandon_data, dry_run=dry_run, acting=who)
@@ -202,28 +211,28 @@ def move(request: HttpRequest, project: str, body: MoveIn, dry_run: bool = False
 @router.get(
     "/instance",
     response=InstanceDetailOut,
-    auth=None,
+    auth=itself,
     summary="The instance whose client certificate is shown",
 )
 def own(request: HttpRequest) -> dict[str, Any]:
-    return _detail(queries.by_id(fleet.identify(fingerprint(request), "instance")))
+    return _detail(queries.by_id(caller(request).subject))
 
 
 @router.put(
     "/instance/requests",
     response=dict[str, GrantOut],
-    auth=None,
+    auth=itself,
     summary="What the instance whose client certificate is shown requests from others",
 )
 def request_children(request: HttpRequest, body: RequestsIn) -> dict[str, Any]:
-    parent = fleet.identify(fingerprint(request), "instance")
-    project = queries.by_id(parent)["project"]
+    who = caller(request)
+    project = queries.by_id(who.subject)["project"]
     wishes = {title: actions.Request(project, title, **wish.dict()) for title, wish in body.requests.items()}
     return {
         title: {"granted": False, "instance": None, "problem": msgspec.to_builtins(answer.problem())}
         if isinstance(answer, MasterError)
         else {"granted": True, "instance": answer.instance, "problem": None}
-        for title, answer in actions.request_children(parent, wishes).items()
+        for title, answer in children.request_children(wishes, acting=who).items()
     }
 
 

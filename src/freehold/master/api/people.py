@@ -5,10 +5,10 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
-from freehold.master.api.auth import caller, token
+from freehold.master.api.auth import any_person, anybody, caller, in_project, staff
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import NotFound
-from freehold.master.people import actions, identity
+from freehold.master.people import actions, identity, quotas
 from freehold.master.people.identity import Scope
 from freehold.master.people.models import Project
 
@@ -42,7 +42,7 @@ class MeOut(Schema):
     projects: list[ProjectOut]
 
 
-@router.post("/login", response=TokenOut, auth=None, summary="Exchange e-mail and password for an API token")
+@router.post("/login", response=TokenOut, auth=anybody, summary="Exchange e-mail and password for an API token")
 def log_in(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
     person = actions.log_in(body.email, body.password)
     project = None
@@ -60,14 +60,14 @@ def log_in(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
     }
 
 
-@router.delete("/tokens/{token_id}", response={204: None}, auth=token, summary="Revoke one of your tokens")
+@router.delete("/tokens/{token_id}", response={204: None}, auth=any_person, summary="Revoke one of your tokens")
 def revoke(request: HttpRequest, token_id: str) -> tuple[int, None]:
     if not actions.revoke_token(token_id, acting=caller(request)):
         raise NotFound(f"You have no token '{token_id}' that is still valid.")
     return 204, None
 
 
-@router.get("/me", response=MeOut, auth=token, summary="Who this token speaks for")
+@router.get("/me", response=MeOut, auth=any_person, summary="Who this token speaks for")
 def me(request: HttpRequest) -> dict[str, Any]:
     who = caller(request)
     return {
@@ -81,7 +81,29 @@ class ProjectIn(Schema):
     name: str
 
 
-@router.post("/projects", response={201: ProjectOut}, auth=token, summary="Create a project (staff)")
+@router.post("/projects", response={201: ProjectOut}, auth=staff, summary="Create a project (staff)")
 def add_project(request: HttpRequest, body: ProjectIn) -> tuple[int, dict[str, str]]:
     project: Project = actions.add_project(body.name, acting=caller(request))
     return 201, {"name": project.name, "role": ""}
+
+
+class QuotaIn(Schema):
+    most: int | None = Field(description="How many the project may have; null: as many as is usual.")
+
+
+@router.get(
+    "/projects/{project}/quotas",
+    response=dict[str, int],
+    auth=in_project(*Scope),
+    summary="How many of everything a project may have",
+)
+def list_quotas(request: HttpRequest, project: str) -> dict[str, int]:
+    return quotas.of_project(caller(request).projects[project])
+
+
+@router.put(
+    "/projects/{project}/quotas/{name}", response={204: None}, auth=staff, summary="Set a project's quota (staff)"
+)
+def set_quota(request: HttpRequest, project: str, name: str, body: QuotaIn) -> tuple[int, None]:
+    quotas.set_limit(project, name, body.most, acting=caller(request))
+    return 204, None

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
-from freehold.master.api.auth import caller, token
+from freehold.master.api.auth import any_person, caller, in_project
 from freehold.master.catalog import actions
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import queries as fleet
@@ -33,7 +33,7 @@ class ReleaseOut(Schema):
     types: list[TypeOut]
 
 
-@router.get("/releases", response=list[ReleaseOut], auth=token, summary="What can be ordered, newest first")
+@router.get("/releases", response=list[ReleaseOut], auth=any_person, summary="What can be ordered, newest first")
 def list_releases(request: HttpRequest, product: str | None = None) -> list[dict[str, Any]]:
     rows = Release.objects.select_related("product").prefetch_related("releasetype_set")
     if product is not None:
@@ -44,7 +44,7 @@ def list_releases(request: HttpRequest, product: str | None = None) -> list[dict
 @router.get(
     "/projects/{project}/releases/{release}/protections",
     response=dict[str, dict[str, bool]],
-    auth=token,
+    auth=in_project(Scope.READ),
     summary="How an instance of a release would be protected from its neighbours, by site",
 )
 def list_protections(request: HttpRequest, project: str, release: str) -> dict[str, dict[str, bool]]:
@@ -54,7 +54,7 @@ def list_protections(request: HttpRequest, project: str, release: str) -> dict[s
 @router.post(
     "/projects/{project}/releases",
     response={201: ReleaseOut},
-    auth=token,
+    auth=in_project(Scope.OPERATE),
     summary="Publish a release: the body is its archive (tar.gz)",
     openapi_extra={
         "requestBody": {

@@ -6,17 +6,17 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.api.auth import caller, token
+from freehold.master.api.auth import caller, in_project
 from freehold.master.api.money import Amount, Day
 from freehold.master.billing import customers, public, subscriptions
 from freehold.master.billing.models import Contract, Customer
+from freehold.master.catalog import actions as releases
 from freehold.master.catalog import pricing
+from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.rating import Model
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
-from freehold.master.ordering import queries as ordering
 from freehold.master.people.identity import Scope
-from freehold.master.people.models import Project
 
 router = Router()
 
@@ -34,6 +34,11 @@ class OfferIn(Schema):
     )
     tax_category: str = Field("services", description="services, telecom or lease")
     account: str = Field("", description="Revenue account; empty: the seller's own.")
+
+
+class GrantOut(Schema):
+    product: str
+    project: str = Field(description="Who may offer it, too.")
 
 
 class TierIn(Schema):
@@ -113,7 +118,9 @@ class ChargeIn(Schema):
     amount: Amount = Field(description="Below 0: given back.")
 
 
-@router.post("/projects/{project}/offers", response={201: dict[str, str]}, auth=token, summary="Make an offer")
+@router.post(
+    "/projects/{project}/offers", response={201: dict[str, str]}, auth=in_project(Scope.SELL), summary="Make an offer"
+)
 def add_offer(request: HttpRequest, project: str, body: OfferIn) -> tuple[int, dict[str, str]]:
     wish = body.dict()
     wish["availability"] = round(body.availability * 10_000)
@@ -123,18 +130,53 @@ def add_offer(request: HttpRequest, project: str, body: OfferIn) -> tuple[int, d
     return 201, {"name": offer.name}
 
 
-@router.delete("/projects/{project}/offers/{name}", response={204: None}, auth=token, summary="Retire an offer")
+@router.delete(
+    "/projects/{project}/offers/{name}", response={204: None}, auth=in_project(Scope.SELL), summary="Retire an offer"
+)
 def retire_offer(request: HttpRequest, project: str, name: str) -> tuple[int, None]:
-    caller(request).project(project, Scope.SELL)
-    pricing.retire_offer(name, acting=caller(request))
+    pricing.retire_offer(project, name, acting=caller(request))
+    return 204, None
+
+
+@router.get(
+    "/projects/{project}/grants",
+    response=list[GrantOut],
+    auth=in_project(Scope.SELL),
+    summary="Which projects may offer your products to others",
+)
+def list_grants(request: HttpRequest, project: str) -> list[dict[str, str]]:
+    return catalog.grants(caller(request).project(project, Scope.SELL))
+
+
+@router.put(
+    "/projects/{project}/grants",
+    response={204: None},
+    auth=in_project(Scope.SELL),
+    summary="Let another project offer a product of yours to others: at its prices, and on its nodes",
+)
+def grant(request: HttpRequest, project: str, body: GrantOut) -> tuple[int, None]:
+    releases.grant_selling(project, body.product, body.project, acting=caller(request))
+    return 204, None
+
+
+@router.delete(
+    "/projects/{project}/grants/{product}/{to}",
+    response={204: None},
+    auth=in_project(Scope.SELL),
+    summary="Take such a grant back, effective at once",
+)
+def end_grant(request: HttpRequest, project: str, product: str, to: str) -> tuple[int, None]:
+    releases.end_selling(project, product, to, acting=caller(request))
     return 204, None
 
 
 @router.post(
-    "/projects/{project}/price-lists", response={201: dict[str, str]}, auth=token, summary="Publish prices, for good"
+    "/projects/{project}/price-lists",
+    response={201: dict[str, str]},
+    auth=in_project(Scope.SELL),
+    summary="Publish prices, for good",
 )
 def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[int, dict[str, str]]:
-    caller(request).project(project, Scope.SELL)
     currency = currencies.check(body.currency)
     wish = pricing.Listing(
         body.seller,
@@ -146,11 +188,14 @@ def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[in
         body.region,
         days.read(body.until_day, "until") if body.until_day else days.NEVER,
     )
-    return 201, {"id": pricing.publish_list(wish, acting=caller(request)).id}
+    return 201, {"id": pricing.publish_list(wish, project, acting=caller(request)).id}
 
 
 @router.get(
-    "/projects/{project}/customers", response=list[CustomerOut], auth=token, summary="The customers of a seller"
+    "/projects/{project}/customers",
+    response=list[CustomerOut],
+    auth=in_project(Scope.SELL, Scope.AUDIT),
+    summary="The customers of a seller",
 )
 def list_customers(request: HttpRequest, project: str) -> list[Customer]:
     who = caller(request)
@@ -158,13 +203,18 @@ def list_customers(request: HttpRequest, project: str) -> list[Customer]:
     return list(Customer.objects.filter(project=owner).order_by("name", "id"))
 
 
-@router.post("/projects/{project}/customers", response={201: CustomerOut}, auth=token, summary="Note a customer")
+@router.post(
+    "/projects/{project}/customers", response={201: CustomerOut}, auth=in_project(Scope.SELL), summary="Note a customer"
+)
 def add_customer(request: HttpRequest, project: str, body: CustomerIn) -> tuple[int, Customer]:
     return 201, customers.add_customer(customers.Identity(**body.dict()), project, acting=caller(request))
 
 
 @router.put(
-    "/projects/{project}/customers/{identity}", response={204: None}, auth=token, summary="Note what a customer is now"
+    "/projects/{project}/customers/{identity}",
+    response={204: None},
+    auth=in_project(Scope.SELL),
+    summary="Note what a customer is now",
 )
 def change_customer(request: HttpRequest, project: str, identity: str, body: CustomerIn) -> tuple[int, None]:
     who = caller(request)
@@ -173,17 +223,25 @@ def change_customer(request: HttpRequest, project: str, identity: str, body: Cus
     return 204, None
 
 
-@router.put("/projects/{project}/payers", response={204: None}, auth=token, summary="Say who pays for a project")
+@router.put(
+    "/projects/{project}/payers",
+    response={204: None},
+    auth=in_project(Scope.SELL),
+    summary="Say who pays for a project",
+)
 def set_payer(request: HttpRequest, project: str, body: PayerIn) -> tuple[int, None]:
     who = caller(request)
     owner = who.project(project, Scope.SELL)
     payer = customers.find_customer(owner, body.customer) if body.customer else None
-    customers.set_payer(body.project, payer, acting=who)
+    customers.set_payer(project, body.project, payer, acting=who)
     return 204, None
 
 
 @router.post(
-    "/projects/{project}/costs-of-sites", response={204: None}, auth=token, summary="Say what an offer costs at a site"
+    "/projects/{project}/costs-of-sites",
+    response={204: None},
+    auth=in_project(Scope.SELL),
+    summary="Say what an offer costs at a site",
 )
 def add_cost(request: HttpRequest, project: str, body: CostIn) -> tuple[int, None]:
     wish = body.dict()
@@ -194,12 +252,15 @@ def add_cost(request: HttpRequest, project: str, body: CostIn) -> tuple[int, Non
 
 
 @router.post(
-    "/projects/{project}/subscriptions", response={204: None}, auth=token, summary="Change who pays, or the price"
+    "/projects/{project}/subscriptions",
+    response={204: None},
+    auth=in_project(Scope.SELL),
+    summary="Change who pays, or the price",
 )
 def change(request: HttpRequest, project: str, body: ChangeIn) -> tuple[int, None]:
     who = caller(request)
     owner = who.project(project, Scope.SELL)
-    instance = _instance(body)
+    instance = subscriptions.find_service(owner, body.project, body.title)
     if body.customer:
         subscriptions.change_payer(instance, customers.find_customer(owner, body.customer), acting=who)
     if body.offer:
@@ -207,7 +268,12 @@ def change(request: HttpRequest, project: str, body: ChangeIn) -> tuple[int, Non
     return 204, None
 
 
-@router.post("/projects/{project}/charges", response={204: None}, auth=token, summary="Ask once for what was agreed")
+@router.post(
+    "/projects/{project}/charges",
+    response={204: None},
+    auth=in_project(Scope.SELL),
+    summary="Ask once for what was agreed",
+)
 def agree(request: HttpRequest, project: str, body: ChargeIn) -> tuple[int, None]:
     who = caller(request)
     owner = who.project(project, Scope.SELL)
@@ -222,14 +288,6 @@ def contract_of(project: str, customer: str, seller: str, currency: str) -> Cont
     if entity is None:
         raise NotFound(f"There is no legal entity '{seller}' here.")
     return customers.contract_of(customers.find_customer(project, customer), entity, currencies.check(currency))
-
-
-def _instance(body: ChangeIn) -> str:
-    """Return the id of a service; who sells need not be of its project."""
-    found = Project.objects.filter(name=body.project).values_list("id", flat=True).first()
-    if found is None:
-        raise NotFound(f"There is no project '{body.project}'.")
-    return str(ordering.by_title(found, body.title)["id"])
 
 
 def _asked(one: PriceIn, number: int, currency: str) -> pricing.Asked:

@@ -5,9 +5,9 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
-from freehold.master.api.auth import caller, token
+from freehold.master.api.auth import caller, in_project
 from freehold.master.foundation import clock
-from freehold.master.people.identity import Caller
+from freehold.master.people.identity import Caller, Scope
 from freehold.master.support import actions, queries
 from freehold.master.support.models import Ticket
 
@@ -43,24 +43,44 @@ class TicketWhole(TicketOut):
     messages: list[MessageOut]
 
 
-@router.get(_TICKETS, response=list[TicketOut], auth=token, summary="What a project asked, and what it is to answer")
+@router.get(
+    _TICKETS,
+    response=list[TicketOut],
+    auth=in_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
+    summary="What a project asked, and what it is to answer",
+)
 def list_tickets(request: HttpRequest, project: str) -> list[dict[str, Any]]:
     """The open ones first."""
     return [_short(one) for one in queries.of_project(project, caller(request))]
 
 
-@router.post(_TICKETS, response={201: TicketWhole}, auth=token, summary="Ask whoever runs a service's node about it")
+@router.post(
+    _TICKETS,
+    response={201: TicketWhole},
+    auth=in_project(Scope.ORDER),
+    summary="Ask whoever runs a service's node about it",
+)
 def ask(request: HttpRequest, project: str, body: QuestionIn) -> tuple[int, dict[str, Any]]:
     who = caller(request)
     return 201, _whole(actions.ask(project, body.service, body.title, body.text, acting=who))
 
 
-@router.get(f"{_TICKETS}/{{ticket}}", response=TicketWhole, auth=token, summary="One ticket, with all that was said")
+@router.get(
+    f"{_TICKETS}/{{ticket}}",
+    response=TicketWhole,
+    auth=in_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
+    summary="One ticket, with all that was said",
+)
 def show(request: HttpRequest, project: str, ticket: str) -> dict[str, Any]:
     return _whole(queries.find(project, ticket, caller(request)))
 
 
-@router.post(f"{_TICKETS}/{{ticket}}/messages", response={201: TicketWhole}, auth=token, summary="Answer, or close")
+@router.post(
+    f"{_TICKETS}/{{ticket}}/messages",
+    response={201: TicketWhole},
+    auth=in_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
+    summary="Answer, or close",
+)
 def answer(request: HttpRequest, project: str, ticket: str, body: AnswerIn) -> tuple[int, dict[str, Any]]:
     """What is said to a closed ticket opens it again."""
     who: Caller = caller(request)

@@ -12,11 +12,13 @@ from freehold.master.billing import dunning, exchange, parties, taxes
 from freehold.master.billing.models import Contract, Customer, Payer, Payment, TaxRule
 from freehold.master.billing.queries import balance
 from freehold.master.foundation import clock, currencies, days, ids
-from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
+from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.money import LARGEST
 from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Project
+from freehold.master.people.quotas import Quota
 from freehold.protocol.problem import FieldError
 
 
@@ -46,6 +48,7 @@ def add_customer(wish: Identity, project: str, *, acting: Caller) -> Customer:
         **{**vars(wish), "vat_number": number, "name": wish.name.strip()},
     )
     with writing():
+        quotas.check(owner, Quota.CUSTOMERS, Customer.objects.filter(project=owner).count)
         customer.save(force_insert=True)
         audit(acting.actor, "customer.add", customer.id, project=owner, country=wish.country, kind=wish.kind)
     return customer
@@ -64,19 +67,24 @@ def change_customer(customer: Customer, wish: Identity, *, acting: Caller) -> No
         audit(acting.actor, "customer.change", customer.id, project=customer.project_id, country=wish.country)
 
 
-def set_payer(project: str, customer: Customer | None, *, acting: Caller) -> None:
+def set_payer(seller: str, project: str, customer: Customer | None, *, acting: Caller) -> None:
     """Say who pays for what a project orders of a seller from now on; nobody: it has all of that for free.
 
-    What it ordered before goes on to be paid by who paid it (`subscriptions.change_payer` changes that).
+    `seller` and `project` are names of projects. What the project ordered before goes on to be paid by who paid it
+    (`subscriptions.change_payer` changes that). A project that is not there is no error, or sellers could find out who
+    is a customer of this Master: only its staff, who make the projects, are told (NotFound).
     """
+    owner = acting.project(seller, Scope.SELL)
+    if customer is not None and customer.project_id != owner:
+        raise NotFound(f"There is no customer '{customer.id}'.", remedy="See `freehold billing customers`.")
     target = Project.objects.filter(name=project).first()
-    if target is None:
+    if target is None and acting.is_staff:
         raise NotFound(f"There is no project '{project}'.")
-    seller = customer.project_id if customer else _seller(acting)
-    acting.project(Project.objects.values_list("name", flat=True).get(id=seller), Scope.SELL)
     with writing():
-        Payer.objects.update_or_create(project=target, seller_id=seller, defaults={"customer": customer})
-        audit(acting.actor, "payer.set", target.id, project=seller, customer=customer.id if customer else "")
+        quotas.check(owner, Quota.PAYERS, Payer.objects.filter(seller=owner).exclude(project=target).count)
+        if target is not None:
+            Payer.objects.update_or_create(project=target, seller_id=owner, defaults={"customer": customer})
+        audit(acting.actor, "payer.set", project, project=owner, customer=customer.id if customer else "")
 
 
 def find_customer(project: str, identity: str) -> Customer:
@@ -259,11 +267,3 @@ def _zone(project: str) -> str:
         LegalEntity.objects.filter(project=project).order_by("created_at").values_list("time_zone", flat=True).first()
     )
     return zone or "UTC"
-
-
-def _seller(acting: Caller) -> str:
-    """Return the project for which somebody sells; raise Forbidden when there is none."""
-    for identity in acting.able(Scope.SELL).values():
-        return identity
-    acting.require(Scope.SELL)
-    raise Forbidden("You sell for no project.", remedy="Ask an owner for the role of sales.")

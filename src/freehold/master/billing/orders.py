@@ -15,6 +15,7 @@ from freehold.master.billing.customers import contract_of
 from freehold.master.billing.models import Contract, Customer, Payer, Quote, Subscription, Term
 from freehold.master.billing.queries import ORDERS, balance
 from freehold.master.billing.states import State
+from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, currencies, days, events
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, PaymentRequired
@@ -60,14 +61,18 @@ class Deal:
 
 def ordered(event: Ordered) -> None:
     """Open the subscription of a new instance; raise PaymentRequired, Invalid or Conflict when it cannot be."""
-    if event.is_part:
+    if event.root is not None:
+        _refuse_uncovered(event.project, event.product, event.type, event.root)
         return
     quoted = _quoted(event)
+    offer = event.offer
+    if quoted and offer is None:
+        offer = catalog.offer(f"{quoted['seller']}/{quoted['offer']}", event.product).offer
     deal = find_deal(
         event.project,
         event.product,
         event.type,
-        offer=event.offer or quoted.get("offer"),
+        offer=offer,
         node=event.node,
         price_list=quoted.get("list", ""),
     )
@@ -99,17 +104,25 @@ def changed(event: Changed) -> None:
 def named_again(event: NamedAgain) -> None:
     """Refuse another offer than the one that a service is had at: its price would change with it."""
     rows = run(ORDERS["of_instance"], instance=event.instance)
-    if rows and (name := Offer.objects.values_list("name", flat=True).get(id=rows[0]["offer"])) != event.offer:
+    if not rows:
+        return
+    offer = Offer.objects.get(id=rows[0]["offer"])
+    codes = LegalEntity.objects.filter(project=offer.project_id).values_list("code", flat=True)
+    if event.offer not in (offer.name, *(f"{code}/{offer.name}" for code in codes)):
         raise Conflict(
-            f"This service is had as '{name}', not as '{event.offer}'.", remedy="Ask the seller's sales to change it."
+            f"This service is had as '{offer.name}', not as '{event.offer}'.",
+            remedy="Ask the seller's sales to change it.",
         )
 
 
 def handed_over(event: HandedOver) -> None:
     """Have who pays for the new project pay from today on, at the same price, covered like an order of theirs.
 
-    Nobody pays any more when that project has what this seller sells for free.
+    Nobody pays any more when that project has what this seller sells for free. Raise PaymentRequired also for parts
+    that the new project would not get with it.
     """
+    for part in run(ORDERS["parts"], root=event.instance):
+        _refuse_uncovered(event.project, part["product"], part["type"], event.instance)
     rows = run(ORDERS["of_instance"], instance=event.instance)
     if not rows:
         return
@@ -156,8 +169,10 @@ def find_deal(
     region: str | None = None,
     price_list: str = "",
 ) -> Deal | None:
-    """Return what a project would pay for a product; None when it is not sold, or not to this project.
+    """Return what a project would pay for a product at one offer (its id); None when it is not sold, or free for it.
 
+    Only offers of those who may sell the product count: its owner, and who was granted it. Without an offer it is the
+    owner's only one, or that of the only one who was granted it. Whether it is free says the seller of that offer.
     The region is that of the node unless it is given. Of lists that hold, that of the region goes before the general
     one, and the customer's currency before others. Raise NotFound or Invalid when the offer is not clear,
     PaymentRequired when nobody pays or there is no price.
@@ -165,21 +180,18 @@ def find_deal(
     today = days.of_moment(clock.now(), "UTC")
     rows = run(
         ORDERS["sold"], project=project, product=product, type=type_name, day=today, node=node, region=region,
-        list=price_list,
+        list=price_list, offer=offer or "",
     )  # fmt: skip
-    names = sorted({row["name"] for row in rows})
-    if offer is not None and offer not in names:
-        raise NotFound(f"{product} is not sold as '{offer}'.", remedy=f"Its offers: {', '.join(names) or 'none'}.")
-    if not rows or (rows[0]["payer"] is not None and rows[0]["customer"] is None):
-        return None
-    if offer is None and len(names) > 1:
-        raise Invalid(
-            f"{product} is sold at several sizes.", errors=[FieldError("offer", f"one of {', '.join(names)}")]
+    if offer is not None and not rows:
+        raise NotFound(
+            f"{product} ({type_name}) is not sold at this offer.", remedy="The page of prices names them all."
         )
-    mine = [row for row in rows if row["name"] == (offer or names[0])]
+    if not rows:
+        return None
+    mine = rows if offer is not None else _only_offer(product, rows)
     if mine[0]["payer"] is None:
         raise PaymentRequired("Nobody pays for this project.", remedy="Ask the provider's sales to say who does.")
-    return _deal(mine, price_list)
+    return None if mine[0]["customer"] is None else _deal(mine, price_list)
 
 
 def open_subscription(instance: str, project: str, contract: int, deal: Deal, quote: str) -> int:
@@ -231,6 +243,42 @@ def end_subscription(subscription: int, today: int) -> None:
     )
     run(ORDERS["end_term"], subscription=subscription, day=end)
     audit("freehold", "subscription.end", str(subscription), state=row["state"])
+
+
+def _refuse_uncovered(project: str, product: str, type_name: str, root: str) -> None:
+    """Raise PaymentRequired for a part that is sold and that the offer of its root cannot cover.
+
+    Who sells the root, or owns its product if it is not sold, gives what the root's release declares with it; but
+    only what they may sell. What nobody sells, or what the project has for free, needs no cover.
+    """
+    today = days.of_moment(clock.now(), "UTC")
+    rows = run(
+        ORDERS["sold"], project=project, product=product, type=type_name, day=today, node="", region=None, list="",
+        offer="",
+    )  # fmt: skip
+    rows = [row for row in rows if row["is_owner"]] or rows
+    if all(row["payer"] is not None and row["customer"] is None for row in rows):
+        return
+    (seller,) = run(ORDERS["seller_of_tree"], root=root)
+    if not catalog.may_offer(seller["project"], product):
+        raise PaymentRequired(
+            f"{product} is sold, and who offers the whole service may not sell it.",
+            remedy="Order it by itself, at one of its offers, or ask its owner to grant it to who offers this service.",
+        )
+
+
+def _only_offer(product: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the one offer that an order means which names none; raise Invalid when there are several.
+
+    An owner who sells a product decides alone; what others were granted to sell counts where the owner sells none.
+    """
+    rows = [row for row in rows if row["is_owner"]] or rows
+    free = [row["payer"] is not None and row["customer"] is None for row in rows]
+    offers = {row["offer"]: row["name"] for row in rows}
+    if len(offers) > 1 and not all(free):
+        names = ", ".join(sorted(set(offers.values())))
+        raise Invalid(f"{product} is sold at several sizes.", errors=[FieldError("offer", f"one of {names}")])
+    return [row for row in rows if row["offer"] == rows[0]["offer"]]
 
 
 def _deal(rows: list[dict[str, Any]], price_list: str) -> Deal:

@@ -13,7 +13,9 @@ from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.money import LARGEST
 from freehold.master.foundation.transactions import audit, run, writing
 from freehold.master.monitoring.models import KeptRecord
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.quotas import Quota
 from freehold.protocol.problem import FieldError
 
 KINDS = (
@@ -56,6 +58,7 @@ def add_cost(
         raise Invalid("This cost cannot be written down.", errors=wrong)
     values = {"currency": currency, "amount": amount, "evidence": evidence, "note": note.strip()}
     with writing():
+        quotas.check(owner, Quota.COSTS, CostItem.objects.filter(site__project=owner).count)
         item, made = CostItem.objects.get_or_create(
             site=found, offer=offer, kind=kind, from_day=from_day, defaults=values
         )
@@ -69,7 +72,13 @@ def prices(today: int | None = None) -> dict[str, Any]:
     """Return the public page as data: offers with their prices, sites with their costs, margins and records."""
     today = days.of_moment(clock.now(), "UTC") if today is None else today
     found = offers(today)
-    return {"day": days.iso(today), "offers": found, "sites": _sites(today, found)}
+    sites = _sites(today, found)
+    return {"day": days.iso(today), "offers": [_public(one) for one in found], "sites": [_public(one) for one in sites]}
+
+
+def _public(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return an offer or a site without what only this Master knows it by."""
+    return {name: value for name, value in shown.items() if name not in ("offer", "project")}
 
 
 def offers(today: int | None = None, product: str = "", type_name: str = "") -> list[dict[str, Any]]:
@@ -89,7 +98,7 @@ def offers(today: int | None = None, product: str = "", type_name: str = "") -> 
 
 _SHOWN = (
     "name", "product", "type", "titles", "size", "availability", "credits", "currency", "region", "tax_included",
-    "list", "seller", "seller_name", "country",
+    "list", "seller", "seller_name", "country", "offer", "project",
 )  # fmt: skip
 
 
@@ -125,9 +134,10 @@ def _sites(today: int, offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     oldest = days.month_of(today) - MONTHS
     records = list(KeptRecord.objects.filter(month__gte=oldest).defer("evidence").order_by("-month"))
-    for site in Site.objects.order_by("name"):
-        found[site.name] = {
+    for site in Site.objects.order_by("name", "id"):
+        found[site.id] = {
             "name": site.name,
+            "project": site.project_id,
             "region": site.region,
             "tables": {},
             "record": [
@@ -145,7 +155,8 @@ def _sites(today: int, offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         table["items"].append({**item, "from_day": days.iso(row["from_day"])})
         table["total"] += row["amount"]
     for shown in found.values():
-        shown["tables"] = [_with_margin(table, shown["region"], offers) for table in shown["tables"].values()]
+        mine = [one for one in offers if one["project"] == shown["project"]]
+        shown["tables"] = [_with_margin(table, shown["region"], mine) for table in shown["tables"].values()]
     return [shown for shown in found.values() if shown["tables"] or shown["record"]]
 
 

@@ -13,7 +13,9 @@ from freehold.master.catalog.models import Price, PriceTier
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Conflict
 from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.quotas import Quota
 
 VALID = clock.DAY
 """Milliseconds."""
@@ -27,7 +29,7 @@ def quote(project: str, offer: str, region: str = "", *, acting: Caller) -> Quot
     """
     owner = acting.project(project, Scope.ORDER)
     sold = catalog.offer(offer)
-    deal = find_deal(owner, sold.product, sold.type, offer=offer, region=region)
+    deal = find_deal(owner, sold.product, sold.type, offer=sold.offer, region=region)
     if deal is None:
         raise Conflict(f"'{project}' has all for free: there is nothing to quote.", remedy="Order it.")
     until = clock.now() + VALID
@@ -35,6 +37,7 @@ def quote(project: str, offer: str, region: str = "", *, acting: Caller) -> Quot
     made = Quote(id=hashlib.sha256(content.encode()).hexdigest(), project_id=owner, content=content, until=until)
     with writing():
         Quote.objects.filter(until__lt=clock.now() - 30 * clock.DAY).delete()
+        quotas.check(owner, Quota.QUOTES, Quote.objects.filter(project=owner, until__gt=clock.now()).count)
         made.save()
         audit(acting.actor, "quote.make", made.id, project=owner, offer=offer)
     return made

@@ -51,6 +51,17 @@ def _charge_setup(subscription: Subscription, today: int) -> None:
         )  # fmt: skip
 
 
+def find_service(seller: str, project: str, title: str) -> str:
+    """Return the id of a service that a seller (a project's id) is paid for, by its project's name and its title.
+
+    Raise NotFound, the same whether the project, the service, or only the payment to this seller is not there.
+    """
+    rows = run(ORDERS["sold_service"], seller=seller, project=project, title=title)
+    if not rows:
+        raise NotFound(f"'{title}' of '{project}' is no service that you are paid for.", remedy="Check both names.")
+    return str(rows[0]["instance"])
+
+
 def change_payer(instance: str, customer: Customer, *, acting: Caller) -> None:
     """Have another customer pay for a service from today on, at the same price; yesterday's payer pays up to yesterday.
 
@@ -84,10 +95,10 @@ def change_offer(instance: str, offer: str, *, acting: Caller) -> None:
     contract = Contract.objects.select_related("entity", "customer").get(id=subscription.contract)
     _require(contract.entity, acting)
     row = ordering.by_id(instance)
-    wanted = Offer.objects.filter(name=offer, retired_at=None).first()
+    wanted = Offer.objects.filter(project=contract.entity.project_id, name=offer, retired_at=None).first()
     if wanted is None:
-        raise NotFound(f"There is no offer '{offer}'.")
-    deal = orders.find_deal(row["project_id"], wanted.product, wanted.type, offer=offer, node=row["node_id"])
+        raise NotFound(f"There is no offer '{offer}' of yours.")
+    deal = orders.find_deal(row["project_id"], wanted.product, wanted.type, offer=wanted.id, node=row["node_id"])
     if deal is None or (deal.entity, deal.currency) != (contract.entity_id, contract.currency):
         raise Conflict(f"'{offer}' has no price of {contract.entity.code} in {contract.currency} where the service is.")
     today = days.of_moment(clock.now(), contract.entity.time_zone)

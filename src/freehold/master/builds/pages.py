@@ -16,7 +16,9 @@ from freehold.master.fleet import actions, queries
 from freehold.master.fleet.models import Certificate, Node, Supply
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation.answers import with_problems
+from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Invalid, Malformed, NotFound
+from freehold.master.people.identity import NODE
 from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import Entries, Entry, Kind, Missing, is_hash, is_platform
 
@@ -30,6 +32,7 @@ def folder() -> Folder:
     return Folder(Path(settings.ROOT) / "cache")
 
 
+@declares(NODE)
 @with_problems
 def builder(request: HttpRequest) -> HttpResponse:
     """`GET …/builder`: whether this node's builds are wanted here."""
@@ -37,6 +40,7 @@ def builder(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+@declares(NODE)
 @csrf_exempt
 @with_problems
 def blob(request: HttpRequest, start: str, piece: str) -> HttpResponse:
@@ -58,6 +62,7 @@ def blob(request: HttpRequest, start: str, piece: str) -> HttpResponse:
     return HttpResponse(content, content_type="application/octet-stream")
 
 
+@declares(NODE)
 @csrf_exempt
 @with_problems
 def entries(request: HttpRequest, kind: str, release: str, platform: str) -> HttpResponse:
@@ -70,7 +75,9 @@ def entries(request: HttpRequest, kind: str, release: str, platform: str) -> Htt
     if request.method == "PUT":
         return _answer(_take(node, _entry(request, (Kind(kind), release, platform))))
     known = folder().entries(Kind(kind), release, platform)
-    trusted = set(Node.objects.filter(builder=True).values_list("id", flat=True))
+    # A project vouches for its own builders only: those of others would run their code on its nodes.
+    owner = Node.objects.values_list("project_id", flat=True).get(id=node)
+    trusted = set(Node.objects.filter(builder=True, project=owner).values_list("id", flat=True))
     # A builder that is none any more is none at once, also for what it said before.
     return _answer(Entries([one for one in known if read(one).builder in trusted]))
 

@@ -11,13 +11,26 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from freehold.master.catalog import schemas
-from freehold.master.catalog.models import Product, Release, ReleaseType
-from freehold.master.foundation import clock, ids
-from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, TooLarge
+from freehold.master.catalog.events import SellingEnded
+from freehold.master.catalog.models import Product, Release, ReleaseType, SellingGrant
+from freehold.master.foundation import clock, events, ids
+from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.models import Project
+from freehold.master.people.quotas import Quota
 from freehold.protocol import UNREADABLE, archive
-from freehold.protocol.descriptor import DESCRIPTOR, NAME, VERSION, Descriptor
+from freehold.protocol.descriptor import (
+    DESCRIPTOR,
+    MOST_REQUEST_TYPES,
+    MOST_REQUESTS,
+    NAME,
+    VERSION,
+    Descriptor,
+    RequestDescriptor,
+    TypeDescriptor,
+)
 
 LARGEST_FILE = 1024 * 1024
 
@@ -45,6 +58,7 @@ def publish(packed: bytes, project: str, *, acting: Caller) -> Release:
                 name=descriptor.name,
                 defaults={"id": ids.new("prod"), "project_id": owner, "created_at": clock.now()},
             )
+            quotas.check(owner, Quota.RELEASES, Release.objects.filter(product__project=owner).count)
             if product.project_id != owner:
                 raise Forbidden(
                     f"The product '{product.name}' belongs to another project.",
@@ -74,6 +88,44 @@ def publish(packed: bytes, project: str, *, acting: Caller) -> Release:
             raise _taken(descriptor) from None
         return known
     return release
+
+
+def grant_selling(project: str, product: str, to: str, *, acting: Caller) -> None:
+    """Let another project offer a product of this one to others: at prices of its own, and on its nodes.
+
+    `project` and `to` are names of projects. A project that is not there is no error, or owners of products could find
+    out who is a customer of this Master: only its staff, who make the projects, are told (NotFound).
+    """
+    owned = _own_product(project, product, acting)
+    target = Project.objects.filter(name=to).first()
+    if target is None and acting.is_staff:
+        raise NotFound(f"There is no project '{to}'.")
+    with writing():
+        others = SellingGrant.objects.filter(product__project=owned.project_id).exclude(product=owned, name=to)
+        quotas.check(owned.project_id, Quota.GRANTS, others.count)
+        SellingGrant.objects.update_or_create(
+            product=owned, name=to, defaults={"project": target, "created_at": clock.now()}
+        )
+        audit(acting.actor, "selling.grant", owned.id, project=owned.project_id, product=product, to=to)
+
+
+def end_selling(project: str, product: str, to: str, *, acting: Caller) -> None:
+    """Take a grant back, effective at once; what was ordered at its offers goes on at its price."""
+    owned = _own_product(project, product, acting)
+    with writing():
+        for grant in SellingGrant.objects.filter(product=owned, name=to):
+            grant.delete()
+            if grant.project_id is not None:
+                events.send(SellingEnded(owned.id, grant.project_id))
+        audit(acting.actor, "selling.end", owned.id, project=owned.project_id, product=product, to=to)
+
+
+def _own_product(project: str, product: str, acting: Caller) -> Product:
+    owner = acting.project(project, Scope.SELL)
+    found = Product.objects.filter(project=owner, name=product).first()
+    if found is None:
+        raise NotFound(f"There is no product '{product}' of '{project}'.", remedy="Publish a release of it first.")
+    return found
 
 
 def archive_path(release: str) -> Path:
@@ -131,6 +183,7 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
                 "index": described.index,
                 "weight": described.weight,
                 "holds_data": described.data,
+                "requests": msgspec.json.encode(_requests(name, described, files)).decode(),
                 "shared": described.shared,
                 "host": described.host if described.shared else "",
                 "request_schema": _schema(files, described.request),
@@ -138,6 +191,32 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
             }
         )
     return descriptor, rows
+
+
+def _requests(name: str, described: TypeDescriptor, files: dict[str, bytes]) -> tuple[RequestDescriptor, ...]:
+    """Return what instances of a type may request of others; raise Invalid when that is not clear."""
+    schema = json.loads(_schema(files, described.request))
+    parameters = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    what = f"{DESCRIPTOR}: type {name!r} declares requests"
+    if len(described.requests) > MOST_REQUEST_TYPES:
+        raise Invalid(f"{what} of {len(described.requests)} types; {MOST_REQUEST_TYPES} are the most.")
+    kinds = [(one.product, one.type) for one in described.requests]
+    for one in described.requests:
+        kind = f"{one.product} ({one.type})"
+        if kinds.count((one.product, one.type)) > 1:
+            raise Invalid(f"{what} of {kind} twice.")
+        if not NAME.fullmatch(one.product) or not one.type or "\0" in one.type:
+            raise Invalid(f"{what} of {kind}, which cannot be a product and a type.")
+        if isinstance(one.number, str):
+            parameter = parameters.get(one.number)
+            if not isinstance(parameter, dict) or parameter.get("type") != "integer":
+                raise Invalid(
+                    f"{what} of {kind} as many as the parameter {one.number!r} says, which is no integer.",
+                    remedy="Name an integer at the top of its request schema, or give a number.",
+                )
+        elif not 1 <= one.number <= MOST_REQUESTS:
+            raise Invalid(f"{what} of {one.number} {kind}; the number is 1 to {MOST_REQUESTS}.")
+    return described.requests
 
 
 def _small_files(packed: bytes) -> dict[str, bytes]:

@@ -18,6 +18,20 @@ class Product(models.Model):
     created_at = models.BigIntegerField()
 
 
+class SellingGrant(models.Model):
+    """A product's owner lets another project offer it to others: at prices of its own, and on its nodes."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, db_index=False)
+    name = models.TextField()
+    """Of the project that was granted it, as its owner wrote it."""
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, null=True)
+    """Who that is; nobody, for good, when there was no such project: its owner is not told."""
+    created_at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["product", "name"], name="one_grant_a_seller")]
+
+
 class Release(models.Model):
     """One version of a product's software. Immutable: its identity is the hash of its archive."""
 
@@ -46,6 +60,8 @@ class ReleaseType(models.Model):
     weight = models.PositiveIntegerField(default=1)
     holds_data = models.BooleanField(default=True)
     """Its instances cannot be moved to another node without their data."""
+    requests = models.TextField(default="[]")
+    """JSON list of `protocol.descriptor.RequestDescriptor`: what its instances may request of others."""
     shared = models.BooleanField(default=False)
     host = models.TextField(default="")
     """For a shared type: the type of the same release whose instances take it in."""
@@ -62,7 +78,8 @@ class Offer(models.Model):
     id = models.TextField(primary_key=True)
     project = models.ForeignKey(Project, on_delete=models.PROTECT)
     """Whose sales people made it."""
-    name = models.TextField(unique=True)
+    name = models.TextField()
+    """Unique for its project; two sellers may have offers of one name."""
     product = models.TextField()
     type = models.TextField()
     titles = models.TextField()
@@ -83,9 +100,13 @@ class Offer(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_offer_a_name"),
             models.CheckConstraint(condition=Q(availability__gte=0, availability__lte=1_000_000), name="availability"),
         ]
-        indexes = [models.Index(fields=["product", "type"], name="offer_by_product")]
+        indexes = [
+            models.Index(fields=["product", "type"], name="offer_by_product"),
+            models.Index(fields=["name", "created_at"], name="offer_by_name"),
+        ]
 
 
 class PriceList(models.Model):

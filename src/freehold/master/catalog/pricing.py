@@ -9,15 +9,16 @@ from typing import Any
 from django.db import IntegrityError
 
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.accounting.queries import entities
-from freehold.master.catalog.models import Offer, Price, PriceList, PriceTier, Product
+from freehold.master.catalog import queries
+from freehold.master.catalog.models import Offer, Price, PriceList, PriceTier
 from freehold.master.catalog.rating import Model, Tier
 from freehold.master.foundation import clock, currencies, days, ids
-from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
+from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.money import LARGEST
 from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
-from freehold.master.people.models import Project
+from freehold.master.people.quotas import Quota
 from freehold.protocol.problem import FieldError
 
 LANGUAGES = ("en", "fr", "zh-hans")
@@ -78,9 +79,10 @@ class Listing:
 
 
 def add_offer(wish: Proposal, project: str, *, acting: Caller) -> Offer:
-    """Make an offer; raise Invalid naming what is wrong, Conflict when the name is taken."""
+    """Make an offer of a product that the project may offer; raise Invalid naming what is wrong, Conflict when the
+    project has another of that name."""
     owner = acting.project(project, Scope.SELL)
-    _check_offer(wish)
+    _check_offer(wish, owner)
     chosen = wish.credits if wish.credits is not None else STANDARD_CREDITS if wish.availability else ()
     offer = Offer(
         id=ids.new("offer"),
@@ -99,6 +101,7 @@ def add_offer(wish: Proposal, project: str, *, acting: Caller) -> Offer:
     )
     try:
         with writing():
+            quotas.check(owner, Quota.OFFERS, Offer.objects.filter(project=owner, retired_at=None).count)
             offer.save(force_insert=True)
             audit(acting.actor, "offer.add", offer.id, project=owner, name=wish.name, product=wish.product)
     except IntegrityError:
@@ -106,23 +109,29 @@ def add_offer(wish: Proposal, project: str, *, acting: Caller) -> Offer:
     return offer
 
 
-def retire_offer(name: str, *, acting: Caller) -> None:
-    """Have an offer ordered no more; who has it keeps it at its price."""
-    offer = _own_offer(name, acting)
+def retire_offer(project: str, name: str, *, acting: Caller) -> None:
+    """Have an offer of a project ordered no more; who has it keeps it at its price. Raise NotFound."""
+    owner = acting.project(project, Scope.SELL)
+    offer = Offer.objects.filter(project=owner, name=name).first()
+    if offer is None:
+        raise NotFound(f"There is no offer '{name}' of '{project}'.", remedy="See `freehold prices`.")
     with writing():
         Offer.objects.filter(id=offer.id, retired_at=None).update(retired_at=clock.now())
         audit(acting.actor, "offer.retire", offer.id, project=offer.project_id)
 
 
-def publish_list(wish: Listing, *, acting: Caller) -> PriceList:
+def publish_list(wish: Listing, project: str, *, acting: Caller) -> PriceList:
     """Publish prices of an entity for a time; from then on nothing of them changes.
 
     A list of the same entity, currency and region that had no end ends where this one begins. Raise Conflict when
     the times of two overlap otherwise, Invalid naming each price that is wrong.
     """
-    entity = next((one for one in entities(acting, Scope.SELL) if one.code == wish.entity), None)
+    owner = acting.project(project, Scope.SELL)
+    entity = LegalEntity.objects.filter(project=owner, code=wish.entity).first()
     if entity is None:
-        raise Forbidden(f"'{wish.entity}' is no legal entity of yours, or your role does not allow that.")
+        raise NotFound(
+            f"There is no legal entity '{wish.entity}' in '{project}'.", remedy="See `freehold billing entities`."
+        )
     currencies.check(wish.currency)
     offers = {one.name: one for one in Offer.objects.filter(project=entity.project_id, retired_at=None)}
     _check_list(wish, offers)
@@ -139,6 +148,7 @@ def publish_list(wish: Listing, *, acting: Caller) -> PriceList:
         created_at=clock.now(),
     )
     with writing():
+        quotas.check(owner, Quota.PRICE_LISTS, PriceList.objects.filter(entity__project=owner).count)
         _make_room(made, today)
         made.save(force_insert=True)
         for asked in wish.prices:
@@ -188,20 +198,14 @@ def _add_price(made: PriceList, offer: Offer, asked: Asked) -> None:
     PriceTier.objects.bulk_create(PriceTier(price=price, **vars(tier)) for tier in steps(asked.tiers))
 
 
-def _own_offer(name: str, acting: Caller) -> Offer:
-    offer = Offer.objects.filter(name=name).first()
-    if offer is None:
-        raise NotFound(f"There is no offer '{name}'.", remedy="The prices of this Master name them all.")
-    acting.project(Project.objects.values_list("name", flat=True).get(id=offer.project_id), Scope.SELL)
-    return offer
-
-
-def _check_offer(wish: Proposal) -> None:
+def _check_offer(wish: Proposal, owner: str) -> None:
     wrong = []
     if not _NAME.fullmatch(wish.name):
         wrong.append(FieldError("name", "lower-case letters, digits and dashes", wish.name))
-    if not Product.objects.filter(name=wish.product).exists():
-        wrong.append(FieldError("product", "a product of this Master", wish.product))
+    if not queries.may_offer(owner, wish.product):
+        wrong.append(
+            FieldError("product", "a product of yours, or one that its owner granted you to offer", wish.product)
+        )
     if "en" not in wish.titles or any(language not in LANGUAGES for language in wish.titles):
         wrong.append(FieldError("titles", f"English, and others of {', '.join(LANGUAGES)}", list(wish.titles)))
     if not 0 <= wish.availability <= 1_000_000:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freehold.master.catalog.models import Offer, Product, Release, ReleaseType
+from freehold.master.catalog.models import Product, Release, ReleaseType, SellingGrant
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.transactions import run
@@ -62,17 +62,36 @@ def find(product: str, version: str | None) -> str:
 class Sold:
     """What an offer is of."""
 
+    offer: str
+    """Id."""
     product: str
     type: str
     parameters: dict[str, Any]
 
 
-def offer(name: str) -> Sold:
-    """Return what an offer is of; raise NotFound when it cannot be ordered (any more)."""
-    row = Offer.objects.filter(name=name, retired_at=None).values_list("product", "type", "parameters").first()
-    if row is None:
+def offer(name: str, product: str | None = None) -> Sold:
+    """Return what an offer is of: `NAME`, or `SELLER/NAME` with the code of the seller's legal entity.
+
+    Of offers of one name the product decides, if the order names it, then who made that name first: nobody who comes
+    later changes what a name means. Raise NotFound when it cannot be ordered (any more).
+    """
+    seller, _, short = name.rpartition("/")
+    rows = run(_SQL["offer"], name=short, seller=seller, product=product or "")
+    if not rows or rows[0]["retired_at"] is not None or not rows[0]["may_sell"]:
         raise NotFound(f"There is no offer '{name}'.", remedy="The page of prices names them all.")
-    return Sold(row[0], row[1], json.loads(row[2]))
+    row = rows[0]
+    return Sold(row["id"], row["product"], row["type"], json.loads(row["parameters"]))
+
+
+def may_offer(project: str, product: str) -> bool:
+    """Whether a project (its id) may offer a product to others: it owns it, or the owner granted that."""
+    return bool(run(_SQL["may_offer"], project=project, product=product))
+
+
+def grants(project: str) -> list[dict[str, str]]:
+    """Return to whom a project granted which of its products."""
+    rows = SellingGrant.objects.filter(product__project=project).order_by("product__name", "name")
+    return [{"product": row[0], "project": row[1]} for row in rows.values_list("product__name", "name")]
 
 
 def _types(product: str, version: str | None) -> list[dict[str, Any]]:

@@ -6,11 +6,14 @@ from django.views.decorators.csrf import csrf_exempt
 from freehold.master.courier import letters
 from freehold.master.fleet import actions
 from freehold.master.foundation.answers import with_problems
+from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Malformed
 from freehold.master.gateway import reports
+from freehold.master.people.identity import ANYBODY
 from freehold.protocol.letter import Receipt, Sealed
 
 
+@declares(ANYBODY)
 @csrf_exempt
 @with_problems
 def deliver(request: HttpRequest) -> HttpResponse:

@@ -7,14 +7,18 @@ from pathlib import Path
 from django.conf import settings
 from django.db import IntegrityError, connection
 
+from freehold.master.catalog import queries as catalog
+from freehold.master.catalog.events import SellingEnded
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import authority, revisions
 from freehold.master.fleet.models import Certificate, EnrolToken, Node, Site, Supply
-from freehold.master.foundation import clock, ids
-from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Unauthenticated
+from freehold.master.foundation import clock, events, ids
+from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.people import quotas
 from freehold.master.people.actions import NAME
 from freehold.master.people.identity import Caller, Scope, digest
+from freehold.master.people.quotas import Quota
 from freehold.protocol.enrol import EnrolAnswer, Token
 from freehold.protocol.problem import FieldError
 from freehold.protocol.states import SoftwareWanted
@@ -37,6 +41,7 @@ def add_site(project: str, name: str, region: str = "", *, acting: Caller) -> Si
     site = Site(id=ids.new("site"), project_id=owner, name=name, region=region, created_at=clock.now())
     try:
         with writing():
+            quotas.check(owner, Quota.SITES, Site.objects.filter(project=owner).count)
             site.save(force_insert=True)
             audit(acting.actor, "site.add", site.id, project=owner, name=name, region=region)
     except IntegrityError:
@@ -52,6 +57,7 @@ def make_enrol_token(project: str, site_name: str, *, acting: Caller) -> Token:
         raise NotFound(f"There is no site '{site_name}'.", remedy="Create it: freehold site add NAME.")
     secret = secrets.token_urlsafe(24)
     with writing():
+        quotas.check(owner, Quota.ENROL_TOKENS, EnrolToken.objects.filter(project=owner, used_by=None).count)
         token = EnrolToken.objects.create(
             id=ids.new("enrol"),
             digest=digest(secret),
@@ -89,6 +95,7 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
             )
         node = Node.objects.filter(project=token.project_id, title=title).first()
         if node is None:
+            quotas.check(token.project_id, Quota.NODES, Node.objects.filter(project=token.project_id).count)
             node = Node.objects.create(
                 id=ids.new("node"),
                 project_id=token.project_id,
@@ -218,10 +225,16 @@ def supply(
 ) -> list[Supply]:
     """Say that a release may run on these nodes (they build it), or no longer may (they remove it).
 
-    `everyone` opens it to all projects; otherwise only to the one that owns the nodes. Raise Conflict when a
-    release is to be removed from a node where an instance still uses it.
+    `everyone` opens it to all projects, for which the product must be this project's, or granted to it (Forbidden);
+    otherwise it is open only to the one that owns the nodes. Raise Conflict when a release is to be removed from a
+    node where an instance still uses it.
     """
     owner = acting.project(project, Scope.OPERATE)
+    if everyone and wanted is SoftwareWanted.AVAILABLE and not catalog.may_offer(owner, release.product.name):
+        raise Forbidden(
+            f"'{release.product.name}' is another project's product, which '{project}' may not offer to everyone.",
+            remedy="Supply it to your own project only, or ask its owner for a grant: freehold billing grant.",
+        )
     nodes = {node.id: node for node in Node.objects.filter(project=owner, id__in=node_ids)}
     missing = [node for node in node_ids if node not in nodes]
     if missing:
@@ -235,6 +248,8 @@ def supply(
             row = Supply.objects.filter(release=release, node=node).first()
             if row is None and wanted is SoftwareWanted.REMOVED:
                 continue
+            if row is None:
+                quotas.check(owner, Quota.SUPPLIES, Supply.objects.filter(node__project=owner).count)
             row = row or Supply(id=ids.new("sup"), release=release, node=node, site_id=node.site_id)
             if row.revision is not None and row.wanted == wanted and row.beneficiary == ("" if everyone else owner):
                 supplies.append(row)
@@ -247,6 +262,17 @@ def supply(
             supplies.append(row)
             audit(acting.actor, f"supply.{wanted}", row.id, project=owner, release=release.id, node=node.id)
     return supplies
+
+
+def listen() -> None:
+    """Hear of what the catalogue decides."""
+    events.listen(SellingEnded, _close_supplies)
+
+
+def _close_supplies(event: SellingEnded) -> None:
+    """Have the nodes of who may offer a product to others no more run it for their own project only."""
+    supplies = Supply.objects.filter(release__product=event.product, node__project=event.project, beneficiary="")
+    supplies.update(beneficiary=event.project)
 
 
 def sync_supplies(node: str) -> None:

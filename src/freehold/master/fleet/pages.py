@@ -11,19 +11,23 @@ from freehold.master.fleet import actions, queries
 from freehold.master.fleet.models import Partition, Supply
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation.answers import with_problems
+from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, NotFound
+from freehold.master.people.identity import ANYBODY, NODE
 from freehold.protocol import OLDEST_VERSION, UNREADABLE, VERSION
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolRequest
 
 M = TypeVar("M", EnrolRequest, CertificateRequest)
 
 
+@declares(ANYBODY)
 @with_problems
 def authority_pem(request: HttpRequest) -> HttpResponse:
     """The authority's certificate; a newcomer checks its fingerprint against the token."""
     return HttpResponse(actions.the_authority().pem, content_type="application/x-pem-file")
 
 
+@declares(ANYBODY)
 @csrf_exempt
 @with_problems
 def enrol(request: HttpRequest) -> HttpResponse:
@@ -32,6 +36,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
     return _answer(actions.enrol(asked.token, asked.title, asked.signing_request))
 
 
+@declares(NODE)
 @csrf_exempt
 @with_problems
 def node_certificate(request: HttpRequest) -> HttpResponse:
@@ -42,6 +47,7 @@ def node_certificate(request: HttpRequest) -> HttpResponse:
     return _answer(CertificateAnswer(issued.pem, actions.the_authority().pem))
 
 
+@declares(NODE)
 @csrf_exempt
 @with_problems
 def instance_certificate(request: HttpRequest, instance: str) -> HttpResponse:
@@ -54,6 +60,7 @@ def instance_certificate(request: HttpRequest, instance: str) -> HttpResponse:
     return _answer(CertificateAnswer(issued.pem, actions.the_authority().pem))
 
 
+@declares(NODE)
 @with_problems
 def release_archive(request: HttpRequest, release: str) -> HttpResponse:
     """`GET /node/v1/releases/DIGEST`: the archive of a release that this node must have."""

@@ -98,6 +98,20 @@ class Busy(MasterError):
     remedy = "Come again in a minute; nodes do so by themselves, and lose nothing."
 
 
+class QuotaExceeded(MasterError):
+    type = "quota-exceeded"
+    title = "A quota is used up"
+    status = 403
+    remedy = "Remove what is not needed any more, or ask the staff of this Master for a higher quota."
+
+
+class Undeclared(MasterError):
+    type = "undeclared-request"
+    title = "The release does not declare this request"
+    status = 403
+    remedy = "Declare it in the release (`requests` of the type), and publish a new version."
+
+
 class Invalid(MasterError):
     type = "invalid"
     title = "A value breaks a rule"

@@ -21,18 +21,22 @@ from freehold.master.fleet import revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, events, ids
-from freehold.master.foundation.errors import Conflict, Invalid, MasterError, NoPlace, NotFound
+from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound, Undeclared
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering import sharing, trees
 from freehold.master.ordering.events import Changed, NamedAgain, Ordered
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.states import INSTANCE
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.quotas import Quota
 from freehold.protocol.problem import FieldError, Reason
 from freehold.protocol.states import Wanted
 
-MOST_REQUESTS = 2000
-"""Instances that one instance may request."""
+LARGEST_PARAMETERS = 64 * 1024
+"""Bytes of an instance's parameters as JSON: they are sent, kept and shown again and again."""
+LARGE_PARAMETERS, HISTORY_OF_LARGE = 4 * 1024, 1024 * 1024
+"""Bytes of JSON from which on a change of parameters makes room in their history, and what is kept of that."""
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 
 
@@ -80,7 +84,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class _Order:
+class Order:
     """A request as it is applied: by whom, and below which instance."""
 
     wish: Request
@@ -91,6 +95,8 @@ class _Order:
     """Whole: a child's begins with its parent's."""
     parent: dict[str, Any] | None = None
     """The row of the instance that requests, if one does."""
+    shared: bool | None = None
+    """For one that another requests: what its release declares, whether it is a shared one."""
 
 
 def request(wish: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
@@ -107,39 +113,17 @@ def request(wish: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
         raise Conflict(
             f"'{wish.title}' is requested by '{parent}', not by you.", remedy=f"Change, stop or destroy '{parent}'."
         )
-    _check_title(wish.title)
+    check_title(wish.title)
     if wish.offered_to is OfferedTo.EVERYONE:
         # Whoever serves strangers does what a provider does.
         acting.project(wish.project, Scope.OPERATE)
-    return _transact(_Order(wish, project, acting.actor, wish.title), dry_run=dry_run)
+    return transact(Order(wish, project, acting.actor, wish.title), dry_run=dry_run)
 
 
-def request_children(parent: str, wishes: Mapping[str, Request]) -> dict[str, Answer | MasterError]:
-    """Make the instances that another requests exist as it wishes; `wishes` are all of them, by their titles in it.
-
-    Each is granted or refused on its own, in a transaction of its own. What was requested before and is not any
-    more is stopped, and destroyed after a time of grace unless it is requested again. Raise Conflict when the
-    instance is not started, Invalid for a title that cannot be one.
-    """
-    if len(wishes) > MOST_REQUESTS:
-        raise Invalid(f"{len(wishes)} requests; an instance may make {MOST_REQUESTS}.")
-    for title in wishes:
-        _check_title(title)
-    rows = run(QUERIES["parent"], id=parent)
-    if not rows or rows[0]["wanted"] != Wanted.STARTED:
-        raise Conflict("Only an instance that is wanted started may request others.")
-    row = rows[0]
-    answers: dict[str, Answer | MasterError] = {}
-    for title, wish in wishes.items():
-        if wish.state is Wanted.DESTROYED:
-            raise Invalid(f"'{title}' cannot be requested destroyed.", remedy="Request it no more.")
-        order = _Order(wish, row["project_id"], f"instance:{parent}", f"{row['title']}/{title}", row)
-        try:
-            answers[title] = _transact(order)
-        except MasterError as error:
-            answers[title] = error
-    _unask_others(row, set(wishes))
-    return answers
+def count_instances(project: str) -> int:
+    """Return how many instances a project (its id) has, those that are being destroyed included."""
+    rows = run(QUERIES["count_instances"], project=project)
+    return int(rows[0]["instances"]) if rows else 0
 
 
 def bury() -> int:
@@ -147,6 +131,8 @@ def bury() -> int:
     count = 0
     for row in run(QUERIES["gone"]):
         with writing():
+            # The order of locks of an order: the clock's, the node's, then the count of the project's instances.
+            revisions.take_turn()
             if not run(QUERIES["bury"], id=row["id"], now=clock.now()):
                 continue
             if row["host"] is not None:
@@ -160,7 +146,7 @@ def bury() -> int:
     return count
 
 
-def _transact(order: _Order, *, dry_run: bool = False) -> Answer:
+def transact(order: Order, *, dry_run: bool = False) -> Answer:
     for _ in range(3):
         try:
             with writing(rehearse=dry_run):
@@ -173,7 +159,7 @@ def _transact(order: _Order, *, dry_run: bool = False) -> Answer:
     raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
 
 
-def _apply(order: _Order) -> Answer:
+def _apply(order: Order) -> Answer:
     rows = run(locking(QUERIES["live"], "i"), project=order.project, title=order.title)
     if rows:
         return _change(order, rows[0])
@@ -182,7 +168,7 @@ def _apply(order: _Order) -> Answer:
     return _create(order)
 
 
-def _destroyed_already(order: _Order) -> Answer:
+def _destroyed_already(order: Order) -> Answer:
     """Asked again, the end of an instance is no mistake; of one that never was, it is."""
     rows = run(QUERIES["destroyed_last"], project=order.project, title=order.title)
     if not rows:
@@ -190,8 +176,9 @@ def _destroyed_already(order: _Order) -> Answer:
     return Answer(rows[0]["id"], False, False, rows[0]["node_id"], rows[0]["partition"])
 
 
-def _create(order: _Order) -> Answer:
-    order = replace(order, wish=_of_offer(order.wish))
+def _create(order: Order) -> Answer:
+    wish, offer = _of_offer(order.wish)
+    order = replace(order, wish=wish)
     wish, parent = order.wish, order.parent
     if wish.product is None:
         raise NotFound(
@@ -201,13 +188,16 @@ def _create(order: _Order) -> Answer:
     choice = _choose(wish, order.project)
     if parent is not None:
         trees.refuse_circle(parent, choice.product, choice.type)
+    if order.shared is not None and order.shared != bool(choice.host):
+        kind = "shared" if choice.host else "not shared"
+        raise Undeclared(f"{choice.product} ({choice.type}) is {kind}; the release declares otherwise.")
     parameters = wish.parameters or {}
-    schemas.validate(choice.release, choice.type, parameters)
+    _check_parameters(choice.release, choice.type, parameters)
     constraints = _constraints(wish.constraints or {})
     instance = ids.new("inst")
     host, place = _place(order, instance, choice, constraints)
     wanted = wish.state or Wanted.STARTED
-    run(
+    made = run(
         QUERIES["insert"],
         id=instance,
         project=order.project,
@@ -228,17 +218,28 @@ def _create(order: _Order) -> Answer:
         weight=0 if host else choice.weight,
         revision=place.revision,
         now=clock.now(),
+        usual=quotas.USUAL[Quota.INSTANCES],
     )
+    if not made:
+        quotas.check(order.project, Quota.INSTANCES, lambda: count_instances(order.project))
+        raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
     if choice.hosts:
         sharing.offer(instance, choice, order.project)
     if wish.offered_to is not None:
-        sharing.offer_to(instance, order.project, everyone=wish.offered_to is OfferedTo.EVERYONE)
+        sharing.offer_to(instance, order.project, choice.product, everyone=wish.offered_to is OfferedTo.EVERYONE)
     if parent is not None:
         _forget_given(parent["id"], order.title)
     _remember(order, instance, choice.release, _text(parameters), wanted)
     events.send(
         Ordered(
-            instance, order.project, choice.product, choice.type, place.node, parent is not None, wish.offer, wish.quote
+            instance,
+            order.project,
+            choice.product,
+            choice.type,
+            place.node,
+            parent["tree"] if parent else None,
+            offer,
+            wish.quote,
         )
     )
     audit(
@@ -257,11 +258,11 @@ def _create(order: _Order) -> Answer:
     return Answer(instance, True, True, place.node, place.partition)
 
 
-def _of_offer(wish: Request) -> Request:
-    """Return a request with all that its offer says of it; raise Conflict when it says something else."""
+def _of_offer(wish: Request) -> tuple[Request, str | None]:
+    """Return a request with all that its offer says of it, and the offer's id; raise Conflict when both differ."""
     if wish.offer is None:
-        return wish
-    offer = catalog.offer(wish.offer)
+        return wish, None
+    offer = catalog.offer(wish.offer, wish.product)
     given = wish.parameters or {}
     fixed = {"product": offer.product, "type": offer.type}
     wrong = [name for name, value in fixed.items() if getattr(wish, name) not in (None, value)]
@@ -270,7 +271,8 @@ def _of_offer(wish: Request) -> Request:
         raise Conflict(
             f"The offer '{wish.offer}' has another {', '.join(wrong)}.", remedy="Leave it out, or take another offer."
         )
-    return replace(wish, product=offer.product, type=offer.type, parameters={**given, **offer.parameters})
+    whole = replace(wish, product=offer.product, type=offer.type, parameters={**given, **offer.parameters})
+    return whole, offer.offer
 
 
 def _choose(wish: Request, project: str) -> Choice:
@@ -292,7 +294,7 @@ def _version(query: str, **values: str) -> str | None:
     return rows[0]["version"] if rows else None
 
 
-def _place(order: _Order, instance: str, choice: Choice, constraints: Constraints) -> tuple[str | None, Place]:
+def _place(order: Order, instance: str, choice: Choice, constraints: Constraints) -> tuple[str | None, Place]:
     if not choice.host:
         return None, allocation.place(instance, choice.release, order.project, constraints, choice.weight)
     parent = order.parent
@@ -301,7 +303,7 @@ def _place(order: _Order, instance: str, choice: Choice, constraints: Constraint
     return sharing.place(choice, order.project, constraints, sibling, kin)
 
 
-def _change(order: _Order, row: dict[str, Any]) -> Answer:
+def _change(order: Order, row: dict[str, Any]) -> Answer:
     wish = order.wish
     _refuse_another_kind(order, row)
     if wish.offer is not None:
@@ -310,12 +312,12 @@ def _change(order: _Order, row: dict[str, Any]) -> Answer:
     if wish.release is not None and wish.release != row["version"]:
         release = _other_release(order, row)
     parameters = row["parameters"] if wish.parameters is None else _text(wish.parameters)
-    schemas.validate(release, row["type"], json.loads(parameters))
+    _check_parameters(release, row["type"], json.loads(parameters))
     old = Wanted(row["asked"])
     asked = wish.state or old
     INSTANCE.check(old, asked)
     offered = wish.offered_to is not None and sharing.offer_to(
-        row["id"], row["project_id"], everyone=wish.offered_to is OfferedTo.EVERYONE
+        row["id"], row["project_id"], row["product"], everyone=wish.offered_to is OfferedTo.EVERYONE
     )
     before = (row["release_id"], row["parameters"], old, row["unasked_at"] is None)
     if (release, parameters, asked, True) == before:
@@ -335,6 +337,8 @@ def _change(order: _Order, row: dict[str, Any]) -> Answer:
     if asked != old or row["unasked_at"] is not None:
         trees.settle(row["tree"])
     _remember(order, row["id"], release, parameters, asked)
+    if len(parameters) > LARGE_PARAMETERS:
+        run(QUERIES["thin_requests"], instance=row["id"], most=HISTORY_OF_LARGE)
     audit(
         order.actor,
         "instance.change",
@@ -348,7 +352,7 @@ def _change(order: _Order, row: dict[str, Any]) -> Answer:
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
 
 
-def _refuse_another_kind(order: _Order, row: dict[str, Any]) -> None:
+def _refuse_another_kind(order: Order, row: dict[str, Any]) -> None:
     """Raise Conflict when what is asked cannot become of this instance: product, type and place stay."""
     wish = order.wish
     for field, present in (("product", row["product"]), ("type", row["type"])):
@@ -367,7 +371,7 @@ def _refuse_another_kind(order: _Order, row: dict[str, Any]) -> None:
         )
 
 
-def _other_release(order: _Order, row: dict[str, Any]) -> str:
+def _other_release(order: Order, row: dict[str, Any]) -> str:
     """Return the release that an instance changes to.
 
     Raise NoPlace when its node may not run it: an instance never moves silently.
@@ -394,29 +398,6 @@ def _other_release(order: _Order, row: dict[str, Any]) -> str:
     return choice.release
 
 
-def _unask_others(parent: dict[str, Any], titles: set[str]) -> None:
-    """Stop the children that their parent does not request any more."""
-
-    def others() -> list[dict[str, Any]]:
-        return [
-            row
-            for row in run(QUERIES["tree"], tree=parent["tree"])
-            if row["parent"] == parent["id"]
-            and row["wanted"] != Wanted.DESTROYED
-            and row["unasked_at"] is None
-            and trees.name_in_parent(row["title"]) not in titles
-        ]
-
-    if not others():
-        return
-    with writing():
-        trees.lock(parent["tree"])
-        for row in others():
-            run(QUERIES["unask"], id=row["id"], now=clock.now())
-            audit(f"instance:{parent['id']}", "instance.unask", row["id"], project=parent["project_id"])
-        trees.settle(parent["tree"])
-
-
 def _forget_given(parent: str, title: str) -> None:
     """What a former child of this title published is not the new one's."""
     (row,) = run(QUERIES["parent"], id=parent)
@@ -425,7 +406,7 @@ def _forget_given(parent: str, title: str) -> None:
         run(QUERIES["forget_given"], id=parent, given=_text(given))
 
 
-def _remember(order: _Order, instance: str, release: str, parameters: str, asked: Wanted) -> None:
+def _remember(order: Order, instance: str, release: str, parameters: str, asked: Wanted) -> None:
     run(
         QUERIES["add_request"],
         instance=instance,
@@ -437,12 +418,24 @@ def _remember(order: _Order, instance: str, release: str, parameters: str, asked
     )
 
 
-def _check_title(title: str) -> None:
+def check_title(title: str) -> None:
     if not _TITLE.fullmatch(title):
         raise Invalid(
             f"'{title}' cannot be a title.",
             errors=[FieldError("title", "1 to 100 letters, digits, spaces, dots, dashes, underscores", title)],
         )
+
+
+def _check_parameters(release: str, type_name: str, parameters: dict[str, Any]) -> None:
+    """Raise Invalid for parameters that are too many, InvalidParameters for those that do not fit the schema."""
+    size = len(_text(parameters).encode())
+    if size > LARGEST_PARAMETERS:
+        raise Invalid(
+            f"The parameters are {size} bytes of JSON; {LARGEST_PARAMETERS} are the most.",
+            remedy="Have the service fetch large content from where it is kept.",
+            errors=[FieldError("parameters", f"at most {LARGEST_PARAMETERS} bytes of JSON", size)],
+        )
+    schemas.validate(release, type_name, parameters)
 
 
 def _text(values: Mapping[str, Any]) -> str:

@@ -16,9 +16,10 @@ class Ordered:
     product: str
     type: str
     node: str
-    is_part: bool
-    """Another instance requested it."""
+    root: str | None
+    """For a part, which another instance requested: the root of its tree."""
     offer: str | None
+    """Id."""
     quote: str | None
 
 

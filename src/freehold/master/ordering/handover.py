@@ -2,13 +2,17 @@
 
 from django.db import IntegrityError
 
+from freehold.master.fleet import revisions
 from freehold.master.foundation import events
 from freehold.master.foundation.errors import Conflict, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering import trees
+from freehold.master.ordering.actions import count_instances
 from freehold.master.ordering.events import HandedOver
 from freehold.master.ordering.queries import QUERIES
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.quotas import Quota
 
 
 def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
@@ -20,6 +24,8 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
     old, new = acting.project(project, Scope.ORDER), acting.project(to, Scope.ORDER)
     try:
         with writing():
+            # Two trees that change places would each wait for the count of the other's project.
+            revisions.take_turn()
             rows = run(locking(QUERIES["live"], "i"), project=old, title=title)
             if not rows:
                 raise NotFound(f"There is no '{title}' in '{project}'.")
@@ -31,7 +37,10 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
             if not run(QUERIES["supplied"], release=row["release_id"], node=row["node_id"], project=new):
                 raise Conflict(f"'{to}' may not run {row['product']} where '{title}' is.")
             trees.lock(row["tree"])
+            (tree,) = run(QUERIES["count_tree"], tree=row["tree"])
+            quotas.check(new, Quota.INSTANCES, lambda: count_instances(new), more=tree["instances"])
             run(QUERIES["hand_over"], tree=row["tree"], project=new)
+            run(QUERIES["hand_over_hosts"], tree=row["tree"], project=new)
             events.send(HandedOver(row["id"], new, row["product"], row["type"]))
             audit(acting.actor, "instance.hand-over", row["id"], project=old, to=new)
     except IntegrityError:

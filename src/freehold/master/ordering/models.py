@@ -74,6 +74,13 @@ class Instance(models.Model):
         ]
 
 
+class InstanceCount(models.Model):
+    """How many instances a project has that are not gone. Triggers of the database keep it, so no route forgets to."""
+
+    project_id = models.TextField(primary_key=True)
+    instances = models.BigIntegerField()
+
+
 class Departure(models.Model):
     """An instance left a node for another; the node is still to remove what is left, for which the partition waits."""
 

@@ -3,6 +3,8 @@
 from freehold.master.foundation.transactions import run, writing
 from freehold.master.ordering import actions, moves, trees
 from freehold.master.ordering.queries import QUERIES
+from freehold.master.people import quotas
+from freehold.master.people.quotas import Quota
 
 KEPT = 100
 """Observations and publications of each instance that are kept."""
@@ -20,7 +22,9 @@ def reconcile() -> None:
 
 
 def tidy() -> None:
-    """Keep the last hundred observations and publications of each instance."""
+    """Keep the last hundred observations and publications of each instance, and each project's share of its history."""
     for name in ("tidy_observations", "tidy_publications"):
         with writing():
             run(QUERIES[name], kept=KEPT)
+    with writing():
+        run(QUERIES["tidy_requests"], usual=quotas.USUAL[Quota.HISTORY])

@@ -5,11 +5,13 @@ from typing import Any
 
 from freehold.master.allocation.actions import Place
 from freehold.master.allocation.choice import Constraints
+from freehold.master.catalog import queries as catalog
 from freehold.master.catalog import schemas
+from freehold.master.catalog.events import SellingEnded
 from freehold.master.catalog.queries import Choice
 from freehold.master.fleet import revisions
-from freehold.master.foundation import hints
-from freehold.master.foundation.errors import Conflict, InvalidParameters, NoPlace
+from freehold.master.foundation import events, hints
+from freehold.master.foundation.errors import Conflict, Forbidden, InvalidParameters, NoPlace
 from freehold.master.foundation.transactions import run
 from freehold.master.ordering.queries import QUERIES
 from freehold.protocol.problem import Reason
@@ -23,11 +25,27 @@ def offer(host: str, choice: Choice, project: str) -> None:
     run(QUERIES["add_share"], host=host, release=choice.release, type=choice.type, beneficiary=project, free=PLACES)
 
 
-def offer_to(host: str, project: str, *, everyone: bool) -> bool:
+def listen() -> None:
+    """Hear of what the catalogue decides."""
+    events.listen(SellingEnded, _close_hosts)
+
+
+def _close_hosts(event: SellingEnded) -> None:
+    """Have hosts of who may offer a product to others no more take in new ones of their own project only."""
+    run(QUERIES["close_hosts"], product=event.product, project=event.project)
+
+
+def offer_to(host: str, project: str, product: str, *, everyone: bool) -> bool:
     """Offer a host's places to everyone, or to its own project alone; return whether that is new.
 
-    Raise Conflict for an instance that takes in no others.
+    Raise Conflict for an instance that takes in no others, Forbidden when its project may not offer the product to
+    everyone: strangers' data would be on a host that is not of who they order from.
     """
+    if everyone and not catalog.may_offer(project, product):
+        raise Forbidden(
+            f"'{product}' is another project's product, which this project may not offer to everyone.",
+            remedy="Ask its owner for a grant: freehold billing grant.",
+        )
     if not run(QUERIES["offered"], host=host):
         raise Conflict(
             "This instance takes in no shared instances.", remedy="Leave `offered_to` out for this type of instance."

@@ -12,10 +12,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
+from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound, Unauthenticated
 from freehold.master.panel import words
 from freehold.master.people import identity
-from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.identity import ANY_PERSON, ANYBODY, Caller, Scope
 from freehold.master.support.queries import has_tickets
 
 P = ParamSpec("P")
@@ -45,7 +46,7 @@ def for_members(
             _log.exception("%s %s failed", request.method, request.path)
             return sorry(request, MasterError("The Master could not answer; it noted why."), caller)
 
-    return never_cache(wrapped)
+    return declares(ANY_PERSON)(never_cache(wrapped))
 
 
 def for_anybody(
@@ -57,7 +58,7 @@ def for_anybody(
     def wrapped(request: HttpRequest, /, *arguments: P.args, **named: P.kwargs) -> HttpResponse:
         return view(request, _caller(request), *arguments, **named)
 
-    return wrapped
+    return declares(ANYBODY)(wrapped)
 
 
 def draw(

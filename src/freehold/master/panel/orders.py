@@ -151,11 +151,12 @@ def _at_its_price(wish: actions.Request, context: dict[str, Any], caller: Caller
             raise Conflict("This price holds no more.", remedy="Look at the prices again.")
         return wish
     constraints = {**(wish.constraints or {}), **({"region": offer["region"]} if offer["region"] else {})}
-    wish = replace(wish, offer=offer["name"], constraints=constraints)
+    name = f"{offer['seller']}/{offer['name']}"
+    wish = replace(wish, offer=name, constraints=constraints)
     owner = caller.project(wish.project, Scope.ORDER)
-    if find_deal(owner, offer["product"], offer["type"], offer=offer["name"], region=offer["region"]) is None:
+    if find_deal(owner, offer["product"], offer["type"], offer=offer["offer"], region=offer["region"]) is None:
         return wish
-    made = quotes.quote(wish.project, offer["name"], offer["region"], acting=caller)
+    made = quotes.quote(wish.project, name, offer["region"], acting=caller)
     return replace(wish, quote=made.id)
 
 

@@ -7,12 +7,15 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import MasterError
 from freehold.master.panel import words
 from freehold.master.panel.door import draw
 from freehold.master.people import actions
+from freehold.master.people.identity import ANYBODY
 
 
+@declares(ANYBODY)
 @never_cache
 @require_http_methods(["GET", "POST"])
 def log_in(request: HttpRequest) -> HttpResponse:
@@ -30,6 +33,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
     return redirect(context["next"] or "instances")
 
 
+@declares(ANYBODY)
 @require_POST
 def log_out(request: HttpRequest) -> HttpResponse:
     """Close the session."""

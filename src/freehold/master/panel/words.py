@@ -42,6 +42,8 @@ PROBLEMS: dict[str, str | Promise] = {
     "invalid-parameters": gettext_lazy("Some parameters do not fit: see below"),
     "no-place": gettext_lazy("No place fits"),
     "payment-required": gettext_lazy("It must be paid for first"),
+    "quota-exceeded": gettext_lazy("A quota is used up"),
+    "undeclared-request": gettext_lazy("The release does not declare this request"),
 }
 
 USAGE: dict[str, tuple[str | Promise, float, str]] = {

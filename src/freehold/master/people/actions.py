@@ -9,9 +9,10 @@ from django.db import IntegrityError
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid, Unauthenticated
 from freehold.master.foundation.transactions import audit, writing
-from freehold.master.people import identity
+from freehold.master.people import identity, quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import ApiToken, Membership, Person, Project, Role
+from freehold.master.people.quotas import Quota
 from freehold.protocol.problem import FieldError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -74,6 +75,8 @@ def give_role(person: Person, project: Project, role: Role, *, acting: Caller) -
     if acting.roles.get(project.name) is not Role.OWNER:
         acting.require_staff()
     with writing():
+        others = Membership.objects.filter(project=project).exclude(person=person)
+        quotas.check(project.id, Quota.MEMBERS, others.count)
         Membership.objects.update_or_create(person=person, project=project, defaults={"role": role})
         audit(acting.actor, "role.give", person.id, project=project.id, role=role.value)
 
@@ -118,6 +121,9 @@ def make_token(
         expires_at=now + days * clock.DAY,
     )
     with writing():
+        # What is over is of no use to anybody, and would fill the disk.
+        ApiToken.objects.filter(person=person, expires_at__lt=now - 30 * clock.DAY).delete()
+        quotas.check_person(caller, Quota.TOKENS, ApiToken.objects.filter(person=person, expires_at__gt=now).count)
         token.save(force_insert=True)
         audit(person.email, "token.make", token.id, project=project or "", scopes=token.scopes, days=days)
     return secret, token

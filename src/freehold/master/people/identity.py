@@ -28,6 +28,17 @@ class Scope(StrEnum):
     """See all that the books hold."""
 
 
+class Kind(StrEnum):
+    """What kind of actor somebody is."""
+
+    PERSON = "person"
+    """With a session, or by an API token."""
+    INSTANCE = "instance"
+    """By its client certificate: acts for itself, and requests parts of itself."""
+    NODE = "node"
+    """By its client certificate."""
+
+
 ALL_SCOPES = frozenset(Scope)
 RIGHTS: dict[Role, frozenset[Scope]] = {
     Role.CUSTOMER: frozenset({Scope.READ, Scope.ORDER}),
@@ -38,6 +49,40 @@ RIGHTS: dict[Role, frozenset[Scope]] = {
     Role.OWNER: ALL_SCOPES,
 }
 """The matrix of rights: what each role may do in its project, at every door."""
+
+
+@dataclass(frozen=True)
+class Right:
+    """Who may do an operation; declared beside it, at every door. Made by the functions and names below."""
+
+    kind: Kind | None = None
+    """None: anybody, also who did not say who they are."""
+    scopes: tuple[Scope, ...] = ()
+    """One of them is needed in the project, or of the seller, that the operation names."""
+    where: str = ""
+    """`project`, `seller` or, for what is nobody's in particular, nothing."""
+    is_staff: bool = False
+
+    def __str__(self) -> str:
+        who = self.kind.value if self.kind else "anybody"
+        scopes = " or ".join(self.scopes)
+        where = f" in the {self.where}" if self.where == "project" else f" of the {self.where}" if self.where else ""
+        return f"{'staff' if self.is_staff else who}{f': {scopes}{where}' if scopes else ''}"
+
+
+ANYBODY, ANY_PERSON = Right(), Right(Kind.PERSON)
+ITSELF, NODE = Right(Kind.INSTANCE), Right(Kind.NODE)
+STAFF = Right(Kind.PERSON, (Scope.OPERATE,), is_staff=True)
+
+
+def in_project(*scopes: Scope) -> Right:
+    """Return the right of persons whose role in the named project, and token, hold one of these."""
+    return Right(Kind.PERSON, scopes, "project")
+
+
+def of_seller(*scopes: Scope) -> Right:
+    """Return the right of persons whose role in the project of the named legal entity, and token, hold one of these."""
+    return Right(Kind.PERSON, scopes, "seller")
 
 
 @dataclass(frozen=True)
@@ -53,6 +98,27 @@ class Caller:
     projects: dict[str, str] = field(default_factory=dict)
     """Project id by name."""
     is_staff: bool = False
+    kind: Kind = Kind.PERSON
+    subject: str = ""
+    """Id of the instance or node that this is; none for a person."""
+
+    def check(self, right: Right, project: str | None = None) -> None:
+        """Raise Forbidden unless this caller has a right, in the project that the operation names if it names one.
+
+        The one place that decides who may do what, for every kind of actor and at every door; which seller is whose
+        is found out before (`accounting.queries.find_entity`).
+        """
+        if right.kind is None:
+            return
+        if self.kind is not right.kind:
+            raise Forbidden(f"This is for a {right.kind}, not for a {self.kind}.")
+        if right.is_staff:
+            self.require(right.scopes[0])
+            self.require_staff()
+        elif right.where == "project":
+            assert project is not None
+            able = [scope for scope in right.scopes if self.may(project, scope)]
+            self.project(project, (able or right.scopes)[0])
 
     def project(self, name: str, scope: Scope) -> str:
         """Return the id of a project in which this caller may act so; raise Forbidden otherwise.
@@ -141,6 +207,11 @@ def by_person(person: str, scopes: frozenset[Scope] = ALL_SCOPES, project: str |
         projects={name: project_id for _, _, project_id, name, _ in found},
         is_staff=is_staff and project is None,
     )
+
+
+def by_certificate(kind: Kind, subject: str) -> Caller:
+    """Return the instance or node whose client certificate was shown and checked."""
+    return Caller(actor=f"{kind}:{subject}", person="", scopes=frozenset(), kind=kind, subject=subject)
 
 
 def system() -> Caller:

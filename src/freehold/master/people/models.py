@@ -46,6 +46,20 @@ class Project(models.Model):
     created_at = models.BigIntegerField()
 
 
+class QuotaLimit(models.Model):
+    """A project's quota where it is not the usual one (`quotas.USUAL`)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE)
+    name = models.TextField()
+    most = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_limit_a_quota"),
+            models.CheckConstraint(condition=Q(most__gte=0), name="quota_not_negative"),
+        ]
+
+
 class Membership(models.Model):
     """A person's role in a project."""
 

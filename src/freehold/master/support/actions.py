@@ -5,7 +5,9 @@ from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.ordering import queries as ordering
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.quotas import Quota
 from freehold.master.support.models import Message, Ticket
 from freehold.master.support.queries import find
 from freehold.protocol.problem import FieldError
@@ -22,6 +24,7 @@ def ask(project: str, service: str, title: str, text: str, *, acting: Caller) ->
     _check(text, title)
     provider = Node.objects.values_list("project_id", flat=True).get(id=row["node_id"])
     with writing():
+        quotas.check(owner, Quota.TICKETS, Ticket.objects.filter(project=owner, closed_at=None).count)
         ticket = _open(owner, provider, Scope.OPERATE, f"service:{row['id']}", f"{service}: {title.strip()}")
         _say(ticket, acting.actor, text)
         audit(acting.actor, "ticket.open", ticket.id, project=owner)
@@ -38,6 +41,7 @@ def answer(project: str, identity: str, text: str, *, close: bool = False, actin
         _check(text)
     with writing():
         if text:
+            quotas.check(ticket.project_id, Quota.MESSAGES, Message.objects.filter(ticket=ticket).count)
             _say(ticket, acting.actor, text)
         if ticket.closed_at is not None and not close and _others(ticket):
             raise Conflict("There is a newer ticket about this.", remedy="Write in that one.")

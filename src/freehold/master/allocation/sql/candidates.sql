@@ -7,8 +7,27 @@ JOIN fleet_node n ON n.id = s.node_id
 JOIN fleet_site t ON t.id = s.site_id
 
 -- name: sites
--- The sites of a name; each project may have one.
-SELECT id FROM fleet_site WHERE name = :site
+-- The sites that a name means to a project: its own, or that of who owns the product; of others only if neither has one.
+SELECT t.id, t.project_id AS owner,
+       CASE WHEN t.project_id = :project THEN 0
+            WHEN t.project_id = (SELECT p.project_id FROM catalog_release r JOIN catalog_product p ON p.id = r.product_id
+                                 WHERE r.id = :release) THEN 1
+            ELSE 2 END AS distance
+FROM fleet_site t
+WHERE t.name = :name
+ORDER BY distance, t.id
+
+-- name: nodes
+-- The nodes that an id or a title means to a project, in the same order.
+SELECT n.id, n.project_id AS owner,
+       CASE WHEN n.id = :name THEN -1
+            WHEN n.project_id = :project THEN 0
+            WHEN n.project_id = (SELECT p.project_id FROM catalog_release r JOIN catalog_product p ON p.id = r.product_id
+                                 WHERE r.id = :release) THEN 1
+            ELSE 2 END AS distance
+FROM fleet_node n
+WHERE n.id = :name OR n.title = :name
+ORDER BY distance, n.id
 
 -- name: overview
 -- How many supplies of a release there are for a project, and what keeps them from being candidates.

@@ -1,9 +1,11 @@
 -- name: sold
--- What a product and type are sold as, who would pay for a project, and each price that holds in a region on a day.
-SELECT o.id AS offer, o.name, o.tax_category, y.project_id AS payer, y.customer_id AS customer, k.currency AS preferred,
+-- What a product and type are sold as by those who may sell it (or one of these offers), who would pay for a project, and each price that holds in a region on a day.
+SELECT o.id AS offer, o.name, o.project_id AS seller, CASE WHEN o.project_id = c.project_id THEN 1 ELSE 0 END AS is_owner,
+       o.tax_category, y.project_id AS payer, y.customer_id AS customer, k.currency AS preferred,
        l.id AS list, l.entity_id AS entity, e.time_zone, l.currency, l.region, l.tax_included, p.kind, p.amount,
        CASE WHEN o.account <> '' THEN o.account ELSE a.code END AS account
 FROM catalog_offer o
+JOIN catalog_product c ON c.name = o.product
 LEFT JOIN billing_payer y ON y.project_id = :project AND y.seller_id = o.project_id
 LEFT JOIN billing_customer k ON k.id = y.customer_id
 LEFT JOIN catalog_pricelist l ON l.published_at IS NOT NULL
@@ -15,7 +17,10 @@ LEFT JOIN catalog_price p ON p.list_id = l.id AND p.offer_id = o.id
 LEFT JOIN accounting_legalentity e ON e.id = l.entity_id
 LEFT JOIN accounting_account a ON a.entity_id = l.entity_id AND a.purpose = 'revenue'
 WHERE o.product = :product AND o.type = :type AND o.retired_at IS NULL
-ORDER BY o.name, l.region DESC, l.currency, p.kind
+  AND (:offer = '' OR o.id = :offer)
+  AND (o.project_id = c.project_id
+       OR EXISTS (SELECT 1 FROM catalog_sellinggrant g WHERE g.product_id = c.id AND g.project_id = o.project_id))
+ORDER BY o.name, o.id, l.region DESC, l.currency, p.kind
 
 -- name: money
 -- What came from and was asked of a contract, and what its living services must leave as a deposit.
@@ -105,14 +110,17 @@ WHERE subscription = :subscription AND until_day > :day
 
 -- name: offers
 -- The prices of the offers of all sellers that hold on a day, with what they are of.
-SELECT o.id AS offer, o.name, o.product, o.type, o.titles, o.size, o.availability, o.credits, o.tax_category,
+SELECT o.id AS offer, o.project_id AS project, o.name, o.product, o.type, o.titles, o.size, o.availability, o.credits, o.tax_category,
        l.id AS list, l.currency, l.region, l.tax_included, l.from_day, l.until_day, e.code AS seller, e.name AS seller_name,
        e.country, p.id AS price, p.kind, p.meter, p.model, p.amount, p.unit
 FROM catalog_offer o
 JOIN catalog_price p ON p.offer_id = o.id
 JOIN catalog_pricelist l ON l.id = p.list_id
 JOIN accounting_legalentity e ON e.id = l.entity_id
+JOIN catalog_product c ON c.name = o.product
 WHERE o.retired_at IS NULL AND l.published_at IS NOT NULL AND l.from_day <= :day AND l.until_day > :day
+  AND (o.project_id = c.project_id
+       OR EXISTS (SELECT 1 FROM catalog_sellinggrant g WHERE g.product_id = c.id AND g.project_id = o.project_id))
 ORDER BY o.name, l.region, l.currency, p.kind, p.meter
 
 -- name: documents
@@ -179,12 +187,12 @@ ORDER BY 1, 2, 3, 4
 
 -- name: cost_items
 -- What a month of each offer costs at each site on a day, item by item.
-SELECT t.name AS site, t.region, c.offer, c.kind, c.currency, c.amount, c.from_day, c.evidence, c.note
+SELECT t.id AS site, t.region, c.offer, c.kind, c.currency, c.amount, c.from_day, c.evidence, c.note
 FROM billing_costitem c
 JOIN fleet_site t ON t.id = c.site_id
 WHERE c.from_day = (SELECT max(l.from_day) FROM billing_costitem l
                     WHERE l.site_id = c.site_id AND l.offer = c.offer AND l.kind = c.kind AND l.from_day <= :day)
-ORDER BY t.name, c.offer, c.id
+ORDER BY t.name, t.id, c.offer, c.id
 
 -- name: asked_before
 -- What contracts were asked for by invoices due before a day, and what settles invoices: payments and credit notes.
@@ -223,3 +231,27 @@ JOIN billing_contract k ON k.customer_id = y.customer_id
 JOIN accounting_legalentity e ON e.id = k.entity_id AND e.project_id = y.seller_id
 WHERE y.project_id = :project
 ORDER BY e.name, k.id
+
+-- name: sold_service
+-- The service of a project that a seller is paid for, by the names of both.
+SELECT s.instance
+FROM billing_subscription s
+JOIN billing_contract k ON k.id = s.contract
+JOIN accounting_legalentity e ON e.id = k.entity_id
+JOIN ordering_instance i ON i.id = s.instance
+JOIN people_project j ON j.id = i.project_id
+WHERE e.project_id = :seller AND j.name = :project AND i.title = :title AND s.state IN ('pending', 'active')
+
+-- name: seller_of_tree
+-- Who sells a service, or owns its product when nobody pays for it.
+SELECT coalesce((SELECT o.project_id FROM billing_subscription s JOIN catalog_offer o ON o.id = s.offer
+                 WHERE s.instance = i.id AND s.state IN ('pending', 'active')), p.project_id) AS project
+FROM ordering_instance i
+JOIN catalog_product p ON p.name = i.product
+WHERE i.id = :root
+
+-- name: parts
+-- What kinds of parts a service has.
+SELECT DISTINCT i.product, i.type
+FROM ordering_instance i
+WHERE i.tree = :root AND i.parent IS NOT NULL AND i.gone_at IS NULL

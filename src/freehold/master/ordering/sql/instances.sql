@@ -13,13 +13,51 @@ WHERE i.project_id = :project AND i.title = :title AND i.wanted = 'destroyed'
 ORDER BY i.created_at DESC LIMIT 1
 
 -- name: insert
--- Record a new instance.
+-- Record a new instance, unless its project has as many as its quota allows.
 INSERT INTO ordering_instance
   (id, project_id, tree, parent, host, title, product, release_id, type, parameters, constraints, asked, wanted,
    seed, given, told, node_id, partition, weight, revision, created_at, changed_at)
-VALUES
-  (:id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :asked,
-   :wanted, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now)
+SELECT :id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :asked,
+       :wanted, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now
+WHERE coalesce((SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project), 0)
+      < coalesce((SELECT q.most FROM people_quotalimit q WHERE q.project_id = :project AND q.name = 'instances'), :usual)
+RETURNING id
+
+-- name: count_instances
+-- How many instances a project has, those that are being destroyed included.
+SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project
+
+-- name: count_tree
+-- How many instances a tree has.
+SELECT count(*) AS instances FROM ordering_instance WHERE tree = :tree AND gone_at IS NULL
+
+-- name: children
+-- The instances that another requested and that are not being destroyed, the oldest first.
+SELECT i.title, i.product, i.type
+FROM ordering_instance i
+WHERE i.parent = :parent AND i.wanted <> 'destroyed'
+ORDER BY i.created_at, i.id
+
+-- name: declared
+-- What an instance may request by the release that it has, and its parameters.
+SELECT t.requests, t.request_schema, i.parameters
+FROM ordering_instance i
+JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
+WHERE i.id = :id
+
+-- name: tidy_requests
+-- Forget, of what was asked of each instance, all but the newest within its project's share of so many bytes.
+DELETE FROM ordering_requestrow WHERE id IN (
+  SELECT w.id
+  FROM (SELECT q.id, i.project_id,
+               row_number() OVER (PARTITION BY q.instance_id ORDER BY q.id DESC) AS age,
+               sum(length(q.parameters) + 200) OVER (PARTITION BY i.project_id ORDER BY q.id DESC
+                                                    ROWS UNBOUNDED PRECEDING) AS until_here
+        FROM ordering_requestrow q
+        JOIN ordering_instance i ON i.id = q.instance_id) w
+  WHERE w.age > 1
+    AND w.until_here > 1048576 * coalesce((SELECT l.most FROM people_quotalimit l
+                                           WHERE l.project_id = w.project_id AND l.name = 'history'), :usual))
 
 -- name: add_request
 -- Append what is now asked of an instance to its history.
@@ -330,3 +368,25 @@ DELETE FROM ordering_publicationrow WHERE id IN (
   SELECT id
   FROM (SELECT id, row_number() OVER (PARTITION BY instance_id ORDER BY id DESC) AS age FROM ordering_publicationrow) told
   WHERE age > :kept)
+
+-- name: thin_requests
+-- Forget, of what was asked of an instance, all but the newest within so many bytes.
+DELETE FROM ordering_requestrow WHERE id IN (
+  SELECT w.id
+  FROM (SELECT q.id, row_number() OVER (ORDER BY q.id DESC) AS age,
+               sum(length(q.parameters) + 200) OVER (ORDER BY q.id DESC ROWS UNBOUNDED PRECEDING) AS until_here
+        FROM ordering_requestrow q
+        WHERE q.instance_id = :instance) w
+  WHERE w.age > 1 AND w.until_here > :most)
+
+-- name: close_hosts
+-- The hosts of a project that serve a product to everyone serve it to their own project only.
+UPDATE ordering_share SET beneficiary = :project
+WHERE beneficiary = ''
+  AND release_id IN (SELECT r.id FROM catalog_release r WHERE r.product_id = :product)
+  AND host_id IN (SELECT i.id FROM ordering_instance i WHERE i.project_id = :project)
+
+-- name: hand_over_hosts
+-- The hosts of a tree that is another project's take in new ones of that project only, until it offers them anew.
+UPDATE ordering_share SET beneficiary = :project
+WHERE host_id IN (SELECT i.id FROM ordering_instance i WHERE i.tree = :tree AND i.gone_at IS NULL)

@@ -1,0 +1,101 @@
+"""What an instance requests of others: granted one by one, as far as its release declares it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from freehold.master.foundation import clock
+from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, MasterError
+from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.ordering import declared, trees
+from freehold.master.ordering.actions import Answer, Order, Request, check_title, transact
+from freehold.master.ordering.queries import QUERIES
+from freehold.master.people.identity import ITSELF, Caller
+from freehold.protocol.descriptor import MOST_REQUESTS, RequestDescriptor
+from freehold.protocol.states import Wanted
+
+
+def request_children(wishes: Mapping[str, Request], *, acting: Caller) -> dict[str, Answer | MasterError]:
+    """Make the instances that the calling instance requests exist as it wishes: all of them, by their titles in it.
+
+    Each is granted or refused on its own, in a transaction of its own; what the release of the instance does not
+    declare is refused. What was requested before and is not any more is stopped, and destroyed after a time of grace
+    unless it is requested again. Raise Conflict when the instance is not started, Invalid for a title that cannot be
+    one.
+    """
+    acting.check(ITSELF)
+    parent = acting.subject
+    if len(wishes) > MOST_REQUESTS:
+        raise Invalid(f"{len(wishes)} requests; an instance may make {MOST_REQUESTS}.")
+    for title in wishes:
+        check_title(title)
+    rows = run(QUERIES["parent"], id=parent)
+    if not rows or rows[0]["wanted"] != Wanted.STARTED:
+        raise Conflict("Only an instance that is wanted started may request others.")
+    row = rows[0]
+    for title, wish in wishes.items():
+        if wish.state is Wanted.DESTROYED:
+            raise Invalid(f"'{title}' cannot be requested destroyed.", remedy="Request it no more.")
+    may, undeclared = _undeclared(parent, wishes)
+    answers: dict[str, Answer | MasterError] = {}
+    for title, wish in wishes.items():
+        if title in undeclared:
+            answers[title] = undeclared[title]
+            continue
+        of_kind = may.get((wish.product or "", wish.type or "default"))
+        shared = of_kind[0].shared if of_kind is not None else None
+        try:
+            _refuse_of_people(wish)
+            answers[title] = transact(
+                Order(wish, row["project_id"], acting.actor, f"{row['title']}/{title}", row, shared)
+            )
+        except MasterError as error:
+            answers[title] = error
+    _unask_others(row, set(wishes) - set(undeclared))
+    return answers
+
+
+def _undeclared(
+    parent: str, wishes: Mapping[str, Request]
+) -> tuple[dict[tuple[str, str], tuple[RequestDescriptor, int]], dict[str, MasterError]]:
+    """Return what an instance may request, and which of its requests are outside of that."""
+    (row,) = run(QUERIES["declared"], id=parent)
+    may = declared.read(row["requests"], row["request_schema"], row["parameters"])
+    children = [
+        declared.Child(trees.name_in_parent(one["title"]), one["product"], one["type"])
+        for one in run(QUERIES["children"], parent=parent)
+    ]
+    kinds = {title: declared.RequestedKind(wish.product, wish.type) for title, wish in wishes.items()}
+    return may, declared.refused(may, kinds, children)
+
+
+def _refuse_of_people(wish: Request) -> None:
+    """Raise Forbidden for what only people may ask: an instance orders nothing at a price, and serves no strangers."""
+    for name in ("offer", "quote", "offered_to"):
+        if getattr(wish, name) is not None:
+            raise Forbidden(
+                f"An instance requests parts of itself, without `{name}`.",
+                remedy="The offer of the whole tree covers what its release declares; people order everything else.",
+            )
+
+
+def _unask_others(parent: dict[str, Any], titles: set[str]) -> None:
+    """Stop the children that their parent does not request any more."""
+
+    def others() -> list[dict[str, Any]]:
+        return [
+            row
+            for row in run(QUERIES["tree"], tree=parent["tree"])
+            if row["parent"] == parent["id"]
+            and row["wanted"] != Wanted.DESTROYED
+            and row["unasked_at"] is None
+            and trees.name_in_parent(row["title"]) not in titles
+        ]
+
+    if not others():
+        return
+    with writing():
+        trees.lock(parent["tree"])
+        for row in others():
+            run(QUERIES["unask"], id=row["id"], now=clock.now())
+            audit(f"instance:{parent['id']}", "instance.unask", row["id"], project=parent["project_id"])
+        trees.settle(parent["tree"])
