@@ -29,7 +29,7 @@ class Identities(threading.Thread):
 
     def __init__(self, identify: Callable[[str], None], started: Callable[[], Iterable[str]]) -> None:
         super().__init__(name="identities", daemon=True)
-        self._identify, self._started = identify, started
+        self._identify, self._list = identify, started
         self._changed = threading.Condition()
         self._numbers = itertools.count()
         self._due: list[tuple[float, int, str]] = []
@@ -62,7 +62,7 @@ class Identities(threading.Thread):
 
     def _want_all(self) -> None:
         try:
-            for instance in self._started():
+            for instance in self._list():
                 with self._changed:
                     if instance not in self._next:
                         self._push(instance, 0.0)

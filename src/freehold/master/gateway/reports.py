@@ -314,15 +314,12 @@ class Writer(threading.Thread):
         return head
 
     def _collect_report(self, node: str, report: Report, rows: _Rows) -> int:
-        refused = 0
+        refused, ahead = 0, ""
         items: list[Item] = []
         try:
             body = _decoder.decode(report.body)
             validation.time(body.at)
-            items = body.items
-            if reason := validation.ahead(body.at, rows.received_at / 1000):
-                # The time is set aside alone: nothing is kept under it, and the items have times of their own.
-                refused += self._refuse(node, report, reason, msgspec.json.encode(body.at), rows)
+            items, ahead = body.items, validation.ahead(body.at, rows.received_at / 1000)
         except (ValueError, *UNREADABLE) as error:
             refused += self._refuse(node, report, str(error), bytes(report.body), rows)
         for item in items:
@@ -330,6 +327,9 @@ class Writer(threading.Thread):
                 self._collect_item(node, item, rows)
             except ValueError as error:
                 refused += self._refuse(node, report, str(error), msgspec.json.encode(item), rows)
+        if ahead and not refused:
+            # The time is set aside alone: nothing is kept under it, and the items have times of their own.
+            refused += self._refuse(node, report, ahead, msgspec.json.encode(body.at), rows)
         return refused
 
     def _refuse_twin(self, node: str, report: Report, rows: _Rows) -> None:

@@ -29,7 +29,7 @@ MOST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer; a longer one is refused when its length arrives."""
 MOST_WORDS = 64 * 1024
 """Bytes of the words of a child that failed."""
-MOST_ORDER = 1024 * 1024
+MOST_ORDER = 128 * 1024
 """Bytes of what the helper is told of a child; its work is sent to the child itself."""
 
 
@@ -171,6 +171,9 @@ class Workshop:
             except OSError as error:
                 ours.close()
                 raise WorkshopError(f"The workshop does not take orders: {error}") from None
+            except WorkshopError:
+                ours.close()
+                raise
         return ours
 
     def close(self) -> None:
@@ -184,6 +187,9 @@ class Workshop:
                 self._process = None
 
     def _send(self, order: bytes, descriptor: int) -> None:
+        if len(order) > MOST_ORDER:
+            # Refused by the kernel it would look as if the helper had died, which would then be replaced.
+            raise WorkshopError(f"The order of a child has {len(order)} bytes; at most {MOST_ORDER} are possible.")
         with self._lock:
             for attempt in (1, 2):
                 if self._process is None or self._process.poll() is not None:
