@@ -8,12 +8,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 
 from freehold import __version__
 from freehold.client.billing import add_commands as add_billing_commands
 from freehold.client.commands import add_commands as add_client_commands
 from freehold.client.errors import ClientError, Refused
 from freehold.client.support import add_commands as add_support_commands
+from freehold.escaping import Escaping
 from freehold.protocol.problem import Problem
 
 _EPILOG = """\
@@ -29,7 +31,12 @@ exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 not ready within --wa
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    # Whatever any command prints of others, no terminal obeys it.
+    with redirect_stdout(Escaping(sys.stdout)), redirect_stderr(Escaping(sys.stderr)):
+        return _run(sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     options = _parser(arguments).parse_args(arguments)
     try:
         return int(options.run(options))

@@ -24,6 +24,7 @@ KINDS: dict[str, Any] = {
     "item-instance": report.Item,
     "item-publication": report.Item,
     "item-assessment": report.Item,
+    "item-aside": report.Item,
     "item-usage": report.Item,
     "item-usage-unmeasured": report.Item,
     "item-usage-series": report.Item,

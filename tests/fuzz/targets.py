@@ -255,6 +255,49 @@ def answers(folder: Path) -> tuple[Feed, list[bytes]]:
     return feed, [*golden("applied"), *dates, f"fh1.secret.{HASH}".encode()]
 
 
+def strangers(folder: Path) -> tuple[Feed, list[bytes]]:
+    """Whatever a partition answers: a layout, results of promises, words. What passes is told and kept."""
+    from freehold.node.errors import ConfigureError
+    from freehold.node.partition import gate
+    from freehold.node.store import Store
+    from freehold.protocol.report import AsideReport, Body
+    from freehold.protocol.states import Observed
+
+    store = Store(folder / "node.sqlite")
+    store._db.execute("PRAGMA synchronous=OFF")
+    store._db.execute(
+        "INSERT INTO instance (instance, revision, partition, release, type, wanted, title, parameters) "
+        "VALUES ('i', 1, 'p0', 'r', 't', 'started', 'x', '{}')"
+    )
+
+    def feed(content: bytes) -> None:
+        try:
+            gate.read_result(content)
+        except ValueError:
+            pass
+        layout, words = None, gate.words(content)
+        try:
+            layout = gate.read_layout(content, store.now())
+        except ConfigureError as error:
+            words = str(error)
+        assert layout is not None or words.isprintable()
+        store.instance_is("i", 1, Observed.STARTED, message=words, layout=layout)
+        (report,) = store.outbox(10, 10_000_000)
+        items = msgspec.json.decode(report.body, type=Body).items
+        assert not any(isinstance(item, AsideReport) for item in items)
+        assert layout is None or store.wishes()[0].layout.services == layout.services
+        store.acknowledged(report.sequence)
+
+    layout = (
+        b'{"services": [{"name": "web", "digest": "1", "after": ["db"], "stop_timeout": 3.5, "stop_signal": "INT"}], '
+        b'"promises": ["etc/plugin/page.py"], "published": {"url": ["http://x", 1, null]}, "outcome": {"network": '
+        b'{"tcp": [80], "connect": ["[2001:db8::1]:443", "192.0.2.0/24", ":25"]}, "logs": [{"path": "srv/log", '
+        b'"most": 1, "keep": 1}], "requests": [{"title": "db", "wish": {"product": "p"}}], "missing": ["db"], '
+        b'"served": {"inst-1": {"error": "no"}}, "renew_at": 1800000000.5}}'
+    )
+    return feed, [layout, b'{"id": 1, "kept": true, "message": "caf\\u00e9", "period": 60, "timeout": 5}', b"caf\xe9"]
+
+
 def receipts(folder: Path) -> tuple[Feed, list[bytes]]:
     _django(folder)
     from http_message_signatures import InvalidSignature
@@ -332,5 +375,17 @@ def _removed(folder: Path) -> None:
 
 TARGETS: dict[str, Target] = {
     one.__name__: one
-    for one in [reports, batches, signing_requests, letters, releases, entries, feeds, answers, receipts, builds]
+    for one in [
+        reports,
+        batches,
+        signing_requests,
+        letters,
+        releases,
+        entries,
+        feeds,
+        answers,
+        strangers,
+        receipts,
+        builds,
+    ]
 }

@@ -18,6 +18,8 @@ from freehold.node import walls
 from freehold.node.host import audit
 from machines import MODES, REPOSITORY, Cloud, Machine
 
+SLEEPERS = 5
+"""More than may begin to be configured at once."""
 LIMITS = ("--memory-mb", "96", "--processes", "40", "--disk-mb", "60", "--files", "4000")
 
 
@@ -53,6 +55,17 @@ class Place:
         found = until(outcome, 40, what=f"the outcome of '{attempt}'")
         return found.get("error") or f"GOT {found['got']}"
 
+    def answer(self, name: str) -> None:
+        """Have its next configuration answer something absurd."""
+        parameters = {"answer": name}
+        self.cloud.master.request(f"hostile-{self.title}", "hostile", parameters=parameters, constraints=self.where)
+
+    def ends(self, title: str) -> None:
+        """Destroy a service, and see it destroyed."""
+        product = self.cloud.master.show(title)["product"]
+        self.cloud.master.request(title, product, state="destroyed", constraints=self.where)
+        until(lambda: self.cloud.master.show(title)["state"] == "destroyed", 30, what=f"{title} is destroyed")
+
     def neighbour_is_well(self) -> None:
         assert "hello" in page(self.neighbour["publication"]["url"])
         shown = self.cloud.master.show(self.neighbour["title"])
@@ -75,7 +88,7 @@ class Place:
 @pytest.fixture(scope="module", params=MODES)
 def place(request: pytest.FixtureRequest, cloud: Cloud) -> Place:
     is_root = request.param == "root"
-    machine = cloud.machine(unprivileged=not is_root, title=request.param, options=LIMITS)
+    machine = cloud.machine(unprivileged=not is_root, partitions=8, title=request.param, options=LIMITS)
     return Place(cloud, machine, request.param)
 
 
@@ -203,6 +216,88 @@ def test_who_fills_the_disk_is_stopped(place: Place, attempt: str, words: str) -
         shutil.rmtree(place.folder / "srv" / name, ignore_errors=True)
         (place.folder / "srv" / name).unlink(missing_ok=True)
     assert place.tries("nothing") == "GOT nothing", "when there is room again it runs again"
+
+
+# What its configuration answers
+
+WORDS = {
+    "large publication": "at most 262144 are accepted",
+    "path as a name": "did not answer with a layout",
+    "line feed in a name": "did not answer with a layout",
+    "zero in a name": "did not answer with a layout",
+    "endless stop": "`float` <= 120",
+    "services without end": "of length <= 256",
+    "promises without end": "of length <= ",
+    "script as a network": "no scope",
+    "ports out of range": "ports are from 1 to 65535",
+    "log outside": "is no path of a log inside the partition",
+    "no JSON": "JSON is malformed",
+    "half a character": "did not answer with a layout",
+    "no UTF-8": "it is not text in UTF-8",
+    "500 digits": "more than 40 digits",
+    "endless nesting": "did not answer with a layout",
+    "announcement of 4 GB": "at most 8388608 are read",
+    "error of 3 MB": "at most 65536 are read",
+    "shorter than announced": "ended suddenly",
+    "escape": "hello \\udce9",
+}
+
+
+def test_absurd_answers_are_failures_of_their_instance_and_of_nobody_else(place: Place) -> None:
+    agent, title = place.machine.agent_pid, f"hostile-{place.title}"
+    memory = _memory_mb(agent)
+    for answer, words in WORDS.items():
+        place.answer(answer)
+        until(lambda words=words: words in place.cloud.master.show(title)["message"], 30, what=f"{answer}: {words}")
+        assert place.cloud.master.show(title)["state"] == "failed"
+    place.neighbour_is_well()
+    beside = place.cloud.order(f"beside-{place.title}", constraints=place.where, seconds=30)
+    assert "hello" in page(beside["publication"]["url"])
+    place.ends(beside["title"])
+    assert place.machine.agent_pid == agent
+    assert _memory_mb(agent) < memory + 64
+    assert place.cloud.master.sql("SELECT count(*) FROM fleet_refuseditem") == [(0,)], "the Master refused nothing"
+    log = place.machine.log()
+    assert "stumbled" not in log
+    assert not set(log) & set("\x1b\x07\x00")
+    assert max(map(len, log.splitlines())) < 9000
+    shown = place.machine.cli("status").stdout
+    assert "\\x1b[2Jhello" in shown
+    assert "\x1b" not in shown
+    assert place.tries("write", path=f"{place.folder}/srv/own").startswith("GOT"), "an honest answer is taken as ever"
+
+
+def test_what_a_configuration_prints_is_in_its_own_log(place: Place) -> None:
+    ours = place.machine.root / "run" / "workshop.log"
+    before = ours.read_bytes()
+    place.answer("scribble")
+    log = place.folder / "var" / "log" / "configure.log"
+    until(lambda: log.exists() and b"written by a stranger" in log.read_bytes()[-1000:])
+    assert ours.read_bytes() == before
+    place.neighbour_is_well()
+
+
+def test_configurations_that_never_end_stop_nobody_else(place: Place) -> None:
+    sleepers = [f"sleeper-{number}-{place.title}" for number in range(SLEEPERS)]
+    for title, answer in zip(sleepers, ["byte by byte", *["sleep"] * (SLEEPERS - 1)], strict=True):
+        place.cloud.master.request(title, "hostile", parameters={"answer": answer}, constraints=place.where)
+    for title in sleepers:
+        # Four begin at once, the fifth when the first had their turn.
+        asleep = place.machine.folder(place.cloud.master.show(title)["partition"]) / "srv" / "asleep"
+        until(asleep.exists, 40, what=f"{title} sleeps")
+    stopped = place.cloud.master.request(f"neighbour-{place.title}", "hello", state="stopped", constraints=place.where)
+    until(lambda: place.cloud.master.show(stopped["instance"]["title"])["state"] == "stopped", 30, what="stopping")
+    place.cloud.order(f"neighbour-{place.title}", state="started", constraints=place.where, seconds=30)
+    beside = place.cloud.order(f"beside-{place.title}", constraints=place.where, seconds=30)
+    place.ends(beside["title"])
+    for title in sleepers:
+        place.ends(title)
+    place.neighbour_is_well()
+
+
+def _memory_mb(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) // 1024
 
 
 @contextlib.contextmanager

@@ -43,10 +43,8 @@ def confirmed(question: str) -> bool:
 def say(options: argparse.Namespace, value: object, text: str) -> None:
     """Print a text for people, or with `--json` the value that it is of."""
     if options.json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-        sys.stdout.flush()
-    else:
-        print(text)
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    print(text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -105,7 +105,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "formatters": {"escaping": {"()": "freehold.escaping.Formatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "escaping"}},
     "root": {"handlers": ["console"], "level": "INFO"},
 }
 

@@ -8,7 +8,6 @@ import ctypes
 import fcntl
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
@@ -23,10 +22,11 @@ from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node import upgrade
 from freehold.node.care import Care
-from freehold.node.errors import BuildError, LinkError, NodeError, SettingsError, SupervisorError
+from freehold.node.errors import BuildError, LinkError, SettingsError, SupervisorError
 from freehold.node.hands import Hands
 from freehold.node.host.facts import host_facts
 from freehold.node.host.places import keep_addresses
+from freehold.node.identities import Identities, keep_renewed
 from freehold.node.link import enrolment
 from freehold.node.link.client import Link
 from freehold.node.link.conversation import FeedReader, OutboxSender
@@ -41,7 +41,9 @@ from freehold.node.supervisor.client import Event, Supervisor
 from freehold.node.workshop import Workshop
 from freehold.protocol.states import SoftwareObserved
 
-CONFIGURERS = 4
+MOST_WORKERS = 64
+"""Partitions whose code works for us at once, one worker each; as many again are reserved for stopping and destroying.
+How many of them begin together says the plan."""
 LONGEST_REST = 30.0
 LOG_PERIOD = 300.0
 PROGRESS_PERIOD = 2.0
@@ -68,6 +70,12 @@ class Agent:
         self._busy: set[str] = set()
         self._building: dict[str, float] = {}
         """When each build that runs began (monotonic)."""
+        self._configuring: dict[str, float] = {}
+        """When each configuration that runs began (monotonic)."""
+        self._stumbled: dict[Step, tuple[int, float]] = {}
+        """Steps that failed as nobody foresaw: how often in a row, and not before when they are tried again."""
+        self._wait = 0.0
+        """Seconds until a step that was put off is looked at again; 0: none was."""
         self._busy_lock = threading.Lock()
         self.store = Store(self.paths.store, budget=self.settings.outbox_mb * 1024 * 1024)
         self.outbox = OutboxSender(self._link(), self.store, self._renewed)
@@ -75,8 +83,18 @@ class Agent:
         self.feed = FeedReader(self._link(), self.store, self._changed)
         self.supervisor = Supervisor(self.paths.run)
         self.workshop = Workshop(self.paths.run / "workshop.log")
+        self.own_workshop = Workshop(self.paths.run / "own-workshop.log")
+        """For work that is all ours, with our rights: strangers' work cannot starve or break it."""
         self.promises = Scheduler(self.workshop, self._on_result)
-        self.hands = Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
+        self.hands = Hands(
+            self.paths,
+            self.settings,
+            self.store,
+            self.supervisor,
+            self.workshop,
+            self.promises,
+            self.own_workshop.call,
+        )
         self.measuring = Measuring(
             self.paths, self.settings, self.store, self.supervisor, self.hands.enclosures.host_end
         )
@@ -89,14 +107,16 @@ class Agent:
             self._contain,
             hands.shorten_logs,
             self._reopen,
-            self.workshop,
+            self.own_workshop,
         )
         self.builder: Any = build
         """What builds releases: the module."""
-        self._identity_work: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.identities = Identities(self._identify, lambda: [wish.instance for wish in self.store.started()])
         # One more than may build: what is removed waits for no build.
         self._builders = ThreadPoolExecutor(planning.MOST_BUILDERS + 1, "build")
-        self._configurers = ThreadPoolExecutor(CONFIGURERS, "configure")
+        workers = min(MOST_WORKERS, len(self.settings.places) + 1)
+        self._configurers = ThreadPoolExecutor(workers, "configure")
+        self._enders = ThreadPoolExecutor(workers, "end")
 
     def run(self) -> None:
         """Keep the node's promises until `stop`."""
@@ -122,14 +142,14 @@ class Agent:
     def _start_threads(self) -> None:
         works = (
             self._keep_supervisor,
-            self._keep_identities,
+            self._keep_certificate,
             self._keep_logs_short,
             self._keep_builds,
             self._prove,
         )
         _name(self.promises)
         threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in works]
-        for one in (self.feed, self.outbox, self.measuring, self.care, *threads):
+        for one in (self.feed, self.outbox, self.measuring, self.care, self.identities, *threads):
             one.start()
             _name(one)
 
@@ -143,27 +163,47 @@ class Agent:
         now = self.store.now()
         moment = planning.next_moment(self.store.software(), self.store.instances(), now)
         rest = LONGEST_REST if moment is None else min(LONGEST_REST, max(0.05, moment - now))
-        return min(rest, self.store.lease_left() or rest)
+        return min(rest, self.store.lease_left() or rest, self._wait or rest)
 
     def _turn(self) -> None:
         over = not self.store.lease_left()
         software, instances = self.store.software(), self.store.instances()
+        self._wait = 0.0
         for step in planning.plan(software, instances, self.store.now(), lease_is_over=over):
             with self._busy_lock:
                 if step.subject in self._busy:
-                    if step.verb is Verb.REMOVE:
-                        # What is built now is not wanted any more, and might never end.
-                        self.builder.interrupt(self.paths, self.settings, step.subject)
+                    self._interrupt_for(step)
                     continue
-                if step.verb is Verb.BUILD:
-                    now = time.monotonic()
-                    if not planning.may_build(now - began for began in self._building.values()):
-                        # It is looked at again when one ends, and every half minute.
-                        continue
-                    self._building[step.subject] = now
+                if not self._may_begin(step, time.monotonic()):
+                    continue
                 self._busy.add(step.subject)
-            pool = self._builders if step.verb in (Verb.BUILD, Verb.REMOVE) else self._configurers
-            pool.submit(self._do, step)
+            pools = {Verb.BUILD: self._builders, Verb.REMOVE: self._builders}
+            pools |= {Verb.CONFIGURE: self._configurers, Verb.ASK: self._configurers}
+            pools.get(step.verb, self._enders).submit(self._do, step)
+
+    def _interrupt_for(self, step: Step) -> None:
+        """End what is being done to a release or an instance that is not wanted any more, and might never end."""
+        if step.verb is Verb.REMOVE:
+            self.builder.interrupt(self.paths, self.settings, step.subject)
+        elif step.verb in (Verb.STOP, Verb.DESTROY):
+            self.hands.interrupt(step.subject)
+
+    def _may_begin(self, step: Step, now: float) -> bool:
+        """Return whether a step has its turn, and note that it begins; otherwise note when to look again."""
+        _, not_before = self._stumbled.get(step, (0, 0.0))
+        wait = not_before - now
+        if wait <= 0 and step.verb is Verb.BUILD:
+            if not planning.may_build(now - began for began in self._building.values()):
+                # It is looked at again when one ends, and every half minute.
+                return False
+            self._building[step.subject] = now
+        if wait <= 0 and step.verb in (Verb.CONFIGURE, Verb.ASK):
+            wait = planning.configure_wait(now - began for began in self._configuring.values())
+            if wait <= 0:
+                self._configuring[step.subject] = now
+        if wait > 0:
+            self._wait = min(self._wait or wait, wait)
+        return wait <= 0
 
     def _do(self, step: Step) -> None:
         doing: dict[Verb, Callable[[str], None]] = {
@@ -177,13 +217,17 @@ class Agent:
         }
         try:
             doing[step.verb](step.subject)
+            self._stumbled.pop(step, None)
         except Exception:
-            _log.exception("%s %s stumbled; it is tried again", step.verb, step.subject)
-            time.sleep(1)
+            times = self._stumbled.get(step, (0, 0.0))[0] + 1
+            pause = planning.stumble_pause(times)
+            self._stumbled[step] = times, time.monotonic() + pause
+            _log.exception("%s %s stumbled; it is tried again in %g s", step.verb, step.subject, pause)
         finally:
             with self._busy_lock:
                 self._busy.discard(step.subject)
                 self._building.pop(step.subject, None)
+                self._configuring.pop(step.subject, None)
             self._awake.set()
 
     def _build(self, release: str) -> None:
@@ -196,7 +240,9 @@ class Agent:
         except (BuildError, LinkError, OSError) as error:
             attempts = found.attempts + 1
             next_try = self.store.now() + planning.build_pause(attempts)
-            _log.warning("release %s cannot be built (try %s): %s", release[:12], attempts, error)
+            # Why is in the release's own log, in words of those who wrote what it builds.
+            log = self.paths.software / f"{release}.log"
+            _log.warning("release %s cannot be built (try %s); see %s", release[:12], attempts, log)
             self.store.software_is(
                 release, SoftwareObserved.FAILED, message=str(error), next_try=next_try, attempts=attempts
             )
@@ -215,20 +261,29 @@ class Agent:
             if time.monotonic() - looked >= LOOK_PERIOD:
                 looked = time.monotonic()
                 built = [release for release in built if self._is_whole(release)]
-            trouble = self.builder.share(self.paths, built)
+            try:
+                trouble = self.builder.share(self.paths, built)
+            except Exception:
+                _log.exception("builds cannot be shared; going on")
+                trouble = "an error of the node itself"
             failures = failures + 1 if trouble else 0
             if trouble:
                 _log.warning("builds are not shared: %s", trouble)
             self._built.wait(min(CARE_PERIOD, CARE_PAUSE * 2.0 ** min(failures, 16)) if trouble else CARE_PERIOD)
 
     def _is_whole(self, release: str) -> bool:
-        wrong = self.builder.damaged(self.paths, release)
-        if wrong:
-            _log.error("release %s is damaged and built anew: %s", release[:12], ", ".join(wrong[:10]))
-            self.builder.discard(self.paths, release, wrong)
-            words = f"{len(wrong)} files were damaged, such as {wrong[0]}: it is built anew."
-            self.store.software_is(release, SoftwareObserved.BUILDING, message=words)
-            self._awake.set()
+        try:
+            wrong = self.builder.damaged(self.paths, release)
+            if wrong:
+                _log.error("release %s is damaged in %s files, and built anew", release[:12], len(wrong))
+                self.builder.discard(self.paths, release, wrong)
+                words = f"{len(wrong)} files were damaged, such as {wrong[0]}: it is built anew."
+                self.store.software_is(release, SoftwareObserved.BUILDING, message=words)
+                self._awake.set()
+        except Exception:
+            # It is looked at again; the other releases now.
+            _log.exception("release %s cannot be looked at", release[:12])
+            return False
         return not wrong
 
     @contextmanager
@@ -261,7 +316,7 @@ class Agent:
     def _configure(self, instance: str) -> None:
         if self.hands.configure(instance):
             self.measuring.soon()
-            self._identity_work.put(instance)
+            self.identities.want(instance)
 
     def _stop_instance(self, instance: str) -> None:
         self._measure_once_more(instance)
@@ -314,11 +369,11 @@ class Agent:
             result.instance, result.revision, result.promise, result.kept, result.message, self.store.now()
         )
         if result.bang and changed and self.store.bang(result.instance):
-            _log.info("%s is configured again: %s", result.instance, result.message)
+            _log.info("%s is configured again: its promise %s asks for it", result.instance, result.promise)
             self._awake.set()
         if changed:
             word = "kept" if result.kept else "broken"
-            _log.info("promise %s of %s is %s: %s", result.promise, result.instance, word, result.message)
+            _log.info("promise %s of %s is %s", result.promise, result.instance, word)
 
     def _on_event(self, event: Event) -> None:
         try:
@@ -341,45 +396,52 @@ class Agent:
             except SupervisorError as error:
                 _log.error("%s", error)
                 self._over.wait(1)
+            except Exception:
+                _log.exception("what ran cannot be revived; it is tried again")
+                self._over.wait(1)
 
-    def _keep_identities(self) -> None:
-        """Renew the node's certificate in time, and give instances theirs, one after the other."""
-        for wish in self.store.started():
-            self._identity_work.put(wish.instance)
+    def _identify(self, instance: str) -> None:
         link = self._link()
-        while not self._over.is_set():
-            try:
-                if enrolment.is_renewal_due(self.settings, self.store.now()):
-                    self.settings = enrolment.renew(self.paths.root, link)
-                    for conversation in (self.feed, self.outbox):
-                        conversation.reconnect()
-                    link.close()
-                instance = self._identity_work.get(timeout=3600)
-                self.hands.identify(instance, link)
-            except queue.Empty:
-                # Some may be old by now; those that could not be had are asked for again.
-                for wish in self.store.started():
-                    self._identity_work.put(wish.instance)
-            except NodeError as error:
-                _log.warning("a certificate cannot be had now: %s", error)
-                self._over.wait(60)
+        try:
+            self.hands.identify(instance, link)
+        finally:
+            link.close()
+
+    def _keep_certificate(self) -> None:
+        keep_renewed(
+            lambda: enrolment.is_renewal_due(self.settings, self.store.now()), self._renew_certificate, self._over
+        )
+
+    def _renew_certificate(self) -> None:
+        link = self._link()
+        try:
+            self.settings = enrolment.renew(self.paths.root, link)
+        finally:
+            link.close()
+        for conversation in (self.feed, self.outbox):
+            conversation.reconnect()
 
     def _prove(self) -> None:
         upgrade.prove(self.paths.root, self._link(), self.store, self._over)
 
     def _keep_logs_short(self) -> None:
         while not self._over.wait(LOG_PERIOD):
-            self.hands.shorten_logs()
-            self.hands.tell_services()
+            for work in (self.hands.tell_services, self.hands.shorten_logs):
+                try:
+                    work()
+                except Exception:
+                    _log.exception("%s stumbled; going on", work.__name__)
 
     def _finish(self) -> None:
         self.outbox.stop()
-        for pool in (self._builders, self._configurers):
+        for pool in (self._builders, self._configurers, self._enders):
             pool.shutdown(wait=False, cancel_futures=True)
         self.measuring.stop()
         self.care.stop()
         self.promises.stop()
+        self.identities.stop()
         self.workshop.close()
+        self.own_workshop.close()
 
     def _link(self) -> Link:
         return Link(

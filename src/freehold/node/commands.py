@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.escaping import Formatter
 from freehold.node import settings as node_settings
 from freehold.node.errors import SettingsError, SupervisorError
 from freehold.node.settings import Paths, default_root
@@ -137,7 +138,9 @@ def _enrol(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from freehold.node import agent
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(threadName)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(threadName)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     agent.run(options.root.resolve())
     return 0
 
@@ -260,6 +263,8 @@ def _status(options: argparse.Namespace) -> int:
         print(
             f"  {wish.partition}: {wish.title} {wish.state or 'new'} (wanted {wish.wanted}) {', '.join(kept)}".rstrip()
         )
+        for line in wish.message.splitlines()[-5:]:
+            print(f"    {line[:200]}")
     return 0
 
 

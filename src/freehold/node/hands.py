@@ -3,8 +3,12 @@
 import json
 import logging
 import math
+import stat
 import threading
 import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +16,26 @@ import msgspec
 
 from freehold.failpoints import failpoint
 from freehold.node import plan as planning
-from freehold.node.errors import ConfigureError, HostError, LinkDown, NodeError, SupervisorError
+from freehold.node.errors import ConfigureError, HostError, LinkDown, LinkError, NodeError
+from freehold.node.host.firewall import Network
 from freehold.node.host.trees import empty
 from freehold.node.link.client import Link
+from freehold.node.partition import gate, logs
 from freehold.node.partition import layout as layouts
-from freehold.node.partition import logs
 from freehold.node.partition.destroy import PRERM_TIMEOUT
-from freehold.node.partition.enclosure import Enclosures
+from freehold.node.partition.enclosure import Enclosures, RunAsRoot
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Scheduler, Watch
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.store import Store, Wish
 from freehold.node.supervisor.client import Event, Process, Supervisor
-from freehold.node.workshop import Workshop, WorkshopError
+from freehold.node.workshop import Interrupt, Workshop, WorkshopError
+from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted
 
-CONFIGURE_TIMEOUT = 600.0
+CONFIGURE_TIMEOUT, ASK_TIMEOUT, IDENTITY_TIMEOUT, ROTATE_TIMEOUT = 600.0, 120.0, 15.0, 20.0
+"""Seconds for the whole of what a partition's code does for us."""
 STOP_SECONDS = 180.0
 """So long all services of an instance together may take to end, whatever they ask for."""
 DESTROY_SECONDS = 10.0
@@ -52,33 +59,47 @@ class Hands:
         supervisor: Supervisor,
         workshop: Workshop,
         promises: Scheduler,
+        run_as_root: RunAsRoot,
     ) -> None:
         self._paths = paths
-        self.enclosures = Enclosures(paths, settings, workshop.call)
+        self.enclosures = Enclosures(paths, settings, run_as_root)
         self._places = {place.name: place for place in settings.places}
         self._store = store
         self._supervisor = supervisor
         self._workshop = workshop
         self._promises = promises
-        self._identifying = threading.Lock()
+        self._identifying = defaultdict[str, threading.Lock](threading.Lock)
+        """By partition: two at once would make two keys, and the certificate of one would stand beside the other."""
+        self._interrupts: dict[str, Interrupt] = {}
+        """By instance: what ends the work that its own code does for us now."""
 
     def revive(self) -> None:
         """Have everything run that ran by what the store knows: after a start of the machine, without a Master."""
         started = [(self._places[one.partition], one) for one in self._store.started() if one.partition in self._places]
-        try:
-            self.enclosures.admit([(place, wish.layout.outcome.network) for place, wish in started])
-        except HostError as error:
-            _log.error("%s", error)
+        self._admit([(place, wish.layout.outcome.network) for place, wish in started])
         for place, wish in started:
             if wish.layout.services or wish.layout.runs:
                 try:
                     self._run(place, wish, wish.layout)
-                except NodeError as error:
-                    _log.error("%s does not run: %s", wish.instance, error)
-                    continue
-                self._watch(wish, wish.state_revision, wish.layout)
+                    self._watch(wish, wish.state_revision, wish.layout)
+                except (NodeError, OSError):
+                    # Its neighbours run on.
+                    _log.exception("%s cannot be revived", wish.instance)
         # We may have ended between a configuration and this word of it.
         self.tell_services()
+
+    def _admit(self, places: list[tuple[Place, Network | None]]) -> None:
+        """Have the firewall admit these partitions: all at once, or as many as it takes, one by one."""
+        try:
+            self.enclosures.admit(places)
+            return
+        except HostError as error:
+            _log.error("%s", error)
+        for one in places:
+            try:
+                self.enclosures.admit([one])
+            except HostError as error:
+                _log.error("%s", error)
 
     def wait(self, instance: str) -> None:
         """Note that an instance waits for its release."""
@@ -88,9 +109,15 @@ class Hands:
 
     def configure(self, instance: str) -> bool:
         """Configure an instance as now wanted and start what must run; return whether it succeeded."""
-        wish = self._store.wish(instance)
-        if wish is None:
-            return False
+        with self._interruptible(instance) as interrupt:
+            # Read after `interrupt` can find us: what is wanted later than this ends us.
+            wish = self._store.wish(instance)
+            if wish is None or wish.wanted is not Wanted.STARTED:
+                return False
+            return self._configure(wish, interrupt)
+
+    def _configure(self, wish: Wish, interrupt: Interrupt) -> bool:
+        instance = wish.instance
         try:
             place = self._place(wish)
             if wish.state is Observed.FAILED and (why := self.enclosures.held_back(place)):
@@ -102,24 +129,18 @@ class Hands:
             self.enclosures.open(place)
             # What it may not reach later, it does not reach while it is configured.
             self.enclosures.admit([(place, wish.layout.outcome.network)])
-            layout = self._run_configuration(wish, place)
+            layout = self._run_configuration(wish, place, interrupt)
             failpoint("instance-configured")
             self.enclosures.admit([(place, layout.outcome.network)])
             self._run(place, wish, layout)
             failpoint("instance-applied")
-        except (ConfigureError, HostError, WorkshopError, SupervisorError) as error:
-            attempts = wish.attempts + 1
-            _log.warning("%s cannot be configured (try %s): %s", instance, attempts, error)
-            self._store.instance_is(
-                instance,
-                wish.revision,
-                Observed.FAILED,
-                message=str(error),
-                attempts=attempts,
-                next_try=self._store.now() + planning.configure_pause(attempts),
-            )
+        except Exception as error:
+            if interrupt.is_set:
+                _log.info("the configuration of %s was interrupted: something else is wanted of it", instance)
+            else:
+                self._configuration_failed(wish, error)
             return False
-        names = [layouts.promise_name(path) for path in layout.promises]
+        names = list(dict.fromkeys(layouts.promise_name(path) for path in layout.promises))
         if layout.services:
             names.append(SERVICES)
         missing = ", ".join(f"'{title}'" for title in layout.outcome.missing)
@@ -166,6 +187,33 @@ class Hands:
         except NodeError as error:
             _log.error("%s does not run: %s", wish.instance, error)
 
+    def _configuration_failed(self, wish: Wish, error: Exception) -> None:
+        """Tell the customer why; words of strangers stay out of our log, and those of root's programs stay in it."""
+        attempts, words = wish.attempts + 1, str(error)
+        why = "see `freehold node status`"
+        if not isinstance(error, ConfigureError | WorkshopError):
+            why = f"{_kind(error)}: {error}"
+            words = f"The node could not set up what it needs; its operator finds why in its log ({_kind(error)})."
+            if not isinstance(error, NodeError):
+                _log.exception("an error of the node itself")
+        _log.warning("%s cannot be configured (try %s): %s", wish.instance, attempts, why)
+        next_try = self._store.now() + planning.configure_pause(attempts)
+        self._store.configuration_failed(wish.instance, wish.revision, words, attempts=attempts, next_try=next_try)
+
+    @contextmanager
+    def _interruptible(self, instance: str) -> Iterator[Interrupt]:
+        interrupt = self._interrupts[instance] = Interrupt()
+        try:
+            yield interrupt
+        finally:
+            self._interrupts.pop(instance, None)
+
+    def interrupt(self, instance: str) -> None:
+        """End what an instance's own code does for us now: it is to be stopped or destroyed."""
+        interrupt = self._interrupts.get(instance)
+        if interrupt is not None:
+            interrupt.end()
+
     def prolong(self) -> None:
         """Have what can move run on: the lease was renewed, or there is none any more."""
         movable = [wish for wish in self._store.started() if wish.movable]
@@ -205,9 +253,13 @@ class Hands:
 
     def ask(self, instance: str, link: Link) -> None:
         """Request of the Master, in an instance's name, what the instance requests of others."""
-        wish = self._store.wish(instance)
-        if wish is None:
-            return
+        with self._interruptible(instance) as interrupt:
+            wish = self._store.wish(instance)
+            if wish is not None and wish.wanted is Wanted.STARTED:
+                self._ask(wish, link, interrupt)
+
+    def _ask(self, wish: Wish, link: Link, interrupt: Interrupt) -> None:
+        instance = wish.instance
         place, attempts = self._place(wish), wish.ask_attempts + 1
         folder = str(self._folder(place))
         requests = {one.title: one.wish for one in wish.layout.outcome.requests}
@@ -218,11 +270,12 @@ class Hands:
             payload = msgspec.json.encode(letter)
             # Our program, which speaks for the instance: where a Master is for this machine only, it reaches it too.
             send = "freehold.node.link.requests:send"
-            refused = self._call(wish, send, payload, timeout=120.0, network=False).decode()
+            answer = self._call(wish, send, payload, timeout=ASK_TIMEOUT, interrupt=interrupt, network=False)
+            refused = gate.words(answer)
         except NodeError as error:
-            _log.warning("the requests of %s cannot be made (try %s): %s", instance, attempts, error)
+            _log.warning("the requests of %s cannot be made (try %s)", instance, attempts)
             # A Master that is away is no news for the Master.
-            words = "" if isinstance(error, LinkDown) else str(error)
+            words = "" if isinstance(error, LinkDown) or interrupt.is_set else str(error)
             self._store.asked(instance, wish.asking, refused=words, next_try=next_try, attempts=attempts)
             return
         self._store.asked(
@@ -282,15 +335,16 @@ class Hands:
             folder = str(self._folder(place))
             order = msgspec.json.encode(logs.Order(folder, rotations))
             try:
-                self._call(wish, "freehold.node.partition.logs:rotate", order)
-            except WorkshopError as error:
-                _log.warning("logs of %s: %s", place.name, error)
+                self._call(wish, "freehold.node.partition.logs:rotate", order, timeout=ROTATE_TIMEOUT)
+            except (NodeError, OSError) as error:
+                _log.warning("logs of %s cannot be shortened (%s)", place.name, _kind(error))
 
     def identify(self, instance: str, link: Link) -> None:
         """Give an instance a certificate of its own, or a new one in time; its key never leaves its folder."""
-        with self._identifying:
-            # One at a time: two would make two keys, and the certificate of one would stand beside the other.
-            self._identify(instance, link)
+        wish = self._store.wish(instance)
+        if wish is not None:
+            with self._identifying[wish.partition]:
+                self._identify(instance, link)
 
     def _identify(self, instance: str, link: Link) -> None:
         wish = self._store.wish(instance)
@@ -298,18 +352,23 @@ class Hands:
             return
         place = self._places[wish.partition]
         folder = self._folder(place)
-        certificate = folder / layouts.OURS / "certificate.pem"
-        if certificate.exists() and 0 <= time.time() - certificate.stat().st_mtime < CERTIFICATE_DAYS * 86400:
+        if _is_young(folder / layouts.OURS / "certificate.pem"):
             return
-        request = self._call(wish, "freehold.node.link.keys:for_instance", str(folder).encode())
+        request = gate.words(
+            self._call(wish, "freehold.node.link.keys:for_instance", str(folder).encode(), timeout=IDENTITY_TIMEOUT)
+        )
         _, content, _ = link.call(
             "POST",
             f"/node/v1/instances/{instance}/certificate",
-            msgspec.json.encode(CertificateRequest(request.decode())),
+            msgspec.json.encode(CertificateRequest(request)),
         )
-        answer = msgspec.json.decode(content, type=CertificateAnswer)
+        try:
+            answer = msgspec.json.decode(content, type=CertificateAnswer)
+        except UNREADABLE as error:
+            raise LinkError(f"The Master's certificate is not understood ({error}). Update this node.") from None
         order = {"folder": str(folder), "certificate": answer.certificate, "authority": answer.authority}
-        self._call(wish, "freehold.node.link.keys:keep_certificate", json.dumps(order).encode())
+        payload = json.dumps(order).encode()
+        self._call(wish, "freehold.node.link.keys:keep_certificate", payload, timeout=IDENTITY_TIMEOUT)
 
     def _end(self, wish: Wish, seconds: float) -> None:
         """End all that runs in an instance's name, its services in their order as far as the time goes."""
@@ -322,7 +381,7 @@ class Hands:
         longest = sum(_stop_timeout(one) for one in wish.layout.services) + 1.0
         self._supervisor.stop(wish.partition, min(seconds, longest), then_kill=True)
 
-    def _run_configuration(self, wish: Wish, place: Place) -> Layout:
+    def _run_configuration(self, wish: Wish, place: Place, interrupt: Interrupt) -> Layout:
         folder = self._folder(place)
         order = {
             "instance": wish.instance,
@@ -342,9 +401,11 @@ class Hands:
             "freehold.node.partition.configure:run",
             msgspec.json.encode(order),
             warm="freehold.recipes.run" if is_profile else "",
+            prints=str(folder / layouts.CONFIGURE_LOG),
             timeout=CONFIGURE_TIMEOUT,
+            interrupt=interrupt,
         )
-        return msgspec.json.decode(answer, type=Layout)
+        return gate.read_layout(answer, self._store.now())
 
     def _call(self, wish: Wish, target: str, payload: bytes, *, network: bool = True, **more: Any) -> bytes:
         """Have a function run in an instance's partition, as its user and enclosed as it is."""
@@ -371,7 +432,7 @@ class Hands:
                 timeout=PRERM_TIMEOUT + 5.0,
             )
         except (WorkshopError, HostError) as error:
-            _log.warning("last wishes in %s: %s", place.name, error)
+            _log.warning("last wishes in %s failed (%s); see its var/log/prerm.log", place.name, _kind(error))
 
     def _processes(self, place: Place, release: str, layout: Layout) -> list[Process]:
         folder = self._folder(place)
@@ -432,6 +493,20 @@ class Hands:
 
     def _folder(self, place: Place) -> Path:
         return self._paths.partitions / place.name
+
+
+def _kind(error: BaseException) -> str:
+    """Return what kind of error it is, for our log: its words may be a stranger's."""
+    return type(error).__name__
+
+
+def _is_young(certificate: Path) -> bool:
+    """Return whether a file is there that need not be renewed; its partition may have put anything in its place."""
+    try:
+        found = certificate.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and 0 <= time.time() - found.st_mtime < CERTIFICATE_DAYS * 86400
 
 
 def _stop_timeout(one: Executable) -> float:

@@ -1,6 +1,7 @@
 """Reports that wait for the Master, in the node's memory: a SQLite file that survives power cuts.
 
 A report gets its number and its place in the chain when it is written, and stays until the Master acknowledged it.
+What the Master would refuse for its form does not enter: word of it stands in its place, and the chain goes on.
 One that was never handed out may still be written anew: thinned, when too many wait, or with another time, when the
 Master says what time it is.
 """
@@ -18,9 +19,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from freehold.escaping import encodable
 from freehold.node.clock import Clock, Hardware
 from freehold.node.thinning import thin
-from freehold.protocol.report import GENESIS, AssessmentReport, Body, Item, Report, UsageReport, link
+from freehold.protocol import MAX_BODY, UNREADABLE, validation
+from freehold.protocol.report import GENESIS, AsideReport, AssessmentReport, Body, Item, Report, UsageReport, link
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -29,6 +32,10 @@ CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY, hash TEXT NOT N
 
 BUDGET = 64 * 1024 * 1024
 """Bytes of reports that may wait before they are thinned: days of a busy node, or years of a thinned one."""
+MOST_BODY = 1024 * 1024
+"""Bytes of items in one report, about: more of them make several reports."""
+LARGEST_SENT = MAX_BODY - 65536
+"""Bytes of a report that a request can hold."""
 PACE = 60.0
 """Seconds between reports of what is no news, until the Master says otherwise."""
 _MILLISECOND = 0.001
@@ -103,6 +110,7 @@ class Outbox:
         if not self._rows("SELECT 1 FROM outbox LIMIT 1"):
             return reports
         with self._transaction(quietly=True):
+            self._set_large_aside()
             for sequence, digest, body in self._rows(
                 "SELECT sequence, hash, body FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, most)
             ):
@@ -121,9 +129,20 @@ class Outbox:
     def acknowledged(self, sequence: int) -> None:
         """Forget the reports up to a number: the Master has them."""
         with self._transaction():
+            for (digest,) in self._rows("SELECT hash FROM outbox WHERE sequence = ?", (sequence,)):
+                self._remember("acknowledged", f"{sequence} {digest}")
             self._db.execute("DELETE FROM outbox WHERE sequence <= ?", (sequence,))
             if self.clock.heard:
                 self._remember("heard", repr(self.now()))
+
+    def set_aside(self, sequence: int, reason: str) -> None:
+        """Replace a report that the Master refuses for its form, and has therefore not applied, by word of it.
+
+        One of several items becomes a report for each: only the one at fault is set aside then. What comes after is
+        chained anew: the Master cannot have it either.
+        """
+        with self._transaction():
+            self._set_aside(sequence, reason)
 
     @property
     def epoch(self) -> int:
@@ -166,7 +185,8 @@ class Outbox:
 
     def _tell(self, *items: Item) -> None:
         now = round(self.now(), 3)
-        self._append(msgspec.json.encode(Body(now, list(items))))
+        for packed in _packed([_admitted(item, now) for item in items]):
+            self._append(msgspec.json.encode(Body(now, packed)))
         self._remember("latest", repr(now))
         if self._size > self._most:
             self._thin()
@@ -178,6 +198,38 @@ class Outbox:
         self._remember("sequence", str(sequence))
         self._remember("hash", digest)
         self._size += len(body)
+
+    def _set_large_aside(self) -> None:
+        """Set aside what no request can hold: an earlier version let it in."""
+        rows = self._rows("SELECT sequence FROM outbox WHERE length(body) > ? ORDER BY sequence", (LARGEST_SENT,))
+        for (sequence,) in reversed(rows):
+            self._set_aside(sequence, "It is larger than a request to the Master may be.")
+
+    def _set_aside(self, sequence: int, reason: str) -> None:
+        before = self._hash_before(sequence)
+        rows = self._rows("SELECT body FROM outbox WHERE sequence >= ? ORDER BY sequence", (sequence,))
+        if before is None or not rows:
+            _log.error("report %s cannot be set aside: the end of the chain before it is not known", sequence)
+            return
+        _log.error("report %s cannot be sent, and is set aside: %s", sequence, reason)
+        first, *others = [body for (body,) in rows]
+        self._db.execute("DELETE FROM outbox WHERE sequence >= ?", (sequence,))
+        self._hand_out(sequence - 1, before)
+        self._go_on_from_sent()
+        for body in _without_fault(first, reason):
+            self._append(msgspec.json.encode(body))
+        for body in others:
+            self._append(body)
+        self._size = self._unsent_size()
+
+    def _hash_before(self, sequence: int) -> str | None:
+        """Return the hash before a report that waits; None when it is not known any more."""
+        if sequence == 1:
+            return GENESIS
+        for (digest,) in self._rows("SELECT hash FROM outbox WHERE sequence = ?", (sequence - 1,)):
+            return str(digest)
+        number, _, digest = self._recall("acknowledged", "").partition(" ")
+        return digest if number == str(sequence - 1) else None
 
     def _thin(self) -> None:
         """Write what waits anew, with less history, into half of the budget if that can be."""
@@ -289,6 +341,56 @@ def _look_into(path: Path) -> sqlite3.Connection:
 
 def _read(body: bytes) -> Body:
     return msgspec.json.decode(body, type=Body)
+
+
+def _admitted(item: Item, now: float) -> Item:
+    """Return an item as the Master accepts it; word of it when it does not."""
+    item = _with_bounded_text(item)
+    try:
+        validation.check(item, now)
+    except ValueError as error:
+        aside = _aside(item, str(error))
+        _log.error("an item of kind '%s' about '%s' is set aside: %s", aside.item, aside.instance, aside.reason)
+        return aside
+    return item
+
+
+def _with_bounded_text(item: Item) -> Item:
+    message = getattr(item, "message", None)
+    if not message:
+        return item
+    bounded = validation.text(encodable(message))
+    return item if bounded == message else msgspec.structs.replace(item, message=bounded)
+
+
+def _aside(item: Item, reason: str) -> AsideReport:
+    kind = str(type(item).__struct_config__.tag)
+    return AsideReport(kind, validation.text(encodable(reason)), encodable(getattr(item, "instance", ""))[:100])
+
+
+def _packed(items: list[Item]) -> list[list[Item]]:
+    """Return items, in their order, as contents of reports of bounded size; one without items is a heartbeat."""
+    packed: list[list[Item]] = [[]]
+    size = 0
+    for item in items:
+        more = len(msgspec.json.encode(item))
+        if packed[-1] and size + more > MOST_BODY:
+            packed.append([])
+            size = 0
+        packed[-1].append(item)
+        size += more
+    return packed
+
+
+def _without_fault(body: bytes, reason: str) -> list[Body]:
+    """Return what stands in the place of a report that is refused for its form."""
+    try:
+        read = _read(body)
+    except UNREADABLE:
+        return [Body(0.0, [AsideReport("report", validation.text(reason))])]
+    if len(read.items) == 1:
+        return [Body(read.at, [_aside(read.items[0], reason)])]
+    return [Body(read.at, [item]) for item in read.items]
 
 
 def _moved(body: Body, shift: float, since: float, floor: float) -> Body:

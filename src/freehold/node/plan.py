@@ -14,10 +14,15 @@ from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted,
 BUILD_PAUSE, LONGEST_BUILD_PAUSE = 5.0, 600.0
 CONFIGURE_PAUSE, LONGEST_CONFIGURE_PAUSE = 1.0, 300.0
 ASK_PAUSE, LONGEST_ASK_PAUSE = 1.0, 60.0
+STUMBLE_PAUSE, LONGEST_STUMBLE_PAUSE = 1.0, 60.0
 BUILDERS, MOST_BUILDERS = 2, 6
 """Builds that run at once: so many, and with those that had their turn."""
 TURN = 600.0
 """Seconds after which a build that still runs leaves its place to another that waits."""
+CONFIGURERS = 4
+"""Configurations that run at once, not counting those that had their turn."""
+CONFIGURE_TURN = 10.0
+"""Seconds after which a configuration that still runs leaves its place to another that waits, and runs on beside it."""
 
 
 class Software(msgspec.Struct, frozen=True):
@@ -123,6 +128,17 @@ def may_build(running: Iterable[float]) -> bool:
     """
     running = list(running)
     return len(running) < MOST_BUILDERS and sum(seconds < TURN for seconds in running) < BUILDERS
+
+
+def configure_wait(running: Iterable[float]) -> float:
+    """Return the seconds until one more configuration may begin beside those that have been running for so many."""
+    fresh = sorted((CONFIGURE_TURN - seconds for seconds in running if seconds < CONFIGURE_TURN), reverse=True)
+    return fresh[CONFIGURERS - 1] if len(fresh) >= CONFIGURERS else 0.0
+
+
+def stumble_pause(attempts: int) -> float:
+    """Return the seconds until a step is tried again that failed so often, in a row, as nobody foresaw."""
+    return _pause(STUMBLE_PAUSE, attempts, LONGEST_STUMBLE_PAUSE)
 
 
 def build_pause(attempts: int) -> float:

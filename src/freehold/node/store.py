@@ -5,6 +5,7 @@ that did not happen, and nothing that happened is forgotten, whenever the machin
 """
 
 import hashlib
+import logging
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from freehold.node.outbox import BUDGET
 from freehold.node.partition.layout import Layout, Served
 from freehold.node.partition.order import Guest
 from freehold.node.plan import Instance, Software
-from freehold.protocol import MAX_MESSAGE
+from freehold.protocol import MAX_MESSAGE, UNREADABLE
 from freehold.protocol.feed import Feed, SharedInstance
 from freehold.protocol.report import (
     HostFacts,
@@ -27,6 +28,7 @@ from freehold.protocol.report import (
 from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
 
 BANG_PAUSE = 300.0
+_log = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS software (
@@ -280,7 +282,7 @@ class Store(Assessments):
                 state_revision,
                 message,
                 attempts,
-                msgspec.json.decode(layout, type=Layout),
+                _layout(instance, layout),
                 seed,
                 given,
                 asking,
@@ -423,6 +425,16 @@ class Store(Assessments):
 
     # What instances request of others
 
+    def configuration_failed(
+        self, instance: str, revision: int, message: str, *, attempts: int, next_try: float
+    ) -> None:
+        """Note, and tell, that an instance cannot be configured; what is wanted of it by now is done at once."""
+        with self._lock:
+            rows = self._rows("SELECT wanted, revision FROM instance WHERE instance = ?", (instance,))
+            if rows and rows[0] != (Wanted.STARTED.value, revision):
+                next_try, attempts = 0.0, 0
+            self.instance_is(instance, revision, Observed.FAILED, message=message, attempts=attempts, next_try=next_try)
+
     def asked(self, instance: str, asking: str, *, refused: str = "", next_try: float = 0.0, attempts: int = 0) -> None:
         """Note that the Master heard what an instance requests; `refused` says what it did not grant."""
         with self._transaction():
@@ -478,3 +490,12 @@ class Store(Assessments):
                 self._remember("host", text)
                 self._tell(facts)
         return changed
+
+
+def _layout(instance: str, text: str) -> Layout:
+    """Return a layout as it was kept; an empty one when an earlier version kept what is beyond today's bounds."""
+    try:
+        return msgspec.json.decode(text, type=Layout)
+    except UNREADABLE as error:
+        _log.error("the layout of %s that was kept is not one, and counts as empty: %s", instance, error)
+        return Layout()

@@ -24,3 +24,21 @@ MAX_BODY = 4 * 1024 * 1024
 
 MAX_MESSAGE = 4000
 """The longest free text (log tail, promise message) in a report, in characters; the sender keeps the end."""
+
+MAX_NAME = 200
+"""The longest name (promise, series, instance, …) in a report, in characters."""
+
+MAX_PUBLICATION = 256 * 1024
+"""The largest publication of an instance, in bytes of JSON."""
+
+MAX_DEPTH = 32
+"""How deeply a publication or the parameters of a request may be nested."""
+
+MAX_PROMISES = 300
+"""The most promises of one instance."""
+
+MAX_ITEM = 2 * 1024 * 1024
+"""The largest item of a report, in bytes of JSON: with it a request stays well below `MAX_BODY`."""
+
+FUTURE = 300.0
+"""Seconds by which a time that a node reports may be ahead of the Master's clock."""

@@ -109,7 +109,20 @@ class UsageReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ki
     """What these counters belong to: another series begins at zero, after a machine lost its memory or was replaced."""
 
 
-Item = HostFacts | SoftwareReport | InstanceReport | PublicationReport | AssessmentReport | UsageReport
+class AsideReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="aside"):
+    """An item that the node could not send: it, or the Master, found that its form is beyond what is accepted.
+
+    It stands in the item's place, so that the chain goes on.
+    """
+
+    item: str
+    """Its kind, as in `kind`; `report` when the whole report could not be read."""
+    reason: str
+    instance: str = ""
+    """Of which it told, if of one."""
+
+
+Item = HostFacts | SoftwareReport | InstanceReport | PublicationReport | AssessmentReport | UsageReport | AsideReport
 
 
 class Body(msgspec.Struct, frozen=True):

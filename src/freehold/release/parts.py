@@ -1,7 +1,6 @@
 """The parts of a plan: files, programs, what is requested of others. Each checks its own options."""
 
 import hashlib
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from freehold.protocol.network import target
 from freehold.release.errors import ReleaseError, must_be, must_hold
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -204,8 +204,8 @@ class Network:
                 raise TypeError(f"Network: listen must hold ports like 8080 or '53/udp', not {port!r}")
         must_be((tuple, list, type(None)), "Network: connect", self.connect)
         must_hold(str, "Network: connect", self.connect or ())
-        for target in self.connect or ():
-            _check_target(target)
+        for declared in self.connect or ():
+            _check_target(declared)
 
     def ports(self, protocol: Literal["tcp", "udp"]) -> list[int]:
         """Return the ports of a protocol on which it listens."""
@@ -284,21 +284,12 @@ class Refusal:
         must_be(str, "Refusal: message", self.message)
 
 
-def _check_target(target: str) -> None:
-    address, port = target, ""
-    if target.startswith("["):
-        address, _, port = target[1:].partition("]")
-        port = port.removeprefix(":")
-    elif target.count(":") == 1:
-        address, _, port = target.partition(":")
+def _check_target(declared: str) -> None:
     try:
-        if address:
-            ipaddress.ip_network(address, strict=False)
-        if not (address or port) or (port and not 0 < int(port) < 65536):
-            raise ValueError("it names neither an address nor a port")
+        target(declared)
     except ValueError as error:
         what = "Network: connect must hold addresses like '192.0.2.0/24:443'"
-        raise TypeError(f"{what}, not {target!r}: {error}") from None
+        raise TypeError(f"{what}, not {declared!r}: {error}") from None
 
 
 def template(path: Path, /, **values: object) -> str:

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from freehold.node import agent as agents
 from freehold.node import hands, measuring, walls
 from freehold.node.host.cgroups import Groups
 from freehold.node.host.protections import Protections
+from freehold.node.identities import Identities
 from freehold.node.link import conversation
 from freehold.node.link.conversation import FeedReader, OutboxSender
 from freehold.node.link.keys import signing_request
@@ -129,13 +129,22 @@ class Agent(agents.Agent):
         self.paths, self.settings = Paths(node.root), node.settings
         self._node = node
         self._over, self._awake, self._built = Event(world), Event(world), Event(world)  # type: ignore[assignment]
-        self._busy, self._building = set(), {}
+        self._busy, self._building, self._configuring, self._stumbled = set(), {}, {}, {}
+        self._wait = 0.0
         self._busy_lock = threading.Lock()
         self.store = FragileStore(self.paths.store, node)
         self.supervisor = machine  # type: ignore[assignment]
         self.workshop = Workshop(machine)  # type: ignore[assignment]
         self.promises = Promises(machine, self._on_result)  # type: ignore[assignment]
-        self.hands = hands.Hands(self.paths, self.settings, self.store, self.supervisor, self.workshop, self.promises)
+        self.hands = hands.Hands(
+            self.paths,
+            self.settings,
+            self.store,
+            self.supervisor,
+            self.workshop,
+            self.promises,
+            self.workshop.call,
+        )
         self.outbox = self._as_task(OutboxSender(self._link(), self.store, self._renewed))
         self.outbox._told = Event(world)  # type: ignore[assignment]
         self.store.when_told(self.outbox.told)
@@ -146,8 +155,8 @@ class Agent(agents.Agent):
         self.measuring._meter = Meter(machine)  # type: ignore[assignment]
         self.measuring._hurry = Event(world)  # type: ignore[assignment]
         self.builder = Builder(machine)
-        self._identity_work = SimpleQueue()
-        self._builders = self._configurers = node  # type: ignore[assignment]
+        self.identities = Identities(lambda instance: None, list)
+        self._builders = self._configurers = self._enders = node  # type: ignore[assignment]
 
     def _heard(self) -> None:
         self.store.tell_host(_facts(self.paths.root, self.settings, self.store.lease))

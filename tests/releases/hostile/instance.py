@@ -1,6 +1,7 @@
 """A release that means harm, for tests: it does one thing that it must not, and notes how that went."""
 
 import json
+import runpy
 import sys
 
 import msgspec
@@ -10,6 +11,8 @@ from freehold.release import Context, File, Network, Plan, Process, Release, Typ
 
 class Parameters(msgspec.Struct):
     attempt: str = "nothing"
+    answer: str = ""
+    """What its configuration answers in place of a layout."""
     target: dict[str, str] = {}
 
 
@@ -18,6 +21,7 @@ class Publication(msgspec.Struct):
 
 
 def plan(parameters: Parameters, context: Context) -> Plan:
+    runpy.run_path(str(context.release / "answers.py"))["give"](parameters.answer)
     order = File("etc/order.json", json.dumps([parameters.attempt, parameters.target]))
     argv = (sys.executable, "-I", "-S", context.release / "attempts.py", context.partition)
     return Plan(

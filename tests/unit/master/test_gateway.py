@@ -333,6 +333,54 @@ def test_an_item_that_cannot_be_true_is_set_aside_and_the_others_count(master: "
     assert count == 0
 
 
+@pytest.mark.parametrize("ahead", [3600, 315_360_000, 9e10])
+def test_no_time_that_a_node_reports_is_of_the_future(master: "Master", node: Pocket, ahead: float) -> None:
+    made = _on_main(master, f"ahead {ahead}")
+    about = {"instance": made["id"], "revision": made["revision"]}
+    status, applied = node.report(
+        {"kind": "assessment", **about, "promise": "page", "kept": True, "at": time.time() + ahead},
+        {"kind": "usage", "instance": made["id"], "at": time.time() + ahead, "cpu_ms": 1, "series": "s"},
+        {"kind": "assessment", **about, "promise": "page", "kept": False, "at": time.time() + 60},
+    )
+    assert (status, applied["refused"]) == (200, 2)
+    rows = master.sql("SELECT kept FROM monitoring_assessment WHERE instance_id = ?", made["id"])
+    assert [bool(kept) for (kept,) in rows] == [False]
+
+
+def test_of_a_report_of_the_future_its_time_alone_is_set_aside(master: "Master", node: Pocket) -> None:
+    made = _on_main(master, "ahead of time")
+    item = {"kind": "instance", "instance": made["id"], "revision": made["revision"], "state": "failed"}
+    body = json.dumps({"at": time.time() + 3600, "items": [item]}, separators=(",", ":")).encode()
+    status, applied = _raw_report(node, body)
+    assert (status, applied["refused"]) == (200, 1)
+    ((reason,),) = master.sql(
+        "SELECT reason FROM fleet_refuseditem WHERE node_id = ? AND sequence = ?", node.node, node.sequence
+    )
+    assert "in the future" in reason
+    assert master.show("ahead of time")["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"kind": "publication", "values": {"a": "x" * 262_144}},
+        {"kind": "publication", "values": {"a": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}},
+        {"kind": "instance", "state": "started", "promises": ["p"] * 301},
+        {"kind": "instance", "state": "started", "promises": ["x" * 201]},
+        {"kind": "aside", "item": "publication", "reason": "a publication of 300000 bytes"},
+    ],
+)
+def test_what_is_beyond_the_form_of_an_item_is_set_aside(master: "Master", node: Pocket, item: dict[str, Any]) -> None:
+    made = _on_main(master, "form")
+    about = {"instance": made["id"], "revision": made["revision"]}
+    assert node.report({**item, **about}, _publication(made, after="it"))[1]["refused"] == 1
+    assert _published(master, "form") == {"after": "it"}
+    ((reason,),) = master.sql(
+        "SELECT reason FROM fleet_refuseditem WHERE node_id = ? AND sequence = ?", node.node, node.sequence
+    )
+    assert reason
+
+
 def test_long_texts_keep_their_end(master: "Master", node: Pocket) -> None:
     made = _on_main(master, "long")
     about = {"instance": made["id"], "revision": made["revision"]}

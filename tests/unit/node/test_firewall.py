@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 from freehold.node.errors import HostError
 from freehold.node.host import firewall
 from freehold.node.host.firewall import Network, Rule, Surroundings
+from freehold.protocol.network import target, written
 
 RULE = Rule("p0", "10.9.9.1", "fhtest0", Network())
 
@@ -20,15 +21,15 @@ def rules(network: Network) -> str:
 
 
 @pytest.mark.parametrize(
-    "target",
+    "declared",
     [
         "", "10.0.0.1; drop", "::1%x; drop", ":0", ":70000", "10.0.0.0/99", "a.example", "[::1]:0x1", ":१",
         'fe80::1%lo accept\ninclude "shadow"', "[fe80::1%eth0]:22", ": 22", ":+22", "10.0.0.1:22:",
     ],
 )  # fmt: skip
-def test_what_is_no_address_reaches_no_rule(target: str) -> None:
+def test_what_is_no_address_reaches_no_rule(declared: str) -> None:
     with pytest.raises(HostError, match="What p0 declares of its network cannot be"):
-        firewall.admit("test", [Rule("p0", "10.9.9.1", "fhtest0", Network(connect=[target]))], Surroundings())
+        firewall.admit("test", [Rule("p0", "10.9.9.1", "fhtest0", Network(connect=[declared]))], Surroundings())
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**30])
@@ -44,13 +45,12 @@ def test_no_text_of_others_is_among_the_rules(text: str) -> None:
         found = rules(Network(connect=[text]))
     except ValueError:
         return
-    address, port = firewall.split(text)
-    assert found == rules(Network(connect=[f"[{address}]:{port}" if port and address else address or f":{port}"]))
+    assert found == rules(Network(connect=[written(*target(text))]))
 
 
 @given(some.ip_addresses(), some.none() | some.integers(1, 65535))
 def test_an_address_is_read_with_and_without_a_port(address: object, port: int | None) -> None:
     text = f"[{address}]" if ":" in str(address) and port else str(address)
-    found = firewall.split(text if port is None else f"{text}:{port}")
+    found = target(text if port is None else f"{text}:{port}")
     assert found[1] == (port or 0)
     assert found[0].split("/")[0] == str(address)

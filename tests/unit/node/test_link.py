@@ -31,7 +31,8 @@ from freehold.node.link.conversation import LONGEST_PAUSE, FeedReader, OutboxSen
 from freehold.node.settings import Paths, load
 from freehold.node.store import Store
 from freehold.protocol.problem import MEDIA_TYPE, FieldError, Problem, Reason
-from freehold.protocol.report import Applied
+from freehold.protocol.report import GENESIS, Applied, AsideReport, Batch, Body, SoftwareReport, link
+from freehold.protocol.states import SoftwareObserved
 
 IMPOSTOR = "0" * 64
 FIELDS = [
@@ -412,6 +413,71 @@ def test_reports_are_kept_until_the_master_has_them(endpoint: Endpoint, authorit
     endpoint.answer = (200, msgspec.json.encode(Applied(2, 60)), "application/json")
     sender.exchange()
     assert store.outbox_size() == 1
+    store.close()
+
+
+class Particular:
+    """A Master that never takes a report in which something stands; it counts what it was sent."""
+
+    def __init__(self, hates: bytes, problem: str = "malformed", *, hates_all: bool = False) -> None:
+        self.master, self.hates, self.problem, self.hates_all = "particular", hates, problem, hates_all
+        self.sequence, self.hash = 0, GENESIS
+        self.heard: list[bytes] = []
+        self.calls = 0
+
+    def call(self, method: str, path: str, body: bytes = b"", **_: object) -> tuple[int, bytes, dict[str, str]]:
+        if path != "/node/v1/reports":
+            return 200, b"", {}
+        self.calls += 1
+        batch = msgspec.json.decode(body, type=Batch)
+        if self.hates_all or self.hates in body:
+            raise Refused(Problem(self.problem, "No", 400))
+        for report in batch.reports:
+            assert report.sequence == self.sequence + 1
+            assert link(self.hash, bytes(report.body)) == report.hash
+            self.sequence, self.hash = report.sequence, report.hash
+            self.heard.append(bytes(report.body))
+        return 200, msgspec.json.encode(Applied(self.sequence, 60)), {}
+
+    def close(self) -> None:
+        pass
+
+
+def told_particular(master: Particular, store: Store) -> OutboxSender:
+    store.clock.hear(time.time())
+    for release in ("a", "b", "hated", "c", "hated", "d"):
+        store.tell(SoftwareReport(release, SoftwareObserved.AVAILABLE))
+    return OutboxSender(master, store)  # type: ignore[arg-type]
+
+
+def test_what_a_master_refuses_for_its_form_is_set_aside_and_the_rest_arrives(tmp_path: Path) -> None:
+    master, store = Particular(b'"hated"'), Store(tmp_path / "node.sqlite")
+    sender = told_particular(master, store)
+    while store.outbox_size():
+        sender.exchange()
+    heard = [item for body in master.heard for item in msgspec.json.decode(body, type=Body).items]
+    assert [getattr(item, "release", "set aside") for item in heard] == ["a", "b", "set aside", "c", "set aside", "d"]
+    assert {item.reason for item in heard if isinstance(item, AsideReport)} == {"The Master refuses it: No:"}
+    store.tell()
+    store.tell()
+    before = master.calls
+    sender.exchange()
+    assert (master.calls, store.outbox_size()) == (before + 1, 0), "then they go together again"
+    store.close()
+
+
+@pytest.mark.parametrize(("problem", "hates_all"), [("malformed", True), ("too-large", True), ("report-gap", False),
+                                                    ("unknown", False), ("internal", False)])  # fmt: skip
+def test_a_master_that_would_refuse_anything_takes_no_report_from_the_node(
+    problem: str, hates_all: bool, tmp_path: Path
+) -> None:
+    master, store = Particular(b'"hated"', problem, hates_all=hates_all), Store(tmp_path / "node.sqlite")
+    sender = told_particular(master, store)
+    for _ in range(3):
+        with pytest.raises(LinkError):
+            sender.exchange()
+    assert [report.body for report in store.outbox(10, 1 << 20) if b"aside" in bytes(report.body)] == []
+    assert store.outbox_size() == 6
     store.close()
 
 

@@ -190,3 +190,20 @@ def test_builds_without_end_keep_a_third_release_waiting_for_their_turn_and_no_l
 
 def test_a_machine_of_nothing_but_builds_without_end_does_not_begin_ever_more() -> None:
     assert not may_build([TURN] * MOST_BUILDERS)
+
+
+@given(some.lists(some.floats(0, 1000), max_size=30))
+def test_a_configuration_that_may_never_end_keeps_no_other_waiting_for_longer_than_its_turn(
+    running: list[float],
+) -> None:
+    wait = planning.configure_wait(running)
+    fresh = [seconds for seconds in running if seconds < planning.CONFIGURE_TURN]
+    assert (wait > 0) == (len(fresh) >= planning.CONFIGURERS)
+    assert wait <= planning.CONFIGURE_TURN
+    assert planning.configure_wait(seconds + wait for seconds in running) < 1e-6
+
+
+def test_what_nobody_foresaw_is_tried_ever_later() -> None:
+    pauses = [planning.stumble_pause(times) for times in range(1, 12)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (planning.STUMBLE_PAUSE, planning.LONGEST_STUMBLE_PAUSE)

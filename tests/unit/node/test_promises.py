@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.kit.waiting import lives, until
-from freehold.node.promises import Result, Scheduler, Watch, schedule
+from freehold.node.promises import Result, Scheduler, Watch, schedule, scheduler
 from freehold.node.promises.schedule import State
 from freehold.node.workshop import Workshop
 
@@ -314,6 +314,68 @@ def test_a_partition_that_answers_nonsense_fools_only_itself(house: House, answe
     asked = time.monotonic()
     until(lambda: house.kept("page", "p1"))
     assert time.monotonic() - asked < 2
+
+
+NOT_AS_IT_MUST_BE = """
+from freehold.promises import Assessment
+
+class Odd:
+    period, timeout = {period}, {timeout}
+    def check(self):
+        {what}
+        return Assessment(True, {message!r})
+
+promise = Odd()
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept", "message"),
+    [
+        ({"message": "waiting: caf\udce9"}, True, "waiting: caf\\udce9"),
+        ({"what": "raise ValueError('caf' + chr(0xdce9))"}, False, "ValueError: caf\\udce9"),
+        ({"what": "raise SystemExit(3)"}, False, "SystemExit: 3"),
+        ({"period": "float('nan')"}, False, "Its period and timeout must be numbers of seconds, not nan and 5.0."),
+        ({"timeout": "float('inf')"}, False, "Its period and timeout must be numbers of seconds, not 5.0 and inf."),
+        ({"what": "return None"}, False, "AttributeError: 'NoneType' object has no attribute 'kept'"),
+        ({"message": "x" * 100_000 + " the end"}, True, "x" * 3992 + " the end"),
+    ],
+)
+def test_whatever_a_plugin_does_it_has_a_result_and_no_other_gets_the_blame(
+    house: House, changed: dict[str, str], kept: bool, message: str
+) -> None:
+    odd = {"period": "5.0", "timeout": "5.0", "what": "pass", "message": "well"} | changed
+    house.watch(house.plugin("odd", NOT_AS_IT_MUST_BE.format(**odd)), house.there("page", house.root))
+    until(lambda: house.last("odd") is not None)
+    found = house.last("odd")
+    assert found is not None
+    assert (found.kept, found.message) == (kept, message)
+    until(lambda: house.kept("page"))
+    assert not [one for one in house.results if one.promise == "page" and not one.kept]
+
+
+def test_what_an_executable_prints_that_is_no_text_is_shown_by_its_bytes(house: House) -> None:
+    house.watch(house.executable("page", "printf 'waiting: caf\\351'; exit 1"))
+    until(lambda: house.broken("page"))
+    found = house.last("page")
+    assert found is not None
+    found.message.encode()
+    assert found.message.startswith("waiting: caf")
+
+
+def test_a_result_that_cannot_be_noted_is_not_lost(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "TOLD_AGAIN", 0.05)
+    failures = ["the disk is full"] * 3
+
+    def note(result: Result) -> None:
+        if failures:
+            raise OSError(failures.pop())
+        house.results.append(result)
+
+    house.scheduler._on_result = note
+    house.watch(house.there("page", house.root, period=3600.0))
+    until(lambda: house.kept("page"))
+    assert not [one for one in house.results if "nonsense" in one.message]
 
 
 @as_root

@@ -20,12 +20,14 @@ from hypothesis import strategies as some
 
 from freehold.node.assessments import HEARTBEAT
 from freehold.node.clock import Hardware
+from freehold.node.outbox import MOST_BODY
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.store import Store
-from freehold.protocol import MAX_MESSAGE
+from freehold.protocol import MAX_BODY, MAX_MESSAGE, MAX_PROMISES, MAX_PUBLICATION
 from freehold.protocol.feed import Feed, Installation, WantedInstance
 from freehold.protocol.report import (
     GENESIS,
+    AsideReport,
     AssessmentReport,
     Body,
     HostFacts,
@@ -114,6 +116,101 @@ class Reader:
             self.sequence, self.hash = report.sequence, report.hash
             self.heard += body(report).items
         return self.sequence
+
+
+# What enters the outbox, and what is taken out of it
+
+
+@pytest.mark.parametrize(
+    ("item", "kind"),
+    [
+        (PublicationReport("shop", 1, {"a": "x" * MAX_PUBLICATION}), "publication"),
+        (InstanceReport("shop", 1, Observed.STARTED, "", ["p"] * (MAX_PROMISES + 1)), "instance"),
+        (InstanceReport("shop", -1, Observed.STARTED), "instance"),
+        (AssessmentReport("shop", 1, "x" * 1000, True, 1.0), "assessment"),
+        (AssessmentReport("shop", 1, "page", True, 9e10), "assessment"),
+        (UsageReport("shop", 9e10), "usage"),
+        (UsageReport("shop", 1.0, series="x" * 1000), "usage"),
+    ],
+)
+def test_what_the_master_would_refuse_for_its_form_is_told_as_set_aside(store: Store, item: Any, kind: str) -> None:
+    beside = SoftwareReport("red", SoftwareObserved.AVAILABLE)
+    store.tell(item, beside)
+    aside, other = told(store)
+    assert (aside.item, aside.instance, other) == (kind, "shop", beside)
+    assert aside.reason
+
+
+def test_texts_are_told_as_they_can_be_kept(store: Store) -> None:
+    store.tell(SoftwareReport("red", SoftwareObserved.FAILED, "x" * 9000 + "caf\udce9\0"))
+    (item,) = told(store)
+    assert item.message.endswith("caf\\udce9�")
+    assert len(item.message) == 4000
+
+
+def test_many_items_make_several_reports_in_their_order(store: Store) -> None:
+    items = [PublicationReport(f"guest-{n}", 1, {"a": "x" * 200_000}) for n in range(12)]
+    store.tell(*items)
+    assert told(store) == items
+    sizes = [len(report.body) for report in store.outbox(*EVERYTHING)]
+    assert max(sizes) <= MOST_BODY + 1000
+    assert sum(len(report.body) for report in store.outbox(100, 1_000_000)) < MAX_BODY - 100_000
+
+
+@given(some.integers(0, 4), some.integers(1, 4), some.booleans())
+def test_the_chain_goes_on_after_what_is_set_aside(acknowledged: int, refused: int, is_opened_anew: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store, reader = Store(Path(folder) / "node.sqlite"), Reader()
+        store.begin_epoch(1)
+        for number in range(acknowledged + 4):
+            items = [SoftwareReport(f"{number}-{half}", SoftwareObserved.AVAILABLE) for half in ("a", "b")]
+            store.tell(*items)
+        store.acknowledged(reader.read(1, store.outbox(acknowledged, 1 << 30))) if acknowledged else None
+        heard = len(reader.heard)
+        handed_out = store.outbox(*EVERYTHING)
+        if is_opened_anew:
+            store.close()
+            store = Store(Path(folder) / "node.sqlite")
+        store.set_aside(acknowledged + refused, "the Master says so")
+        single = [item for report in store.outbox(*EVERYTHING) for item in body(report).items]
+        assert single == [item for report in handed_out for item in body(report).items], "each item alone at first"
+        store.set_aside(acknowledged + refused, "the Master says so again")
+        store.tell(SoftwareReport("later", SoftwareObserved.AVAILABLE))
+        store.acknowledged(reader.read(1, store.outbox(*EVERYTHING)))
+        assert store.outbox_size() == 0
+        asides = [item for item in reader.heard[heard:] if isinstance(item, AsideReport)]
+        assert [(one.item, one.reason) for one in asides] == [("software", "the Master says so again")]
+        assert len(reader.heard) == (acknowledged + 4) * 2 + 1
+        store.close()
+
+
+def test_what_an_earlier_version_let_in_and_no_request_holds_is_set_aside(store: Store) -> None:
+    reader = Reader()
+    store.tell()
+    for number in range(2):
+        large = Body(1.0, [PublicationReport(f"large-{number}", 1, {"a": "x" * MAX_BODY})])
+        with store._transaction():
+            store._append(msgspec.json.encode(large))
+        store.tell(SoftwareReport(f"after-{number}", SoftwareObserved.AVAILABLE))
+    store.acknowledged(reader.read(store.epoch, store.outbox(*EVERYTHING)))
+    kinds = [getattr(item, "instance", None) or item.release for item in reader.heard]
+    assert kinds == ["large-0", "after-0", "large-1", "after-1"]
+    assert all(isinstance(item, AsideReport | SoftwareReport) for item in reader.heard)
+
+
+def test_a_failed_configuration_keeps_nobody_from_destroying_it(store: Store) -> None:
+    store.apply_feed(feed(1, wanted()))
+    store.configuration_failed("shop", 1, "no", attempts=5, next_try=store.now() + 300)
+    assert store.instances()[0].next_try > store.now()
+    store.apply_feed(feed(2, wanted(revision=2, state="destroyed")))
+    store.configuration_failed("shop", 1, "no, still", attempts=6, next_try=store.now() + 300)
+    assert store.instances()[0].next_try == 0
+
+
+def test_a_layout_beyond_todays_bounds_counts_as_empty(store: Store) -> None:
+    store.apply_feed(feed(1, wanted()))
+    store._db.execute("""UPDATE instance SET layout = '{"services": [{"name": "../x", "digest": ""}]}'""")
+    assert store.wishes()[0].layout == Layout()
 
 
 # What is wanted

@@ -1,8 +1,10 @@
 """The workshop: work done in children, as another user, within a time, whatever happens to it."""
 
 import os
+import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import lives, until
-from freehold.node.workshop import Workshop, WorkshopError
+from freehold.node.workshop import MOST_ANSWER, MOST_ORDER, MOST_WORDS, Interrupt, Workshop, WorkshopError
 
 USER = 62000 + os.getpid() % 900
 HELPER = b"ps -o ppid= -p $PPID"
@@ -163,6 +165,89 @@ workshop.call("workpieces:sleep", {str(root / "pids").encode()!r})
     until(lambda: not lives(zygote))
     until(lambda: not lives(sleeper))
     os.kill(grandchild, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("work", "size"), [("announce", MOST_ANSWER + 1), ("announce", 2**32 - 1),
+                                            ("lament", MOST_WORDS + 1)])  # fmt: skip
+def test_an_answer_beyond_what_is_read_is_refused_when_its_length_arrives(
+    workshop: Workshop, work: str, size: int
+) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(WorkshopError, match=f"answered with {size} bytes; at most"):
+        workshop.call(f"workpieces:{work}", str(size).encode(), timeout=20)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+    assert workshop.call("workpieces:say", b"the next one") == b""
+
+
+def test_an_answer_byte_by_byte_has_one_deadline(workshop: Workshop) -> None:
+    helper(workshop)
+    with pytest.raises(WorkshopError, match=r"did not end within 0\.5 s"):
+        workshop.call("workpieces:drip", b"", timeout=0.5)
+
+
+def test_work_is_interrupted_from_another_thread_with_all_it_started(workshop: Workshop, root: Path) -> None:
+    interrupt = Interrupt()
+    with ThreadPoolExecutor(1) as threads:
+        payload = str(root / "pids").encode()
+        waiting = threads.submit(workshop.call, "workpieces:sleep", payload, interrupt=interrupt)
+        pids = asleep(root)
+        interrupt.end()
+        with pytest.raises(WorkshopError, match="interrupted"):
+            waiting.result()
+    for pid in pids:
+        until(lambda pid=pid: not lives(pid))
+
+
+def test_work_that_was_interrupted_before_it_began_does_not_begin(workshop: Workshop) -> None:
+    interrupt = Interrupt()
+    interrupt.end()
+    with pytest.raises(WorkshopError, match="interrupted"):
+        workshop.call("workpieces:sleep", b"/nowhere/pids", interrupt=interrupt)
+
+
+def test_what_work_leaves_in_its_session_ends_with_its_answer(workshop: Workshop, root: Path) -> None:
+    assert workshop.call("workpieces:leave", str(root / "pid").encode()) == b"done"
+    until(lambda: not lives(int((root / "pid").read_text())))
+
+
+def test_nothing_that_work_prints_reaches_the_helpers_log(workshop: Workshop, root: Path) -> None:
+    log = root / "workshop.log"
+    before = log.read_bytes() if log.exists() else b""
+    workshop.call("workpieces:scribble", b"")
+    workshop.call("workpieces:say", b"a word")
+    with pytest.raises(WorkshopError):
+        workshop.call("workpieces:stumble", b"over a stone")
+    assert log.read_bytes() == before
+
+
+def test_what_work_prints_is_in_the_file_that_it_may_write(workshop: Workshop, root: Path) -> None:
+    mine = root / "var" / "log" / "mine.log"
+    workshop.call("workpieces:say", b"a word", prints=str(mine))
+    assert mine.read_text() == "a word\n"
+    mine.unlink()
+    os.mkfifo(mine)
+    assert workshop.call("workpieces:say", b"another", prints=str(mine)) == b"", "a pipe without a reader is no log"
+
+
+def test_an_order_that_cannot_be_served_harms_no_other(workshop: Workshop, root: Path) -> None:
+    first = helper(workshop)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(workshop.call, "workpieces:sleep", str(root / "pids").encode(), timeout=30)
+        asleep(root)
+        with pytest.raises(WorkshopError):
+            workshop.call("workpieces:say", b"", cwd="/" + "x" * MOST_ORDER)
+        for order in (b"no JSON", b"{}", b"[]"):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                workshop._send(order, theirs.fileno())
+                theirs.close()
+                ours.settimeout(10)
+                assert ours.recv(4) == bytes(4), "nobody is to be killed for it"
+        assert helper(workshop) == first
+        assert not waiting.done()
+        os.kill(asleep(root)[0], signal.SIGKILL)
+        with pytest.raises(WorkshopError):
+            waiting.result()
 
 
 def test_a_fork_costs_less_than_a_start(workshop: Workshop) -> None:

@@ -13,8 +13,6 @@ from freehold.protocol.report import UsageReport
 COUNTERS = ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
 HOUR = 3_600_000
 """Milliseconds."""
-FUTURE = 5 * 60_000
-"""Milliseconds that a node's clock may be ahead of ours."""
 MOST_KNOWN = 1_000_000
 """Instances whose last readings are remembered, some 600 bytes each."""
 LARGEST = 2**53
@@ -41,10 +39,8 @@ class Meters:
         """What this transaction will write."""
         self._hours: dict[tuple[str, int], list[int | None]] = {}
 
-    def add(self, item: UsageReport, at: int, received_at: int) -> None:
+    def add(self, item: UsageReport, at: int) -> None:
         """Note a reading made at a moment (milliseconds); raise ValueError when it cannot be true."""
-        if at > received_at + FUTURE:
-            raise ValueError(f"use at {at} ms is in the future: it is {received_at} ms")
         before = self._last(item.instance, item.series)
         values = (item.cpu_ms, item.memory_mb_s, item.disk_mb_s, item.network_in, item.network_out)
         growth: list[int | None] = []

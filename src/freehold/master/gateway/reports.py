@@ -18,12 +18,12 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import Busy, Conflict, MasterError
-from freehold.master.gateway import claims
 from freehold.master.gateway.database import Connection, integrity_errors
-from freehold.master.gateway.metering import FUTURE, Meters
-from freehold.protocol import MAX_MESSAGE, UNREADABLE
+from freehold.master.gateway.metering import Meters
+from freehold.protocol import FUTURE, MAX_MESSAGE, UNREADABLE, validation
 from freehold.protocol.report import (
     GENESIS,
+    AsideReport,
     AssessmentReport,
     Body,
     HostFacts,
@@ -314,19 +314,22 @@ class Writer(threading.Thread):
         return head
 
     def _collect_report(self, node: str, report: Report, rows: _Rows) -> int:
-        refused = 0
+        refused, ahead = 0, ""
+        items: list[Item] = []
         try:
             body = _decoder.decode(report.body)
-            claims.moment(body.at)
-            items: list[Item] = body.items
+            validation.time(body.at)
+            items, ahead = body.items, validation.ahead(body.at, rows.received_at / 1000)
         except (ValueError, *UNREADABLE) as error:
-            items = []
             refused += self._refuse(node, report, str(error), bytes(report.body), rows)
         for item in items:
             try:
                 self._collect_item(node, item, rows)
             except ValueError as error:
                 refused += self._refuse(node, report, str(error), msgspec.json.encode(item), rows)
+        if ahead and not refused:
+            # The time is set aside alone: nothing is kept under it, and the items have times of their own.
+            refused += self._refuse(node, report, ahead, msgspec.json.encode(body.at), rows)
         return refused
 
     def _refuse_twin(self, node: str, report: Report, rows: _Rows) -> None:
@@ -356,7 +359,7 @@ class Writer(threading.Thread):
         """Add the row of one item; raise ValueError when it cannot be true."""
         match item:
             case HostFacts():
-                claims.check_facts(item)
+                validation.check_facts(item)
                 facts = msgspec.json.encode(item).decode()
                 rows.by_statement["add_host"].append({"node": node, "facts": facts, "received_at": rows.received_at})
                 rows.hint = True
@@ -364,9 +367,9 @@ class Writer(threading.Thread):
                 rows.by_statement["add_software"].append(
                     {
                         "node": node,
-                        "release": claims.name(item.release),
+                        "release": validation.name(item.release),
                         "state": item.state.value,
-                        "message": claims.text(item.message),
+                        "message": validation.text(item.message),
                         "at": rows.received_at,
                     }
                 )
@@ -385,21 +388,22 @@ class Writer(threading.Thread):
                 rows.by_statement["add_instance"].append(
                     {
                         "instance": item.instance,
-                        "revision": claims.count(item.revision),
+                        "revision": validation.count(item.revision),
                         "state": item.state.value,
-                        "message": claims.text(item.message),
-                        "promises": msgspec.json.encode(item.promises).decode(),
+                        "message": validation.text(item.message),
+                        "promises": msgspec.json.encode(validation.promises(item.promises)).decode(),
                         "at": rows.received_at,
                     }
                 )
                 rows.hint = rows.hint or item.state is Observed.DESTROYED
             case PublicationReport():
+                published = validation.publication(item.values).decode()
                 rows.hint = self._owner(node, item.instance).is_child or rows.hint
                 rows.by_statement["add_publication"].append(
                     {
                         "instance": item.instance,
-                        "revision": claims.count(item.revision),
-                        "published": msgspec.json.encode(item.values).decode(),
+                        "revision": validation.count(item.revision),
+                        "published": published,
                         "at": rows.received_at,
                     }
                 )
@@ -408,29 +412,30 @@ class Writer(threading.Thread):
                 rows.by_statement["add_assessment"].append(
                     {
                         "instance": item.instance,
-                        "revision": claims.count(item.revision),
-                        "promise": claims.name(item.promise),
+                        "revision": validation.count(item.revision),
+                        "promise": validation.name(item.promise),
                         "kept": item.kept,
-                        "message": claims.text(item.message),
-                        "at": claims.moment(item.at),
+                        "message": validation.text(item.message),
+                        "at": validation.moment(item.at, rows.received_at / 1000),
                     }
                 )
             case UsageReport():
                 # What it used before it moved away counts as well, and may be told late.
                 left = self._has_left(node, item.instance)
                 owner = self._look_up(item.instance) if left else self._owner(node, item.instance)
-                if len(item.series) > claims.LONGEST_NAME or "\0" in item.series:
-                    raise ValueError(f"{item.series[:40]!r} is no name of a series")
-                if (at := claims.moment(item.at)) < owner.created_at - FUTURE:
+                validation.series(item.series)
+                if (at := validation.moment(item.at, rows.received_at / 1000)) < owner.created_at - FUTURE * 1000:
                     raise ValueError(f"use at {at} ms is of before the instance was ordered, at {owner.created_at} ms")
-                self._meters.add(item, at, rows.received_at)
+                self._meters.add(item, at)
+            case AsideReport():
+                raise ValueError(f"set aside by the node: {validation.text(item.reason)}")
 
     def _has_left(self, node: str, instance: str) -> bool:
         """Return whether an instance was moved away from a node that does not know it yet, or has not tidied up."""
         owner = self._owners.get(instance)
         if owner is not None and owner.node == node:
             return False
-        return bool(self._connection.rows("departed", {"instance": claims.name(instance), "node": node}))
+        return bool(self._connection.rows("departed", {"instance": validation.name(instance), "node": node}))
 
     def _forget_moved(self) -> None:
         found = self._connection.rows("moves", {})
@@ -452,7 +457,7 @@ class Writer(threading.Thread):
     def _look_up(self, instance: str) -> _Owner:
         owner = self._owners.get(instance)
         if owner is None:
-            claims.name(instance)
+            validation.name(instance)
             found = self._connection.rows("owner", {"instance": instance})
             owner = _Owner(found[0][0], found[0][1] is not None, found[0][2]) if found else _Owner("", False, 0)
             if found:

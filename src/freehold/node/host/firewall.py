@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from freehold.node.errors import HostError
+from freehold.protocol.network import target
 
 LINKS = "fh"
 """How the names of all links of partitions begin, of whichever node."""
@@ -227,33 +228,15 @@ def _outgoing(
     rules += [[_KNOWN, _ACCEPT], [_ICMPS, _ACCEPT]]
     allowed = [f"[{one}]:53" for one in around.resolvers]
     allowed += [f"[{host}]:{port}" for host, port in master]
-    for target in [*allowed, *connect]:
-        where, port = split(target)
+    for one in [*allowed, *connect]:
+        where, port = target(one)
         matched = [_to(where)] if where else []
         if port:
-            rules += [[*matched, _matches("==", _field(one, "dport"), port), _ACCEPT] for one in ("tcp", "udp")]
+            ports = [_matches("==", _field(protocol, "dport"), port) for protocol in ("tcp", "udp")]
+            rules += [[*matched, matching, _ACCEPT] for matching in ports]
         else:
             rules.append([*matched, _ACCEPT])
     return [*rules, [{"counter": f"connect_{rule.partition}"}, _REJECT]]
-
-
-def split(target: str) -> tuple[str, int]:
-    """Return the network (or nothing) and port (or 0) of a target; raise ValueError when it is none."""
-    address, port = target, ""
-    if target.startswith("["):
-        address, _, port = target[1:].partition("]")
-        port = port.removeprefix(":")
-    elif target.count(":") == 1:
-        address, _, port = target.partition(":")
-    if "%" in address:
-        raise ValueError(f"{target!r} names an interface; it is an address, and perhaps a port")
-    if address:
-        address = str(ipaddress.ip_network(address, strict=False))
-    if port and not (port.isascii() and port.isdigit()):
-        raise ValueError(f"{port!r} is no port")
-    if not address and not port:
-        raise ValueError("it names neither an address nor a port")
-    return address, _port(int(port)) if port else 0
 
 
 def _port(number: int) -> int:

@@ -22,6 +22,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 SHORTEST_PACE, LONGEST_PACE = 1.0, 86400.0
 """Whatever a Master says."""
 BATCH, BATCH_BYTES = 500, 1_000_000
+OF_FORM = ("malformed", "too-large")
+"""Problems by which a Master says that it will never take a request as it is."""
 _log = logging.getLogger(__name__)
 _feeds = msgspec.json.Decoder(Feed)
 _answers = msgspec.json.Decoder(Applied)
@@ -118,6 +120,8 @@ class OutboxSender(Conversation):
         self._store = store
         self._renewed = renewed
         self._told = threading.Event()
+        self._singly_until = 0
+        """Reports up to this number are sent one by one: the Master refused one of them for its form."""
         self._heartbeat_at = self._next_heartbeat()
 
     def told(self) -> None:
@@ -136,7 +140,7 @@ class OutboxSender(Conversation):
         self._told.clear()
         if self.over.is_set():
             return
-        reports = self._store.outbox(BATCH, BATCH_BYTES)
+        reports = self._store.outbox(1 if self._singly_until else BATCH, BATCH_BYTES)
         if not reports:
             told = self._told.wait(max(0.0, self._heartbeat_at - time.monotonic()))
             # What was told quietly is as good as a heartbeat.
@@ -150,7 +154,13 @@ class OutboxSender(Conversation):
         except Refused as error:
             if error.problem.type == "report-gap":
                 _log.error("The Master does not accept this node's reports: %s", error)
-            raise
+            if not self._is_about_form(error):
+                raise
+            if len(reports) > 1:
+                self._singly_until = reports[-1].sequence
+            else:
+                self._store.set_aside(reports[0].sequence, f"The Master refuses it: {error}")
+            return
         try:
             applied = _answers.decode(content)
         except UNREADABLE as error:
@@ -159,12 +169,22 @@ class OutboxSender(Conversation):
             _log.warning("the Master set %s items aside", applied.refused)
         failpoint("reports-sent")
         self._store.acknowledged(applied.sequence)
+        if applied.sequence >= self._singly_until:
+            self._singly_until = 0
         if self._store.lease:
             self._store.renew_lease(sent)
             self._renewed()
         failpoint("reports-forgotten")
         self._store.pace = min(max(SHORTEST_PACE, applied.next_contact), LONGEST_PACE)
         self._heartbeat_at = self._next_heartbeat()
+
+    def _is_about_form(self, error: Refused) -> bool:
+        """Return whether the Master refuses what we sent, and not whatever we would send."""
+        if error.problem.type not in OF_FORM:
+            return False
+        # A Master that refuses a batch of nothing (another version of the protocol) is not heard about the reports.
+        self.link.call("POST", "/node/v1/reports", msgspec.json.encode(Batch(self._store.epoch, [])))
+        return True
 
     def _next_heartbeat(self) -> float:
         # A lease is renewed several times before it is over.

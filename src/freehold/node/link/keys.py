@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from freehold.node.durable import sync_names
+from freehold.node.errors import SettingsError
 
 
 def signing_request(key_file: Path) -> str:
@@ -17,6 +18,8 @@ def signing_request(key_file: Path) -> str:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     if key_file.exists():
+        if not key_file.is_file():
+            raise SettingsError(f"{key_file} is no file: it is the place of a private key.")
         key = serialization.load_pem_private_key(key_file.read_bytes(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
     else:

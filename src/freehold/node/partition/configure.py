@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.node.errors import ConfigureError
 from freehold.node.partition import layout, planned, profile
 from freehold.node.partition.order import Order
 from freehold.release import ReleaseError
@@ -23,4 +24,7 @@ def run(payload: bytes) -> bytes:
         outcome = profile.run(order, folder, release)
     else:
         raise ReleaseError("The release has neither instance.py nor instance.cfg.")
-    return msgspec.json.encode(msgspec.structs.replace(layout.scan(folder), outcome=outcome))
+    try:
+        return msgspec.json.encode(msgspec.structs.replace(layout.scan(folder), outcome=outcome))
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise ConfigureError(f"A name or a text of the instance cannot be told: {error}.") from None

@@ -1,18 +1,23 @@
-"""What is where in a partition's folder (SlapOS's layout), and what was found there."""
+"""What is where in a partition's folder (SlapOS's layout), and what was found there.
+
+The bounds that types can say stand here; `gate` checks the others and is where an answer is read.
+"""
 
 import hashlib
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from freehold.node.errors import ConfigureError
 from freehold.node.host.firewall import Network
-from freehold.protocol import UNREADABLE
+from freehold.protocol import MAX_PROMISES, UNREADABLE
 
 SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"
 LOG = "var/log"
+CONFIGURE_LOG = f"{LOG}/configure.log"
+"""What a release prints while it is configured."""
 OURS = ".freehold"
 PUBLISHED = f"{OURS}/published.json"
 FOLDERS = (SERVICE, RUN, PLUGIN, PROMISE, PRERM, LOG, "srv", "tmp", OURS)
@@ -22,19 +27,36 @@ MOST_AFTER, LONGEST_STOP = 16, 120.0
 """What one may say of how it is supervised: so many others to come after, so many seconds to end."""
 HEAD = 4096
 """So many bytes of an executable are searched for how it is supervised."""
+MOST_PROGRAMS = 256
+"""Services of a partition; what it runs once, as many again."""
+LONGEST_NAME = 200
+"""Bytes of the name of a service, task or promise: with what is added it is the name of a file."""
+MOST_REQUESTS, MOST_LOGS, MOST_SERVED = 200, 200, 20_000
+"""Requests of other instances, logs with a rotation of their own, shared instances that are served."""
+MOST_PORTS, MOST_TARGETS = 1000, 500
+"""Of each protocol; where it may connect."""
+_NAME = r"\A[^./\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*\Z"
+Name = Annotated[str, msgspec.Meta(pattern=_NAME, max_length=LONGEST_NAME)]
+"""Of a file of the partition: of one line, without a slash, not hidden."""
+Digest = Annotated[str, msgspec.Meta(max_length=200)]
+Title = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}\Z")]
+RelativePath = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]+\Z", max_length=1000)]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
+StopTimeout = Annotated[float, msgspec.Meta(ge=0.0, le=LONGEST_STOP)]
+StopSignal = Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH"]
 _SUPERVISED = re.compile(rb"^# supervised: (.*)$", re.MULTILINE)
 
 
 class Executable(msgspec.Struct, frozen=True):
     """A program to run, and the digest whose change means that it must be restarted."""
 
-    name: str
-    digest: str
-    after: list[str] = []
+    name: Name
+    digest: Digest
+    after: Annotated[list[Name], msgspec.Meta(max_length=MOST_AFTER)] = []
     """Services that are ended only when this one has ended."""
-    stop_timeout: float = 10.0
+    stop_timeout: StopTimeout = 10.0
     """Seconds that it may take to end."""
-    stop_signal: str = "TERM"
+    stop_signal: StopSignal = "TERM"
     """What tells it to end."""
 
 
@@ -43,14 +65,14 @@ class Supervised(msgspec.Struct, frozen=True):
 
     after: list[str] = []
     stop_timeout: float = 10.0
-    stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH"] | msgspec.UnsetType = msgspec.UNSET
+    stop_signal: StopSignal | msgspec.UnsetType = msgspec.UNSET
     """Unset it is TERM, and not written: what an earlier version wrote stays as it is, and is not restarted for it."""
 
 
 class Wish(msgspec.Struct, frozen=True):
     """Another instance that this one requests."""
 
-    title: str
+    title: Title
     wish: dict[str, object]
     """As the public API takes it."""
 
@@ -65,20 +87,20 @@ class Served(msgspec.Struct, frozen=True, omit_defaults=True):
 class Rotation(msgspec.Struct, frozen=True):
     """How a log is kept short."""
 
-    path: str
-    most: int
+    path: RelativePath
+    most: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
     """Bytes."""
-    keep: int
+    keep: Annotated[int, msgspec.Meta(ge=0, le=1000)]
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a configuration leaves for the agent, besides what stands in the partition."""
 
-    requests: list[Wish] = []
-    missing: list[str] = []
+    requests: Annotated[list[Wish], msgspec.Meta(max_length=MOST_REQUESTS)] = []
+    missing: Annotated[list[Title], msgspec.Meta(max_length=MOST_REQUESTS)] = []
     """Titles of requests that did not return yet what they must."""
-    served: dict[str, Served] = {}
-    logs: list[Rotation] = []
+    served: Annotated[dict[Id, Served], msgspec.Meta(max_length=MOST_SERVED)] = {}
+    logs: Annotated[list[Rotation], msgspec.Meta(max_length=MOST_LOGS)] = []
     network: Network | None = None
     """Where it listens and connects; None: nothing was declared."""
     renew_at: float | None = None
@@ -88,11 +110,11 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 class Layout(msgspec.Struct, frozen=True):
     """What a configured partition holds, whichever way it was configured."""
 
-    services: list[Executable] = []
+    services: Annotated[list[Executable], msgspec.Meta(max_length=MOST_PROGRAMS)] = []
     """In `etc/service`: kept running."""
-    runs: list[Executable] = []
+    runs: Annotated[list[Executable], msgspec.Meta(max_length=MOST_PROGRAMS)] = []
     """In `etc/run`: run once."""
-    promises: list[str] = []
+    promises: Annotated[list[RelativePath], msgspec.Meta(max_length=MAX_PROMISES - 1)] = []
     """Paths of plug-ins and executables, relative to the folder."""
     published: dict[str, object] = {}
     outcome: Outcome = Outcome()
@@ -106,19 +128,27 @@ def prepare(folder: Path) -> None:
 
 def scan(folder: Path) -> Layout:
     """Return what a partition holds. What its configuration left besides is for the caller to add."""
-    published = folder / PUBLISHED
     return Layout(
         services=_executables(folder / SERVICE),
         runs=_executables(folder / RUN),
         promises=[f"{PLUGIN}/{path.name}" for path in _files(folder / PLUGIN) if path.suffix == ".py"]
         + [f"{PROMISE}/{path.name}" for path in _files(folder / PROMISE) if path.stat().st_mode & 0o100],
-        published=msgspec.json.decode(published.read_bytes(), type=dict[str, object]) if published.exists() else {},
+        published=_published(folder / PUBLISHED),
     )
 
 
 def promise_name(path: str) -> str:
     """Return the name of a promise from its path."""
     return path.rpartition("/")[2].removesuffix(".py")
+
+
+def _published(path: Path) -> dict[str, object]:
+    if not path.exists():
+        return {}
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, object])
+    except UNREADABLE as error:
+        raise ConfigureError(f"What it publishes cannot be read: {error}.") from None
 
 
 def _executables(folder: Path) -> list[Executable]:

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
 
+from freehold.node.partition import gate
+from freehold.node.partition.gate import PromiseResult
 from freehold.node.promises import schedule
 from freehold.node.promises.schedule import State
 from freehold.node.workshop import Enclosure, Workshop, WorkshopError
@@ -21,10 +22,8 @@ from freehold.node.workshop import Enclosure, Workshop, WorkshopError
 FIRST_TIMEOUT = 30.0
 """How long a first check may take, while the promise's own timeout is not known."""
 GRACE = 1.0
-MOST_MESSAGE = 4000
-MOST_ANSWER = 1024 * 1024
-PERIODS = (1.0, 86400.0)
-TIMEOUTS = (0.1, 3600.0)
+TOLD_AGAIN = 5.0
+"""Seconds after which a promise is checked again whose result could not be noted."""
 _log = logging.getLogger(__name__)
 
 
@@ -226,25 +225,20 @@ class Scheduler(threading.Thread):
         *lines, worker.buffer = (worker.buffer + received).split(b"\n")
         try:
             for line in lines:
-                self._hear(worker, json.loads(line), now)
-            if len(worker.buffer) > MOST_ANSWER:
+                self._hear(worker, gate.read_result(line), now)
+            if len(worker.buffer) > gate.MOST_RESULT:
                 raise ValueError("an answer without end")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError) as error:
             self._fire(partition)
             for promise, _ in worker.checking.values():
-                self._settle(promise, False, f"Its worker answered nonsense: {error!r}"[:200], now)
+                self._settle(promise, False, f"Its worker answered nonsense: {error}"[:200], now)
 
-    def _hear(self, worker: _Worker, answer: dict[str, Any], now: float) -> None:
-        promise, _ = worker.checking.pop(answer["id"])
-        promise.period = _between(PERIODS, answer["period"])
-        promise.timeout = _between(TIMEOUTS, answer["timeout"])
-        self._settle(
-            promise,
-            answer["kept"] is True,
-            str(answer["message"])[:MOST_MESSAGE],
-            now,
-            bang=answer.get("bang") is True,
-        )
+    def _hear(self, worker: _Worker, result: PromiseResult, now: float) -> None:
+        if result.id not in worker.checking:
+            raise KeyError("nobody asked for it")
+        promise, _ = worker.checking.pop(result.id)
+        promise.period, promise.timeout = result.period, result.timeout
+        self._settle(promise, result.kept, result.message, now, bang=result.bang)
 
     def _give_up(self, partition: str, worker: _Worker, now: float) -> None:
         """End a worker in which a check hangs; what it was checking in time is checked again at once."""
@@ -264,7 +258,13 @@ class Scheduler(threading.Thread):
         key = f"{watch.instance}/{promise.name}"
         with self._lock:
             self._push(promise, now + schedule.pause(promise.state, now, promise.period, key))
-        self._on_result(Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message, bang))
+        try:
+            self._on_result(Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message, bang))
+        except Exception:
+            # An error of the agent: neither of the worker, nor a reason to lose the result.
+            _log.exception("the result of %s of %s cannot be noted; it is checked again", promise.name, watch.instance)
+            with self._lock:
+                self._push(promise, now + TOLD_AGAIN)
 
     def _push(self, promise: _Promise, moment: float) -> None:
         promise.entry = next(self._numbers)
@@ -276,8 +276,3 @@ class Scheduler(threading.Thread):
 
     def _wake(self) -> None:
         os.write(self._wake_out, b"\0")
-
-
-def _between(limits: tuple[float, float], value: float) -> float:
-    # In this order, not-a-number becomes the lower limit.
-    return min(limits[1], max(limits[0], float(value)))

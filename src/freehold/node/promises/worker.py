@@ -5,6 +5,7 @@ Orders and answers are JSON lines: `{"id": 1, "path": "/…/etc/plugin/page.py",
 """
 
 import json
+import math
 import os
 import socket
 import sys
@@ -14,8 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from freehold.escaping import encodable
 from freehold.promises import Command, Promise, slapos
 from freehold.promises.slapos import GenericPromise
+from freehold.protocol import MAX_MESSAGE
 
 THREADS = 64
 """Checks wait more than they work, and one that hangs must not have others wait behind it."""
@@ -55,16 +58,29 @@ def assess(path: str, *, was_kept: bool = False) -> dict[str, Any]:
     try:
         promise = _load(path)
         if isinstance(promise, GenericPromise):
-            period, timeout = promise.getPeriodicity() * 60, promise.getPromiseTimeout()
+            period, timeout = float(promise.getPeriodicity()) * 60, float(promise.getPromiseTimeout())
             assessment, bang = promise.assess(was_kept=was_kept)
         else:
             period, timeout = float(promise.period), float(promise.timeout)
             assessment = promise.check()
         kept, message = bool(assessment.kept), str(assessment.message)
-    except Exception as error:
-        kept, message = False, f"{type(error).__name__}: {error}"
-    answer = {"kept": kept, "message": message[-4000:], "period": max(1.0, period), "timeout": timeout}
-    return answer | ({"bang": True} if bang else {})
+    except BaseException as error:
+        # Also one that exits: whatever it does, it has a result.
+        kept, bang, message = False, False, _words_of(error)
+    if not (math.isfinite(period) and math.isfinite(timeout)):
+        kept, message = False, f"Its period and timeout must be numbers of seconds, not {period} and {timeout}."
+        period, timeout = EXECUTABLE_PERIOD, EXECUTABLE_TIMEOUT
+    # What is not UTF-8 (the name of a file, what a program printed) is shown by its bytes.
+    answer: dict[str, Any] = {"kept": kept, "message": encodable(message[-MAX_MESSAGE:])[-MAX_MESSAGE:]}
+    answer |= {"period": max(1.0, period), "timeout": timeout}
+    return answer | ({"bang": True} if bang is True else {})
+
+
+def _words_of(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, which cannot be shown."
 
 
 def _load(path: str) -> Promise | GenericPromise:

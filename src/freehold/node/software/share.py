@@ -30,21 +30,31 @@ from freehold.recipes import apt, locked
 
 
 def main(root: Path, releases: Sequence[str]) -> None:
-    """Do it, as far as it is not done."""
+    """Do it, as far as it is not done; one release's trouble stops no other, and is raised at the end."""
     paths, settings = Paths(root), load(root)
     local, master = Folder(paths.kept), _master(paths, settings)
+    trouble: Exception | None = None
     for release in releases:
-        _keep_downloads(paths, settings, local, release)
-        is_built = (paths.software / release / MARK).exists()
-        if is_built and (settings.shares or master is not None):
-            _keep_build(paths, settings, local, release)
-        if is_built and master is not None:
-            for kind in Kind:
-                if (entry := _own(local, settings, kind, release)) is not None and not entry.voucher:
-                    vouched = _send(master, local, entry)
-                    failpoint("build-sent")
-                    local.keep(vouched)
+        try:
+            _share(paths, settings, local, master, release)
+        except (CacheError, LinkError, OSError) as error:
+            trouble = error
     local.prune(settings.cache_mb * 1024 * 1024)
+    if trouble is not None:
+        raise trouble
+
+
+def _share(paths: Paths, settings: Settings, local: Folder, master: Link | None, release: str) -> None:
+    _keep_downloads(paths, settings, local, release)
+    is_built = (paths.software / release / MARK).exists()
+    if is_built and (settings.shares or master is not None):
+        _keep_build(paths, settings, local, release)
+    if is_built and master is not None:
+        for kind in Kind:
+            if (entry := _own(local, settings, kind, release)) is not None and not entry.voucher:
+                vouched = _send(master, local, entry)
+                failpoint("build-sent")
+                local.keep(vouched)
 
 
 def _master(paths: Paths, settings: Settings) -> Link | None:
@@ -151,5 +161,5 @@ def _send(master: Link, local: Folder, entry: Entry) -> Entry:
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), sys.argv[2:])
-    except (CacheError, LinkError) as trouble:
+    except (CacheError, LinkError, OSError) as trouble:
         sys.exit(str(trouble))

@@ -10,12 +10,13 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from freehold.node import walls
 from freehold.node.errors import NodeError
 from freehold.node.isolation import group
-from freehold.node.workshop import SIZE, _exactly
+from freehold.node.workshop import MOST_ORDER, SIZE, _exactly
 
 PRELOADED = (
     "freehold.release.folder",
@@ -38,34 +39,56 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
-        order, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
+        order, descriptors, flags, _ = socket.recv_fds(control, MOST_ORDER, 1)
         if not order:
             # The agent is gone: so is everything that it was doing.
             os._exit(0)
-        job = json.loads(order)
-        _warm(job["warm"])
-        _start(job, control, socket.socket(fileno=descriptors[0]))
-
-
-def _start(job: dict[str, Any], control: socket.socket, sock: socket.socket) -> None:
-    """Fork a child for an order, in the namespaces of its partition."""
-    with sock:
         try:
-            entrance = walls.Entrance(job["enclosure"].get("walls", walls.NONE))
-            try:
-                pid = entrance.fork()
-            except OSError:
-                entrance.close()
-                raise
-        except OSError as error:
-            if not job["persistent"]:
-                sock.sendall(SIZE.pack(0))
-            _tell(sock, NodeError(f"It cannot be started: {error}"), job["persistent"])
-            return
+            _serve(control, order, descriptors, flags)
+        except Exception as error:
+            # Of this one order: the children of others live on.
+            traceback.print_exception(error)
+            if descriptors:
+                with socket.socket(fileno=os.dup(descriptors[0])) as sock:
+                    _refuse(sock, error)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _serve(control: socket.socket, order: bytes, descriptors: list[int], flags: int) -> None:
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(descriptors) != 1:
+        raise NodeError(f"An order of more than {MOST_ORDER} bytes, or without a stream, is not served.")
+    job = json.loads(order)
+    _warm(job["warm"])
+    entrance = walls.Entrance(job["enclosure"].get("walls", walls.NONE))
+    try:
+        pid = entrance.fork()
         if pid == 0:
-            control.close()
-            _child(job, sock, entrance)
+            try:
+                _be_quiet()
+                control.close()
+                _child(job, socket.socket(fileno=descriptors[0]), entrance)
+            finally:
+                # Whatever fails here, there is one helper.
+                os._exit(1)
+    finally:
         entrance.close()
+
+
+def _refuse(sock: socket.socket, error: Exception) -> None:
+    """Answer in the place of a child that does not exist: it has the number 0, which nobody kills."""
+    with suppress(OSError):
+        sock.settimeout(1)
+        sock.sendall(SIZE.pack(0))
+        _tell(sock, error, persistent=False)
+
+
+def _be_quiet() -> None:
+    """Let go of the helper's log, before the first instruction that is not ours: what a child prints is its own."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _warm(module: str) -> None:
@@ -74,7 +97,7 @@ def _warm(module: str) -> None:
         return
     try:
         importlib.import_module(module)
-    except Exception:
+    except BaseException:
         traceback.print_exc()
     gc.collect()
     gc.freeze()
@@ -96,6 +119,9 @@ def _child(order: dict[str, Any], sock: socket.socket, entrance: walls.Entrance)
         else:
             (size,) = SIZE.unpack(_exactly(sock, SIZE.size))
             answer = target(_exactly(sock, size))
+            # After its answer it is killed.
+            sys.stdout.flush()
+            sys.stderr.flush()
             sock.sendall(b"\0" + SIZE.pack(len(answer)) + answer)
         status = 0
     except BaseException as error:
@@ -129,10 +155,19 @@ def _become(order: dict[str, Any], entrance: walls.Entrance) -> None:
     os.environ.clear()
     os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=order["cwd"], LANG="C.UTF-8")
     if order["log"]:
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.close(log)
+        _print_into(order["log"])
+    elif order["prints"]:
+        with suppress(OSError):
+            os.makedirs(os.path.dirname(order["prints"]), 0o700, exist_ok=True)
+            _print_into(order["prints"])
+
+
+def _print_into(path: str) -> None:
+    # Its user may have put anything there: a pipe that nobody reads must not hold it up.
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
 
 
 def _tell(sock: socket.socket, error: BaseException, persistent: bool) -> None:
@@ -142,7 +177,9 @@ def _tell(sock: socket.socket, error: BaseException, persistent: bool) -> None:
     if persistent:
         return
     text = str(error) if ours else "".join(traceback.format_exception(error)[-3:])
-    answer = text[-4000:].encode()
+    answer = text[-4000:].encode("utf-8", "backslashreplace")
+    sys.stdout.flush()
+    sys.stderr.flush()
     try:
         sock.sendall(b"\1" + SIZE.pack(len(answer)) + answer)
     except OSError:

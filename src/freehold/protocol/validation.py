@@ -1,0 +1,179 @@
+"""The form of what a node reports: checked where an item enters a node's outbox, and again by the Master.
+
+Each function raises ValueError, with the reason, for what cannot be true or cannot be kept. Both sides call the same
+ones, so what a node sends is what its Master takes.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from freehold.protocol import FUTURE, MAX_DEPTH, MAX_ITEM, MAX_MESSAGE, MAX_NAME, MAX_PROMISES, MAX_PUBLICATION
+from freehold.protocol.report import (
+    AsideReport,
+    AssessmentReport,
+    HostFacts,
+    InstanceReport,
+    Item,
+    PublicationReport,
+    SoftwareReport,
+    UsageReport,
+)
+
+MOST_PARTITIONS = 10_000
+MOST_PROMISES = 1000
+"""Of a machine itself."""
+LARGEST = 2**63 - 1
+LARGEST_SMALL = 2**31 - 1
+LARGEST_NUMBER = 10**40
+"""A whole number in a publication is smaller."""
+LATEST = 1e11
+"""Seconds since 1970 that are surely no time: the year 5138."""
+
+
+def check(item: Item, now: float) -> None:
+    """Raise ValueError for an item that the Master would set aside for its form; `now`: seconds since 1970."""
+    match item:
+        case HostFacts():
+            check_facts(item)
+        case SoftwareReport():
+            name(item.release)
+        case InstanceReport():
+            name(item.instance)
+            count(item.revision)
+            promises(item.promises)
+        case PublicationReport():
+            name(item.instance)
+            count(item.revision)
+            publication(item.values)
+        case AssessmentReport():
+            name(item.instance)
+            name(item.promise)
+            count(item.revision)
+            moment(item.at, now)
+        case UsageReport():
+            name(item.instance)
+            series(item.series)
+            moment(item.at, now)
+            for counter in (item.cpu_ms, item.memory_mb_s, item.disk_mb_s, item.network_in, item.network_out):
+                count(counter)
+        case AsideReport():
+            name(item.item)
+    if (size := len(encoded(item))) > MAX_ITEM:
+        raise ValueError(f"it has {size} bytes; an item has at most {MAX_ITEM}")
+
+
+def text(value: str) -> str:
+    """Return the end of a text, as it can be kept."""
+    # PostgreSQL has no zero character; SQLite would cut there.
+    return value[-MAX_MESSAGE:].replace("\0", "�")
+
+
+def name(value: str) -> str:
+    """Return a name as it is; raise ValueError for one that no index of a database could hold."""
+    if not value or len(value) > MAX_NAME or "\0" in value:
+        raise ValueError(f"{value[:40]!r} is no name: it has 1 to {MAX_NAME} characters, none of them zero")
+    return value
+
+
+def series(value: str) -> str:
+    """Return the name of a series of counters, which may be empty."""
+    if len(value) > MAX_NAME or "\0" in value:
+        raise ValueError(f"{value[:40]!r} is no name of a series")
+    return value
+
+
+def promises(names: list[str]) -> list[str]:
+    """Return the names of an instance's promises as they are."""
+    if len(names) > MAX_PROMISES:
+        raise ValueError(f"{len(names)} promises; an instance has at most {MAX_PROMISES}")
+    for one in names:
+        name(one)
+    return names
+
+
+def publication(values: Mapping[str, object]) -> bytes:
+    """Return a publication as JSON."""
+    content = encoded(values)
+    if len(content) > MAX_PUBLICATION:
+        raise ValueError(f"a publication of {len(content)} bytes; at most {MAX_PUBLICATION} are accepted")
+    check_depth(values)
+    return content
+
+
+def check_depth(value: object, most: int = MAX_DEPTH) -> None:
+    """Raise ValueError for a value of JSON that is nested more than `most` deep, or holds an endless number."""
+    level, depth = [value], 0
+    while level:
+        if depth > most:
+            raise ValueError(f"it is nested more than {most} deep")
+        below: list[object] = []
+        for one in level:
+            if isinstance(one, dict):
+                below += one.values()
+            elif isinstance(one, list):
+                below += one
+            elif isinstance(one, int) and abs(one) >= LARGEST_NUMBER:
+                raise ValueError("it holds a whole number of more than 40 digits")
+        level, depth = below, depth + 1
+
+
+def encoded(value: object) -> bytes:
+    """Return a value as JSON; raise ValueError for what JSON or UTF-8 cannot hold."""
+    try:
+        return msgspec.json.encode(value)
+    except (ValueError, OverflowError, RecursionError, TypeError) as error:
+        raise ValueError(f"it cannot be written as JSON: {error}") from None
+
+
+def check_facts(facts: HostFacts) -> None:
+    """Raise ValueError for facts that cannot be true or kept."""
+    if len(facts.partitions) > MOST_PARTITIONS:
+        raise ValueError(f"more than {MOST_PARTITIONS} partitions")
+    for partition in facts.partitions:
+        name(partition.name)
+        if partition.address:
+            name(partition.address)
+    if len({partition.name for partition in facts.partitions}) != len(facts.partitions):
+        raise ValueError("two partitions of the same name")
+    if not 0 <= facts.cpus <= LARGEST_SMALL:
+        raise ValueError(f"{facts.cpus} CPUs are impossible")
+    for megabytes in (facts.memory_mb, facts.disk_mb):
+        count(megabytes)
+    if len(facts.protections) > MOST_PROMISES or len(facts.promises) > MOST_PROMISES:
+        raise ValueError(f"more than {MOST_PROMISES} promises of the machine itself")
+    for one in (*facts.protections, *(promise.name for promise in facts.promises)):
+        name(one)
+    for promise in facts.promises:
+        if "\0" in promise.message or len(promise.message) > MAX_MESSAGE:
+            raise ValueError(f"the message of {promise.name} is no text of {MAX_MESSAGE} characters at most")
+    for one in (facts.architecture, facts.system, facts.agent):
+        if one:
+            name(one)
+
+
+def count(value: int | None) -> int | None:
+    """Return a counter as it is; raise ValueError for one that cannot be."""
+    if value is not None and not 0 <= value <= LARGEST:
+        raise ValueError(f"a counter of {value} is impossible")
+    return value
+
+
+def moment(seconds: float, now: float) -> int:
+    """Return seconds since 1970 as milliseconds; raise ValueError for what is no time, or of the future."""
+    time(seconds)
+    if reason := ahead(seconds, now):
+        raise ValueError(reason)
+    return int(seconds * 1000)
+
+
+def time(seconds: float) -> float:
+    """Return seconds since 1970 as they are; raise ValueError for what is no time."""
+    if not 0 <= seconds < LATEST:
+        raise ValueError(f"{seconds} is not a time in seconds since 1970")
+    return seconds
+
+
+def ahead(seconds: float, now: float) -> str:
+    """Return why a time that is reported now cannot be; empty when it may be."""
+    return f"{seconds:.0f} is in the future: it is {now:.0f}" if seconds > now + FUTURE else ""
