@@ -41,7 +41,7 @@ def shorten(root: Path) -> None:
     store.apply_feed(Feed(1, 0.0, 60.0, instances=wishes))
     workshop = Workshop(root / "workshop.log")
     try:
-        Hands(Paths(root), settings, store, cast(Any, None), workshop, cast(Any, None)).shorten_logs()
+        Hands(Paths(root), settings, store, cast(Any, None), workshop, cast(Any, None), workshop.call).shorten_logs()
     finally:
         workshop.close()
         store.close()
