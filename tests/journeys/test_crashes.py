@@ -1,5 +1,6 @@
 """kill -9 of everything in the middle of things: what should run does run, nothing is done twice or lost."""
 
+import http.server
 import os
 import signal
 import threading
@@ -143,22 +144,45 @@ def test_an_agent_killed_during_a_build_leaves_no_half_release(
 def test_a_failing_build_shows_its_last_lines_delays_nobody_and_succeeds_once_its_cause_is_gone(
     cloud: Cloud, machine: Machine, steady: Any
 ) -> None:
-    missing = Path("/var/tmp") / f"freehold-missing-{os.getpid()}.cfg"
+    elsewhere = Elsewhere()
+    threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
     files = {
-        "software.cfg": f"[buildout]\nextends = {missing}\n".encode(),
+        "software.cfg": f"[buildout]\nextends = {elsewhere.url}\n".encode(),
         "instance.py": (REPOSITORY / "tests" / "releases" / "empty_instance.py").read_bytes(),
     }
     _publish(cloud, cloud.master.release("broken", files=files))
     cloud.master.request("unlucky", "broken")
     shown = until(lambda: _if(cloud.master.show("unlucky"), "state", "failed"), 60)
-    assert missing.name in shown["message"]
+    assert "missing.cfg" in shown["message"]
     cloud.order("lucky", parameters={"greeting": "lucky"})
-    missing.write_text("[buildout]\nparts =\n")
-    missing.chmod(0o644)
+    elsewhere.has_it = True
     try:
         assert cloud.ready("unlucky", seconds=90)["state"] == "started"
     finally:
-        missing.unlink()
+        elsewhere.shutdown()
+
+
+class Elsewhere(http.server.ThreadingHTTPServer):
+    """Where a profile is extended from: a server that does not have it yet."""
+
+    has_it = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.url = f"http://127.0.0.1:{self.server_port}/missing.cfg"
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    server: Elsewhere
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.server.has_it else 404)
+        self.end_headers()
+        if self.server.has_it:
+            self.wfile.write(b"[buildout]\nparts =\n")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
 
 
 def _publish(cloud: Cloud, packed: bytes) -> str:

@@ -157,7 +157,8 @@ def publish(cloud: Cloud, folder: Path, product: str, version: str, files: dict[
     content = {"software.cfg": BUILT, "in.json": "{}", "out.json": "{}", **files}
     if "instance.py" not in content:
         content.setdefault("instance.cfg", PROFILE)
-    types = {"default": {"title": "Any", "request": "in.json", "response": "out.json"}}
+    may = [{"product": product}, {"product": "nothing-of-the-kind"}]
+    types = {"default": {"title": "Any", "request": "in.json", "response": "out.json", "requests": may}}
     content["software.cfg.json"] = json.dumps(
         {"name": product, "version": version, "description": "For tests.", "software-type": types}
     )

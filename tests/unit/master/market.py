@@ -50,11 +50,11 @@ class Market:
 
     def seller(self, code: str, country: str, currency: str, zone: str, **more: Any) -> "LegalEntity":
         from freehold.master.accounting import actions
-        from freehold.master.billing import customers
+        from freehold.master.billing import tax_rules
 
         wish = actions.Seller(code, f"{code} Hosting", "1 rue de la Paix", country, currency, zone, **more)
         entity = actions.add_entity(wish, "provider", acting=self.accountant)
-        customers.add_tax_rules(entity)
+        tax_rules.begin(entity)
         return entity
 
     def offer(self, name: str = "small", *, product: str = "tiny", **more: Any) -> None:

@@ -13,7 +13,7 @@ from freehold.master.accounting.batches import QUERIES, Batch, batch, number
 from freehold.master.accounting.charts import Purpose, chart
 from freehold.master.accounting.models import Account, LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
-from freehold.master.foundation import clock, currencies, days, ids
+from freehold.master.foundation import clock, countries, currencies, days, ids
 from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.foundation.money import LARGEST
 from freehold.master.foundation.transactions import audit, run, writing
@@ -90,9 +90,9 @@ def add_entity(wish: Seller, project: str, *, acting: Caller) -> LegalEntity:
 def add_account(entity: str, code: str, name: str, kind: str, *, acting: Caller) -> Account:
     """Add an account to an entity's chart."""
     found = find_entity(entity, acting, Scope.ACCOUNT)
-    if not _ACCOUNT.fullmatch(code) or kind not in KINDS or not name.strip():
+    if not _ACCOUNT.fullmatch(code) or kind not in KINDS or not name.strip() or _UNFIT.search(name):
         raise Invalid(
-            "An account has a code of 1 to 12 letters and digits, a name, and a kind.",
+            "An account has a code of 1 to 12 letters and digits, a name of one line, and a kind.",
             errors=[
                 FieldError("kind", f"one of {', '.join(KINDS)}", kind),
                 FieldError("code", "letters and digits", code),
@@ -262,8 +262,8 @@ def _check_seller(wish: Seller) -> None:
     wrong = wrong_terms(**vars(wish))
     if not _CODE.fullmatch(wish.code):
         wrong.append(FieldError("code", "2 to 8 capitals and digits, a capital first", wish.code))
-    if not re.fullmatch(r"[A-Z]{2}", wish.country):
-        wrong.append(FieldError("country", "two capitals, ISO 3166", wish.country))
+    if why := countries.wrong(wish.country):
+        wrong.append(FieldError("country", why, wish.country))
     if wish.time_zone not in zoneinfo.available_timezones():
         wrong.append(FieldError("time_zone", "a name such as Europe/Paris", wish.time_zone))
     if wrong:

@@ -26,6 +26,10 @@ class Purpose(StrEnum):
     RESULT = "result"
 
 
+TAX_CATEGORIES = ("services", "telecom", "lease")
+"""What may be sold, as taxes tell it apart."""
+
+
 class Line(NamedTuple):
     code: str
     name: str

@@ -59,8 +59,17 @@ def trial_balance(entity: str, since: int, until: int) -> list[Balance]:
 
 def journal(entity: str, since: int, until: int) -> Iterator[dict[str, Any]]:
     """Yield the postings of a time in the order of their days, in constant memory."""
+    yield from _stream("journal", entity=entity, since=since, until=until)
+
+
+def validated(entity: str, since: int, until: int) -> Iterator[dict[str, Any]]:
+    """Yield the postings of a time in the order of their validation, without those that close a year."""
+    yield from _stream("validated", entity=entity, since=since, until=until)
+
+
+def _stream(name: str, **values: int | str) -> Iterator[dict[str, Any]]:
     with connection.chunked_cursor() as cursor:
-        cursor.execute(QUERIES["journal"].format, {"entity": entity, "since": since, "until": until})
+        cursor.execute(QUERIES[name].format, values)
         names: list[str] = []
         while rows := cursor.fetchmany(_AT_ONCE):
             names = names or [column[0] for column in cursor.description]

@@ -11,7 +11,7 @@ from freehold.master.api.auth import any_person, caller, in_project, of_seller
 from freehold.master.api.costs import DocumentOut, out
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.selling import contract_of
-from freehold.master.billing import customers, documents, exchange, parties, reports, reversal, run
+from freehold.master.billing import customers, documents, exchange, parties, reports, reversal, run, tax_rules
 from freehold.master.billing.queries import document_number
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
@@ -87,6 +87,25 @@ class DepositIn(Schema):
     reference: str
 
 
+class TaxRuleIn(Schema):
+    tax_class: str = Field(description="`domestic`, `abroad`, `eu-business` or `eu-consumer-COUNTRY`.")
+    category: str = Field("services", description="`services`, `telecom` or `lease`, as offers have it.")
+    rate: str = Field(description="Percent, such as `8.1`.")
+    code: str = Field("S", description="UNTDID 5305: `S`, `Z`, `E`, `AE`, `G`, `O`…")
+    from_day: str = Field(alias="from", description="The first day on which it holds.")
+    text: str = Field("", description="What the law wants on the invoice.")
+
+
+class TaxRuleOut(Schema):
+    tax_class: str
+    category: str
+    rate: str
+    code: str
+    text: str
+    from_day: str
+    until: str = Field(description="The day on which it holds no more; empty: none.")
+
+
 class RateIn(Schema):
     currency: str
     day: Day
@@ -134,7 +153,7 @@ class RunOut(Schema):
 )
 def add_entity(request: HttpRequest, project: str, body: EntityIn) -> tuple[int, dict[str, Any]]:
     entity = actions.add_entity(actions.Seller(**body.dict()), project, acting=caller(request))
-    customers.add_tax_rules(entity)
+    tax_rules.begin(entity)
     return 201, _entity(entity)
 
 
@@ -217,7 +236,42 @@ def use_deposit(request: HttpRequest, code: str, body: DepositIn) -> tuple[int, 
 def set_rate(request: HttpRequest, code: str, body: RateIn) -> tuple[int, None]:
     who = caller(request)
     queries.find_entity(code, who, Scope.ACCOUNT)
-    exchange.set_rate(code, body.currency, days.read(body.day, "day"), exchange.millionths(body.rate), acting=who)
+    exchange.set_rate(code, body.currency, days.read(body.day, "day"), body.rate, acting=who)
+    return 204, None
+
+
+@router.get(
+    _ENTITY + "/tax-rules",
+    response=list[TaxRuleOut],
+    auth=of_seller(Scope.ACCOUNT, Scope.AUDIT),
+    summary="The tax rules of a seller",
+)
+def list_tax_rules(request: HttpRequest, code: str) -> list[dict[str, Any]]:
+    who = caller(request)
+    scope = Scope.ACCOUNT if code in {one.code for one in queries.entities(who, Scope.ACCOUNT)} else Scope.AUDIT
+    return [
+        {
+            **{name: getattr(rule, name) for name in ("tax_class", "category", "code", "text")},
+            "rate": f"{rule.rate / 100:.2f}",
+            "from_day": days.iso(rule.from_day),
+            "until": "" if rule.until_day == days.NEVER else days.iso(rule.until_day),
+        }
+        for rule in tax_rules.of_entity(queries.find_entity(code, who, scope))
+    ]
+
+
+@router.post(
+    _ENTITY + "/tax-rules",
+    response={204: None},
+    auth=of_seller(Scope.ACCOUNT),
+    summary="Write a tax rule that holds from a day on",
+)
+def add_tax_rule(request: HttpRequest, code: str, body: TaxRuleIn) -> tuple[int, None]:
+    wish = tax_rules.Wish(
+        body.tax_class, body.category, currencies.hundredths(body.rate, "rate"), body.code,
+        days.read(body.from_day, "from"), body.text,
+    )  # fmt: skip
+    tax_rules.add(code, wish, acting=caller(request))
     return 204, None
 
 
@@ -326,16 +380,16 @@ def export(request: HttpRequest, code: str, name: str, since: Day, until: Day) -
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
     if name not in exports.FORMATS:
         raise NotFound(f"There is no format '{name}'.", remedy=f"Formats: {', '.join(exports.FORMATS)}.")
-    return stream(exports.FORMATS[name][1](entity, days.read(since, "since"), days.read(until, "until")), name)
+    first, last = days.read(since, "since"), days.read(until, "until")
+    return stream(exports.FORMATS[name][1](entity, first, last), exports.file_name(entity, name, last))
 
 
-def stream(lines: Iterator[str], name: str) -> StreamingHttpResponse:
+def stream(lines: Iterator[str], file_name: str) -> StreamingHttpResponse:
     """Return lines of text as an answer that is never whole in memory."""
-    ending = exports.FORMATS[name][0]
     return StreamingHttpResponse(
         lines,
         content_type="text/plain; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="ledger.{ending}"'},
+        headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
     )
 
 

@@ -261,10 +261,8 @@ def change(request: HttpRequest, project: str, body: ChangeIn) -> tuple[int, Non
     who = caller(request)
     owner = who.project(project, Scope.SELL)
     instance = subscriptions.find_service(owner, body.project, body.title)
-    if body.customer:
-        subscriptions.change_payer(instance, customers.find_customer(owner, body.customer), acting=who)
-    if body.offer:
-        subscriptions.change_offer(instance, body.offer, acting=who)
+    payer = customers.find_customer(owner, body.customer) if body.customer else None
+    subscriptions.change(instance, customer=payer, offer=body.offer or "", acting=who)
     return 204, None
 
 

@@ -9,9 +9,9 @@ from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
 from freehold.master.billing import dunning, exchange, parties, taxes
-from freehold.master.billing.models import Contract, Customer, Payer, Payment, TaxRule
+from freehold.master.billing.models import Contract, Customer, Payer, Payment
 from freehold.master.billing.queries import balance
-from freehold.master.foundation import clock, currencies, days, ids
+from freehold.master.foundation import clock, countries, currencies, days, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.money import LARGEST
 from freehold.master.foundation.transactions import audit, writing
@@ -97,6 +97,9 @@ def find_customer(project: str, identity: str) -> Customer:
 
 def contract_of(customer: Customer, entity: LegalEntity, currency: str) -> Contract:
     """Return the contract of a customer with a seller in a currency, which is made when there is none."""
+    known = Contract.objects.filter(customer=customer, entity=entity, currency=currency).first()
+    if known is not None:
+        return known
     today = days.of_moment(clock.now(), entity.time_zone)
     tax_class = taxes.classify(entity.country, customer.kind, customer.country, customer.vat_number)
     made, _ = Contract.objects.get_or_create(
@@ -110,15 +113,6 @@ def contract_of(customer: Customer, entity: LegalEntity, currency: str) -> Contr
         },
     )
     return made
-
-
-def add_tax_rules(entity: LegalEntity) -> None:
-    """Write the first tax rules of a seller's country, unless it has some."""
-    if not TaxRule.objects.filter(country=entity.country).exists():
-        TaxRule.objects.bulk_create(
-            TaxRule(country=entity.country, from_day=taxes.FIRST_DAY, **rule._asdict())
-            for rule in taxes.rules(entity.country)
-        )
 
 
 def record_payment(
@@ -143,7 +137,11 @@ def record_payment(
         if existing.amount != amount:
             raise Conflict(f"{method} {reference} was written down already, with another amount.")
         return existing
-    day = days.of_moment(clock.now(), entity.time_zone) if day is None else day
+    today = days.of_moment(clock.now(), entity.time_zone)
+    day = today if day is None else day
+    if not entity.open_from <= day <= today:
+        words = f"from {days.iso(entity.open_from)} to {days.iso(today)}: when it came"
+        raise Invalid("This payment cannot be.", errors=[FieldError("day", words, days.iso(day))])
     with writing():
         _refuse_too_much_back(contract, purpose, amount)
         payment = write_payment(entity, contract, purpose, amount, day, method, reference)
@@ -250,8 +248,8 @@ def _check(wish: Identity) -> str:
         wrong.append(FieldError("name", "a name and an address, as on a letter"))
     if wish.kind not in ("person", "company"):
         wrong.append(FieldError("kind", "person or company", wish.kind))
-    if not re.fullmatch(r"[A-Z]{2}", wish.country):
-        wrong.append(FieldError("country", "two capitals, ISO 3166", wish.country))
+    if why := countries.wrong(wish.country):
+        wrong.append(FieldError("country", why, wish.country))
     elif wish.vat_number:
         try:
             number = taxes.vat_number(wish.country, wish.vat_number)

@@ -1,6 +1,10 @@
 """Exchange rates: dated rows of an entity, written by its accountant."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
 
 from django.db import IntegrityError
 
@@ -14,42 +18,60 @@ from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
 
-ONE = 1_000_000
-LARGEST_RATE = 10 * ONE
-"""Times which the largest amount fits the database's whole numbers; a rate is between minor units."""
+_DIGITS = 10
+"""Digits that a rate has at most: central banks publish six."""
+_TEXT = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 
 
-def set_rate(entity: str, currency: str, day: int, millionths: int, *, acting: Caller) -> ExchangeRate:
-    """Say what one minor unit of a currency is, from a day on, in millionths of the entity's own.
+@dataclass(frozen=True)
+class Rate:
+    """How many minor units of one currency a minor unit of another is: a fraction."""
+
+    numerator: int
+    denominator: int
+
+    def convert(self, amount: int) -> int:
+        return rounded(amount * self.numerator, self.denominator)
+
+    def in_sql(self) -> dict[str, Any]:
+        """Return it as the statements take it; parts may be larger than a database's whole numbers."""
+        return {
+            "is_own": int(self == OWN),
+            "numerator": str(self.numerator),
+            "denominator": str(self.denominator),
+        }
+
+
+OWN = Rate(1, 1)
+
+
+def set_rate(entity: str, currency: str, day: int, text: str, *, acting: Caller) -> ExchangeRate:
+    """Say what one whole of a currency is in whole ones of the entity's own, from a day on: `0.9214`, `16250`.
 
     What was said of a day stays said. Raise Invalid for a rate that cannot be.
     """
     found = find_entity(entity, acting, Scope.ACCOUNT)
     currencies.check(currency)
-    if not 0 < millionths <= LARGEST_RATE or currency == found.currency:
-        raise Invalid(
-            "This is no exchange rate.",
-            errors=[FieldError("millionths", f"1 to {LARGEST_RATE}, of another currency", millionths)],
-        )
+    if currency == found.currency:
+        raise Invalid("This is no exchange rate.", errors=[FieldError("currency", "another currency", currency)])
+    value = _read(text)
     try:
         with writing():
-            rate = ExchangeRate.objects.create(entity=found, currency=currency, day=day, millionths=millionths)
-            audit(
-                acting.actor, "rate.set", currency, project=found.project_id, day=days.iso(day), millionths=millionths
-            )
+            rate = ExchangeRate.objects.create(entity=found, currency=currency, day=day, rate=value)
+            audit(acting.actor, "rate.set", currency, project=found.project_id, day=days.iso(day), rate=value)
     except IntegrityError:
         raise Conflict(f"{found.code} has a rate of {currency} for {days.iso(day)} already.") from None
     return rate
 
 
-def rate(entity: LegalEntity, currency: str, day: int) -> int:
-    """Return the millionths that hold on a day; raise Conflict when nobody said any."""
+def rate(entity: LegalEntity, currency: str, day: int) -> Rate:
+    """Return the rate that holds on a day; raise Conflict when nobody said any."""
     if currency == entity.currency:
-        return ONE
+        return OWN
     found = (
         ExchangeRate.objects.filter(entity=entity, currency=currency, day__lte=day)
         .order_by("-day")
-        .values_list("millionths", flat=True)
+        .values_list("rate", flat=True)
         .first()
     )
     if found is None:
@@ -57,20 +79,25 @@ def rate(entity: LegalEntity, currency: str, day: int) -> int:
             f"{entity.code} has no rate of {currency} for {days.iso(day)}.",
             remedy="Its accountant sets one: freehold billing rate.",
         )
-    return int(found)
+    return between_minor(found, currency, entity.currency)
+
+
+def between_minor(text: str, currency: str, own: str) -> Rate:
+    """Return a rate between whole currencies as one between their smallest units."""
+    scaled = Fraction(text) * Fraction(10) ** (currencies.decimals(own) - currencies.decimals(currency))
+    return Rate(scaled.numerator, scaled.denominator)
 
 
 def convert(entity: LegalEntity, currency: str, amount: int, day: int) -> int:
     """Return an amount in the entity's own currency on a day."""
-    return rounded(amount * rate(entity, currency, day), ONE)
+    return rate(entity, currency, day).convert(amount)
 
 
-def millionths(text: str) -> int:
-    """Return the millionths of a rate as people write it, `0.9214`; raise Invalid for any other text."""
-    try:
-        scaled = Decimal(text).scaleb(6)
-        if scaled == int(scaled):
-            return int(scaled)
-    except (InvalidOperation, ValueError, OverflowError):
-        pass
-    raise Invalid(f"'{text}' is no rate.", errors=[FieldError("rate", "a number with at most 6 decimals", text)])
+def _read(text: str) -> str:
+    """Return a rate in its one form; raise Invalid for any other text."""
+    written = text.strip()
+    digits = len(written.replace(".", "").strip("0"))
+    if not _TEXT.fullmatch(written) or not 0 < digits <= _DIGITS:
+        words = f"a number above 0 with at most {_DIGITS} digits that count, such as 0.9214 or 16250"
+        raise Invalid(f"'{text}' is no rate.", errors=[FieldError("rate", words, text)])
+    return f"{Decimal(written).normalize():f}"

@@ -81,6 +81,10 @@ class Contract(models.Model):
     """The day of the month on which its periods end: its customer's."""
     next_day = models.IntegerField()
     """The day on which the present period ends and is invoiced. In no index: a monthly run writes it by the million."""
+    trouble = models.TextField(default="")
+    """Why no document could be made of what it is due; empty when one was."""
+    aside_on = models.IntegerField(default=0)
+    """The day on which it was last put aside for that: it is looked at again on another."""
 
     class Meta:
         constraints = [
@@ -229,7 +233,7 @@ class TaxRule(models.Model):
     """A rate of tax, from a day to another, with the words that the law wants on the invoice."""
 
     country = models.TextField()
-    """Of the seller."""
+    """Of sellers that have no rules of their own; or the one seller (its id) whose own it is."""
     tax_class = models.TextField()
     category = models.TextField()
     rate = models.IntegerField()
@@ -248,17 +252,17 @@ class TaxRule(models.Model):
 
 
 class ExchangeRate(models.Model):
-    """What one unit of a currency is in an entity's own, from a day on, in millionths."""
+    """What one whole of a currency is in whole ones of an entity's own, from a day on."""
 
     entity = models.ForeignKey(LegalEntity, on_delete=models.PROTECT)
     currency = models.TextField()
     day = models.IntegerField()
-    millionths = models.BigIntegerField()
+    rate = models.TextField()
+    """A decimal number, exact: `0.9214`."""
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["entity", "currency", "day"], name="one_rate_a_day"),
-            models.CheckConstraint(condition=Q(millionths__gt=0), name="rate_positive"),
         ]
 
 

@@ -308,6 +308,11 @@ def _locked_contract(deal: Deal) -> int:
     if not rows:
         contract_of(Customer.objects.get(id=deal.customer), LegalEntity.objects.get(id=deal.entity), deal.currency)
         rows = run(locking(ORDERS["contract"], "k"), **which)
+    if not rows[0]["is_taxed"]:
+        raise PaymentRequired(
+            "The seller cannot sell yet: it has no tax rules.",
+            remedy="Its accountant writes what holds in its country: freehold billing tax-rule.",
+        )
     return int(rows[0]["id"])
 
 

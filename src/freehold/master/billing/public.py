@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from freehold.master.billing import taxes
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.billing import tax_rules, taxes
 from freehold.master.billing.models import CostItem, TaxRule
 from freehold.master.billing.queries import ORDERS, public_offers
 from freehold.master.catalog.models import Offer, PriceTier
@@ -93,7 +94,8 @@ def offers(today: int | None = None, product: str = "", type_name: str = "") -> 
         (rule.country, rule.category): rule.rate
         for rule in TaxRule.objects.filter(tax_class=taxes.DOMESTIC, from_day__lte=today, until_day__gt=today)
     }
-    return [_priced(row, domestic.get((row["country"], row["tax_category"]), 0), tiers) for row in rows]
+    own = {entity.code: tax_rules.whose(entity) for entity in LegalEntity.objects.all()}
+    return [_priced(row, domestic.get((own[row["seller"]], row["tax_category"]), 0), tiers) for row in rows]
 
 
 _SHOWN = (

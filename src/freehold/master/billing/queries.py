@@ -1,6 +1,7 @@
 """All reads of billing."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from freehold.master.foundation import days, sql
 from freehold.master.foundation.money import rounded
 from freehold.master.foundation.transactions import run
 
+_NUMBER = re.compile(r"(?P<code>[A-Z][A-Z0-9]{1,7})(?P<credit>-C)?-(?P<year>[0-9]{4})-(?P<number>[0-9]{6,15})")
 ORDERS = sql.load(Path(__file__).parent / "sql" / "orders.sql", prepared=True)
 
 
@@ -65,6 +67,16 @@ def balance(contract: int) -> Balance:
 def document_number(code: str, kind: str, year: int, number: int) -> str:
     """Return a document's number as it is printed: `FR-2026-000123`, for a credit note `FR-C-2026-000007`."""
     return f"{number_prefix(code, kind, year)}{number:06d}"
+
+
+def by_number(text: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the condition on `d` and `e`, with its values, that finds a document by its printed number."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    kind = "credit_note" if match["credit"] else "invoice"
+    values = {"code": match["code"], "kind": kind, "year": int(match["year"]), "number": int(match["number"])}
+    return "e.code = :code AND d.kind = :kind AND d.year = :year AND d.number = :number", values
 
 
 def number_prefix(code: str, kind: str, year: int) -> str:

@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.billing import taxes
-from freehold.master.billing.models import Customer, Quote, TaxRule
+from freehold.master.billing import tax_rules, taxes
+from freehold.master.billing.models import Customer, Quote
 from freehold.master.billing.orders import Deal, find_deal
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Price, PriceTier
@@ -46,7 +46,7 @@ def quote(project: str, offer: str, region: str = "", *, acting: Caller) -> Quot
 def _shown(deal: Deal) -> dict[str, Any]:
     customer, entity = Customer.objects.get(id=deal.customer), LegalEntity.objects.get(id=deal.entity)
     tax_class = taxes.classify(entity.country, customer.kind, customer.country, customer.vat_number)
-    rule = rule_for(entity.country, tax_class, deal.category, days.of_moment(clock.now(), entity.time_zone))
+    rule = tax_rules.holding(entity, tax_class, deal.category, days.of_moment(clock.now(), entity.time_zone))
     month = deal.prices.get("recurring", 0)
     net, tax = taxes.split(month, rule.rate if rule else 0, included=deal.tax_included)
     return {
@@ -64,13 +64,6 @@ def _shown(deal: Deal) -> dict[str, Any]:
         "tax": {"rate": rule.rate if rule else 0, "code": rule.code if rule else "", "text": rule.text if rule else ""},
         "month": {"net": net, "tax": tax, "gross": net + tax},
     }
-
-
-def rule_for(country: str, tax_class: str, category: str, day: int) -> TaxRule | None:
-    """Return the tax rule that holds on a day, if there is one."""
-    return TaxRule.objects.filter(
-        country=country, tax_class=tax_class, category=category, from_day__lte=day, until_day__gt=day
-    ).first()
 
 
 def usage_prices(price_list: str, offer: str) -> list[dict[str, Any]]:

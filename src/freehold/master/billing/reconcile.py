@@ -26,9 +26,13 @@ def tidy() -> None:
     for entity in LegalEntity.objects.order_by("code"):
         try:
             _move(entity)
-        except MasterError as error:
-            _log.warning("the documents of %s cannot be issued: %s", entity.code, error)
-            why = f"{error} {error.remedy or ''}".strip()
+        except Exception as error:
+            if isinstance(error, MasterError):
+                _log.warning("the documents of %s cannot be issued: %s", entity.code, error)
+                why = f"{error} {error.remedy or ''}".strip()
+            else:
+                _log.exception("the documents of %s cannot be issued", entity.code)
+                why = f"An error of the Master itself ({type(error).__name__}): its operator finds it in the log."
             Run.objects.filter(entity=entity).exclude(state=RunState.ISSUED.value).update(trouble=why)
 
 
@@ -36,6 +40,6 @@ def _move(entity: LegalEntity) -> None:
     with writing():
         consumption.add_up(entity)
     today = days.of_moment(clock.now(), entity.time_zone)
-    if Contract.objects.filter(entity=entity, next_day__lte=today).exists():
+    if Contract.objects.filter(entity=entity, next_day__lte=today).exclude(aside_on=today).exists():
         run.run_for(entity, today, "freehold")
     dunning.look(entity)

@@ -9,7 +9,7 @@ from freehold.master.accounting.models import Entry, Posting
 from freehold.master.accounting.queries import find_entity
 from freehold.master.billing import dunning
 from freehold.master.billing.models import Contract, Document, DocumentLine, DocumentTax
-from freehold.master.billing.queries import document_number
+from freehold.master.billing.queries import by_number, document_number, documents
 from freehold.master.foundation import clock, days
 from freehold.master.foundation.errors import Conflict, NotFound
 from freehold.master.foundation.transactions import audit, run, writing
@@ -23,14 +23,11 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
     credit notes took it back, in part or whole.
     """
     found = find_entity(entity, acting, Scope.ACCOUNT)
-    invoice = next(
-        (
-            one
-            for one in Document.objects.filter(entity=found.id, kind="invoice")
-            if document_number(found.code, one.kind, one.year, one.number) == number
-        ),
-        None,
-    )
+    named = by_number(number)
+    rows = documents(f"{named[0]} AND e.id = :entity", entity=found.id, **named[1]) if named else []
+    invoice = Document.objects.filter(
+        id__in=[row["id"] for row in rows if row["name"] == number], kind="invoice"
+    ).first()
     if invoice is None:
         raise NotFound(f"{entity} has no invoice '{number}'.")
     today = days.of_moment(clock.now(), found.time_zone)

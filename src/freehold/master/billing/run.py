@@ -15,8 +15,8 @@ from freehold.master.accounting import batches
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
-from freehold.master.billing import consumption, exchange, promised
-from freehold.master.billing.models import Run
+from freehold.master.billing import consumption, exchange, promised, tax_rules
+from freehold.master.billing.models import Contract, Run
 from freehold.master.billing.queries import number_prefix
 from freehold.master.billing.states import RUN, RunState
 from freehold.master.foundation import clock, days, sql
@@ -35,7 +35,8 @@ def bill(entity: str, day: int, *, acting: Caller) -> Run:
     """Issue every document that a seller's contracts are due by a day, which is their date; return the run.
 
     Doing it again for the same day issues what became due since, mostly nothing. Raise Conflict while another run is
-    open for another day or when the books are locked, Invalid for a day to come.
+    open for another day, when the books are locked, or when contracts had to be put aside (the others are billed
+    then); Invalid for a day to come.
     """
     found = find_entity(entity, acting, Scope.ACCOUNT)
     today = days.of_moment(clock.now(), found.time_zone)
@@ -43,7 +44,16 @@ def bill(entity: str, day: int, *, acting: Caller) -> Run:
         raise Invalid(f"{days.iso(day)} is to come.", errors=[FieldError("day", "today or before", days.iso(day))])
     if day < found.open_from:
         raise Conflict(f"The books of {found.code} are locked before {days.iso(found.open_from)}.")
-    return run_for(found, day, acting.actor)
+    # Who asks has perhaps mended why some were put aside today.
+    Contract.objects.filter(entity=found, aside_on=day).update(aside_on=0)
+    made = run_for(found, day, acting.actor)
+    aside = list(Contract.objects.filter(entity=found, aside_on=day).values_list("customer__name", "trouble")[:10])
+    if aside:
+        raise Conflict(
+            "The others are billed; put aside: " + "; ".join(f"{name}: {trouble}" for name, trouble in aside),
+            remedy="Mend what is wrong, then run this again for the same day.",
+        )
+    return made
 
 
 def run_for(entity: LegalEntity, day: int, actor: str) -> Run:
@@ -111,13 +121,13 @@ def _issue_day(opened: Run, currency: str, anchor: int, until: int) -> None:
     while True:
         with writing():
             opened = _locked(opened)
-            (row,) = run(_SQL["slice"], **due, first=first, size=SLICE)
+            (row,) = run(_SQL["slice"], **due, first=first, size=SLICE, day=opened.day)
             if row["last"] is None or opened.state == RunState.ISSUED:
                 return
             slice_ = {**due, "first": first, "last": row["last"]}
             opened.documents += _issue(opened, slice_)
             opened.save(update_fields=["documents"])
-            _do("next_period", **slice_, next=following)
+            _do("next_period", **slice_, next=following, day=opened.day)
         first = row["last"] + 1
 
 
@@ -127,25 +137,26 @@ def _issue(opened: Run, slice_: dict[str, Any]) -> int:
     Within a transaction of the caller.
     """
     entity = opened.entity
-    _do("draft", **slice_, month=days.month_of(slice_["until"]), day=opened.day, country=entity.country)
+    _do("draft", **slice_, month=days.month_of(slice_["until"]), day=opened.day, rules=tax_rules.whose(entity))
+    _put_aside(opened)
     _do("below_zero")
+    _let_wait()
     _do("drop_unasked")
     _do("tax_as_before")
-    _refuse_untaxed(entity)
     _do("taxes")
     counts = {row["kind"]: row["documents"] for row in run(_SQL["count"])}
     count = int(sum(counts.values()))
     if count:
-        _do("bills", **slice_, millionths=exchange.rate(entity, slice_["currency"], opened.day))
+        rate = exchange.rate(entity, slice_["currency"], opened.day)
+        _do("bills", **slice_, **rate.in_sql())
         _do("index_bills")
-        _refuse_too_large()
-        _write(opened, slice_, counts)
+        _write(opened, slice_, counts, rate)
     for name in ("draft", "tax", *(("bill",) if count else ())):
         _do(f"forget_{name}")
     return count
 
 
-def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int]) -> None:
+def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int], rate: exchange.Rate) -> None:
     """Write documents, lines, taxes and entries of what is drafted, with their numbers."""
     entity, year = opened.entity, days.to_date(opened.day).year
     count = sum(counts.values())
@@ -188,31 +199,39 @@ def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int]) -> None:
             **numbers,
         )
         _do("add_receivables", entry=entry, receivable=account_for(entity.id, Purpose.RECEIVABLE))
-        _do(
-            "add_revenue",
-            entry=entry,
-            document=document,
-            millionths=exchange.rate(entity, slice_["currency"], opened.day),
-        )
+        _do("add_revenue", entry=entry, document=document, **rate.in_sql())
         _do("add_tax_postings", entry=entry, tax_account=account_for(entity.id, Purpose.TAX))
     _do("billed_consumption", document=document)
     _do("billed_charges", document=document)
     run(batches.QUERIES["sealed"], name="document")
 
 
-def _refuse_untaxed(entity: LegalEntity) -> None:
-    rows = run(_SQL["untaxed"])
-    if rows:
-        missing = ", ".join(f"{row['tax_class']} {row['category']}" for row in rows)
-        raise Conflict(
-            f"{entity.code} has no tax rule for: {missing}.", remedy="Its accountant adds one, then runs this again."
+def _put_aside(opened: Run) -> None:
+    """Leave out the contracts of which no document can be made: each says why, and is looked at again another day."""
+    for row in run(_SQL["unfit"], largest=LARGEST):
+        trouble = (
+            f"There is no tax rule for {row['untaxed']}: add one (freehold billing tax-rule)."
+            if row["untaxed"]
+            else "A document would come to more than any can: look at its usage, something is wrong."
         )
+        _do("put_aside", contract=row["contract"], trouble=trouble, day=opened.day)
+        _do("drop_aside", contract=row["contract"])
+        audit("freehold", "contract.aside", str(row["contract"]), project=opened.entity.project_id, why=trouble)
 
 
-def _refuse_too_large() -> None:
-    rows = run(_SQL["largest"])
-    if rows[0]["largest"] > LARGEST:
-        raise Conflict("A document would come to more than any can.", remedy="Look at its usage: something is wrong.")
+def _let_wait() -> None:
+    """Have what would give back more than an invoice still asks for wait for a later one, as far as it is more."""
+    for row in run(_SQL["beyond"]):
+        which = {name: row[name] for name in ("contract", "corrects", "tax_included")}
+        excess = row["given"] - max(0, row["asked"])
+        for one in run(_SQL["given_once"], **which):
+            later = min(excess, -one["amount"])
+            if later == -one["amount"]:
+                _do("wait", charge=one["charge"])
+            elif later > 0:
+                for name in ("give_part", "split_charge", "lessen_charge"):
+                    _do(name, charge=one["charge"], later=later)
+            excess -= later
 
 
 def _do(name: str, **values: Any) -> None:

@@ -62,6 +62,15 @@ def find_service(seller: str, project: str, title: str) -> str:
     return str(rows[0]["instance"])
 
 
+def change(instance: str, *, customer: Customer | None, offer: str, acting: Caller) -> None:
+    """Change who pays, or the price, or both: all that is asked for, or nothing."""
+    with writing():
+        if customer is not None:
+            change_payer(instance, customer, acting=acting)
+        if offer:
+            change_offer(instance, offer, acting=acting)
+
+
 def change_payer(instance: str, customer: Customer, *, acting: Caller) -> None:
     """Have another customer pay for a service from today on, at the same price; yesterday's payer pays up to yesterday.
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from stdnum.exceptions import ValidationError
 
-from freehold.master.foundation import days
+from freehold.master.accounting.charts import TAX_CATEGORIES
+from freehold.master.foundation import countries, days
 from freehold.master.foundation.money import rounded
 
-CATEGORIES = ("services", "telecom", "lease")
 STANDARD = {
     "AT": 2000, "BE": 2100, "BG": 2000, "CY": 1900, "CZ": 2100, "DE": 1900, "DK": 2500, "EE": 2400, "ES": 2100,
     "FI": 2550, "FR": 2000, "GR": 2400, "HR": 2500, "HU": 2700, "IE": 2300, "IT": 2200, "LT": 2100, "LU": 1700,
@@ -41,6 +41,7 @@ def classify(seller: str, kind: str, country: str, vat_number: str) -> str:
 
     A company of the EU without a valid number is taxed as a consumer: nobody could account for the tax elsewhere.
     """
+    seller, country = countries.for_vat(seller), countries.for_vat(country)
     if country == seller:
         return DOMESTIC
     if seller in STANDARD and country in STANDARD:
@@ -69,14 +70,16 @@ def rules(seller: str) -> list[Rule]:
             ),
         ]
         return [
-            Rule(name, category, rate, code, text) for name, rate, code, text in per_class for category in CATEGORIES
+            Rule(name, category, rate, code, text)
+            for name, rate, code, text in per_class
+            for category in TAX_CATEGORIES
         ]
     if seller == "CN":
         return [
             *(Rule(DOMESTIC, category, rate, "S", "") for category, rate in _CHINA.items()),
             *(
                 Rule(ABROAD, category, 0, "G", "跨境服务免征增值税 (export of services, exempt)")
-                for category in CATEGORIES
+                for category in TAX_CATEGORIES
             ),
         ]
     return []

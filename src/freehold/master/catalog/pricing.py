@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError
 
-from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.charts import TAX_CATEGORIES
+from freehold.master.accounting.models import Account, LegalEntity
 from freehold.master.catalog import queries
 from freehold.master.catalog.models import Offer, Price, PriceList, PriceTier
 from freehold.master.catalog.rating import Model, Tier
@@ -135,6 +136,9 @@ def publish_list(wish: Listing, project: str, *, acting: Caller) -> PriceList:
     currencies.check(wish.currency)
     offers = {one.name: one for one in Offer.objects.filter(project=entity.project_id, retired_at=None)}
     _check_list(wish, offers)
+    wrong = [one for asked in wish.prices for one in _wrong_account(offers[asked.offer].account, [entity])]
+    if wrong:
+        raise Invalid("These prices cannot be published.", errors=wrong)
     today = days.of_moment(clock.now(), entity.time_zone)
     made = PriceList(
         id=ids.new("prices"),
@@ -212,8 +216,22 @@ def _check_offer(wish: Proposal, owner: str) -> None:
         wrong.append(FieldError("availability", "0 to 1000000 parts of a million", wish.availability))
     if any(not 0 < step <= 1_000_000 or not 0 < share <= 100 for step, share in wish.credits or ()):
         wrong.append(FieldError("credits", "pairs of parts of a million and a percent from 1 to 100"))
+    if wish.tax_category not in TAX_CATEGORIES:
+        wrong.append(FieldError("tax_category", f"one of {', '.join(TAX_CATEGORIES)}", wish.tax_category))
+    wrong += _wrong_account(wish.account, LegalEntity.objects.filter(project=owner))
     if wrong:
         raise Invalid("This cannot be an offer.", errors=wrong)
+
+
+def _wrong_account(account: str, entities: Iterable[LegalEntity]) -> list[FieldError]:
+    """Return what is wrong with the account of an offer's revenue: each of its sellers' charts must have it."""
+    lacking = [
+        entity.code
+        for entity in entities
+        if account and not Account.objects.filter(entity=entity, code=account, kind="income").exists()
+    ]
+    rule = f"an account of income in the chart of {', '.join(lacking)}"
+    return [FieldError("account", rule, account)] if lacking else []
 
 
 def _check_list(wish: Listing, offers: dict[str, Offer]) -> None:

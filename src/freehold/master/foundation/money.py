@@ -1,7 +1,7 @@
 """Money: whole minor units (cents, fen, yen) of a currency, and the one way in which amounts are rounded. Pure."""
 
-LARGEST = 10**11
-"""Minor units of the largest amount that can be asked for: its products with rates of tax and exchange fit 63 bits."""
+LARGEST = 10**14
+"""Minor units of the largest amount that can be asked for: its products with rates of tax and days fit 63 bits."""
 
 
 def rounded(numerator: int, denominator: int) -> int:
@@ -11,3 +11,11 @@ def rounded(numerator: int, denominator: int) -> int:
     """
     size = (2 * abs(numerator) + denominator) // (2 * denominator)
     return size if numerator >= 0 else -size
+
+
+def share(amount: int, numerator: str, denominator: str) -> int:
+    """Return an amount times a fraction of any size, rounded as `rounded` does: the databases' `money_share`.
+
+    Parts of the fraction are texts: they may be larger than the whole numbers of a database.
+    """
+    return rounded(amount * int(numerator), int(denominator))

@@ -135,12 +135,12 @@ def export(request: HttpRequest, caller: Caller, code: str, name: str) -> HttpRe
     entity = queries.find_entity(code, caller, Scope.AUDIT)
     if name not in exports.FORMATS:
         raise NotFound(f"There is no format '{name}'.", remedy="")
-    ending, write = exports.FORMATS[name]
+    write = exports.FORMATS[name][1]
     since, until = _period(request, entity)
     return StreamingHttpResponse(
         write(entity, since, until),
         content_type="text/plain; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{code}-{name}.{ending}"'},
+        headers={"Content-Disposition": f'attachment; filename="{exports.file_name(entity, name, until)}"'},
     )
 
 

@@ -1,6 +1,7 @@
 """Tells people, by tickets, of what the Master noticed and cannot mend by itself."""
 
 from pathlib import Path
+from typing import Any
 
 from freehold.master.billing import costs
 from freehold.master.billing.models import Budget
@@ -57,8 +58,19 @@ def tidy() -> None:
         elif not Ticket.objects.filter(about=about, closed_at=None).exists():
             title = f"The documents of {row['code']} cannot be issued"
             actions.notice(about, title, row["trouble"], project=row["project"], scope=Scope.ACCOUNT)
+    for row in run(_SQL["aside"]):
+        _tell_of_contract(row)
     for budget in Budget.objects.all():
         _tell_of(budget)
+
+
+def _tell_of_contract(row: dict[str, Any]) -> None:
+    about = f"contract:{row['id']}"
+    if not row["trouble"]:
+        actions.settle(about, "It was billed meanwhile.")
+    elif not Ticket.objects.filter(about=about, closed_at=None).exists():
+        title = f"{row['code']} cannot bill {row['customer']}"
+        actions.notice(about, title, row["trouble"], project=row["project"], scope=Scope.ACCOUNT)
 
 
 def _tell_of(budget: Budget) -> None:

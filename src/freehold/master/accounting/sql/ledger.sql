@@ -76,6 +76,17 @@ JOIN accounting_account a ON a.entity_id = e.entity AND a.code = p.account
 WHERE e.entity = :entity AND e.day BETWEEN :since AND :until
 ORDER BY e.day, e.id, p.position
 
+-- name: validated
+-- The postings of an entity in a time, in the order in which their entries were made, without those that close a year.
+SELECT e.id, e.year, e.number, e.day, e.journal, e.label, e.source, e.currency, p.position, p.account, a.name AS account_name,
+       p.party, p.amount, p.functional, b.at AS validated_at
+FROM accounting_entry e
+JOIN accounting_batch b ON b.id = e.batch
+JOIN accounting_posting p ON p.entry = e.id
+JOIN accounting_account a ON a.entity_id = e.entity AND a.code = p.account
+WHERE e.entity = :entity AND e.day BETWEEN :since AND :until AND e.journal <> 'closing'
+ORDER BY e.id, p.position
+
 -- name: result
 -- What income and expense accounts hold at the end of a year.
 SELECT p.account, CAST(sum(p.functional) AS bigint) AS functional

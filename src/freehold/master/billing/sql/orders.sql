@@ -44,8 +44,11 @@ SELECT
 SELECT k.id FROM billing_contract k WHERE k.id = :contract
 
 -- name: contract
--- The contract of a customer with a seller in a currency.
-SELECT k.id FROM billing_contract k WHERE k.customer_id = :customer AND k.entity_id = :entity AND k.currency = :currency
+-- The contract of a customer with a seller in a currency, and whether it is known how what is sold is taxed.
+SELECT k.id, EXISTS (SELECT 1 FROM billing_taxrule r
+                     WHERE r.country = k.entity_id
+                        OR r.country = (SELECT e.country FROM accounting_legalentity e WHERE e.id = k.entity_id)) AS is_taxed
+FROM billing_contract k WHERE k.customer_id = :customer AND k.entity_id = :entity AND k.currency = :currency
 
 -- name: open
 -- A service is paid for from when it is ready.
@@ -125,7 +128,9 @@ ORDER BY o.name, l.region, l.currency, p.kind, p.meter
 
 -- name: documents
 -- Documents of contracts, the newest first, with what was paid of each contract's money.
-SELECT d.*, e.code, e.name AS seller, e.currency AS functional_currency
+SELECT d.*, e.code, e.name AS seller, e.currency AS functional_currency,
+       (SELECT b.at FROM accounting_entry n JOIN accounting_batch b ON b.id = n.batch
+        WHERE n.source = 'document:' || d.id AND n.purpose = 'issue') AS issued_at
 FROM billing_document d
 JOIN accounting_legalentity e ON e.id = d.entity
 

@@ -20,3 +20,12 @@ JOIN accounting_legalentity e ON e.id = r.entity_id
 WHERE r.trouble <> ''
    OR EXISTS (SELECT 1 FROM support_ticket t WHERE t.about = 'run:' || r.id AND t.closed_at IS NULL)
 ORDER BY r.id
+
+-- name: aside
+-- The contracts that could not be billed, and those of which that was told and that were billed since.
+SELECT k.id, k.trouble, e.code, e.project_id AS project, c.name AS customer
+FROM billing_contract k
+JOIN accounting_legalentity e ON e.id = k.entity_id
+JOIN billing_customer c ON c.id = k.customer_id
+WHERE k.trouble <> '' OR (k.aside_on > 0 AND EXISTS (
+  SELECT 1 FROM support_ticket t WHERE t.about = 'contract:' || k.id AND t.closed_at IS NULL))
