@@ -70,7 +70,7 @@ def sell(each: int) -> list:
     from freehold.master.accounting import actions
     from freehold.master.accounting.charts import Purpose
     from freehold.master.accounting.queries import account_for
-    from freehold.master.billing import customers, exchange
+    from freehold.master.billing import exchange, tax_rules
     from freehold.master.billing.models import Contract, Customer, Subscription
     from freehold.master.catalog import pricing
     from freehold.master.catalog.models import Offer, Product, Release
@@ -91,7 +91,7 @@ def sell(each: int) -> list:
     for number, (code, country, books, zone, currency, included) in enumerate(SELLERS):
         wish = actions.Seller(code, code, "street", country, books, zone)
         entity = actions.add_entity(wish, "provider", acting=acting)
-        customers.add_tax_rules(entity)
+        tax_rules.begin(entity)
         prices = [
             pricing.Asked("server", "recurring", 23000),
             pricing.Asked("server", "usage", 800, "network_out", Model.UNIT, 10**12),
@@ -100,7 +100,7 @@ def sell(each: int) -> list:
             pricing.Listing(code, code, currency, included, 0, prices, region=code), "provider", acting=acting
         )
         if currency != books:
-            exchange.set_rate(code, currency, 0, 921_400, acting=acting)
+            exchange.set_rate(code, currency, 0, "0.9214", acting=acting)
         customer = Customer.objects.create(
             id=f"cust-{number}", project=project, name="c", kind="person", address="a", country=country,
             currency=currency, anchor=1, created_at=1,

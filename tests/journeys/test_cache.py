@@ -153,7 +153,7 @@ def test_a_damaged_file_of_a_build_is_found_and_the_build_taken_anew(
     machine.start()
     until(lambda: program.exists() and program.read_bytes() == whole, 60, "the file as it was")
     until(lambda: (machine.root / "software" / release / ".complete").exists(), 30)
-    assert "is damaged, in 1 files, and built anew" in machine.log()
+    assert "is damaged in 1 files, and built anew" in machine.log()
     assert "taken" in page(cloud.ready("second")["publication"]["url"]), "its service went on"
 
 

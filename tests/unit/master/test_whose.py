@@ -59,7 +59,7 @@ class Side:
     def begin(self, node: str = "rack", site: str = "here") -> None:
         """Have a node on a site, run the product there, and be a legal entity."""
         from freehold.master.accounting import actions as accounting
-        from freehold.master.billing import customers
+        from freehold.master.billing import tax_rules
         from freehold.master.catalog import actions as catalog
         from freehold.master.fleet import actions as fleet
         from freehold.master.fleet.models import Node, Site
@@ -77,7 +77,7 @@ class Side:
         self.release = catalog.publish(tiny_release(self.product), self.name, acting=self.seller)
         fleet.supply(self.release, [self.node.id], self.name, acting=self.seller)
         wish = accounting.Seller(self.code, self.name, "a street", "FR", "EUR", "Europe/Paris")
-        customers.add_tax_rules(accounting.add_entity(wish, self.name, acting=self.seller))
+        tax_rules.begin(accounting.add_entity(wish, self.name, acting=self.seller))
 
     def sell(self, name: str, product: str = "", currency: str = "EUR") -> None:
         """Offer something at a price."""
