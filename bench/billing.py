@@ -131,8 +131,9 @@ _FILL = [
     ROWS + """INSERT INTO billing_customer (id, project_id, name, email, kind, address, country, vat_number,
       currency, anchor, created_at)
     SELECT 'c' || (%(base)s + i), %(project)s, 'c', '', 'person', 'a', 'FR', '', %(currency)s, 1, 1 FROM n""",
-    ROWS + """INSERT INTO billing_contract (id, customer_id, entity_id, currency, tax_class, anchor, next_day)
-    SELECT %(base)s + i, 'c' || (%(base)s + i), %(entity)s, %(currency)s, 'domestic', 1, %(until)s FROM n""",
+    ROWS + """INSERT INTO billing_contract (id, customer_id, entity_id, currency, tax_class, anchor, next_day,
+      trouble, aside_on)
+    SELECT %(base)s + i, 'c' || (%(base)s + i), %(entity)s, %(currency)s, 'domestic', 1, %(until)s, '', 0 FROM n""",
     ROWS + """INSERT INTO billing_subscription (id, instance, project, contract, offer, state, deposit, quote,
       opened_at, start_day)
     SELECT %(base)s + i, 'i' || (%(base)s + i), %(project)s, %(base)s + i, %(offer)s, 'active', 0, '', %(opened)s,
