@@ -13,6 +13,15 @@ class Assessment:
     message: str
 
 
+AHEAD = 300.0
+"""Seconds by which a recorded time may be ahead of this machine's clock; more is a clock that was wrong."""
+
+
+def age(moment: float, now: float) -> float | None:
+    """Return how old something recorded at a moment is; None when that is to come, and nobody knows."""
+    return max(0.0, now - moment) if moment - now <= AHEAD else None
+
+
 class Promise(Protocol):
     """A check that must hold."""
 

@@ -1,16 +1,18 @@
 """A certificate is good for some time yet."""
 
+import socket
 import ssl
-import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from freehold.promises.base import Assessment
 
 
 @dataclass(frozen=True)
 class CertificateValid:
-    """The certificate in a PEM file does not expire within so many days."""
+    """The certificates in a PEM file are valid now, in their order, and do not expire within so many days."""
 
     path: str
     days: float = 7.0
@@ -19,14 +21,40 @@ class CertificateValid:
 
     def check(self) -> Assessment:
         try:
-            # The standard library shows the fields of a certificate only through this old test function.
-            fields = ssl._ssl._test_decode_cert(self.path)  # type: ignore[attr-defined]
-        except (OSError, ssl.SSLError) as error:
+            chain = _read(Path(self.path).read_bytes())
+        except (OSError, ValueError) as error:
             return Assessment(False, f"{self.path} cannot be read: {error}")
-        left = (ssl.cert_time_to_seconds(fields["notAfter"]) - time.time()) / 86400
-        if left < self.days:
-            return Assessment(False, f"{self.path} expires in {left:.0f} days" if left > 0 else f"{self.path} expired")
-        return Assessment(True, f"{self.path} is good for {left:.0f} days")
+        return _assess(chain, self.path, self.days)
+
+
+def _read(pem: bytes) -> "list[Any]":
+    """Return the certificates of a PEM text, the server's own first; raise ValueError when there is none."""
+    # Only workers that look at certificates need it.
+    from cryptography import x509
+
+    return list(x509.load_pem_x509_certificates(pem))
+
+
+def _assess(chain: "list[Any]", what: str, days: float) -> Assessment:
+    """Say whether each certificate of a chain is good now, follows the one before, and is good for some days."""
+    now, soonest = time.time(), float("inf")
+    for number, one in enumerate(chain):
+        name = what if number == 0 else f"{what}, certificate {number + 1} of {len(chain)},"
+        begins, ends = one.not_valid_before_utc.timestamp(), one.not_valid_after_utc.timestamp()
+        if begins > now:
+            return Assessment(False, f"{name} is not valid before {_moment(begins)}")
+        if ends <= now:
+            return Assessment(False, f"{name} expired on {_moment(ends)}")
+        if number and one.subject != chain[number - 1].issuer:
+            return Assessment(False, f"{name} did not sign the one before it: the chain is in the wrong order")
+        soonest = min(soonest, (ends - now) / 86400)
+    if soonest < days:
+        return Assessment(False, f"{what} expires in {soonest:.0f} days")
+    return Assessment(True, f"{what} is good for {soonest:.0f} days")
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 @dataclass(frozen=True)
@@ -40,7 +68,8 @@ class CertificateMatchesKey:
 
     def check(self) -> Assessment:
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.path, self.key)
+            # A key that needs a password is none that a server can use by itself; nobody is asked for it.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.path, self.key, password=lambda: b"")
         except (OSError, ssl.SSLError) as error:
             return Assessment(False, f"{self.path} and its key do not belong together: {error}")
         return Assessment(True, f"{self.path} and its key belong together")
@@ -57,12 +86,20 @@ class ServerCertificate:
     timeout: float = 20.0
 
     def check(self) -> Assessment:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        what = f"the certificate of {self.host}"
         try:
-            pem = ssl.get_server_certificate((self.host, self.port), timeout=self.timeout)
-        except (OSError, ssl.SSLError) as error:
+            with (
+                socket.create_connection((self.host, self.port), self.timeout) as plain,
+                context.wrap_socket(plain, server_hostname=self.host) as sock,
+            ):
+                der = sock.getpeercert(binary_form=True)
+        except (OSError, ValueError) as error:
             return Assessment(False, f"{self.host} port {self.port} shows no certificate: {error}")
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-            file.write(pem)
-            file.flush()
-            found = CertificateValid(file.name, self.days).check()
-        return Assessment(found.kept, found.message.replace(file.name, f"the certificate of {self.host}"))
+        if der is None:
+            return Assessment(False, f"{self.host} port {self.port} shows no certificate")
+        try:
+            return _assess(_read(ssl.DER_cert_to_PEM_cert(der).encode()), what, self.days)
+        except ValueError as error:
+            return Assessment(False, f"{what} cannot be read: {error}")

@@ -162,12 +162,34 @@ class ClockDrift:
                 answer = sock.recv(512)
                 heard = time.time()
             received, answered = (
-                seconds - _NTP_EPOCH + fraction / 2**32
+                # From 2036 on they count from then (RFC 4330, section 3).
+                seconds + (0 if seconds & 0x80000000 else 2**32) - _NTP_EPOCH + fraction / 2**32
                 for seconds, fraction in struct.iter_unpack("!II", answer[32:48])
             )
+            if why := _why_not(answer):
+                raise ValueError(why)
         except (OSError, struct.error, ValueError) as error:
             return Assessment(False, f"{self.server} does not tell the time: {error}")
         drift = ((sent - received) + (heard - answered)) / 2
         return Assessment(
             abs(drift) <= self.most, f"the clock is {abs(drift):.3f} s {'ahead' if drift > 0 else 'behind'}"
         )
+
+
+def _why_not(answer: bytes) -> str:
+    """Return why an answer of a time server is not to be believed (RFC 4330, section 5); empty when it is."""
+    if len(answer) < 48:
+        return "its answer is too short"
+    leap, mode, stratum = answer[0] >> 6, answer[0] & 7, answer[1]
+    delay, dispersion = (number / 2**16 for number in struct.unpack("!iI", answer[4:12]))
+    if stratum == 0:
+        return f"it asks us to stay away ({answer[12:16].decode('ascii', errors='replace').strip(chr(0))})"
+    if mode not in (4, 5):
+        return "it did not answer as a server"
+    if leap == 3 or stratum > 15:
+        return "it says that it does not know the time itself"
+    if answer[40:48] == bytes(8):
+        return "it says no time"
+    if abs(delay) / 2 + dispersion > 1.5:
+        return f"it says that it may be {abs(delay) / 2 + dispersion:.1f} s wrong itself"
+    return ""

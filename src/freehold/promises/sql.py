@@ -1,8 +1,11 @@
 """A database says what it should."""
 
 import importlib
+import math
+import os
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from freehold.promises.base import Assessment
 
@@ -23,9 +26,17 @@ class SqlValue:
     period: float = 120.0
     timeout: float = 20.0
 
+    def _connect(self) -> Any:
+        driver = importlib.import_module(self.driver)
+        if self.driver != "sqlite3" or self.database.startswith("file:"):
+            return driver.connect(self.database)
+        # Only looked at: one that is not there is not made.
+        where = f"file:{quote(os.path.abspath(self.database))}?mode=ro"
+        return driver.connect(where, uri=True, timeout=self.timeout)
+
     def check(self) -> Assessment:
         try:
-            connection: Any = importlib.import_module(self.driver).connect(self.database)
+            connection = self._connect()
             try:
                 cursor = connection.cursor()
                 cursor.execute(self.query)
@@ -37,7 +48,12 @@ class SqlValue:
             return Assessment(False, f"the query cannot be answered: {type(error).__name__}: {error}"[:1000])
         if row is None or row[0] is None:
             return Assessment(False, "the query returns nothing")
-        value = float(row[0])
+        try:
+            value = float(row[0])
+        except (TypeError, ValueError):
+            return Assessment(False, f"the query returns no number: {str(row[0])[:100]!r}")
+        if not math.isfinite(value):
+            return Assessment(False, f"the query returns no number: {value}")
         is_within = (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
         bounds = [f"at least {self.least:g}"] if self.least is not None else []
         bounds += [f"at most {self.most:g}"] if self.most is not None else []

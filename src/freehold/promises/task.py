@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from freehold.promises.base import Assessment
+from freehold.promises.base import Assessment, age
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,11 @@ class JobRan:
         except (OSError, ValueError):
             return Assessment(False, "Its timer does not run yet.")
         last = noted.get("ended") or noted["since"]
+        old = age(last, time.time())
+        if old is None:
+            return Assessment(False, f"It ended last at a time that is to come, {_moment(last)}: the clock was wrong.")
         # One run may be missed while it is made up for.
-        if time.time() - last > 2 * self.period_of_job + self.timeout_of_job:
+        if old > 2 * self.period_of_job + self.timeout_of_job:
             return Assessment(False, f"It is overdue: it ended last {_moment(last)}.")
         if "status" not in noted:
             return Assessment(True, f"It has not been due since {_moment(noted['since'])}.")

@@ -23,12 +23,23 @@ class UdpPort:
         try:
             family, kind, _, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)[0]
             with socket.socket(family, kind) as sock:
-                sock.settimeout(self.timeout if self.send else 0.3)
                 sock.connect(address)
-                sock.send(self.send.encode())
-                answer = sock.recv(65536).decode(errors="replace")
+                answer = self._ask(sock)
         except TimeoutError:
             return Assessment(not self.send, f"{where} does not answer" if self.send else f"{where} refuses nothing")
         except OSError as error:
             return Assessment(False, f"{where} cannot be asked: {error}")
         return Assessment(self.contains in answer, f"{where} answers {answer[:100]!r}")
+
+    def _ask(self, sock: socket.socket) -> str:
+        """Ask up to three times, for packets are lost; return the answer, or raise TimeoutError."""
+        tries = 3 if self.send else 1
+        for left in reversed(range(tries)):
+            sock.settimeout(self.timeout / tries if self.send else 0.3)
+            sock.send(self.send.encode())
+            try:
+                return sock.recv(65536).decode(errors="replace")
+            except TimeoutError:
+                if not left:
+                    raise
+        raise TimeoutError

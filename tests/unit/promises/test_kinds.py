@@ -81,7 +81,8 @@ class Names(socketserver.BaseRequestHandler):
 class Clock(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         now = struct.pack("!II", int(time.time() + 2208988800), 0)
-        self.request[1].sendto(b"\x24" + bytes(31) + now + now, self.client_address)
+        head = b"\x24\x02" + bytes(10) + b"LOCL" + bytes(16)
+        self.request[1].sendto(head + now + now, self.client_address)
 
 
 class Sockets(http.server.BaseHTTPRequestHandler):
