@@ -450,7 +450,7 @@ class Hands:
                 argv=[str(folder / where / one.name)],
                 cwd=str(folder),
                 log=str(folder / layouts.LOG / f"{one.name}.log"),
-                digest=one.digest,
+                digest=_digest(kind, one, release),
                 environment=environment,
                 uid=place.uid,
                 gid=place.gid,
@@ -507,6 +507,15 @@ def _is_young(certificate: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(found.st_mode) and 0 <= time.time() - found.st_mtime < CERTIFICATE_DAYS * 86400
+
+
+def _digest(kind: str, one: Executable, release: str) -> str:
+    """Return what a process is known by: another one is started when that changes.
+
+    What goes on running would stay in walls that show the former release only, and lose its programs with it. What
+    runs once was done, whatever release did it.
+    """
+    return f"{one.digest}.{release[:16]}" if kind == "service" else one.digest
 
 
 def _stop_timeout(one: Executable) -> float:

@@ -1,6 +1,7 @@
 """A folder that looks like `/` to the programs in it: packages unpacked, links turned inward, programs wrapped."""
 
 import concurrent.futures
+import filecmp
 import hashlib
 import os
 import re
@@ -13,6 +14,9 @@ from pathlib import Path
 
 _MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 """Since Debian 12 these are links into /usr everywhere, though packages still name them."""
+_RELATION = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?::[a-z0-9]+)?(?:\s*\((?P<operator><<|<=|=|>=|>>)\s*(?P<version>[^)\s]+)\s*\))?"
+)
 _KERNEL = ("/dev", "/proc", "/sys")
 
 
@@ -27,17 +31,28 @@ def sha256(path: Path) -> str:
 
 
 def unpack(files: Iterable[Path], root: Path) -> None:
-    """Unpack Debian packages into one folder, several at a time, without root and without their scripts."""
-    (root / "usr").mkdir(parents=True)
-    for name in _MERGED:
-        (root / "usr" / name).mkdir()
-        (root / name).symlink_to(f"usr/{name}")
+    """Unpack Debian packages into one folder, several at a time, without root and without their scripts.
+
+    The outcome does not depend on which ends first: a path in two packages is decided as dpkg decides it, by Replaces,
+    or refused with both names. Raise RootError.
+    """
     # The largest first: the last one to end should be a small one.
-    by_size = sorted(files, key=lambda path: -path.stat().st_size)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for path, trouble in zip(by_size, pool.map(lambda path: _extract(path, root), by_size), strict=True):
-            if trouble:
-                raise RootError(f"{path.name} cannot be unpacked: {trouble}")
+    by_size = sorted(files, key=lambda path: (-path.stat().st_size, path.name))
+    apart = root.with_name(f".{root.name}.apart")
+    shutil.rmtree(apart, ignore_errors=True)
+    try:
+        folders = [apart / str(number) for number in range(len(by_size))] if len(by_size) > 1 else [root]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for path, trouble in zip(by_size, pool.map(_extract, by_size, folders), strict=True):
+                if trouble:
+                    raise RootError(f"{path.name} cannot be unpacked: {trouble}")
+        if len(by_size) > 1:
+            root.mkdir()
+            owners: dict[str, Path] = {}
+            for file, folder in sorted(zip(by_size, folders, strict=True), key=lambda pair: pair[0].name):
+                _join(file, folder, root, "", owners)
+    finally:
+        shutil.rmtree(apart, ignore_errors=True)
     for name in _MERGED:
         if not any((root / "usr" / name).iterdir()):
             (root / name).unlink()
@@ -45,12 +60,81 @@ def unpack(files: Iterable[Path], root: Path) -> None:
     _settle(root)
 
 
+def _join(file: Path, folder: Path, root: Path, inside: str, owners: dict[str, Path]) -> None:
+    """Move what a package was unpacked to into the root; `owners` says which package each path is of."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda one: one.name):
+            path = f"{inside}/{entry.name}"
+            new = root / path[1:]
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if not os.path.lexists(new):
+                owners[path] = file
+                if is_folder:
+                    new.mkdir()
+                else:
+                    os.rename(entry.path, new)
+            elif not (is_folder and new.is_dir() and not new.is_symlink()) and not _same(entry.path, new):
+                if is_folder or (new.is_dir() and not new.is_symlink()):
+                    raise RootError(f"{path} is a folder in one of {_name(owners[path])} and {_name(file)} only")
+                if not _replaces(file, owners[path]):
+                    if not _replaces(owners[path], file):
+                        raise RootError(
+                            f"{path} is in {_name(owners[path])} and in {_name(file)}, and neither replaces the other"
+                        )
+                    continue
+                os.replace(entry.path, new)
+                owners[path] = file
+            if is_folder:
+                _join(file, Path(entry.path), root, path, owners)
+
+
+def _same(one: str, other: Path) -> bool:
+    """Return whether two paths are the same link, or files of the same content and kind."""
+    modes = os.lstat(one).st_mode, os.lstat(other).st_mode
+    if stat.S_ISLNK(modes[0]) and stat.S_ISLNK(modes[1]):
+        return os.readlink(one) == os.readlink(other)
+    is_file = all(map(stat.S_ISREG, modes))
+    return is_file and modes[0] & 0o111 == modes[1] & 0o111 and filecmp.cmp(one, other, shallow=False)
+
+
+def _name(file: Path) -> str:
+    return " ".join(_fields(file, "Package", "Version"))
+
+
+def _replaces(file: Path, other: Path) -> bool:
+    """Return whether a package says that it replaces files of another (Debian policy 7.6.1)."""
+    name, version = _fields(other, "Package", "Version")
+    (replaced,) = _fields(file, "Replaces")
+    for one in replaced.split(","):
+        match = _RELATION.fullmatch(one.strip())
+        if match is None or match["name"] != name:
+            continue
+        if match["operator"] is None:
+            return True
+        compared = ["dpkg", "--compare-versions", version, match["operator"], match["version"]]
+        if subprocess.run(compared, check=False).returncode == 0:
+            return True
+    return False
+
+
+def _fields(file: Path, *names: str) -> list[str]:
+    """Return fields of a package's control file; empty for those that it does not have."""
+    done = subprocess.run(["dpkg-deb", "--field", file, *names], capture_output=True, text=True, errors="replace")
+    found = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
+    if len(names) == 1 and ": " not in done.stdout:
+        found = {names[0]: done.stdout.strip()}
+    return [found.get(name, "") for name in names]
+
+
 def merge(package: Path, root: Path) -> None:
     """Add what one package was unpacked to, to the root of several; its files are linked, or copied where they cannot.
 
     Raise RootError when something else stands where a file or link of the package belongs.
     """
-    root.mkdir(mode=0o755, exist_ok=True)
+    try:
+        root.mkdir(mode=0o755, exist_ok=True)
+    except FileExistsError:
+        raise RootError(f"{root} is a folder in one package and something else in another") from None
     with os.scandir(package) as entries:
         for entry in entries:
             new = root / entry.name
@@ -98,7 +182,8 @@ def _share(file: str, new: Path) -> None:
     try:
         os.link(file, new)
     except FileExistsError:
-        raise RootError(f"{new} is in two packages") from None
+        if not _same(file, new):
+            raise RootError(f"{new} is in two packages") from None
     except OSError:
         shutil.copyfile(file, new)
         shutil.copymode(file, new)
@@ -106,6 +191,10 @@ def _share(file: str, new: Path) -> None:
 
 def _extract(file: Path, root: Path) -> str:
     """Unpack one package; return what went wrong, if something did."""
+    (root / "usr").mkdir(parents=True)
+    for name in _MERGED:
+        (root / "usr" / name).mkdir()
+        (root / name).symlink_to(f"usr/{name}")
     with subprocess.Popen(
         ["dpkg-deb", "--fsys-tarfile", file], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as packed:

@@ -23,7 +23,10 @@ BUILDOUT_TIMEOUT = 300
 RUNNER = "freehold.recipes.run"
 """Imports buildout, which takes most of a second: the workshop does it once."""
 _ALLOWED = ".slapos-whitelist-firewall"
-_OPTION = re.compile(r"[A-Za-z0-9_.-]+")
+_OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""What a parameter may be called to be an option of its own; buildout's own begin with other letters (`<`, `_`)."""
+_MEANT = {"json", "recipe"}
+"""All parameters together; and what would make buildout install a section, of the customer's choice: only in `json`."""
 _GIVEN, _REQUESTS, _LOG = f"{layout.OURS}/given.json", f"{layout.OURS}/requests", f"{layout.OURS}/buildout.log"
 
 
@@ -141,7 +144,7 @@ def profile_text(order: Order, release: Path) -> str:
                     **{
                         name: value if isinstance(value, str) else json.dumps(value)
                         for name, value in parameters.items()
-                        if _OPTION.fullmatch(name) and name != "json"
+                        if _OPTION.fullmatch(name) and name not in _MEANT
                     },
                 },
             ),
