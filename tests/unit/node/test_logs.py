@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -124,3 +125,57 @@ def test_of_a_log_that_floods_a_bounded_part_is_kept_and_the_rest_counted(root: 
         logs.rotate(order)
     assert log.read_bytes() == b""
     assert gzip.decompress(former.read_bytes()).startswith(said % (lost, logs.RATE) + b"on it goes\ncalm")
+
+
+def test_who_does_not_append_keeps_its_former_log_and_no_hole_is_kept(root: Path) -> None:
+    var_log = a_log_folder(root)
+    path = var_log / "app"
+    path.write_bytes(b"precious line\n" * 900_000)
+    own(root)
+    shorten(root)
+    with path.open("r+b") as writer:
+        # As a shell does that opened its log by `>`: it goes on where it was.
+        writer.seek(12_600_000)
+        writer.write(b"a few new lines\n" * 10)
+    for _ in range(3):
+        shorten(root)
+    with gzip.open(f"{path}.1.gz") as kept:
+        assert kept.read().count(b"precious line") == 900_000
+    an_hour_ago = time.time() - 3600
+    os.utime(f"{path}.1.gz", (an_hour_ago, an_hour_ago))
+    with path.open("r+b") as writer:
+        writer.seek(13_000_000)
+        writer.write(b"another line\n" * 900_000)
+    shorten(root)
+    with gzip.open(f"{path}.1.gz") as kept:
+        text = kept.read()
+    assert text.count(b"another line") + text.count(b"a few new lines") == 900_010
+    assert not text.startswith(b"\0")
+
+
+def test_a_former_log_of_a_time_to_come_loses_nothing(root: Path) -> None:
+    var_log = a_log_folder(root)
+    path = var_log / "web.log"
+    path.write_bytes(b"first line\n" * 1_200_000)
+    own(root)
+    shorten(root)
+    ahead = time.time() + 10 * 365 * 86400
+    os.utime(f"{path}.1.gz", (ahead, ahead))
+    path.write_bytes(b"second line\n" * 1_200_000)
+    own(root)
+    shorten(root)
+    with gzip.open(f"{path}.1.gz") as kept:
+        assert kept.read().count(b"second line") == 1_200_000
+
+
+def a_log_folder(root: Path) -> Path:
+    folder = root / "partitions" / "p0"
+    layout.prepare(folder)
+    folder.parent.chmod(0o711)
+    return folder / layout.LOG
+
+
+def own(root: Path) -> None:
+    for path in (root / "partitions" / "p0", *(root / "partitions" / "p0").rglob("*")):
+        if USER is not None:
+            os.lchown(path, USER, USER)

@@ -95,6 +95,51 @@ def test_only_the_process_with_another_digest_is_restarted(supervisor: Superviso
     assert (pid(supervisor, "database"), pid(supervisor, "other", "p1")) == (database, other)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root a process is known by a mark that it can lose")
+@pytest.mark.parametrize(
+    "script",
+    [
+        "exec env -i /bin/sleep 1000",
+        "exec python3 -I -S -c 'import ctypes, time; ctypes.CDLL(None).prctl(15, b\"nginx\"); time.sleep(1000)'",
+        "sleep 1000 & exec sleep 1000",
+        "setsid sleep 1000 & exec sleep 1000",
+    ],
+)  # fmt: skip
+def test_a_service_is_known_whatever_it_makes_of_itself(supervisor: Supervisor, root: Path, script: str) -> None:
+    tag = f"test{os.getpid()}"
+    groups = cgroups.create(f"{tag}/p0", Limits(memory_mb=256))
+    root.chmod(0o777)
+    where = {"groups": groups.services, "track": groups.tracked, "uid": USER, "gid": USER}
+    try:
+        supervisor.apply("p0", [service(root, "web", script, **where)])
+        first = pid(supervisor, "web")
+        until(lambda: b"sleep" in Path(f"/proc/{first}/cmdline").read_bytes())
+        kill_supervisor(supervisor)
+        supervisor.ensure()
+        assert pid(supervisor, "web") == first
+        before = set(cgroups.processes(f"{tag}/p0")[0])
+        os.kill(first, signal.SIGKILL)
+        until(lambda: pid(supervisor, "web") != first)
+        until(lambda: before.isdisjoint(cgroups.processes(f"{tag}/p0")[0]), what="the end of what it left")
+        second = pid(supervisor, "web")
+        kill_supervisor(supervisor)
+        os.kill(second, signal.SIGKILL)
+        supervisor.ensure()
+        until(
+            lambda: pid(supervisor, "web") not in (first, second), what="a third one, though nobody saw the second end"
+        )
+    finally:
+        supervisor.stop("p0")
+        cgroups.remove_node(tag)
+
+
+def test_a_supervisor_to_which_nobody_talks_reaps_orphans(supervisor: Supervisor, root: Path) -> None:
+    script = "(setsid sh -c 'echo $$ > orphan; exec sleep 0.2' &); exec sleep 1000"
+    supervisor.apply("p0", [service(root, "web", script)])
+    orphan = int(until(lambda: (root / "orphan").exists() and (root / "orphan").read_text().strip()))
+    until(lambda: not Path(f"/proc/{orphan}").exists(), what="that nobody is left as a zombie")
+
+
 def test_a_process_that_is_not_listed_any_more_ends(supervisor: Supervisor, root: Path) -> None:
     supervisor.apply("p0", [service(root, "web"), service(root, "database")])
     web, database = pid(supervisor, "web"), pid(supervisor, "database")

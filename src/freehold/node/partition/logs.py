@@ -26,6 +26,7 @@ RATE = 256 * 1024
 """Bytes a second, since the last former log was kept, of which a further one is kept."""
 _LOST = re.compile(rb"^freehold: ([0-9]{1,18}) bytes were not kept", re.MULTILINE)
 _HEAD = 65536
+_FORMER = (".gz", ".xz", ".bz2", ".zst")
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -59,7 +60,8 @@ def _due(folder: Path, rotations: list[Rotation]) -> Iterator[tuple[str, int]]:
             yield path, rotation.keep
     try:
         with os.scandir(folder / layout.LOG) as entries:
-            paths = [entry.path for entry in entries if entry.name.endswith(".log")]
+            # Whatever programs call their logs; what is compressed is a former one.
+            paths = [entry.path for entry in entries if not entry.name.endswith(_FORMER)]
     except OSError:
         return
     for path in paths:
@@ -78,14 +80,17 @@ def _rotate(path: str, keep: int) -> None:
             os.replace(f"{path}.{number}.gz", f"{path}.{number + 1}.gz")
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as log:
         if keep > 0:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - MOST_KEPT))
+            log.seek(max(_first_byte(log.fileno()), os.fstat(log.fileno()).st_size - MOST_KEPT))
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
             with (
                 open(os.open(f"{path}.1.gz", flags, 0o600), "wb") as raw,
                 gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1) as kept,
             ):
-                while block := log.read(1024 * 1024):
+                # A hole ends with a block, not with a word.
+                block = log.read(1024 * 1024).lstrip(b"\0")
+                while block:
                     kept.write(block)
+                    block = log.read(1024 * 1024)
     _begin_anew(path, lost=max(0, size - MOST_KEPT) if keep > 0 else 0)
 
 
@@ -101,11 +106,21 @@ def _begin_anew(path: str, *, lost: int) -> None:
 
 
 def _kept_at(path: str) -> float:
-    """Return when a former log was kept last, in seconds since 1970."""
+    """Return when a former log was kept last, in seconds since 1970; 0 when it was never, or at a time to come."""
     try:
-        return os.lstat(f"{path}.1.gz").st_mtime
+        kept = os.lstat(f"{path}.1.gz").st_mtime
     except OSError:
         return 0.0
+    return kept if kept <= time.time() else 0.0
+
+
+def _first_byte(log: int) -> int:
+    """Return where what was written begins: who does not append goes on after the hole that emptying leaves."""
+    try:
+        return os.lseek(log, 0, os.SEEK_DATA)
+    except OSError:
+        # There is nothing but a hole, or a file system that knows of none.
+        return 0
 
 
 def _size(path: str) -> int:
@@ -113,4 +128,5 @@ def _size(path: str) -> int:
         found = os.lstat(path)
     except OSError:
         return 0
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    # A hole holds no words, however long it is.
+    return min(found.st_size, found.st_blocks * 512) if stat.S_ISREG(found.st_mode) else 0

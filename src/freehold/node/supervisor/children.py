@@ -156,15 +156,17 @@ def leader(folder: str, init: int) -> int:
     It leads a session, and its parent was a supervisor. What it started has a parent in the group; what was orphaned
     has the partition's init.
     """
-    pids = group.members(folder)
+    pids, found = group.members(folder), []
     for pid in pids:
         try:
-            parent, session = int(_fields(pid)[1]), int(_fields(pid)[3])
+            fields = _fields(pid)
         except OSError:
             continue
-        if session == pid and parent != init and parent not in pids and not is_zombie(pid):
-            return pid
-    return 0
+        parent, session = int(fields[1]), int(fields[3])
+        if session == pid and parent != init and parent not in pids and fields[0] != b"Z":
+            found.append((int(fields[19]), pid))
+    # Where no init takes them, orphans look the same, but are younger.
+    return min(found)[1] if found else 0
 
 
 def find(supervisor: str) -> Iterator[Found]:
