@@ -5,7 +5,6 @@ uvicorn bounds neither headers (with httptools) nor the time of a request, so it
 
 import asyncio
 import hashlib
-import ipaddress
 import resource
 from collections import Counter
 from typing import Any
@@ -14,6 +13,7 @@ import httptools
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from freehold.master.foundation.addresses import network_of
 from freehold.master.gateway.app import PEER
 
 LARGEST_HEADER = 64 * 1024
@@ -52,19 +52,6 @@ class Strangers:
 
 
 strangers = Strangers(together=min(STRANGERS, resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 2))
-
-
-def network_of(address: str) -> str:
-    """Return whom an address stands for: itself, or of IPv6 its /64, all of which one customer of a provider has."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return address
 
 
 class Loop(uvloop.Loop):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from freehold.master.connections import Strangers, network_of
+from freehold.master.connections import Strangers
+from freehold.master.foundation.addresses import network_of
 
 if TYPE_CHECKING:
     from running import Master
