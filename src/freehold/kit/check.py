@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import msgspec
 
-from freehold.protocol import archive
+from freehold.protocol import archive, patterns
 from freehold.protocol.descriptor import DESCRIPTOR, NAME, VERSION
 from freehold.recipes import locked
 from freehold.release import Context, Plan, ReleaseError, Type, buildout, make_plan
@@ -172,7 +172,12 @@ def _descriptor(folder: Path) -> Iterator[str]:
 
 def _schema(path: Path) -> Iterator[str]:
     try:
-        jsonschema.Draft202012Validator.check_schema(json.loads(path.read_bytes()))
+        schema = json.loads(path.read_bytes())
+        jsonschema.Draft202012Validator.check_schema(schema, format_checker=jsonschema.FormatChecker(()))
+        for pattern in patterns.patterns_of(schema):
+            patterns.translate(pattern)
+    except patterns.PatternError as error:
+        yield f"{path}: the pattern {pattern!r} cannot be used: {error}."
     except FileNotFoundError:
         yield f"{path}: it is missing; {DESCRIPTOR} names it."
     except ValueError as error:

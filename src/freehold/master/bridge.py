@@ -1,48 +1,65 @@
 """Between the ASGI server and Django, which is synchronous: a request is read whole, answered in a thread, sent.
 
-Bodies are bounded before they come here, and answers are pages, JSON and archives of at most 32 MiB, so nothing
-needs to stream; one hop to a thread and back costs a third less CPU a request than a bridge that streams
-(decision 0009).
+Bodies are bounded before they come here, and large ones wait on the disk; answers are pages, JSON and archives of at
+most 32 MiB, so nothing needs to stream; one hop to a thread and back costs a third less CPU a request than a bridge
+that streams (decision 0009).
 """
 
 import asyncio
-import io
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any, TypeVar
 
+from freehold.master.foundation.errors import Busy
 from freehold.master.gateway.app import Receive, Scope, Send
 
+LARGEST_IN_MEMORY = 1024 * 1024
+"""Bytes of a body from which on it waits on the disk."""
+R = TypeVar("R")
 Headers = list[tuple[bytes, bytes]]
 
 
 class Bridge:
-    """An ASGI application made of a WSGI one, run in so many threads."""
+    """An ASGI application made of a WSGI one, run in so many threads; `most` requests at once, if it says so."""
 
-    def __init__(self, wsgi: Callable[..., Iterable[bytes]], threads: int) -> None:
+    def __init__(self, wsgi: Callable[..., Iterable[bytes]], threads: int, most: int | None = None) -> None:
         self._wsgi = wsgi
         self._threads = ThreadPoolExecutor(threads, "django")
+        self._most = most
+        self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        parts = []
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                break
-        loop = asyncio.get_running_loop()
-        status, headers, body = await loop.run_in_executor(self._threads, self._answer, scope, b"".join(parts))
+        with tempfile.SpooledTemporaryFile(LARGEST_IN_MEMORY) as given:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                given.write(message.get("body", b""))
+                if not message.get("more_body", False):
+                    break
+            size = given.tell()
+            given.seek(0)
+            status, headers, body = await self.run(self._answer, scope, given, size)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def run(self, function: Callable[..., R], *arguments: object) -> R:
+        """Return what a function does in one of the threads; raise Busy when as many as may wait do so."""
+        if self._most is not None and self._running >= self._most:
+            raise Busy("Too many log in at once.", remedy="Try again in a few seconds.")
+        self._running += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        finally:
+            self._running -= 1
 
     def close(self) -> None:
         """End the threads, after the requests they are answering."""
         self._threads.shutdown()
 
-    def _answer(self, scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
+    def _answer(self, scope: Scope, given: IO[bytes], size: int) -> tuple[int, Headers, bytes]:
         status, headers = 500, Headers()
 
         def start_response(line: str, fields: list[tuple[str, str]], error: object = None) -> None:
@@ -50,7 +67,7 @@ class Bridge:
             status = int(line.partition(" ")[0])
             headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
 
-        answer = self._wsgi(environment(scope, body), start_response)
+        answer = self._wsgi(environment(scope, given, size), start_response)
         try:
             return status, headers, b"".join(answer)
         finally:
@@ -59,7 +76,7 @@ class Bridge:
                 close()
 
 
-def environment(scope: Scope, body: bytes) -> dict[str, Any]:
+def environment(scope: Scope, body: IO[bytes], size: int) -> dict[str, Any]:
     """Return what PEP 3333 says of a request, and `asgi.scope`, in which the server tells who the client is."""
     server = scope.get("server") or ("localhost", 443)
     found: dict[str, Any] = {
@@ -73,10 +90,10 @@ def environment(scope: Scope, body: bytes) -> dict[str, Any]:
         "SERVER_PORT": str(server[1]),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "REMOTE_ADDR": (scope.get("client") or ("",))[0],
-        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_LENGTH": str(size),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
-        "wsgi.input": io.BytesIO(body),
+        "wsgi.input": body,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,

@@ -1,6 +1,7 @@
 """`freehold master …`: commands for whoever owns the Master's machine."""
 
 import argparse
+import fcntl
 import json
 import os
 import secrets
@@ -50,13 +51,22 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     quota.add_argument("project")
     quota.add_argument("name", nargs="?")
     quota.add_argument("most", nargs="?", type=int, help="how many; without it, as many as is usual")
-    person = command("person", "create a person, or give an existing one a role in a project")
+    person = command("person", "create a person, or change the role, password or state of an existing one")
     person.add_argument("email")
-    person.add_argument("--project", required=True)
+    person.add_argument("--project", help="in which to give a role, or to take it away")
     person.add_argument(
-        "--role", choices=["customer", "operator", "sales", "accountant", "auditor", "owner"], default="customer"
+        "--role",
+        choices=["customer", "operator", "sales", "accountant", "auditor", "owner", "none"],
+        help="customer when left out; none takes the person out of the project",
     )
-    person.add_argument("--password-file", metavar="FILE", help="password of a new person, or - for standard input")
+    person.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="file with the password, or - for standard input; another one ends all sessions and tokens",
+    )
+    state = person.add_mutually_exclusive_group()
+    state.add_argument("--close", action="store_true", help="close the account: nobody logs in, all tokens end")
+    state.add_argument("--reopen", action="store_true", help="open a closed account again")
 
 
 def _root() -> Path:
@@ -115,6 +125,15 @@ def _serve(options: argparse.Namespace) -> int:
 
     from freehold.master.server import serve
 
+    lock = os.open(options.root / "master.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        # Held until the process ends, however it does.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if settings.DATABASE_URL.startswith("sqlite"):
+            print(f"Another Master serves {options.root} already; stop it first.", file=sys.stderr)
+            return 1
+        print(f"Warning: another Master serves {options.root} already.", file=sys.stderr)
     serve(options.root, settings.DATABASE_URL, settings.NODE_WAIT, options.host, options.port)
     return 0
 
@@ -172,19 +191,38 @@ def _quota(options: argparse.Namespace) -> int:
 
 def _person(options: argparse.Namespace) -> int:
     _django(options.root)
-    from freehold.master.foundation.errors import NotFound
+    from freehold.master.foundation.errors import Invalid, NotFound
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Person, Project, Role
 
+    if options.role is not None and options.project is None:
+        raise Invalid("A role is one in a project.", remedy="Say which: --project NAME.")
     acting = identity.system()
-    project = Project.objects.filter(name=options.project).first()
-    if project is None:
-        raise NotFound(f"There is no project '{options.project}'.", remedy="Create it: freehold master project NAME.")
+    project = None
+    if options.project is not None:
+        project = Project.objects.filter(name=options.project).first()
+        if project is None:
+            remedy = "Create it: freehold master project NAME."
+            raise NotFound(f"There is no project '{options.project}'.", remedy=remedy)
     person = Person.objects.filter(email=options.email.lower()).first()
     if person is None:
+        if project is None or options.role == "none" or options.close or options.reopen:
+            raise NotFound(f"There is no person {options.email}.", remedy="A new one needs --project.")
         person = actions.add_person(options.email, _secret(options.password_file), acting=acting)
-    actions.give_role(person, project, Role(options.role), acting=acting)
-    print(f"{options.email} is {options.role} of '{options.project}'.")
+        print(f"{options.email} has an account.")
+    elif options.password_file is not None:
+        actions.set_password(person, _secret(options.password_file), acting=acting)
+        print(f"{options.email} has another password; all sessions and tokens of it ended.")
+    if options.close or options.reopen:
+        actions.set_active(person, options.reopen, acting=acting)
+        print(f"The account of {options.email} is {'open again' if options.reopen else 'closed'}.")
+    if project is not None and options.role == "none":
+        actions.remove_role(person, project, acting=acting)
+        print(f"{options.email} is not in '{options.project}' any more.")
+    elif project is not None:
+        role = Role(options.role or "customer")
+        actions.give_role(person, project, role, acting=acting)
+        print(f"{options.email} is {role.value} of '{options.project}'.")
     return 0
 
 

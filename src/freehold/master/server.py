@@ -5,10 +5,9 @@ Certificates of other authorities are refused in the handshake; ours that are ov
 answer can say so (and say what to do), by the door that looks them up.
 """
 
-import asyncio
-import hashlib
-import logging
 import os
+import re
+import resource
 import ssl
 from collections.abc import Callable
 from email.utils import formatdate
@@ -16,51 +15,35 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from freehold.master.bridge import Bridge
-from freehold.master.foundation.errors import Malformed, MasterError, TooLarge
+from freehold.master.connections import PeerProtocol
+from freehold.master.foundation.errors import (
+    Malformed,
+    MasterError,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+)
 from freehold.master.gateway.app import PEER, Gateway, Receive, Scope, Send, send_problem
 from freehold.protocol import MAX_BODY
 
 HOT_PATHS = frozenset({"/node/v1/feed", "/node/v1/reports"})
 DJANGO_THREADS = 4
 """More of them wait for each other: Python runs one at a time."""
+PASSWORD_THREADS, PASSWORD_QUEUE = 2, 16
+"""Threads in which passwords are hashed (0.3 s and 100 MB each), and requests that may wait for them."""
+PASSWORD_PATHS = frozenset({"/login", "/api/v1/login", "/api/v1/me/password", "/api/v1/password-resets"})
 LARGEST_UPLOAD = 33 * 1024 * 1024
+LARGEST_OF_STRANGERS = 64 * 1024
+"""Bytes of a body that is read before it is known who sends it."""
+SESSION_COOKIE = "__Host-session"
+_RELEASES = re.compile("/api/v1/projects/[^/]+/releases")
 _X509_V_FLAG_NO_CHECK_TIME = 0x200000
 """OpenSSL's flag, absent from Python's `ssl`: the date of a client certificate is checked by the application."""
-_log = logging.getLogger(__name__)
-
-
-class PeerProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which also tells the application who the client proved to be.
-
-    No released ASGI server passes the client certificate on (decision 0006), so it is read here once a
-    connection.
-    """
-
-    _peer: dict[str, dict[str, str]] | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        tls = transport.get_extra_info("ssl_object")
-        certificate = tls.getpeercert(True) if tls is not None else None
-        if certificate:
-            self._peer = {PEER: hashlib.sha256(certificate).hexdigest()}  # type: ignore[dict-item]
-
-    def shutdown(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            # A polite end of TLS waits for the other side, and idle nodes do not read: it held every restart
-            # for seconds.
-            self.transport.abort()
-        else:
-            super().shutdown()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self._peer is not None:
-            self.scope["extensions"] = self._peer  # type: ignore[typeddict-item]
 
 
 class Outer:
@@ -69,6 +52,7 @@ class Outer:
     def __init__(self, gateway: Gateway, django: Callable[..., Any], background: list[Any]) -> None:
         self._gateway = gateway
         self._django = Bridge(django, DJANGO_THREADS)
+        self._passwords = Bridge(django, PASSWORD_THREADS, PASSWORD_QUEUE)
         self._static = StaticFiles(packages=[("ninja", "static"), ("freehold.master.panel", "static")])
         self._background = background
 
@@ -91,15 +75,25 @@ class Outer:
         path = scope["path"]
         if path in HOT_PATHS:
             await self._gateway(scope, receive, send)
-        elif path.startswith("/static/"):
-            await self._static({**scope, "root_path": "/static"}, receive, send)
-        else:
-            try:
-                _bound(scope)
-            except MasterError as error:
-                await send_problem(send, error)
+            return
+        try:
+            if path.startswith("/static/"):
+                await self._serve_static(scope, receive, send)
                 return
-            await self._django(scope, receive, send)
+            if _size(scope) > LARGEST_OF_STRANGERS:
+                await self._django.run(check_caller, scope)
+            door = self._passwords if path in PASSWORD_PATHS and scope["method"] == "POST" else self._django
+            await door(scope, receive, send)
+        except MasterError as error:
+            await send_problem(_closing(send), error)
+
+    async def _serve_static(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._static({**scope, "root_path": "/static"}, receive, send)
+        except HTTPException as error:
+            if error.status_code == 405:
+                raise MethodNotAllowed(f"{scope['method']} is not possible here, only GET and HEAD.") from None
+            raise NotFound("There is no such file.", remedy="") from None
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -112,6 +106,7 @@ class Outer:
             else:
                 for one in self._background:
                     one.stop()
+                self._passwords.close()
                 self._django.close()
                 self._gateway.stop()
                 await send({"type": "lifespan.shutdown.complete"})
@@ -137,13 +132,16 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
     from freehold.master.reconcilers import Reconcilers
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "freehold.master.settings")
+    # Each connection takes a file descriptor.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gateway = Gateway(database_url, next_contact)
     app = Outer(gateway, get_wsgi_application(), [Reconcilers()])
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        loop="uvloop",
+        loop="freehold.master.connections:Loop",
         http=PeerProtocol,
         ws="none",
         lifespan="on",
@@ -172,15 +170,48 @@ def tls_context(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def _bound(scope: Scope) -> None:
-    """Raise TooLarge or Malformed for a body that is larger than its path takes, or does not say its size."""
+def check_caller(scope: Scope) -> None:
+    """Raise Unauthenticated unless a request shows an API token, a session or a certificate that is known here."""
+    from django.contrib.sessions.backends.db import SessionStore
+    from django.http import parse_cookie
+
+    from freehold.master.fleet import queries
+    from freehold.master.people import identity
+
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    fingerprint = scope.get("extensions", {}).get(PEER)
+    kind, _, secret = headers.get(b"authorization", "").partition(" ")
+    session = parse_cookie(headers.get(b"cookie", "")).get(SESSION_COOKIE)
+    if kind.lower() == "bearer":
+        identity.by_token(secret.strip())
+    elif fingerprint is not None:
+        queries.identify(fingerprint, "instance" if scope["path"].startswith("/api/") else "node", renewing=True)
+    elif session is None or SessionStore(session).get("_auth_user_id") is None:
+        raise Unauthenticated("A body of this size is taken from callers that are known only.")
+
+
+def _size(scope: Scope) -> int:
+    """Return the size of a request's body; raise TooLarge for more than its path takes, Malformed for one unsaid."""
     if "\0" in scope["path"]:
         raise Malformed("The path holds a zero character.")
     headers = dict(scope["headers"])
     size = headers.get(b"content-length")
-    most = LARGEST_UPLOAD if scope["path"].endswith("/releases") else MAX_BODY
+    most = LARGEST_UPLOAD if _RELEASES.fullmatch(scope["path"]) else MAX_BODY
     if size is None:
         if b"transfer-encoding" in headers:
             raise Malformed("Say the size of the body.", remedy="Send a Content-Length header.")
-    elif int(size) > most:
+        return 0
+    if int(size) > most:
         raise TooLarge(f"The body has {int(size)} bytes; at most {most} are accepted here.")
+    return int(size)
+
+
+def _closing(send: Send) -> Send:
+    """Return a `send` that ends the connection after the answer: what is refused unread is not read afterwards."""
+
+    async def closing(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return closing

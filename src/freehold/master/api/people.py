@@ -7,6 +7,7 @@ from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import any_person, anybody, caller, in_project, staff
 from freehold.master.foundation import clock
+from freehold.master.foundation.addresses import network_of
 from freehold.master.foundation.errors import NotFound
 from freehold.master.people import actions, identity, quotas
 from freehold.master.people.identity import Scope
@@ -44,7 +45,7 @@ class MeOut(Schema):
 
 @router.post("/login", response=TokenOut, auth=anybody, summary="Exchange e-mail and password for an API token")
 def log_in(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
-    person = actions.log_in(body.email, body.password)
+    person = actions.log_in(body.email, body.password, network_of(request.META.get("REMOTE_ADDR", "")))
     project = None
     if body.project is not None:
         project = identity.by_person(person.id).project(body.project, Scope.READ)

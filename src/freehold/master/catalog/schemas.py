@@ -5,52 +5,68 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing.exceptions import Unresolvable
 
+from freehold.master.catalog.evaluation import TooCostly, Validator, engine, errors_of
 from freehold.master.catalog.models import ReleaseType
 from freehold.master.foundation.errors import Invalid, InvalidParameters
+from freehold.protocol.patterns import PatternError, keywords_of, patterns_of
 from freehold.protocol.problem import FieldError
 
 MOST_ERRORS = 20
 LONGEST_VALUE = 80
+LARGEST_SCHEMA, DEEPEST_SCHEMA, MOST_PATTERNS = 256 * 1024, 64, 500
+"""Bytes of JSON, levels of nesting, patterns."""
 
 
 def check_schema(name: str, schema: Any) -> None:
-    """Raise Invalid when this is not a draft 2020-12 schema that stands on its own."""
+    """Raise Invalid when this is not a draft 2020-12 schema that stands on its own and can be evaluated in time."""
+    _check_size(name, schema)
     try:
-        Draft202012Validator.check_schema(schema)
+        # Its formats are not looked at: by `regex` the library means Python's.
+        Draft202012Validator.check_schema(schema, format_checker=FormatChecker(()))
     except SchemaError as error:
         raise Invalid(
             f"{name} is not a JSON schema (draft 2020-12): {error.message}",
             remedy="Correct the schema and publish again.",
             errors=[FieldError(f"{name}:{_path(error)}", error.message[:200])],
         ) from None
+    _check_patterns(name, schema)
     for reference in _references(schema):
         if not reference.startswith("#"):
             raise Invalid(
                 f"{name} refers to '{reference}'.",
                 remedy="Put what it refers to under $defs of the same file; the Master fetches nothing.",
             )
-    validator = Draft202012Validator(schema)
+    validator = Validator(schema)
     try:
         for reference in _references(schema):
-            validator.evolve(schema={"$ref": reference}).is_valid({})
-        validator.is_valid({})
+            errors_of(validator.evolve(schema={"$ref": reference}), {}, 1)
+        errors_of(validator, {}, 1)
     except Unresolvable as error:
         raise Invalid(f"{name} refers to '#{error.ref.lstrip('#')}', which is not in it.") from None
     except RecursionError:
         raise Invalid(f"{name} refers to itself without end.") from None
+    except TooCostly as error:
+        raise Invalid(f"{name} costs too much. {error}", remedy="Simplify the schema.") from None
+    except PatternError as error:
+        raise Invalid(f"{name} refers to a pattern that cannot be used: {error}.") from None
 
 
 def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> None:
     """Raise InvalidParameters, naming each field, rule and value, when the parameters do not fit."""
     try:
         errors = sorted(
-            _validator(release, type_name).iter_errors(parameters),
+            errors_of(_validator(release, type_name), parameters, MOST_ERRORS),
             key=lambda error: [str(part) for part in error.path],
         )
+    except (TooCostly, PatternError) as error:
+        raise InvalidParameters(
+            f"The parameters cannot be checked: {error}",
+            remedy="Send fewer or smaller parameters; if they are few, tell the release's author.",
+        ) from None
     except (Unresolvable, RecursionError) as error:
         raise InvalidParameters(
             f"The parameters cannot be checked: {type(error).__name__}.",
@@ -66,16 +82,59 @@ def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> 
                     f"{error.validator}: {error.validator_value!r}"[:200],
                     _short(error.instance),
                 )
-                for error in errors[:MOST_ERRORS]
+                for error in errors
             ],
         )
 
 
 @functools.lru_cache(maxsize=512)
-def _validator(release: str, type_name: str) -> Draft202012Validator:
+def _validator(release: str, type_name: str) -> Any:
     # A release never changes once published, so neither does its validator.
     row = ReleaseType.objects.only("request_schema").get(release=release, name=type_name)
-    return Draft202012Validator(json.loads(row.request_schema))
+    return Validator(json.loads(row.request_schema))
+
+
+def _check_size(name: str, schema: Any) -> None:
+    # The depth first: whatever writes or checks a schema descends into it.
+    if _deeper_than(schema, DEEPEST_SCHEMA):
+        raise Invalid(f"{name} is nested more than {DEEPEST_SCHEMA} deep.", remedy="Simplify the schema.")
+    size = len(json.dumps(schema, separators=(",", ":")))
+    if size > LARGEST_SCHEMA:
+        raise Invalid(f"{name} has {size} bytes of JSON; at most {LARGEST_SCHEMA} are accepted.")
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        layer = [
+            each
+            for one in layer
+            if isinstance(one, dict | list)
+            for each in (one.values() if isinstance(one, dict) else one)
+        ]
+    return any(isinstance(one, dict | list) for one in layer)
+
+
+def _check_patterns(name: str, schema: Any) -> None:
+    keywords = {key for key, _ in keywords_of(schema)}
+    if {"unevaluatedProperties", "patternProperties"} <= keywords:
+        # The library would match these patterns with an engine of its own.
+        raise Invalid(
+            f"{name} has both `unevaluatedProperties` and `patternProperties`.",
+            remedy="Write `additionalProperties` in the place of `unevaluatedProperties`.",
+        )
+    written = list(patterns_of(schema))
+    if len(written) > MOST_PATTERNS:
+        raise Invalid(f"{name} has {len(written)} patterns; at most {MOST_PATTERNS} are accepted.")
+    for pattern in written:
+        try:
+            engine(pattern)
+        except PatternError as error:
+            raise Invalid(
+                f"{name}: the pattern {_short(pattern)!r} cannot be used: {error}.",
+                remedy="Write it as ECMA 262 has it (with the u flag), without look-around and back-references.",
+                errors=[FieldError(f"{name}:pattern", str(error), _short(pattern))],
+            ) from None
 
 
 def _path(error: ValidationError | SchemaError) -> str:

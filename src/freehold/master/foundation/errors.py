@@ -98,6 +98,13 @@ class Busy(MasterError):
     remedy = "Come again in a minute; nodes do so by themselves, and lose nothing."
 
 
+class TooManyTries(MasterError):
+    type = "too-many-tries"
+    title = "Too many tries"
+    status = 429
+    remedy = "Wait, then try again; an operator can set another password: freehold master person."
+
+
 class QuotaExceeded(MasterError):
     type = "quota-exceeded"
     title = "A quota is used up"

@@ -4,19 +4,22 @@ import re
 import secrets
 
 from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.password_validation import CommonPasswordValidator
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from freehold.master.foundation import clock, ids
-from freehold.master.foundation.errors import Conflict, Invalid, Unauthenticated
+from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Unauthenticated
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people import identity, quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import ApiToken, Membership, Person, Project, Role
 from freehold.master.people.quotas import Quota
+from freehold.master.people.throttle import throttle
 from freehold.protocol.problem import FieldError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-SHORTEST_PASSWORD = 10
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1000
 TOKEN_DAYS = 90
 
 _UNUSABLE = make_password("nobody has this password")
@@ -45,11 +48,7 @@ def add_person(email: str, password: str, *, name: str = "", is_staff: bool = Fa
     """Create a person who can log in; raise Conflict when the address is taken."""
     acting.require(Scope.OPERATE)
     acting.require_staff()
-    if len(password) < SHORTEST_PASSWORD:
-        raise Invalid(
-            "The password is too short.",
-            errors=[FieldError("password", f"at least {SHORTEST_PASSWORD} characters")],
-        )
+    check_password_rules(password)
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise Invalid("Not an e-mail address.", errors=[FieldError("email", "must be name@host", email)])
     person = Person(
@@ -69,6 +68,59 @@ def add_person(email: str, password: str, *, name: str = "", is_staff: bool = Fa
     return person
 
 
+def check_password_rules(password: str) -> None:
+    """Raise Invalid for a password that ASVS 2.1 refuses: too short, or one of the 20,000 that are common."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        rule = f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
+        raise Invalid("The password is too short or too long.", errors=[FieldError("password", rule)])
+    try:
+        CommonPasswordValidator().validate(password)
+    except ValidationError:
+        raise Invalid(
+            "The password is one of the most common ones.", errors=[FieldError("password", "not a common one")]
+        ) from None
+
+
+def set_password(person: Person, password: str, *, acting: Caller) -> None:
+    """Give a person another password, which ends all sessions and tokens of theirs. For the Master's staff."""
+    acting.require(Scope.OPERATE)
+    acting.require_staff()
+    check_password_rules(password)
+    hashed = make_password(password)
+    with writing():
+        # Sessions hold a hash of the password's hash, and end with it.
+        Person.objects.filter(id=person.id).update(password=hashed)
+        _end_tokens(person)
+        audit(acting.actor, "password.set", person.id)
+
+
+def set_active(person: Person, active: bool, *, acting: Caller) -> None:
+    """Close an account, which ends all sessions and tokens of theirs, or open it again. For the Master's staff."""
+    acting.require(Scope.OPERATE)
+    acting.require_staff()
+    with writing():
+        Person.objects.filter(id=person.id).update(is_active=active)
+        if not active:
+            _end_tokens(person)
+        audit(acting.actor, "person.open" if active else "person.close", person.id)
+
+
+def remove_role(person: Person, project: Project, *, acting: Caller) -> None:
+    """Take a person out of a project; raise NotFound for who is not in it."""
+    acting.require(Scope.OPERATE)
+    if acting.roles.get(project.name) is not Role.OWNER:
+        acting.require_staff()
+    with writing():
+        deleted, _ = Membership.objects.filter(person=person, project=project).delete()
+        if not deleted:
+            raise NotFound(f"{person.email} has no role in '{project.name}'.")
+        audit(acting.actor, "role.remove", person.id, project=project.id)
+
+
+def _end_tokens(person: Person) -> None:
+    ApiToken.objects.filter(person=person, revoked_at=None).update(revoked_at=clock.now())
+
+
 def give_role(person: Person, project: Project, role: Role, *, acting: Caller) -> None:
     """Make a person customer, operator or owner of a project, whatever they were before."""
     acting.require(Scope.OPERATE)
@@ -81,13 +133,20 @@ def give_role(person: Person, project: Project, role: Role, *, acting: Caller) -
         audit(acting.actor, "role.give", person.id, project=project.id, role=role.value)
 
 
-def log_in(email: str, password: str) -> Person:
-    """Return the person with this address and password; raise Unauthenticated, never saying which is wrong."""
+def log_in(email: str, password: str, address: str = "") -> Person:
+    """Return the person with this e-mail and password; raise Unauthenticated, never saying which is wrong.
+
+    Raise TooManyTries where the account, or the network address of who tries, has failed too often.
+    """
+    account = identity.digest(email.lower())
+    throttle.check(account, address)
     # PostgreSQL refuses to be asked for a zero character, so no address has one.
     person = None if "\0" in email else Person.objects.filter(email=email.lower(), is_active=True).first()
     # The same work is done for an unknown address, so that time does not tell who has an account.
     if not check_password(password, person.password if person else _UNUSABLE) or person is None:
+        throttle.failed(account, address)
         raise Unauthenticated("E-mail or password is wrong.", remedy="Check both and try again.")
+    throttle.succeeded(account, address)
     return person
 
 

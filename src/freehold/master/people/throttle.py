@@ -1,0 +1,76 @@
+"""How often passwords may be tried: of one account, and from one address.
+
+It lives in the memory of the one process that serves, and is bounded there; a restart forgets it.
+"""
+
+import threading
+from collections import OrderedDict, deque
+
+from freehold.master.foundation import clock
+from freehold.master.foundation.errors import TooManyTries
+
+HOUR = 3600 * 1000
+MOST_FAILURES = 100
+"""Of one account in an hour (ASVS 2.2.1)."""
+FREE_FAILURES = 10
+"""Of one address in an hour before it has to pause."""
+LONGEST_PAUSE = 300 * 1000
+"""Milliseconds; pauses double from one second on."""
+MOST_KEPT = 20_000
+"""Accounts, addresses, and pairs of them that are remembered; the oldest are forgotten."""
+
+
+class Throttle:
+    """Counts failures; an address from which an account logged in before is not locked out by those of others."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._accounts: OrderedDict[str, deque[int]] = OrderedDict()
+        self._addresses: OrderedDict[str, deque[int]] = OrderedDict()
+        self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def check(self, account: str, address: str) -> None:
+        """Raise TooManyTries, in the same words for an account that is not there."""
+        with self._lock:
+            now = clock.now()
+            tries = _recent(self._addresses, address, now)
+            if len(tries) >= FREE_FAILURES:
+                pause = min(1000 * 2 ** min(len(tries) - FREE_FAILURES, 20), LONGEST_PAUSE)
+                if now < tries[-1] + pause:
+                    raise _refusal((tries[-1] + pause - now) // 1000 + 1)
+            if (account, address) not in self._trusted:
+                failures = _recent(self._accounts, account, now)
+                if len(failures) >= MOST_FAILURES:
+                    raise _refusal((failures[0] + HOUR - now) // 1000 + 1)
+
+    def failed(self, account: str, address: str) -> None:
+        with self._lock:
+            for kept, key in ((self._accounts, account), (self._addresses, address)):
+                kept.setdefault(key, deque(maxlen=MOST_FAILURES)).append(clock.now())
+                kept.move_to_end(key)
+                _forget(kept)
+
+    def succeeded(self, account: str, address: str) -> None:
+        with self._lock:
+            self._trusted[account, address] = None
+            self._trusted.move_to_end((account, address))
+            _forget(self._trusted)
+
+
+throttle = Throttle()
+
+
+def _recent(kept: "OrderedDict[str, deque[int]]", key: str, now: int) -> "deque[int]":
+    found = kept.get(key, deque())
+    while found and found[0] <= now - HOUR:
+        found.popleft()
+    return found
+
+
+def _forget(kept: "OrderedDict[str, deque[int]] | OrderedDict[tuple[str, str], None]") -> None:
+    while len(kept) > MOST_KEPT:
+        kept.popitem(last=False)
+
+
+def _refusal(seconds: int) -> TooManyTries:
+    return TooManyTries(f"Too many wrong passwords; try again in {seconds} s.")

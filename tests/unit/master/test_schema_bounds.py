@@ -1,0 +1,102 @@
+"""What the schema of a release may cost: its patterns, its size, its evaluation."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from freehold.master.foundation.errors import Invalid, InvalidParameters
+from running import tiny_release
+
+if TYPE_CHECKING:
+    from unit.master.rooms import Rooms
+
+CHAIN = {
+    "$ref": "#/$defs/0",
+    "$defs": {
+        **{str(level): {"allOf": [{"$ref": f"#/$defs/{level + 1}"}] * 2} for level in range(30)},
+        "30": {"type": "object"},
+    },
+}
+"""Two references to the next, thirty times: a billion evaluations."""
+DEEP: Any = {}
+for _ in range(70):
+    DEEP = {"not": DEEP}
+
+
+def _publish(rooms: "Rooms", schema: Any) -> str:
+    return str(rooms.publish(tiny_release(schema=schema)).id)
+
+
+def test_a_value_that_would_stop_others_is_checked_at_once(rooms: "Rooms") -> None:
+    from freehold.master.catalog import schemas
+
+    release = _publish(rooms, {"properties": {"a": {"pattern": "^(a+)+$"}}, "patternProperties": {"^(b+)+$": False}})
+    schemas.validate(release, "default", {"a": "a" * 50_000, "b" * 50_000 + "c": 1})
+    with pytest.raises(InvalidParameters) as refused:
+        schemas.validate(release, "default", {"a": "a" * 50_000 + "b"})
+    assert [error.rule for error in refused.value.errors] == ["pattern: '^(a+)+$'"]
+    with pytest.raises(InvalidParameters):
+        schemas.validate(release, "default", {"bb": 1})
+
+
+def test_the_end_of_a_pattern_is_the_end_of_the_text(rooms: "Rooms") -> None:
+    from freehold.master.catalog import schemas
+
+    release = _publish(
+        rooms,
+        {"properties": {"a": {"pattern": "^[a-z]+$"}}, "patternProperties": {"^x$": {}}, "additionalProperties": False},
+    )
+    schemas.validate(release, "default", {"a": "abc", "x": 1})
+    for wrong in ({"a": "abc\n"}, {"x\n": 1}):
+        with pytest.raises(InvalidParameters):
+            schemas.validate(release, "default", wrong)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"properties": {"a": {"pattern": "(?=a)"}}}, r"at character 1: look-around"),
+        ({"patternProperties": {r"(a)\1": {}}}, r"at character 4: back-references"),
+        ({"pattern": r"[\p{L}\p{N}]{1000}" * 100}, "the engine refuses it"),
+        ({"allOf": [{"pattern": "a"}] * 501}, "501 patterns"),
+        ({"description": "x" * 300_000}, "bytes of JSON"),
+        (DEEP, "nested more than 64 deep"),
+        (CHAIN, "more than 100000 steps"),
+        ({"unevaluatedProperties": False, "allOf": [{"patternProperties": {"a": {}}}]}, "both"),
+    ],
+    ids=["look-around", "back-reference", "too large", "many", "long", "deep", "billion", "unevaluated"],
+)
+def test_a_schema_beyond_its_bounds_is_refused_at_publication(rooms: "Rooms", schema: Any, words: str) -> None:
+    from freehold.master.catalog.models import Release
+
+    with pytest.raises(Invalid, match=words):
+        _publish(rooms, schema)
+    assert not Release.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"items": {"enum": [*range(2000), {}]}}}},
+        {"properties": {"a": {"items": {"allOf": [{"maxProperties": 0}] * 50}}}},
+    ],
+    ids=["enum", "keywords"],
+)
+def test_an_evaluation_beyond_its_steps_is_refused_with_words(rooms: "Rooms", schema: Any) -> None:
+    from freehold.master.catalog import schemas
+
+    release = _publish(rooms, schema)
+    schemas.validate(release, "default", {})
+    with pytest.raises(InvalidParameters, match="more than 100000 steps"):
+        schemas.validate(release, "default", {"a": [{}] * 20_000})
+
+
+def test_items_are_compared_in_linear_time_as_the_standard_says(rooms: "Rooms") -> None:
+    from freehold.master.catalog import schemas
+
+    release = _publish(rooms, {"properties": {"a": {"uniqueItems": True}}})
+    schemas.validate(release, "default", {"a": [{"n": number} for number in range(5000)]})
+    schemas.validate(release, "default", {"a": [1, True, "1", [1], {"1": 1}]})
+    for same in ([1, 1.0], [{"a": 1, "b": 2}, {"b": 2, "a": 1.0}], [[], []]):
+        with pytest.raises(InvalidParameters, match="non-unique"):
+            schemas.validate(release, "default", {"a": same})
