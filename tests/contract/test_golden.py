@@ -32,6 +32,7 @@ KINDS: dict[str, Any] = {
     "enrol-answer": enrol.EnrolAnswer,
     "certificate-request": enrol.CertificateRequest,
     "certificate-answer": enrol.CertificateAnswer,
+    "epoch-answer": enrol.EpochAnswer,
     "problem": problem.Problem,
     "problem-no-place": problem.Problem,
     "descriptor": descriptor.Descriptor,
@@ -56,7 +57,7 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
     inner = {
         feed.Installation, feed.WantedInstance, feed.SharedInstance, report.PartitionFacts, report.HostPromise,
         report.Report,
-        problem.FieldError, problem.Reason, descriptor.TypeDescriptor, enrol.Token,
+        problem.FieldError, problem.Reason, descriptor.TypeDescriptor, descriptor.RequestDescriptor, enrol.Token,
     }  # fmt: skip
     assert structs - inner == told
 

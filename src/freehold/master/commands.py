@@ -44,6 +44,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     reconcile = command("reconcile", "run every reconciler once")
     reconcile.add_argument("--tidy", action="store_true", help="also forget what is no longer needed")
     command("check", "check keys, database and configuration; exit status 1 when something is wrong")
+    resume = command("resume", "after a restore of a backup, go on from where the nodes are")
+    resume.add_argument("--accept-loss", action="store_true", help="agree that what came after the backup is lost here")
     command("openapi", "print the OpenAPI document of the public API")
     project = command("project", "create a project")
     project.add_argument("name")
@@ -157,6 +159,21 @@ def _check(options: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
+def _resume(options: argparse.Namespace) -> int:
+    if not options.accept_loss:
+        print(
+            "What came after the backup is not known here any more. If there is a newer backup, restore that one; "
+            "otherwise say --accept-loss.",
+            file=sys.stderr,
+        )
+        return 1
+    _django(options.root)
+    from freehold.master.ordering import recovery
+
+    print(f"{recovery.resume()} nodes begin their reports anew. What they keep unnamed: freehold node orphans.")
+    return 0
+
+
 def _openapi(options: argparse.Namespace) -> int:
     _django(options.root)
     from freehold.master.api import api
@@ -247,6 +264,7 @@ _HANDLERS = {
     "serve": _serve,
     "reconcile": _reconcile,
     "check": _check,
+    "resume": _resume,
     "openapi": _openapi,
     "project": _project,
     "quota": _quota,

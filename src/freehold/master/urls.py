@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("authority.pem", fleet.authority_pem),
     path("node/v1/enrol", fleet.enrol),
     path("node/v1/certificate", fleet.node_certificate),
+    path("node/v1/epoch", fleet.node_epoch),
     path("node/v1/instances/<str:instance>/certificate", fleet.instance_certificate),
     path("node/v1/cache/builder", builds.builder),
     path("node/v1/cache/blobs/<str:start>/<str:piece>", builds.blob),

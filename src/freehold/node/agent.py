@@ -31,6 +31,7 @@ from freehold.node.link import enrolment
 from freehold.node.link.client import Link
 from freehold.node.link.conversation import FeedReader, OutboxSender
 from freehold.node.measuring import Measuring
+from freehold.node.outbox import put_damaged_aside
 from freehold.node.plan import Step, Verb
 from freehold.node.promises import Result, Scheduler
 from freehold.node.settings import Paths, load
@@ -77,10 +78,11 @@ class Agent:
         self._wait = 0.0
         """Seconds until a step that was put off is looked at again; 0: none was."""
         self._busy_lock = threading.Lock()
+        put_damaged_aside(self.paths.store)
         self.store = Store(self.paths.store, budget=self.settings.outbox_mb * 1024 * 1024)
-        self.outbox = OutboxSender(self._link(), self.store, self._renewed)
+        self.outbox = OutboxSender(self._link(), self.store, self._renewed, self._keep_epoch)
         self.store.when_told(self.outbox.told)
-        self.feed = FeedReader(self._link(), self.store, self._changed)
+        self.feed = FeedReader(self._link(), self.store, self._changed, self._keep_epoch)
         self.supervisor = Supervisor(self.paths.run)
         self.workshop = Workshop(self.paths.run / "workshop.log")
         self.own_workshop = Workshop(self.paths.run / "own-workshop.log")
@@ -332,6 +334,9 @@ class Agent:
             self.measuring.measure()
         except Exception:
             _log.exception("the last use of %s cannot be told", instance)
+
+    def _keep_epoch(self, epoch: int) -> None:
+        self.settings = enrolment.keep_epoch(self.paths.root, epoch)
 
     def _renewed(self) -> None:
         self.hands.prolong()

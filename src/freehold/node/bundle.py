@@ -44,7 +44,7 @@ def write(root: Path, file: Path) -> list[str]:
 def contents(root: Path) -> dict[str, str]:
     """Return the texts of a bundle, by name."""
     paths, settings = Paths(root), node_settings.load(root)
-    store = Store(paths.store)
+    store = Store(paths.store, only_look=True)
     found = {
         "about.json": _json(
             agent=__version__,

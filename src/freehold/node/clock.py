@@ -2,7 +2,8 @@
 
 A machine's own clock may be wrong by years (an empty battery) and jump (somebody sets it). So it is read once a
 boot; from there on, time is what passed since, by a clock that never jumps. It is never before what was written
-down last, and it is set right by the Master, whose answers say what time it is.
+down last, and it is set right by the Master, whose answers say what time it is. One answer sets it right by an hour at
+most: further it goes only where the machine's own clock agrees, or where the Master says the same for long enough.
 """
 
 import time
@@ -12,8 +13,10 @@ from typing import Protocol
 
 TOLERANCE = 10.0
 """Seconds that we may differ from what the Master said when we hear it: it says whole seconds, and answers travel."""
-LEEWAY = 300.0
-"""Seconds by which the clock of who made a certificate may be ahead."""
+STEP = 3600.0
+"""Seconds by which one answer moves the clock at most, and by which two clocks that agree may differ."""
+FIRST_AGREEMENT, AGREEMENT = 10.0, 600.0
+"""Seconds for which answers must agree before they move the clock further: until they did once in a boot, and then."""
 
 
 class TimeKeeper(Protocol):
@@ -49,38 +52,59 @@ class Clock:
         *,
         latest: float = 0.0,
         heard: bool = False,
+        certain: float = 0.0,
         hardware: Hardware | None = None,
     ) -> None:
-        """`anchor`: when this boot began, if that was noted before; `latest`: a moment that is past for certain."""
+        """`anchor`: when this boot began, if that was noted before; `latest`: the last moment that was written down;
+        `heard`: whether the Master and this clock agreed in this boot; `certain`: when they agreed last, in any boot.
+        """
         self.hardware = hardware or Hardware()
         if anchor is None:
             anchor = max(self.hardware.wall(), latest) - self.hardware.since_boot()
         self.anchor = anchor
-        self.latest = latest
         self.heard = heard
-        """Whether the Master said what time it is since this boot was noted."""
+        self._certain = certain
+        self._stepped = -AGREEMENT
+        self._claim: tuple[float, float] | None = None
+        """When this boot began by answers that contradict this clock, and since when (`since_boot`) they say so."""
 
     def now(self) -> float:
         return self.anchor + self.hardware.since_boot()
 
     def hear(self, moment: float) -> float:
         """Take note of what time it is for the Master; return the seconds by which this clock was set forward."""
-        self.heard = True
         shift = moment - self.now()
-        if abs(shift) <= TOLERANCE:
+        if abs(shift) > TOLERANCE and not self._is_agreed(moment, shift):
             return 0.0
+        self.heard, self._claim = True, None
+        if abs(shift) <= TOLERANCE:
+            shift = 0.0
         self.anchor += shift
+        self._certain = self.now()
         return shift
+
+    def _is_agreed(self, moment: float, shift: float) -> bool:
+        """Return whether something else than this one answer says that this clock is wrong."""
+        passed = self.hardware.since_boot()
+        if abs(shift) <= STEP and passed - self._stepped >= AGREEMENT:
+            # Many small steps must not become a large one.
+            self._stepped = passed
+            return True
+        if abs(self.hardware.wall() - moment) <= STEP:
+            return True
+        began = moment - passed
+        if self._claim is None or abs(began - self._claim[0]) > TOLERANCE:
+            self._claim = began, passed
+        return passed - self._claim[1] >= (AGREEMENT if self.heard else FIRST_AGREEMENT)
 
     def believes(self, begins: float, ends: float) -> bool:
         """Return whether a certificate with these dates may be valid now.
 
-        Before the Master was heard this clock may be wrong by years: then only one that ended before a moment that is
-        past for certain is not believed.
+        The authority is pinned: only a certificate that is over both by the machine's own clock and by what the Master
+        said is not believed. A clock that is wrong, or was heard wrong, is no reason to refuse who can set it right.
         """
-        if not self.heard:
-            return ends > self.latest
-        return begins - LEEWAY <= self.now() < ends
+        heard = max(self._certain, self.now()) if self.heard else self._certain
+        return ends > min(self.hardware.wall(), heard)
 
 
 def date(header: str | None) -> float | None:

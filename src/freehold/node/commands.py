@@ -61,6 +61,9 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     promises.add_argument("--json", action="store_true")
     doctor = _command(node, "doctor", _doctor, "find what is wrong with this node, and say what mends it")
     doctor.add_argument("--json", action="store_true")
+    orphans = _command(node, "orphans", _orphans, "show what the Master does not name any more and this node keeps")
+    orphans.add_argument("--destroy", metavar="INSTANCE", help="agree to the end of one of them, and of its data")
+    _rehearsed(orphans)
     _rehearsed(_command(node, "tidy", _tidy, "remove builds, downloads and logs that nothing needs"))
     bundle = _command(node, "bundle", _bundle, "write what helps somebody to help, without secrets, into a file")
     bundle.add_argument("file", type=Path)
@@ -304,6 +307,27 @@ def _doctor(options: argparse.Namespace) -> int:
             if one.remedy and not one.well:
                 print(f"       → {one.remedy}")
     return 0 if all(one.well for one in found) else 1
+
+
+def _orphans(options: argparse.Namespace) -> int:
+    from freehold.node.store import Store
+
+    root = options.root.resolve()
+    node_settings.load(root)
+    store = Store(Paths(root).store, only_look=options.destroy is None)
+    found = {wish.instance: wish for wish in store.orphans()}
+    if options.destroy is None:
+        for wish in found.values():
+            print(f"{wish.instance}  {wish.partition}  {wish.title} ({wish.wanted})")
+        if not found:
+            print("The Master names everything that is here.")
+        return 0
+    if options.destroy not in found:
+        raise SettingsError(f"'{options.destroy}' is not one of what the Master forgot. See: freehold node orphans")
+    wish = found[options.destroy]
+    if _agreed(options, f"'{wish.title}' in {wish.partition} is destroyed with all its data."):
+        store.destroy_orphan(wish.instance)
+    return 0
 
 
 def _tidy(options: argparse.Namespace) -> int:

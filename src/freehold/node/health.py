@@ -7,24 +7,24 @@ import json
 import os
 import pwd
 import shutil
-import socket
-import ssl
 import stat
 import subprocess
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
 from freehold.node import settings as node_settings
 from freehold.node import walls
-from freehold.node.errors import NodeError
+from freehold.node.errors import LinkDown, LinkError
 from freehold.node.host import audit, firewall, protections, resolvers
+from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
+from freehold.node.store import Store
 from freehold.node.upgrade import agent_pid
 from freehold.promises import Assessment, MemoryFree, NetworkErrors, Temperature
-from freehold.protocol.report import HostPromise
+from freehold.protocol import UNREADABLE
+from freehold.protocol.report import Applied, Batch, HostPromise
 
 CERTIFICATE_DAYS = 7.0
 DRIFT = 60.0
@@ -50,7 +50,7 @@ def look(payload: bytes) -> bytes:
     """Return the machine's own promises, as JSON, for the folder of a node."""
     root = Path(payload.decode())
     settings = node_settings.load(root)
-    found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root)]
+    found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root), _store(Paths(root))]
     return msgspec.json.encode([HostPromise(one.name, one.well, one.message) for one in found])
 
 
@@ -59,7 +59,7 @@ def findings(root: Path) -> list[Finding]:
     settings = node_settings.load(root)
     paths = Paths(root)
     found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root), _master(paths, settings)]
-    found += [_permissions(paths), *_users(settings), _running(paths), _attempts(settings)]
+    found += [_store(paths), _permissions(paths), *_users(settings), _running(paths), _attempts(settings)]
     found += [*_other_firewalls(settings), *_names(settings)]
     missing = protections.find(settings).missing()
     found += [Finding(f"protection {name}", False, why, why.rpartition(": ")[2]) for name, why in missing.items()]
@@ -147,9 +147,7 @@ def _certificate(settings: Settings) -> Finding:
 
 
 def _clock(root: Path) -> Finding:
-    from freehold.node.store import Store
-
-    store = Store(Paths(root).store)
+    store = Store(Paths(root).store, only_look=True)
     if not store.was_heard:
         return Finding("clock", True, "the Master has not told the time yet")
     drift = time.time() - store.now()
@@ -161,20 +159,35 @@ def _clock(root: Path) -> Finding:
 def _master(paths: Paths, settings: Settings) -> Finding:
     if not settings.master:
         return Finding("Master", False, "none yet", "freehold node enrol --master URL --token-file FILE")
-    url = urlsplit(settings.master)
+    store = Store(paths.store, only_look=True)
+    link = Link(settings.master, paths.authority, (paths.certificate, paths.key), time=store)
     try:
-        context = ssl.create_default_context(cafile=str(paths.authority))
-        context.load_cert_chain(paths.certificate, paths.key)
-        with (
-            socket.create_connection((url.hostname or "", url.port or 443), 10) as plain,
-            context.wrap_socket(plain, server_hostname=url.hostname),
-        ):
-            return Finding("Master", True, f"{settings.master} answers and is ours")
-    except ssl.SSLError as error:
-        return Finding("Master", False, f"{settings.master} does not prove to be ours: {error}", "Ask its operator.")
-    except (OSError, NodeError) as error:
-        words = f"{settings.master} is not reached: {error}"
-        return Finding("Master", False, words, f"Look at the network: curl -v {settings.master}/authority.pem")
+        # As the agent does, by the time as it knows it; a batch of nothing says whether reports are accepted.
+        batch = Batch(store.epoch or settings.epoch, [])
+        _, content, _ = link.call("POST", "/node/v1/reports", msgspec.json.encode(batch), timeout=10)
+        known = msgspec.json.decode(content, type=Applied).sequence
+    except LinkDown as error:
+        return Finding("Master", False, str(error), f"Look at the network: curl -v {settings.master}/authority.pem")
+    except LinkError as error:
+        return Finding("Master", False, str(error), "Ask its operator.")
+    except UNREADABLE as error:
+        return Finding(
+            "Master", False, f"{settings.master} answers what is not understood: {error}", "Update this node."
+        )
+    finally:
+        link.close()
+    if known > store.last_handed_out:
+        words = f"{settings.master} has report {known} of this node, whose store knows of {store.last_handed_out}"
+        return Finding("Master", False, words, "The agent asks for a new epoch: freehold node run")
+    return Finding("Master", True, f"{settings.master} answers, is ours, and accepts reports")
+
+
+def _store(paths: Paths) -> Finding:
+    aside = sorted(paths.root.glob(f"{paths.store.name}.damaged-*[0-9]"))
+    if not aside:
+        return Finding("store", True, "whole")
+    words = f"{aside[-1].name}: the store was damaged and put aside; what it held was asked of the Master again"
+    return Finding("store", False, words, f"Look at the disk (smartctl -a), then: rm {paths.store}.damaged-*")
 
 
 def _permissions(paths: Paths) -> Finding:

@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,11 +86,11 @@ class Outbox:
         with self._transaction():
             self._tell(*items)
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Start a new chain, after an enrolment: what was not told in the former one is told as new."""
+    def begin_epoch(self, epoch: int) -> bool:
+        """Start a new chain unless it was: what was not told in the former one is told as new; return whether so."""
         with self._transaction():
             if int(self._recall("epoch", "0")) == epoch:
-                return
+                return False
             bodies = [body for (body,) in self._rows("SELECT body FROM outbox ORDER BY sequence")]
             self._db.execute("DELETE FROM outbox")
             self._remember("epoch", str(epoch))
@@ -97,8 +98,10 @@ class Outbox:
             self._go_on_from_sent()
             self._remember("revision", "0")
             self._remember("host", "")
+            self._db.execute("DELETE FROM memory WHERE name = 'acknowledged'")
             for body in bodies:
                 self._append(body)
+        return True
 
     def outbox(self, most: int, most_bytes: int, *, after: int = 0) -> list[Report]:
         """Return the oldest reports that were not acknowledged, to be sent: from now on they stay as they are.
@@ -145,6 +148,16 @@ class Outbox:
             self._set_aside(sequence, reason)
 
     @property
+    def has_sent_nothing(self) -> bool:
+        """Whether no report of this epoch was ever handed out by this file."""
+        return self.last_handed_out == 0
+
+    @property
+    def last_handed_out(self) -> int:
+        """The number of the last report of this epoch that was handed out."""
+        return self._sent
+
+    @property
     def epoch(self) -> int:
         return int(self._recall("epoch", "0"))
 
@@ -160,16 +173,22 @@ class Outbox:
     def hear(self, moment: float) -> None:
         """Take note of what time it is for the Master; what waits and was never handed out gets its right time."""
         with self._lock:
-            began = self._began
+            began, heard = self._began, self.clock.heard
             shift = self.clock.hear(moment)
             if not shift:
+                if self.clock.heard and not heard:
+                    with self._transaction(quietly=True):
+                        self._note_boot(began)
                 return
             _log.warning("this machine's clock was wrong by %.0f s; times are those of the Master from here on", -shift)
             with self._transaction():
                 self._note_boot(began + shift)
                 # Later than this boot began: written in it. With a clock that ran ahead before, earlier boots too, and
                 # their error may have been another one: but they were not before the Master was last heard.
-                since, floor = min(began, self._began) - _MILLISECOND, float(self._recall("heard", "0"))
+                # A moment at which it was heard may be wrong too: it cannot be later than now.
+                since = min(began, self._began) - _MILLISECOND
+                floor = min(float(self._recall("heard", "0")), self.now())
+                self._remember("heard", repr(floor))
                 self._rewrite([_moved(body, shift, since, floor) for body in map(_read, self._unsent())])
                 self._remember("latest", repr(self.now()))
                 self.moved()
@@ -269,19 +288,20 @@ class Outbox:
 
     def _wind(self) -> Clock:
         """Return the clock of this boot, as it was set before in it."""
-        latest = float(self._recall("latest", "0"))
-        noted = msgspec.json.decode(self._recall("boot", "{}"), type=dict[str, str | float])
+        latest, certain = float(self._recall("latest", "0")), float(self._recall("heard", "0"))
+        noted = msgspec.json.decode(self._recall("boot", "{}"), type=dict[str, str | float | bool])
         if noted.get("boot") == self._hardware.boot():
             self._began = float(noted["began"])
-            return Clock(float(noted["anchor"]), latest=latest, hardware=self._hardware)
+            heard = bool(noted.get("heard"))
+            return Clock(float(noted["anchor"]), heard=heard, certain=certain, hardware=self._hardware)
         # A little later than all of the boot before, so that the two are told apart.
-        self.clock = Clock(latest=latest + 2 * _MILLISECOND, hardware=self._hardware)
+        self.clock = Clock(latest=latest + 2 * _MILLISECOND, certain=certain, hardware=self._hardware)
         self._note_boot(self.clock.now())
         return self.clock
 
     def _note_boot(self, began: float) -> None:
         self._began = began
-        noted = {"boot": self._hardware.boot(), "anchor": self.clock.anchor, "began": began}
+        noted = {"boot": self._hardware.boot(), "anchor": self.clock.anchor, "began": began, "heard": self.clock.heard}
         self._remember("boot", msgspec.json.encode(noted).decode())
 
     def _recall(self, name: str, default: str) -> str:
@@ -323,10 +343,37 @@ def _open(path: Path) -> sqlite3.Connection:
     return database
 
 
+def put_damaged_aside(path: Path) -> Path | None:
+    """Rename a store that SQLite cannot read, so that an empty one takes its place; return the new name, None if whole.
+
+    Only whoever has the agent's lock may do so.
+    """
+    if not path.exists() or _is_whole(path):
+        return None
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    # The log first: beside another file it would be applied to that.
+    for suffix in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{path}{suffix}", f"{aside}{suffix}")
+    _log.error("the store of this node was damaged and is put aside as %s; the Master is asked for what it held", aside)
+    return aside
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            return bool(database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.OperationalError:
+        # A full or read-only disk, or another process: no damage.
+        return True
+    except sqlite3.DatabaseError:
+        return False
+
+
 def _look_into(path: Path) -> sqlite3.Connection:
-    """Return a file's database as it is now, in memory; empty when there is no file."""
+    """Return a file's database as it is now, in memory; empty when there is no file, or a damaged one."""
     database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    if not path.exists():
+    if not path.exists() or not _is_whole(path):
         return database
     for how in ("mode=ro", "immutable=1"):
         # Without the files beside it, which cannot be made here, nobody writes to it.

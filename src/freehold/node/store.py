@@ -56,6 +56,7 @@ _LATER_COLUMNS = {
     "ask_attempts": "INTEGER NOT NULL DEFAULT 0",
     "ask_next_try": "REAL NOT NULL DEFAULT 0",
     "movable": "INTEGER NOT NULL DEFAULT 0",
+    "orphan": "INTEGER NOT NULL DEFAULT 0",
 }
 """Of `instance`, for a file that an earlier version made. `asking` is the digest of what it requests of others,
 `asked` that of what the Master granted."""
@@ -99,6 +100,29 @@ class Store(Assessments):
                 self._db.execute(f"ALTER TABLE instance ADD COLUMN {name} {kind}")
         self._db.execute("COMMIT")
 
+    def begin_epoch(self, epoch: int) -> bool:
+        """Start a new chain; what instances are and publish is found, and told, anew. Return whether it is new."""
+        with self._lock:
+            begun = super().begin_epoch(epoch)
+            if begun:
+                self._db.execute("UPDATE instance SET state_revision = 0, next_try = 0")
+                self._db.execute("UPDATE shared SET told_revision = 0")
+        return begun
+
+    def orphans(self) -> list[Wish]:
+        """Return the instances that the Master does not name any more."""
+        return self._wishes("WHERE orphan = 1 AND wanted <> 'destroyed'")
+
+    def destroy_orphan(self, instance: str) -> bool:
+        """Have an instance destroyed that the Master does not name, as an operator agreed; return whether it is one."""
+        with self._transaction():
+            rows = self._db.execute(
+                "UPDATE instance SET wanted = 'destroyed', next_try = 0 "
+                "WHERE instance = ? AND orphan = 1 AND wanted <> 'destroyed'",
+                (instance,),
+            )
+            return rows.rowcount > 0
+
     def moved(self) -> None:
         """What was to be tried at a time of the former clock is tried now."""
         self._db.execute("UPDATE instance SET next_try = 0, ask_next_try = 0")
@@ -114,7 +138,9 @@ class Store(Assessments):
     def apply_feed(self, feed: Feed) -> None:
         """Take over what the Master wants, all of it or nothing.
 
-        What a snapshot does not name is not ours any more: it is destroyed, or removed.
+        A Master names what it wants destroyed until it heard that it is. An instance that its snapshot does not name is
+        one that it forgot, by a restored backup for example: it stays as it is until an operator agrees to its end
+        (`freehold node orphans`), or until the Master names it again. Releases, which can be built again, are removed.
         """
         with self._transaction():
             if feed.snapshot:
@@ -123,17 +149,12 @@ class Store(Assessments):
                 for (release,) in self._rows("SELECT release FROM software"):
                     if release not in releases:
                         self._db.execute("UPDATE software SET wanted = 'removed' WHERE release = ?", (release,))
-                for (instance,) in self._rows("SELECT instance FROM instance WHERE wanted <> 'destroyed'"):
+                for instance, title in self._rows("SELECT instance, title FROM instance WHERE wanted <> 'destroyed'"):
                     if instance not in instances:
-                        self._db.execute(
-                            "UPDATE instance SET wanted = 'destroyed', next_try = 0 WHERE instance = ?",
-                            (instance,),
-                        )
-                named = {one.instance for one in feed.shared}
-                for instance, host in self._rows("SELECT instance, host FROM shared WHERE wanted <> 'destroyed'"):
-                    if instance not in named:
-                        self._db.execute("UPDATE shared SET wanted = 'destroyed' WHERE instance = ?", (instance,))
-                        self._disturb(host, feed.revision)
+                        _log.error("the Master does not name %s (%s) any more: it is kept", instance, title)
+                    self._db.execute(
+                        "UPDATE instance SET orphan = ? WHERE instance = ?", (instance not in instances, instance)
+                    )
             for one in feed.installations:
                 self._db.execute(
                     "INSERT INTO software (release, revision, wanted, name) VALUES (?, ?, ?, ?) "
@@ -149,7 +170,7 @@ class Store(Assessments):
                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
                     "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
                     "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
-                    "given = excluded.given, movable = excluded.movable, next_try = 0, attempts = 0 "
+                    "given = excluded.given, movable = excluded.movable, orphan = 0, next_try = 0, attempts = 0 "
                     "WHERE excluded.revision > instance.revision",
                     (
                         wish.instance,

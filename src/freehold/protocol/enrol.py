@@ -28,6 +28,12 @@ class EnrolAnswer(msgspec.Struct, frozen=True):
     """PEM of the Master's certificate authority: the only one the node trusts."""
 
 
+class EpochAnswer(msgspec.Struct, frozen=True):
+    """The Master's answer to `POST /node/v1/epoch`: reports are numbered from 1 in it."""
+
+    epoch: int
+
+
 class CertificateRequest(msgspec.Struct, frozen=True):
     """The request body of `POST /node/v1/certificate` and `POST /node/v1/instances/ID/certificate`."""
 

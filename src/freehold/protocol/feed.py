@@ -78,5 +78,7 @@ class Feed(msgspec.Struct, frozen=True, omit_defaults=True):
     shared: list[SharedInstance] = []
     lease: float = 0.0
     """Seconds after the last accepted report during which movable instances may run here; 0: for ever."""
+    epoch: int = 0
+    """The node's present epoch: in a later one than the node's own, its reports and its feed begin anew."""
     version: int = msgspec.field(default_factory=lambda: VERSION)
     """Always sent: made this way, `omit_defaults` does not leave it out, and an older node can see a newer one."""

@@ -127,7 +127,7 @@ class Master:
     def _feed(self, node: str, since: int, wait: float) -> Answer:
         end = self._world.now + wait
         while True:
-            ((revision, _),) = self._reader.rows("node_revision", {"node": node})
+            ((revision, *_),) = self._reader.rows("node_revision", {"node": node})
             if since == 0 or since != revision:
                 return 200, msgspec.json.encode(self._feeds.read_feed(self._reader, node, since, NEXT_CONTACT))
             if self._world.now >= end:

@@ -145,10 +145,10 @@ class Agent(agents.Agent):
             self.promises,
             self.workshop.call,
         )
-        self.outbox = self._as_task(OutboxSender(self._link(), self.store, self._renewed))
+        self.outbox = self._as_task(OutboxSender(self._link(), self.store, self._renewed, self._keep_epoch))
         self.outbox._told = Event(world)  # type: ignore[assignment]
         self.store.when_told(self.outbox.told)
-        self.feed = self._as_task(FeedReader(self._link(), self.store, self._heard))
+        self.feed = self._as_task(FeedReader(self._link(), self.store, self._heard, self._keep_epoch))
         self.measuring = measuring.Measuring(
             self.paths, self.settings, self.store, self.supervisor, self.hands.enclosures.host_end
         )
@@ -157,6 +157,9 @@ class Agent(agents.Agent):
         self.builder = Builder(machine)
         self.identities = Identities(lambda instance: None, list)
         self._builders = self._configurers = self._enders = node  # type: ignore[assignment]
+
+    def _keep_epoch(self, epoch: int) -> None:
+        self._node.settings = msgspec.structs.replace(self._node.settings, epoch=epoch)
 
     def _heard(self) -> None:
         self.store.tell_host(_facts(self.paths.root, self.settings, self.store.lease))

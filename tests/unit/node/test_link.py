@@ -404,7 +404,7 @@ def test_reports_are_kept_until_the_master_has_them(endpoint: Endpoint, authorit
     store = Store(tmp_path / "node.sqlite")
     for _ in range(3):
         store.tell()
-    sender = OutboxSender(Link(endpoint.url, authority.certificate), store)
+    sender = OutboxSender(Link(endpoint.url, authority.certificate, time=store), store)
     for answer in ((503, b"", "text/plain"), (200, b"<html>", "text/html")):
         endpoint.answer = answer
         with pytest.raises(LinkError):
@@ -481,12 +481,46 @@ def test_a_master_that_would_refuse_anything_takes_no_report_from_the_node(
     store.close()
 
 
+class Knowing:
+    """A Master that has nine reports of epoch 1, and none of epoch 7, which it gives."""
+
+    master = "knowing"
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, list[int]]] = []
+
+    def call(self, method: str, path: str, body: bytes = b"", **_: object) -> tuple[int, bytes, dict[str, str]]:
+        if path == "/node/v1/epoch":
+            return 200, b'{"epoch": 7}', {}
+        batch = msgspec.json.decode(body, type=Batch)
+        self.told.append((batch.epoch, [one.sequence for one in batch.reports]))
+        known = 9 if batch.epoch == 1 else 0
+        return 200, msgspec.json.encode(Applied(max([known, *self.told[-1][1]]), 60)), {}
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_node_that_lost_its_store_is_given_an_epoch_and_tells_all_that_waits(tmp_path: Path) -> None:
+    store, master, kept = Store(tmp_path / "node.sqlite"), Knowing(), list[int]()
+    store.clock.heard = True
+    store.begin_epoch(1)
+    store.tell(SoftwareReport("red", SoftwareObserved.AVAILABLE))
+    sender = OutboxSender(master, store, keep_epoch=kept.append)  # type: ignore[arg-type]
+    sender.exchange()
+    sender.exchange()
+    assert kept == [7]
+    assert master.told == [(1, []), (7, [1])], "nothing is told under numbers that the Master knows"
+    assert (store.epoch, store.outbox_size()) == (7, 0)
+    store.close()
+
+
 def test_a_conversation_goes_on_when_the_master_is_back(
     endpoint: Endpoint, authority: Authority, tmp_path: Path
 ) -> None:
     store = Store(tmp_path / "node.sqlite")
     endpoint.answer = (503, b"", "text/plain")
-    sender = OutboxSender(Link(endpoint.url, authority.certificate), store)
+    sender = OutboxSender(Link(endpoint.url, authority.certificate, time=store), store)
     store.when_told(sender.told)
     store.tell()
     sender.start()
@@ -512,7 +546,7 @@ def test_a_machine_with_a_wrong_clock_reaches_its_master_and_learns_the_time(aut
 
 def test_a_certificate_that_is_over_for_certain_is_not_believed(authority: Authority) -> None:
     server = Endpoint(authority, days=-400)
-    for clock in (Clock(latest=time.time() - 86400), Clock(heard=True)):
+    for clock in (Clock(certain=time.time() - 86400), Clock(heard=True)):
         with pytest.raises(LinkError, match=r"shows a certificate that is valid from .* and not now"):
             Link(server.url, authority.certificate, time=clock).call("GET", "/")
     assert server.asked == [], "nothing was said to who cannot prove anything"

@@ -20,7 +20,7 @@ from hypothesis import strategies as some
 
 from freehold.node.assessments import HEARTBEAT
 from freehold.node.clock import Hardware
-from freehold.node.outbox import MOST_BODY
+from freehold.node.outbox import MOST_BODY, put_damaged_aside
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.store import Store
 from freehold.protocol import MAX_BODY, MAX_MESSAGE, MAX_PROMISES, MAX_PUBLICATION
@@ -254,18 +254,54 @@ def test_a_change_says_nothing_of_those_it_does_not_name(store: Store) -> None:
     assert states(store) == {"red": "available", "shop": "stopped", "blog": "started"}
 
 
-def test_a_snapshot_ends_what_it_does_not_name(store: Store) -> None:
-    store.apply_feed(feed(1, installation(), installation("green"), wanted("shop"), wanted("blog", partition="p1")))
-    store.apply_feed(feed(5, installation(revision=5), wanted("shop", 5), snapshot=True))
-    assert states(store) == {"red": "available", "green": "removed", "shop": "started", "blog": "destroyed"}
+def test_what_a_snapshot_does_not_name_is_kept_until_an_operator_agrees(store: Store) -> None:
+    store.apply_feed(feed(9, installation(), installation("green"), wanted("shop"), wanted("blog", partition="p1")))
+    for revision in (5, 6):
+        store.apply_feed(feed(revision, installation(), wanted("shop"), snapshot=True))
+    assert states(store) == {"red": "available", "green": "removed", "shop": "started", "blog": "started"}
+    assert [one.instance for one in store.orphans()] == ["blog"]
+    assert not store.destroy_orphan("shop"), "the Master names it"
+    assert store.destroy_orphan("blog")
+    assert states(store)["blog"] == "destroyed"
+    assert store.orphans() == []
 
 
-def test_who_failed_is_destroyed_at_once_when_a_snapshot_does_not_name_it(store: Store) -> None:
+def test_what_the_master_names_again_is_no_orphan(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop")))
-    store.instance_is("shop", 1, Observed.FAILED, next_try=9e9, attempts=3)
-    store.apply_feed(feed(2, snapshot=True))
+    store.apply_feed(feed(1, snapshot=True))
+    store.apply_feed(feed(2, wanted("shop", 2, "stopped")))
+    assert (store.orphans(), states(store)) == ([], {"shop": "stopped"})
+
+
+def test_in_a_new_epoch_everything_is_asked_for_and_found_again(store: Store) -> None:
+    store.begin_epoch(1)
+    store.apply_feed(feed(3, wanted("shop", 3)))
+    store.instance_is("shop", 3, Observed.STARTED)
+    assert store.begin_epoch(2)
+    assert not store.begin_epoch(2)
     (shop,) = store.instances()
-    assert (shop.wanted, shop.next_try) == (Wanted.DESTROYED, 0)
+    assert (store.revision, shop.state, shop.state_revision) == (0, Observed.STARTED, 0)
+    assert [one.sequence for one in store.outbox(*EVERYTHING)] == [1], "what waits is told in the new chain"
+
+
+@pytest.mark.parametrize("damage", ["header", "half", "noise"])
+def test_a_damaged_store_is_put_aside_and_whoever_only_looks_goes_on(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "node.sqlite"
+    store = Store(path)
+    for number in range(500):
+        store.tell(SoftwareReport(f"red {number}", SoftwareObserved.AVAILABLE, "x" * 200))
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    assert put_damaged_aside(path) is None, "it is whole"
+    content = path.read_bytes()
+    half = len(content) // 2
+    noise = content[:half] + b"?" * half
+    path.write_bytes({"header": b"x" * 100 + content[100:], "half": content[:half], "noise": noise}[damage])
+    assert Store(path, only_look=True).outbox_size() == 0
+    aside = put_damaged_aside(path)
+    assert aside is not None
+    assert (aside.exists(), path.exists()) == (True, False)
+    Store(path).close()
 
 
 def test_an_older_revision_of_an_instance_is_ignored(store: Store) -> None:

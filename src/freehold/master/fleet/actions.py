@@ -124,6 +124,18 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
     return EnrolAnswer(node.id, node.epoch, issued.pem, issuer.pem)
 
 
+def begin_epoch(node_id: str) -> int:
+    """Give a node, whose store was lost or damaged, a new epoch for its reports; it keeps its certificate."""
+    with writing():
+        revisions.take_turn()
+        node = Node.objects.select_for_update().get(id=node_id)
+        node.epoch += 1
+        node.save(update_fields=["epoch"])
+        revisions.bump(node.id)
+        audit(f"node:{node.id}", "node.epoch", node.id, project=node.project_id, epoch=node.epoch)
+    return node.epoch
+
+
 def _answer_again(
     token: EnrolToken, issuer: authority.Authority, title: str, signing_request: str
 ) -> EnrolAnswer | None:

@@ -15,7 +15,7 @@ from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, NotFound
 from freehold.master.people.identity import ANYBODY, NODE
 from freehold.protocol import OLDEST_VERSION, UNREADABLE, VERSION
-from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolRequest
+from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolRequest, EpochAnswer
 
 M = TypeVar("M", EnrolRequest, CertificateRequest)
 
@@ -45,6 +45,17 @@ def node_certificate(request: HttpRequest) -> HttpResponse:
     asked = _message(request, CertificateRequest)
     issued = actions.renew("node", node, asked.signing_request, actor=f"node:{node}")
     return _answer(CertificateAnswer(issued.pem, actions.the_authority().pem))
+
+
+@declares(NODE)
+@csrf_exempt
+@with_problems
+def node_epoch(request: HttpRequest) -> HttpResponse:
+    """`POST /node/v1/epoch`: a node that lost its store begins its reports anew."""
+    node = queries.identify(fingerprint(request), "node")
+    if request.method != "POST":
+        raise Malformed(f"{request.method} is not part of the protocol here; use POST.")
+    return _answer(EpochAnswer(actions.begin_epoch(node)))
 
 
 @declares(NODE)

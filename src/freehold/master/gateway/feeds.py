@@ -12,7 +12,7 @@ from freehold.protocol.states import SoftwareWanted, Wanted
 def read_feed(reader: Connection, node: str, since: int, pace: float) -> Feed:
     """Return what changed for a node since a revision; all of it when it knows nothing, or more than there is."""
     # The revision is read before the rows: what changes in between is sent twice, never missed.
-    ((revision, lease),) = reader.rows("node_revision", {"node": node})
+    ((revision, lease, epoch),) = reader.rows("node_revision", {"node": node})
     snapshot = since == 0 or since > revision
     since = 0 if snapshot else since
     installations = [
@@ -50,4 +50,4 @@ def read_feed(reader: Connection, node: str, since: int, pace: float) -> Feed:
             "feed_shared", {"node": node, "since": since}
         )
     ]
-    return Feed(revision, time.time(), pace, snapshot, installations, instances, shared, float(lease))
+    return Feed(revision, time.time(), pace, snapshot, installations, instances, shared, float(lease), epoch)

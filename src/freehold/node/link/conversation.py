@@ -13,6 +13,7 @@ from freehold.node.errors import LinkDown, LinkError
 from freehold.node.link.client import Link, Refused
 from freehold.node.store import Store
 from freehold.protocol import UNREADABLE
+from freehold.protocol.enrol import EpochAnswer
 from freehold.protocol.feed import Feed
 from freehold.protocol.report import Applied, Batch
 
@@ -21,12 +22,15 @@ WAIT = 50.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 SHORTEST_PACE, LONGEST_PACE = 1.0, 86400.0
 """Whatever a Master says."""
+CLOCK_PAUSE = 2.0
+"""Seconds between questions for the time, while answers contradict this machine's clock."""
 BATCH, BATCH_BYTES = 500, 1_000_000
 OF_FORM = ("malformed", "too-large")
 """Problems by which a Master says that it will never take a request as it is."""
 _log = logging.getLogger(__name__)
 _feeds = msgspec.json.Decoder(Feed)
 _answers = msgspec.json.Decoder(Applied)
+_epochs = msgspec.json.Decoder(EpochAnswer)
 
 
 class Conversation(threading.Thread):
@@ -84,8 +88,12 @@ def pause_after(failures: int, *, down: bool) -> float:
 class FeedReader(Conversation):
     """Asks for what changed and takes it over."""
 
-    def __init__(self, link: Link, store: Store, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, link: Link, store: Store, changed: Callable[[], None], keep_epoch: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """`keep_epoch` writes down which epoch the Master gave, before anything is told in it."""
         super().__init__("feed", link)
+        self._keep_epoch = keep_epoch
         self._store = store
         self._changed = changed
 
@@ -105,6 +113,11 @@ class FeedReader(Conversation):
             feed = _feeds.decode(content.decode())
         except UNREADABLE as error:
             raise LinkError(f"The Master's feed is not understood ({error}). Update this node.") from None
+        if feed.epoch > self._store.epoch:
+            # A Master that lost what it knew begins each node's chain anew; all of the feed is asked for again.
+            self._keep_epoch(feed.epoch)
+            self._store.begin_epoch(feed.epoch)
+            return
         failpoint("feed-heard")
         self._store.apply_feed(feed)
         failpoint("feed-taken-over")
@@ -115,8 +128,17 @@ class FeedReader(Conversation):
 class OutboxSender(Conversation):
     """Sends reports in order; after a while without any, a heartbeat. `renewed` is told when the lease begins anew."""
 
-    def __init__(self, link: Link, store: Store, renewed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        store: Store,
+        renewed: Callable[[], None] = lambda: None,
+        keep_epoch: Callable[[int], None] = lambda _: None,
+    ) -> None:
         super().__init__("outbox", link)
+        self._keep_epoch = keep_epoch
+        self._probed = 0
+        """The epoch of which the Master had no report, when this node had sent none."""
         self._store = store
         self._renewed = renewed
         self._told = threading.Event()
@@ -135,10 +157,16 @@ class OutboxSender(Conversation):
 
     def exchange(self) -> None:
         if not self._store.clock.heard:
-            # Before anything is handed out for good, we know what time it is: any answer tells.
+            # Before anything is handed out for good, we know what time it is: answers tell, some when they agree.
             self.link.call("GET", "/authority.pem")
+            if not self._store.clock.heard:
+                self.over.wait(CLOCK_PAUSE)
+                return
         self._told.clear()
         if self.over.is_set():
+            return
+        if self._store.has_sent_nothing and self._probed != self._store.epoch and self._store.outbox_size():
+            self._probe()
             return
         reports = self._store.outbox(1 if self._singly_until else BATCH, BATCH_BYTES)
         if not reports:
@@ -177,6 +205,32 @@ class OutboxSender(Conversation):
         failpoint("reports-forgotten")
         self._store.pace = min(max(SHORTEST_PACE, applied.next_contact), LONGEST_PACE)
         self._heartbeat_at = self._next_heartbeat()
+
+    def _probe(self) -> None:
+        """Look whether the Master has reports of this epoch, though this store sent none: then its store was lost.
+
+        Numbers that the Master knows are skipped by it: whoever begins again at 1 would lose what it tells.
+        """
+        epoch = self._store.epoch
+        _, content, _ = self.link.call("POST", "/node/v1/reports", msgspec.json.encode(Batch(epoch, [])))
+        try:
+            applied = _answers.decode(content)
+        except UNREADABLE as error:
+            raise LinkError(f"The Master's answer to reports is not understood ({error}). Update this node.") from None
+        if applied.sequence:
+            self._ask_for_epoch()
+        self._probed = self._store.epoch
+
+    def _ask_for_epoch(self) -> None:
+        """Begin a new chain, for this store does not know how the present one went on: it was lost or damaged."""
+        _, content, _ = self.link.call("POST", "/node/v1/epoch", b"{}")
+        try:
+            epoch = _epochs.decode(content).epoch
+        except UNREADABLE as error:
+            raise LinkError(f"The Master's answer is not understood ({error}). Update this node.") from None
+        _log.warning("this node's store knows of no report that the Master has: reports begin anew, in epoch %s", epoch)
+        self._keep_epoch(epoch)
+        self._store.begin_epoch(epoch)
 
     def _is_about_form(self, error: Refused) -> bool:
         """Return whether the Master refuses what we sent, and not whatever we would send."""

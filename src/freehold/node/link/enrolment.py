@@ -81,6 +81,13 @@ def renew(root: Path, link: Link) -> Settings:
     return settings
 
 
+def keep_epoch(root: Path, epoch: int) -> Settings:
+    """Write down the epoch that the Master gave, and return the settings that know it."""
+    settings = msgspec.structs.replace(load(root), epoch=epoch)
+    save(root, settings)
+    return settings
+
+
 def is_renewal_due(settings: Settings, now: float) -> bool:
     """Return whether a third or less of the certificate's life is left."""
     life = settings.certificate_ends - settings.certificate_begins

@@ -3,8 +3,8 @@
 SELECT kind, subject, not_after, revoked_at FROM fleet_certificate WHERE fingerprint = :fingerprint
 
 -- name: node_revision
--- The present revision of a node, and its lease.
-SELECT revision, lease FROM fleet_node WHERE id = :node
+-- The present revision of a node, its lease and its epoch.
+SELECT revision, lease, epoch FROM fleet_node WHERE id = :node
 
 -- name: clock
 -- The revision of the last change anywhere.
