@@ -85,3 +85,29 @@ def test_a_partition_that_cannot_be_proved_empty_is_not_given_on(cloud: Cloud, m
     finally:
         foreign.unlink()
     until(lambda: cloud.master.show("hello")["state"] == "destroyed", 60, what="its end, once that is gone")
+
+
+def test_a_partition_with_data_of_one_that_is_not_known_any_more_is_given_to_nobody(
+    cloud: Cloud, machine: Machine
+) -> None:
+    shown = cloud.order("kept", "hello", seconds=60)
+    data = machine.folder("p0") / "srv" / "precious"
+    data.write_text("precious")
+    pids = machine.pids("kept")
+    machine.kill()
+    for path in machine.root.glob("node.sqlite*"):
+        path.unlink()
+    machine.start()
+    again = cloud.ready("kept", seconds=120)
+    assert again["partition"] == shown["partition"]
+    assert data.read_text() == "precious", "a store that is lost loses no data"
+    assert machine.pids("kept") == pids, "and ends no service"
+    note = machine.root / "partitions" / ".p0.instance"
+    mine = note.read_text()
+    note.write_text("inst-somebody-else")
+    destroy(cloud, "kept", "hello")
+    assert data.read_text() == "precious", "nobody empties what another one has there"
+    cloud.master.request("other", "hello")
+    until(lambda: "has data of inst-somebody-else" in machine.log(), 60, what="that it is told")
+    assert cloud.master.show("other")["state"] != "started"
+    note.write_text(mine)

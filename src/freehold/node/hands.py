@@ -122,10 +122,7 @@ class Hands:
             place = self._place(wish)
             if wish.state is Observed.FAILED and (why := self.enclosures.held_back(place)):
                 raise ConfigureError(why)
-            if wish.state is None:
-                # Whoever lived here before was proved to be gone then; much may have happened since.
-                self.enclosures.end(place)
-                self.enclosures.prove_empty(place)
+            self.enclosures.occupy(place, instance, is_new=wish.state is None)
             self.enclosures.open(place)
             # What it may not reach later, it does not reach while it is configured.
             self.enclosures.admit([(place, wish.layout.outcome.network)])
@@ -311,7 +308,8 @@ class Hands:
             return
         self._promises.forget(wish.partition)
         place = self._places.get(wish.partition)
-        if place is not None:
+        # Never what another one has there, that the Master forgot.
+        if place is not None and self.enclosures.tenant(place) in ("", instance):
             folder = self._folder(place)
             self._end_services(wish, DESTROY_SECONDS)
             failpoint("instance-ended")
@@ -322,6 +320,7 @@ class Hands:
             empty(folder)
             failpoint("instance-emptied")
             self.enclosures.prove_empty(place)
+            self.enclosures.vacate(place)
             self.enclosures.remove(place)
         self._store.instance_is(instance, wish.revision, Observed.DESTROYED)
 
@@ -372,10 +371,11 @@ class Hands:
 
     def _end(self, wish: Wish, seconds: float) -> None:
         """End all that runs in an instance's name, its services in their order as far as the time goes."""
-        self._end_services(wish, seconds)
         place = self._places.get(wish.partition)
-        if place is not None:
-            self.enclosures.end(place)
+        if place is None or self.enclosures.tenant(place) in ("", wish.instance):
+            self._end_services(wish, seconds)
+            if place is not None:
+                self.enclosures.end(place)
 
     def _end_services(self, wish: Wish, seconds: float) -> None:
         longest = sum(_stop_timeout(one) for one in wish.layout.services) + 1.0

@@ -7,6 +7,7 @@ import msgspec
 
 from freehold.node import settings as node_settings
 from freehold.node.host.trees import empty
+from freehold.node.partition.enclosure import note_of_tenant
 from freehold.node.settings import Paths
 
 
@@ -14,6 +15,7 @@ def contents(root: Path) -> list[Path]:
     """Return what would be emptied or removed."""
     paths, settings = Paths(root), node_settings.load(root)
     found = [paths.partitions / place.name for place in settings.places]
+    found += [note_of_tenant(paths, place) for place in settings.places]
     found += [paths.software, paths.cache, root / "packages", paths.identity]
     return [path for path in [*found, *sorted(root.glob("node.sqlite*"))] if path.exists()]
 

@@ -63,6 +63,15 @@ class _Enclosures:
     def prove_empty(self, place: Place) -> None:
         pass
 
+    def tenant(self, place: Place) -> str:
+        return ""
+
+    def occupy(self, place: Place, instance: str, *, is_new: bool) -> None:
+        pass
+
+    def vacate(self, place: Place) -> None:
+        pass
+
     def host_end(self, place: Place) -> str:
         return ""
 

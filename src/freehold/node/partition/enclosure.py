@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from freehold.node.host.firewall import Network, Rule, Surroundings
 from freehold.node.isolation import container, group, remains
 from freehold.node.partition import holdings, visible
 from freehold.node.partition.layout import Outcome
-from freehold.node.settings import Paths, Place, Settings
+from freehold.node.settings import Paths, Place, Settings, write_durably
 from freehold.node.supervisor.children import user_processes
 from freehold.node.walls import init_of
 from freehold.node.workshop import Enclosure
@@ -95,6 +96,32 @@ class Enclosures:
             words = f"Partition {place.name} is not empty and is not given to anybody: {', '.join(left[:5])}"
             _log.error("%s", words)
             raise HostError(f"{words}.")
+
+    def tenant(self, place: Place) -> str:
+        """Return which instance a partition was given to, whatever else of the node was lost; empty: none."""
+        try:
+            return self._note(place).read_text().strip()
+        except OSError:
+            return ""
+
+    def occupy(self, place: Place, instance: str, *, is_new: bool) -> None:
+        """Give a partition to an instance; raise HostError when another one has it, or left something there."""
+        tenant = self.tenant(place)
+        if tenant == instance:
+            return
+        if tenant:
+            words = f"Partition {place.name} has data of {tenant}, which no Master names any more"
+            _log.error("%s: decide what becomes of it by freehold node orphans", words)
+            raise HostError(f"{words}.")
+        if is_new:
+            # Whoever lived here before was proved to be gone then; much may have happened since.
+            self.end(place)
+            self.prove_empty(place)
+        write_durably(self._note(place), instance.encode(), 0o600)
+
+    def vacate(self, place: Place) -> None:
+        """Note that a partition is nobody's: it was proved to be empty."""
+        self._note(place).unlink(missing_ok=True)
 
     def walls(self, place: Place, release: str, outcome: Outcome | None = None) -> "Walls":
         """Return the walls of a partition in which a release is or will be configured."""
@@ -202,11 +229,19 @@ class Enclosures:
         named = {self._settings.interface} - {"lo"}
         return sorted(named | container.default_interfaces())
 
+    def _note(self, place: Place) -> Path:
+        return note_of_tenant(self._paths, place)
+
     def _init(self, place: Place) -> str:
         return Groups([], [], cgroups.tracking(self._tag(place))).init
 
     def _tag(self, place: Place) -> str:
         return f"{self._settings.tag}/{place.name}"
+
+
+def note_of_tenant(paths: Paths, place: Place) -> Path:
+    """Return the file that says which instance a partition was given to; beside its folder, where only we write."""
+    return paths.partitions / f".{place.name}.instance"
 
 
 def host_end(settings: Settings, place: Place) -> str:
