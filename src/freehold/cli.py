@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 
 from freehold import __version__
+from freehold.client.accounts import add_commands as add_account_commands
 from freehold.client.billing import add_commands as add_billing_commands
 from freehold.client.commands import add_commands as add_client_commands
 from freehold.client.errors import ClientError, Refused
@@ -76,6 +77,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         dest="node_command", required=True, metavar="COMMAND"
     )
     add_client_commands(commands, node)
+    add_account_commands(commands)
     add_billing_commands(commands)
     add_support_commands(commands)
     # What a command does not need is not imported: a customer's machine has neither Master nor Node.

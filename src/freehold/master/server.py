@@ -36,7 +36,7 @@ DJANGO_THREADS = 4
 """More of them wait for each other: Python runs one at a time."""
 PASSWORD_THREADS, PASSWORD_QUEUE = 2, 16
 """Threads in which passwords are hashed (0.3 s and 100 MB each), and requests that may wait for them."""
-PASSWORD_PATHS = frozenset({"/login", "/api/v1/login", "/api/v1/me/password", "/api/v1/password-resets"})
+PASSWORD_PATHS = frozenset({"/login", "/api/v1/login", "/api/v1/me/password"})
 LARGEST_UPLOAD = 33 * 1024 * 1024
 LARGEST_OF_STRANGERS = 64 * 1024
 """Bytes of a body that is read before it is known who sends it."""
@@ -82,7 +82,7 @@ class Outer:
                 return
             if _size(scope) > LARGEST_OF_STRANGERS:
                 await self._django.run(check_caller, scope)
-            door = self._passwords if path in PASSWORD_PATHS and scope["method"] == "POST" else self._django
+            door = self._passwords if path in PASSWORD_PATHS and scope["method"] in ("POST", "PUT") else self._django
             await door(scope, receive, send)
         except MasterError as error:
             await send_problem(_closing(send), error)

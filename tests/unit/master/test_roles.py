@@ -50,6 +50,8 @@ BUDGET = {"amount": "1", "currency": "EUR"}
 OFFER: dict[str, Any] = {"name": "-", "product": "x", "titles": {}}
 CHANGE = {"project": "lost", "title": "x"}
 RATE = {"currency": "USD", "day": "2026-01-01", "rate": "x"}
+PASSWORD = {"old": "not this one at all", "new": "another one altogether"}
+RULE = {"tax_class": "x", "category": "x", "rate": "1", "code": "S", "from": "2026-01-01"}
 ACCOUNT = {"code": "-", "name": "x", "kind": "x"}
 SUPPLY = {"product": "tiny", "all": True}
 GRANT = {"product": "lost", "project": "no-such-project"}
@@ -64,6 +66,16 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /login":                              (LOGIN, "200 200 200 200 200 200 200 200 200 200"),
     "DELETE /tokens/nothing":                   (None, "401 404 404 404 404 404 404 404 401 401"),
     "GET /me":                                  (None, "401 200 200 200 200 200 200 200 401 401"),
+    # Staff is the owner here.
+    "PUT /me/password":                         (PASSWORD, "401 422 422 422 422 422 422 422 401 401"),
+    "GET /me/tokens":                           (None, "401 200 200 200 200 200 200 200 401 401"),
+    "GET /people":                              (None, "401 403 403 403 403 403 403 200 401 401"),
+    "GET /people/lost@a.example/tokens":        (None, "401 403 403 403 403 403 403 404 401 401"),
+    "DELETE /people/lost@a.example/sessions":   (None, "401 404 404 404 404 404 404 404 401 401"),
+    "POST /people/lost@a.example/close":        (None, "401 403 403 403 403 403 403 404 401 401"),
+    "POST /people/lost@a.example/reopen":       (None, "401 403 403 403 403 403 403 404 401 401"),
+    "GET /projects/provider/members":           (None, "401 403 403 200 403 403 403 200 401 401"),
+    "DELETE /projects/provider/members/lost":   (None, "401 403 403 404 403 403 403 404 401 401"),
     "POST /projects":                           ({"name": "-"}, "401 403 403 403 403 403 403 422 401 401"),
     "GET /projects/provider/quotas":            (None, "401 403 200 200 200 200 200 200 401 401"),
     "PUT /projects/provider/quotas/instances":  ({"most": None}, "401 403 403 403 403 403 403 204 401 401"),
@@ -117,6 +129,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /entities/BOOKS/payments":            (PAYMENT, "401 403 403 403 403 404 403 404 401 401"),
     "POST /entities/BOOKS/deposits-used":       (DEPOSIT, "401 403 403 403 403 404 403 404 401 401"),
     "POST /entities/BOOKS/rates":               (RATE, "401 403 403 403 403 422 403 422 401 401"),
+    "GET /entities/BOOKS/tax-rules":            (None, "401 403 403 403 403 200 200 200 401 401"),
+    "POST /entities/BOOKS/tax-rules":           (RULE, "401 403 403 403 403 422 403 422 401 401"),
     "POST /entities/BOOKS/accounts":            (ACCOUNT, "401 403 403 403 403 422 403 422 401 401"),
     "POST /entities/BOOKS/entries":             (ENTRY, "401 403 403 403 403 422 403 422 401 401"),
     "POST /entities/BOOKS/lock":                ({"day": "1970-01-01"}, "401 403 403 403 403 409 403 409 401 401"),
@@ -154,6 +168,10 @@ def _operation(row: str) -> str:
             parts[index] = f"{{{name}}}"
     if parts[3:4] == ["grants"] and len(parts) > 5:
         parts[5] = "{to}"
+    if parts[3:4] == ["members"] and len(parts) > 4:
+        parts[4] = "{email}"
+    if parts[1] == "people" and len(parts) > 2:
+        parts[2] = "{email}"
     if parts[1] == "tokens":
         parts[2] = "{token_id}"
     if parts[1] == "entities" and len(parts) > 2:

@@ -10,7 +10,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.types import DictStrAny
 
-from freehold.master.api import books, costs, fleet, instances, people, releases, selling, support
+from freehold.master.api import accounts, books, costs, fleet, instances, people, releases, selling, support
 from freehold.master.api.auth import declare
 from freehold.master.foundation.answers import problem_response
 from freehold.master.foundation.errors import Invalid, Malformed, MasterError, Unauthenticated
@@ -37,6 +37,7 @@ api = NinjaAPI(
 )
 for tag, router in (
     ("people", people.router),
+    ("accounts", accounts.router),
     ("catalogue", releases.router),
     ("instances", instances.router),
     ("fleet", fleet.router),

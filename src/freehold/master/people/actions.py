@@ -94,6 +94,42 @@ def set_password(person: Person, password: str, *, acting: Caller) -> None:
         audit(acting.actor, "password.set", person.id)
 
 
+def change_password(old: str, new: str, *, acting: Caller, address: str = "") -> None:
+    """Give oneself another password, which ends all sessions and tokens of one's own, this one too.
+
+    Raise Invalid when the old one is wrong (it counts as a failed log-in), or for a new one that cannot be.
+    """
+    try:
+        person = log_in(acting.actor, old, address)
+    except Unauthenticated:
+        raise Invalid("The old password is wrong.", errors=[FieldError("old", "your present password")]) from None
+    check_password_rules(new)
+    hashed = make_password(new)
+    with writing():
+        Person.objects.filter(id=person.id).update(password=hashed)
+        _end_tokens(person)
+        audit(acting.actor, "password.change", person.id)
+
+
+def end_sessions(person: Person, *, acting: Caller) -> None:
+    """End all sessions and tokens of a person: one's own, or anybody's for the Master's staff."""
+    if acting.person != person.id:
+        acting.require(Scope.OPERATE)
+        acting.require_staff()
+    with writing():
+        Person.objects.filter(id=person.id).update(sessions_since=clock.now())
+        _end_tokens(person)
+        audit(acting.actor, "sessions.end", person.id)
+
+
+def find_person(email: str) -> Person:
+    """Return a person by e-mail, for the Master's staff; raise NotFound."""
+    found = None if "\0" in email else Person.objects.filter(email=email.lower()).first()
+    if found is None:
+        raise NotFound(f"There is no person '{email}'.", remedy="See `freehold people`.")
+    return found
+
+
 def set_active(person: Person, active: bool, *, acting: Caller) -> None:
     """Close an account, which ends all sessions and tokens of theirs, or open it again. For the Master's staff."""
     acting.require(Scope.OPERATE)

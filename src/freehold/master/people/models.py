@@ -3,6 +3,7 @@
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import F, Q
+from django.utils.crypto import salted_hmac
 
 
 class Role(models.TextChoices):
@@ -32,10 +33,18 @@ class Person(AbstractBaseUser):
     """Runs the Master itself: may create projects and persons."""
     is_active = models.BooleanField(default=True)
     created_at = models.BigIntegerField()
+    sessions_since = models.BigIntegerField(default=0)
+    """Sessions that were opened before this moment have ended."""
 
     objects = BaseUserManager()
 
     USERNAME_FIELD = "email"
+
+    def get_session_auth_hash(self) -> str:
+        """Return what each session holds a copy of: all sessions end when it changes, with the password or by will."""
+        return salted_hmac(
+            "freehold.sessions", f"{self.password}:{self.sessions_since}", algorithm="sha256"
+        ).hexdigest()
 
 
 class Project(models.Model):

@@ -1,0 +1,128 @@
+"""`freehold account …` and `freehold people …`: passwords, tokens and sessions, and how accounts end."""
+
+import argparse
+import getpass
+import sys
+from typing import TYPE_CHECKING, Any
+
+from freehold.client.terminal import command, confirmed, open_client, say, table
+
+if TYPE_CHECKING:
+    from freehold.client.terminal import Subparsers
+
+
+def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    """Add the commands about accounts: one's own, and for staff and owners of projects those of others."""
+    own = subparsers.add_parser("account", help="your own account").add_subparsers(
+        dest="account_command", required=True, metavar="COMMAND"
+    )
+    password = command(own, "password", _password, "change your password; all your sessions and tokens end")
+    password.add_argument("--stdin", action="store_true", help="read the old and the new one as two lines")
+    command(own, "tokens", _tokens, "list your tokens that are valid")
+    token = command(own, "end-token", _end_token, "end one of your tokens")
+    token.add_argument("token", metavar="ID")
+    _asked(command(own, "end-sessions", _end_sessions, "end all your sessions and tokens, this one too"))
+    others = subparsers.add_parser(
+        "people", help="accounts of others (staff), and members of a project"
+    ).add_subparsers(dest="people_command", required=True, metavar="COMMAND")
+    command(others, "list", _people, "who has an account (staff)")
+    for name, help_, run in (
+        ("tokens", "list somebody's tokens (staff)", _tokens),
+        ("end-sessions", "end somebody's sessions and tokens (staff)", _end_sessions),
+        ("close", "close an account: its sessions and tokens end (staff)", _close),
+        ("reopen", "open an account again (staff)", _reopen),
+        ("remove", "take somebody out of the project (its owner)", _remove),
+    ):
+        parser = command(others, name, run, help_)
+        parser.add_argument("email")
+        if name in ("end-sessions", "close", "remove"):
+            _asked(parser)
+    command(others, "members", _members, "who is in the project, as what")
+
+
+def _asked(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _whose(options: argparse.Namespace) -> tuple[str, dict[str, str]]:
+    """Return whose account is meant, as a path and its parts."""
+    email = getattr(options, "email", None)
+    return ("/people/{email}", {"email": email}) if email else ("/me", {})
+
+
+def _password(options: argparse.Namespace) -> int:
+    if options.stdin:
+        old, new = sys.stdin.readline().rstrip("\n"), sys.stdin.readline().rstrip("\n")
+    else:
+        old, new = getpass.getpass("Your password: "), getpass.getpass("The new one: ")
+    open_client().ask("PUT", "/me/password", body={"old": old, "new": new})
+    say(options, {}, "Your password is changed; all your sessions and tokens have ended. Log in again: freehold login.")
+    return 0
+
+
+def _tokens(options: argparse.Namespace) -> int:
+    path, parts = _whose(options)
+    found: list[dict[str, Any]] = open_client().ask("GET", f"{path}/tokens", parts)
+    rows = [(one["id"], one["title"], " ".join(one["scopes"]), one["project"], one["expires_at"]) for one in found]
+    say(options, found, table(("TOKEN", "FOR", "OPENS", "PROJECT", "UNTIL"), rows))
+    return 0
+
+
+def _end_token(options: argparse.Namespace) -> int:
+    open_client().ask("DELETE", "/tokens/{token}", {"token": options.token})
+    say(options, {}, f"The token {options.token} has ended.")
+    return 0
+
+
+def _end_sessions(options: argparse.Namespace) -> int:
+    client = open_client()
+    email = getattr(options, "email", None) or client.ask("GET", "/me")["email"]
+    if not (options.yes or confirmed(f"End all sessions and tokens of {email}?")):
+        return 0
+    client.ask("DELETE", "/people/{email}/sessions", {"email": email})
+    say(options, {}, "All sessions and tokens have ended.")
+    return 0
+
+
+def _people(options: argparse.Namespace) -> int:
+    found: list[dict[str, Any]] = open_client().ask("GET", "/people")
+    rows = [
+        (
+            one["email"],
+            "open" if one["is_open"] else "closed",
+            "staff" if one["is_staff"] else "",
+            ", ".join(f"{role} of {project}" for project, role in sorted(one["roles"].items())),
+        )
+        for one in found
+    ]
+    say(options, found, table(("PERSON", "ACCOUNT", "", "ROLES"), rows))
+    return 0
+
+
+def _close(options: argparse.Namespace) -> int:
+    if not (options.yes or confirmed(f"Close the account of {options.email}? Its sessions and tokens end.")):
+        return 0
+    open_client().ask("POST", "/people/{email}/close", {"email": options.email})
+    say(options, {}, f"The account of {options.email} is closed.")
+    return 0
+
+
+def _reopen(options: argparse.Namespace) -> int:
+    open_client().ask("POST", "/people/{email}/reopen", {"email": options.email})
+    say(options, {}, f"The account of {options.email} is open again.")
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    if not (options.yes or confirmed(f"Take {options.email} out of the project?")):
+        return 0
+    parts = {"email": options.email}
+    open_client().ask("DELETE", "/projects/{project}/members/{email}", parts, project=options.project)
+    say(options, {}, f"{options.email} is not in the project any more.")
+    return 0
+
+
+def _members(options: argparse.Namespace) -> int:
+    found: list[dict[str, str]] = open_client().ask("GET", "/projects/{project}/members", project=options.project)
+    say(options, found, table(("PERSON", "ROLE"), [(one["email"], one["role"]) for one in found]))
+    return 0

@@ -1,0 +1,141 @@
+"""Accounts and how they end: one's own, and for the Master's staff those of others."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Field, Router, Schema
+
+from freehold.master.api.auth import any_person, caller, in_project, staff
+from freehold.master.foundation import clock
+from freehold.master.foundation.addresses import network_of
+from freehold.master.foundation.errors import NotFound
+from freehold.master.people import actions
+from freehold.master.people.identity import Scope
+from freehold.master.people.models import ApiToken, Membership, Person, Project
+
+router = Router()
+
+
+class PasswordIn(Schema):
+    old: str = Field(json_schema_extra={"format": "password"})
+    new: str = Field(json_schema_extra={"format": "password"}, description="12 characters or more.")
+
+
+class TokenRow(Schema):
+    id: str
+    title: str
+    scopes: list[str]
+    project: str = Field(description="The one project that it opens; empty: all of the person's.")
+    created_at: str
+    expires_at: str
+
+
+class PersonRow(Schema):
+    email: str
+    name: str
+    is_staff: bool
+    is_open: bool = Field(description="Whether the account may be used.")
+    roles: dict[str, str] = Field(description="By project.")
+
+
+class MemberRow(Schema):
+    email: str
+    role: str
+
+
+@router.put("/me/password", response={204: None}, auth=any_person, summary="Change your password; all your tokens end")
+def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
+    actions.change_password(
+        body.old, body.new, acting=caller(request), address=network_of(request.META.get("REMOTE_ADDR", ""))
+    )
+    return 204, None
+
+
+@router.get("/me/tokens", response=list[TokenRow], auth=any_person, summary="Your tokens that are valid")
+def list_tokens(request: HttpRequest) -> list[dict[str, Any]]:
+    return _tokens(caller(request).person)
+
+
+@router.get("/people", response=list[PersonRow], auth=staff, summary="Who has an account (staff)")
+def list_people(request: HttpRequest) -> list[dict[str, Any]]:
+    roles: dict[str, dict[str, str]] = {}
+    for person, project, role in Membership.objects.values_list("person_id", "project__name", "role"):
+        roles.setdefault(person, {})[project] = role
+    return [
+        {
+            "email": one.email, "name": one.name, "is_staff": one.is_staff, "is_open": one.is_active,
+            "roles": roles.get(one.id, {}),
+        }
+        for one in Person.objects.order_by("email")
+    ]  # fmt: skip
+
+
+@router.get("/people/{email}/tokens", response=list[TokenRow], auth=staff, summary="Somebody's tokens (staff)")
+def list_tokens_of(request: HttpRequest, email: str) -> list[dict[str, Any]]:
+    return _tokens(actions.find_person(email).id)
+
+
+@router.delete(
+    "/people/{email}/sessions",
+    response={204: None},
+    auth=any_person,
+    summary="End all your sessions and tokens, or (staff) somebody's",
+)
+def end_sessions(request: HttpRequest, email: str) -> tuple[int, None]:
+    who = caller(request)
+    if email.lower() != who.actor and not who.is_staff:
+        # As for a person who is not there.
+        raise NotFound(f"There is no person '{email}'.")
+    actions.end_sessions(actions.find_person(email), acting=who)
+    return 204, None
+
+
+@router.post("/people/{email}/close", response={204: None}, auth=staff, summary="Close an account (staff)")
+def close(request: HttpRequest, email: str) -> tuple[int, None]:
+    actions.set_active(actions.find_person(email), False, acting=caller(request))
+    return 204, None
+
+
+@router.post("/people/{email}/reopen", response={204: None}, auth=staff, summary="Open an account again (staff)")
+def reopen(request: HttpRequest, email: str) -> tuple[int, None]:
+    actions.set_active(actions.find_person(email), True, acting=caller(request))
+    return 204, None
+
+
+@router.get(
+    "/projects/{project}/members",
+    response=list[MemberRow],
+    auth=in_project(Scope.OPERATE),
+    summary="Who is in a project",
+)
+def list_members(request: HttpRequest, project: str) -> list[dict[str, str]]:
+    rows = Membership.objects.filter(project__name=project).order_by("person__email")
+    return [{"email": email, "role": role} for email, role in rows.values_list("person__email", "role")]
+
+
+@router.delete(
+    "/projects/{project}/members/{email}",
+    response={204: None},
+    auth=in_project(Scope.OPERATE),
+    summary="Take somebody out of a project (its owner)",
+)
+def remove_member(request: HttpRequest, project: str, email: str) -> tuple[int, None]:
+    who = caller(request)
+    member = Membership.objects.filter(project__name=project, person__email=email.lower()).first()
+    if member is None:
+        raise NotFound(f"'{email}' has no role in '{project}'.")
+    actions.remove_role(member.person, Project.objects.get(name=project), acting=who)
+    return 204, None
+
+
+def _tokens(person: str | None) -> list[dict[str, Any]]:
+    now = clock.now()
+    rows = ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=now).select_related("project")
+    return [
+        {
+            "id": one.id, "title": one.title, "scopes": one.scopes.split(),
+            "project": one.project.name if one.project else "",
+            "created_at": clock.iso(one.created_at), "expires_at": clock.iso(one.expires_at),
+        }
+        for one in rows.order_by("created_at", "id")
+    ]  # fmt: skip
