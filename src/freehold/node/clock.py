@@ -15,8 +15,12 @@ TOLERANCE = 10.0
 """Seconds that we may differ from what the Master said when we hear it: it says whole seconds, and answers travel."""
 STEP = 3600.0
 """Seconds by which one answer moves the clock at most, and by which two clocks that agree may differ."""
-FIRST_AGREEMENT, AGREEMENT = 10.0, 600.0
-"""Seconds for which answers must agree before they move the clock further: until they did once in a boot, and then."""
+AGREEMENT = 600.0
+"""Seconds for which answers must agree before they move the clock further, once it was set in a boot.
+
+The first answer of a boot is believed: what is measured until then would be of a time that never was, and nobody would
+take it. Were it wrong, it is unlearned like any other.
+"""
 
 
 class TimeKeeper(Protocol):
@@ -95,7 +99,7 @@ class Clock:
         began = moment - passed
         if self._claim is None or abs(began - self._claim[0]) > TOLERANCE:
             self._claim = began, passed
-        return passed - self._claim[1] >= (AGREEMENT if self.heard else FIRST_AGREEMENT)
+        return not self.heard or passed - self._claim[1] >= AGREEMENT
 
     def believes(self, begins: float, ends: float) -> bool:
         """Return whether a certificate with these dates may be valid now.
