@@ -136,13 +136,16 @@ def _link(order: Order, pid: int) -> None:
     is_6 = ipaddress.ip_address(order.address).version == 6
     gateway, length = (GATEWAY_6, 128) if is_6 else (GATEWAY_4, 32)
     where = f"{order.address}/{length}"
+    if not is_6:
+        _keep_gateway()
     _ip(
         f"link add {order.host_end} type veth peer name {INSIDE} netns {pid}",
+        # An address that comes or goes with each partition has programs on the host drop what they are loading.
         f"address add {gateway}/64 dev {order.host_end} nodad"
         if is_6
-        else f"address add {gateway}/32 dev {order.host_end} scope link",
+        else f"link set {order.host_end} addrgenmode none",
         f"link set {order.host_end} up",
-        f"route replace {where} dev {order.host_end}",
+        f"route replace {where} dev {order.host_end}{'' if is_6 else f' src {gateway}'}",
         *([f"neigh replace proxy {order.address} dev {order.announced_on}"] if order.announced_on else []),
     )
     _allow_forwarding(order, is_6=is_6)
@@ -154,6 +157,14 @@ def _link(order: Order, pid: int) -> None:
         f"route add default via {gateway} dev {INSIDE}",
         within=_joining(order.init),
     )
+
+
+def _keep_gateway() -> None:
+    """Have the host answer for the gateway on all its links, by one address that stays."""
+    add = ["ip", "address", "add", f"{GATEWAY_4}/32", "dev", "lo", "scope", "link"]
+    done = subprocess.run(add, capture_output=True, text=True, check=False)
+    if done.returncode and "exists" not in done.stderr and "already" not in done.stderr:
+        raise HostError(f"The host cannot be the gateway of its partitions: {done.stderr.strip()}")
 
 
 def _joining(procs: str) -> Callable[[], None]:
