@@ -76,7 +76,5 @@ def test_what_was_done_to_accounts_is_in_the_audit_log(master: "Master", ada: tu
     master.api("PUT", "/me/password", {"old": OLD, "new": NEW}, token=token)
     master.api("POST", f"/people/{email}/close")
     (person,) = [row[0] for row in master.sql("SELECT id FROM people_person WHERE email = ?", email)]
-    verbs = [
-        row[0] for row in master.sql("SELECT verb FROM foundation_auditrow WHERE subject = ? ORDER BY id", person)
-    ]
+    verbs = [row[0] for row in master.sql("SELECT verb FROM foundation_auditrow WHERE subject = ? ORDER BY id", person)]
     assert verbs[-2:] == ["password.change", "person.close"]
