@@ -6,8 +6,8 @@ from pathlib import Path
 from cryptography import x509
 from django.conf import settings
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
+from freehold.master import schema
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import broken_links
 from freehold.master.catalog.actions import archive_path
@@ -40,9 +40,8 @@ def _keys(root: Path) -> list[str]:
 
 
 def _database() -> list[str]:
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        return ["The database is older than the software: run `freehold master init`."]
+    if trouble := schema.trouble(schema.known_here()):
+        return [trouble]
     wrong = [
         f"The ledger of {entity.code} was tampered with: {broken}. Restore it from your backup."
         for entity in LegalEntity.objects.order_by("code")

@@ -125,6 +125,7 @@ def _serve(options: argparse.Namespace) -> int:
     _django(options.root)
     from django.conf import settings
 
+    from freehold.master import schema
     from freehold.master.server import serve
 
     lock = os.open(options.root / "master.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -136,8 +137,13 @@ def _serve(options: argparse.Namespace) -> int:
             print(f"Another Master serves {options.root} already; stop it first.", file=sys.stderr)
             return 1
         print(f"Warning: another Master serves {options.root} already.", file=sys.stderr)
-    serve(options.root, settings.DATABASE_URL, settings.NODE_WAIT, options.host, options.port)
-    return 0
+    if trouble := schema.trouble(schema.known_here()):
+        print(trouble, file=sys.stderr)
+        return 1
+    trouble = serve(options.root, settings.DATABASE_URL, settings.NODE_WAIT, options.host, options.port)
+    if trouble:
+        print(trouble, file=sys.stderr)
+    return 1 if trouble else 0
 
 
 def _reconcile(options: argparse.Namespace) -> int:

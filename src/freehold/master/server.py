@@ -125,18 +125,23 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(root: Path, database_url: str, next_contact: float, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT. The Master in `root` must have been initialised."""
+def serve(root: Path, database_url: str, next_contact: float, host: str, port: int) -> str:
+    """Serve until SIGTERM or SIGINT. The Master in `root` must have been initialised.
+
+    Return why the database is no longer this code's, if that is what ended it, or an empty text.
+    """
     from django.core.wsgi import get_wsgi_application
 
     from freehold.master.reconcilers import Reconcilers
+    from freehold.master.schema import SchemaWatch
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "freehold.master.settings")
     # Each connection takes a file descriptor.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gateway = Gateway(database_url, next_contact)
-    app = Outer(gateway, get_wsgi_application(), [Reconcilers()])
+    watch = SchemaWatch(lambda: setattr(server, "should_exit", True))
+    app = Outer(gateway, get_wsgi_application(), [Reconcilers(), watch])
     config = uvicorn.Config(
         app,
         host=host,
@@ -156,7 +161,9 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
         ssl_context_factory=lambda *_: tls_context(root / "authority"),
         log_config=None,
     )
-    Server(config, gateway).run()
+    server = Server(config, gateway)
+    server.run()
+    return watch.found
 
 
 def tls_context(folder: Path) -> ssl.SSLContext:
