@@ -314,3 +314,21 @@ def test_a_seller_begins_and_goes_on_only_as_the_law_and_its_documents_can_take_
         terms = {"name": "FR", "address": "1 rue", field: WRONG_SELLERS[field]}
         with pytest.raises(Invalid):
             parties.change_seller("FR", parties.Terms(**terms), acting=market.accountant)
+
+
+@pytest.mark.parametrize("zone", ["Factory", "localtime", "Etc/GMT+5", "EST", "posix/Europe/Paris", "Europe"])
+def test_the_time_of_a_seller_is_that_of_a_place(market: "Market", zone: str) -> None:
+    from freehold.master.accounting import actions
+
+    seller = actions.Seller(code="NEW", name="New", address="1 rue", country="FR", currency="EUR", time_zone=zone)
+    with pytest.raises(Invalid) as refused:
+        actions.add_entity(seller, "provider", acting=market.accountant)
+    assert [error.field for error in refused.value.errors] == ["time_zone"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/Argentina/Ushuaia", "Asia/Calcutta"])
+def test_a_seller_lives_by_the_time_of_its_place(market: "Market", zone: str) -> None:
+    from freehold.master.accounting import actions
+
+    seller = actions.Seller(code="NEW", name="New", address="1 rue", country="FR", currency="EUR", time_zone=zone)
+    actions.add_entity(seller, "provider", acting=market.accountant)

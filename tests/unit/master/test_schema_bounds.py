@@ -62,9 +62,22 @@ def test_the_end_of_a_pattern_is_the_end_of_the_text(rooms: "Rooms") -> None:
         ({"description": "x" * 300_000}, "bytes of JSON"),
         (DEEP, "nested more than 64 deep"),
         (CHAIN, "more than 100000 steps"),
+        (True, "is no object, but true"),
+        (False, "is no object, but false"),
         ({"unevaluatedProperties": False, "allOf": [{"patternProperties": {"a": {}}}]}, "both"),
     ],
-    ids=["look-around", "back-reference", "too large", "many", "long", "deep", "billion", "unevaluated"],
+    ids=[
+        "look-around",
+        "back-reference",
+        "too large",
+        "many",
+        "long",
+        "deep",
+        "billion",
+        "true",
+        "false",
+        "unevaluated",
+    ],
 )
 def test_a_schema_beyond_its_bounds_is_refused_at_publication(rooms: "Rooms", schema: Any, words: str) -> None:
     from freehold.master.catalog.models import Release
@@ -100,3 +113,37 @@ def test_items_are_compared_in_linear_time_as_the_standard_says(rooms: "Rooms") 
     for same in ([1, 1.0], [{"a": 1, "b": 2}, {"b": 2, "a": 1.0}], [[], []]):
         with pytest.raises(InvalidParameters, match="non-unique"):
             schemas.validate(release, "default", {"a": same})
+
+
+@pytest.mark.parametrize(
+    ("step", "right", "wrong"),
+    [
+        (0.01, [19.99, 4.02, 1.11, 3, -0.07, 1e22, 2**70], [19.999, 1e-3]),
+        (1e-9, [0.1, 123456.789000001], [1e-10]),
+        (5, [10, 10.0, 1e300, 0], [1.5, 4, float("inf"), float("nan")]),
+        (0.3, [0.9, 1.2, 3e10], [1.0, 0.1]),
+    ],
+)
+def test_multiples_are_those_of_the_numbers_as_they_are_written(
+    rooms: "Rooms", step: float, right: list[float], wrong: list[float]
+) -> None:
+    from freehold.master.catalog import schemas
+
+    release = _publish(rooms, {"properties": {"a": {"multipleOf": step}}})
+    for value in right:
+        schemas.validate(release, "default", {"a": value})
+    for value in wrong:
+        with pytest.raises(InvalidParameters):
+            schemas.validate(release, "default", {"a": value})
+
+
+def test_a_whole_number_reaches_the_node_as_one_however_it_was_written(rooms: "Rooms") -> None:
+    from freehold.master.ordering.models import Instance
+
+    release = rooms.publish(tiny_release(schema={"properties": {"size": {"type": "integer"}}}))
+    rooms.supply(release, rooms.node("wide"))
+    for written in (3.0, 3, 30e-1):
+        rooms.request("page", parameters={"size": written, "more": [{"of": -0.0}, 2.5, True]})
+        assert Instance.objects.get(title="page").parameters == '{"size":3,"more":[{"of":0},2.5,true]}'
+    with pytest.raises(Invalid, match="no JSON that can be kept"):
+        rooms.request("page", parameters={"other": float("nan")})

@@ -25,6 +25,10 @@ from freehold.protocol.problem import FieldError
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,7}")
 _ACCOUNT = re.compile(r"[0-9A-Za-z]{1,12}")
 _REGISTERED = re.compile(r"[0-9A-Za-z .-]{0,40}")
+_UTC = frozenset({"UTC", "Etc/UTC"})
+_AREAS = frozenset(
+    ["Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"]
+)
 MOST_PAYMENT_DAYS, MOST_STOP_DAYS = 120, 365
 _UNFIT = re.compile(r"[|\x00-\x1f]")
 KINDS = ("asset", "liability", "equity", "income", "expense")
@@ -264,10 +268,16 @@ def _check_seller(wish: Seller) -> None:
         wrong.append(FieldError("code", "2 to 8 capitals and digits, a capital first", wish.code))
     if why := countries.wrong(wish.country):
         wrong.append(FieldError("country", why, wish.country))
-    if wish.time_zone not in zoneinfo.available_timezones():
+    if not _is_civil(wish.time_zone):
         wrong.append(FieldError("time_zone", "a name such as Europe/Paris", wish.time_zone))
     if wrong:
         raise Invalid("This cannot be a legal entity.", errors=wrong)
+
+
+def _is_civil(zone: str) -> bool:
+    """Whether a time zone is a place's civil time, or UTC: not a machine's own, a fixed offset or a stand-in."""
+    area = zone.partition("/")[0]
+    return zone in _UTC or (area in _AREAS and zone in zoneinfo.available_timezones())
 
 
 def _first_line(error: DatabaseError) -> str:

@@ -2,8 +2,10 @@
 
 import functools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from fractions import Fraction
 from typing import Any
 
 import re2
@@ -46,6 +48,15 @@ def engine(pattern: str) -> Callable[[str], object]:
         words = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise patterns.PatternError(f"the engine refuses it: {words}") from None
     return search
+
+
+def whole_numbers(value: Any) -> Any:
+    """Return a value in which numbers that are equal are written alike: 3.0 is 3, to each who reads it after us."""
+    if isinstance(value, dict):
+        return {name: whole_numbers(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _counted(keyword: Any) -> _Keyword:
@@ -108,22 +119,21 @@ def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> I
         yield ValidationError(f"{instance!r} has non-unique elements")
 
 
+def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if not isinstance(instance, int | float) or isinstance(instance, bool):
+        return
+    # As they were written: 19.99 is no binary fraction, and 19.99 / 0.01 no whole number.
+    if not math.isfinite(instance) or Fraction(repr(instance)) % Fraction(repr(step)):
+        yield ValidationError(f"{instance!r} is not a multiple of {step!r}")
+
+
 def _enum(validator: Any, values: list[Any], instance: Any, schema: Any) -> Iterator[ValidationError]:
     _count(len(values))
     yield from Draft202012Validator.VALIDATORS["enum"](validator, values, instance, schema) or ()
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(_numbers(value), sort_keys=True)
-
-
-def _numbers(value: Any) -> Any:
-    """Return a value in which numbers that are equal are written alike."""
-    if isinstance(value, dict):
-        return {name: _numbers(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_numbers(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return json.dumps(whole_numbers(value), sort_keys=True)
 
 
 _OURS: dict[str, _Keyword] = {
@@ -132,6 +142,7 @@ _OURS: dict[str, _Keyword] = {
     "additionalProperties": _additional_properties,
     "uniqueItems": _unique_items,
     "enum": _enum,
+    "multipleOf": _multiple_of,
 }
 Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,

@@ -16,6 +16,7 @@ from freehold.master.allocation.actions import Place
 from freehold.master.allocation.choice import Constraints
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog import schemas
+from freehold.master.catalog.evaluation import whole_numbers
 from freehold.master.catalog.queries import Choice
 from freehold.master.fleet import revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
@@ -191,8 +192,7 @@ def _create(order: Order) -> Answer:
     if order.shared is not None and order.shared != bool(choice.host):
         kind = "shared" if choice.host else "not shared"
         raise Undeclared(f"{choice.product} ({choice.type}) is {kind}; the release declares otherwise.")
-    parameters = wish.parameters or {}
-    _check_parameters(choice.release, choice.type, parameters)
+    parameters = _fitting(choice.release, choice.type, wish.parameters or {})
     constraints = _constraints(wish.constraints or {})
     instance = ids.new("inst")
     host, place = _place(order, instance, choice, constraints)
@@ -311,8 +311,8 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     release = row["release_id"]
     if wish.release is not None and wish.release != row["version"]:
         release = _other_release(order, row)
-    parameters = row["parameters"] if wish.parameters is None else _text(wish.parameters)
-    _check_parameters(release, row["type"], json.loads(parameters))
+    given = json.loads(row["parameters"]) if wish.parameters is None else wish.parameters
+    parameters = _text(_fitting(release, row["type"], given))
     old = Wanted(row["asked"])
     asked = wish.state or old
     INSTANCE.check(old, asked)
@@ -426,9 +426,19 @@ def check_title(title: str) -> None:
         )
 
 
-def _check_parameters(release: str, type_name: str, parameters: dict[str, Any]) -> None:
-    """Raise Invalid for parameters that are too many, InvalidParameters for those that do not fit the schema."""
-    size = len(_text(parameters).encode())
+def _fitting(release: str, type_name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters as they are kept.
+
+    Raise Invalid for those that are too many or no JSON, InvalidParameters for those that do not fit the schema.
+    """
+    try:
+        parameters: dict[str, Any] = whole_numbers(given)
+        size = len(json.dumps(parameters, separators=(",", ":"), allow_nan=False).encode())
+    except (ValueError, RecursionError):
+        raise Invalid(
+            "The parameters are no JSON that can be kept.",
+            remedy="Nest them less deeply, and write no number that is infinite or none (NaN, 1e999).",
+        ) from None
     if size > LARGEST_PARAMETERS:
         raise Invalid(
             f"The parameters are {size} bytes of JSON; {LARGEST_PARAMETERS} are the most.",
@@ -436,6 +446,7 @@ def _check_parameters(release: str, type_name: str, parameters: dict[str, Any]) 
             errors=[FieldError("parameters", f"at most {LARGEST_PARAMETERS} bytes of JSON", size)],
         )
     schemas.validate(release, type_name, parameters)
+    return parameters
 
 
 def _text(values: Mapping[str, Any]) -> str:
