@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import any_person, caller, in_project, staff
+from freehold.master.api.bodies import Body
 from freehold.master.foundation import clock
 from freehold.master.foundation.addresses import network_of
 from freehold.master.foundation.errors import NotFound
@@ -16,7 +17,7 @@ from freehold.master.people.models import ApiToken, Membership, Person, Project
 router = Router()
 
 
-class PasswordIn(Schema):
+class PasswordIn(Body):
     old: str = Field(json_schema_extra={"format": "password"})
     new: str = Field(json_schema_extra={"format": "password"}, description="12 characters or more.")
 

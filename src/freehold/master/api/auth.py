@@ -12,6 +12,7 @@ from ninja.security import HttpBearer
 from ninja.security.base import AuthBase
 
 from freehold.master.accounting.queries import find_entity
+from freehold.master.api.bodies import know_query
 from freehold.master.fleet import queries as fleet
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation.errors import MasterError
@@ -83,13 +84,14 @@ def caller(request: HttpRequest) -> Caller:
 
 
 def declare(router: Router) -> None:
-    """Write the right of each operation into the API's document; raise ImproperlyConfigured for one without."""
+    """Have operations know their queries and tell their rights; raise ImproperlyConfigured for one without."""
     for operation in (one for view in router.path_operations.values() for one in view.operations):
         rights = [getattr(auth, "right", None) for auth in operation.auth_callbacks]
         right = rights[0] if len(rights) == 1 else None
         if not isinstance(right, Right):
             raise ImproperlyConfigured(f"{operation.view_func.__name__} does not declare who may do it (`auth`).")
         operation.openapi_extra = {**(operation.openapi_extra or {}), "x-right": str(right)}
+        know_query(operation)
 
 
 def _check_seller(found: Caller, right: Right, code: str) -> None:

@@ -8,6 +8,7 @@ from ninja import Field, Router, Schema
 
 from freehold.master.accounting import actions, exports, queries
 from freehold.master.api.auth import any_person, caller, in_project, of_seller
+from freehold.master.api.bodies import Body
 from freehold.master.api.costs import DocumentOut, out
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.selling import contract_of
@@ -22,7 +23,7 @@ router = Router()
 _ENTITY = "/entities/{code}"
 
 
-class EntityIn(Schema):
+class EntityIn(Body):
     code: str = Field(description="2 to 8 capitals and digits: what document numbers begin with.")
     name: str
     address: str
@@ -35,7 +36,7 @@ class EntityIn(Schema):
     stop_days: int | None = Field(None, description="Days from then to when what is not paid for is stopped.")
 
 
-class TermsIn(Schema):
+class TermsIn(Body):
     name: str
     address: str
     vat_number: str = ""
@@ -55,7 +56,7 @@ class EntityOut(Schema):
     open_from: str
 
 
-class PaymentIn(Schema):
+class PaymentIn(Body):
     customer: str
     currency: str
     amount: Amount
@@ -65,7 +66,7 @@ class PaymentIn(Schema):
     day: Day | None = None
 
 
-class EventIn(Schema):
+class EventIn(Body):
     provider: str = Field(description="Its name, such as stripe.")
     event: str = Field(description="Its id of this news: told again, it changes nothing.")
     payment: str = Field(description="Its id of the payment.")
@@ -76,18 +77,18 @@ class EventIn(Schema):
     purpose: str = "account"
 
 
-class EventsIn(Schema):
+class EventsIn(Body):
     events: list[EventIn]
 
 
-class DepositIn(Schema):
+class DepositIn(Body):
     customer: str
     currency: str
     amount: Amount
     reference: str
 
 
-class TaxRuleIn(Schema):
+class TaxRuleIn(Body):
     tax_class: str = Field(description="`domestic`, `abroad`, `eu-business` or `eu-consumer-COUNTRY`.")
     category: str = Field("services", description="`services`, `telecom` or `lease`, as offers have it.")
     rate: str = Field(description="Percent, such as `8.1`.")
@@ -106,7 +107,7 @@ class TaxRuleOut(Schema):
     until: str = Field(description="The day on which it holds no more; empty: none.")
 
 
-class RateIn(Schema):
+class RateIn(Body):
     currency: str
     day: Day
     rate: str = Field(
@@ -114,14 +115,14 @@ class RateIn(Schema):
     )
 
 
-class LineIn(Schema):
+class LineIn(Body):
     account: str
     amount: Amount = Field(description="Debits above 0, credits below.")
     functional: Amount | None = Field(None, description="In the entity's currency, when the entry is in another.")
     party: str = ""
 
 
-class EntryIn(Schema):
+class EntryIn(Body):
     day: Day
     label: str
     reference: str
@@ -129,13 +130,13 @@ class EntryIn(Schema):
     lines: list[LineIn]
 
 
-class AccountIn(Schema):
+class AccountIn(Body):
     code: str
     name: str
     kind: str = Field(description="asset, liability, equity, income or expense")
 
 
-class DayIn(Schema):
+class DayIn(Body):
     day: Day
 
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import anybody, caller, in_project
+from freehold.master.api.bodies import Body
 from freehold.master.api.money import Amount
 from freehold.master.billing import costs, documents, public, quotes
 from freehold.master.billing.queries import period_of
@@ -16,7 +17,7 @@ from freehold.master.people.identity import Scope
 router = Router()
 
 
-class QuoteIn(Schema):
+class QuoteIn(Body):
     offer: str
     region: str = Field("", description="Where it would be placed; prices may differ.")
 
@@ -65,7 +66,7 @@ class DocumentOut(Schema):
     gross: str
 
 
-class BudgetIn(Schema):
+class BudgetIn(Body):
     amount: Amount
     currency: str
 

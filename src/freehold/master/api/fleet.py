@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import caller, in_project
+from freehold.master.api.bodies import Body
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import actions, queries
@@ -18,7 +19,7 @@ from freehold.protocol.states import SoftwareWanted
 router = Router()
 
 
-class SiteIn(Schema):
+class SiteIn(Body):
     name: str
     region: str = ""
 
@@ -29,7 +30,7 @@ class SiteOut(Schema):
     nodes: int
 
 
-class EnrolTokenIn(Schema):
+class EnrolTokenIn(Body):
     site: str
 
 
@@ -68,7 +69,7 @@ class NodeOut(Schema):
     last_contact: str | None
 
 
-class NodeIn(Schema):
+class NodeIn(Body):
     open: bool | None = None
     builder: bool | None = None
     labels: dict[str, str] | None = None
@@ -76,7 +77,7 @@ class NodeIn(Schema):
     lease: int | None = Field(None, description="Seconds of silence after which what holds no data is moved; 0: never.")
 
 
-class SupplyIn(Schema):
+class SupplyIn(Body):
     product: str
     release: str | None = Field(None, description="Version; the newest when left out.")
     nodes: list[str] = Field([], description="Ids or titles of nodes.")

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import caller, in_project, itself
+from freehold.master.api.bodies import Body
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import MasterError
 from freehold.master.monitoring import queries as monitoring
@@ -19,7 +20,7 @@ from freehold.protocol.states import Wanted
 router = Router()
 
 
-class RequestIn(Schema):
+class RequestIn(Body):
     """What is left out stays as it is, or takes its default for a new instance."""
 
     product: str | None = Field(None, description="Needed for a new instance, unless an offer says it.")
@@ -44,7 +45,7 @@ class RequestIn(Schema):
     quote: str | None = Field(None, description="The quote to be held to; see quotes.")
 
 
-class RequestsIn(Schema):
+class RequestsIn(Body):
     requests: dict[str, RequestIn] = Field(
         description="Everything that the instance requests, by title; what is not here any more is stopped, and "
         "destroyed after a time of grace."
@@ -170,7 +171,7 @@ def list_instances(request: HttpRequest, project: str, after: str = "", limit: i
     return [out(picture) for picture in monitoring.pictures(rows)]
 
 
-class HandoverIn(Schema):
+class HandoverIn(Body):
     title: str
     to: str = Field(description="The project that has it from now on; you must be able to order there, too.")
 
@@ -186,7 +187,7 @@ def hand_over(request: HttpRequest, project: str, body: HandoverIn) -> tuple[int
     return 204, None
 
 
-class MoveIn(Schema):
+class MoveIn(Body):
     title: str
     abandon_data: bool = Field(False, description="Its data stays on the node where it is, and is destroyed there.")
 

@@ -7,6 +7,7 @@ from ninja import Field, Router, Schema
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.api.auth import caller, in_project
+from freehold.master.api.bodies import Body
 from freehold.master.api.money import Amount, Day
 from freehold.master.billing import customers, public, subscriptions
 from freehold.master.billing.models import Contract, Customer
@@ -21,7 +22,7 @@ from freehold.master.people.identity import Scope
 router = Router()
 
 
-class OfferIn(Schema):
+class OfferIn(Body):
     name: str
     product: str
     type: str = "default"
@@ -36,17 +37,21 @@ class OfferIn(Schema):
     account: str = Field("", description="Revenue account; empty: the seller's own.")
 
 
-class GrantOut(Schema):
+class GrantIn(Body):
     product: str
     project: str = Field(description="Who may offer it, too.")
 
 
-class TierIn(Schema):
+class GrantOut(GrantIn):
+    """A grant that is in force."""
+
+
+class TierIn(Body):
     above: int
     amount: Amount
 
 
-class PriceIn(Schema):
+class PriceIn(Body):
     offer: str
     kind: str = Field(description="setup, recurring, usage or deposit")
     amount: Amount = "0"
@@ -56,7 +61,7 @@ class PriceIn(Schema):
     tiers: list[TierIn] = []
 
 
-class ListIn(Schema):
+class ListIn(Body):
     seller: str = Field(description="Code of the legal entity.")
     title: str
     currency: str
@@ -67,7 +72,7 @@ class ListIn(Schema):
     prices: list[PriceIn]
 
 
-class CustomerIn(Schema):
+class CustomerIn(Body):
     name: str
     kind: str = Field(description="person or company")
     address: str
@@ -87,12 +92,12 @@ class CustomerOut(Schema):
     anchor: int = Field(description="Day of the month of their invoices.")
 
 
-class PayerIn(Schema):
+class PayerIn(Body):
     project: str
     customer: str | None = Field(None, description="Id; null: the project has all for free.")
 
 
-class CostIn(Schema):
+class CostIn(Body):
     site: str
     offer: str
     kind: str = Field(description=", ".join(public.KINDS))
@@ -103,14 +108,14 @@ class CostIn(Schema):
     note: str = ""
 
 
-class ChangeIn(Schema):
+class ChangeIn(Body):
     project: str
     title: str
     customer: str | None = Field(None, description="Who pays from today on.")
     offer: str | None = Field(None, description="At which offer's price it is from today on.")
 
 
-class ChargeIn(Schema):
+class ChargeIn(Body):
     customer: str
     seller: str
     currency: str
@@ -154,7 +159,7 @@ def list_grants(request: HttpRequest, project: str) -> list[dict[str, str]]:
     auth=in_project(Scope.SELL),
     summary="Let another project offer a product of yours to others: at its prices, and on its nodes",
 )
-def grant(request: HttpRequest, project: str, body: GrantOut) -> tuple[int, None]:
+def grant(request: HttpRequest, project: str, body: GrantIn) -> tuple[int, None]:
     releases.grant_selling(project, body.product, body.project, acting=caller(request))
     return 204, None
 

@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import caller, in_project
+from freehold.master.api.bodies import Body
 from freehold.master.foundation import clock
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.support import actions, queries
@@ -15,13 +16,13 @@ router = Router()
 _TICKETS = "/projects/{project}/tickets"
 
 
-class QuestionIn(Schema):
+class QuestionIn(Body):
     service: str = Field(description="Title of the service that it is about.")
     title: str
     text: str
 
 
-class AnswerIn(Schema):
+class AnswerIn(Body):
     text: str = ""
     close: bool = False
 
