@@ -1,4 +1,4 @@
-"""Twenty histories of a Freehold with a mistake in it: `python broken.py MISTAKE` prints what is found wrong.
+"""Histories of a Freehold with a mistake: `python broken.py MISTAKE WORDS` tells what is wrong until WORDS are told.
 
 In a process of its own: the simulator takes the clock and the database of the process it runs in.
 """
@@ -61,5 +61,8 @@ if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     {one.__name__: one for one in (forgetful, counting_twice, deaf, lasting)}[sys.argv[1]]()
     with history.rooms() as rooms:
-        for seed in range(60):
-            print(*history.run(rooms, seed).wrong, sep="\n")
+        for seed in range(80):
+            wrong = "\n".join(history.run(rooms, seed).wrong)
+            print(wrong)
+            if sys.argv[2] in wrong:
+                break

@@ -41,7 +41,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_in_freehold_is_found(mistake: str) -> None:
-    command = [sys.executable, str(Path(__file__).with_name("broken.py")), mistake]
+    command = [sys.executable, str(Path(__file__).with_name("broken.py")), mistake, MISTAKES[mistake]]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert MISTAKES[mistake] in done.stdout
