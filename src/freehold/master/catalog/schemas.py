@@ -23,7 +23,7 @@ LARGEST_SCHEMA, DEEPEST_SCHEMA, MOST_PATTERNS = 256 * 1024, 64, 500
 
 def check_schema(name: str, schema: Any) -> None:
     """Raise Invalid when this is not a draft 2020-12 schema that stands on its own and can be evaluated in time."""
-    if not isinstance(schema, dict):
+    if isinstance(schema, bool):
         raise Invalid(
             f"{name} is no object, but {json.dumps(schema)[:40]}.",
             remedy='Write a schema as an object: {} takes everything, {"additionalProperties": false} nothing.',
