@@ -110,9 +110,10 @@ def test_what_cannot_be_true_is_told_once_an_hour_and_nothing_of_it_is_lost(
         actions.answer("provider", liar.id, "And another thing", acting=shop.owner)
 
 
-def test_a_run_that_cannot_be_ended_is_told_to_accountants_until_it_can(market: "Market") -> None:
+def test_a_contract_that_cannot_be_billed_is_told_to_accountants_until_it_can(market: "Market") -> None:
     """And it keeps no other seller from issuing what is due."""
     from freehold.master.billing import reconcile as billing
+    from freehold.master.billing import run
     from freehold.master.billing.models import Document, TaxRule
     from freehold.master.foundation import days
     from freehold.master.support import reconcile
@@ -132,11 +133,11 @@ def test_a_run_that_cannot_be_ended_is_told_to_accountants_until_it_can(market: 
     reconcile.tidy()
     assert [one.entity for one in Document.objects.all()] == [second.id]
     (ticket,) = _tickets(market.rooms)
-    assert (ticket.title, ticket.scope) == ("The documents of FR cannot be issued", "account")
+    assert (ticket.title, ticket.scope) == ("FR cannot bill Ada", "account")
     (said,) = _messages(ticket)
     assert "no tax rule for: domestic services" in said
     TaxRule.objects.filter(id__in=[one.id for one in rules]).update(until_day=days.NEVER)
-    billing.tidy()
+    run.bill("FR", days.parse("2026-04-02"), acting=market.accountant)
     reconcile.tidy()
     (ticket,) = _tickets(market.rooms)
     assert ticket.closed_at is not None

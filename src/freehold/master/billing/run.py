@@ -210,7 +210,7 @@ def _put_aside(opened: Run) -> None:
     """Leave out the contracts of which no document can be made: each says why, and is looked at again another day."""
     for row in run(_SQL["unfit"], largest=LARGEST):
         trouble = (
-            f"There is no tax rule for {row['untaxed']}: add one (freehold billing tax-rule)."
+            f"There is no tax rule for: {row['untaxed']}. Add one (freehold billing tax-rule), then run this again."
             if row["untaxed"]
             else "A document would come to more than any can: look at its usage, something is wrong."
         )

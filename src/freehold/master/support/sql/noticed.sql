@@ -27,5 +27,6 @@ SELECT k.id, k.trouble, e.code, e.project_id AS project, c.name AS customer
 FROM billing_contract k
 JOIN accounting_legalentity e ON e.id = k.entity_id
 JOIN billing_customer c ON c.id = k.customer_id
-WHERE k.trouble <> '' OR (k.aside_on > 0 AND EXISTS (
-  SELECT 1 FROM support_ticket t WHERE t.about = 'contract:' || k.id AND t.closed_at IS NULL))
+WHERE k.trouble <> ''
+   OR k.id IN (SELECT CAST(substr(t.about, 10) AS bigint) FROM support_ticket t
+               WHERE substr(t.about, 1, 9) = 'contract:' AND t.closed_at IS NULL)
