@@ -17,8 +17,6 @@ from freehold.node.settings import Paths, Settings
 from freehold.node.software.build import build as build_on_node
 from freehold.protocol import archive
 
-"""Builds as root, as on a node with root, are done by a user who owns nothing else."""
-
 
 @dataclass(frozen=True)
 class Built:

@@ -4,6 +4,7 @@ So the range of versions at one database is one schema. A Master whose database 
 itself with words, before it answers what is no longer true; whoever supervises it starts the new one.
 """
 
+import functools
 import logging
 import threading
 from collections.abc import Callable
@@ -31,6 +32,7 @@ def trouble(known: frozenset[tuple[str, str]]) -> str:
     return OLDER if known - made else ""
 
 
+@functools.cache
 def known_here() -> frozenset[tuple[str, str]]:
     """Return application and name of each migration that this code knows."""
     loader = MigrationLoader(None, ignore_no_migrations=True)

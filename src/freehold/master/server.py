@@ -40,7 +40,6 @@ PASSWORD_PATHS = frozenset({"/login", "/api/v1/login", "/api/v1/me/password"})
 LARGEST_UPLOAD = 33 * 1024 * 1024
 LARGEST_OF_STRANGERS = 64 * 1024
 """Bytes of a body that is read before it is known who sends it."""
-SESSION_COOKIE = "__Host-session"
 _RELEASES = re.compile("/api/v1/projects/[^/]+/releases")
 _X509_V_FLAG_NO_CHECK_TIME = 0x200000
 """OpenSSL's flag, absent from Python's `ssl`: the date of a client certificate is checked by the application."""
@@ -179,6 +178,8 @@ def tls_context(folder: Path) -> ssl.SSLContext:
 
 def check_caller(scope: Scope) -> None:
     """Raise Unauthenticated unless a request shows an API token, a session or a certificate that is known here."""
+    from django.conf import settings
+    from django.contrib.auth import SESSION_KEY
     from django.contrib.sessions.backends.db import SessionStore
     from django.http import parse_cookie
 
@@ -188,12 +189,12 @@ def check_caller(scope: Scope) -> None:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     fingerprint = scope.get("extensions", {}).get(PEER)
     kind, _, secret = headers.get(b"authorization", "").partition(" ")
-    session = parse_cookie(headers.get(b"cookie", "")).get(SESSION_COOKIE)
+    session = parse_cookie(headers.get(b"cookie", "")).get(settings.SESSION_COOKIE_NAME)
     if kind.lower() == "bearer":
         identity.by_token(secret.strip())
     elif fingerprint is not None:
         queries.identify(fingerprint, "instance" if scope["path"].startswith("/api/") else "node", renewing=True)
-    elif session is None or SessionStore(session).get("_auth_user_id") is None:
+    elif session is None or SessionStore(session).get(SESSION_KEY) is None:
         raise Unauthenticated("A body of this size is taken from callers that are known only.")
 
 

@@ -1,6 +1,5 @@
 """A certificate is good for some time yet."""
 
-import socket
 import ssl
 import time
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.promises.base import Assessment
+from freehold.promises.connection import connect_tls
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,9 @@ class ServerCertificate:
     timeout: float = 20.0
 
     def check(self) -> Assessment:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         what = f"the certificate of {self.host}"
         try:
-            with (
-                socket.create_connection((self.host, self.port), self.timeout) as plain,
-                context.wrap_socket(plain, server_hostname=self.host) as sock,
-            ):
+            with connect_tls(self.host, self.port, self.timeout) as sock:
                 der = sock.getpeercert(binary_form=True)
         except (OSError, ValueError) as error:
             return Assessment(False, f"{self.host} port {self.port} shows no certificate: {error}")

@@ -1,7 +1,6 @@
 """An HTTP server answers as it should."""
 
 import socket
-import ssl
 import time
 import zlib
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 import h11
 
 from freehold.promises.base import Assessment
+from freehold.promises.connection import connect_tls
 
 _MOST = 1024 * 1024
 """Bytes of a body that are looked at; the rest is read only so far as to know that it is whole."""
@@ -60,16 +60,9 @@ class Http:
 
 
 def _connect(scheme: str, host: str, port: int | None, timeout: float) -> socket.socket:
-    sock = socket.create_connection((host, port or (443 if scheme == "https" else 80)), timeout)
-    if scheme == "http":
-        return sock
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        return context.wrap_socket(sock, server_hostname=host)
-    except BaseException:
-        sock.close()
-        raise
+    if scheme == "https":
+        return connect_tls(host, port or 443, timeout)
+    return socket.create_connection((host, port or 80), timeout)
 
 
 def _get(sock: socket.socket, url: Any, deadline: float) -> tuple[int, dict[str, str], bytes]:

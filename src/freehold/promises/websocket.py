@@ -4,7 +4,6 @@ import base64
 import hashlib
 import os
 import socket
-import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from freehold.promises.base import Assessment
+from freehold.promises.connection import connect_tls
 
 _MOST = 1024 * 1024
 _MOST_HEADERS = 100
@@ -50,13 +50,9 @@ class WebSocket:
 
     def _connect(self) -> socket.socket:
         url = urlsplit(self.url)
-        secure = url.scheme == "wss"
-        sock = socket.create_connection((url.hostname or "", url.port or (443 if secure else 80)), self.timeout)
-        if not secure:
-            return sock
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context.wrap_socket(sock, server_hostname=url.hostname)
+        if url.scheme == "wss":
+            return connect_tls(url.hostname or "", url.port or 443, self.timeout)
+        return socket.create_connection((url.hostname or "", url.port or 80), self.timeout)
 
     def _shake_hands(self, sock: socket.socket) -> "socket.SocketIO":
         url = urlsplit(self.url)

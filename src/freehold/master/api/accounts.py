@@ -8,7 +8,7 @@ from ninja import Field, Router, Schema
 from freehold.master.api.auth import any_person, caller, in_project, staff
 from freehold.master.api.bodies import Body
 from freehold.master.foundation import clock
-from freehold.master.foundation.addresses import network_of
+from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
 from freehold.master.people import actions
 from freehold.master.people.identity import Scope
@@ -46,9 +46,7 @@ class MemberRow(Schema):
 
 @router.put("/me/password", response={204: None}, auth=any_person, summary="Change your password; all your tokens end")
 def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
-    actions.change_password(
-        body.old, body.new, acting=caller(request), address=network_of(request.META.get("REMOTE_ADDR", ""))
-    )
+    actions.change_password(body.old, body.new, acting=caller(request), address=network_of_caller(request))
     return 204, None
 
 

@@ -8,7 +8,7 @@ from ninja import Field, Router, Schema
 from freehold.master.api.auth import any_person, anybody, caller, in_project, staff
 from freehold.master.api.bodies import Body
 from freehold.master.foundation import clock
-from freehold.master.foundation.addresses import network_of
+from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
 from freehold.master.people import actions, identity, quotas
 from freehold.master.people.identity import Scope
@@ -46,7 +46,7 @@ class MeOut(Schema):
 
 @router.post("/login", response=TokenOut, auth=anybody, summary="Exchange e-mail and password for an API token")
 def log_in(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
-    person = actions.log_in(body.email, body.password, network_of(request.META.get("REMOTE_ADDR", "")))
+    person = actions.log_in(body.email, body.password, network_of_caller(request))
     project = None
     if body.project is not None:
         project = identity.by_person(person.id).project(body.project, Scope.READ)

@@ -256,8 +256,7 @@ def _refuse_uncovered(project: str, product: str, type_name: str, root: str) -> 
         ORDERS["sold"], project=project, product=product, type=type_name, day=today, node="", region=None, list="",
         offer="",
     )  # fmt: skip
-    rows = [row for row in rows if row["is_owner"]] or rows
-    if all(row["payer"] is not None and row["customer"] is None for row in rows):
+    if all(map(_is_free, _of_owner(rows))):
         return
     (seller,) = run(ORDERS["seller_of_tree"], root=root)
     if not catalog.may_offer(seller["project"], product):
@@ -272,13 +271,22 @@ def _only_offer(product: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]
 
     An owner who sells a product decides alone; what others were granted to sell counts where the owner sells none.
     """
-    rows = [row for row in rows if row["is_owner"]] or rows
-    free = [row["payer"] is not None and row["customer"] is None for row in rows]
+    rows = _of_owner(rows)
     offers = {row["offer"]: row["name"] for row in rows}
-    if len(offers) > 1 and not all(free):
+    if len(offers) > 1 and not all(map(_is_free, rows)):
         names = ", ".join(sorted(set(offers.values())))
         raise Invalid(f"{product} is sold at several sizes.", errors=[FieldError("offer", f"one of {names}")])
     return [row for row in rows if row["offer"] == rows[0]["offer"]]
+
+
+def _of_owner(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what a product's owner sells of it; where that is nothing, what others were granted to sell."""
+    return [row for row in rows if row["is_owner"]] or rows
+
+
+def _is_free(row: dict[str, Any]) -> bool:
+    """Whether the seller of an offer said that nobody pays for what this project orders of it."""
+    return row["payer"] is not None and row["customer"] is None
 
 
 def _deal(rows: list[dict[str, Any]], price_list: str) -> Deal:

@@ -175,6 +175,7 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
             )
         if abs(described.index) > 1_000_000:
             raise Invalid(f"{DESCRIPTOR}: the index of type {name!r} is not within a million of 0.")
+        request_schema = _schema(files, described.request)
         rows.append(
             {
                 "name": name,
@@ -183,20 +184,19 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
                 "index": described.index,
                 "weight": described.weight,
                 "holds_data": described.data,
-                "requests": msgspec.json.encode(_requests(name, described, files)).decode(),
+                "requests": msgspec.json.encode(_requests(name, described, request_schema)).decode(),
                 "shared": described.shared,
                 "host": described.host if described.shared else "",
-                "request_schema": _schema(files, described.request),
+                "request_schema": request_schema,
                 "response_schema": _schema(files, described.response),
             }
         )
     return descriptor, rows
 
 
-def _requests(name: str, described: TypeDescriptor, files: dict[str, bytes]) -> tuple[RequestDescriptor, ...]:
+def _requests(name: str, described: TypeDescriptor, request_schema: str) -> tuple[RequestDescriptor, ...]:
     """Return what instances of a type may request of others; raise Invalid when that is not clear."""
-    schema = json.loads(_schema(files, described.request))
-    parameters = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    parameters = json.loads(request_schema).get("properties", {})
     what = f"{DESCRIPTOR}: type {name!r} declares requests"
     if len(described.requests) > MOST_REQUEST_TYPES:
         raise Invalid(f"{what} of {len(described.requests)} types; {MOST_REQUEST_TYPES} are the most.")

@@ -2,6 +2,13 @@
 
 import ipaddress
 
+from django.http import HttpRequest
+
+
+def network_of_caller(request: HttpRequest) -> str:
+    """Return whom the address stands for from which a request came."""
+    return network_of(request.META.get("REMOTE_ADDR", ""))
+
 
 def network_of(address: str) -> str:
     """Return whom an address stands for: itself, or of IPv6 its /64, all of which one customer of a provider has."""

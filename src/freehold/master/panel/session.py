@@ -7,7 +7,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from freehold.master.foundation.addresses import network_of
+from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import MasterError
 from freehold.master.panel import words
@@ -27,9 +27,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return draw(request, None, "login", context)
     email = request.POST.get("email", "")
     try:
-        person = actions.log_in(
-            email, request.POST.get("password", ""), network_of(request.META.get("REMOTE_ADDR", ""))
-        )
+        person = actions.log_in(email, request.POST.get("password", ""), network_of_caller(request))
     except MasterError as error:
         return draw(request, None, "login", {**context, "wrong": words.problem(error), "email": email}, error.status)
     login(request, person, backend="django.contrib.auth.backends.ModelBackend")

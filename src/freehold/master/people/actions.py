@@ -85,13 +85,7 @@ def set_password(person: Person, password: str, *, acting: Caller) -> None:
     """Give a person another password, which ends all sessions and tokens of theirs. For the Master's staff."""
     acting.require(Scope.OPERATE)
     acting.require_staff()
-    check_password_rules(password)
-    hashed = make_password(password)
-    with writing():
-        # Sessions hold a hash of the password's hash, and end with it.
-        Person.objects.filter(id=person.id).update(password=hashed)
-        _end_tokens(person)
-        audit(acting.actor, "password.set", person.id)
+    _keep_password(person, password, "password.set", acting)
 
 
 def change_password(old: str, new: str, *, acting: Caller, address: str = "") -> None:
@@ -103,12 +97,7 @@ def change_password(old: str, new: str, *, acting: Caller, address: str = "") ->
         person = log_in(acting.actor, old, address)
     except Unauthenticated:
         raise Invalid("The old password is wrong.", errors=[FieldError("old", "your present password")]) from None
-    check_password_rules(new)
-    hashed = make_password(new)
-    with writing():
-        Person.objects.filter(id=person.id).update(password=hashed)
-        _end_tokens(person)
-        audit(acting.actor, "password.change", person.id)
+    _keep_password(person, new, "password.change", acting)
 
 
 def end_sessions(person: Person, *, acting: Caller) -> None:
@@ -151,6 +140,16 @@ def remove_role(person: Person, project: Project, *, acting: Caller) -> None:
         if not deleted:
             raise NotFound(f"{person.email} has no role in '{project.name}'.")
         audit(acting.actor, "role.remove", person.id, project=project.id)
+
+
+def _keep_password(person: Person, password: str, verb: str, acting: Caller) -> None:
+    check_password_rules(password)
+    hashed = make_password(password)
+    with writing():
+        # Sessions hold a hash of the password's hash, and end with it.
+        Person.objects.filter(id=person.id).update(password=hashed)
+        _end_tokens(person)
+        audit(acting.actor, verb, person.id)
 
 
 def _end_tokens(person: Person) -> None:

@@ -52,24 +52,20 @@ reconcile = Quarantine()
 def tidy() -> None:
     """Tell of runs that could not be ended, and of budgets that are nearly spent."""
     for row in run(_SQL["troubled"]):
-        about = f"run:{row['id']}"
-        if not row["trouble"]:
-            actions.settle(about, "It could be ended meanwhile.")
-        elif not Ticket.objects.filter(about=about, closed_at=None).exists():
-            title = f"The documents of {row['code']} cannot be issued"
-            actions.notice(about, title, row["trouble"], project=row["project"], scope=Scope.ACCOUNT)
+        title = f"The documents of {row['code']} cannot be issued"
+        _tell_of_trouble(f"run:{row['id']}", title, "It could be ended meanwhile.", row)
     for row in run(_SQL["aside"]):
-        _tell_of_contract(row)
+        title = f"{row['code']} cannot bill {row['customer']}"
+        _tell_of_trouble(f"contract:{row['id']}", title, "It was billed meanwhile.", row)
     for budget in Budget.objects.all():
         _tell_of(budget)
 
 
-def _tell_of_contract(row: dict[str, Any]) -> None:
-    about = f"contract:{row['id']}"
+def _tell_of_trouble(about: str, title: str, settled: str, row: dict[str, Any]) -> None:
+    """Tell a seller's accountants of the trouble in a row, once while it lasts, and that it is over."""
     if not row["trouble"]:
-        actions.settle(about, "It was billed meanwhile.")
+        actions.settle(about, settled)
     elif not Ticket.objects.filter(about=about, closed_at=None).exists():
-        title = f"{row['code']} cannot bill {row['customer']}"
         actions.notice(about, title, row["trouble"], project=row["project"], scope=Scope.ACCOUNT)
 
 

@@ -151,6 +151,8 @@ def written(tag: str) -> int | None:
 def processes(tag: str) -> tuple[list[int], list[int]]:
     """Return the processes of a partition's services, and what the node runs in its name; none without a group."""
     folder = tracking(tag)
+    if not folder:
+        return [], []
     return group.members(f"{folder}/{_SERVICES}"), group.members(f"{folder}/{_CHECKS}")
 
 

@@ -78,6 +78,7 @@ def find(settings: Settings) -> Protections:
     """Try what this machine gives, without leaving a trace of it."""
     privileged = not settings.unprivileged and os.geteuid() == 0
     mounts, landlock, program = find_walls(privileged=privileged)
+    network = privileged and _contains(network=True)
     return Protections(
         users=privileged,
         mounts=mounts,
@@ -86,8 +87,9 @@ def find(settings: Settings) -> Protections:
         groups=cgroups.version() if privileged else 0,
         limited=sorted(cgroups.limited()) if privileged else [],
         firewall=privileged and firewall.works(),
-        namespaces=privileged and _contains(network=False),
-        network=privileged and _contains(network=True),
+        # Whoever can be in a network of its own is in those namespaces as well.
+        namespaces=network or (privileged and _contains(network=False)),
+        network=network,
         filter=program,
     )
 

@@ -47,8 +47,7 @@ class Order(msgspec.Struct, frozen=True):
 def make(payload: bytes) -> bytes:
     """Make a container, unless it is there whole; raise HostError, naming the step, when the kernel refuses one."""
     order = msgspec.json.decode(payload, type=Order)
-    has_link = not order.host_end or os.path.exists(f"/sys/class/net/{order.host_end}")
-    if init_of(order.init) and has_link:
+    if is_whole(order.init, order.host_end):
         return b""
     folder = os.path.dirname(order.init)
     if not group.end(folder, 10):
@@ -62,6 +61,11 @@ def make(payload: bytes) -> bytes:
     if order.host_end:
         _link(order, pid)
     return b""
+
+
+def is_whole(init: str, host_end: str) -> bool:
+    """Return whether a container's init lives and its link, if it has one, is there."""
+    return bool(init_of(init)) and (not host_end or os.path.exists(f"/sys/class/net/{host_end}"))
 
 
 def remove_link(host_end: str) -> None:

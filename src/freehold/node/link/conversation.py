@@ -189,10 +189,7 @@ class OutboxSender(Conversation):
             else:
                 self._store.set_aside(reports[0].sequence, f"The Master refuses it: {error}")
             return
-        try:
-            applied = _answers.decode(content)
-        except UNREADABLE as error:
-            raise LinkError(f"The Master's answer to reports is not understood ({error}). Update this node.") from None
+        applied = _read_applied(content)
         if applied.refused:
             _log.warning("the Master set %s items aside", applied.refused)
         failpoint("reports-sent")
@@ -213,10 +210,7 @@ class OutboxSender(Conversation):
         """
         epoch = self._store.epoch
         _, content, _ = self.link.call("POST", "/node/v1/reports", msgspec.json.encode(Batch(epoch, [])))
-        try:
-            applied = _answers.decode(content)
-        except UNREADABLE as error:
-            raise LinkError(f"The Master's answer to reports is not understood ({error}). Update this node.") from None
+        applied = _read_applied(content)
         if applied.sequence:
             self._ask_for_epoch()
         self._probed = self._store.epoch
@@ -243,3 +237,10 @@ class OutboxSender(Conversation):
     def _next_heartbeat(self) -> float:
         # A lease is renewed several times before it is over.
         return time.monotonic() + min(self._store.pace, self._store.lease / 4 or self._store.pace)
+
+
+def _read_applied(content: bytes) -> Applied:
+    try:
+        return _answers.decode(content)
+    except UNREADABLE as error:
+        raise LinkError(f"The Master's answer to reports is not understood ({error}). Update this node.") from None

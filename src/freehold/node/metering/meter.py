@@ -80,8 +80,7 @@ class Meter:
         now = time.monotonic()
         if now - looked < DISK_PERIOD:
             return looked, size
-        services, checks = cgroups.processes(f"{self._tag}/{place.partition}") if self._root_mode else ([], [])
-        return now, holdings.measure(place.folder, [*services, *checks]).mb
+        return now, holdings.measure_partition(place.folder, f"{self._tag}/{place.partition}").mb
 
 
 def _beyond_free(services: list[int], checks: list[int], memory_mb: dict[int, float]) -> Iterator[float]:

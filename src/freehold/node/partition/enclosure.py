@@ -25,7 +25,7 @@ from freehold.node.isolation import container, group, remains
 from freehold.node.partition import holdings, visible
 from freehold.node.partition.layout import Outcome
 from freehold.node.settings import Paths, Place, Settings, write_durably
-from freehold.node.supervisor.children import user_processes
+from freehold.node.supervisor.children import kill_user
 from freehold.node.walls import init_of
 from freehold.node.workshop import Enclosure
 
@@ -59,6 +59,9 @@ class Enclosures:
         """Have a partition's container be there, whole; raise HostError when it cannot be made."""
         if not self.protections.namespaces or place.uid is None:
             return
+        if container.is_whole(self._init(place), self.host_end(place)):
+            # Asked before each call and each start of a service; root's child is for the first of them.
+            return
         order = container.Order(
             init=self.groups(place).init,
             address=place.address,
@@ -79,10 +82,7 @@ class Enclosures:
             return
         deadline = time.monotonic() + END_SECONDS
         gone = cgroups.end(self._tag(place), END_SECONDS)
-        while (pids := user_processes(place.uid)) and time.monotonic() < deadline:
-            for pid in pids:
-                _kill(pid)
-            time.sleep(0.002)
+        pids = kill_user(place.uid, deadline - time.monotonic())
         container.remove_link(self.host_end(place))
         if pids or not gone:
             raise HostError(f"{place.name} does not end: {len(pids)} of its processes are still there.")
@@ -247,10 +247,3 @@ def note_of_tenant(paths: Paths, place: Place) -> Path:
 def host_end(settings: Settings, place: Place) -> str:
     """Return the name of a partition's link on the host; the kernel takes 15 letters."""
     return f"{firewall.LINKS}{settings.tag}{place.name.removeprefix('p')}"
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, 9)
-    except ProcessLookupError:
-        pass

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from freehold.node.host import audit, cgroups, firewall, quotas
 from freehold.node.partition.enclosure import Enclosures
-from freehold.node.partition.holdings import Held, measure, too_much
+from freehold.node.partition.holdings import Held, measure_partition, too_much
 from freehold.node.settings import Paths, Settings
 from freehold.node.store import Store, Wish
 from freehold.protocol.states import Observed
@@ -133,8 +133,7 @@ class Guard:
         return False
 
     def _measure(self, partition: str) -> Held:
-        services, checks = cgroups.processes(f"{self._settings.tag}/{partition}")
-        return measure(str(self._paths.partitions / partition), [*services, *checks])
+        return measure_partition(str(self._paths.partitions / partition), f"{self._settings.tag}/{partition}")
 
     def _written(self, partition: str) -> float:
         return (cgroups.written(f"{self._settings.tag}/{partition}") or 0) / (1 << 20)

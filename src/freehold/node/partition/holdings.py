@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from freehold.node.host import trees
+from freehold.node.host import cgroups, trees
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,12 @@ def measure(folder: str, pids: Iterable[int] = ()) -> Held:
             for kind in ("fd", "map_files"):
                 _add_nameless(f"/proc/{pid}/{kind}", device, total)
     return Held(total.blocks * 512 / (1 << 20), total.files)
+
+
+def measure_partition(folder: str, tag: str) -> Held:
+    """Return what a partition holds: in its folder, and what its processes, known by its control group, keep."""
+    services, checks = cgroups.processes(tag)
+    return measure(folder, [*services, *checks])
 
 
 def _add_nameless(folder: str, device: int, total: _Sum) -> None:

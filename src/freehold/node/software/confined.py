@@ -9,7 +9,6 @@ is process 1 there, so that all that a build started ends with it, whatever it m
 import hashlib
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from freehold.node.host import cgroups, protections
 from freehold.node.isolation import group, remains
 from freehold.node.partition import visible
 from freehold.node.settings import Limits, Place, Settings
-from freehold.node.supervisor.children import user_processes
+from freehold.node.supervisor.children import kill_user
 
 if TYPE_CHECKING:
     from freehold.node.walls import Walls
@@ -71,14 +70,7 @@ def end(settings: Settings, folder: Path) -> list[str]:
     if uid is None:
         return []
     cgroups.end(_tag(settings, folder), _SECONDS)
-    deadline = time.monotonic() + _SECONDS
-    while (pids := user_processes(uid)) and time.monotonic() < deadline:
-        for pid in pids:
-            try:
-                os.kill(pid, 9)
-            except ProcessLookupError:
-                continue
-        time.sleep(0.002)
+    kill_user(uid, _SECONDS)
     return remains.of_user(uid, None)
 
 

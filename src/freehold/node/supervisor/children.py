@@ -282,6 +282,19 @@ def kill_rest(supervisor: str, name: str, uid: int | None, folders: Iterable[str
                 pass
 
 
+def kill_user(uid: int, seconds: float) -> list[int]:
+    """Kill all processes of a user until there is none, for so many seconds at most; return which are left."""
+    deadline = time.monotonic() + seconds
+    while (pids := user_processes(uid)) and time.monotonic() < deadline:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.002)
+    return pids
+
+
 def user_processes(uid: int) -> list[int]:
     """Return the living processes of a user."""
     found = []
