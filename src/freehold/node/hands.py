@@ -156,10 +156,11 @@ class Hands:
         return True
 
     def _run(self, place: Place, wish: Wish, layout: Layout) -> None:
-        """Have an instance's processes run in its container."""
+        """Have an instance's processes run in its container; while it waits for another, what runs goes on."""
         self.enclosures.open(place)
         processes = self._processes(place, wish.release, layout)
-        self._supervisor.apply(wish.partition, processes, until=self._until(wish))
+        waits = bool(layout.outcome.missing)
+        self._supervisor.apply(wish.partition, processes, until=self._until(wish), patient=waits)
 
     def closed(self) -> list[str]:
         """Return the instances that run, by what the store knows, and whose container is gone."""

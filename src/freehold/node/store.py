@@ -43,23 +43,36 @@ CREATE TABLE IF NOT EXISTS instance (
 CREATE TABLE IF NOT EXISTS shared (
   instance TEXT PRIMARY KEY, revision INTEGER NOT NULL, host TEXT NOT NULL, type TEXT NOT NULL, wanted TEXT NOT NULL,
   parameters TEXT NOT NULL, seed TEXT NOT NULL, told_revision INTEGER NOT NULL DEFAULT 0,
-  told TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+  told TEXT NOT NULL DEFAULT '', orphan INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS shared_by_host ON shared (host);
 """
 
 _LATER_COLUMNS = {
-    "seed": "TEXT NOT NULL DEFAULT ''",
-    "given": "TEXT NOT NULL DEFAULT '{}'",
-    "renew_at": "REAL NOT NULL DEFAULT 0",
-    "asking": "TEXT NOT NULL DEFAULT ''",
-    "asked": "TEXT NOT NULL DEFAULT ''",
-    "ask_attempts": "INTEGER NOT NULL DEFAULT 0",
-    "ask_next_try": "REAL NOT NULL DEFAULT 0",
-    "movable": "INTEGER NOT NULL DEFAULT 0",
-    "orphan": "INTEGER NOT NULL DEFAULT 0",
+    "instance": {
+        "seed": "TEXT NOT NULL DEFAULT ''",
+        "given": "TEXT NOT NULL DEFAULT '{}'",
+        "renew_at": "REAL NOT NULL DEFAULT 0",
+        "asking": "TEXT NOT NULL DEFAULT ''",
+        "asked": "TEXT NOT NULL DEFAULT ''",
+        "ask_attempts": "INTEGER NOT NULL DEFAULT 0",
+        "ask_next_try": "REAL NOT NULL DEFAULT 0",
+        "movable": "INTEGER NOT NULL DEFAULT 0",
+        "orphan": "INTEGER NOT NULL DEFAULT 0",
+    },
+    "shared": {"orphan": "INTEGER NOT NULL DEFAULT 0"},
 }
-"""Of `instance`, for a file that an earlier version made. `asking` is the digest of what it requests of others,
+"""By table, for a file that an earlier version made. `asking` is the digest of what an instance requests of others,
 `asked` that of what the Master granted."""
+
+
+class Orphan(msgspec.Struct, frozen=True):
+    """An instance that the Master does not name any more."""
+
+    instance: str
+    wanted: Wanted
+    title: str
+    partition: str
+    """Where it is; of a shared instance the id of its host."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -94,10 +107,11 @@ class Store(Assessments):
         super().__init__(path, _SCHEMA, budget=budget, hardware=hardware, only_look=only_look)
         # `freehold node status` may open a new file at the same moment as the agent.
         self._db.execute("BEGIN IMMEDIATE")
-        present = {row[1] for row in self._db.execute("PRAGMA table_info(instance)")}
-        for name, kind in _LATER_COLUMNS.items():
-            if name not in present:
-                self._db.execute(f"ALTER TABLE instance ADD COLUMN {name} {kind}")
+        for table, columns in _LATER_COLUMNS.items():
+            present = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            for name, kind in columns.items():
+                if name not in present:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
         self._db.execute("COMMIT")
 
     def begin_epoch(self, epoch: int) -> bool:
@@ -109,19 +123,30 @@ class Store(Assessments):
                 self._db.execute("UPDATE shared SET told_revision = 0")
         return begun
 
-    def orphans(self) -> list[Wish]:
-        """Return the instances that the Master does not name any more."""
-        return self._wishes("WHERE orphan = 1 AND wanted <> 'destroyed'")
+    def orphans(self) -> list[Orphan]:
+        """Return the instances, shared ones last, that the Master does not name any more."""
+        rows = self._rows(
+            "SELECT instance, wanted, title, partition FROM instance WHERE orphan = 1 AND wanted <> 'destroyed' "
+            "UNION ALL "
+            "SELECT instance, wanted, 'shared', host FROM shared WHERE orphan = 1 AND wanted <> 'destroyed'"
+        )
+        return [Orphan(instance, Wanted(wanted), title, where) for instance, wanted, title, where in rows]
 
     def destroy_orphan(self, instance: str) -> bool:
         """Have an instance destroyed that the Master does not name, as an operator agreed; return whether it is one."""
+        forgotten = "WHERE instance = ? AND orphan = 1 AND wanted <> 'destroyed'"
         with self._transaction():
-            rows = self._db.execute(
-                "UPDATE instance SET wanted = 'destroyed', next_try = 0 "
-                "WHERE instance = ? AND orphan = 1 AND wanted <> 'destroyed'",
+            own = self._db.execute(
+                f"UPDATE instance SET wanted = 'destroyed', next_try = 0 {forgotten}", (instance,)
+            ).rowcount
+            shared = self._db.execute(f"UPDATE shared SET wanted = 'destroyed' {forgotten}", (instance,)).rowcount
+            # Its host is configured without it.
+            self._db.execute(
+                "UPDATE instance SET state_revision = 0, next_try = 0 "
+                "WHERE instance = (SELECT host FROM shared WHERE instance = ?)",
                 (instance,),
             )
-            return rows.rowcount > 0
+            return bool(own or shared)
 
     def moved(self) -> None:
         """What was to be tried at a time of the former clock is tried now."""
@@ -149,12 +174,8 @@ class Store(Assessments):
                 for (release,) in self._rows("SELECT release FROM software"):
                     if release not in releases:
                         self._db.execute("UPDATE software SET wanted = 'removed' WHERE release = ?", (release,))
-                for instance, title in self._rows("SELECT instance, title FROM instance WHERE wanted <> 'destroyed'"):
-                    if instance not in instances:
-                        _log.error("the Master does not name %s (%s) any more: it is kept", instance, title)
-                    self._db.execute(
-                        "UPDATE instance SET orphan = ? WHERE instance = ?", (instance not in instances, instance)
-                    )
+                self._note_orphans("instance", instances)
+                self._note_orphans("shared", {one.instance for one in feed.shared})
             for one in feed.installations:
                 self._db.execute(
                     "INSERT INTO software (release, revision, wanted, name) VALUES (?, ?, ?, ?) "
@@ -191,12 +212,19 @@ class Store(Assessments):
             self._remember("revision", str(feed.revision))
             self._take_lease(feed.lease)
 
+    def _note_orphans(self, table: str, named: set[str]) -> None:
+        for (instance,) in self._rows(f"SELECT instance FROM {table} WHERE wanted <> 'destroyed'"):
+            if instance not in named:
+                _log.error("the Master does not name %s any more: it is kept", instance)
+            self._db.execute(f"UPDATE {table} SET orphan = ? WHERE instance = ?", (instance not in named, instance))
+
     def _take_over(self, guest: SharedInstance) -> None:
         self._db.execute(
             "INSERT INTO shared (instance, revision, host, type, wanted, parameters, seed) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (instance) DO UPDATE SET revision = excluded.revision, wanted = excluded.wanted, "
-            "type = excluded.type, parameters = excluded.parameters WHERE excluded.revision > shared.revision",
+            "type = excluded.type, parameters = excluded.parameters, orphan = 0 "
+            "WHERE excluded.revision > shared.revision",
             (
                 guest.instance,
                 guest.revision,

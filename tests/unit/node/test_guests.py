@@ -115,11 +115,20 @@ def test_guests_end_with_their_host(store: Store) -> None:
     assert store.guests("host") == []
 
 
-def test_a_guest_that_a_snapshot_does_not_name_is_served_no_more(store: Store) -> None:
+def test_a_guest_that_a_snapshot_does_not_name_is_served_until_an_operator_agrees_to_its_end(store: Store) -> None:
     feed(store, 5, guest("a", 4), guest("b", 5))
+    served(store, a=Served({"url": "a"}), b=Served({"url": "b"}))
     feed(store, 9, HOST, guest("b", 5), snapshot=True)
+    assert [one.instance for one in store.guests("host")] == ["a", "b"], "a Master that was restored forgot it"
+    assert [(one.instance, one.partition) for one in store.orphans()] == [("a", "host")]
+    feed(store, 10, HOST, guest("a", 4), guest("b", 5), snapshot=True)
+    assert store.orphans() == [], "it knows of it again"
+    feed(store, 11, HOST, guest("b", 5), snapshot=True)
+    assert store.destroy_orphan("a")
     assert [one.instance for one in store.guests("host")] == ["b"]
-    assert host(store).revision == 9
+    assert host(store).state_revision < host(store).revision, "its host is configured without it"
+    assert store.orphans() == []
+    assert not store.destroy_orphan("b")
 
 
 def test_what_an_instance_requests_is_due_until_all_is_granted(store: Store) -> None:

@@ -121,14 +121,15 @@ class Supervisor:
                 raise SupervisorError(f"The supervisor does not start; see {self.root / 'supervisor.log'}.")
             time.sleep(0.02)
 
-    def apply(self, group: str, processes: list[Process], *, until: float | None = None) -> None:
+    def apply(self, group: str, processes: list[Process], *, until: float | None = None, patient: bool = False) -> None:
         """Make a group consist of these processes; only what differs is started, restarted or ended.
 
+        `patient`: what runs goes on as it is, whatever these say; what does not run is started.
         `until`: the group is lent until that moment (seconds since the boot, as `CLOCK_BOOTTIME` counts), unless `lend`
         prolongs it; then it ends, whether or not anybody orders that.
         """
         specs = [asdict(process) for process in processes]
-        self._order({"verb": "apply", "group": group, "processes": specs, "until": until})
+        self._order({"verb": "apply", "group": group, "processes": specs, "until": until, "patient": patient})
 
     def lend(self, groups: dict[str, float | None]) -> None:
         """Say until when groups are lent; None: for ever."""

@@ -81,8 +81,10 @@ class Server:
 
     # Orders
 
-    def apply(self, name: str, specs: list[dict[str, Any]], until: float | None = None) -> None:
-        """Make a group consist of these processes: only differences are touched."""
+    def apply(
+        self, name: str, specs: list[dict[str, Any]], until: float | None = None, *, patient: bool = False
+    ) -> None:
+        """Make a group consist of these processes: only differences are touched, and of them what runs only in haste."""
         group = self.groups.setdefault(name, Group())
         group.until = until
         group.stopping, group.kill_at = False, None
@@ -91,7 +93,7 @@ class Server:
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
         group.control = next((_folders(spec) for spec in specs), group.control)
         for process in list(group.processes.values()):
-            if process.spec["name"] not in wanted:
+            if process.spec["name"] not in wanted and not (patient and process.pid):
                 self._end(process, leaving=True)
         for spec in specs:
             process = group.processes.get(spec["name"])  # type: ignore[assignment]
@@ -101,6 +103,8 @@ class Server:
                 failpoint("process-new")
                 continue
             process.spec, process.leaving = spec, False
+            if process.pid and patient:
+                continue
             if process.pid and process.digest != spec["digest"]:
                 self._end(process, leaving=False)
             elif not (process.pid or process.held) and (
@@ -369,7 +373,7 @@ class Server:
         if verb == "apply" and self.over:
             connection.answer(ok=False, error="it is shutting down")
         elif verb == "apply":
-            self.apply(order["group"], order["processes"], order.get("until"))
+            self.apply(order["group"], order["processes"], order.get("until"), patient=order.get("patient", False))
             connection.answer(ok=True)
         elif verb == "lend":
             for name, until in order["groups"].items():

@@ -115,7 +115,7 @@ UPDATE run_draft SET amount = amount + :later WHERE charge = :charge
 -- The rest of it waits.
 INSERT INTO billing_charge (contract, subscription, kind, label, offer, month, day, amount, tax_included, category, account,
                             evidence, part, document)
-SELECT contract, subscription, kind, label, offer, month, day, -:later, tax_included, category, account, evidence,
+SELECT contract, subscription, kind, label, offer, month, day, -CAST(:later AS bigint), tax_included, category, account, evidence,
        (SELECT max(o.part) + 1 FROM billing_charge o
         WHERE o.subscription = c.subscription AND o.kind = c.kind AND o.month = c.month), 0
 FROM billing_charge c WHERE c.id = :charge
