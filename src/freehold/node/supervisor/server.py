@@ -84,7 +84,7 @@ class Server:
     def apply(
         self, name: str, specs: list[dict[str, Any]], until: float | None = None, *, patient: bool = False
     ) -> None:
-        """Make a group consist of these processes: only differences are touched, and of them what runs only in haste."""
+        """Make a group consist of these processes: only differences are touched; with patience nothing that runs is."""
         group = self.groups.setdefault(name, Group())
         group.until = until
         group.stopping, group.kill_at = False, None
