@@ -29,6 +29,8 @@ class Pocket:
         self.epoch = 0
         self.sequence = 0
         self.hash = "0" * 64
+        self.statement = ""
+        """The last one of the Master, shown with each request."""
         self.date = 0.0
         """What the last answer said of the time."""
         self._connection: http.client.HTTPSConnection | None = None
@@ -90,7 +92,7 @@ class Pocket:
         return response.status, content
 
     def feed(self, since: int = 0, wait: float = 0) -> tuple[int, Any]:
-        return self.call("GET", f"/node/v1/feed?since={since}&wait={wait}")
+        return self.call("GET", f"/node/v1/feed?since={since}&wait={wait}&statement={self.statement}")
 
     def write(self, *items: dict[str, Any]) -> dict[str, Any]:
         """Return the next report of the chain with these items."""
@@ -101,8 +103,11 @@ class Pocket:
 
     def send(self, *reports: dict[str, Any]) -> tuple[int, Any]:
         # The body must travel as the very bytes that were hashed, so the batch is written compactly too.
-        batch = {"epoch": self.epoch, "reports": reports, "version": 1}
-        return self.call("POST", "/node/v1/reports", raw=json.dumps(batch, separators=(",", ":")).encode())
+        batch = {"epoch": self.epoch, "reports": reports, "version": 1, "statement": self.statement}
+        status, answer = self.call("POST", "/node/v1/reports", raw=json.dumps(batch, separators=(",", ":")).encode())
+        if status == 200:
+            self.statement = answer["statement"] or self.statement
+        return status, answer
 
     def report(self, *items: dict[str, Any]) -> tuple[int, Any]:
         return self.send(self.write(*items))

@@ -9,7 +9,9 @@ import http.client
 import json
 import os
 import secrets
+import shutil
 import ssl
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -229,6 +231,28 @@ class Master(kit.Master):
         with psycopg.connect(self.database_url, autocommit=True) as postgres:
             cursor = postgres.execute(text.replace("?", "%s"), values)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
+
+    def back_up(self) -> Path:
+        """Return a copy of the database as it is now."""
+        copy = self.root / f"backup-{secrets.token_hex(4)}"
+        if self.database_url.startswith("sqlite"):
+            self.sql(f"VACUUM INTO '{copy}'")
+        else:
+            subprocess.run(["pg_dump", "-Fc", "-f", copy, self.database_url], check=True)
+        return copy
+
+    def restore(self, copy: Path) -> None:
+        """Have the Master serve an older copy of its database."""
+        self.kill()
+        if self.database_url.startswith("sqlite"):
+            path = Path(self.database_url.removeprefix("sqlite:///"))
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            shutil.copy(copy, path)
+        else:
+            command = ["pg_restore", "--clean", "--if-exists", "-d", self.database_url, copy]
+            subprocess.run(command, check=True)
+        self.start()
 
     def chain(self, title: str) -> tuple[int, int, str]:
         """Return a node's epoch, and number and hash of the last of its reports that was applied."""

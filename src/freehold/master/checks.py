@@ -13,6 +13,9 @@ from freehold.master.accounting.queries import broken_links
 from freehold.master.catalog.actions import archive_path
 from freehold.master.catalog.models import Release
 from freehold.master.fleet.models import Node
+from freehold.master.foundation import clock
+from freehold.master.generation.doubt import WAYS_ON, doubts
+from freehold.master.generation.models import Forgery
 
 
 def run() -> list[str]:
@@ -42,7 +45,12 @@ def _keys(root: Path) -> list[str]:
 def _database() -> list[str]:
     if trouble := schema.trouble(schema.known_here()):
         return [trouble]
-    wrong = [
+    wrong = [f"This Master knows less than it did: {one.reason}. {WAYS_ON}" for one in doubts()]
+    wrong += [
+        f"Node {one.node} showed a statement that was never made to it ({one.reason}): see `freehold node list`."
+        for one in Forgery.objects.filter(at__gt=clock.now() - 7 * clock.DAY).order_by("id")
+    ]
+    wrong += [
         f"The ledger of {entity.code} was tampered with: {broken}. Restore it from your backup."
         for entity in LegalEntity.objects.order_by("code")
         for broken in broken_links(entity.id)

@@ -28,7 +28,9 @@ from freehold.master.foundation.errors import (
     TooLarge,
     Unauthenticated,
 )
+from freehold.master.foundation.statements import Statements
 from freehold.master.gateway.app import PEER, Gateway, Receive, Scope, Send, send_problem
+from freehold.master.gateway.doubt import Judge, Standing
 from freehold.protocol import MAX_BODY
 
 HOT_PATHS = frozenset({"/node/v1/feed", "/node/v1/reports"})
@@ -131,6 +133,7 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
     """
     from django.core.wsgi import get_wsgi_application
 
+    from freehold.master.fleet.authority import Authority
     from freehold.master.reconcilers import Reconcilers
     from freehold.master.schema import SchemaWatch
 
@@ -138,7 +141,8 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
     # Each connection takes a file descriptor.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    gateway = Gateway(database_url, next_contact)
+    statements = Statements(Authority(root / "authority").statement_key())
+    gateway = Gateway(database_url, next_contact, Judge(database_url, statements, Standing()))
     watch = SchemaWatch(lambda: setattr(server, "should_exit", True))
     app = Outer(gateway, get_wsgi_application(), [Reconcilers(), watch])
     config = uvicorn.Config(

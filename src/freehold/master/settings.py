@@ -48,6 +48,7 @@ INSTALLED_APPS = [
         f"freehold.master.{room}"
         for room in (
             "foundation",
+            "generation",
             "people",
             "accounting",
             "catalog",

@@ -129,9 +129,16 @@ class Outbox:
         """Return how many reports wait."""
         return int(self._rows("SELECT count(*) FROM outbox")[0][0])
 
-    def acknowledged(self, sequence: int) -> None:
-        """Forget the reports up to a number: the Master has them."""
+    @property
+    def statement(self) -> str:
+        """What the Master said last of what it knows, to be shown to it; empty when it said nothing."""
+        return self._recall("statement", "")
+
+    def acknowledged(self, sequence: int, statement: str = "") -> None:
+        """Forget the reports up to a number: the Master has them; keep what it says that it knows."""
         with self._transaction():
+            if statement:
+                self._remember("statement", statement)
             for (digest,) in self._rows("SELECT hash FROM outbox WHERE sequence = ?", (sequence,)):
                 self._remember("acknowledged", f"{sequence} {digest}")
             self._db.execute("DELETE FROM outbox WHERE sequence <= ?", (sequence,))

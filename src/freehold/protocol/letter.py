@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from freehold.protocol import VERSION
+from freehold.protocol.report import Statement
 
 PATH = "/node/v1/letters"
 COVERED = ("@method", "@path", "client-cert")
@@ -47,6 +48,8 @@ class Receipt(msgspec.Struct, frozen=True):
     node: str
     epoch: int
     sequence: int
+    statement: Statement = ""
+    """As in `freehold.protocol.report.Applied`."""
 
 
 class Receipts(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ is harmless, gaps and forks are refused.
 """
 
 import hashlib
+from typing import Annotated
 
 import msgspec
 
@@ -14,6 +15,9 @@ from freehold.protocol import VERSION
 from freehold.protocol.states import Observed, SoftwareObserved
 
 GENESIS = "0" * 64
+
+Statement = Annotated[str, msgspec.Meta(max_length=1024)]
+"""Opaque to everybody but the Master that made it; empty: none."""
 
 
 class PartitionFacts(msgspec.Struct, frozen=True):
@@ -147,6 +151,8 @@ class Batch(msgspec.Struct, frozen=True):
     epoch: int
     reports: list[Report]
     version: int = VERSION
+    statement: Statement = ""
+    """The last statement of this Master that the node has."""
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -157,6 +163,9 @@ class Applied(msgspec.Struct, frozen=True):
     refused: int = 0
     """How many items of this batch the Master set aside (unknown instance, impossible value); it kept them
     with their reason, so the node need not send them again."""
+    statement: Statement = ""
+    """What the Master knows now, in a form that only it can make and read. The node keeps the last one and shows it
+    with each request: a Master that was restored from an older copy sees by it that it knows less than it did."""
 
 
 def link(previous: str, body: bytes) -> str:

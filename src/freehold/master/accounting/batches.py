@@ -10,6 +10,7 @@ from django.db import connection
 
 from freehold.master.foundation import clock, sql
 from freehold.master.foundation.transactions import run
+from freehold.master.generation.doubt import refuse_in_doubt
 
 QUERIES = sql.load(Path(__file__).parent / "sql" / "ledger.sql")
 _AT_ONCE = 10_000
@@ -37,8 +38,10 @@ def batch(entity: str, what: str, count: int) -> Iterator[Batch]:
     """Open a batch for so many entries, and seal it at the end, within a transaction of the caller.
 
     The database refuses to seal an entry that does not sum to zero, names an account that is none or lies in a locked
-    time. Batches of a Master take turns, from their beginning to the end of their transaction.
+    time. Batches of a Master take turns, from their beginning to the end of their transaction. Raise InDoubt while this
+    Master may be behind what it booked already: a second entry of the same number could not be taken back.
     """
+    refuse_in_doubt()
     first = take("entry", count)
     (last,) = run(QUERIES["last_digest"], entity=entity) or [{"digest": ""}]
     (made,) = run(

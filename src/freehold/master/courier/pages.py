@@ -1,5 +1,6 @@
 """`POST /node/v1/letters`: anybody may bring a letter; its signature says whose it is."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -8,7 +9,9 @@ from freehold.master.fleet import actions
 from freehold.master.foundation.answers import with_problems
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Malformed
+from freehold.master.foundation.statements import Statements
 from freehold.master.gateway import reports
+from freehold.master.gateway.doubt import Judge, Standing
 from freehold.master.people.identity import ANYBODY
 from freehold.protocol.letter import Receipt, Sealed
 
@@ -22,6 +25,15 @@ def deliver(request: HttpRequest) -> HttpResponse:
         raise Malformed(f"{request.method} is not part of the protocol here; use POST.")
     authority = actions.the_authority()
     node, batch = letters.open_letter(Sealed(dict(request.headers), request.body), authority)
-    done = reports.apply(node, batch.epoch, batch.reports, len(request.body))
-    receipt = letters.sign(Receipt(node, batch.epoch, done.sequence), authority)
+    judge = Judge(settings.DATABASE_URL, Statements(authority.statement_key()), Standing())
+    try:
+        if batch.statement:
+            judge.look(node, batch.statement)
+        # Whoever carries it keeps it until the operator has decided.
+        judge.refuse_in_doubt()
+        done = reports.apply(node, batch.epoch, batch.reports, len(request.body))
+        statement = judge.say(node, batch.epoch, done.sequence)
+    finally:
+        judge.close()
+    receipt = letters.sign(Receipt(node, batch.epoch, done.sequence, statement), authority)
     return HttpResponse(receipt.content, content_type="application/json", headers=receipt.headers)

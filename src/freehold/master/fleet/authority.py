@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from freehold.master.foundation.errors import Invalid
@@ -53,6 +54,11 @@ class Authority:
     def private_key(self) -> ec.EllipticCurvePrivateKey:
         """For letters: what nodes seal is for this key, and receipts are signed with it."""
         return self._key
+
+    def statement_key(self) -> bytes:
+        """Return the key of this Master's statements: it is wherever the authority is, in any copy of it."""
+        secret = self._key.private_numbers().private_value.to_bytes(32, "big")
+        return HKDF(hashes.SHA256(), 32, salt=None, info=b"freehold statements").derive(secret)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the authority's certificate, which enrolment tokens carry."""

@@ -5,12 +5,17 @@ from pathlib import Path
 from freehold.master.fleet.models import RevisionClock
 from freehold.master.foundation import hints, sql
 from freehold.master.foundation.transactions import run
+from freehold.master.generation.doubt import refuse_in_doubt
 
 SQL = sql.load(Path(__file__).parent / "sql" / "fleet.sql", prepared=True)
 
 
 def next_revision() -> int:
-    """Return the next revision; its row stays locked until the transaction ends."""
+    """Return the next revision; its row stays locked until the transaction ends.
+
+    Raise InDoubt while nodes may know of later ones: nothing new is then wanted of any node.
+    """
+    refuse_in_doubt()
     # The first migration of fleet writes this row.
     (row,) = run(SQL["next_revision"])
     return int(row["value"])
@@ -20,8 +25,9 @@ def take_turn() -> None:
     """Wait until no other transaction that may change what nodes must do is under way.
 
     For those that look first and take a revision only if there is something to change. Locks are taken in
-    this order: an instance, the clock, a node, its partitions, its supplies.
+    this order: an instance, the clock, a node, its partitions, its supplies. Raise InDoubt as `next_revision` does.
     """
+    refuse_in_doubt()
     RevisionClock.objects.select_for_update().get(id=1)
 
 

@@ -98,6 +98,13 @@ class Busy(MasterError):
     remedy = "Come again in a minute; nodes do so by themselves, and lose nothing."
 
 
+class InDoubt(MasterError):
+    type = "in-doubt"
+    title = "The Master knows less than it did"
+    status = 503
+    remedy = "Services go on. Its operator decides: freehold master check tells how."
+
+
 class TooManyTries(MasterError):
     type = "too-many-tries"
     title = "Too many tries"

@@ -17,8 +17,9 @@ import msgspec
 from freehold.master.foundation.certificates import check_date
 from freehold.master.foundation.errors import Malformed, MasterError, TooLarge, Unauthenticated
 from freehold.master.gateway.database import Connection
+from freehold.master.gateway.doubt import Judge
 from freehold.master.gateway.feeds import read_feed
-from freehold.master.gateway.reports import Done, Job, Writer
+from freehold.master.gateway.reports import Done, Job, ReportGap, Writer
 from freehold.master.gateway.watch import Identity, Revisions, Watcher, look_up
 from freehold.protocol import MAX_BODY, OLDEST_VERSION, UNREADABLE, VERSION
 from freehold.protocol.problem import MEDIA_TYPE
@@ -39,10 +40,15 @@ _log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """The ASGI application. `url` is the database's, `next_contact` seconds between contacts of an idle node."""
+    """The ASGI application.
 
-    def __init__(self, url: str, next_contact: float) -> None:
+    `url` is the database's, `next_contact` seconds between contacts of an idle node, `judge` what makes and compares
+    the Master's statements.
+    """
+
+    def __init__(self, url: str, next_contact: float, judge: Judge) -> None:
         self._url = url
+        self._judge = judge
         self._next_contact = next_contact
         self._revisions = Revisions()
         self._reader = Connection(url)
@@ -52,7 +58,7 @@ class Gateway:
 
     def start(self) -> None:
         """Start the threads; call it on the event loop that will serve."""
-        self._watcher = Watcher(self._url, self._revisions, asyncio.get_running_loop())
+        self._watcher = Watcher(self._url, self._revisions, self._judge.standing, asyncio.get_running_loop())
         self._watcher.start()
         self._writer.start()
 
@@ -67,6 +73,7 @@ class Gateway:
             self._writer.stop()
         self._reading.shutdown()
         self._reader.close()
+        self._judge.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -98,7 +105,10 @@ class Gateway:
         return identity
 
     async def _feed(self, identity: Identity, scope: Scope, send: Send) -> None:
-        since, wait = _feed_query(scope["query_string"])
+        since, wait, statement = _feed_query(scope["query_string"])
+        # Before anything is asked of it, the node says what it heard last.
+        await self._look_at(identity.node, statement, None)
+        self._judge.refuse_in_doubt()
         if since == 0 or since != self._revisions.of(identity.node):
             feed = await self._read(read_feed, self._reader, identity.node, since, self._pace())
             if feed.snapshot or feed.revision != since:
@@ -108,6 +118,7 @@ class Gateway:
         if await self._revisions.newer(identity.node, since, wait):
             # What changed may be that this certificate was revoked.
             identity = await self._identify(scope)
+            self._judge.refuse_in_doubt()
             feed = await self._read(read_feed, self._reader, identity.node, since, self._pace())
             if feed.snapshot or feed.revision != since:
                 await _send(send, 200, msgspec.json.encode(feed))
@@ -128,6 +139,7 @@ class Gateway:
                 f"Protocol version {batch.version} is not spoken here.",
                 remedy=f"Use a version from {OLDEST_VERSION} to {VERSION}.",
             )
+        await self._look_at(identity.node, batch.statement, self._writer.head_of(identity.node))
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Done] = loop.create_future()
 
@@ -135,8 +147,18 @@ class Gateway:
             loop.call_soon_threadsafe(_settle, future, result)
 
         self._writer.submit(Job(identity.node, batch.epoch, batch.reports, len(body), answer))
-        done = await future
-        await _send(send, 200, msgspec.json.encode(Applied(done.sequence, self._pace(), done.refused)))
+        try:
+            done = await future
+        except ReportGap:
+            # It may be ours to know less.
+            self._judge.refuse_in_doubt()
+            raise
+        statement = self._judge.say(identity.node, batch.epoch, done.sequence)
+        await _send(send, 200, msgspec.json.encode(Applied(done.sequence, self._pace(), done.refused, statement)))
+
+    async def _look_at(self, node: str, statement: str, head: tuple[int, int] | None) -> None:
+        if not self._judge.is_fine(node, statement, head):
+            await self._read(self._judge.look, node, statement)
 
     async def _read(self, function: Callable[..., Any], *arguments: object) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._reading, function, *arguments)
@@ -160,7 +182,7 @@ def _settle(future: "asyncio.Future[Done]", result: Done | Exception) -> None:
         future.set_result(result)
 
 
-def _feed_query(query: bytes) -> tuple[int, float]:
+def _feed_query(query: bytes) -> tuple[int, float, str]:
     values = parse_qs(query.decode("ascii", "replace"))
     try:
         since = int(values.get("since", ["0"])[0])
@@ -169,7 +191,7 @@ def _feed_query(query: bytes) -> tuple[int, float]:
         raise Malformed("`since` is a whole number and `wait` a number of seconds.") from None
     if not 0 <= since < 2**63 or not wait >= 0:
         raise Malformed("`since` and `wait` are not negative.")
-    return since, wait
+    return since, wait, values.get("statement", [""])[0]
 
 
 async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:

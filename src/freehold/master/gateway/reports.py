@@ -168,6 +168,11 @@ class Writer(threading.Thread):
             self._waiting += job.size
         self._jobs.put(job)
 
+    def head_of(self, node: str) -> tuple[int, int]:
+        """Return epoch and number of the last report of a node that is remembered; (0, 0): none is."""
+        head = self._heads.get(node)
+        return (head.epoch, head.sequence) if head is not None else (0, 0)
+
     def stop(self) -> None:
         """End after what was submitted."""
         self._jobs.put(None)

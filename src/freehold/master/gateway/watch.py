@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from freehold.master.foundation import certificates, hints
 from freehold.master.foundation.errors import Unauthenticated
 from freehold.master.gateway.database import Connection
+from freehold.master.gateway.doubt import Standing
 
 TICK = 0.5
 _log = logging.getLogger(__name__)
@@ -113,12 +114,13 @@ def look_up(connection: Connection, fingerprint: str) -> Identity:
 
 
 class Watcher(threading.Thread):
-    """The thread that watches the revision clock."""
+    """The thread that watches the revision clock, and what this Master knows of itself."""
 
-    def __init__(self, url: str, revisions: Revisions, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, url: str, revisions: Revisions, standing: Standing, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(name="watcher", daemon=True)
         self._connection = Connection(url)
         self._revisions = revisions
+        self._standing = standing
         self._loop = loop
         self._wake = threading.Event()
         self._over = False
@@ -143,7 +145,8 @@ class Watcher(threading.Thread):
         self.join()
 
     def _look(self) -> None:
-        ((now,),) = self._connection.rows("clock", {})
+        self._standing.look(self._connection)
+        now = self._standing.revision
         if now == self._seen:
             return
         changed = self._connection.rows("changed_nodes", {"revision": self._seen})

@@ -3,6 +3,7 @@
 from freehold.master.fleet.models import Node, RevisionClock, Supply
 from freehold.master.foundation import hints
 from freehold.master.foundation.transactions import audit, writing
+from freehold.master.generation.doubt import begin_generation
 from freehold.master.ordering.models import Departure, Instance
 
 GAP = 2**32
@@ -10,7 +11,7 @@ GAP = 2**32
 
 
 def resume() -> int:
-    """Begin every node's chain of reports and feed anew; return how many nodes there are.
+    """Begin a generation, and with it every node's chain of reports and feed; return how many nodes there are.
 
     What nodes run and this database does not name they keep, until an operator agrees to its end.
     """
@@ -24,6 +25,7 @@ def resume() -> int:
         nodes = list(Node.objects.select_for_update().order_by("id"))
         for node in nodes:
             Node.objects.filter(id=node.id).update(revision=clock.value, epoch=node.epoch + 1)
-        audit("freehold", "master.resume", "master", nodes=len(nodes), revision=clock.value)
+        generation = begin_generation()
+        audit("freehold", "master.resume", "master", nodes=len(nodes), revision=clock.value, generation=generation)
         hints.after_commit(hints.FLEET_CHANGED)
     return len(nodes)

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound, Unauthenticated
 from freehold.master.panel import words
+from freehold.master.generation.doubt import doubts
 from freehold.master.people import identity
 from freehold.master.people.identity import ANY_PERSON, ANYBODY, Caller, Scope
 from freehold.master.support.queries import has_tickets
@@ -71,6 +72,7 @@ def draw(
         "has_services": caller is not None and bool(caller.able(Scope.READ)),
         "has_tickets": caller is not None and has_tickets(caller),
         "has_books": caller is not None and bool(caller.able(Scope.AUDIT)),
+        "in_doubt": bool(doubts()),
     }
     return render(request, f"panel/{template}.html", {**common, **context}, status=status)
 

@@ -13,6 +13,7 @@ from freehold.failpoints import failpoint
 from freehold.master.billing import reconcile as billing
 from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import hints
+from freehold.master.generation import doubt
 from freehold.master.monitoring import reconcile as monitoring
 from freehold.master.ordering import reconcile as ordering
 from freehold.master.support import reconcile as support
@@ -20,6 +21,8 @@ from freehold.master.support import reconcile as support
 _log = logging.getLogger(__name__)
 
 ROOMS: list[Callable[[], None]] = [fleet.reconcile, ordering.reconcile, billing.reconcile, support.reconcile]
+IN_DOUBT: list[Callable[[], None]] = [support.reconcile]
+"""What goes on while this Master doubts that it knows all: it tells of that. What nodes report waits."""
 TIDY: list[Callable[[], None]] = [fleet.tidy, ordering.tidy, monitoring.tidy, billing.tidy, support.tidy]
 TIMER = 10.0
 TIDY_TIMER = 3600.0
@@ -27,7 +30,7 @@ TIDY_TIMER = 3600.0
 
 def run_once(*, tidy: bool = False) -> None:
     """Run every reconciler once; one that fails is logged and does not keep the others from running."""
-    for room in [*ROOMS, *(TIDY if tidy else [])]:
+    for room in IN_DOUBT if doubt.doubts() else [*ROOMS, *(TIDY if tidy else [])]:
         try:
             room()
             failpoint("room-reconciled")

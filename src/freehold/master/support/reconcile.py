@@ -7,6 +7,7 @@ from freehold.master.billing import costs
 from freehold.master.billing.models import Budget
 from freehold.master.foundation import clock, currencies, days, sql
 from freehold.master.foundation.transactions import run
+from freehold.master.generation.doubt import WAYS_ON
 from freehold.master.people.identity import Scope
 from freehold.master.support import actions
 from freehold.master.support.models import Message, Ticket
@@ -14,8 +15,35 @@ from freehold.master.support.models import Message, Ticket
 _SQL = sql.load(Path(__file__).parent / "sql" / "noticed.sql")
 HOUR = 3_600_000
 """How long what goes on is not told again."""
+DOUBT = "doubt:"
+"""What such tickets are about, before the id of the project."""
 SPENT = (costs.NEAR, 100)
 """Percents of a budget at which its project is told."""
+
+
+def reconcile() -> None:
+    """Tell of what nodes showed or said that does not fit what this Master knows."""
+    doubts = run(_SQL["doubts"])
+    for row in doubts:
+        about = f"{DOUBT}{row['project']}"
+        if not Ticket.objects.filter(about=about, closed_at=None).exists():
+            text = (
+                f"{row['reason']}.\n\nUntil its operator decides, this Master takes no orders, destroys nothing and "
+                f"issues no documents; services go on. {WAYS_ON}"
+            )
+            actions.notice(about, "This Master knows less than it did", text, project=row["project"])
+    if not doubts:
+        for ticket in Ticket.objects.filter(about__startswith=DOUBT, closed_at=None):
+            actions.settle(ticket.about, "It was decided to go on from what this Master knows.")
+    for row in run(_SQL["forgeries"]):
+        text = (
+            f"It showed a statement of this Master that was never made to it: {row['reason']}. A copy of another "
+            f"node's files, a changed disk or somebody with the node's key can be behind it; nothing was stopped. Look "
+            f"at the machine; if it is not yours any more: freehold node revoke {row['title']}."
+        )
+        title = f"Node '{row['title']}' shows a false statement"
+        actions.notice(f"forgery:{row['node']}", title, text, project=row["project"])
+    _quarantine()
 
 
 class Quarantine:
@@ -46,7 +74,7 @@ class Quarantine:
             self._bookmark = told
 
 
-reconcile = Quarantine()
+_quarantine = Quarantine()
 
 
 def tidy() -> None:

@@ -25,6 +25,8 @@ SHORTEST_PACE, LONGEST_PACE = 1.0, 86400.0
 CLOCK_PAUSE = 2.0
 """Seconds between questions for the time, while answers contradict this machine's clock."""
 BATCH, BATCH_BYTES = 500, 1_000_000
+IN_DOUBT, GAP = "in-doubt", "report-gap"
+"""Problems by which a Master says that it may know less than it did, and that reports do not continue what it has."""
 OF_FORM = ("malformed", "too-large")
 """Problems by which a Master says that it will never take a request as it is."""
 _log = logging.getLogger(__name__)
@@ -103,7 +105,8 @@ class FeedReader(Conversation):
         longest = min(WAIT, self._store.lease / 4 or WAIT) if self._store.lease_left() else 0.0
         wait = 0.0 if since == 0 or self.trouble else longest
         asked = self._store.clock.hardware.since_boot()
-        status, content, _ = self.link.call("GET", f"/node/v1/feed?since={since}&wait={wait:g}", timeout=wait + 20)
+        path = f"/node/v1/feed?since={since}&wait={wait:g}&statement={self._store.statement}"
+        status, content, _ = self.link.call("GET", path, timeout=wait + 20)
         if status != 200:
             if self._store.feed_heard(asked):
                 self._changed()
@@ -175,13 +178,18 @@ class OutboxSender(Conversation):
             if not told and not self.over.is_set() and not self._store.outbox_size():
                 self._store.tell()
             return
-        body = msgspec.json.encode(Batch(self._store.epoch, reports))
+        body = msgspec.json.encode(Batch(self._store.epoch, reports, statement=self._store.statement))
         sent = self._store.clock.hardware.since_boot()
         try:
             _, content, _ = self.link.call("POST", "/node/v1/reports", body)
         except Refused as error:
-            if error.problem.type == "report-gap":
+            if error.problem.type == IN_DOUBT and self._store.lease:
+                # While it doubts what it knows it moves nothing, and nothing has to end here.
+                self._store.renew_lease(sent)
+                self._renewed()
+            if error.problem.type == GAP:
                 _log.error("The Master does not accept this node's reports: %s", error)
+                self._leave_fork()
             if not self._is_about_form(error):
                 raise
             if len(reports) > 1:
@@ -193,7 +201,12 @@ class OutboxSender(Conversation):
         if applied.refused:
             _log.warning("the Master set %s items aside", applied.refused)
         failpoint("reports-sent")
-        self._store.acknowledged(applied.sequence)
+        if applied.sequence > self._store.last_handed_out:
+            # Acknowledged, what we just told would be lost: the Master skipped numbers that it has.
+            _log.error("I know less than my peer: the Master has report %s of this node", applied.sequence)
+            self._ask_for_epoch()
+            return
+        self._store.acknowledged(applied.sequence, applied.statement)
         if applied.sequence >= self._singly_until:
             self._singly_until = 0
         if self._store.lease:
@@ -214,6 +227,11 @@ class OutboxSender(Conversation):
         if applied.sequence:
             self._ask_for_epoch()
         self._probed = self._store.epoch
+
+    def _leave_fork(self) -> None:
+        """Begin a new epoch, when the Master has other reports of this one: then this store is an older copy."""
+        self.link.call("POST", "/node/v1/reports", msgspec.json.encode(Batch(self._store.epoch, [])))
+        self._ask_for_epoch()
 
     def _ask_for_epoch(self) -> None:
         """Begin a new chain, for this store does not know how the present one went on: it was lost or damaged."""

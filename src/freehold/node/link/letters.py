@@ -33,7 +33,7 @@ def write(root: Path, path: Path) -> int:
     try:
         contents, count, after = [], 0, 0
         while reports := store.outbox(BATCH, BATCH_BYTES, after=after):
-            contents.append(msgspec.json.encode(Batch(store.epoch, reports)))
+            contents.append(msgspec.json.encode(Batch(store.epoch, reports, statement=store.statement)))
             count, after = count + len(reports), reports[-1].sequence
         authority = paths.authority.read_text()
         order = Order(settings.node, str(paths.key), str(paths.certificate), authority, store.now(), contents)
@@ -83,7 +83,8 @@ def acknowledge(root: Path, path: Path) -> int:
             if (one.node, one.epoch) != (settings.node, store.epoch):
                 raise SettingsError(f"{path} holds receipts of another node, or of before this one was enrolled anew.")
         if receipts:
-            store.acknowledged(max(one.sequence for one in receipts))
+            last = max(receipts, key=lambda one: one.sequence)
+            store.acknowledged(last.sequence, last.statement)
         return store.outbox_size()
     finally:
         store.close()

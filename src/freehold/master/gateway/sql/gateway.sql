@@ -6,10 +6,6 @@ SELECT kind, subject, not_after, revoked_at FROM fleet_certificate WHERE fingerp
 -- The present revision of a node, its lease and its epoch.
 SELECT revision, lease, epoch FROM fleet_node WHERE id = :node
 
--- name: clock
--- The revision of the last change anywhere.
-SELECT value FROM fleet_revisionclock WHERE id = 1
-
 -- name: changed_nodes
 -- The nodes that changed after a revision.
 SELECT id, revision FROM fleet_node WHERE revision > :revision ORDER BY revision
@@ -177,3 +173,29 @@ ON CONFLICT (instance_id, hour) DO UPDATE SET
   disk_mb_s = coalesce(usage_hour.disk_mb_s + excluded.disk_mb_s, usage_hour.disk_mb_s, excluded.disk_mb_s),
   network_in = coalesce(usage_hour.network_in + excluded.network_in, usage_hour.network_in, excluded.network_in),
   network_out = coalesce(usage_hour.network_out + excluded.network_out, usage_hour.network_out, excluded.network_out)
+
+-- name: standing
+-- What this Master knows of itself: its generation, whether it doubts, its last revision and the head of its ledgers.
+SELECT g.value, EXISTS (SELECT 1 FROM generation_doubt d WHERE d.generation >= g.value),
+  (SELECT value FROM fleet_revisionclock WHERE id = 1),
+  coalesce(b.id, 0), coalesce(b.digest, '')
+FROM generation_generation g
+LEFT JOIN accounting_batch b ON b.id = (SELECT max(id) FROM accounting_batch)
+WHERE g.id = 1
+
+-- name: known
+-- What this Master knows of what it once said.
+SELECT n.epoch, c.epoch, c.sequence, (SELECT digest FROM accounting_batch WHERE id = :ledger)
+FROM fleet_node n
+LEFT JOIN fleet_chain c ON c.node_id = n.id
+WHERE n.id = :node
+
+-- name: add_doubt
+-- It said more than it knows.
+INSERT INTO generation_doubt (node, generation, reason, at) VALUES (:node, :generation, :reason, :at)
+ON CONFLICT (node, generation) DO NOTHING
+
+-- name: add_forgery
+-- A node showed what was never said to it.
+INSERT INTO generation_forgery (node, day, reason, at) VALUES (:node, :day, :reason, :at)
+ON CONFLICT (node, day) DO NOTHING

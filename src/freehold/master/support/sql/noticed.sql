@@ -30,3 +30,19 @@ JOIN billing_customer c ON c.id = k.customer_id
 WHERE k.trouble <> ''
    OR k.id IN (SELECT CAST(substr(t.about, 10) AS bigint) FROM support_ticket t
                WHERE substr(t.about, 1, 9) = 'contract:' AND t.closed_at IS NULL)
+
+-- name: doubts
+-- Whose nodes showed that this Master knows less than it did, and the first that it does not know.
+SELECT n.project_id AS project, min(d.reason) AS reason
+FROM generation_doubt d
+JOIN generation_generation g ON g.value <= d.generation
+JOIN fleet_node n ON n.id = d.node
+GROUP BY n.project_id
+
+-- name: forgeries
+-- The nodes that showed what was never said to them, each with the last time, unless a ticket tells of it.
+SELECT f.node, f.reason, n.title, n.project_id AS project
+FROM generation_forgery f
+JOIN fleet_node n ON n.id = f.node
+WHERE f.id IN (SELECT max(id) FROM generation_forgery GROUP BY node)
+  AND NOT EXISTS (SELECT 1 FROM support_ticket t WHERE t.about = 'forgery:' || f.node AND t.opened_at >= f.at)

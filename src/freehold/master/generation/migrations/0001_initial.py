@@ -1,0 +1,46 @@
+from django.db import migrations, models
+
+
+def first(apps, schema_editor):  # type: ignore[no-untyped-def]
+    apps.get_model("generation", "Generation").objects.create(id=1, value=1)
+
+
+class Migration(migrations.Migration):
+    initial = True
+    dependencies = []
+    operations = [
+        migrations.CreateModel(
+            name="Generation",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("value", models.BigIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Doubt",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("node", models.TextField()),
+                ("generation", models.BigIntegerField()),
+                ("reason", models.TextField()),
+                ("at", models.BigIntegerField()),
+            ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("node", "generation"), name="one_doubt_a_node")],
+            },
+        ),
+        migrations.CreateModel(
+            name="Forgery",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("node", models.TextField()),
+                ("day", models.IntegerField()),
+                ("reason", models.TextField()),
+                ("at", models.BigIntegerField()),
+            ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("node", "day"), name="one_forgery_a_day")],
+            },
+        ),
+        migrations.RunPython(first, migrations.RunPython.noop),
+    ]

@@ -1,0 +1,35 @@
+"""A Master's generation, and what its nodes showed that does not fit it, as appended by the gateway."""
+
+from django.db import models
+
+
+class Generation(models.Model):
+    """One row, one number: it grows when an operator goes on from an older copy and accepts what is lost."""
+
+    value = models.BigIntegerField()
+
+
+class Doubt(models.Model):
+    """This Master said something that its database does not know: in force until a later generation."""
+
+    node = models.TextField()
+    """Id of the node that showed it."""
+    generation = models.BigIntegerField()
+    reason = models.TextField()
+    at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["node", "generation"], name="one_doubt_a_node")]
+
+
+class Forgery(models.Model):
+    """A node showed a statement that was never said to it: the first of a day."""
+
+    node = models.TextField()
+    day = models.IntegerField()
+    """Days since 1970-01-01 UTC."""
+    reason = models.TextField()
+    at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["node", "day"], name="one_forgery_a_day")]
