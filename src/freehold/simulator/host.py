@@ -106,7 +106,9 @@ class Machine(Hardware):
             if self.partition(name).running:
                 self._lend(name, until)
 
-    def apply(self, name: str, processes: list[Process], *, until: float | None = None) -> None:
+    def apply(
+        self, name: str, processes: list[Process], *, until: float | None = None, patient: bool = False
+    ) -> None:
         partition = self.partition(name)
         if not partition.running and processes:
             partition.running, partition.since = True, self.world.now

@@ -30,6 +30,7 @@ from freehold.node.link.client import Link, Refused
 from freehold.node.link.conversation import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after
 from freehold.node.settings import Paths, load
 from freehold.node.store import Store
+from freehold.protocol.feed import Feed
 from freehold.protocol.problem import MEDIA_TYPE, FieldError, Problem, Reason
 from freehold.protocol.report import GENESIS, Applied, AsideReport, Batch, Body, SoftwareReport, link
 from freehold.protocol.states import SoftwareObserved
@@ -512,6 +513,94 @@ def test_a_node_that_lost_its_store_is_given_an_epoch_and_tells_all_that_waits(t
     assert kept == [7]
     assert master.told == [(1, []), (7, [1])], "nothing is told under numbers that the Master knows"
     assert (store.epoch, store.outbox_size()) == (7, 0)
+    store.close()
+
+
+class Remembering:
+    """A Master that keeps each node's chain in memory as the real one does, and says what it knows in numbers."""
+
+    master = "remembering"
+
+    def __init__(self) -> None:
+        self.epoch, self.chain, self.in_doubt = 1, [GENESIS], False
+        self.shown: list[str] = []
+        self.heard: list[str] = []
+
+    def call(self, method: str, path: str, body: bytes = b"", **_: object) -> tuple[int, bytes, dict[str, str]]:
+        if path == "/node/v1/epoch":
+            self.epoch, self.chain = self.epoch + 1, [GENESIS]
+            return 200, b'{"epoch": %d}' % self.epoch, {}
+        batch = msgspec.json.decode(body, type=Batch)
+        self.shown.append(batch.statement)
+        if self.in_doubt:
+            raise Refused(Problem("in-doubt", "Doubt", 503))
+        for report in batch.reports[max(0, len(self.chain) - (batch.reports[0].sequence if batch.reports else 0)) :]:
+            if report.sequence != len(self.chain) or link(self.chain[-1], bytes(report.body)) != report.hash:
+                raise Refused(Problem("report-gap", "Gap", 409))
+            self.chain.append(report.hash)
+            self.heard += [item.release for item in msgspec.json.decode(report.body, type=Body).items  # type: ignore[union-attr]
+                           if isinstance(item, SoftwareReport)]  # fmt: skip
+        last = len(self.chain) - 1
+        return 200, msgspec.json.encode(Applied(last, 60, statement=f"{self.epoch}.{last}")), {}
+
+    def close(self) -> None:
+        pass
+
+
+def tell(store: Store, *releases: str) -> None:
+    for release in releases:
+        store.tell(SoftwareReport(release, SoftwareObserved.AVAILABLE))
+
+
+def send(sender: OutboxSender, store: Store) -> None:
+    """Send until nothing waits, as the thread does: through refusals."""
+    for _ in range(20):
+        with contextlib.suppress(LinkError):
+            sender.exchange()
+        if not store.outbox_size():
+            return
+    raise AssertionError("something waits for ever")
+
+
+@pytest.mark.parametrize("more", [1, 5], ids=["fewer than the Master has", "more than the Master has"])
+def test_a_store_that_was_restored_from_an_older_copy_loses_nothing_that_it_is_told(more: int, tmp_path: Path) -> None:
+    path, copy = tmp_path / "node.sqlite", tmp_path / "copy.sqlite"
+    master, store = Remembering(), Store(path)
+    store.clock.heard = True
+    store.begin_epoch(1)
+    tell(store, "first")
+    send(OutboxSender(master, store), store)  # type: ignore[arg-type]
+    store._db.execute("VACUUM INTO ?", (str(copy),))
+    tell(store, *(f"lost{n}" for n in range(3)))
+    send(OutboxSender(master, store), store)  # type: ignore[arg-type]
+    store.close()
+    store = Store(copy)
+    store.clock.heard = True
+    tell(store, *(f"new{n}" for n in range(more)))
+    send(OutboxSender(master, store), store)  # type: ignore[arg-type]
+    assert master.epoch == store.epoch == 2, "it knew less than the Master, and began anew"
+    assert master.heard == ["first", "lost0", "lost1", "lost2", *(f"new{n}" for n in range(more))]
+    assert store.statement == f"2.{more}"
+    store.close()
+
+
+def test_a_node_shows_a_master_its_last_word_and_ends_nothing_while_that_doubts(tmp_path: Path) -> None:
+    master, store, renewed = Remembering(), Store(tmp_path / "node.sqlite"), list[float]()
+    store.clock.heard = True
+    store.begin_epoch(1)
+    store.apply_feed(Feed(1, 0.0, 60.0, True, [], [], lease=100.0))
+    sender = OutboxSender(master, store, lambda: renewed.append(store.lease_left()))  # type: ignore[arg-type]
+    tell(store, "one")
+    sender.exchange()
+    sender.exchange()
+    assert (master.shown, store.statement) == (["", ""], "1.1")
+    master.in_doubt = True
+    tell(store, "two")
+    before = len(renewed)
+    with pytest.raises(LinkError):
+        sender.exchange()
+    assert master.shown[-1] == "1.1"
+    assert (store.outbox_size(), len(renewed)) == (1, before + 1), "a Master that doubts moves nothing elsewhere"
     store.close()
 
 
