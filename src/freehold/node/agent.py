@@ -98,7 +98,12 @@ class Agent:
             self.own_workshop.call,
         )
         self.measuring = Measuring(
-            self.paths, self.settings, self.store, self.supervisor, self.hands.enclosures.host_end
+            self.paths,
+            self.settings,
+            self.store,
+            self.supervisor,
+            self.hands.enclosures.host_end,
+            self.hands.enclosures.tenant,
         )
         hands = self.hands
         self.care = Care(

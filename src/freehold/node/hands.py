@@ -122,6 +122,8 @@ class Hands:
             place = self._place(wish)
             if wish.state is Observed.FAILED and (why := self.enclosures.held_back(place)):
                 raise ConfigureError(why)
+            if not self.enclosures.tenant(place):
+                self._store.begin_counting(instance)
             self.enclosures.occupy(place, instance, is_new=wish.state is None)
             self.enclosures.open(place)
             # What it may not reach later, it does not reach while it is configured.

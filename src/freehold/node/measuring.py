@@ -36,14 +36,16 @@ class Measuring(threading.Thread):
         store: Store,
         supervisor: Supervisor,
         host_end: Callable[[node_settings.Place], str],
+        tenant: Callable[[node_settings.Place], str],
     ) -> None:
-        """`host_end` names a partition's link on the host."""
+        """`host_end` names a partition's link on the host, `tenant` the instance that has it; empty: not known."""
         super().__init__(name="measuring", daemon=True)
         self._paths = paths
         self._places = {place.name: place for place in settings.places}
         self._store = store
         self._supervisor = supervisor
         self._host_end = host_end
+        self._tenant = tenant
         self._meter = Meter(settings.tag, root_mode=not settings.unprivileged)
         self._last: dict[str, float] = {}
         """When an instance was last measured (monotonic): what passed while we were away is not billed."""
@@ -88,7 +90,11 @@ class Measuring(threading.Thread):
         wishes = [
             wish
             for wish in self._store.wishes()
-            if wish.partition in self._places and wish.state is not Observed.WAITING and wish.state is not None
+            if wish.partition in self._places
+            and wish.state is not Observed.WAITING
+            and wish.state is not None
+            # What another one does there, whom no Master names any more, is not this one's use.
+            and self._tenant(self._places[wish.partition]) in ("", wish.instance)
         ]
         readings = self._meter.read(
             [self._place(wish.partition, wish.instance, status.get(wish.partition)) for wish in wishes]
@@ -99,7 +105,9 @@ class Measuring(threading.Thread):
         items: list[Item] = []
         for wish in wishes:
             text = kept.get(wish.instance, "{}")
-            before = Counters(series=secrets.token_hex(4)) if text == "{}" else _counters.decode(text)
+            before = _counters.decode(text)
+            if not before.series:
+                before = msgspec.structs.replace(before, series=secrets.token_hex(4))
             elapsed = now - self._last.get(wish.instance, now)
             self._last[wish.instance] = now
             after = accumulate(before, readings[wish.partition], elapsed)

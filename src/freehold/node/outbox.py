@@ -155,11 +155,6 @@ class Outbox:
             self._set_aside(sequence, reason)
 
     @property
-    def has_sent_nothing(self) -> bool:
-        """Whether no report of this epoch was ever handed out by this file."""
-        return self.last_handed_out == 0
-
-    @property
     def last_handed_out(self) -> int:
         """The number of the last report of this epoch that was handed out."""
         return self._sent

@@ -65,6 +65,10 @@ _LATER_COLUMNS = {
 `asked` that of what the Master granted."""
 
 
+_WANTED = "CASE WHEN orphan = 1 AND movable = 1 AND wanted = 'started' THEN 'stopped' ELSE wanted END"
+"""What is done with an instance: one without data that the Master does not name may run elsewhere, and rests here."""
+
+
 class Orphan(msgspec.Struct, frozen=True):
     """An instance that the Master does not name any more."""
 
@@ -261,7 +265,7 @@ class Store(Assessments):
     def instances(self) -> list[Instance]:
         """Return every instance, as the plan wants it."""
         rows = self._rows(
-            "SELECT instance, partition, release, wanted, revision, state, state_revision, attempts, next_try, "
+            f"SELECT instance, partition, release, {_WANTED}, revision, state, state_revision, attempts, next_try, "
             "renew_at, asking <> asked, ask_next_try, movable FROM instance"
         )
         return [
@@ -304,7 +308,7 @@ class Store(Assessments):
 
     def started(self) -> list[Wish]:
         """Return every instance that is wanted started and may run here, with all that is known of it."""
-        return self._wishes(f"WHERE wanted = 'started' {'' if self.lease_left() else 'AND movable = 0'}")
+        return self._wishes(f"WHERE {_WANTED} = 'started' {'' if self.lease_left() else 'AND movable = 0'}")
 
     def wishes(self) -> list[Wish]:
         """Return every instance with all that is known of it."""
@@ -312,8 +316,8 @@ class Store(Assessments):
 
     def _wishes(self, condition: str = "", values: tuple[object, ...] = ()) -> list[Wish]:
         rows = self._rows(
-            "SELECT instance, revision, partition, release, type, wanted, title, parameters, state, state_revision, "
-            "message, attempts, layout, seed, given, asking, ask_attempts, movable "
+            f"SELECT instance, revision, partition, release, type, {_WANTED}, title, parameters, state, "
+            "state_revision, message, attempts, layout, seed, given, asking, ask_attempts, movable "
             f"FROM instance {condition} ORDER BY partition",
             values,
         )
@@ -521,6 +525,14 @@ class Store(Assessments):
     def counters(self) -> dict[str, str]:
         """Return the counters of every instance, as `count` kept them."""
         return dict(self._rows("SELECT instance, counters FROM instance"))
+
+    def begin_counting(self, instance: str) -> None:
+        """Note that an instance comes into an empty partition: all that will be read there is its own use."""
+        with self._transaction(quietly=True):
+            self._db.execute(
+                """UPDATE instance SET counters = '{"is_new":true}' WHERE instance = ? AND counters = '{}'""",
+                (instance,),
+            )
 
     def count(self, counters: dict[str, str], items: list[Item]) -> None:
         """Keep new counters and tell them, in one transaction."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +13,9 @@ from freehold.simulator.network import Weather
 from freehold.simulator.node import Node, simulated
 from freehold.simulator.world import BEGINNING, World
 
-PEACE = 1800.0
+OPERATED = 300.0
+"""Seconds after the last fault until an operator looks at what nodes keep that nobody names."""
+PEACE = 2100.0
 """Seconds after the last fault in which everything must become as it is wanted: longer than the longest pause."""
 LONGEST = 900.0
 """Seconds that a fault lasts at most."""
@@ -67,9 +70,16 @@ class History:
         """Milliseconds of each instance that were lost with a disk, before the Master could be told."""
         self.faults = self.wishes = 0
         self.twice: list[str] = []
+        self.ends: list[str] = []
+        """What was destroyed that nobody wanted destroyed."""
+        self.forgot = False
+        """Whether a Master was restored: what it had counted, of what a node does not know any more, is lost."""
+        self.explained: set[str] = set()
+        """Words of why reports may be set aside, after faults that make them untrue."""
         self._titles = 0
         for node in self.nodes:
             node.on_start = self._started
+            node.machine.on_destroy = partial(self._destroyed, node)
             node.start()
         world.run(world.now + 30)
         names = [node.settings.node for node in self.nodes]
@@ -110,14 +120,20 @@ class History:
             boots = sum(one.machine.boots for one in self.nodes)
             lost = self.lost.get(row.id, 0.0) + sum(one.machine.unread.get(row.id, 0.0) for one in self.nodes)
             least = truly - lost - RATE * UNMEASURED * (1 + boots)
-            if not least <= counted <= most:
+            if not (self.forgot or least <= counted) or counted > most:
                 outcome.wrong.append(f"{row.title}: {counted} ms counted, {truly:.0f} ms used")
-        outcome.wrong += self.twice
+        outcome.wrong += self.twice + self.ends
+        if self.master.doubts():
+            outcome.wrong.append("the Master doubts itself, and its operator decided")
         for node in self.nodes:
             outcome.wrong += [f"stopped against all wishes: {words}" for words in node.stopped_wrongly]
             if not node.burnt and (late := node.untold()) > LATE:
                 outcome.wrong.append(f"{node.name} has something to tell since {late:.0f} s")
-        outcome.wrong += [f"set aside: {reason}" for reason in self.master.refused()]
+        outcome.wrong += [
+            f"set aside: {reason}"
+            for reason in self.master.refused()
+            if not any(words in reason for words in self.explained)
+        ]
 
     def end(self) -> None:
         """Have every machine lose its power, so that nothing of this world stays open."""
@@ -163,6 +179,10 @@ class History:
             if other is not node and other.machine.runs(instance):
                 moment = self.world.now - BEGINNING
                 self.twice.append(f"{instance} runs on {other.name}, and begins on {node.name} at {moment:.1f} s")
+
+    def _destroyed(self, node: Node, instance: str) -> None:
+        if self.master.wants(instance) != "destroyed" and not self.master.was_to_stop(instance, node.settings.node):
+            self.ends.append(f"{instance} was destroyed on {node.name}, and nobody wanted that")
 
     # What people want
 
@@ -233,6 +253,10 @@ class History:
         node.lose_power()
         node.burnt = True
 
+    def _lose_counters(self, node: Node) -> None:
+        """What was counted and not told, or told under a former reading, may be lost with the store."""
+        self._lose_disk(node)
+
     def _lose_disk(self, node: Node) -> None:
         for row in self.master.instances():
             truly = sum(one.machine.truly_used(row.id) for one in self.nodes)
@@ -244,6 +268,48 @@ class History:
         self.master.down = True
         self._later(lambda: setattr(self.master, "down", False))
 
+    def _masters_clock(self, node: Node) -> None:
+        self.explained |= {"is in the future", "is of before the instance was ordered"}
+        self.master.wrong_by = self.world.random.choice([-1, 1]) * self.world.random.uniform(60, 400 * 86400)
+        self._later(lambda: setattr(self.master, "wrong_by", 0.0))
+
+    def _master_restored(self, node: Node) -> None:
+        # Nodes tell of what it does not know.
+        self.explained |= {"does not live on this node", "is of before the instance was ordered"}
+        copy = self.master.back_up()
+
+        def restore() -> None:
+            self.world.note("the Master is restored from an older copy")
+            self.forgot = True
+            self.master.restore(copy)
+            copy.close()
+            self._later(self._decide)
+
+        self._later(restore)
+
+    def _decide(self) -> None:
+        """As the operator of a Master who reads its tickets."""
+        if self.master.doubts():
+            self.world.note("the Master goes on from what it knows")
+            self.master.resume()
+
+    def _store_damaged(self, node: Node) -> None:
+        node.kill()
+        node.damage()
+        self._lose_counters(node)
+        self._later(node.start)
+
+    def _store_rolled_back(self, node: Node) -> None:
+        self.explained |= {"was told before with another content", "a counter only grows within its series"}
+        node.copy_store()
+        self.world.at(self.world.now + self.world.random.uniform(1, 60), lambda: self._roll_back(node))
+
+    def _roll_back(self, node: Node) -> None:
+        node.kill()
+        node.restore_store()
+        self._lose_counters(node)
+        self._later(node.start)
+
     def _later(self, what: Callable[[], object], *, most: float = LONGEST) -> None:
         self.world.at(self.world.now + self.world.random.uniform(1, most), what)
 
@@ -252,11 +318,22 @@ class History:
 
     def _make_peace(self) -> None:
         self.world.note("the last fault is over")
-        self.master.down = False
+        self.master.down, self.master.wrong_by = False, 0.0
+        for seconds in range(0, round(OPERATED), 60):
+            self.world.at(self.world.now + seconds, self._decide)
         for node in self.nodes:
+            self.world.at(self.world.now + OPERATED, partial(self._agree, node))
             node.fragility, node.machine.troubled = 0.0, False
             self._clear_up(node)
             node.start()
+
+    def _agree(self, node: Node) -> None:
+        """As an operator who agrees to the end of all that the Master forgot."""
+        if node.agent is not None:
+            for orphan in node.agent.store.orphans():
+                self.world.note(f"{node.name}: {orphan.instance} may end")
+                self.master.asked[orphan.instance].append((self.world.now, "destroyed"))
+                node.agent.store.destroy_orphan(orphan.instance)
 
 
 FAULTS: list[Callable[[History, Node], None]] = [
@@ -269,6 +346,10 @@ FAULTS: list[Callable[[History, Node], None]] = [
     History._wrong_clock,
     History._reinstalled,
     History._master_crash,
+    History._masters_clock,
+    History._master_restored,
+    History._store_damaged,
+    History._store_rolled_back,
 ]
 
 

@@ -57,6 +57,8 @@ class Machine(Hardware):
     """Milliseconds of each instance that were lost with the power: nobody had read the counters and written it down."""
     on_stop: Callable[[str], None] = lambda instance: None
     """Told which instance's processes the agent ends."""
+    on_destroy: Callable[[str], None] = lambda instance: None
+    """Told of which instance a partition is emptied."""
     on_start: Callable[[str], None] = lambda instance: None
     """Told which instance's processes begin to run."""
     spawn: Callable[[Callable[[], object]], object] = lambda work: None
@@ -106,9 +108,7 @@ class Machine(Hardware):
             if self.partition(name).running:
                 self._lend(name, until)
 
-    def apply(
-        self, name: str, processes: list[Process], *, until: float | None = None, patient: bool = False
-    ) -> None:
+    def apply(self, name: str, processes: list[Process], *, until: float | None = None, patient: bool = False) -> None:
         partition = self.partition(name)
         if not partition.running and processes:
             partition.running, partition.since = True, self.world.now
@@ -144,6 +144,8 @@ class Machine(Hardware):
         partition = self.partition(name)
         if partition.instance != instance:
             self._end(partition)
+            if partition.instance:
+                self.on_destroy(partition.instance)
             partition.instance, partition.cpu_ms = instance, 0.0
             partition.read_ms = partition.kept_ms = 0.0
         return partition

@@ -1,6 +1,9 @@
 """The Master of a simulation: its real rooms in this process, asked by simulated nodes."""
 
 import os
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -8,12 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from freehold.node.errors import LinkDown
+from freehold.protocol.enrol import EpochAnswer
 from freehold.protocol.report import Applied, Batch
 from freehold.protocol.states import Wanted
 from freehold.simulator.network import Answer
 from freehold.simulator.world import Event, World
 
-PASSWORD = "of a simulation"
+OWNER, PASSWORD = "owner@example.org", "of a simulation"
 PRODUCT = "simulated"
 NEXT_CONTACT = 60.0
 LATE = 60.0
@@ -30,58 +34,63 @@ _DESCRIPTOR = {
 
 
 class Rooms:
-    """The database and the rooms, made once in a process; emptied for each world."""
+    """The database and the rooms, made once in a process; as new for each world."""
 
     def __init__(self, root: Path) -> None:
         os.environ["DATABASE_URL"] = f"sqlite:///{root / 'master.sqlite'}"
         from freehold.master.commands import initialise
 
-        initialise(root, ["localhost"], "provider", "owner@example.org", PASSWORD)
+        initialise(root, ["localhost"], "provider", OWNER, PASSWORD)
         from django.conf import settings
-
-        self.root = root
-        self.url = str(settings.DATABASE_URL)
-        self._archive = _release(root / "release")
-
-    def begin(self) -> None:
-        """Empty all, then make the first project, its owner, and a product."""
-        from django.apps import apps
-        from django.db import connection, transaction
 
         from freehold.master.catalog import actions as catalog
         from freehold.master.fleet import actions as fleet
-        from freehold.master.fleet.models import RevisionClock
-        from freehold.master.foundation import clock, ids
-        from freehold.master.people import actions, identity
-        from freehold.master.people.models import Person, Role
+        from freehold.master.people import identity
+        from freehold.master.people.models import Person
 
-        with transaction.atomic(), connection.cursor() as cursor:
-            for model in apps.get_models(include_auto_created=True):
-                cursor.execute(f"DELETE FROM {model._meta.db_table}")
-            RevisionClock.objects.create(id=1, value=0)
-        project = actions.add_project("provider", acting=identity.system())
-        owner = Person.objects.create(
-            id=ids.new("pers"), email="owner@example.org", password="!", created_at=clock.now()
-        )
-        actions.give_role(owner, project, Role.OWNER, acting=identity.system())
-        self.owner = identity.by_person(owner.id)
-        self.release = catalog.publish(self._archive, "provider", acting=self.owner)
+        self.root, self.path = root, root / "master.sqlite"
+        self.url = str(settings.DATABASE_URL)
+        self.owner = identity.by_person(Person.objects.get(email=OWNER).id)
+        self.release = catalog.publish(_release(root / "release"), "provider", acting=self.owner)
         fleet.add_site("provider", "here", acting=self.owner)
+        self._new = self.back_up()
+
+    def begin(self) -> None:
+        """Have the database as it was when it was made: a first project, its owner, and a product."""
+        self.restore(self._new)
+
+    def back_up(self) -> sqlite3.Connection:
+        """Return a copy of the database, in memory."""
+        copy = sqlite3.connect(":memory:")
+        with closing(sqlite3.connect(self.path)) as database:
+            database.backup(copy)
+        return copy
+
+    def restore(self, copy: sqlite3.Connection) -> None:
+        with closing(sqlite3.connect(self.path)) as database:
+            copy.backup(database)
 
 
 class Master:
     """Answers nodes as the gateway does, one after the other."""
 
     def __init__(self, world: World, rooms: Rooms) -> None:
+        from freehold.master.fleet import actions as fleet
         from freehold.master.foundation import clock, hints
         from freehold.master.gateway import feeds, reports
         from freehold.master.gateway.database import Connection
 
         self._world, self._rooms = world, rooms
-        self._feeds, self._reports, self._hints = feeds, reports, hints
-        setattr(clock, "now", lambda: int(world.now * 1000))  # noqa: B010
+        self._feeds, self._reports, self._hints, self._fleet = feeds, reports, hints, fleet
+        self.wrong_by = 0.0
+        """Seconds by which its clock is wrong."""
+        setattr(clock, "now", lambda: int(self.now() * 1000))  # noqa: B010
         rooms.begin()
         self._reader = Connection(rooms.url)
+        self._judge = self._new_judge()
+        self.asked: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        """By instance: what was wanted of it, and when. Customers remember it whatever a Master forgets."""
+        self._movable: set[str] = set()
         self._writer = reports.Writer(rooms.url)
         self._changed = Event(world)
         self.down = False
@@ -102,6 +111,43 @@ class Master:
         """Lose all that was only in memory."""
         self._writer.close()
         self._writer = self._reports.Writer(self._rooms.url)
+        self._judge.close()
+        self._judge = self._new_judge()
+
+    def now(self) -> float:
+        """Return what its clock shows."""
+        return self._world.now + self.wrong_by
+
+    # Its database, and older copies of it
+
+    def back_up(self) -> sqlite3.Connection:
+        """Return a copy of the database, in memory."""
+        return self._rooms.back_up()
+
+    def restore(self, copy: sqlite3.Connection) -> None:
+        """Be an older Master."""
+        self._rooms.restore(copy)
+        self.crash()
+
+    def doubts(self) -> bool:
+        """Return whether it found out that it knows less than it did."""
+        from freehold.master.generation import doubt
+
+        return bool(doubt.doubts())
+
+    def resume(self) -> None:
+        """Go on from the older copy, as its operator decided."""
+        from freehold.master.ordering import recovery
+
+        recovery.resume()
+        self.crash()
+        self._changed.set()
+
+    def _new_judge(self) -> Any:
+        from freehold.master.foundation.statements import Statements
+        from freehold.master.gateway.doubt import Judge, Standing
+
+        return Judge(self._rooms.url, Statements(b"of a simulation"), Standing())
 
     # What nodes ask
 
@@ -117,16 +163,27 @@ class Master:
         if self.down:
             raise LinkDown("The Master is down.")
         url = urlsplit(path)
-        if url.path == "/node/v1/feed":
-            query = parse_qs(url.query)
-            return self._feed(node, int(query["since"][0]), float(query["wait"][0]))
-        if url.path == "/node/v1/reports":
-            return self._apply(node, body or b"")
+        from freehold.master.foundation.errors import MasterError
+
+        try:
+            if url.path == "/node/v1/feed":
+                query = parse_qs(url.query)
+                statement = query.get("statement", [""])[0]
+                return self._feed(node, int(query["since"][0]), float(query["wait"][0]), statement)
+            if url.path == "/node/v1/reports":
+                return self._apply(node, body or b"")
+            if url.path == "/node/v1/epoch":
+                return 200, msgspec.json.encode(EpochAnswer(self._fleet.begin_epoch(node)))
+        except MasterError as error:
+            return error.status, msgspec.json.encode(error.problem())
         return 200, b""
 
-    def _feed(self, node: str, since: int, wait: float) -> Answer:
+    def _feed(self, node: str, since: int, wait: float, statement: str) -> Answer:
         end = self._world.now + wait
+        self._look_at(node, statement)
         while True:
+            self._judge.standing.look(self._reader)
+            self._judge.refuse_in_doubt()
             ((revision, *_),) = self._reader.rows("node_revision", {"node": node})
             if since == 0 or since != revision:
                 return 200, msgspec.json.encode(self._feeds.read_feed(self._reader, node, since, NEXT_CONTACT))
@@ -137,14 +194,22 @@ class Master:
             if self.down:
                 raise LinkDown("The Master went down.")
 
+    def _look_at(self, node: str, statement: str) -> None:
+        self._judge.standing.look(self._reader)
+        if not self._judge.is_fine(node, statement, self._writer.head_of(node)):
+            self._judge.look(node, statement)
+
     def _apply(self, node: str, body: bytes) -> Answer:
         batch = msgspec.json.decode(body, type=Batch)
+        self._look_at(node, batch.statement)
         answers: list[Any] = []
         self._writer.apply([self._reports.Job(node, batch.epoch, batch.reports, len(body), answers.append)])
         (done,) = answers
         if isinstance(done, Exception):
-            return 409, str(done).encode()
-        return 200, msgspec.json.encode(Applied(done.sequence, NEXT_CONTACT, done.refused))
+            self._judge.refuse_in_doubt()
+            raise done
+        statement = self._judge.say(node, batch.epoch, done.sequence)
+        return 200, msgspec.json.encode(Applied(done.sequence, NEXT_CONTACT, done.refused, statement))
 
     # What the Master does by itself, and what people want of it
 
@@ -153,8 +218,7 @@ class Master:
 
         self._hinted = False
         if not self.down:
-            for room in reconcilers.ROOMS:
-                room()
+            reconcilers.run_once()
             self._changed.set()
 
     def supply(self, nodes: list[str]) -> None:
@@ -178,7 +242,10 @@ class Master:
         wish = actions.Request(
             "provider", title, PRODUCT, type=type, parameters={"greeting": greeting}, state=Wanted(state)
         )
-        actions.request(wish, acting=self._rooms.owner)
+        granted = actions.request(wish, acting=self._rooms.owner)
+        self.asked[granted.instance].append((self._world.now, state))
+        if type == "movable":
+            self._movable.add(granted.instance)
         self._changed.set()
 
     def instances(self) -> list[Any]:
@@ -188,22 +255,21 @@ class Master:
         return list(Instance.objects.select_related("node").order_by("created_at", "id"))
 
     def wants(self, instance: str) -> str:
-        """Return what is wanted of an instance."""
-        from freehold.master.ordering.models import Instance
-
-        return str(Instance.objects.values_list("wanted", flat=True).get(id=instance))
+        """Return what was wanted last of an instance, whether or not the Master knows of it still."""
+        return self.asked[instance][-1][1]
 
     def was_to_stop(self, instance: str, node: str) -> bool:
         """Return whether something else is wanted of an instance there, or was lately: that may be heard late."""
-        from freehold.master.ordering.models import Instance, RequestRow
+        from freehold.master.ordering.models import Instance
 
-        if Instance.objects.get(id=instance).node_id != node:
+        row = Instance.objects.filter(id=instance).first()
+        if (instance in self._movable) if row is None else row.node_id != node:
+            # One without data that is not named may run elsewhere.
             return True
-
-        since = int((self._world.now - LATE) * 1000)
-        asked = RequestRow.objects.filter(instance_id=instance)
-        lately = [*asked.filter(at__lte=since).order_by("-id")[:1], *asked.filter(at__gt=since)]
-        return any(row.asked != Wanted.STARTED for row in lately)
+        since = self._world.now - LATE
+        earlier = [state for at, state in self.asked[instance] if at <= since]
+        lately = [state for at, state in self.asked[instance] if at > since]
+        return any(state != Wanted.STARTED for state in [*earlier[-1:], *lately])
 
     def is_ready(self, instance: str) -> bool:
         """Return whether the Master knows that an instance is as wanted."""

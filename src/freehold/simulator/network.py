@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 
+import msgspec
+
 from freehold.node.clock import TimeKeeper, date
 from freehold.node.errors import LinkDown
 from freehold.node.link.client import Refused
@@ -29,8 +31,11 @@ class Weather:
 class Link:
     """Stands for `freehold.node.link.client.Link`."""
 
-    def __init__(self, world: World, weather: Weather, master: Exchange, time: TimeKeeper) -> None:
-        self._world, self._weather, self._master, self._time = world, weather, master, time
+    def __init__(
+        self, world: World, weather: Weather, master: Exchange, time: TimeKeeper, now: Callable[[], float]
+    ) -> None:
+        """`now`: what the Master's clock shows."""
+        self._world, self._weather, self._master, self._time, self._now = world, weather, master, time, now
         self.master = "https://master"
 
     def call(
@@ -41,12 +46,12 @@ class Link:
         if random.random() < self._weather.doubled:
             self._master(method, path, body)
         status, content = self._master(method, path, body)
-        moment = formatdate(self._world.now, usegmt=True)
+        moment = formatdate(self._now(), usegmt=True)
         self._travel(timeout)
         if (told := date(moment)) is not None:
             self._time.hear(told)
         if status >= 400:
-            raise Refused(Problem("simulated", "The Master says no", status))
+            raise Refused(msgspec.json.decode(content, type=Problem))
         return status, content, {}
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
 """A node of a simulation: the real agent, with a made-up machine below it and a made-up network around it."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import msgspec
 
 from freehold.node import agent as agents
 from freehold.node import hands, measuring, walls
+from freehold.node.errors import HostError
 from freehold.node.host.cgroups import Groups
 from freehold.node.host.protections import Protections
 from freehold.node.identities import Identities
 from freehold.node.link import conversation
 from freehold.node.link.conversation import FeedReader, OutboxSender
 from freehold.node.link.keys import signing_request
+from freehold.node.outbox import put_damaged_aside
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.store import Store
 from freehold.protocol.report import Body, HostFacts, Item, PartitionFacts
@@ -64,10 +67,12 @@ class _Enclosures:
         pass
 
     def tenant(self, place: Place) -> str:
-        return ""
+        return self._machines[self._node].partition(place.name).instance
 
     def occupy(self, place: Place, instance: str, *, is_new: bool) -> None:
-        pass
+        if self.tenant(place) not in ("", instance):
+            raise HostError(f"Partition {place.name} has data of {self.tenant(place)}.")
+        self._machines[self._node].given_to(place.name, instance)
 
     def vacate(self, place: Place) -> None:
         pass
@@ -159,7 +164,12 @@ class Agent(agents.Agent):
         self.store.when_told(self.outbox.told)
         self.feed = self._as_task(FeedReader(self._link(), self.store, self._heard, self._keep_epoch))
         self.measuring = measuring.Measuring(
-            self.paths, self.settings, self.store, self.supervisor, self.hands.enclosures.host_end
+            self.paths,
+            self.settings,
+            self.store,
+            self.supervisor,
+            self.hands.enclosures.host_end,
+            self.hands.enclosures.tenant,
         )
         self.measuring._meter = Meter(machine)  # type: ignore[assignment]
         self.measuring._hurry = Event(world)  # type: ignore[assignment]
@@ -183,7 +193,7 @@ class Agent(agents.Agent):
             self._node.spawn(work)
 
     def _link(self) -> Any:
-        return Link(self._node.world, self._node.weather, self._node.ask, self.store)
+        return Link(self._node.world, self._node.weather, self._node.ask, self.store, self._node.masters_now)
 
     def _telling_progress(self, release: str, attempts: int) -> Any:
         return quietly()
@@ -214,17 +224,29 @@ class Node:
 
     def enrol(self) -> None:
         """Become a node, or the same node anew with nothing in memory."""
+        from freehold.master.foundation.errors import MasterError
+
         self._lives += 1
         self.root.mkdir(exist_ok=True)
         Paths(self.root).store.unlink(missing_ok=True)
-        answer = self._master.enrol(self.name, signing_request(self.root / "key.pem"))
+        self._is_enrolled = False
+        try:
+            answer = self._master.enrol(self.name, signing_request(self.root / "key.pem"))
+        except MasterError:
+            # Its operator tries again.
+            self.world.at(self.world.now + 60, self.enrol)
+            return
+        self._is_enrolled = True
         self.settings = msgspec.structs.replace(
             self.settings, node=answer.node, epoch=answer.epoch, certificate_ends=self.world.now + 1e9
         )
 
     def start(self) -> None:
         """Start the agent, when it is not there."""
-        if self.agent is None and not self.burnt:
+        if not self._is_enrolled:
+            self.world.at(self.world.now + 60, self.start)
+        elif self.agent is None and not self.burnt:
+            put_damaged_aside(Paths(self.root).store)
             self.agent = Agent(self)
             self.spawn(self.agent.run)
 
@@ -244,11 +266,33 @@ class Node:
         self.kill()
         self.machine.power_lost()
 
+    def damage(self) -> None:
+        """Write something else into the store's file: it cannot be read any more."""
+        self.world.at(self.world.now, lambda: _overwrite(Paths(self.root).store, b"not a database" * 1000))
+
+    def copy_store(self) -> None:
+        """Keep a copy of the store as it is now, if it is in use."""
+        if self.agent is None:
+            return
+        copy = self.root / "copy.sqlite"
+        copy.unlink(missing_ok=True)
+        with closing(sqlite3.connect(Paths(self.root).store)) as store:
+            store.execute("VACUUM INTO ?", (str(copy),))
+
+    def restore_store(self) -> None:
+        """Put the copy, if this machine still has one, in the place of the store."""
+        copy = self.root / "copy.sqlite"
+        if copy.exists():
+            content = copy.read_bytes()
+            copy.unlink()
+            self.world.at(self.world.now, lambda: _overwrite(Paths(self.root).store, content))
+
     def reinstall(self) -> None:
         """Lose the disk as well, and be enrolled anew."""
         self.lose_power()
         self.machine.partitions.clear()
         self.machine.built.clear()
+        (self.root / "copy.sqlite").unlink(missing_ok=True)
         self.world.at(self.world.now, self.enrol)
 
     def may_lose_power(self) -> None:
@@ -278,12 +322,21 @@ class Node:
     def ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         return self._master.answer(self.settings.node, method, path, body)
 
+    def masters_now(self) -> float:
+        return self._master.now()
+
     def _stopped(self, instance: str) -> None:
         agent = self.agent
         if agent is not None and not agent.store.lease_left():
             return
         if self._master.wants(instance) == "started" and not self._master.was_to_stop(instance, self.settings.node):
             self.stopped_wrongly.append(f"{instance} on {self.name} at {self.world.now:.1f}")
+
+
+def _overwrite(path: Path, content: bytes) -> None:
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.write_bytes(content)
 
 
 def _facts(root: Path, settings: Settings, *told: Any) -> HostFacts:

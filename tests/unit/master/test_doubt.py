@@ -1,4 +1,4 @@
-"""A Master that was restored from an older copy finds out by what its nodes show, and does nothing that it cannot undo."""
+"""A Master that was restored from an older copy finds out by what its nodes show, and undoes nothing."""
 
 import base64
 import json

@@ -40,7 +40,7 @@ def test_every_reading_is_kept_and_some_are_told(tmp_path: Path, sleeper: int) -
     store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
     store.instance_is("shop", 1, Observed.STARTED)
     settings = Settings(f"test{os.getpid()}", True, places=[Place("p0", "127.0.0.1")])
-    measuring = Measuring(Paths(tmp_path), settings, store, OfOne(sleeper), lambda place: "")
+    measuring = Measuring(Paths(tmp_path), settings, store, OfOne(sleeper), lambda place: "", lambda place: "")
     waited = store.outbox_size()
     measuring.measure()
     measuring.measure(tell=False)

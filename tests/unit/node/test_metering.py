@@ -96,14 +96,20 @@ def test_a_sum_over_living_processes_never_bills_more_than_was_used(
 
 
 def test_a_dead_process_is_not_billed_again_when_another_grows() -> None:
-    counters = Counters()
+    counters = Counters(is_new=True)
     for total in (500, 100, 150):
         counters = accumulate(counters, reading(total, exact=False), 1)
     assert counters.cpu_ms == 550
 
 
+def test_what_was_there_before_a_lost_store_is_not_counted_again() -> None:
+    counters = accumulate(Counters(), reading(5000, exact=True), 1)
+    assert not counters.cpu_ms, "it may have been told before"
+    assert accumulate(counters, reading(5100, exact=True), 1).cpu_ms == 100
+
+
 def test_values_of_two_sources_are_not_compared() -> None:
-    counters = accumulate(Counters(), reading(5000, exact=False), 1)
+    counters = accumulate(Counters(is_new=True), reading(5000, exact=False), 1)
     counters = accumulate(counters, reading(90000, exact=True), 1)
     counters = accumulate(counters, reading(90100, exact=True), 1)
     assert counters.cpu_ms == 5100

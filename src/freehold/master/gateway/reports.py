@@ -296,6 +296,8 @@ class Writer(threading.Thread):
         for report in job.reports:
             if report.sequence == head.sequence and report.hash != head.hash:
                 self._refuse_twin(job.node, report, rows)
+                # Answered as applied, what the node tells under this number would be lost to it.
+                raise ReportGap(f"Report {report.sequence} was told before with another content.")
         new = [report for report in job.reports if report.sequence > head.sequence]
         end = head
         for report in new:

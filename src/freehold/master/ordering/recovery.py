@@ -8,6 +8,8 @@ from freehold.master.ordering.models import Departure, Instance
 
 GAP = 2**32
 """Revisions that are left out: nodes may know some that were given after the backup, and none is given twice."""
+EPOCHS = 1024
+"""Epochs of each node that are left out, for the same reason."""
 
 
 def resume() -> int:
@@ -24,7 +26,7 @@ def resume() -> int:
         Supply.objects.update(revision=clock.value)
         nodes = list(Node.objects.select_for_update().order_by("id"))
         for node in nodes:
-            Node.objects.filter(id=node.id).update(revision=clock.value, epoch=node.epoch + 1)
+            Node.objects.filter(id=node.id).update(revision=clock.value, epoch=node.epoch + EPOCHS)
         generation = begin_generation()
         audit("freehold", "master.resume", "master", nodes=len(nodes), revision=clock.value, generation=generation)
         hints.after_commit(hints.FLEET_CHANGED)

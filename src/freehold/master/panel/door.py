@@ -14,8 +14,8 @@ from django.views.decorators.cache import never_cache
 
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound, Unauthenticated
-from freehold.master.panel import words
 from freehold.master.generation.doubt import doubts
+from freehold.master.panel import words
 from freehold.master.people import identity
 from freehold.master.people.identity import ANY_PERSON, ANYBODY, Caller, Scope
 from freehold.master.support.queries import has_tickets

@@ -111,11 +111,7 @@ class FeedReader(Conversation):
             if self._store.feed_heard(asked):
                 self._changed()
             return
-        try:
-            # As text: parts of it are kept as they are, and must be text too.
-            feed = _feeds.decode(content.decode())
-        except UNREADABLE as error:
-            raise LinkError(f"The Master's feed is not understood ({error}). Update this node.") from None
+        feed = _read_feed(content)
         if feed.epoch > self._store.epoch:
             # A Master that lost what it knew begins each node's chain anew; all of the feed is asked for again.
             self._keep_epoch(feed.epoch)
@@ -140,8 +136,6 @@ class OutboxSender(Conversation):
     ) -> None:
         super().__init__("outbox", link)
         self._keep_epoch = keep_epoch
-        self._probed = 0
-        """The epoch of which the Master had no report, when this node had sent none."""
         self._store = store
         self._renewed = renewed
         self._told = threading.Event()
@@ -167,9 +161,6 @@ class OutboxSender(Conversation):
                 return
         self._told.clear()
         if self.over.is_set():
-            return
-        if self._store.has_sent_nothing and self._probed != self._store.epoch and self._store.outbox_size():
-            self._probe()
             return
         reports = self._store.outbox(1 if self._singly_until else BATCH, BATCH_BYTES)
         if not reports:
@@ -216,22 +207,14 @@ class OutboxSender(Conversation):
         self._store.pace = min(max(SHORTEST_PACE, applied.next_contact), LONGEST_PACE)
         self._heartbeat_at = self._next_heartbeat()
 
-    def _probe(self) -> None:
-        """Look whether the Master has reports of this epoch, though this store sent none: then its store was lost.
-
-        Numbers that the Master knows are skipped by it: whoever begins again at 1 would lose what it tells.
-        """
-        epoch = self._store.epoch
-        _, content, _ = self.link.call("POST", "/node/v1/reports", msgspec.json.encode(Batch(epoch, [])))
-        applied = _read_applied(content)
-        if applied.sequence:
-            self._ask_for_epoch()
-        self._probed = self._store.epoch
-
     def _leave_fork(self) -> None:
-        """Begin a new epoch, when the Master has other reports of this one: then this store is an older copy."""
-        self.link.call("POST", "/node/v1/reports", msgspec.json.encode(Batch(self._store.epoch, [])))
-        self._ask_for_epoch()
+        """Begin a new epoch, unless the Master gave one that the feed will tell of.
+
+        Either it has other reports of ours, and this store is an older copy, or it forgot which epoch it gave us.
+        """
+        _, content, _ = self.link.call("GET", "/node/v1/feed?since=0&wait=0")
+        if _read_feed(content).epoch <= self._store.epoch:
+            self._ask_for_epoch()
 
     def _ask_for_epoch(self) -> None:
         """Begin a new chain, for this store does not know how the present one went on: it was lost or damaged."""
@@ -262,3 +245,11 @@ def _read_applied(content: bytes) -> Applied:
         return _answers.decode(content)
     except UNREADABLE as error:
         raise LinkError(f"The Master's answer to reports is not understood ({error}). Update this node.") from None
+
+
+def _read_feed(content: bytes) -> Feed:
+    try:
+        # As text: parts of it are kept as they are, and must be text too.
+        return _feeds.decode(content.decode())
+    except UNREADABLE as error:
+        raise LinkError(f"The Master's feed is not understood ({error}). Update this node.") from None

@@ -35,6 +35,8 @@ class Counters(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where `raw_cpu_ms` came from: values of two sources cannot be compared."""
     raw_network_in: int | None = None
     raw_network_out: int | None = None
+    is_new: bool = False
+    """Its partition was empty when it came: all that is ever read there is its own use."""
 
 
 def accumulate(before: Counters, reading: Reading, elapsed: float) -> Counters:
@@ -45,12 +47,13 @@ def accumulate(before: Counters, reading: Reading, elapsed: float) -> Counters:
     ended unseen: nothing is added, because that time was counted while it lived.
 
     The first value of a network counter is only where counting starts: the address was another's before.
-    Processor time counts from zero, for a partition's processes and cgroup are new when its instance is.
+    Processor time counts from zero where the instance is new, for its processes and cgroup are then new too. Else what
+    was counted before was lost, and may have been told: the first reading is where counting starts again.
     """
     elapsed = min(max(elapsed, 0.0), LONGEST_GAP)
     last_cpu_ms = before.raw_cpu_ms
     if last_cpu_ms is None:
-        last_cpu_ms = 0.0
+        last_cpu_ms = 0.0 if before.is_new else reading.cpu_ms
     elif before.raw_exact != reading.exact:
         last_cpu_ms = reading.cpu_ms
     return Counters(
@@ -66,6 +69,7 @@ def accumulate(before: Counters, reading: Reading, elapsed: float) -> Counters:
         raw_exact=before.raw_exact if reading.cpu_ms is None else reading.exact,
         raw_network_in=_newest(before.raw_network_in, reading.network_in),
         raw_network_out=_newest(before.raw_network_out, reading.network_out),
+        is_new=before.is_new,
     )
 
 
