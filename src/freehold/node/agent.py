@@ -348,6 +348,7 @@ class Agent:
         self._awake.set()
 
     def _changed(self) -> None:
+        self.hands.adopt()
         self.care.tell_soon()
         self._awake.set()
 

@@ -304,6 +304,13 @@ class Hands:
             instance, wish.revision, Observed.FAILED, message=why, attempts=wish.attempts + 1, next_try=next_try
         )
 
+    def adopt(self) -> None:
+        """Have what has a partition, and is named by nobody, among what an operator decides of."""
+        for place in self._places.values():
+            tenant = self.enclosures.tenant(place)
+            if tenant and self._store.adopt(tenant, place.name):
+                _log.error("%s has data of %s, which is not known: freehold node orphans", place.name, tenant)
+
     def destroy(self, instance: str) -> None:
         """End an instance: processes, last wishes, files; its partition is then free."""
         wish = self._store.wish(instance)
@@ -316,7 +323,7 @@ class Hands:
             folder = self._folder(place)
             self._end_services(wish, DESTROY_SECONDS)
             failpoint("instance-ended")
-            if (folder / layouts.PRERM).is_dir():
+            if wish.release and (folder / layouts.PRERM).is_dir():
                 self._last_wishes(wish, place, folder)
             # The one place where all ends that ever ran in its name; nothing runs in it any more.
             self.enclosures.end(place)

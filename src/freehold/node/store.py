@@ -125,6 +125,7 @@ class Store(Assessments):
             if begun:
                 self._db.execute("UPDATE instance SET state_revision = 0, next_try = 0")
                 self._db.execute("UPDATE shared SET told_revision = 0")
+                self._db.execute("UPDATE promise SET told_at = 0")
         return begun
 
     def orphans(self) -> list[Orphan]:
@@ -135,6 +136,17 @@ class Store(Assessments):
             "SELECT instance, wanted, 'shared', host FROM shared WHERE orphan = 1 AND wanted <> 'destroyed'"
         )
         return [Orphan(instance, Wanted(wanted), title, where) for instance, wanted, title, where in rows]
+
+    def adopt(self, instance: str, partition: str) -> bool:
+        """Note an instance that has a partition, and that nobody names; return whether it is such a one."""
+        with self._transaction(quietly=True):
+            rows = self._db.execute(
+                "INSERT OR IGNORE INTO instance "
+                "(instance, revision, partition, release, type, wanted, title, parameters, orphan) "
+                "VALUES (?, 0, ?, '', '', 'stopped', 'unknown', '{}', 1)",
+                (instance, partition),
+            )
+            return rows.rowcount > 0
 
     def destroy_orphan(self, instance: str) -> bool:
         """Have an instance destroyed that the Master does not name, as an operator agreed; return whether it is one."""
@@ -263,10 +275,11 @@ class Store(Assessments):
         ]
 
     def instances(self) -> list[Instance]:
-        """Return every instance, as the plan wants it."""
+        """Return every instance, as the plan wants it; nothing is planned of one that nobody knows."""
         rows = self._rows(
             f"SELECT instance, partition, release, {_WANTED}, revision, state, state_revision, attempts, next_try, "
-            "renew_at, asking <> asked, ask_next_try, movable FROM instance"
+            "renew_at, asking <> asked, ask_next_try, movable FROM instance "
+            "WHERE NOT (orphan = 1 AND state IS NULL AND wanted <> 'destroyed')"
         )
         return [
             Instance(

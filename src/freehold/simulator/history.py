@@ -319,7 +319,7 @@ class History:
     def _make_peace(self) -> None:
         self.world.note("the last fault is over")
         self.master.down, self.master.wrong_by = False, 0.0
-        for seconds in range(0, round(OPERATED), 60):
+        for seconds in range(0, round(PEACE / 2), 60):
             self.world.at(self.world.now + seconds, self._decide)
         for node in self.nodes:
             self.world.at(self.world.now + OPERATED, partial(self._agree, node))

@@ -181,6 +181,7 @@ class Agent(agents.Agent):
         self._node.settings = msgspec.structs.replace(self._node.settings, epoch=epoch)
 
     def _heard(self) -> None:
+        self.hands.adopt()
         self.store.tell_host(_facts(self.paths.root, self.settings, self.store.lease))
         self._awake.set()
 

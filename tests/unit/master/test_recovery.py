@@ -19,7 +19,8 @@ def test_after_a_restore_nodes_are_heard_again_and_no_revision_is_given_twice(ma
     assert "--accept-loss" in master.run("resume").stderr
     master.cli("resume", "--accept-loss")
     status, feed = node.feed(known)
-    assert (status, feed["epoch"]) == (200, node.epoch + 1024), "it may have been given some that the Master forgot"
+    assert status == 200
+    assert feed["epoch"] > node.epoch + 1000, "it may have been given some that the Master forgot"
     assert feed["revision"] > known
     assert [(one["instance"], one["wanted"]) for one in feed["instances"]] == [(made["id"], "started")]
     assert feed["instances"][0]["revision"] > known, "the node takes it over, whatever it knew"

@@ -536,9 +536,9 @@ class Remembering:
         self.shown.append(batch.statement)
         if self.in_doubt:
             raise Refused(Problem("in-doubt", "Doubt", 503))
-        if batch.reports and batch.reports[-1].sequence == len(self.chain) - 1 != 0:
-            if batch.reports[-1].hash != self.chain[-1]:
-                raise Refused(Problem("report-gap", "Fork", 409))
+        last = batch.reports[-1] if batch.reports else None
+        if last and last.sequence == len(self.chain) - 1 and last.hash != self.chain[-1]:
+            raise Refused(Problem("report-gap", "Fork", 409))
         for report in batch.reports[max(0, len(self.chain) - (batch.reports[0].sequence if batch.reports else 0)) :]:
             if report.sequence != len(self.chain) or link(self.chain[-1], bytes(report.body)) != report.hash:
                 raise Refused(Problem("report-gap", "Gap", 409))

@@ -121,7 +121,13 @@ class Judge:
     def _begin_doubt(self, shown: Statement, reason: str) -> None:
         said = f"{reason} (shown by {shown.node}, said at {clock.iso(shown.at)})"
         _log.error("I know less than my peer: %s", said)
-        row = {"node": shown.node, "generation": max(shown.generation, self.standing.generation), "reason": said}
+        row = {
+            "node": shown.node,
+            "generation": max(shown.generation, self.standing.generation),
+            "revision": shown.revision,
+            "epoch": shown.epoch,
+            "reason": said,
+        }
         with self._connection.transaction():
             self._connection.many("add_doubt", [{**row, "at": clock.now()}])
         self.standing.in_doubt = True

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from freehold.master.foundation import sql
+from freehold.master.foundation import clock, sql
 from freehold.master.foundation.errors import InDoubt
 from freehold.master.foundation.transactions import run
+from freehold.master.generation.models import Doubt
 
 _SQL = sql.load(Path(__file__).parent / "sql" / "generation.sql", prepared=True)
 WAYS_ON = (
@@ -15,7 +16,7 @@ WAYS_ON = (
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Reason:
     """Something that this Master said to a node, and does not know."""
 
     node: str
@@ -24,9 +25,9 @@ class Doubt:
     """Milliseconds since 1970 UTC."""
 
 
-def doubts() -> list[Doubt]:
+def doubts() -> list[Reason]:
     """Return why this Master doubts that it knows all; empty when it does not."""
-    return [Doubt(**row) for row in run(_SQL["doubts"])]
+    return [Reason(**row) for row in run(_SQL["doubts"])]
 
 
 def refuse_in_doubt() -> None:
@@ -36,7 +37,25 @@ def refuse_in_doubt() -> None:
         raise InDoubt(f"This Master was restored from an older copy: {found[0].reason}.")
 
 
+@dataclass(frozen=True)
+class Said:
+    """The largest numbers that this Master is known to have given, though it does not know of them."""
+
+    revision: int
+    epochs: dict[str, int]
+    """By node."""
+
+
+def said() -> Said:
+    """Return what nodes showed of numbers that were given and forgotten."""
+    rows = list(Doubt.objects.values_list("node", "revision", "epoch"))
+    epochs: dict[str, int] = {}
+    for node, _, epoch in rows:
+        epochs[node] = max(epoch, epochs.get(node, 0))
+    return Said(max((revision for _, revision, _ in rows), default=0), epochs)
+
+
 def begin_generation() -> int:
     """Go on from what this Master knows; return the new generation. Call it in a transaction."""
-    (row,) = run(_SQL["begin"])
+    (row,) = run(_SQL["begin"], now=clock.now())
     return int(row["value"])

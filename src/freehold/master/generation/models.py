@@ -15,6 +15,10 @@ class Doubt(models.Model):
     node = models.TextField()
     """Id of the node that showed it."""
     generation = models.BigIntegerField()
+    revision = models.BigIntegerField()
+    """The last that was said to it."""
+    epoch = models.IntegerField()
+    """Of its reports, as was said to it."""
     reason = models.TextField()
     at = models.BigIntegerField()
 

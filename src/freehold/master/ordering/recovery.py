@@ -1,15 +1,20 @@
 """After a restore of an older backup: the Master goes on from where its nodes are."""
 
 from freehold.master.fleet.models import Node, RevisionClock, Supply
+from freehold.master.foundation import clock as moment
 from freehold.master.foundation import hints
 from freehold.master.foundation.transactions import audit, writing
-from freehold.master.generation.doubt import begin_generation
+from freehold.master.generation.doubt import begin_generation, said
 from freehold.master.ordering.models import Departure, Instance
 
-GAP = 2**32
-"""Revisions that are left out: nodes may know some that were given after the backup, and none is given twice."""
-EPOCHS = 1024
-"""Epochs of each node that are left out, for the same reason."""
+REVISIONS, EPOCH = 1024, 10_000
+"""Revisions of a millisecond, and milliseconds of an epoch, since 1970, with which numbers begin again."""
+GAP, EPOCHS = 2**20, 1024
+"""Revisions, and epochs of each node, that are left out besides.
+
+No number that was given after the backup is given twice, nor one that was given after another restore of it: they are
+beyond the time, beyond what nodes showed, and beyond what the backup knows.
+"""
 
 
 def resume() -> int:
@@ -19,14 +24,17 @@ def resume() -> int:
     """
     with writing():
         clock = RevisionClock.objects.select_for_update().get(id=1)
-        clock.value += GAP
+        now = moment.now()
+        known = said()
+        clock.value = max(clock.value, known.revision, now * REVISIONS) + GAP
         clock.save(update_fields=["value"])
         Instance.objects.filter(gone_at=None).update(revision=clock.value)
         Departure.objects.update(revision=clock.value)
         Supply.objects.update(revision=clock.value)
         nodes = list(Node.objects.select_for_update().order_by("id"))
         for node in nodes:
-            Node.objects.filter(id=node.id).update(revision=clock.value, epoch=node.epoch + EPOCHS)
+            epoch = max(node.epoch, known.epochs.get(node.id, 0), now // EPOCH) + EPOCHS
+            Node.objects.filter(id=node.id).update(revision=clock.value, epoch=epoch)
         generation = begin_generation()
         audit("freehold", "master.resume", "master", nodes=len(nodes), revision=clock.value, generation=generation)
         hints.after_commit(hints.FLEET_CHANGED)

@@ -192,7 +192,8 @@ WHERE n.id = :node
 
 -- name: add_doubt
 -- It said more than it knows.
-INSERT INTO generation_doubt (node, generation, reason, at) VALUES (:node, :generation, :reason, :at)
+INSERT INTO generation_doubt (node, generation, revision, epoch, reason, at)
+VALUES (:node, :generation, :revision, :epoch, :reason, :at)
 ON CONFLICT (node, generation) DO NOTHING
 
 -- name: add_forgery

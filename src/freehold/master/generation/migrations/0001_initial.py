@@ -22,6 +22,8 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("node", models.TextField()),
                 ("generation", models.BigIntegerField()),
+                ("revision", models.BigIntegerField()),
+                ("epoch", models.IntegerField()),
                 ("reason", models.TextField()),
                 ("at", models.BigIntegerField()),
             ],

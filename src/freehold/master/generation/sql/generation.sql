@@ -6,8 +6,10 @@ JOIN generation_generation g ON g.value <= d.generation
 ORDER BY d.id
 
 -- name: begin
--- A generation that is later than any that a node knows of.
+-- A generation that is later than any that was doubted, and, by the clock, than any that was forgotten.
 UPDATE generation_generation
-SET value = 1 + CASE WHEN (SELECT max(d.generation) FROM generation_doubt d) > value
-                     THEN (SELECT max(d.generation) FROM generation_doubt d) ELSE value END
+SET value = (SELECT max(later.value)
+             FROM (SELECT :now AS value
+                   UNION ALL SELECT d.generation + 1 FROM generation_doubt d
+                   UNION ALL SELECT g.value + 1 FROM generation_generation g) later)
 RETURNING value
