@@ -62,6 +62,11 @@ class Assessments(Lease):
                 self._tell(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
             return changed
 
+    def tell_promises_anew(self) -> None:
+        """Have every promise told with its next result: what was told may not have been taken."""
+        with self._transaction(quietly=True):
+            self._db.execute("UPDATE promise SET told_at = 0")
+
     def _note_change(self, instance: str, name: str, kept: bool, message: str, at: float) -> None:
         self._db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", (instance, name, at, int(kept), message))
         self._db.execute(

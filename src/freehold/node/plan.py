@@ -57,6 +57,8 @@ class Instance(msgspec.Struct, frozen=True):
     ask_next_try: float = 0.0
     movable: bool = False
     """It runs elsewhere once this node's lease is over."""
+    hold: bool = False
+    """It may run elsewhere: it is not begun here."""
 
 
 class Verb(StrEnum):
@@ -188,7 +190,7 @@ def _ending(one: Instance, now: float) -> Step | None:
 
 
 def _beginning(one: Instance, built: set[str], now: float) -> Step | None:
-    if one.wanted is not Wanted.STARTED:
+    if one.wanted is not Wanted.STARTED or (one.hold and one.state not in (Observed.STARTED, Observed.CONFIGURING)):
         return None
     if _is(one, Observed.STARTED, Observed.CONFIGURING) and not 0 < one.renew_at <= now:
         if one.unasked and _is_due(one.ask_next_try, now, LONGEST_ASK_PAUSE):

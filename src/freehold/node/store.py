@@ -58,6 +58,7 @@ _LATER_COLUMNS = {
         "ask_next_try": "REAL NOT NULL DEFAULT 0",
         "movable": "INTEGER NOT NULL DEFAULT 0",
         "orphan": "INTEGER NOT NULL DEFAULT 0",
+        "hold": "INTEGER NOT NULL DEFAULT 0",
     },
     "shared": {"orphan": "INTEGER NOT NULL DEFAULT 0"},
 }
@@ -125,7 +126,7 @@ class Store(Assessments):
             if begun:
                 self._db.execute("UPDATE instance SET state_revision = 0, next_try = 0")
                 self._db.execute("UPDATE shared SET told_revision = 0")
-                self._db.execute("UPDATE promise SET told_at = 0")
+                self.tell_promises_anew()
         return begun
 
     def orphans(self) -> list[Orphan]:
@@ -203,11 +204,13 @@ class Store(Assessments):
             for wish in feed.instances:
                 self._db.execute(
                     "INSERT INTO instance "
-                    "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, movable) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+                    "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, movable, "
+                    "hold) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
                     "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
                     "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
-                    "given = excluded.given, movable = excluded.movable, orphan = 0, next_try = 0, attempts = 0 "
+                    "given = excluded.given, movable = excluded.movable, hold = excluded.hold, orphan = 0, "
+                    "next_try = 0, attempts = 0 "
                     "WHERE excluded.revision > instance.revision",
                     (
                         wish.instance,
@@ -221,6 +224,7 @@ class Store(Assessments):
                         wish.seed,
                         bytes(wish.given).decode(),
                         int(wish.movable),
+                        int(wish.hold),
                     ),
                 )
             for guest in feed.shared:
@@ -278,7 +282,7 @@ class Store(Assessments):
         """Return every instance, as the plan wants it; nothing is planned of one that nobody knows."""
         rows = self._rows(
             f"SELECT instance, partition, release, {_WANTED}, revision, state, state_revision, attempts, next_try, "
-            "renew_at, asking <> asked, ask_next_try, movable FROM instance "
+            "renew_at, asking <> asked, ask_next_try, movable, hold FROM instance "
             "WHERE NOT (orphan = 1 AND state IS NULL AND wanted <> 'destroyed')"
         )
         return [
@@ -296,6 +300,7 @@ class Store(Assessments):
                 bool(unasked),
                 ask_next_try,
                 bool(movable),
+                bool(hold),
             )
             for (
                 instance,
@@ -311,6 +316,7 @@ class Store(Assessments):
                 unasked,
                 ask_next_try,
                 movable,
+                hold,
             ) in rows
         ]
 

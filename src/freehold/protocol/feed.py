@@ -41,6 +41,8 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the instances that it requested published: a JSON object by title, each a JSON object."""
     movable: bool = False
     """It holds no data of its own: when this node's lease is over, it runs elsewhere, and must not run here."""
+    hold: bool = False
+    """It is not begun here yet, for it may run elsewhere; where it runs already it goes on."""
 
 
 class SharedInstance(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -263,8 +263,8 @@ class Master:
         from freehold.master.ordering.models import Instance
 
         row = Instance.objects.filter(id=instance).first()
-        if (instance in self._movable) if row is None else row.node_id != node:
-            # One without data that is not named may run elsewhere.
+        if (instance in self._movable) if row is None else row.node_id != node or row.wanted != Wanted.STARTED:
+            # One without data that is not named may run elsewhere; a restored Master may want what was wanted before.
             return True
         since = self._world.now - LATE
         earlier = [state for at, state in self.asked[instance] if at <= since]

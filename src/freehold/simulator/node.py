@@ -190,8 +190,12 @@ class Agent(agents.Agent):
         return one
 
     def _start_threads(self) -> None:
-        for work in (self.feed.run, self.outbox.run, self.measuring.run):
+        for work in (self.feed.run, self.outbox.run, self.measuring.run, self._tell_services):
             self._node.spawn(work)
+
+    def _tell_services(self) -> None:
+        while not self._over.wait(agents.LOG_PERIOD):
+            self.hands.tell_services()
 
     def _link(self) -> Any:
         return Link(self._node.world, self._node.weather, self._node.ask, self.store, self._node.masters_now)

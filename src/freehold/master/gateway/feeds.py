@@ -12,7 +12,7 @@ from freehold.protocol.states import SoftwareWanted, Wanted
 def read_feed(reader: Connection, node: str, since: int, pace: float) -> Feed:
     """Return what changed for a node since a revision; all of it when it knows nothing, or more than there is."""
     # The revision is read before the rows: what changes in between is sent twice, never missed.
-    ((revision, lease, epoch),) = reader.rows("node_revision", {"node": node})
+    ((revision, lease, epoch, is_unsettled),) = reader.rows("node_revision", {"node": node})
     snapshot = since == 0 or since > revision
     since = 0 if snapshot else since
     installations = [
@@ -33,6 +33,7 @@ def read_feed(reader: Connection, node: str, since: int, pace: float) -> Feed:
             seed,
             msgspec.Raw(given.encode()),
             bool(movable),
+            bool(movable and is_unsettled),
         )
         for (
             instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, given, movable,

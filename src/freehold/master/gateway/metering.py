@@ -55,9 +55,13 @@ class Meters:
                 raise ValueError(f"{name} went from {old or 0} to {new}: a counter only grows within its series")
             growth.append(new - (old or 0))
             kept.append(new)
+        since = before.at or at
+        if since - at > HOUR:
+            # The one before was told by a clock that ran ahead. What was used since is of now, and not of then.
+            since = at
         # A clock that was set right may step back a little.
-        at = max(at, before.at)
-        self._spread(item.instance, before.at or at, at, growth)
+        at = max(at, since)
+        self._spread(item.instance, since, at, growth)
         self._fresh[item.instance, item.series] = Reading(at, tuple(kept))
 
     def write(self) -> None:

@@ -431,7 +431,9 @@ class Writer(threading.Thread):
                 left = self._has_left(node, item.instance)
                 owner = self._look_up(item.instance) if left else self._owner(node, item.instance)
                 validation.series(item.series)
-                if (at := validation.moment(item.at, rows.received_at / 1000)) < owner.created_at - FUTURE * 1000:
+                # Of one that was ordered when our clock ran ahead, the present is before that.
+                created_at = min(owner.created_at, rows.received_at)
+                if (at := validation.moment(item.at, rows.received_at / 1000)) < created_at - FUTURE * 1000:
                     raise ValueError(f"use at {at} ms is of before the instance was ordered, at {owner.created_at} ms")
                 self._meters.add(item, at)
             case AsideReport():

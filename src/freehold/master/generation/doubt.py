@@ -55,7 +55,16 @@ def said() -> Said:
     return Said(max((revision for _, revision, _ in rows), default=0), epochs)
 
 
-def begin_generation() -> int:
-    """Go on from what this Master knows; return the new generation. Call it in a transaction."""
-    (row,) = run(_SQL["begin"], now=clock.now())
+def settle() -> bool:
+    """Return, once, whether the leases that a former generation gave are over. Call it in a transaction."""
+    return bool(run(_SQL["settle"], now=clock.now()))
+
+
+def begin_generation(leased: float) -> int:
+    """Go on from what this Master knows; return the new generation. Call it in a transaction.
+
+    `leased`: seconds for which a node may run what can move, by a lease that this copy does not know of; 0: none.
+    """
+    now = clock.now()
+    (row,) = run(_SQL["begin"], now=now, settles_at=now + round(leased * 1000) if leased else None)
     return int(row["value"])

@@ -7,6 +7,10 @@ class Generation(models.Model):
     """One row, one number: it grows when an operator goes on from an older copy and accepts what is lost."""
 
     value = models.BigIntegerField()
+    began_at = models.BigIntegerField(default=0)
+    """Nodes are silent since then at most."""
+    settles_at = models.BigIntegerField(null=True)
+    """Until when what can move may run where the copy does not know; None: no more."""
 
 
 class Doubt(models.Model):

@@ -1,7 +1,7 @@
 """Moves orders toward what nodes told."""
 
 from freehold.master.foundation.transactions import run, writing
-from freehold.master.ordering import actions, moves, trees
+from freehold.master.ordering import actions, moves, recovery, trees
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people import quotas
 from freehold.master.people.quotas import Quota
@@ -19,6 +19,7 @@ def reconcile() -> None:
     moves.find_lost()
     moves.move_from_lost()
     moves.see_off()
+    recovery.settle()
 
 
 def tidy() -> None:

@@ -1,11 +1,15 @@
 """After a restore of an older backup: the Master goes on from where its nodes are."""
 
+from django.conf import settings
+
+from freehold.master.fleet import revisions
 from freehold.master.fleet.models import Node, RevisionClock, Supply
 from freehold.master.foundation import clock as moment
 from freehold.master.foundation import hints
-from freehold.master.foundation.transactions import audit, writing
-from freehold.master.generation.doubt import begin_generation, said
+from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.generation import doubt
 from freehold.master.ordering.models import Departure, Instance
+from freehold.master.ordering.queries import QUERIES
 
 REVISIONS, EPOCH = 1024, 10_000
 """Revisions of a millisecond, and milliseconds of an epoch, since 1970, with which numbers begin again."""
@@ -25,7 +29,7 @@ def resume() -> int:
     with writing():
         clock = RevisionClock.objects.select_for_update().get(id=1)
         now = moment.now()
-        known = said()
+        known = doubt.said()
         clock.value = max(clock.value, known.revision, now * REVISIONS) + GAP
         clock.save(update_fields=["value"])
         Instance.objects.filter(gone_at=None).update(revision=clock.value)
@@ -35,7 +39,18 @@ def resume() -> int:
         for node in nodes:
             epoch = max(node.epoch, known.epochs.get(node.id, 0), now // EPOCH) + EPOCHS
             Node.objects.filter(id=node.id).update(revision=clock.value, epoch=epoch)
-        generation = begin_generation()
+        leased = max((max(node.lease, node.obeyed) for node in nodes), default=0)
+        generation = doubt.begin_generation(leased + settings.LEASE_MARGIN if leased else 0)
         audit("freehold", "master.resume", "master", nodes=len(nodes), revision=clock.value, generation=generation)
         hints.after_commit(hints.FLEET_CHANGED)
     return len(nodes)
+
+
+def settle() -> None:
+    """Have what can move begun where this Master knows it, once no lease lasts that a copy of before did not know."""
+    with writing():
+        if not doubt.settle():
+            return
+        for node in Node.objects.order_by("id").values_list("id", flat=True):
+            run(QUERIES["begin_movable"], node=node, revision=revisions.bump(node))
+        audit("freehold", "master.settle", "master")

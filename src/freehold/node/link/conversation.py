@@ -191,6 +191,7 @@ class OutboxSender(Conversation):
         applied = _read_applied(content)
         if applied.refused:
             _log.warning("the Master set %s items aside", applied.refused)
+            self._store.tell_promises_anew()
         failpoint("reports-sent")
         if applied.sequence > self._store.last_handed_out:
             # Acknowledged, what we just told would be lost: the Master skipped numbers that it has.

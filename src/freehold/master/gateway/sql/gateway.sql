@@ -3,8 +3,9 @@
 SELECT kind, subject, not_after, revoked_at FROM fleet_certificate WHERE fingerprint = :fingerprint
 
 -- name: node_revision
--- The present revision of a node, its lease and its epoch.
-SELECT revision, lease, epoch FROM fleet_node WHERE id = :node
+-- The present revision of a node, its lease, its epoch, and whether what can move may still run elsewhere.
+SELECT revision, lease, epoch, (SELECT settles_at IS NOT NULL FROM generation_generation WHERE id = 1)
+FROM fleet_node WHERE id = :node
 
 -- name: changed_nodes
 -- The nodes that changed after a revision.

@@ -14,6 +14,8 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("value", models.BigIntegerField()),
+                ("began_at", models.BigIntegerField(default=0)),
+                ("settles_at", models.BigIntegerField(null=True)),
             ],
         ),
         migrations.CreateModel(

@@ -8,8 +8,12 @@ ORDER BY d.id
 -- name: begin
 -- A generation that is later than any that was doubted, and, by the clock, than any that was forgotten.
 UPDATE generation_generation
-SET value = (SELECT max(later.value)
+SET began_at = :now, settles_at = :settles_at, value = (SELECT max(later.value)
              FROM (SELECT :now AS value
                    UNION ALL SELECT d.generation + 1 FROM generation_doubt d
                    UNION ALL SELECT g.value + 1 FROM generation_generation g) later)
 RETURNING value
+
+-- name: settle
+-- What can move runs nowhere any more but where this Master knows; no row, when that is not so yet, or was before.
+UPDATE generation_generation SET settles_at = NULL WHERE settles_at <= :now RETURNING value

@@ -190,7 +190,8 @@ UPDATE ordering_instance SET given = :given WHERE id = :id
 SELECT n.id, n.title, n.project_id
 FROM fleet_node n
 WHERE n.lease > 0 AND n.obeyed > 0 AND n.lost_at IS NULL
-  AND (SELECT c.received_at FROM fleet_chain c WHERE c.node_id = n.id AND c.epoch = n.epoch)
+  AND (SELECT CASE WHEN c.received_at > g.began_at THEN c.received_at ELSE g.began_at END
+       FROM fleet_chain c CROSS JOIN generation_generation g WHERE c.node_id = n.id)
       < :now - 1000 * (CASE WHEN n.obeyed > n.lease THEN n.obeyed ELSE n.lease END) - :margin
 
 -- name: returned
@@ -199,6 +200,13 @@ SELECT n.id, n.project_id
 FROM fleet_node n
 WHERE n.lost_at IS NOT NULL
   AND (SELECT c.received_at FROM fleet_chain c WHERE c.node_id = n.id AND c.epoch = n.epoch) > n.lost_at
+
+-- name: begin_movable
+-- What can move, of a node, is to be heard of anew.
+UPDATE ordering_instance SET revision = :revision
+WHERE node_id = :node AND host IS NULL AND gone_at IS NULL
+  AND EXISTS (SELECT 1 FROM catalog_releasetype t
+              WHERE t.release_id = ordering_instance.release_id AND t.name = ordering_instance.type AND NOT t.holds_data)
 
 -- name: movable
 -- The instances of a node that hold no data and may run elsewhere.
