@@ -253,9 +253,10 @@ class History:
         node.lose_power()
         node.burnt = True
 
-    def _lose_counters(self, node: Node) -> None:
-        """What was counted and not told, or told under a former reading, may be lost with the store."""
+    def _start_without_counters(self, node: Node) -> None:
+        """What was not told before, and what was used since, may be lost with the store."""
         self._lose_disk(node)
+        node.start()
 
     def _lose_disk(self, node: Node) -> None:
         for row in self.master.instances():
@@ -296,8 +297,7 @@ class History:
     def _store_damaged(self, node: Node) -> None:
         node.kill()
         node.damage()
-        self._lose_counters(node)
-        self._later(node.start)
+        self._later(lambda: self._start_without_counters(node))
 
     def _store_rolled_back(self, node: Node) -> None:
         self.explained |= {"was told before with another content", "a counter only grows within its series"}
@@ -307,8 +307,7 @@ class History:
     def _roll_back(self, node: Node) -> None:
         node.kill()
         node.restore_store()
-        self._lose_counters(node)
-        self._later(node.start)
+        self._later(lambda: self._start_without_counters(node))
 
     def _later(self, what: Callable[[], object], *, most: float = LONGEST) -> None:
         self.world.at(self.world.now + self.world.random.uniform(1, most), what)

@@ -57,7 +57,9 @@ def said() -> Said:
 
 def settle() -> bool:
     """Return, once, whether the leases that a former generation gave are over. Call it in a transaction."""
-    return bool(run(_SQL["settle"], now=clock.now()))
+    now = clock.now()
+    run(_SQL["unlearn"], now=now)
+    return bool(run(_SQL["settle"], now=now))
 
 
 def begin_generation(leased: float) -> int:

@@ -23,11 +23,15 @@ from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
 
+AHEAD = 60_000
+"""Milliseconds by which a moment that was noted may be later than now."""
 _log = logging.getLogger(__name__)
 
 
 def find_lost() -> None:
     """Fence nodes whose lease is over: nothing is placed there; take back those that report again."""
+    with writing():
+        run(QUERIES["unlearn"], now=clock.now(), margin=AHEAD)
     for row in run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000)):
         _mark(row["id"], row["project_id"], "node.lost", clock.now())
     for row in run(QUERIES["returned"]):

@@ -14,6 +14,10 @@ SET began_at = :now, settles_at = :settles_at, value = (SELECT max(later.value)
                    UNION ALL SELECT g.value + 1 FROM generation_generation g) later)
 RETURNING value
 
+-- name: unlearn
+-- No generation began in the future: the clock ran ahead when it did.
+UPDATE generation_generation SET settles_at = :now + settles_at - began_at, began_at = :now WHERE began_at > :now
+
 -- name: settle
 -- What can move runs nowhere any more but where this Master knows; no row, when that is not so yet, or was before.
 UPDATE generation_generation SET settles_at = NULL WHERE settles_at <= :now RETURNING value

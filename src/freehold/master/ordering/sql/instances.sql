@@ -185,6 +185,10 @@ UPDATE ordering_instance SET given = :given, revision = :revision WHERE id = :id
 -- Forget what a former child published.
 UPDATE ordering_instance SET given = :given WHERE id = :id
 
+-- name: unlearn
+-- No node was heard in the future: the clock ran ahead when that was noted.
+UPDATE fleet_chain SET received_at = :now WHERE received_at > :now + :margin
+
 -- name: silent
 -- The nodes that obey a lease, and that were silent for longer.
 SELECT n.id, n.title, n.project_id
