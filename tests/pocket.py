@@ -106,7 +106,7 @@ class Pocket:
         batch = {"epoch": self.epoch, "reports": reports, "version": 1, "statement": self.statement}
         status, answer = self.call("POST", "/node/v1/reports", raw=json.dumps(batch, separators=(",", ":")).encode())
         if status == 200:
-            self.statement = answer["statement"] or self.statement
+            self.statement = answer.get("statement") or self.statement
         return status, answer
 
     def report(self, *items: dict[str, Any]) -> tuple[int, Any]:

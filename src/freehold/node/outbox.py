@@ -130,11 +130,11 @@ class Outbox:
         return int(self._rows("SELECT count(*) FROM outbox")[0][0])
 
     @property
-    def statement(self) -> str:
-        """What the Master said last of what it knows, to be shown to it; empty when it said nothing."""
-        return self._recall("statement", "")
+    def statement(self) -> str | msgspec.UnsetType:
+        """What the Master said last of what it knows, to be shown to it; unset when it said nothing."""
+        return self._recall("statement", "") or msgspec.UNSET
 
-    def acknowledged(self, sequence: int, statement: str = "") -> None:
+    def acknowledged(self, sequence: int, statement: str | msgspec.UnsetType = msgspec.UNSET) -> None:
         """Forget the reports up to a number: the Master has them; keep what it says that it knows."""
         with self._transaction():
             if statement:

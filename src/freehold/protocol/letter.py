@@ -48,7 +48,7 @@ class Receipt(msgspec.Struct, frozen=True):
     node: str
     epoch: int
     sequence: int
-    statement: Statement = ""
+    statement: Statement | msgspec.UnsetType = msgspec.UNSET
     """As in `freehold.protocol.report.Applied`."""
 
 

@@ -17,7 +17,7 @@ from freehold.protocol.states import Observed, SoftwareObserved
 GENESIS = "0" * 64
 
 Statement = Annotated[str, msgspec.Meta(max_length=1024)]
-"""Opaque to everybody but the Master that made it; empty: none."""
+"""Opaque to everybody but the Master that made it."""
 
 
 class PartitionFacts(msgspec.Struct, frozen=True):
@@ -151,7 +151,7 @@ class Batch(msgspec.Struct, frozen=True):
     epoch: int
     reports: list[Report]
     version: int = VERSION
-    statement: Statement = ""
+    statement: Statement | msgspec.UnsetType = msgspec.UNSET
     """The last statement of this Master that the node has."""
 
 
@@ -163,7 +163,7 @@ class Applied(msgspec.Struct, frozen=True):
     refused: int = 0
     """How many items of this batch the Master set aside (unknown instance, impossible value); it kept them
     with their reason, so the node need not send them again."""
-    statement: Statement = ""
+    statement: Statement | msgspec.UnsetType = msgspec.UNSET
     """What the Master knows now, in a form that only it can make and read. The node keeps the last one and shows it
     with each request: a Master that was restored from an older copy sees by it that it knows less than it did."""
 

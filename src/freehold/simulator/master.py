@@ -201,14 +201,14 @@ class Master:
 
     def _apply(self, node: str, body: bytes) -> Answer:
         batch = msgspec.json.decode(body, type=Batch)
-        self._look_at(node, batch.statement)
+        self._look_at(node, batch.statement or "")
         answers: list[Any] = []
         self._writer.apply([self._reports.Job(node, batch.epoch, batch.reports, len(body), answers.append)])
         (done,) = answers
         if isinstance(done, Exception):
             self._judge.refuse_in_doubt()
             raise done
-        statement = self._judge.say(node, batch.epoch, done.sequence)
+        statement = self._judge.say(node, batch.epoch, done.sequence) or msgspec.UNSET
         return 200, msgspec.json.encode(Applied(done.sequence, NEXT_CONTACT, done.refused, statement))
 
     # What the Master does by itself, and what people want of it

@@ -256,6 +256,7 @@ def test_a_change_says_nothing_of_those_it_does_not_name(store: Store) -> None:
 
 def test_what_a_snapshot_does_not_name_is_kept_until_an_operator_agrees(store: Store) -> None:
     store.apply_feed(feed(9, installation(), installation("green"), wanted("shop"), wanted("blog", partition="p1")))
+    store.instance_is("blog", 1, Observed.STARTED)
     for revision in (5, 6):
         store.apply_feed(feed(revision, installation(), wanted("shop"), snapshot=True))
     assert states(store) == {"red": "available", "green": "removed", "shop": "started", "blog": "started"}

@@ -1,5 +1,6 @@
 """`POST /node/v1/letters`: anybody may bring a letter; its signature says whose it is."""
 
+import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -32,7 +33,7 @@ def deliver(request: HttpRequest) -> HttpResponse:
         # Whoever carries it keeps it until the operator has decided.
         judge.refuse_in_doubt()
         done = reports.apply(node, batch.epoch, batch.reports, len(request.body))
-        statement = judge.say(node, batch.epoch, done.sequence)
+        statement = judge.say(node, batch.epoch, done.sequence) or msgspec.UNSET
     finally:
         judge.close()
     receipt = letters.sign(Receipt(node, batch.epoch, done.sequence, statement), authority)

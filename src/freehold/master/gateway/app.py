@@ -139,7 +139,7 @@ class Gateway:
                 f"Protocol version {batch.version} is not spoken here.",
                 remedy=f"Use a version from {OLDEST_VERSION} to {VERSION}.",
             )
-        await self._look_at(identity.node, batch.statement, self._writer.head_of(identity.node))
+        await self._look_at(identity.node, batch.statement or "", self._writer.head_of(identity.node))
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Done] = loop.create_future()
 
@@ -153,7 +153,7 @@ class Gateway:
             # It may be ours to know less.
             self._judge.refuse_in_doubt()
             raise
-        statement = self._judge.say(identity.node, batch.epoch, done.sequence)
+        statement = self._judge.say(identity.node, batch.epoch, done.sequence) or msgspec.UNSET
         await _send(send, 200, msgspec.json.encode(Applied(done.sequence, self._pace(), done.refused, statement)))
 
     async def _look_at(self, node: str, statement: str, head: tuple[int, int] | None) -> None:

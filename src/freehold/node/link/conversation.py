@@ -105,7 +105,7 @@ class FeedReader(Conversation):
         longest = min(WAIT, self._store.lease / 4 or WAIT) if self._store.lease_left() else 0.0
         wait = 0.0 if since == 0 or self.trouble else longest
         asked = self._store.clock.hardware.since_boot()
-        path = f"/node/v1/feed?since={since}&wait={wait:g}&statement={self._store.statement}"
+        path = f"/node/v1/feed?since={since}&wait={wait:g}&statement={self._store.statement or ''}"
         status, content, _ = self.link.call("GET", path, timeout=wait + 20)
         if status != 200:
             if self._store.feed_heard(asked):
