@@ -67,6 +67,7 @@ def empty_tables() -> None:
     from django.db import connection, transaction
 
     from freehold.master.fleet.models import RevisionClock
+    from freehold.master.generation.models import Generation
     from freehold.master.foundation.counters import NAMES
     from freehold.master.foundation.models import Counter
 
@@ -75,6 +76,7 @@ def empty_tables() -> None:
         for model in apps.get_models(include_auto_created=True):
             cursor.execute(f"DELETE FROM {model._meta.db_table}")
         RevisionClock.objects.create(id=1, value=0)
+        Generation.objects.create(id=1, value=1)
         Counter.objects.bulk_create(Counter(name=name) for name in NAMES)
 
 

@@ -85,6 +85,7 @@ class Master:
         self.wrong_by = 0.0
         """Seconds by which its clock is wrong."""
         setattr(clock, "now", lambda: int(self.now() * 1000))  # noqa: B010
+        setattr(clock, "passed", world.monotonic)  # noqa: B010
         rooms.begin()
         self._reader = Connection(rooms.url)
         self._judge = self._new_judge()

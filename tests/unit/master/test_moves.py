@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -51,10 +52,17 @@ def _lives_on(instance: str) -> str:
     return str(Instance.objects.get(id=instance).node_id)
 
 
+def _find_lost(*, steady_for: float = 1000.0) -> None:
+    from freehold.master.ordering import moves
+
+    with patch.object(moves, "_steadiness", Mock(look=lambda: steady_for)):
+        moves.find_lost()
+
+
 def _take_over() -> None:
     from freehold.master.ordering import moves
 
-    moves.find_lost()
+    _find_lost()
     moves.move_from_lost()
 
 
@@ -114,17 +122,40 @@ def test_who_tells_again_what_is_known_has_been_heard(rooms: "Rooms", fleet: "li
     assert _lives_on(instance) == mouth.node
 
 
+def test_a_clock_that_just_jumped_makes_no_node_lost(rooms: "Rooms", fleet: "list[Node]") -> None:
+    from freehold.master.fleet.models import Node
+
+    _silent(fleet[0].id)
+    _find_lost(steady_for=60.0)
+    assert not Node.objects.filter(lost_at__isnull=False).exists(), "the lease lasts, by the time that passed"
+    _find_lost(steady_for=71.0)
+    assert Node.objects.get(lost_at__isnull=False).id == fleet[0].id
+
+
+def test_how_long_a_clock_went_evenly_is_told_by_one_that_nobody_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    from freehold.master.foundation import clock
+
+    wall, passed = 1_000_000.0, 50.0
+    monkeypatch.setattr(clock, "now", lambda: int(wall * 1000))
+    monkeypatch.setattr(clock, "passed", lambda: passed)
+    steadiness = clock.Steadiness()
+    looks = []
+    for step, jump in ((0, 0), (10, 0), (10, 0.5), (10, 86400), (10, 0), (10, 0), (10, -86400), (10, 0)):
+        wall, passed = wall + step + jump, passed + step
+        looks.append(steadiness.look())
+    assert looks == [0, 10, 20, 0, 10, 20, 0, 10]
+
+
 def test_nothing_more_is_moved_away_from_a_lost_node_once_another_machine_is_that_node(
     rooms: "Rooms", fleet: "list[Node]", tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """It begins, by its first feed, what is still there; so that must not begin elsewhere meanwhile."""
     from freehold.master.fleet.models import Node
-    from freehold.master.ordering import moves
 
     instance = rooms.request("page").instance
     node = Node.objects.get(id=_lives_on(instance))
     _silent(node.id)
-    moves.find_lost()
+    _find_lost()
     _enrol_anew(rooms, node.title, tmp_path_factory.mktemp("key"))
     _take_over()
     assert _lives_on(instance) == node.id

@@ -7,12 +7,35 @@ import time
 from datetime import UTC, datetime
 
 SECOND = 1000
+JUMP = 5.0
+"""Seconds by which a clock that is set right little by little never differs between two looks."""
 DAY = 24 * 3600 * SECOND
 
 
 def now() -> int:
     """Return the present moment."""
     return time.time_ns() // 1_000_000
+
+
+def passed() -> float:
+    """Return seconds since some moment of this boot, by a clock that nobody sets."""
+    return time.monotonic()
+
+
+class Steadiness:
+    """For how long the clock went as time passes: nothing that cannot be undone follows from one that just jumped."""
+
+    def __init__(self) -> None:
+        self._since = self._wall = self._passed = 0.0
+        self._began = False
+
+    def look(self) -> float:
+        """Return the seconds for which it went evenly, as far as this process looked; call it often."""
+        wall, passing = now() / SECOND, passed()
+        if not self._began or abs((wall - self._wall) - (passing - self._passed)) > JUMP:
+            self._began, self._since = True, passing
+        self._wall, self._passed = wall, passing
+        return passing - self._since
 
 
 def iso(moment: int | None) -> str | None:

@@ -28,12 +28,21 @@ AHEAD = 60_000
 _log = logging.getLogger(__name__)
 
 
+_steadiness = clock.Steadiness()
+
+
 def find_lost() -> None:
-    """Fence nodes whose lease is over: nothing is placed there; take back those that report again."""
+    """Fence nodes whose lease is over: nothing is placed there; take back those that report again.
+
+    By a clock that went evenly for as long as the lease while this process looked: one that jumped, or a Master that
+    was away, says nothing of how long a node was silent.
+    """
+    steady_for = _steadiness.look()
     with writing():
         run(QUERIES["unlearn"], now=clock.now(), margin=AHEAD)
     for row in run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000)):
-        _mark(row["id"], row["project_id"], "node.lost", clock.now())
+        if steady_for > row["lease"] + settings.LEASE_MARGIN:
+            _mark(row["id"], row["project_id"], "node.lost", clock.now())
     for row in run(QUERIES["returned"]):
         _mark(row["id"], row["project_id"], "node.returned", None)
 

@@ -191,7 +191,7 @@ UPDATE fleet_chain SET received_at = :now WHERE received_at > :now + :margin
 
 -- name: silent
 -- The nodes that obey a lease, and that were silent for longer.
-SELECT n.id, n.title, n.project_id
+SELECT n.id, n.title, n.project_id, CASE WHEN n.obeyed > n.lease THEN n.obeyed ELSE n.lease END AS lease
 FROM fleet_node n
 WHERE n.lease > 0 AND n.obeyed > 0 AND n.lost_at IS NULL
   AND (SELECT CASE WHEN c.received_at > g.began_at THEN c.received_at ELSE g.began_at END
