@@ -36,7 +36,9 @@ def _begin(subscription: int, today: int) -> None:
         if not run(ORDERS["activate"], subscription=subscription, day=today):
             return
         run(ORDERS["begin_term"], subscription=subscription, day=today, never=days.NEVER)
-        _charge_setup(Subscription.objects.get(id=subscription), today)
+        begun = Subscription.objects.get(id=subscription)
+        orders.recount(begun, today)
+        _charge_setup(begun, today)
         audit("freehold", "subscription.begin", str(subscription), day=days.iso(today))
 
 
@@ -47,7 +49,7 @@ def _charge_setup(subscription: Subscription, today: int) -> None:
         charge = {name: getattr(term, name) for name in ("contract", "offer", "tax_included", "category", "account")}
         run(
             ORDERS["add_charge"], subscription=subscription.id, kind="setup", label="", month=0, day=today,
-            amount=rows[0]["amount"], evidence="{}", part=0, **charge,
+            from_day=term.from_day, amount=rows[0]["amount"], evidence="{}", part=0, **charge,
         )  # fmt: skip
 
 
@@ -107,8 +109,15 @@ def change_offer(instance: str, offer: str, *, acting: Caller) -> None:
     wanted = Offer.objects.filter(project=contract.entity.project_id, name=offer, retired_at=None).first()
     if wanted is None:
         raise NotFound(f"There is no offer '{offer}' of yours.")
-    deal = orders.find_deal(row["project_id"], wanted.product, wanted.type, offer=wanted.id, node=row["node_id"])
-    if deal is None or (deal.entity, deal.currency) != (contract.entity_id, contract.currency):
+    deal = orders.find_deal(
+        row["project_id"],
+        wanted.product,
+        wanted.type,
+        offer=wanted.id,
+        node=row["node_id"],
+        contract=contract,
+    )
+    if deal is None:
         raise Conflict(f"'{offer}' has no price of {contract.entity.code} in {contract.currency} where the service is.")
     today = days.of_moment(clock.now(), contract.entity.time_zone)
     with writing():
@@ -143,6 +152,7 @@ def agree(contract: Contract, label: str, amount: int, *, tax_category: str = "s
             label=label.strip(),
             offer="",
             month=0,
+            from_day=0,
             day=days.of_moment(clock.now(), contract.entity.time_zone),
             amount=amount,
             tax_included=False,
