@@ -183,7 +183,7 @@ def machine(cloud: Cloud) -> Machine:
 
 @pytest.fixture
 def reader(cloud: Cloud, machine: Machine, master: Master, tmp_path: Path) -> Iterator[Reader]:
-    """A reader who owns a Master with two projects of customers, a site `home`, and this machine as a node."""
+    """The owner of a Master with projects of customers, a site `home`, and this machine as a node."""
     folder = tmp_path / "reader"
     folder.mkdir()
     environment = {
@@ -193,7 +193,7 @@ def reader(cloud: Cloud, machine: Machine, master: Master, tmp_path: Path) -> It
     }  # fmt: skip
     reader = Reader(folder, environment)
     (folder / "software").symlink_to(REPOSITORY / "software")
-    reader.run(SELLER_LOGIN, PASSWORD)
+    reader.run(OWNER_LOGIN, PASSWORD)
     try:
         yield reader
     finally:
@@ -224,8 +224,8 @@ def newcomer(tmp_path: Path) -> Iterator[Reader]:
 def customers(master: Master) -> None:
     for project in ("shop", "partner"):
         master.cli("project", project)
-        master.cli("person", OWNER, "--project", project)
-    master.cli("person", "ann@example.org", "--project", "shop", "--password-file", "-", secret=PASSWORD)
+    for email in ("ann@example.org", "customer@shop.example"):
+        master.cli("person", email, "--project", "shop", "--password-file", "-", secret=PASSWORD)
     master.site("home")
 
 
@@ -393,8 +393,9 @@ def _is_seen(reader: Reader) -> object:
     return until(lambda: '"partitions": 8' in reader.run("freehold node list --json"), 30, "The node's first report")
 
 
-LOGIN = "freehold login $MASTER --email $OWNER --password-file - --authority $AUTHORITY"
-SELLER_LOGIN = f"{LOGIN} --project provider --scopes {' '.join(ALL_SCOPES)}"
+LOGIN = "freehold login $MASTER --password-file - --authority $AUTHORITY"
+OWNER_LOGIN = f"{LOGIN} --email $OWNER --scopes {' '.join(ALL_SCOPES)}"
+CUSTOMER_LOGIN = f"{LOGIN} --email customer@shop.example"
 SELLER_ABROAD = """freehold billing entity '{"code": "CHE", "name": "Hosting AG", "address": "Bern", "country": "CH",
     "currency": "CHF", "time_zone": "Europe/Zurich"}'"""
 SERVES, IS_SEEN = {"freehold master serve": _serves}, {"freehold node run": _is_seen}
@@ -448,13 +449,8 @@ CHECKS: dict[str, dict[str, Use]] = {
         "freehold billing entity ": Pasted(OTHER_YEAR),
         "freehold billing customer ": Pasted(CUSTOMER),
         "freehold billing payment-events FR ": Pasted(CUSTOMER),
-        "freehold quote small": Pasted(
-            # As the customer's people do.
-            {"freehold quote": "freehold quote --project shop", "freehold request": "freehold request --project shop",
-             "HASH": r"--quote ([0-9a-f]{64})"},
-            before=(f"{LOGIN} --project shop --scopes read order",), given=PASSWORD,
-        ),
-        "freehold billing terms FR ": Pasted(before=(SELLER_LOGIN,), given=PASSWORD),
+        "freehold quote small": Pasted({"HASH": r"--quote ([0-9a-f]{64})"}, before=(CUSTOMER_LOGIN,), given=PASSWORD),
+        "freehold billing terms FR ": Pasted(before=(OWNER_LOGIN,), given=PASSWORD),
         "freehold billing tax-rule CHE ": Pasted(OTHER_YEAR, before=(SELLER_ABROAD,)),
         "freehold billing report FR ": Pasted(OTHER_YEAR),
         "freehold billing site-cost ": Pasted(
@@ -476,7 +472,7 @@ CHECKS: dict[str, dict[str, Use]] = {
             only_parsed={"freehold cache export s3": "there is no such bucket; tests/unit/cache has one of its own"},
         ),
         "[store.example]": Checked(_keys),
-        "freehold quota ": Pasted(before=(f"{LOGIN} --project shop --scopes read operate",), given=PASSWORD),
+        "freehold quota ": Pasted(),
     },
     "docs/protocol.md": {
         "hash(0) = 32 zero bytes": Checked(_chain),
