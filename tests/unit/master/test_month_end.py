@@ -205,6 +205,44 @@ def test_costs_and_budgets_count_each_day_for_the_project_that_had_the_service(s
     assert [(cost.offer, cost.month, cost.so_far, cost.used) for cost in after.services] == [("big", 6200, 1000, 600)]
 
 
+def test_each_project_sees_the_invoices_of_its_own_days_also_after_a_service_changed_hands(shop: "Market") -> None:
+    from freehold.master.billing import documents
+    from freehold.master.billing.models import Document
+    from freehold.master.ordering import handover
+    from freehold.master.people.models import Project
+
+    first, web = _subscribed(shop)
+    both = _project(shop, "other")
+    second = shop.customer("Second", project="other")
+    shop.pay(second, 3100, "deposit")
+    shop.bill("2026-04-01")
+    shop.turn("2026-04-11")
+    handover.hand_over("shop", "web", "other", acting=both)
+    shop.bill("2026-05-01")
+    for name, payer in (("shop", first), ("other", second)):
+        seen = {row["id"] for row in documents.of_project(Project.objects.get(name=name).id)}
+        assert seen == set(Document.objects.filter(customer=payer.id).values_list("id", flat=True)), name
+        assert seen, name
+
+
+def test_an_invoice_that_is_about_the_days_of_another_project_too_is_not_shown(shop: "Market") -> None:
+    """One customer pays for both projects: what each had is not the other's to know."""
+    from freehold.master.billing import customers, documents
+    from freehold.master.ordering import handover
+    from freehold.master.people.models import Project
+
+    payer, web = _subscribed(shop)
+    both = _project(shop, "other")
+    customers.set_payer("provider", "other", payer, acting=shop.sales)
+    shop.turn("2026-04-11")
+    handover.hand_over("shop", "web", "other", acting=both)
+    shop.bill("2026-06-01")
+    seen = [
+        [row["net"] for row in documents.of_project(Project.objects.get(name=name).id)] for name in ("shop", "other")
+    ]
+    assert seen == [[3100], [3100]], "March is of the first, May of the second, April of both"
+
+
 def test_costs_of_a_month_with_two_prices_are_what_the_invoice_will_ask(shop: "Market") -> None:
     from freehold.master.billing import costs, subscriptions
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.foundation import clock, days, sql
 from freehold.master.foundation.transactions import run
+from freehold.master.usage.reconcile import KEPT_MONTHS
 
 _SQL = sql.load(Path(__file__).parent / "sql" / "consumption.sql")
 _HOUR = 3_600_000
@@ -22,7 +23,9 @@ def add_up(entity: LegalEntity) -> None:
     (row,) = run(_SQL["first_change"])
     if row["stale"]:
         present = days.month_of(days.of_moment(clock.now(), entity.time_zone))
-        for month in range(days.month_of(days.of_moment(row["since"], entity.time_zone)), present + 1):
+        first = days.month_of(days.of_moment(row["since"], entity.time_zone))
+        # The hours of older months are gone: adding up what is left would give money back.
+        for month in range(max(first, present - KEPT_MONTHS), present + 1):
             _add_up_month(month, entity.time_zone)
         run(_SQL["roll"])
     for name in ("changed", "readings", "stale"):

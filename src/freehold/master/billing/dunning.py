@@ -76,5 +76,5 @@ def _stop_before(entity: LegalEntity) -> int | None:
 
 
 def _unpaid(condition: str, before: int, **values: object) -> list[int]:
-    rows = run(ORDERS["asked_before"].where(condition), before=before, **values)
-    return [row["contract"] for row in rows if row["asked"] > row["settled"]]
+    rows = run(ORDERS["overdue"].where(f"{condition} AND k.asked > k.settled"), before=before, **values)
+    return [row["contract"] for row in rows]

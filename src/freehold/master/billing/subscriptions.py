@@ -18,17 +18,20 @@ from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Project
 from freehold.protocol.problem import FieldError
 
+PENDING = 1000
+"""Subscriptions that are looked at together."""
+
 
 def begin_ready() -> None:
     """Begin each subscription whose service is ready for the first time, with the present day."""
-    rows = {row["instance"]: row for row in run(ORDERS["pending"])}
-    if not rows:
-        return
-    pictures = monitoring.pictures([ordering.by_id(instance) for instance in rows])
-    for picture in pictures:
-        row = rows[picture.row["id"]]
-        if picture.status.ready and picture.status.state == "started":
-            _begin(row["id"], days.of_moment(clock.now(), row["time_zone"]))
+    after = 0
+    # What runs and never is ready stays pending: it must not stand before those that are.
+    while rows := {row["instance"]: row for row in run(ORDERS["pending"], after=after, most=PENDING)}:
+        for picture in monitoring.pictures(ordering.by_ids(list(rows))):
+            row = rows[picture.row["id"]]
+            if picture.status.ready and picture.status.state == "started":
+                _begin(row["id"], days.of_moment(clock.now(), row["time_zone"]))
+        after = max(row["id"] for row in rows.values())
 
 
 def _begin(subscription: int, today: int) -> None:

@@ -79,16 +79,16 @@ JOIN accounting_legalentity e ON e.id = k.entity_id
 WHERE s.instance = :instance AND s.state IN ('pending', 'active')
 
 -- name: pending
--- What was ordered, was not ready yet, and runs now.
+-- What was ordered, was not ready yet, and runs now; so many, after an id.
 SELECT s.id, s.instance, s.contract, s.offer, e.time_zone, i.wanted
 FROM billing_subscription s
 JOIN billing_contract k ON k.id = s.contract
 JOIN accounting_legalentity e ON e.id = k.entity_id
 JOIN ordering_instance i ON i.id = s.instance
-WHERE s.state = 'pending'
+WHERE s.state = 'pending' AND s.id > :after
   AND (SELECT o.state FROM ordering_instancerow o WHERE o.instance_id = s.instance ORDER BY o.id DESC LIMIT 1) = 'started'
 ORDER BY s.id
-LIMIT 1000
+LIMIT :most
 
 -- name: activate
 -- A service is ready for the first time.
@@ -209,15 +209,16 @@ WHERE c.from_day = (SELECT max(l.from_day) FROM billing_costitem l
                     WHERE l.site_id = c.site_id AND l.offer = c.offer AND l.kind = c.kind AND l.from_day <= :day)
 ORDER BY t.name, t.id, c.offer, c.id
 
--- name: asked_before
--- What contracts were asked for by invoices due before a day, and what settles invoices: payments and credit notes.
-SELECT k.id AS contract,
-       (SELECT coalesce(sum(d.gross), 0) FROM billing_document d
-        WHERE d.contract = k.id AND d.kind = 'invoice' AND d.due_day < :before) AS asked,
-       (SELECT coalesce(sum(p.amount), 0) FROM billing_payment p WHERE p.contract_id = k.id AND p.purpose = 'account')
-       - (SELECT coalesce(sum(d.gross), 0) FROM billing_document d WHERE d.contract = k.id AND d.kind = 'credit_note')
-         AS settled
-FROM billing_contract k
+-- name: overdue
+-- The contracts whose invoices due before a day ask for more than settles invoices: payments and credit notes.
+SELECT k.id AS contract
+FROM (SELECT k.id, k.entity_id,
+             (SELECT coalesce(sum(d.gross), 0) FROM billing_document d
+              WHERE d.contract = k.id AND d.kind = 'invoice' AND d.due_day < :before) AS asked,
+             (SELECT coalesce(sum(p.amount), 0) FROM billing_payment p WHERE p.contract_id = k.id AND p.purpose = 'account')
+             - (SELECT coalesce(sum(d.gross), 0) FROM billing_document d WHERE d.contract = k.id AND d.kind = 'credit_note')
+               AS settled
+      FROM billing_contract k) k
 
 -- name: living
 -- The services of a contract.

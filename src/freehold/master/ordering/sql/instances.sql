@@ -147,10 +147,10 @@ WHERE i.id = :id AND i.gone_at IS NULL
 UPDATE ordering_instance SET unasked_at = :now WHERE id = :id AND unasked_at IS NULL
 
 -- name: unasked
--- The instances whose time of grace is over.
+-- The instances whose time of grace is over; or whether that of one is.
 SELECT i.id, i.tree, i.title, i.project_id
 FROM ordering_instance i
-WHERE i.unasked_at <= :before AND i.wanted <> 'destroyed'
+WHERE i.unasked_at <= :before AND i.wanted <> 'destroyed' AND (:id = '' OR i.id = :id)
 ORDER BY i.unasked_at
 
 -- name: guests
@@ -162,12 +162,13 @@ WHERE h.tree = :tree AND h.gone_at IS NULL AND i.tree <> h.tree AND i.wanted <> 
 GROUP BY h.title
 
 -- name: news
--- Publications of children that their parents were not given yet, after a bookmark.
+-- Publications of children that their parents were not given yet, after a bookmark; so many.
 SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
 FROM ordering_publicationrow b
 JOIN ordering_instance i ON i.id = b.instance_id
 WHERE b.id > :bookmark AND i.parent IS NOT NULL AND i.told < b.id
 ORDER BY b.id
+LIMIT :most
 
 -- name: last_publication
 -- The highest number of a publication.
@@ -286,7 +287,7 @@ INSERT INTO ordering_share (host_id, release_id, type, beneficiary, free)
 VALUES (:host, :release, :type, :beneficiary, :free)
 
 -- name: hosts
--- The hosts that may take in a shared instance of a project, those with most places first.
+-- The hosts that may take in a shared instance of a project: those where it is to be first, those with most places first.
 SELECT h.host_id AS id, i.node_id AS node, i.partition, i.title, n.title AS node_title, t.name AS site, t.region,
        h.free
 FROM ordering_share h
@@ -296,8 +297,10 @@ JOIN fleet_site t ON t.id = n.site_id
 WHERE h.release_id = :release AND h.type = :type AND h.beneficiary IN ('', :project) AND i.wanted <> 'destroyed'
   AND (:instance = '' OR i.id = :instance
        OR (i.project_id = :project AND i.title IN (:instance, :sibling)))
-ORDER BY h.free DESC, h.host_id
-LIMIT 100
+ORDER BY CASE WHEN h.free > 0 AND (:place = '' OR :place IN (n.id, n.title)) AND (:site = '' OR t.name = :site)
+                   AND (:region = '' OR t.region = :region) THEN 0 ELSE 1 END,
+         h.free DESC, h.host_id
+LIMIT :most
 
 -- name: newest_shared
 -- The version of a product published last among those whose hosts take in a project's shared instances.
