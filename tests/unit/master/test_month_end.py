@@ -211,7 +211,7 @@ def test_each_project_sees_the_invoices_of_its_own_days_also_after_a_service_cha
     from freehold.master.ordering import handover
     from freehold.master.people.models import Project
 
-    first, web = _subscribed(shop)
+    first, _ = _subscribed(shop)
     both = _project(shop, "other")
     second = shop.customer("Second", project="other")
     shop.pay(second, 3100, "deposit")
@@ -231,7 +231,7 @@ def test_an_invoice_that_is_about_the_days_of_another_project_too_is_not_shown(s
     from freehold.master.ordering import handover
     from freehold.master.people.models import Project
 
-    payer, web = _subscribed(shop)
+    payer, _ = _subscribed(shop)
     both = _project(shop, "other")
     customers.set_payer("provider", "other", payer, acting=shop.sales)
     shop.turn("2026-04-11")
