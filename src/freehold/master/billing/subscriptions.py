@@ -14,6 +14,7 @@ from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotF
 from freehold.master.foundation.transactions import audit, run, writing
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.ordering import queries as ordering
+from freehold.master.ordering import suspension
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Project
 from freehold.protocol.problem import FieldError
@@ -86,6 +87,7 @@ def change_payer(instance: str, customer: Customer, *, acting: Caller) -> None:
     _require(old.entity, acting)
     today = days.of_moment(clock.now(), old.entity.time_zone)
     with writing():
+        suspension.hold([instance])
         contract = contract_of(customer, old.entity, old.currency)
         orders.replace_term(subscription, today, contract=contract.id)
         Subscription.objects.filter(id=subscription.id).update(contract=contract.id)

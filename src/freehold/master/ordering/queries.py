@@ -65,8 +65,8 @@ def below(row: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the living instances below one, at every depth, by title."""
     prefix = row["title"] + "/"
     return _where(
-        "i.tree = :tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed' AND substr(i.title, 1, :length) = :prefix"
-        " ORDER BY i.title LIMIT 2000",
+        "i.tree = :tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed'"
+        " AND substr(i.title, 1, CAST(:length AS integer)) = :prefix ORDER BY i.title LIMIT 2000",
         tree=row["tree"],
         prefix=prefix,
         length=len(prefix),

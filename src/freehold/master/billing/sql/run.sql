@@ -13,6 +13,13 @@ SELECT max(id) AS last FROM (
   ORDER BY id LIMIT :size
 ) s
 
+-- name: lock_slice
+-- Keep the contracts of a slice from changing until the transaction ends.
+SELECT k.id FROM billing_contract k
+WHERE k.entity_id = :entity AND k.currency = :currency AND k.anchor = :anchor AND k.next_day = :until AND k.aside_on <> :day
+  AND k.id BETWEEN :first AND :last
+ORDER BY k.id
+
 -- name: draft
 -- Every line that the contracts of a slice are due, each with its tax rule. A piece of a period costs what the running sum
 -- adds, so that a month in pieces at one price costs what the month costs.

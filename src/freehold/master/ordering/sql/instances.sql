@@ -222,6 +222,14 @@ WHERE i.node_id = :node AND i.host IS NULL AND i.wanted <> 'destroyed' AND i.gon
   AND NOT EXISTS (SELECT 1 FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL)
 ORDER BY i.title
 
+-- name: lock_movable
+-- Keep the instances of a node from changing until the transaction ends.
+SELECT i.id FROM ordering_instance i WHERE i.node_id = :node AND i.gone_at IS NULL ORDER BY i.id
+
+-- name: lock_instance
+-- Keep an instance from changing until the transaction ends.
+SELECT i.id FROM ordering_instance i WHERE i.id = :id
+
 -- name: staying
 -- The instances of a node that hold data, or serve shared ones.
 SELECT i.id, i.project_id, i.title
