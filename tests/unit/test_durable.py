@@ -146,7 +146,7 @@ ALLOWED = {
     "cli.py:_run": "is /dev/null",
     "kit/": "is on an author's own machine, in a folder that is made for one test or by an editor",
     "master/commands.py:_serve": _LOCK,
-    "node/agent.py:_lock": _LOCK,
+    "node/agent.py:take_lock": _LOCK,
     "node/agent.py:_name": _TO_THE_KERNEL,
     "node/bundle.py:write": _OF_PEOPLE,
     "node/host/cgroups.py": _TO_THE_KERNEL,

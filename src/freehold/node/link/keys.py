@@ -3,6 +3,7 @@
 python -m freehold.node.link.keys KEYFILE    # makes the key unless it exists, prints a signing request
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -39,14 +40,16 @@ def for_instance(payload: bytes) -> bytes:
 
 
 def keep_certificate(payload: bytes) -> bytes:
-    """Write the certificate and authority of an instance; `payload` is JSON of folder and both."""
+    """Write the certificate and authority of an instance; `payload` is JSON of folder, both, and what time it is."""
     import json
 
     from freehold.node.partition.files import write
 
     order = json.loads(payload)
     for name in ("certificate", "authority"):
-        write(Path(order["folder"]) / ".freehold" / f"{name}.pem", order[name].encode(), 0o600)
+        path = Path(order["folder"]) / ".freehold" / f"{name}.pem"
+        write(path, order[name].encode(), 0o600)
+        os.utime(path, (order["at"], order["at"]))
     return b""
 
 
