@@ -42,6 +42,7 @@ def test_what_is_over_for_long_is_forgotten_and_what_still_counts_is_not(shop: "
     from freehold.master import reconcilers
     from freehold.master.fleet.models import Certificate, EnrolToken, RefusedItem
     from freehold.master.foundation import clock
+    from freehold.master.generation.models import Forgery
     from freehold.master.monitoring.models import Maintenance
     from freehold.master.people.models import ApiToken, Person
 
@@ -63,6 +64,7 @@ def test_what_is_over_for_long_is_forgotten_and_what_still_counts_is_not(shop: "
             issued_at=begun + (ended - 30) * clock.DAY, not_after=begun + ended * clock.DAY,
         )  # fmt: skip
     RefusedItem.objects.create(node=shop.node, sequence=1, reason="", item="{}", received_at=begun)
+    Forgery.objects.create(node=shop.node.id, day=0, reason="", at=begun)
     Maintenance.objects.create(site=shop.node.site, begins_at=begun, ends_at=begun + 1, what="", announced_at=begun)
     for name, hours in (("over", -1), ("open", 1)):
         Session.objects.create(session_key=name, session_data="", expire_date=timezone.now() + timedelta(hours=hours))
@@ -75,6 +77,7 @@ def test_what_is_over_for_long_is_forgotten_and_what_still_counts_is_not(shop: "
         "the last one may be renewed, however long it is over"
     )
     assert not RefusedItem.objects.exists()
+    assert not Forgery.objects.exists()
     assert not Maintenance.objects.exists()
     assert list(Session.objects.values_list("session_key", flat=True)) == ["open"]
 

@@ -22,6 +22,7 @@ from freehold.master.fleet.models import (
 )
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import writing
+from freehold.master.generation.models import Forgery
 from freehold.protocol.report import HostFacts
 
 BATCH = 500
@@ -68,6 +69,7 @@ def tidy() -> None:
         Certificate.objects.filter(fingerprint__in=over.values("fingerprint")).delete()
     with writing():
         RefusedItem.objects.filter(received_at__lt=now - REFUSED_DAYS * clock.DAY).delete()
+        Forgery.objects.filter(at__lt=now - REFUSED_DAYS * clock.DAY).delete()
 
 
 def _take_over_facts(row: HostFactsRow) -> None:

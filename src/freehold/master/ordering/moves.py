@@ -68,7 +68,7 @@ def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[
     moved, stuck = [], {}
     with writing(rehearse=dry_run):
         run(locking(QUERIES["lock_movable"], "i"), node=node.id)
-        revisions.take_turn()
+        revisions.lock_clock()
         Node.objects.filter(id=node.id).update(open=False)
         sync_supplies(node.id)
         audit(acting.actor, "node.drain", node.id, project=owner)
