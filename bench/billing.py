@@ -138,15 +138,16 @@ _FILL = [
       opened_at, start_day)
     SELECT %(base)s + i, 'i' || (%(base)s + i), %(project)s, %(base)s + i, %(offer)s, 'active', 0, '', %(opened)s,
       %(since)s FROM n""",
-    ROWS + """INSERT INTO billing_term (subscription, contract, offer, list, from_day, until_day, amount,
-      tax_included, category, account)
-    SELECT %(base)s + i, %(base)s + i, %(offer)s, %(list)s, CASE WHEN i %% 10 = 0 THEN %(since)s + i %% 31 ELSE
+    ROWS + """INSERT INTO billing_term (subscription, project, contract, offer, list, from_day, until_day,
+      amount, tax_included, category, account)
+    SELECT %(base)s + i, %(project)s, %(base)s + i, %(offer)s, %(list)s,
+      CASE WHEN i %% 10 = 0 THEN %(since)s + i %% 31 ELSE
       %(since)s - 100 END,
            %(never)s, 23000, %(included)s, 'services', %(account)s FROM n""",
-    ROWS + """INSERT INTO billing_charge (contract, subscription, kind, label, offer, month, day, amount,
-      tax_included, category, account, evidence, part, document)
-    SELECT %(base)s + i, %(base)s + i, 'sla', '', %(offer)s, %(month)s - 1, %(since)s - 1, -2300, %(included)s,
-      'services', %(sla)s, '{}', 0, 0
+    ROWS + """INSERT INTO billing_charge (contract, subscription, kind, label, offer, month, from_day, day,
+      amount, tax_included, category, account, evidence, part, document)
+    SELECT %(base)s + i, %(base)s + i, 'sla', '', %(offer)s, %(month)s - 1, %(since)s - 100, %(since)s - 1, -2300,
+      %(included)s, 'services', %(sla)s, '{}', 0, 0
     FROM n WHERE i %% 50 = 0""",
     ROWS + """INSERT INTO ordering_instance (id, project_id, tree, title, product, release_id, type, parameters,
       constraints, asked, wanted,

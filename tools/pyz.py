@@ -36,7 +36,8 @@ def main(target: Path = REPOSITORY / "dist" / "freehold-node.pyz") -> int:
 def contents() -> dict[str, bytes]:
     """Return what the file holds, by name."""
     package = SOURCES / "freehold"
-    paths = [package / "__init__.py", package / "cli.py", package / "escaping.py", package / "failpoints.py"]
+    paths = [package / "__init__.py", package / "cli.py"]
+    paths += [package / "durable.py", package / "escaping.py", package / "failpoints.py"]
     for name in PACKAGES:
         paths += [path for path in (package / name).rglob("*") if path.is_file() and path.suffix in (".py", ".sql")]
     found = {str(path.relative_to(SOURCES)): path.read_bytes() for path in paths}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold import durable
 from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import Entries, Entry, File, Kind, Statement, blob_path, entries_path, is_hash, is_platform
 
@@ -99,13 +100,7 @@ class Folder:
         with self._locked():
             before = Entries(self.entries(statement.kind, statement.release, statement.platform))
             content = msgspec.json.encode(merged(before, entry))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            new = path.with_name(f".{path.name}")
-            with new.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
+            durable.replace(path, content, 0o644)
 
     def all(self) -> Iterator[tuple[Path, list[Entry]]]:
         """Yield every file of entries, those that were used last first; damaged ones are removed."""

@@ -1,11 +1,11 @@
 """Where a logged-in person's token is kept: one file, readable by its owner only."""
 
-import contextlib
 import os
 from pathlib import Path
 
 import msgspec
 
+from freehold import durable
 from freehold.client.errors import ClientError
 from freehold.protocol import UNREADABLE
 
@@ -44,17 +44,8 @@ def load_credentials(path: Path | None = None) -> Credentials:
 def save_credentials(credentials: Credentials, path: Path | None = None) -> Path:
     """Save credentials, replacing what was there, and return the file; raise ClientError when that fails."""
     path = path or credentials_path()
-    temporary = path.with_name(f".{path.name}.new")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Whoever left a file there before must not be able to read this one.
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(credentials))
-        temporary.replace(path)
+        durable.replace(path, msgspec.json.encode(credentials), 0o600, folder_mode=0o700)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise ClientError(f"{path} cannot be written: {error.strerror}.") from None
     return path

@@ -1,12 +1,15 @@
 """`freehold master …`: commands for whoever owns the Master's machine."""
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
 import secrets
 import sys
 from pathlib import Path
+
+from freehold import durable
 
 DEFAULT_ROOT = Path("/var/lib/freehold-master")
 
@@ -86,7 +89,8 @@ def _django(root: Path) -> None:
 def initialise(root: Path, names: list[str], project: str, owner: str, password: str) -> None:
     """Make a Master in a folder: keys, database, first project, its owner. What exists is left alone."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write_once(root / "secret.key", secrets.token_urlsafe(50))
+    with contextlib.suppress(FileExistsError):
+        durable.create(root / "secret.key", secrets.token_urlsafe(50).encode(), 0o600)
     _django(root)
     from django.core.management import call_command
 
@@ -254,15 +258,6 @@ def _secret(path: str | None) -> str:
         raise SystemExit("A new person needs a password: give --password-file FILE, or - for standard input.")
     text = sys.stdin.readline() if path == "-" else Path(path).read_text()
     return text.rstrip("\n")
-
-
-def _write_once(path: Path, text: str) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
 
 
 _HANDLERS = {

@@ -50,6 +50,8 @@ LOG_PERIOD = 300.0
 PROGRESS_PERIOD = 2.0
 CARE_PERIOD, CARE_PAUSE = 3600.0, 0.5
 """Seconds after which builds are offered again that the Master did not want; or, ever more, could not be given."""
+LOCK_PATIENCE = 1.0
+"""Seconds after which whoever has the lock is another agent."""
 LOOK_PERIOD = 24 * 3600.0
 """Seconds after which every file of every build is looked at again."""
 _M_ARENA_MAX = -8
@@ -64,7 +66,7 @@ class Agent:
         self.settings = load(root)
         if not self.settings.node:
             raise SettingsError(f"{root} is not enrolled yet. Run: freehold node enrol --root {root}")
-        self._lock = _lock(self.paths)
+        self._lock = take_lock(self.paths)
         self._over = threading.Event()
         self._awake = threading.Event()
         self._built = threading.Event()
@@ -492,15 +494,21 @@ def _share_one_heap() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
-def _lock(paths: Paths) -> int:
+def take_lock(paths: Paths) -> int:
     """Return the lock that keeps a second agent away from this folder; raise SettingsError when there is one."""
     paths.run.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise SettingsError(f"An agent runs already in {paths.root}. See: freehold node status") from None
+    # Whoever asks whether an agent runs (`upgrade.agent_pid`) has it for a moment.
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise SettingsError(f"An agent runs already in {paths.root}. See: freehold node status") from None
+            time.sleep(0.02)
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor

@@ -215,7 +215,7 @@ def _status(options: argparse.Namespace) -> int:
     promises = store.promises()
     protected = protections.find(settings)
     missing = protected.missing()
-    now = time.time()
+    now = store.now()
     found = {
         "node": settings.node,
         "title": settings.title,

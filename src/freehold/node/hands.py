@@ -5,7 +5,6 @@ import logging
 import math
 import stat
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -361,7 +360,7 @@ class Hands:
             return
         place = self._places[wish.partition]
         folder = self._folder(place)
-        if _is_young(folder / layouts.OURS / "certificate.pem"):
+        if is_young(folder / layouts.OURS / "certificate.pem", self._store.now()):
             return
         request = gate.words(
             self._call(wish, "freehold.node.link.keys:for_instance", str(folder).encode(), timeout=IDENTITY_TIMEOUT)
@@ -375,7 +374,12 @@ class Hands:
             answer = msgspec.json.decode(content, type=CertificateAnswer)
         except UNREADABLE as error:
             raise LinkError(f"The Master's certificate is not understood ({error}). Update this node.") from None
-        order = {"folder": str(folder), "certificate": answer.certificate, "authority": answer.authority}
+        order = {
+            "folder": str(folder),
+            "certificate": answer.certificate,
+            "authority": answer.authority,
+            "at": self._store.now(),
+        }
         payload = json.dumps(order).encode()
         self._call(wish, "freehold.node.link.keys:keep_certificate", payload, timeout=IDENTITY_TIMEOUT)
 
@@ -510,13 +514,16 @@ def _kind(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _is_young(certificate: Path) -> bool:
-    """Return whether a file is there that need not be renewed; its partition may have put anything in its place."""
+def is_young(certificate: Path, now: float) -> bool:
+    """Return whether a file is there that need not be renewed; its partition may have put anything in its place.
+
+    Its time is that of the store, as `keys.keep_certificate` set it: the machine's own clock may be wrong.
+    """
     try:
         found = certificate.lstat()
     except OSError:
         return False
-    return stat.S_ISREG(found.st_mode) and 0 <= time.time() - found.st_mtime < CERTIFICATE_DAYS * 86400
+    return stat.S_ISREG(found.st_mode) and 0 <= now - found.st_mtime < CERTIFICATE_DAYS * 86400
 
 
 def _digest(kind: str, one: Executable, release: str) -> str:

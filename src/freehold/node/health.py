@@ -50,7 +50,8 @@ def look(payload: bytes) -> bytes:
     """Return the machine's own promises, as JSON, for the folder of a node."""
     root = Path(payload.decode())
     settings = node_settings.load(root)
-    found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root), _store(Paths(root))]
+    found = [*_hardware(), _disk(root, settings), certificate(settings, _now(root)), _clock(root)]
+    found += [_store(Paths(root))]
     return msgspec.json.encode([HostPromise(one.name, one.well, one.message) for one in found])
 
 
@@ -58,7 +59,8 @@ def findings(root: Path) -> list[Finding]:
     """Return everything that was looked at, wrong or well; raise SettingsError for what is no node's folder."""
     settings = node_settings.load(root)
     paths = Paths(root)
-    found = [*_hardware(), _disk(root, settings), _certificate(settings), _clock(root), _master(paths, settings)]
+    found = [*_hardware(), _disk(root, settings), certificate(settings, _now(root)), _clock(root)]
+    found += [_master(paths, settings)]
     found += [_store(paths), _permissions(paths), *_users(settings), _running(paths), _attempts(settings)]
     found += [*_other_firewalls(settings), *_names(settings)]
     missing = protections.find(settings).missing()
@@ -134,10 +136,16 @@ def _disk(root: Path, settings: Settings) -> Finding:
     return Finding("disk", free >= least and inodes > 2, words, "" if free >= least and inodes > 2 else remedy)
 
 
-def _certificate(settings: Settings) -> Finding:
+def _now(root: Path) -> float:
+    """Return what time it is for the node, which knows better than the machine's own clock."""
+    return Store(Paths(root).store, only_look=True).now()
+
+
+def certificate(settings: Settings, now: float) -> Finding:
+    """Look at how long the node's certificate is good."""
     if not settings.node:
         return Finding("certificate", False, "not enrolled", "freehold node enrol --master URL --token-file FILE")
-    days = (settings.certificate_ends - time.time()) / 86400
+    days = (settings.certificate_ends - now) / 86400
     remedy = (
         "It is renewed by the agent as soon as it reaches the Master: freehold node run"
         if days < CERTIFICATE_DAYS

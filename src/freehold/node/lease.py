@@ -1,7 +1,7 @@
 """The lease: for how long what can move to another node may run on this one, without a word of the Master.
 
 Its moments are seconds since the boot, with the boot that they are of: no clock that anybody sets has a part in it.
-Decision 0018 says why it is safe.
+Decision 0021 says why it is safe.
 """
 
 import math

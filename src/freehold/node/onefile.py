@@ -18,6 +18,8 @@ import venv
 import zipfile
 from pathlib import Path
 
+from freehold import durable
+
 NEEDED = ("msgspec", "zc.buildout", "cryptography", "jinja2", "http_message_signatures")
 """The modules that must be there; `freehold/node/needed.txt` in the file names their packages."""
 STAMP = ".complete"
@@ -49,7 +51,9 @@ def unpack(file: Path) -> Path:
         # A copy to go on with, when the file that was downloaded is gone.
         shutil.copyfile(file, folder / "freehold-node.pyz")
         _make_environment(folder)
-        (folder / STAMP).touch()
+        # A power cut may not leave a version that counts and lacks what was not written yet.
+        durable.sync_all(folder)
+        durable.replace(folder / STAMP, b"", 0o644)
         os.umask(old)
     os.close(lock)
     return folder

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.failpoints import failpoint
-from freehold.node.durable import sync_names
+from freehold import durable
 from freehold.node.errors import SettingsError
 from freehold.protocol import UNREADABLE
 
@@ -113,21 +112,4 @@ def load(root: Path) -> Settings:
 
 def save(root: Path, settings: Settings) -> None:
     """Write the settings; after a power cut either the old or the new ones are there."""
-    write_durably(Paths(root).settings, msgspec.json.format(msgspec.json.encode(settings)), 0o600)
-
-
-def write_durably(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file so that it survives a power cut whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    # What another user may have put there is not written through.
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    failpoint("file-written")
-    os.replace(temporary, path)
-    failpoint("file-replaced")
-    sync_names(path.parent)
+    durable.replace(Paths(root).settings, msgspec.json.format(msgspec.json.encode(settings)), 0o600)

@@ -535,7 +535,12 @@ class Store(Assessments):
         banged = f"bang {instance}"
         now = self.now()
         with self._transaction(quietly=True):
-            if 0 <= now - float(self._recall(banged, "0")) < BANG_PAUSE:
+            # Also those of instances that are gone.
+            self._db.execute(
+                "DELETE FROM memory WHERE name LIKE 'bang %' AND CAST(value AS REAL) NOT BETWEEN ? AND ?",
+                (now - BANG_PAUSE, now),
+            )
+            if self._recall(banged, ""):
                 return False
             self._remember(banged, repr(now))
             self._db.execute("UPDATE instance SET renew_at = ? WHERE instance = ?", (now, instance))

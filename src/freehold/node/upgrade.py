@@ -20,9 +20,10 @@ from pathlib import Path
 
 import msgspec
 
+from freehold import durable
 from freehold.node.errors import NodeError
 from freehold.node.link.client import Link
-from freehold.node.settings import Paths, write_durably
+from freehold.node.settings import Paths
 from freehold.node.store import Store
 from freehold.protocol import UNREADABLE
 
@@ -173,7 +174,7 @@ def _file(root: Path) -> Path:
 
 
 def _write(root: Path, upgrade: Upgrade) -> None:
-    write_durably(_file(root), msgspec.json.encode(upgrade), 0o600)
+    durable.replace(_file(root), msgspec.json.encode(upgrade), 0o600)
 
 
 if __name__ == "__main__":

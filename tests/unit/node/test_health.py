@@ -1,10 +1,14 @@
 """What a node finds in its own machine, on machines that are not to be had here."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from freehold.node import hands, health
 from freehold.node.health import memory_errors
+from freehold.node.link import keys
+from freehold.node.settings import Settings
 
 
 def _controllers(folder: Path, *counts: tuple[int, int]) -> Path:
@@ -34,3 +38,28 @@ def test_a_machine_whose_memory_errs_breaks_its_promise(
     assert found.well is well
     assert words in found.message
     assert bool(found.remedy) is not well
+
+
+def test_how_long_a_certificate_is_good_says_the_time_of_the_master_and_not_the_machines_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine believes that it is 1970; the Master said what time it is."""
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    now, day = 1_800_000_000.0, 86_400.0
+    settings = Settings("tag", True, node="node-1", certificate_ends=now + 8 * day)
+    good, late = health.certificate(settings, now), health.certificate(settings, now + 2 * day)
+    assert (good.well, good.message) == (True, "good for 8 days")
+    assert (late.well, late.message) == (False, "good for 6 days")
+
+
+def test_a_certificate_of_an_instance_is_as_old_as_the_master_would_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written by a machine that believes it is 1970, whose clock is then set right: it is not had again."""
+    (tmp_path / ".freehold").mkdir()
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    now, day = 1_800_000_000.0, 86_400.0
+    order = {"folder": str(tmp_path), "certificate": "PEM", "authority": "PEM", "at": now}
+    keys.keep_certificate(json.dumps(order).encode())
+    kept = tmp_path / ".freehold" / "certificate.pem"
+    assert [hands.is_young(kept, now + days * day) for days in (0, 19, 21, -1)] == [True, True, False, False]

@@ -1,5 +1,6 @@
 """The node's memory: what is wanted is taken over whole, what happened is told once, whatever stops the node."""
 
+import fcntl
 import itertools
 import math
 import os
@@ -18,10 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from freehold.node.agent import take_lock
 from freehold.node.assessments import HEARTBEAT
 from freehold.node.clock import Hardware
+from freehold.node.errors import SettingsError
 from freehold.node.outbox import MOST_BODY, put_damaged_aside
 from freehold.node.partition.layout import Executable, Layout
+from freehold.node.settings import Paths
 from freehold.node.store import Store
 from freehold.protocol import MAX_BODY, MAX_MESSAGE, MAX_PROMISES, MAX_PUBLICATION
 from freehold.protocol.feed import Feed, Installation, WantedInstance
@@ -655,3 +659,31 @@ def test_after_a_reboot_nothing_is_leased_before_the_master_was_heard(tmp_path: 
 
 def _started(instance: str, *, movable: bool = False) -> WantedInstance:
     return WantedInstance(instance, 1, f"p-{instance}", "0" * 64, "default", Wanted.STARTED, movable=movable)
+
+
+def test_what_was_asked_of_instances_that_are_gone_is_forgotten(tmp_path: Path) -> None:
+    """An instance that asks to be configured again is noted for the minutes in which it may not ask once more."""
+    hardware = Clockwork()
+    store = Store(tmp_path / "node.sqlite", hardware=hardware)
+    assert store.bang("inst-1")
+    assert not store.bang("inst-1"), "minutes later at the earliest"
+    hardware.seconds += 3600
+    assert store.bang("inst-2")
+    with sqlite3.connect(tmp_path / "node.sqlite") as memory:
+        names = [name for (name,) in memory.execute("SELECT name FROM memory WHERE name LIKE 'bang %'")]
+    assert names == ["bang inst-2"]
+
+
+def test_an_agent_starts_while_somebody_asks_whether_one_runs_and_not_while_one_does(tmp_path: Path) -> None:
+    """`freehold node status` has the agent's lock for a moment: an agent that starts right then waits for it."""
+    paths = Paths(tmp_path)
+    paths.run.mkdir()
+    asked = os.open(paths.lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(asked, fcntl.LOCK_SH)
+    asking = threading.Timer(0.2, os.close, [asked])
+    asking.start()
+    lock = take_lock(paths)
+    asking.join()
+    with pytest.raises(SettingsError, match="runs already"):
+        take_lock(paths)
+    os.close(lock)

@@ -80,7 +80,7 @@ def _stream(name: str, **values: int | str) -> Iterator[dict[str, Any]]:
 def broken_links(entity: str) -> list[str]:
     """Check an entity's chain from its first batch: return what is not as it was sealed; empty when all is."""
     wrong, before = [], ""
-    for one in Batch.objects.filter(entity=entity).order_by("id"):
+    for one in Batch.objects.filter(entity=entity).order_by("id").iterator():
         if one.previous != before:
             wrong.append(f"batch {one.id} ({one.what}) does not follow the one before it")
         if digest(one.previous, one.first, one.last) != one.digest:

@@ -6,6 +6,7 @@ from typing import Any
 from freehold.master.billing.dunning import Unpaid, unpaid_for
 from freehold.master.billing.models import Budget
 from freehold.master.billing.queries import ORDERS
+from freehold.master.billing.states import State
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.money import LARGEST, rounded
@@ -19,17 +20,18 @@ NEAR = 80
 
 @dataclass(frozen=True)
 class Cost:
-    """A service's costs of the present period that no document has yet, in minor units as its price list counts."""
+    """What a service costs one payer and is in no document yet, in minor units as its price list counts."""
 
     title: str
     offer: str
     state: str
+    """`states.SUBSCRIPTION`; ended also for who paid for it, or had it, before."""
     currency: str
     tax_included: bool
     month: int
     """Its price of a whole month."""
     so_far: int
-    """Of it, what the days so far cost."""
+    """What the days so far cost, each at the price of its own term."""
     used: int
     """What was used and not asked for yet."""
     next_day: int
@@ -56,7 +58,8 @@ class Costs:
 
 def to_date(project: str) -> Costs:
     """Return what a project (its id) costs so far."""
-    found = [_cost(row) for row in run(ORDERS["costs"], project=project)]
+    rows = run(ORDERS["costs"], project=project)
+    found = [_cost(terms) for terms in _by_payer(rows)]
     totals: dict[str, int] = {}
     for one in found:
         totals[one.currency] = totals.get(one.currency, 0) + one.so_far + one.used
@@ -77,19 +80,45 @@ def set_budget(project: str, amount: int, currency: str, *, acting: Caller) -> N
         audit(acting.actor, "budget.set", owner, project=owner, amount=amount, currency=currency)
 
 
-def _cost(row: dict[str, Any]) -> Cost:
-    until = row["next_day"]
-    since = days.add_months(until, -1)
-    today = min(until, days.of_moment(clock.now(), row["time_zone"]) + 1)
-    covered = max(0, min(today, row["until_day"]) - max(since, row["from_day"]))
+def _cost(rows: list[dict[str, Any]]) -> Cost:
+    """Return what a service costs one payer by the terms that held, the last of which says at what price now."""
+    last = rows[-1]
+    is_over = last["state"] == State.ACTIVE and last["until_day"] < _tomorrow(last)
     return Cost(
-        row["title"],
-        row["offer"],
-        row["state"],
-        row["currency"],
-        bool(row["tax_included"]),
-        row["amount"],
-        rounded(row["amount"] * covered, until - since),
-        row["used"],
-        until,
+        last["title"],
+        last["offer"],
+        State.ENDED.value if is_over else last["state"],
+        last["currency"],
+        bool(last["tax_included"]),
+        last["amount"],
+        sum(map(_so_far, rows)),
+        sum(row["used"] for row in rows),
+        last["next_day"],
     )
+
+
+def _by_payer(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return rows together that are of one service and one payer, also where another paid in between."""
+    together: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        together.setdefault((row["subscription"], row["contract"], row["tax_included"]), []).append(row)
+    return list(together.values())
+
+
+def _tomorrow(row: dict[str, Any]) -> int:
+    return days.of_moment(clock.now(), row["time_zone"]) + 1
+
+
+def _so_far(row: dict[str, Any]) -> int:
+    """Return what the days of a term cost that are in no document yet, as documents will ask for them."""
+    tomorrow = _tomorrow(row)
+    until, cost = row["next_day"], 0
+    since = days.add_months(until, -1)
+    # More than one period where the monthly run could not make the documents of the last.
+    while since < tomorrow:
+        first, end = max(since, row["from_day"]), min(until, tomorrow, row["until_day"])
+        if first < end:
+            length = until - since
+            cost += rounded(row["amount"] * (end - since), length) - rounded(row["amount"] * (first - since), length)
+        since, until = until, days.add_months(until, 1)
+    return cost

@@ -143,6 +143,7 @@ def record_payment(
         words = f"from {days.iso(entity.open_from)} to {days.iso(today)}: when it came"
         raise Invalid("This payment cannot be.", errors=[FieldError("day", words, days.iso(day))])
     with writing():
+        dunning.hold(contract)
         _refuse_too_much_back(contract, purpose, amount)
         payment = write_payment(entity, contract, purpose, amount, day, method, reference)
         dunning.settle(contract)
@@ -159,6 +160,7 @@ def use_deposit(contract: Contract, amount: int, *, reference: str, acting: Call
         raise Invalid("How much of the deposit?", errors=[FieldError("amount", "more than 0", amount)])
     day = days.of_moment(clock.now(), entity.time_zone)
     with writing():
+        dunning.hold(contract)
         now = balance(contract.id)
         if amount > now.deposit - now.held or amount > now.owed:
             raise Conflict(

@@ -23,8 +23,8 @@ def of_project(project: str) -> list[dict[str, Any]]:
 
 _ONLY_OURS = """d.customer IN (SELECT customer_id FROM billing_payer WHERE project_id = :project) AND NOT EXISTS (
   SELECT 1 FROM billing_documentline l
-  JOIN billing_subscription s ON s.id = l.subscription
-  WHERE l.document = d.id AND s.project <> :project)"""
+  JOIN billing_term t ON t.subscription = l.subscription AND t.contract = d.contract AND t.project <> :project
+  WHERE l.document = d.id AND (l.kind <> 'recurring' OR t.from_day < l.until_day AND t.until_day > l.from_day))"""
 
 
 def of_entity(entity: str) -> list[dict[str, Any]]:

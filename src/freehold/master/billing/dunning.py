@@ -34,9 +34,15 @@ def look(entity: LegalEntity) -> None:
             settle(Contract.objects.select_related("entity").get(id=contract))
 
 
-def settle(contract: Contract) -> None:
-    """Have the services of a contract run or not as its money says, in a transaction of the caller."""
+def hold(contract: Contract) -> None:
+    """Keep a contract and its services from changing until the transaction ends; the first act of one that settles."""
+    suspension.hold([row["instance"] for row in run(ORDERS["living"], contract=contract.id)])
     run(locking(ORDERS["lock_contract"], "k"), contract=contract.id)
+
+
+def settle(contract: Contract) -> None:
+    """Have the services of a contract run or not as its money says, in a transaction of the caller, which holds it."""
+    hold(contract)
     act = suspension.suspend if _is_overdue(contract) else suspension.resume
     for row in run(ORDERS["living"], contract=contract.id):
         act(row["instance"])
@@ -76,5 +82,5 @@ def _stop_before(entity: LegalEntity) -> int | None:
 
 
 def _unpaid(condition: str, before: int, **values: object) -> list[int]:
-    rows = run(ORDERS["asked_before"].where(condition), before=before, **values)
-    return [row["contract"] for row in rows if row["asked"] > row["settled"]]
+    rows = run(ORDERS["overdue"].where(f"{condition} AND k.asked > k.settled"), before=before, **values)
+    return [row["contract"] for row in rows]

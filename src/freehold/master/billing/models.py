@@ -107,7 +107,8 @@ class Quote(models.Model):
 class Subscription(models.Model):
     """A service that is paid for."""
 
-    instance = models.TextField(unique=True)
+    instance = models.TextField(db_index=True)
+    """Paid for once at a time: again after it was had for free in between."""
     project = models.TextField()
     contract = models.BigIntegerField(db_index=True)
     offer = models.TextField()
@@ -122,6 +123,8 @@ class Subscription(models.Model):
     """The first day of service: that on which it was ready first."""
     end_day = models.IntegerField(null=True)
     """The day after the last one of service."""
+    recount_from = models.BigIntegerField(null=True)
+    """The moment from which on its use is to be added up anew, because its terms changed since."""
 
     class Meta:
         constraints = [
@@ -129,14 +132,21 @@ class Subscription(models.Model):
                 condition=Q(state__in=["pending", "active", "ended", "cancelled"]), name="subscription_state"
             ),
             models.CheckConstraint(condition=Q(deposit__gte=0), name="no_negative_deposit"),
+            models.UniqueConstraint(
+                fields=["instance"], name="paid_for_once_at_a_time", condition=Q(state__in=["pending", "active"])
+            ),
         ]
-        indexes = [models.Index(fields=["id"], name="subscription_pending", condition=Q(state="pending"))]
+        indexes = [
+            models.Index(fields=["id"], name="subscription_pending", condition=Q(state="pending")),
+            models.Index(fields=["id"], name="subscription_recount", condition=Q(recount_from__isnull=False)),
+        ]
 
 
 class Term(models.Model):
-    """What a subscription costs a month, from a day to another: its offer, its price, who pays."""
+    """What a subscription costs a month, from a day to another: its offer, its price, who pays, for which project."""
 
     subscription = models.BigIntegerField(db_index=True)
+    project = models.TextField(db_index=True)
     contract = models.BigIntegerField(db_index=True)
     offer = models.TextField()
     list = models.TextField()
@@ -168,6 +178,8 @@ class Charge(models.Model):
     offer = models.TextField(default="")
     month = models.IntegerField(default=0)
     """Of an SLA credit."""
+    from_day = models.IntegerField(default=0)
+    """When the term began that it is about; 0 for what sales agreed."""
     day = models.IntegerField()
     amount = models.BigIntegerField()
     tax_included = models.BooleanField()
@@ -176,26 +188,33 @@ class Charge(models.Model):
     evidence = models.TextField(default="{}")
     """JSON: what it was computed from."""
     part = models.IntegerField(default=0)
-    """Of the credits of a month: what was known later is given in another part."""
+    """Of the credits of a term's month: what was known later is given in another part."""
     document = models.BigIntegerField(default=0)
     """The document that has it; 0 until there is one."""
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["subscription", "kind", "month", "part"], name="charged_once", condition=~Q(kind="agreed")
+                fields=["subscription", "kind", "month", "from_day", "part"],
+                name="charged_once",
+                condition=~Q(kind="agreed"),
             ),
         ]
         indexes = [models.Index(fields=["contract"], name="charge_open", condition=Q(document=0))]
 
 
 class Consumption(models.Model):
-    """What a subscription used of a meter in a civil month, what that costs, and how much of it was invoiced."""
+    """What a subscription used of a meter in a civil month, what that costs, and how much of it was invoiced.
 
-    pk = models.CompositePrimaryKey("subscription", "meter", "month")
+    A row for each payer, price and project of the month: those of the terms that held in it.
+    """
+
+    pk = models.CompositePrimaryKey("subscription", "meter", "month", "from_day")
     subscription = models.BigIntegerField()
     meter = models.TextField()
     month = models.IntegerField()
+    from_day = models.IntegerField()
+    """When the first of these terms began."""
     contract = models.BigIntegerField()
     offer = models.TextField()
     price = models.BigIntegerField()
@@ -204,7 +223,7 @@ class Consumption(models.Model):
     account = models.TextField()
     quantity = models.BigIntegerField()
     rated = models.BigIntegerField()
-    """What the whole quantity costs at the month's price."""
+    """What it costs: all that a payer used at one price in the month is rated as one quantity, and shared by use."""
     billed_quantity = models.BigIntegerField(default=0)
     billed = models.BigIntegerField(default=0)
     """What all documents together ask for it."""

@@ -20,6 +20,7 @@ from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, currencies, days, events
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, PaymentRequired
 from freehold.master.foundation.transactions import audit, locking, run
+from freehold.master.ordering import queries as ordering
 from freehold.master.ordering import suspension
 from freehold.master.ordering.events import Changed, HandedOver, NamedAgain, Ordered
 from freehold.protocol.problem import FieldError
@@ -118,13 +119,14 @@ def named_again(event: NamedAgain) -> None:
 def handed_over(event: HandedOver) -> None:
     """Have who pays for the new project pay from today on, at the same price, covered like an order of theirs.
 
-    Nobody pays any more when that project has what this seller sells for free. Raise PaymentRequired also for parts
-    that the new project would not get with it.
+    Nobody pays any more when that project has what this seller sells for free; what was had for free is paid for from
+    when it is seen ready there. Raise PaymentRequired also for parts that the new project would not get with it.
     """
     for part in run(ORDERS["parts"], root=event.instance):
         _refuse_uncovered(event.project, part["product"], part["type"], event.instance)
     rows = run(ORDERS["of_instance"], instance=event.instance)
     if not rows:
+        _begin_to_pay(event)
         return
     subscription = Subscription.objects.get(id=rows[0]["id"])
     old = Contract.objects.select_related("entity").get(id=subscription.contract)
@@ -141,22 +143,49 @@ def handed_over(event: HandedOver) -> None:
         raise PaymentRequired(
             f"It takes a deposit of {currencies.shown(subscription.deposit, old.currency)} from who pays there."
         )
-    replace_term(subscription, today, contract=contract.id)
+    replace_term(subscription, today, contract=contract.id, project=event.project)
     Subscription.objects.filter(id=subscription.id).update(contract=contract.id, project=event.project)
     dunning.settle_one(event.instance, contract)
+
+
+def _begin_to_pay(event: HandedOver) -> None:
+    """Open the subscription of what was had for free, as an order of the new project's would: at the offer at which it
+    was had before, or the only one.
+    """
+    former = Subscription.objects.filter(instance=event.instance).order_by("-id").first()
+    known = Offer.objects.filter(id=former.offer, retired_at=None).first() if former else None
+    node = ordering.by_id(event.instance)["node_id"]
+    try:
+        deal = find_deal(event.project, event.product, event.type, offer=known.id if known else None, node=node)
+    except Invalid as error:
+        raise Conflict(
+            f"It was free, and who pays for that project would pay for it. {error}",
+            remedy="Order it there, at the offer that you want.",
+        ) from None
+    if deal is not None:
+        contract = _locked_contract(deal)
+        _check_deposit(contract, deal)
+        open_subscription(event.instance, event.project, contract, deal, "")
 
 
 def replace_term(subscription: Subscription, today: int, **changed: object) -> None:
     """End what a subscription costs, and go on from today with what changed of it."""
     present = Term.objects.filter(subscription=subscription.id).order_by("-from_day").first()
     assert present is not None
-    names = ("contract", "offer", "list", "amount", "tax_included", "category", "account")
+    names = ("project", "contract", "offer", "list", "amount", "tax_included", "category", "account")
     values = {name: getattr(present, name) for name in names} | changed
+    recount(subscription, today)
     if subscription.state == State.PENDING or present.from_day >= today:
         Term.objects.filter(id=present.id).update(**values)
         return
     Term.objects.filter(id=present.id).update(until_day=today)
     Term.objects.create(subscription=subscription.id, from_day=today, until_day=days.NEVER, **values)
+
+
+def recount(subscription: Subscription, day: int) -> None:
+    """Have what was used since a day added up anew, because it is of another term now."""
+    zone = LegalEntity.objects.values_list("time_zone", flat=True).get(contract=subscription.contract)
+    run(ORDERS["recount"], subscription=subscription.id, since=days.begins_at(day, zone))
 
 
 def find_deal(
@@ -168,14 +197,16 @@ def find_deal(
     node: str = "",
     region: str | None = None,
     price_list: str = "",
+    contract: Contract | None = None,
 ) -> Deal | None:
     """Return what a project would pay for a product at one offer (its id); None when it is not sold, or free for it.
 
-    Only offers of those who may sell the product count: its owner, and who was granted it. Without an offer it is the
-    owner's only one, or that of the only one who was granted it. Whether it is free says the seller of that offer.
-    The region is that of the node unless it is given. Of lists that hold, that of the region goes before the general
-    one, and the customer's currency before others. Raise NotFound or Invalid when the offer is not clear,
-    PaymentRequired when nobody pays or there is no price.
+    With a contract, whoever pays for the project, it is that contract's customer who would, at its seller's prices in
+    its currency; None when there are none. Only offers of those who may sell the product count: its owner, and who
+    was granted it. Without an offer it is the owner's only one, or that of the only one who was granted it. Whether
+    it is free says the seller of that offer. The region is that of the node unless it is given. Of lists that hold,
+    that of the region goes before the general one, and the customer's currency before others. Raise NotFound or
+    Invalid when the offer is not clear, PaymentRequired when nobody pays or there is no price.
     """
     today = days.of_moment(clock.now(), "UTC")
     rows = run(
@@ -189,6 +220,9 @@ def find_deal(
     if not rows:
         return None
     mine = rows if offer is not None else _only_offer(product, rows)
+    if contract is not None:
+        of_it = [row for row in mine if (row["entity"], row["currency"]) == (contract.entity_id, contract.currency)]
+        return _deal([row | {"customer": contract.customer_id} for row in of_it], price_list) if of_it else None
     if mine[0]["payer"] is None:
         raise PaymentRequired("Nobody pays for this project.", remedy="Ask the provider's sales to say who does.")
     return None if mine[0]["customer"] is None else _deal(mine, price_list)
@@ -207,26 +241,9 @@ def open_subscription(instance: str, project: str, contract: int, deal: Deal, qu
         quote=quote,
         now=clock.now(),
     )
-    add_term(row["id"], contract, deal, today, today)
+    _add_term(row["id"], project, contract, deal, today)
     audit("freehold", "subscription.open", str(row["id"]), project=project, offer=deal.name, list=deal.list)
     return int(row["id"])
-
-
-def add_term(subscription: int, contract: int, deal: Deal, from_day: int, until_day: int) -> None:
-    """Write what a subscription costs from a day to another."""
-    run(
-        ORDERS["add_term"],
-        subscription=subscription,
-        contract=contract,
-        offer=deal.offer,
-        list=deal.list,
-        from_day=from_day,
-        until_day=until_day,
-        amount=deal.prices.get("recurring", 0),
-        tax_included=deal.tax_included,
-        category=deal.category,
-        account=deal.account,
-    )
 
 
 def end_subscription(subscription: int, today: int) -> None:
@@ -242,7 +259,26 @@ def end_subscription(subscription: int, today: int) -> None:
         day=end,
     )
     run(ORDERS["end_term"], subscription=subscription, day=end)
+    recount(Subscription.objects.get(id=subscription), min(today, end))
     audit("freehold", "subscription.end", str(subscription), state=row["state"])
+
+
+def _add_term(subscription: int, project: str, contract: int, deal: Deal, today: int) -> None:
+    """Write what a subscription will cost; it holds from when the service is ready."""
+    run(
+        ORDERS["add_term"],
+        subscription=subscription,
+        project=project,
+        contract=contract,
+        offer=deal.offer,
+        list=deal.list,
+        from_day=today,
+        until_day=today,
+        amount=deal.prices.get("recurring", 0),
+        tax_included=deal.tax_included,
+        category=deal.category,
+        account=deal.account,
+    )
 
 
 def _refuse_uncovered(project: str, product: str, type_name: str, root: str) -> None:

@@ -63,6 +63,7 @@ def _give_back(row: dict[str, Any], month: int, zone: str, account: str) -> None
         label="",
         offer=row["offer"],
         month=month,
+        from_day=row["from_day"],
         day=days.first_day(month + 1) - 1,
         amount=-due,
         tax_included=bool(row["tax_included"]),

@@ -4,9 +4,8 @@ from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import dunning
 from freehold.master.billing.customers import contract_of, find_customer, write_payment
 from freehold.master.billing.models import Contract, Payment
-from freehold.master.billing.queries import ORDERS, balance
+from freehold.master.billing.queries import balance
 from freehold.master.foundation import clock, days, events
-from freehold.master.foundation.transactions import locking, run
 from freehold.master.payments import queries as payments
 from freehold.master.payments.events import Moved
 
@@ -24,7 +23,7 @@ def moved(event: Moved) -> None:
     entity = LegalEntity.objects.get(id=event.entity)
     contract = contract_of(find_customer(entity.project_id, event.customer), entity, event.currency)
     # Two who tell of the same payment come here one after the other, and the second sees what the first wrote.
-    run(locking(ORDERS["lock_contract"], "k"), contract=contract.id)
+    dunning.hold(contract)
     now = payments.settled(event.entity, event.provider, event.payment)
     written = [one for one in Payment.objects.filter(contract=contract, method=event.provider) if _is_of(one, event)]
     came = now.captured - sum(one.amount for one in written if one.amount > 0)

@@ -31,7 +31,9 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
     if invoice is None:
         raise NotFound(f"{entity} has no invoice '{number}'.")
     today = days.of_moment(clock.now(), found.time_zone)
+    contract = Contract.objects.select_related("entity").get(id=invoice.contract)
     with writing():
+        dunning.hold(contract)
         batches.take("document", 0)
         if Document.objects.filter(corrects=invoice.id).aggregate(all=Sum("gross"))["all"] is not None:
             raise Conflict(
@@ -49,7 +51,7 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
         )
         ledger.post(found, f"take back {number}", [draft])
         run(batches.QUERIES["sealed"], name="document")
-        dunning.settle(Contract.objects.select_related("entity").get(id=invoice.contract))
+        dunning.settle(contract)
         audit(acting.actor, "invoice.take-back", str(invoice.id), project=found.project_id, number=number)
     return made
 

@@ -22,7 +22,7 @@ from freehold.master.billing.states import RUN, RunState
 from freehold.master.foundation import clock, days, sql
 from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.foundation.money import LARGEST
-from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
 
@@ -125,6 +125,8 @@ def _issue_day(opened: Run, currency: str, anchor: int, until: int) -> None:
             if row["last"] is None or opened.state == RunState.ISSUED:
                 return
             slice_ = {**due, "first": first, "last": row["last"]}
+            # Before the counters of the books, as who writes down a payment does.
+            run(locking(_SQL["lock_slice"], "k"), **slice_, day=opened.day)
             opened.documents += _issue(opened, slice_)
             opened.save(update_fields=["documents"])
             _do("next_period", **slice_, next=following, day=opened.day)

@@ -14,21 +14,25 @@ from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotF
 from freehold.master.foundation.transactions import audit, run, writing
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.ordering import queries as ordering
+from freehold.master.ordering import suspension
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Project
 from freehold.protocol.problem import FieldError
 
+PENDING = 1000
+"""Subscriptions that are looked at together."""
+
 
 def begin_ready() -> None:
     """Begin each subscription whose service is ready for the first time, with the present day."""
-    rows = {row["instance"]: row for row in run(ORDERS["pending"])}
-    if not rows:
-        return
-    pictures = monitoring.pictures([ordering.by_id(instance) for instance in rows])
-    for picture in pictures:
-        row = rows[picture.row["id"]]
-        if picture.status.ready and picture.status.state == "started":
-            _begin(row["id"], days.of_moment(clock.now(), row["time_zone"]))
+    after = 0
+    # What runs and never is ready stays pending: it must not stand before those that are.
+    while rows := {row["instance"]: row for row in run(ORDERS["pending"], after=after, most=PENDING)}:
+        for picture in monitoring.pictures(ordering.by_ids(list(rows))):
+            row = rows[picture.row["id"]]
+            if picture.status.ready and picture.status.state == "started":
+                _begin(row["id"], days.of_moment(clock.now(), row["time_zone"]))
+        after = max(row["id"] for row in rows.values())
 
 
 def _begin(subscription: int, today: int) -> None:
@@ -36,7 +40,9 @@ def _begin(subscription: int, today: int) -> None:
         if not run(ORDERS["activate"], subscription=subscription, day=today):
             return
         run(ORDERS["begin_term"], subscription=subscription, day=today, never=days.NEVER)
-        _charge_setup(Subscription.objects.get(id=subscription), today)
+        begun = Subscription.objects.get(id=subscription)
+        orders.recount(begun, today)
+        _charge_setup(begun, today)
         audit("freehold", "subscription.begin", str(subscription), day=days.iso(today))
 
 
@@ -47,7 +53,7 @@ def _charge_setup(subscription: Subscription, today: int) -> None:
         charge = {name: getattr(term, name) for name in ("contract", "offer", "tax_included", "category", "account")}
         run(
             ORDERS["add_charge"], subscription=subscription.id, kind="setup", label="", month=0, day=today,
-            amount=rows[0]["amount"], evidence="{}", part=0, **charge,
+            from_day=term.from_day, amount=rows[0]["amount"], evidence="{}", part=0, **charge,
         )  # fmt: skip
 
 
@@ -81,6 +87,7 @@ def change_payer(instance: str, customer: Customer, *, acting: Caller) -> None:
     _require(old.entity, acting)
     today = days.of_moment(clock.now(), old.entity.time_zone)
     with writing():
+        suspension.hold([instance])
         contract = contract_of(customer, old.entity, old.currency)
         orders.replace_term(subscription, today, contract=contract.id)
         Subscription.objects.filter(id=subscription.id).update(contract=contract.id)
@@ -107,8 +114,15 @@ def change_offer(instance: str, offer: str, *, acting: Caller) -> None:
     wanted = Offer.objects.filter(project=contract.entity.project_id, name=offer, retired_at=None).first()
     if wanted is None:
         raise NotFound(f"There is no offer '{offer}' of yours.")
-    deal = orders.find_deal(row["project_id"], wanted.product, wanted.type, offer=wanted.id, node=row["node_id"])
-    if deal is None or (deal.entity, deal.currency) != (contract.entity_id, contract.currency):
+    deal = orders.find_deal(
+        row["project_id"],
+        wanted.product,
+        wanted.type,
+        offer=wanted.id,
+        node=row["node_id"],
+        contract=contract,
+    )
+    if deal is None:
         raise Conflict(f"'{offer}' has no price of {contract.entity.code} in {contract.currency} where the service is.")
     today = days.of_moment(clock.now(), contract.entity.time_zone)
     with writing():
@@ -143,6 +157,7 @@ def agree(contract: Contract, label: str, amount: int, *, tax_category: str = "s
             label=label.strip(),
             offer="",
             month=0,
+            from_day=0,
             day=days.of_moment(clock.now(), contract.entity.time_zone),
             amount=amount,
             tax_included=False,

@@ -1,8 +1,6 @@
 """All writes about the catalogue."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import msgspec
 from django.conf import settings
 from django.db import IntegrityError
 
+from freehold import durable
 from freehold.master.catalog import schemas
 from freehold.master.catalog.events import SellingEnded
 from freehold.master.catalog.models import Product, Release, ReleaseType, SellingGrant
@@ -240,10 +239,5 @@ def _schema(files: dict[str, bytes], name: str) -> str:
 
 
 def _keep(identity: str, packed: bytes) -> None:
-    path = archive_path(identity)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(packed)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
+    # Two may publish the same release at once.
+    durable.replace(archive_path(identity), packed, 0o600, apart=True)

@@ -203,6 +203,7 @@ def change_node(
             errors=[FieldError("capacity", f"0 to {MOST_CAPACITY}", capacity)],
         )
     with writing():
+        revisions.lock_clock()
         node = Node.objects.select_for_update().get(id=node.id)
         node.open = node.open if open is None else open
         node.builder = node.builder if builder is None else builder

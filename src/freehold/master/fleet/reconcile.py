@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 from django.db import DataError, IntegrityError
+from django.db.models import Exists, OuterRef
 
 from freehold.master.fleet.actions import sync_supplies
 from freehold.master.fleet.models import (
+    Certificate,
     EnrolToken,
     HostFactsRow,
     Node,
@@ -20,9 +22,14 @@ from freehold.master.fleet.models import (
 )
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import writing
+from freehold.master.generation.models import Forgery
 from freehold.protocol.report import HostFacts
 
 BATCH = 500
+TOKEN_DAYS = 30
+CERTIFICATE_DAYS = 2 * 365
+"""After its end; of a subject that has a newer one. A node may have a former one: the answer with the last was lost."""
+REFUSED_DAYS = 90
 _log = logging.getLogger(__name__)
 
 
@@ -51,9 +58,18 @@ def _batches(model: Any) -> Iterator[list[Any]]:
 
 
 def tidy() -> None:
-    """Forget old enrolment tokens."""
+    """Forget enrolment tokens and certificates that are over for long, and what was refused long ago."""
+    now = clock.now()
     with writing():
-        EnrolToken.objects.filter(expires_at__lt=clock.now() - 30 * clock.DAY).delete()
+        EnrolToken.objects.filter(expires_at__lt=now - TOKEN_DAYS * clock.DAY).delete()
+    newer = Certificate.objects.filter(subject=OuterRef("subject"), issued_at__gt=OuterRef("issued_at"))
+    with writing():
+        # The last of each stays: a node that was away for years may still renew it.
+        over = Certificate.objects.filter(Exists(newer), not_after__lt=now - CERTIFICATE_DAYS * clock.DAY)
+        Certificate.objects.filter(fingerprint__in=over.values("fingerprint")).delete()
+    with writing():
+        RefusedItem.objects.filter(received_at__lt=now - REFUSED_DAYS * clock.DAY).delete()
+        Forgery.objects.filter(at__lt=now - REFUSED_DAYS * clock.DAY).delete()
 
 
 def _take_over_facts(row: HostFactsRow) -> None:

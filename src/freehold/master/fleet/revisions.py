@@ -24,10 +24,19 @@ def next_revision() -> int:
 def take_turn() -> None:
     """Wait until no other transaction that may change what nodes must do is under way.
 
-    For those that look first and take a revision only if there is something to change. Locks are taken in
-    this order: an instance, the clock, a node, its partitions, its supplies. Raise InDoubt as `next_revision` does.
+    For those that look first and take a revision only if there is something to change. Raise InDoubt as
+    `next_revision` does.
     """
     refuse_in_doubt()
+    lock_clock()
+
+
+def lock_clock() -> None:
+    """Keep others from taking a revision until the transaction ends.
+
+    Locks are taken in this order: instances, the clock, nodes, their partitions and supplies, contracts, the counters
+    of the books.
+    """
     RevisionClock.objects.select_for_update().get(id=1)
 
 

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class AuditRow(models.Model):
-    """Who did what to what, and when. Never changed, never deleted."""
+    """Who did what to what, and when. Never changed, and kept for ten years."""
 
     at = models.BigIntegerField()
     actor = models.TextField()

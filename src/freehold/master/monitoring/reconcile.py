@@ -3,20 +3,26 @@
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import run, writing
 from freehold.master.monitoring import record
+from freehold.master.monitoring.models import Maintenance
 from freehold.master.monitoring.queries import SQL
 
-HISTORY_DAYS = 90
+HISTORY_DAYS = 100
+"""More than the two complete months, and the present one, that credits look back (`billing.promised`)."""
+MAINTENANCE_DAYS = 400
 STRETCH = 20_000
 """Results that are looked at in one transaction."""
 
 
 def tidy() -> None:
-    """Write the record of the month that is over; forget results of 90 days ago, but never the last of a promise.
+    """Write the record of the month that is over; forget results of 100 days ago, but never the last of a promise,
+    and announced times of 400 days ago.
 
     From the oldest on, as far as there are old ones: what follows is not looked at. An old result that came late goes
     when those that came before it are old as well.
     """
     record.keep()
+    with writing():
+        Maintenance.objects.filter(ends_at__lt=clock.now() - MAINTENANCE_DAYS * clock.DAY).delete()
     before = clock.now() - HISTORY_DAYS * clock.DAY
     after = 0
     while True:

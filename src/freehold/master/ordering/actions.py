@@ -132,7 +132,8 @@ def bury() -> int:
     count = 0
     for row in run(QUERIES["gone"]):
         with writing():
-            # The order of locks of an order: the clock's, the node's, then the count of the project's instances.
+            # The order of locks of an order: the instance's, the clock's, the node's, then the count of the project's.
+            run(locking(QUERIES["lock_instance"], "i"), id=row["id"])
             revisions.take_turn()
             if not run(QUERIES["bury"], id=row["id"], now=clock.now()):
                 continue

@@ -24,8 +24,6 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
     old, new = acting.project(project, Scope.ORDER), acting.project(to, Scope.ORDER)
     try:
         with writing():
-            # Two trees that change places would each wait for the count of the other's project.
-            revisions.take_turn()
             rows = run(locking(QUERIES["live"], "i"), project=old, title=title)
             if not rows:
                 raise NotFound(f"There is no '{title}' in '{project}'.")
@@ -37,6 +35,8 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
             if not run(QUERIES["supplied"], release=row["release_id"], node=row["node_id"], project=new):
                 raise Conflict(f"'{to}' may not run {row['product']} where '{title}' is.")
             trees.lock(row["tree"])
+            # Two trees that change places would each wait for the count of the other's project.
+            revisions.take_turn()
             (tree,) = run(QUERIES["count_tree"], tree=row["tree"])
             quotas.check(new, Quota.INSTANCES, lambda: count_instances(new), more=tree["instances"])
             run(QUERIES["hand_over"], tree=row["tree"], project=new)

@@ -76,6 +76,8 @@ def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[
         raise NotFound(f"There is no node '{node_id}' in '{project}'.", remedy="See `freehold node list`.")
     moved, stuck = [], {}
     with writing(rehearse=dry_run):
+        run(locking(QUERIES["lock_movable"], "i"), node=node.id)
+        revisions.lock_clock()
         Node.objects.filter(id=node.id).update(open=False)
         sync_supplies(node.id)
         audit(acting.actor, "node.drain", node.id, project=owner)
@@ -137,6 +139,7 @@ def see_off() -> None:
 
 def _move(row: dict[str, Any], *, actor: str) -> None:
     with writing():
+        run(locking(QUERIES["lock_instance"], "i"), id=row["id"])
         _move_within(row, actor=actor)
 
 

@@ -64,8 +64,13 @@ def is_there(project: str, title: str) -> bool:
 def below(row: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the living instances below one, at every depth, by title."""
     prefix = row["title"] + "/"
-    rows = _where("i.tree = :tree AND i.gone_at IS NULL ORDER BY i.title LIMIT 2000", tree=row["tree"])
-    return [one for one in rows if one["title"].startswith(prefix) and one["wanted"] != "destroyed"]
+    return _where(
+        "i.tree = :tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed'"
+        " AND substr(i.title, 1, CAST(:length AS integer)) = :prefix ORDER BY i.title LIMIT 2000",
+        tree=row["tree"],
+        prefix=prefix,
+        length=len(prefix),
+    )
 
 
 def offer(instance: str) -> dict[str, Any] | None:

@@ -18,6 +18,8 @@ from freehold.protocol.problem import Reason
 
 PLACES = 10_000
 """Shared instances that one host takes in."""
+MOST_HOSTS = 100
+"""Hosts that are looked at for one shared instance: those where it is to be come first."""
 
 
 def offer(host: str, choice: Choice, project: str) -> None:
@@ -68,6 +70,10 @@ def place(choice: Choice, project: str, constraints: Constraints, sibling: str, 
         project=project,
         instance=constraints.instance,
         sibling=sibling,
+        place=constraints.node,
+        site=constraints.site,
+        region=constraints.region,
+        most=MOST_HOSTS,
     )
     reasons: dict[str, int] = {}
     for row in rows:

@@ -1,5 +1,6 @@
 """A tree that nobody pays for is stopped, with its data where it is, and goes on as it was when somebody does."""
 
+from freehold.master.fleet import revisions
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import audit, run
 from freehold.master.ordering import trees
@@ -9,6 +10,16 @@ from freehold.protocol.states import Wanted
 
 ACTOR = "billing"
 """Who stops and starts it, in its history."""
+
+
+def hold(trees_of: list[str]) -> None:
+    """Keep trees from changing until the transaction ends. For who will suspend or resume them, before anything that is
+    locked after instances (`fleet.revisions.lock_clock`).
+    """
+    for tree in sorted(trees_of):
+        trees.lock(tree)
+    if trees_of:
+        revisions.lock_clock()
 
 
 def suspend(tree: str) -> bool:

@@ -17,6 +17,8 @@ from freehold.protocol.states import Wanted
 
 DEEPEST = 10
 """Instances from a root to its remotest descendant."""
+_MOST_NEWS = 1000
+"""Publications that are in memory at once."""
 _OVERLAP = 2000
 """Publications before the bookmark that are looked at again: on PostgreSQL numbers become visible out of turn."""
 
@@ -90,11 +92,11 @@ def end_unasked() -> int:
     """Destroy what its parent has not requested for the time of grace; return how many."""
     before = clock.now() - int(settings.CHILD_GRACE_S * 1000)
     count = 0
-    for row in run(QUERIES["unasked"], before=before):
+    for row in run(QUERIES["unasked"], before=before, id=""):
         try:
             with writing():
                 lock(row["tree"])
-                if not any(again["id"] == row["id"] for again in run(QUERIES["unasked"], before=before)):
+                if not run(QUERIES["unasked"], before=before, id=row["id"]):
                     continue
                 run(QUERIES["ask_end"], id=row["id"])
                 settle(row["tree"])
@@ -114,12 +116,15 @@ class PassingOn:
 
     def __call__(self) -> None:
         (last,) = run(QUERIES["last_publication"])
-        by_parent: dict[str, list[dict[str, Any]]] = {}
-        for row in run(QUERIES["news"], bookmark=self._bookmark):
-            by_parent.setdefault(row["parent"], []).append(row)
-        for parent, rows in by_parent.items():
-            with writing():
-                _give(parent, rows)
+        after = self._bookmark
+        while rows := run(QUERIES["news"], bookmark=after, most=_MOST_NEWS):
+            by_parent: dict[str, list[dict[str, Any]]] = {}
+            for row in rows:
+                by_parent.setdefault(row["parent"], []).append(row)
+            for parent, of_parent in by_parent.items():
+                with writing():
+                    _give(parent, of_parent)
+            after = rows[-1]["row_id"]
         self._bookmark = max(0, (last["row_id"] or 0) - _OVERLAP)
 
 

@@ -21,6 +21,8 @@ from freehold.protocol.problem import FieldError
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1000
 TOKEN_DAYS = 90
+ENDED_TOKEN_DAYS = 30
+"""How long an API token that is over is still there."""
 
 _UNUSABLE = make_password("nobody has this password")
 
@@ -216,7 +218,7 @@ def make_token(
     )
     with writing():
         # What is over is of no use to anybody, and would fill the disk.
-        ApiToken.objects.filter(person=person, expires_at__lt=now - 30 * clock.DAY).delete()
+        ApiToken.objects.filter(person=person, expires_at__lt=now - ENDED_TOKEN_DAYS * clock.DAY).delete()
         quotas.check_person(caller, Quota.TOKENS, ApiToken.objects.filter(person=person, expires_at__gt=now).count)
         token.save(force_insert=True)
         audit(person.email, "token.make", token.id, project=project or "", scopes=token.scopes, days=days)

@@ -13,17 +13,29 @@ from freehold.failpoints import failpoint
 from freehold.master.billing import reconcile as billing
 from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import hints
+from freehold.master.foundation import reconcile as foundation
 from freehold.master.generation import doubt
 from freehold.master.monitoring import reconcile as monitoring
 from freehold.master.ordering import reconcile as ordering
+from freehold.master.people import reconcile as people
 from freehold.master.support import reconcile as support
+from freehold.master.usage import reconcile as usage
 
 _log = logging.getLogger(__name__)
 
 ROOMS: list[Callable[[], None]] = [fleet.reconcile, ordering.reconcile, billing.reconcile, support.reconcile]
 IN_DOUBT: list[Callable[[], None]] = [support.reconcile]
 """What goes on while this Master doubts that it knows all: it tells of that. What nodes report waits."""
-TIDY: list[Callable[[], None]] = [fleet.tidy, ordering.tidy, monitoring.tidy, billing.tidy, support.tidy]
+TIDY: list[Callable[[], None]] = [
+    foundation.tidy,
+    people.tidy,
+    fleet.tidy,
+    ordering.tidy,
+    monitoring.tidy,
+    billing.tidy,
+    usage.tidy,
+    support.tidy,
+]
 TIMER = 10.0
 TIDY_TIMER = 3600.0
 

@@ -85,7 +85,7 @@ def tidy() -> None:
     for row in run(_SQL["aside"]):
         title = f"{row['code']} cannot bill {row['customer']}"
         _tell_of_trouble(f"contract:{row['id']}", title, "It was billed meanwhile.", row)
-    for budget in Budget.objects.all():
+    for budget in Budget.objects.order_by("project").iterator():
         _tell_of(budget)
 
 

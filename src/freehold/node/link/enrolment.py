@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from freehold import durable
 from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.link.client import Link, connection_to
-from freehold.node.settings import Paths, Settings, load, save, write_durably
+from freehold.node.settings import Paths, Settings, load, save
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolAnswer, EnrolRequest, Token
 
@@ -45,7 +46,7 @@ def enrol(root: Path, master: str, token_text: str, title: str) -> Settings:
     authority = fetch_authority(master, token.authority_sha256)
     # The identity of a former enrolment stays until the new one is granted.
     new_authority = paths.authority.with_suffix(".new")
-    write_durably(new_authority, authority.encode(), 0o600)
+    durable.replace(new_authority, authority.encode(), 0o600)
     try:
         request = EnrolRequest(token.secret, title, make_signing_request(paths.key))
         _, content, _ = Link(master, new_authority).call("POST", "/node/v1/enrol", msgspec.json.encode(request))
@@ -55,7 +56,7 @@ def enrol(root: Path, master: str, token_text: str, title: str) -> Settings:
     finally:
         new_authority.unlink()
     failpoint("enrolled-not-kept")
-    write_durably(paths.authority, authority.encode(), 0o600)
+    durable.replace(paths.authority, authority.encode(), 0o600)
     life = keep(paths, answer.certificate)
     settings = msgspec.structs.replace(
         settings,
@@ -96,7 +97,7 @@ def is_renewal_due(settings: Settings, now: float) -> bool:
 
 def keep(paths: Paths, certificate: str) -> Life:
     """Write the node's certificate and return its life."""
-    write_durably(paths.certificate, certificate.encode(), 0o600)
+    durable.replace(paths.certificate, certificate.encode(), 0o600)
     # OpenSSL's command tells the dates without a large library; `ssl` alone cannot read a certificate file.
     text = subprocess.run(
         ["openssl", "x509", "-noout", "-dates", "-in", str(paths.certificate)],

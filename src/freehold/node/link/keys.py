@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from freehold.node.durable import sync_names
+from freehold import durable
 from freehold.node.errors import SettingsError
 
 
@@ -27,15 +27,9 @@ def signing_request(key_file: Path) -> str:
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        temporary = key_file.with_name(f".{key_file.name}.new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, key_file)
+        durable.replace(key_file, pem, 0o600)
     # Also of a key that was there: whoever made it may have been killed just before.
-    sync_names(key_file.parent)
+    durable.sync_names(key_file.parent)
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
@@ -46,14 +40,16 @@ def for_instance(payload: bytes) -> bytes:
 
 
 def keep_certificate(payload: bytes) -> bytes:
-    """Write the certificate and authority of an instance; `payload` is JSON of folder and both."""
+    """Write the certificate and authority of an instance; `payload` is JSON of folder, both, and what time it is."""
     import json
 
     from freehold.node.partition.files import write
 
     order = json.loads(payload)
     for name in ("certificate", "authority"):
-        write(Path(order["folder"]) / ".freehold" / f"{name}.pem", order[name].encode(), 0o600)
+        path = Path(order["folder"]) / ".freehold" / f"{name}.pem"
+        write(path, order[name].encode(), 0o600)
+        os.utime(path, (order["at"], order["at"]))
     return b""
 
 

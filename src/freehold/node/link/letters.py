@@ -10,11 +10,12 @@ from typing import TypeVar
 
 import msgspec
 
+from freehold import durable
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.link.client import connection_to
 from freehold.node.link.conversation import BATCH, BATCH_BYTES
 from freehold.node.link.sealing import Answers, Order
-from freehold.node.settings import Paths, load, write_durably
+from freehold.node.settings import Paths, load
 from freehold.node.store import Store
 from freehold.protocol import UNREADABLE
 from freehold.protocol.letter import PATH, Letter, Receipt, Receipts, Sealed
@@ -40,7 +41,7 @@ def write(root: Path, path: Path) -> int:
         letter = Letter(settings.master, authority, settings.node, store.epoch, _child("seal", order, list[Sealed]))
     finally:
         store.close()
-    write_durably(path, msgspec.json.encode(letter), 0o600)
+    durable.replace(path, msgspec.json.encode(letter), 0o600)
     return count
 
 
@@ -68,7 +69,7 @@ def deliver(path: Path, master: str = "") -> Path:
     finally:
         connection.close()
     back = path.with_name(f"{path.name}.receipt")
-    write_durably(back, msgspec.json.encode(Receipts(receipts)), 0o600)
+    durable.replace(back, msgspec.json.encode(Receipts(receipts)), 0o600)
     return back
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from freehold import durable
 from freehold.node.errors import HostError
 from freehold.node.host import cgroups, firewall, protections, quotas, resolvers
 from freehold.node.host.cgroups import Groups
@@ -24,7 +25,7 @@ from freehold.node.host.firewall import Network, Rule, Surroundings
 from freehold.node.isolation import container, group, remains
 from freehold.node.partition import holdings, visible
 from freehold.node.partition.layout import Outcome
-from freehold.node.settings import Paths, Place, Settings, write_durably
+from freehold.node.settings import Paths, Place, Settings
 from freehold.node.supervisor.children import kill_user
 from freehold.node.walls import init_of
 from freehold.node.workshop import Enclosure
@@ -117,7 +118,7 @@ class Enclosures:
             # Whoever lived here before was proved to be gone then; much may have happened since.
             self.end(place)
             self.prove_empty(place)
-        write_durably(self._note(place), instance.encode(), 0o600)
+        durable.replace(self._note(place), instance.encode(), 0o600)
 
     def vacate(self, place: Place) -> None:
         """Note that a partition is nobody's: it was proved to be empty."""

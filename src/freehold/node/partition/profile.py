@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.node.durable import sync_all
+from freehold import durable
 from freehold.node.host.firewall import Network
 from freehold.node.partition import layout
 from freehold.node.partition.files import write
@@ -51,7 +51,7 @@ def run(order: Order, folder: Path, release: Path) -> Outcome:
         words = words if found else "\n".join(said.splitlines()[-15:]).removeprefix("Error: ")
         raise ReleaseError(f"buildout failed in instance.cfg:\n{words}")
     # Recipes sync nothing, and what is told next is that all of this is there.
-    sync_all(folder)
+    durable.sync_all(folder)
     return _outcome(order, folder)
 
 

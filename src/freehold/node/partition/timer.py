@@ -106,6 +106,9 @@ class Timer:
         noted.update(news)
         with open(path + ".new", "w") as file:
             json.dump(noted, file)
+            file.flush()
+            # An empty note after a power cut would have a job wait a whole turn more.
+            os.fsync(file.fileno())
         os.replace(path + ".new", path)
         return dict(noted)
 

@@ -18,11 +18,12 @@ import time
 from pathlib import Path
 from typing import IO
 
+from freehold import durable
 from freehold.failpoints import failpoint
 from freehold.node.errors import BuildError
 from freehold.node.host import trees
 from freehold.node.link.client import Link
-from freehold.node.settings import Paths, Settings, write_durably
+from freehold.node.settings import Paths, Settings
 from freehold.node.software import confined, store
 from freehold.node.software.whole import MARK as COMPLETE
 from freehold.protocol import archive
@@ -254,7 +255,7 @@ def _archive(paths: Paths, link: Link, release: str) -> bytes:
     _, content, _ = link.call("GET", f"/node/v1/releases/{release}", timeout=300)
     if archive.digest(content) != release:
         raise BuildError("The Master sent an archive that is not this release (its hash differs).")
-    write_durably(kept, content, 0o600)
+    durable.replace(kept, content, 0o600)
     return content
 
 

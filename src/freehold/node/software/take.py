@@ -11,12 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from freehold import durable
 from freehold.cache.folder import CacheError
 from freehold.cache.mirrors import Mirrors
 from freehold.cache.packing import join, pythons, this_platform, unpack
 from freehold.cache.signing import Trust, believed
 from freehold.failpoints import failpoint
-from freehold.node.settings import Paths, load, write_durably
+from freehold.node.settings import Paths, load
 from freehold.node.software.cached import ARCHIVE, MOST_TRIES, downloads_of, mirrors, trust
 from freehold.node.software.whole import LINK, seal
 from freehold.protocol.archive import digest
@@ -87,7 +88,7 @@ def _keep_archive(paths: Paths, path: Path, release: str) -> None:
     except OSError:
         return
     if digest(content) == release:
-        write_durably(paths.cache / f"{release}.tar.gz", content, 0o600)
+        durable.replace(paths.cache / f"{release}.tar.gz", content, 0o600)
 
 
 def _said(found: Mirrors, believes: Trust, kind: Kind, release: str) -> Iterator[Statement]:

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from freehold import durable
 from freehold.failpoints import failpoint
-from freehold.node.durable import sync_all
-from freehold.node.settings import write_durably
 from freehold.protocol import UNREADABLE
 
 MARK = ".complete"
@@ -40,9 +39,9 @@ def seal(folder: Path, known: dict[str, str] | None = None) -> None:
     """
     content = msgspec.json.encode(Seal(dict(_look(folder)) if known is None else known))
     # A power cut may not leave a build that counts and lacks what was not written yet.
-    sync_all(folder)
+    durable.sync_all(folder)
     failpoint("seal-synced")
-    write_durably(folder / MARK, content, 0o644)
+    durable.replace(folder / MARK, content, 0o644)
     failpoint("seal-written")
 
 

@@ -59,14 +59,15 @@ RETURNING id
 -- name: add_term
 -- What a subscription costs from a day on.
 INSERT INTO billing_term
-  (subscription, contract, offer, list, from_day, until_day, amount, tax_included, category, account)
-VALUES (:subscription, :contract, :offer, :list, :from_day, :until_day, :amount, :tax_included, :category, :account)
+  (subscription, project, contract, offer, list, from_day, until_day, amount, tax_included, category, account)
+VALUES (:subscription, :project, :contract, :offer, :list, :from_day, :until_day, :amount, :tax_included, :category, :account)
 
 -- name: add_charge
 -- Something that is asked once.
 INSERT INTO billing_charge
-  (contract, subscription, kind, label, offer, month, day, amount, tax_included, category, account, evidence, part, document)
-VALUES (:contract, :subscription, :kind, :label, :offer, :month, :day, :amount, :tax_included, :category, :account,
+  (contract, subscription, kind, label, offer, month, from_day, day, amount, tax_included, category, account, evidence,
+   part, document)
+VALUES (:contract, :subscription, :kind, :label, :offer, :month, :from_day, :day, :amount, :tax_included, :category, :account,
         :evidence, :part, 0)
 
 -- name: of_instance
@@ -78,16 +79,16 @@ JOIN accounting_legalentity e ON e.id = k.entity_id
 WHERE s.instance = :instance AND s.state IN ('pending', 'active')
 
 -- name: pending
--- What was ordered, was not ready yet, and runs now.
+-- What was ordered, was not ready yet, and runs now; so many, after an id.
 SELECT s.id, s.instance, s.contract, s.offer, e.time_zone, i.wanted
 FROM billing_subscription s
 JOIN billing_contract k ON k.id = s.contract
 JOIN accounting_legalentity e ON e.id = k.entity_id
 JOIN ordering_instance i ON i.id = s.instance
-WHERE s.state = 'pending'
+WHERE s.state = 'pending' AND s.id > :after
   AND (SELECT o.state FROM ordering_instancerow o WHERE o.instance_id = s.instance ORDER BY o.id DESC LIMIT 1) = 'started'
 ORDER BY s.id
-LIMIT 1000
+LIMIT :most
 
 -- name: activate
 -- A service is ready for the first time.
@@ -110,6 +111,11 @@ RETURNING id
 -- Its price holds no more from a day on.
 UPDATE billing_term SET until_day = CASE WHEN from_day > :day THEN from_day ELSE :day END
 WHERE subscription = :subscription AND until_day > :day
+
+-- name: recount
+-- Its use is to be added up anew from a moment on: what it costs, or who pays, changed.
+UPDATE billing_subscription SET recount_from = :since
+WHERE id = :subscription AND (recount_from IS NULL OR recount_from > :since)
 
 -- name: offers
 -- The prices of the offers of all sellers that hold on a day, with what they are of.
@@ -150,20 +156,24 @@ ORDER BY c.name, d.contract, d.due_day, d.id
 SELECT p.amount FROM catalog_price p WHERE p.list_id = :list AND p.offer_id = :offer AND p.kind = 'setup'
 
 -- name: costs
--- What the services of a project cost a month, and what of their use and of what is asked once is in no document yet.
-SELECT i.title, o.name AS offer, s.state, k.currency, t.tax_included, t.amount, t.from_day, t.until_day, k.next_day, e.time_zone,
-       (SELECT CAST(coalesce(sum(c.rated - c.billed), 0) AS bigint) FROM billing_consumption c WHERE c.subscription = s.id)
-       + (SELECT CAST(coalesce(sum(c.amount), 0) AS bigint) FROM billing_charge c
-          WHERE c.subscription = s.id AND c.document = 0) AS used
-FROM billing_subscription s
-JOIN ordering_instance i ON i.id = s.instance
-JOIN billing_contract k ON k.id = s.contract
-JOIN accounting_legalentity e ON e.id = k.entity_id
-JOIN catalog_offer o ON o.id = s.offer
-JOIN billing_term t ON t.subscription = s.id
-  AND t.from_day = (SELECT max(l.from_day) FROM billing_term l WHERE l.subscription = s.id)
-WHERE s.project = :project AND (s.state IN ('pending', 'active') OR s.end_day > k.next_day - 40)
-ORDER BY i.title, s.id
+-- What a project's services cost by the terms that held for it, as far as no document may have it yet, the oldest first.
+SELECT * FROM (
+  SELECT t.subscription, t.contract, i.title, o.name AS offer, s.state, k.currency, t.tax_included, t.amount, t.from_day,
+         t.until_day, k.next_day, e.time_zone,
+         (SELECT CAST(coalesce(sum(c.rated - c.billed), 0) AS bigint) FROM billing_consumption c
+          WHERE c.subscription = t.subscription AND c.from_day = t.from_day)
+         + (SELECT CAST(coalesce(sum(c.amount), 0) AS bigint) FROM billing_charge c
+            WHERE c.subscription = t.subscription AND c.kind <> 'agreed' AND c.from_day = t.from_day AND c.document = 0) AS used
+  FROM billing_term t
+  JOIN billing_subscription s ON s.id = t.subscription
+  JOIN ordering_instance i ON i.id = s.instance
+  JOIN billing_contract k ON k.id = t.contract
+  JOIN accounting_legalentity e ON e.id = k.entity_id
+  JOIN catalog_offer o ON o.id = t.offer
+  WHERE t.project = :project AND s.state <> 'cancelled'
+) c
+WHERE state = 'pending' OR used <> 0 OR until_day > from_day AND until_day > next_day - 32
+ORDER BY title, subscription, from_day
 
 -- name: vat
 -- The tax of a seller's documents in a time, by rate, in the documents' currencies.
@@ -199,15 +209,16 @@ WHERE c.from_day = (SELECT max(l.from_day) FROM billing_costitem l
                     WHERE l.site_id = c.site_id AND l.offer = c.offer AND l.kind = c.kind AND l.from_day <= :day)
 ORDER BY t.name, t.id, c.offer, c.id
 
--- name: asked_before
--- What contracts were asked for by invoices due before a day, and what settles invoices: payments and credit notes.
-SELECT k.id AS contract,
-       (SELECT coalesce(sum(d.gross), 0) FROM billing_document d
-        WHERE d.contract = k.id AND d.kind = 'invoice' AND d.due_day < :before) AS asked,
-       (SELECT coalesce(sum(p.amount), 0) FROM billing_payment p WHERE p.contract_id = k.id AND p.purpose = 'account')
-       - (SELECT coalesce(sum(d.gross), 0) FROM billing_document d WHERE d.contract = k.id AND d.kind = 'credit_note')
-         AS settled
-FROM billing_contract k
+-- name: overdue
+-- The contracts whose invoices due before a day ask for more than settles invoices: payments and credit notes.
+SELECT k.id AS contract
+FROM (SELECT k.id, k.entity_id,
+             (SELECT coalesce(sum(d.gross), 0) FROM billing_document d
+              WHERE d.contract = k.id AND d.kind = 'invoice' AND d.due_day < :before) AS asked,
+             (SELECT coalesce(sum(p.amount), 0) FROM billing_payment p WHERE p.contract_id = k.id AND p.purpose = 'account')
+             - (SELECT coalesce(sum(d.gross), 0) FROM billing_document d WHERE d.contract = k.id AND d.kind = 'credit_note')
+               AS settled
+      FROM billing_contract k) k
 
 -- name: living
 -- The services of a contract.

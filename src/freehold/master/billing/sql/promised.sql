@@ -1,12 +1,12 @@
 -- name: doubtful
 -- The services of a seller that promise something of a month and may not have kept it: a promise was not kept, or nobody
--- spoke for longer than a result stands. With what they cost in the month and what was given back already.
+-- spoke for longer than a result stands. With what they cost in the month, term by term, and what was given back already.
 SELECT s.id AS subscription, s.instance, t.contract, t.offer, t.amount, t.tax_included, t.category, t.from_day, t.until_day,
        o.availability, o.credits,
        (SELECT CAST(coalesce(sum(c.amount), 0) AS bigint) FROM billing_charge c
-        WHERE c.subscription = s.id AND c.kind = 'sla' AND c.month = :month) AS given,
+        WHERE c.subscription = s.id AND c.kind = 'sla' AND c.month = :month AND c.from_day = t.from_day) AS given,
        (SELECT count(*) FROM billing_charge c
-        WHERE c.subscription = s.id AND c.kind = 'sla' AND c.month = :month) AS parts
+        WHERE c.subscription = s.id AND c.kind = 'sla' AND c.month = :month AND c.from_day = t.from_day) AS parts
 FROM (SELECT * FROM billing_term WHERE offer IN (SELECT id FROM catalog_offer WHERE availability > 0)) t
 JOIN billing_subscription s ON s.id = t.subscription
 JOIN billing_contract k ON k.id = t.contract AND k.entity_id = :entity

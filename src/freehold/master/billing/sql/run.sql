@@ -13,6 +13,13 @@ SELECT max(id) AS last FROM (
   ORDER BY id LIMIT :size
 ) s
 
+-- name: lock_slice
+-- Keep the contracts of a slice from changing until the transaction ends.
+SELECT k.id FROM billing_contract k
+WHERE k.entity_id = :entity AND k.currency = :currency AND k.anchor = :anchor AND k.next_day = :until AND k.aside_on <> :day
+  AND k.id BETWEEN :first AND :last
+ORDER BY k.id
+
 -- name: draft
 -- Every line that the contracts of a slice are due, each with its tax rule. A piece of a period costs what the running sum
 -- adds, so that a month in pieces at one price costs what the month costs.
@@ -23,7 +30,7 @@ FROM (
          '' AS meter, 0 AS month, from_day, until_day, CAST(until_day - from_day AS bigint) AS quantity, amount AS price,
          (2 * amount * (until_day - :since) + (:until - :since)) / (2 * (:until - :since))
          - (2 * amount * (from_day - :since) + (:until - :since)) / (2 * (:until - :since)) AS amount,
-         category, account, CAST(0 AS bigint) AS charge, tax_class
+         category, account, CAST(0 AS bigint) AS charge, 0 AS term, tax_class
   FROM (
     SELECT t.contract, t.tax_included, t.subscription, t.offer, t.amount, t.category, t.account, k.tax_class,
            CASE WHEN t.from_day > :since THEN t.from_day ELSE :since END AS from_day,
@@ -36,14 +43,14 @@ FROM (
   ) t
   UNION ALL
   SELECT c.contract, CASE WHEN c.rated < c.billed THEN c.document ELSE 0 END, c.tax_included, c.subscription, 'usage', '', c.offer,
-         c.meter, c.month, 0, 0, c.quantity - c.billed_quantity, 0, c.rated - c.billed, c.category, c.account, 0, k.tax_class
+         c.meter, c.month, 0, 0, c.quantity - c.billed_quantity, 0, c.rated - c.billed, c.category, c.account, 0, c.from_day, k.tax_class
   FROM billing_contract k
   JOIN billing_consumption c ON c.contract = k.id
   WHERE k.entity_id = :entity AND k.currency = :currency AND k.anchor = :anchor AND k.next_day = :until
     AND k.aside_on <> :day AND k.id BETWEEN :first AND :last AND NOT (c.rated = c.billed) AND c.month < :month
   UNION ALL
   SELECT c.contract, 0, c.tax_included, c.subscription, c.kind, c.label, c.offer, '', c.month, c.day, c.day, 1, 0, c.amount,
-         c.category, c.account, c.id, k.tax_class
+         c.category, c.account, c.id, 0, k.tax_class
   FROM billing_contract k
   JOIN billing_charge c ON c.contract = k.id
   WHERE k.entity_id = :entity AND k.currency = :currency AND k.anchor = :anchor AND k.next_day = :until
@@ -113,11 +120,12 @@ UPDATE run_draft SET amount = amount + :later WHERE charge = :charge
 
 -- name: split_charge
 -- The rest of it waits.
-INSERT INTO billing_charge (contract, subscription, kind, label, offer, month, day, amount, tax_included, category, account,
-                            evidence, part, document)
-SELECT contract, subscription, kind, label, offer, month, day, -CAST(:later AS bigint), tax_included, category, account, evidence,
+INSERT INTO billing_charge (contract, subscription, kind, label, offer, month, from_day, day, amount, tax_included, category,
+                            account, evidence, part, document)
+SELECT contract, subscription, kind, label, offer, month, from_day, day, -CAST(:later AS bigint), tax_included, category,
+       account, evidence,
        (SELECT max(o.part) + 1 FROM billing_charge o
-        WHERE o.subscription = c.subscription AND o.kind = c.kind AND o.month = c.month), 0
+        WHERE o.subscription = c.subscription AND o.kind = c.kind AND o.month = c.month AND o.from_day = c.from_day), 0
 FROM billing_charge c WHERE c.id = :charge
 
 -- name: lessen_charge
@@ -207,10 +215,10 @@ FROM (
          CAST(row_number() OVER w AS integer) AS position,
          row_number() OVER (PARTITION BY t.place, d.rule
                             ORDER BY CASE WHEN d.amount < 0 THEN -d.amount ELSE d.amount END DESC, d.kind, d.subscription,
-                                     d.meter, d.month, d.from_day, d.charge) AS rank
+                                     d.meter, d.month, d.from_day, d.term, d.charge) AS rank
   FROM run_draft d
   JOIN run_tax t ON t.contract = d.contract AND t.corrects = d.corrects AND t.tax_included = d.tax_included AND t.rule = d.rule
-  WINDOW w AS (PARTITION BY t.place ORDER BY d.rule, d.kind, d.subscription, d.meter, d.month, d.from_day, d.charge
+  WINDOW w AS (PARTITION BY t.place ORDER BY d.rule, d.kind, d.subscription, d.meter, d.month, d.from_day, d.term, d.charge
                ROWS UNBOUNDED PRECEDING)
 ) s
 
@@ -270,6 +278,7 @@ SET billed = c.rated, billed_quantity = c.quantity,
 FROM run_draft d
 JOIN run_bill b ON b.contract = d.contract AND b.corrects = d.corrects AND b.tax_included = d.tax_included
 WHERE d.kind = 'usage' AND c.subscription = d.subscription AND c.meter = d.meter AND c.month = d.month
+  AND c.from_day = d.term
 
 -- name: billed_charges
 -- What was asked or given back once is in a document.

@@ -147,10 +147,10 @@ WHERE i.id = :id AND i.gone_at IS NULL
 UPDATE ordering_instance SET unasked_at = :now WHERE id = :id AND unasked_at IS NULL
 
 -- name: unasked
--- The instances whose time of grace is over.
+-- The instances whose time of grace is over; or whether that of one is.
 SELECT i.id, i.tree, i.title, i.project_id
 FROM ordering_instance i
-WHERE i.unasked_at <= :before AND i.wanted <> 'destroyed'
+WHERE i.unasked_at <= :before AND i.wanted <> 'destroyed' AND (:id = '' OR i.id = :id)
 ORDER BY i.unasked_at
 
 -- name: guests
@@ -162,12 +162,13 @@ WHERE h.tree = :tree AND h.gone_at IS NULL AND i.tree <> h.tree AND i.wanted <> 
 GROUP BY h.title
 
 -- name: news
--- Publications of children that their parents were not given yet, after a bookmark.
+-- Publications of children that their parents were not given yet, after a bookmark; so many.
 SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
 FROM ordering_publicationrow b
 JOIN ordering_instance i ON i.id = b.instance_id
 WHERE b.id > :bookmark AND i.parent IS NOT NULL AND i.told < b.id
 ORDER BY b.id
+LIMIT :most
 
 -- name: last_publication
 -- The highest number of a publication.
@@ -220,6 +221,14 @@ JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
 WHERE i.node_id = :node AND i.host IS NULL AND i.wanted <> 'destroyed' AND i.gone_at IS NULL AND NOT t.holds_data
   AND NOT EXISTS (SELECT 1 FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL)
 ORDER BY i.title
+
+-- name: lock_movable
+-- Keep the instances of a node from changing until the transaction ends.
+SELECT i.id FROM ordering_instance i WHERE i.node_id = :node AND i.gone_at IS NULL ORDER BY i.id
+
+-- name: lock_instance
+-- Keep an instance from changing until the transaction ends.
+SELECT i.id FROM ordering_instance i WHERE i.id = :id
 
 -- name: staying
 -- The instances of a node that hold data, or serve shared ones.
@@ -286,7 +295,7 @@ INSERT INTO ordering_share (host_id, release_id, type, beneficiary, free)
 VALUES (:host, :release, :type, :beneficiary, :free)
 
 -- name: hosts
--- The hosts that may take in a shared instance of a project, those with most places first.
+-- The hosts that may take in a shared instance of a project: those where it is to be first, those with most places first.
 SELECT h.host_id AS id, i.node_id AS node, i.partition, i.title, n.title AS node_title, t.name AS site, t.region,
        h.free
 FROM ordering_share h
@@ -296,8 +305,10 @@ JOIN fleet_site t ON t.id = n.site_id
 WHERE h.release_id = :release AND h.type = :type AND h.beneficiary IN ('', :project) AND i.wanted <> 'destroyed'
   AND (:instance = '' OR i.id = :instance
        OR (i.project_id = :project AND i.title IN (:instance, :sibling)))
-ORDER BY h.free DESC, h.host_id
-LIMIT 100
+ORDER BY CASE WHEN h.free > 0 AND (:place = '' OR :place IN (n.id, n.title)) AND (:site = '' OR t.name = :site)
+                   AND (:region = '' OR t.region = :region) THEN 0 ELSE 1 END,
+         h.free DESC, h.host_id
+LIMIT :most
 
 -- name: newest_shared
 -- The version of a product published last among those whose hosts take in a project's shared instances.

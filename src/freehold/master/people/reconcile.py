@@ -1,0 +1,17 @@
+"""Forgets sessions and tokens that opened nothing for long."""
+
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from freehold.master.foundation import clock
+from freehold.master.foundation.transactions import writing
+from freehold.master.people.actions import ENDED_TOKEN_DAYS
+from freehold.master.people.models import ApiToken
+
+
+def tidy() -> None:
+    """Forget sessions that are over, and API tokens that were over 30 days ago."""
+    with writing():
+        Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    with writing():
+        ApiToken.objects.filter(expires_at__lt=clock.now() - ENDED_TOKEN_DAYS * clock.DAY).delete()
