@@ -67,9 +67,9 @@ def empty_tables() -> None:
     from django.db import connection, transaction
 
     from freehold.master.fleet.models import RevisionClock
-    from freehold.master.generation.models import Generation
     from freehold.master.foundation.counters import NAMES
     from freehold.master.foundation.models import Counter
+    from freehold.master.generation.models import Generation
 
     # Foreign keys are checked at the commit; on PostgreSQL this is ten times faster than TRUNCATE.
     with transaction.atomic(), connection.cursor() as cursor, without_triggers(cursor):
