@@ -23,6 +23,8 @@ LEASES = [0, 0, 120, 400]
 """Seconds of silence after which a history's nodes are taken for lost; 0: never."""
 LATE = 60.0
 """Seconds within which a report is told in peace."""
+FORK = "was told before with another content"
+"""Of what a node that lost its store, or has an older one, tells before it knows that."""
 UNMEASURED = 65.0
 """Seconds of use that a loss of power may take: what was not measured yet."""
 
@@ -276,7 +278,7 @@ class History:
 
     def _master_restored(self, node: Node) -> None:
         # Nodes tell of what it does not know.
-        self.explained |= {"does not live on this node", "is of before the instance was ordered"}
+        self.explained |= {"does not live on this node", "is of before the instance was ordered", FORK}
         copy = self.master.back_up()
 
         def restore() -> None:
@@ -295,12 +297,13 @@ class History:
             self.master.resume()
 
     def _store_damaged(self, node: Node) -> None:
+        self.explained.add(FORK)
         node.kill()
         node.damage()
         self._later(lambda: self._start_without_counters(node))
 
     def _store_rolled_back(self, node: Node) -> None:
-        self.explained |= {"was told before with another content", "a counter only grows within its series"}
+        self.explained |= {FORK, "a counter only grows within its series"}
         node.copy_store()
         self.world.at(self.world.now + self.world.random.uniform(1, 60), lambda: self._roll_back(node))
 
