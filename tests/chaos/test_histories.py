@@ -9,7 +9,7 @@ import pytest
 
 from freehold.node.plan import TURN
 
-HISTORIES = os.environ.get("FREEHOLD_HISTORIES", "1000")
+HISTORIES = os.environ.get("FREEHOLD_HISTORIES", "300")
 """10,000 for a campaign."""
 
 

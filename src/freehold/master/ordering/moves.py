@@ -39,7 +39,7 @@ def find_lost() -> None:
     """
     steady_for = _steadiness.look()
     with writing():
-        run(QUERIES["unlearn"], now=clock.now(), margin=AHEAD)
+        run(QUERIES["unlearn"], now=clock.now(), latest=clock.now() + AHEAD)
     for row in run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000)):
         if steady_for > row["lease"] + settings.LEASE_MARGIN:
             _mark(row["id"], row["project_id"], "node.lost", clock.now())

@@ -188,7 +188,7 @@ UPDATE ordering_instance SET given = :given WHERE id = :id
 
 -- name: unlearn
 -- No node was heard in the future: the clock ran ahead when that was noted.
-UPDATE fleet_chain SET received_at = :now WHERE received_at > :now + :margin
+UPDATE fleet_chain SET received_at = :now WHERE received_at > :latest
 
 -- name: silent
 -- The nodes that obey a lease, and that were silent for longer.
