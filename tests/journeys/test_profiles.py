@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import page, shows, until
+from freehold.node.supervisor.client import Supervisor
 from machines import MODES, REPOSITORY, Cloud
 
 RELEASES = REPOSITORY / "tests" / "releases"
@@ -55,3 +56,33 @@ def test_a_profile_waits_for_what_it_requests_and_uses_it(cloud: Cloud) -> None:
     until(lambda: cloud.master.show("asking")["publication"] == {"heard": "again"}, 30)
     assert (services.parent.parent / "srv" / "letter").read_text() == "again, 2 times\n"
     assert cloud.order("asking", "asking-profile", state="destroyed")["state"] == "destroyed"
+
+
+SHORT_LIVED = {
+    "absent": ("exec /nonesuch/program", "program died right after its start, with status 127"),
+    "failing": ("sleep 0.5; exit 3", "with status 3; see var/log/program.log"),
+}
+
+
+@pytest.mark.parametrize("title", SHORT_LIVED)
+def test_a_service_that_dies_after_its_start_is_never_ready_and_says_why(cloud: Cloud, title: str) -> None:
+    script, why = SHORT_LIVED[title]
+    machine = cloud.machine(unprivileged=MODES[0] == "unprivileged", title=title)
+    cloud.publish(RELEASES / "running-profile")
+    where, seen = {"node": title}, []
+
+    def look() -> bool:
+        seen.append(cloud.master.show(title))
+        return why in seen[-1]["message"]
+
+    quoted = {"script": f"'{script}'"}
+    cloud.master.request(title, "running-profile", parameters=quoted, constraints=where)
+    until(look, 90)
+    group = Supervisor(machine.root / "run").status
+    until(lambda: look() and group()[seen[-1]["partition"]].processes[0].restarts > 4, 30)
+    assert not any(shown["ready"] for shown in seen)
+    assert {shown["promises_kept"] for shown in seen} == {False}
+    mended = {"script": "'exec sleep 100000'"}
+    shown = cloud.order(title, "running-profile", parameters=mended)
+    assert shown["message"] == ""
+    assert cloud.order(title, "running-profile", state="destroyed")["state"] == "destroyed"

@@ -390,15 +390,13 @@ class Agent:
 
     def _on_event(self, event: Event) -> None:
         try:
-            self.hands.hear(event)
+            self.hands.services.hear(event)
         except Exception:
             _log.exception("what became of %s in %s cannot be noted", event.name, event.group)
 
     def _keep_supervisor(self) -> None:
         """Start the supervisor again whenever it ends; it finds its processes by itself."""
         while not self._over.is_set():
-            # What was told while nobody listened is told again.
-            self.hands.forget_deaths()
             self.supervisor.watch(self._on_event)
             if self._over.is_set():
                 return
@@ -439,7 +437,7 @@ class Agent:
 
     def _keep_logs_short(self) -> None:
         while not self._over.wait(LOG_PERIOD):
-            for work in (self.hands.tell_services, self.hands.shorten_logs):
+            for work in (self.hands.services.tell_all, self.hands.shorten_logs):
                 try:
                     work()
                 except Exception:

@@ -25,9 +25,10 @@ from freehold.node.partition.destroy import PRERM_TIMEOUT
 from freehold.node.partition.enclosure import Enclosures, RunAsRoot
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Scheduler, Watch
+from freehold.node.services import SERVICES, SETTLED, SETTLED_UNATTESTED, Services
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.store import Store, Wish
-from freehold.node.supervisor.client import Event, Process, Supervisor
+from freehold.node.supervisor.client import Process, Supervisor
 from freehold.node.workshop import Interrupt, Workshop, WorkshopError
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
@@ -39,9 +40,6 @@ STOP_SECONDS = 180.0
 """So long all services of an instance together may take to end, whatever they ask for."""
 DESTROY_SECONDS = 10.0
 """So long when the instance is destroyed, and nothing that they write is kept."""
-SERVICES = "services"
-"""The promise of every instance with services: none of them dies right after each start."""
-WELL = "no service dies right after its start"
 CERTIFICATE_DAYS = 20
 """An instance's certificate older than this is renewed."""
 _log = logging.getLogger(__name__)
@@ -67,6 +65,7 @@ class Hands:
         self._supervisor = supervisor
         self._workshop = workshop
         self._promises = promises
+        self.services = Services(store)
         self._identifying = defaultdict[str, threading.Lock](threading.Lock)
         """By partition: two at once would make two keys, and the certificate of one would stand beside the other."""
         self._interrupts: dict[str, Interrupt] = {}
@@ -84,8 +83,6 @@ class Hands:
                 except (NodeError, OSError):
                     # Its neighbours run on.
                     _log.exception("%s cannot be revived", wish.instance)
-        # We may have ended between a configuration and this word of it.
-        self.tell_services()
 
     def _admit(self, places: list[tuple[Place, Network | None]]) -> None:
         """Have the firewall admit these partitions: all at once, or as many as it takes, one by one."""
@@ -139,7 +136,7 @@ class Hands:
                 self._configuration_failed(wish, error)
             return False
         names = list(dict.fromkeys(layouts.promise_name(path) for path in layout.promises))
-        if layout.services:
+        if layout.services or layout.runs:
             names.append(SERVICES)
         missing = ", ".join(f"'{title}'" for title in layout.outcome.missing)
         self._store.instance_is(
@@ -151,8 +148,9 @@ class Hands:
             promises=names,
         )
         failpoint("instance-started")
-        if layout.services:
-            self._store.promise_is(instance, wish.revision, SERVICES, True, WELL, self._store.now())
+        if (configured := self._store.wish(instance)) is not None:
+            # What it runs may have settled before the line above.
+            self.services.tell(configured)
         self._watch(wish, wish.revision, layout)
         return True
 
@@ -161,7 +159,8 @@ class Hands:
         self.enclosures.open(place)
         processes = self._processes(place, wish.release, layout)
         waits = bool(layout.outcome.missing)
-        self._supervisor.apply(wish.partition, processes, until=self._until(wish), patient=waits)
+        versions = self._supervisor.apply(wish.partition, processes, until=self._until(wish), patient=waits)
+        self.services.expect(wish.partition, versions)
 
     def closed(self) -> list[str]:
         """Return the instances that run, by what the store knows, and whose container is gone."""
@@ -223,32 +222,6 @@ class Hands:
         """Return the moment (seconds since the boot) at which an instance must end here by itself; None: none."""
         left = self._store.lease_left()
         return None if not wish.movable or math.isinf(left) else self._store.clock.hardware.since_boot() + left
-
-    def tell_services(self) -> None:
-        """Tell of the services that live, unless that was told lately; called now and then."""
-        broken = {instance for instance, name, kept, _ in self._store.promises() if name == SERVICES and not kept}
-        for wish in self._store.started():
-            is_running = wish.state in (Observed.STARTED, Observed.CONFIGURING)
-            if is_running and wish.layout.services and wish.instance not in broken:
-                self._store.promise_is(wish.instance, wish.state_revision, SERVICES, True, WELL, self._store.now())
-
-    def forget_deaths(self) -> None:
-        """Take every service for well: of those that are not the supervisor tells."""
-        broken = {instance for instance, name, kept, _ in self._store.promises() if name == SERVICES and not kept}
-        for wish in self._store.started():
-            if wish.instance in broken:
-                self._store.promise_is(wish.instance, wish.state_revision, SERVICES, True, WELL, self._store.now())
-
-    def hear(self, event: Event) -> None:
-        """Note that a service dies right after each start, or does so no more, as a promise of its instance."""
-        for wish in self._store.started():
-            if wish.partition == event.group and event.name.startswith("service/"):
-                name = event.name.partition("/")[2]
-                words = f"{name} died {event.deaths} times in a row right after its start, the last time with status "
-                words = f"{name} lives again" if event.well else f"{words}{event.exit}; see var/log/{name}.log"
-                self._store.promise_is(
-                    wish.instance, wish.state_revision, SERVICES, event.well, words, self._store.now()
-                )
 
     def ask(self, instance: str, link: Link) -> None:
         """Request of the Master, in an instance's name, what the instance requests of others."""
@@ -394,6 +367,7 @@ class Hands:
     def _end_services(self, wish: Wish, seconds: float) -> None:
         longest = sum(_stop_timeout(one) for one in wish.layout.services) + 1.0
         self._supervisor.stop(wish.partition, min(seconds, longest), then_kill=True)
+        self.services.forget(wish.partition)
 
     def _run_configuration(self, wish: Wish, place: Place, interrupt: Interrupt) -> Layout:
         folder = self._folder(place)
@@ -476,6 +450,7 @@ class Hands:
                 after=[f"service/{other}" for other in one.after[: layouts.MOST_AFTER]],
                 stop_timeout=_stop_timeout(one),
                 stop_signal=one.stop_signal,
+                settle=SETTLED if layout.outcome.attested else SETTLED_UNATTESTED,
             )
             for kind, where, executables in (
                 ("service", layouts.SERVICE, layout.services),

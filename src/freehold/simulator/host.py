@@ -15,12 +15,14 @@ from freehold.node.metering import Place, Reading
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Result, Watch
 from freehold.node.settings import Paths, Settings
-from freehold.node.supervisor.client import GroupStatus, Process
+from freehold.node.supervisor.client import Event, GroupStatus, Process
 from freehold.simulator.world import World
 
 BUILD_FAILS = 0.2
 RATE = 10.0
 """Milliseconds of processor that a running service uses in a second."""
+SETTLES = 0.1
+"""Seconds after which a service is told of as living."""
 
 
 @dataclass
@@ -61,6 +63,8 @@ class Machine(Hardware):
     """Told of which instance a partition is emptied."""
     on_start: Callable[[str], None] = lambda instance: None
     """Told which instance's processes begin to run."""
+    on_event: Callable[[Event], None] | None = None
+    """Told what becomes of processes, as long as an agent watches."""
     spawn: Callable[[Callable[[], object]], object] = lambda work: None
     """Begins a task that ends with the agent."""
     booted: float = 0.0
@@ -108,12 +112,25 @@ class Machine(Hardware):
             if self.partition(name).running:
                 self._lend(name, until)
 
-    def apply(self, name: str, processes: list[Process], *, until: float | None = None, patient: bool = False) -> None:
+    def apply(
+        self, name: str, processes: list[Process], *, until: float | None = None, patient: bool = False
+    ) -> dict[str, str]:
         partition = self.partition(name)
         if not partition.running and processes:
             partition.running, partition.since = True, self.world.now
             self.on_start(partition.instance)
         self._lend(name, until)
+        versions = {one.name: f"{self.boots}-{one.digest}" for one in processes}
+        on_event = self.on_event
+
+        def settled() -> None:
+            # Told by whom an agent that ended watched: nobody hears it.
+            if on_event is not None and on_event == self.on_event and partition.running:
+                for process, version in versions.items():
+                    on_event(Event(name, process, True, 0, None, version))
+
+        self.world.at(self.world.now + SETTLES, lambda: self.spawn(settled))
+        return versions
 
     def _lend(self, name: str, until: float | None) -> None:
         partition, boot = self.partition(name), self.boots

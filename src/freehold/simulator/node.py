@@ -159,6 +159,7 @@ class Agent(agents.Agent):
             self.promises,
             self.workshop.call,
         )
+        machine.on_event = self._on_event
         self.outbox = self._as_task(OutboxSender(self._link(), self.store, self._renewed, self._keep_epoch))
         self.outbox._told = Event(world)  # type: ignore[assignment]
         self.store.when_told(self.outbox.told)
@@ -261,6 +262,7 @@ class Node:
         if agent is None:
             return
         agent.promises.stop()
+        self.machine.on_event = None
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.kill()

@@ -408,20 +408,99 @@ def test_the_time_of_ended_processes_is_kept(supervisor: Supervisor, root: Path)
     assert 300 <= supervisor.status()["p0"].dead_cpu_ms < 600
 
 
-def test_who_watches_is_told_of_a_service_that_dies_at_each_start_and_when_it_lives(
-    supervisor: Supervisor, root: Path
-) -> None:
+def watched(supervisor: Supervisor) -> list[Event]:
+    """Return a list to which all is added that the supervisor tells from now on."""
     told: list[Event] = []
     threading.Thread(target=supervisor.watch, args=(told.append,), daemon=True).start()
-    supervisor.apply("p0", [service(root, "web", "test -e mended && exec sleep 1000; exit 3"), service(root, "good")])
+    return told
+
+
+def test_who_watches_is_told_of_a_service_that_dies_at_its_start_and_when_it_lives(
+    supervisor: Supervisor, root: Path
+) -> None:
+    told = watched(supervisor)
+    versions = supervisor.apply("p0", [service(root, "web", "test -e mended && exec sleep 1000; exit 3")])
     until(lambda: told)
-    assert (told[0].group, told[0].name, told[0].well, told[0].exit) == ("p0", "web", False, 3)
-    later: list[Event] = []
-    threading.Thread(target=supervisor.watch, args=(later.append,), daemon=True).start()
+    assert (told[0].group, told[0].name, told[0].well, told[0].deaths, told[0].exit) == ("p0", "web", False, 1, 3)
+    assert told[0].version == versions["web"]
+    until(lambda: told[-1].deaths == 3)
+    later = watched(supervisor)
     until(lambda: later, what="who comes later is told too")
     (root / "mended").touch()
     until(lambda: told[-1].well, 30)
-    assert {one.name for one in told} == {"web"}
+    assert later[-1].well
+
+
+def test_a_service_counts_as_living_when_it_lived_for_its_settle_time(supervisor: Supervisor, root: Path) -> None:
+    told = watched(supervisor)
+    began = time.monotonic()
+    supervisor.apply("p0", [service(root, "soon", settle=0.1), service(root, "late", settle=0.8)])
+    until(lambda: told)
+    assert [one.name for one in told] == ["soon"]
+    assert time.monotonic() - began < 0.6
+    until(lambda: len(told) == 2)
+    assert [(one.name, one.well) for one in told] == [("soon", True), ("late", True)]
+    assert time.monotonic() - began >= 0.8
+
+
+@pytest.mark.parametrize("script", ["exec /nonesuch/program", "exit 1", "sleep 0.6; exit 0", "kill -9 $$"])
+def test_a_service_that_dies_within_its_settle_time_never_counts_as_living(
+    supervisor: Supervisor, root: Path, script: str
+) -> None:
+    told = watched(supervisor)
+    supervisor.apply("p0", [service(root, "web", script)])
+    until(lambda: len(told) > 2)
+    assert not any(one.well for one in told)
+
+
+def test_what_runs_once_lives_when_it_runs_for_a_while_and_is_well_when_it_ended_well(
+    supervisor: Supervisor, root: Path
+) -> None:
+    told = watched(supervisor)
+    supervisor.apply(
+        "p0",
+        [
+            service(root, "short", "exit 0", once=True),
+            service(root, "long", once=True, settle=0.3),
+            service(root, "bad", "sleep 0.5; test -e mended || exit 4", once=True, settle=0.1),
+        ],
+    )
+    until(lambda: [one.exit for one in told if one.name == "bad" and not one.well])
+    assert {one.name for one in told if one.well} == {"short", "long", "bad"}
+    (root / "mended").touch()
+    until(lambda: [one for one in told if one.name == "bad"][-1].well, 30)
+    assert [one for one in told if one.name == "bad"][-1].exit == 0, "it is well because it ended well"
+
+
+def test_another_configuration_of_a_service_has_another_version_and_the_same_one_has_not(
+    supervisor: Supervisor, root: Path
+) -> None:
+    told = watched(supervisor)
+    web, other = service(root, "web", settle=0.1), service(root, "other", settle=0.1)
+    first = supervisor.apply("p0", [web, other])
+    until(lambda: len(told) == 2)
+    again = supervisor.apply("p0", [web, other])
+    assert again == first
+    changed = supervisor.apply("p0", [replace(web, digest="2"), other])
+    assert changed["other"] == first["other"]
+    assert changed["web"] != first["web"]
+    until(lambda: len(told) == 3)
+    assert (told[2].name, told[2].version, told[2].well) == ("web", changed["web"], True)
+    supervisor.stop("p0")
+    assert set(supervisor.apply("p0", [web, other]).values()).isdisjoint({*first.values(), *changed.values()})
+
+
+def test_a_new_supervisor_tells_of_what_the_former_one_started(supervisor: Supervisor, root: Path) -> None:
+    processes = [service(root, "web"), service(root, "job", "exit 0", once=True), service(root, "bad", "exit 3")]
+    supervisor.apply("p0", processes)
+    until(lambda: (found := status(supervisor, "job")) is not None and found.state == "done")
+    kill_supervisor(supervisor)
+    supervisor.ensure()
+    told = watched(supervisor)
+    versions = supervisor.apply("p0", processes)
+    until(lambda: {one.name for one in told} == {"web", "job", "bad"})
+    assert {one.name: one.well for one in told} == {"web": True, "job": True, "bad": False}
+    assert {one.name: one.version for one in told} == versions
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has control groups")

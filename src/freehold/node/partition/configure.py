@@ -22,6 +22,7 @@ def run(payload: bytes) -> bytes:
         outcome = planned.run(order, folder, release)
     elif (release / "instance.cfg").exists():
         outcome = profile.run(order, folder, release)
+        outcome = msgspec.structs.replace(outcome, attested=bool(layout.scan(folder).promises))
     else:
         raise ReleaseError("The release has neither instance.py nor instance.cfg.")
     try:

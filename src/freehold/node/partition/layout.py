@@ -101,6 +101,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """Titles of requests that did not return yet what they must."""
     served: Annotated[dict[Id, Served], msgspec.Meta(max_length=MOST_SERVED)] = {}
     logs: Annotated[list[Rotation], msgspec.Meta(max_length=MOST_LOGS)] = []
+    attested: bool = False
+    """Promises of the release's author speak of what runs here."""
     network: Network | None = None
     """Where it listens and connects; None: nothing was declared."""
     renew_at: float | None = None

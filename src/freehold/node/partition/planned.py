@@ -35,6 +35,7 @@ def run(order: Order, folder: Path, release: Path) -> Outcome:
         missing=[request.title for request in plan.requests if context.returned(request) is None],
         served={guest.instance: _served(plan, guest.instance) for guest in order.guests},
         logs=[layout.Rotation(log.path, int(log.megabytes * 1024 * 1024), log.keep) for log in plan.logs],
+        attested=bool(plan.promises),
         network=_network(plan.network),
         renew_at=renew_at,
     )

@@ -41,6 +41,8 @@ class Process:
     """Seconds between asking it to end and killing it."""
     stop_signal: str = "TERM"
     """What asks it to end: a signal's name, without `SIG`."""
+    settle: float = 1.0
+    """Seconds that it lives before it counts as started, unless it ended well before."""
     after: list[str] = field(default_factory=list)
     """Processes of the group that are asked to end only when this one has ended."""
     groups: list[str] = field(default_factory=list)
@@ -67,7 +69,7 @@ class ProcessStatus:
 
 @dataclass(frozen=True)
 class Event:
-    """A process dies too often right after its start, or, `well`, does so no more."""
+    """A process has started and lives, or, not `well`, cannot live."""
 
     group: str
     name: str
@@ -75,6 +77,8 @@ class Event:
     deaths: int
     """In a row."""
     exit: int | None
+    version: str = ""
+    """Of its configuration, as `Supervisor.apply` names it."""
 
 
 @dataclass(frozen=True)
@@ -121,15 +125,24 @@ class Supervisor:
                 raise SupervisorError(f"The supervisor does not start; see {self.root / 'supervisor.log'}.")
             time.sleep(0.02)
 
-    def apply(self, group: str, processes: list[Process], *, until: float | None = None, patient: bool = False) -> None:
+    def apply(
+        self, group: str, processes: list[Process], *, until: float | None = None, patient: bool = False
+    ) -> dict[str, str]:
         """Make a group consist of these processes; only what differs is started, restarted or ended.
+
+        Return by name the version of each, which events name: another one whenever it is to run otherwise.
 
         `patient`: what runs goes on as it is, whatever these say; what does not run is started.
         `until`: the group is lent until that moment (seconds since the boot, as `CLOCK_BOOTTIME` counts), unless `lend`
         prolongs it; then it ends, whether or not anybody orders that.
         """
         specs = [asdict(process) for process in processes]
-        self._order({"verb": "apply", "group": group, "processes": specs, "until": until, "patient": patient})
+        order = {"verb": "apply", "group": group, "processes": specs, "until": until, "patient": patient}
+        # One that an earlier version started names none.
+        versions: dict[str, str] = self._order(order).get(
+            "versions", dict.fromkeys((one.name for one in processes), "")
+        )
+        return versions
 
     def lend(self, groups: dict[str, float | None]) -> None:
         """Say until when groups are lent; None: for ever."""

@@ -10,6 +10,7 @@ It must stay small, and each of `argparse`, `dataclasses` and `typing` costs it 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import select
@@ -36,11 +37,11 @@ PAUSE_BEFORE_REST = 0.01
 PROVEN = 60.0
 """A process that lived so many seconds starts afresh: its next death is its first."""
 TOO_OFTEN = 3
-"""After so many quick deaths in a row those who watch are told."""
+"""After so many quick deaths in a row of what lived before, those who watch are told."""
 WELL = 5.0
-"""A process of which they were told and that lives so many seconds is told of as well again."""
+"""A process that died too often and then lives so many seconds is told of as well again."""
 QUICK = 1.0
-"""A death within so many seconds of the start counts as a failure to start."""
+"""A death within so many seconds of the start counts as a failure to start: of what never lived, it is told at once."""
 MOST_ORDER = 16 * 1024 * 1024
 
 
@@ -60,6 +61,7 @@ class Server:
         self.by_descriptor: dict[int, Process] = {}
         self.over = False
         self.unsaved = False
+        self.versions = itertools.count()
 
     def run(self) -> None:
         """Adopt what runs already, then serve until told to shut down."""
@@ -99,12 +101,15 @@ class Server:
             process = group.processes.get(spec["name"])  # type: ignore[assignment]
             if process is None:
                 group.processes[spec["name"]] = process = Process(name, spec)
+                self._renew(process)
                 self._start(process)
                 failpoint("process-new")
                 continue
             process.spec, process.leaving = spec, False
             if process.pid and patient:
                 continue
+            if process.digest != spec["digest"]:
+                self._renew(process)
             if process.pid and process.digest != spec["digest"]:
                 self._end(process, leaving=False)
             elif not (process.pid or process.held) and (
@@ -195,8 +200,23 @@ class Server:
             return
         process.digest = process.spec["digest"]
         process.started = time.monotonic()
-        process.well_at = process.started + WELL if process.told else None
+        self._watch_over(process)
         self._follow(process)
+
+    def _renew(self, process: Process) -> None:
+        """Know nothing of how a process lives: it is to run otherwise from now on."""
+        process.version = f"{os.getpid()}-{next(self.versions)}"
+        process.told, process.proven, process.well_at = None, False, None
+
+    def _watch_over(self, process: Process) -> None:
+        """Have a process that was just started told of as well, once it lived long enough for what was told of it."""
+        if process.told is None:
+            seconds = process.spec.get("settle", QUICK)
+        elif process.spec.get("once"):
+            seconds = PROVEN
+        else:
+            seconds = WELL if process.quick_deaths >= TOO_OFTEN else QUICK
+        process.well_at = None if process.told else process.started + seconds
 
     def _is_clear(self, process: Process) -> bool:
         """Return whether nothing that a former one of this process started lives; what does is being killed."""
@@ -217,7 +237,7 @@ class Server:
         process.leaving = leaving
         process.next_start = None
         if process.pid:
-            process.ending = True
+            process.ending, process.well_at = True, None
         elif leaving:
             self._forget(process)
 
@@ -262,7 +282,11 @@ class Server:
             process.held = True
         elif process.spec.get("once") and process.exit == 0:
             process.done = True
+            if not process.told:
+                self._tell(process, well=True)
         else:
+            never_lived = lived < QUICK and not process.proven
+            process.proven = not never_lived
             process.restarts += 1
             process.quick_deaths = 0 if lived >= PROVEN else process.quick_deaths + 1
             if process.quick_deaths <= 1 and lived >= QUICK:
@@ -270,7 +294,7 @@ class Server:
             else:
                 pause = min(FIRST_PAUSE * 2 ** max(0, process.quick_deaths - 1), LONGEST_PAUSE)
                 process.next_start = time.monotonic() + pause
-            if process.quick_deaths >= TOO_OFTEN:
+            if never_lived or process.spec.get("once") or process.quick_deaths >= TOO_OFTEN:
                 self._tell(process, well=False)
         self._take_turns(process.group)
 
@@ -335,12 +359,11 @@ class Server:
                 self._end(process, leaving=True)
 
     def _tell(self, process: Process, *, well: bool) -> None:
-        """Tell those who watch that a process dies too often, or does so no more."""
-        process.told = not well
-        event = {"group": process.group, "name": process.spec["name"], "well": well, "deaths": process.quick_deaths}
+        """Tell those who watch that a process lives, or that it cannot."""
+        process.told = well
         for connection in list(self.connections.values()):
             if connection.watching:
-                connection.answer(ok=True, event={**event, "exit": process.exit})
+                connection.answer(ok=True, event=_event(process))
 
     # The socket
 
@@ -374,7 +397,9 @@ class Server:
             connection.answer(ok=False, error="it is shutting down")
         elif verb == "apply":
             self.apply(order["group"], order["processes"], order.get("until"), patient=order.get("patient", False))
-            connection.answer(ok=True)
+            present = self.groups[order["group"]].processes
+            names = [spec["name"] for spec in order["processes"]]
+            connection.answer(ok=True, versions={name: present[name].version for name in names if name in present})
         elif verb == "lend":
             for name, until in order["groups"].items():
                 if name in self.groups:
@@ -393,8 +418,8 @@ class Server:
             connection.answer(ok=True)
             for group in self.groups.values():
                 for process in group.processes.values():
-                    if process.told:
-                        self._tell(process, well=False)
+                    if process.told is not None:
+                        connection.answer(ok=True, event=_event(process))
         elif verb == "shutdown":
             self.over = True
             for name in list(self.groups):
@@ -439,15 +464,18 @@ class Server:
                 # Of a supervisor that knew no walls: the agent orders them as soon as we are there.
                 spec["walls"] = {**walls.NONE, **spec.get("walls", {})}
                 process = group.processes[spec["name"]] = Process(name, spec)
+                self._renew(process)
                 one = marked.pop((name, spec["name"]), None)
                 pid, digest = _living(spec, one)
                 if pid:
                     process.pid, process.digest, process.started = pid, digest, time.monotonic()
+                    # How long it lived already is not known.
+                    self._watch_over(process)
                     self._follow(process)
                     if digest != spec["digest"]:
                         self._end(process, leaving=False)
                 elif spec["name"] in saved["done"]:
-                    process.done, process.digest = True, spec["digest"]
+                    process.done, process.digest, process.told = True, spec["digest"], True
                 else:
                     self._start(process)
             self._end_strays(group)
@@ -482,6 +510,17 @@ def _living(spec: dict[str, Any], marked: children.Found | None) -> tuple[int, s
     if marked is not None and marked.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
         return marked.pid, marked.digest
     return 0, ""
+
+
+def _event(process: Process) -> dict[str, Any]:
+    return {
+        "group": process.group,
+        "name": process.spec["name"],
+        "version": process.version,
+        "well": process.told,
+        "deaths": process.quick_deaths,
+        "exit": process.exit,
+    }
 
 
 def _say(words: str) -> None:

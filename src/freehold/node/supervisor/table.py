@@ -37,9 +37,14 @@ class Process:
         self.done = False
         """Ran to its end, as a `once` process does."""
         self.exit: int | None = None
-        self.told = False
-        """Those who watch were told that it dies too often."""
+        self.version = ""
+        """Of its configuration: another one whenever it is to run otherwise."""
+        self.told: bool | None = None
+        """Those who watch were told that it lives, or that it cannot; None: neither yet, of this version."""
+        self.proven = False
+        """Of this version, one lived for a while."""
         self.well_at: float | None = None
+        """When it counts as living, if it lives until then."""
 
 
 class Group:
