@@ -45,6 +45,13 @@ IN_PROFILE = {
         PROFILE.replace("environment =", "enviroment ="),
         "instance.cfg, line 10: [server] enviroment: there is no such option; did you mean 'environment'?",
     ),
+    **{
+        f"an end after {seconds} seconds": (
+            f"{PROFILE}stop-timeout = {seconds}\n",
+            f"instance.cfg, line 11: [server] stop-timeout: '{seconds}' is not from 0 to 120 seconds.",
+        )
+        for seconds in ("nan", "inf", "-5", "1e9")
+    },
     "a needed option left out": (
         PROFILE.replace("command-line = /bin/sleep 1000000\n", ""),
         "instance.cfg, line 7: [server] freehold:service needs the option 'command-line'.",

@@ -27,5 +27,7 @@ class File(Part):
         try:
             mode = int(text, 8)
         except ValueError:
-            raise self.mistake(f"mode: '{text}' is not octal; write it like 600.") from None
+            mode = -1
+        if not 0 <= mode <= 0o7777:
+            raise self.mistake(f"mode: '{text}' is not octal, from 0 to 7777; write it like 600.")
         return [self.write(path, self.options["content"].strip() + "\n", mode)]

@@ -11,6 +11,10 @@ from typing import Any
 Options = MutableMapping[str, str]
 AWAITED = "<awaited by freehold:request>"
 """Stands for a value that a requested instance did not publish yet; texts made of it hold it too."""
+LONGEST_NAME = 200
+"""Bytes of the name of a service, task or promise."""
+_NAME = re.compile(r"[^./\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPED = re.compile(r"\$+(?=\{)")
 
 
@@ -76,7 +80,7 @@ class Part:
     def title(self) -> str:
         """Return the name under which the part stands in its folder."""
         name = self.options.get("name", self.name)
-        if not name or "/" in name or name.startswith("."):
+        if not _NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME:
             raise self.mistake(f"name: '{name}' cannot be one.")
         return name
 
@@ -96,13 +100,32 @@ class Part:
 
     def assignments(self, option: str) -> Iterator[tuple[str, str]]:
         """Return what the lines NAME=VALUE of an option say."""
-        for line in self.options.get(option, "").splitlines():
-            variable, equals, value = line.strip().partition("=")
+        for line in filter(None, map(str.strip, self.options.get(option, "").splitlines())):
+            variable, equals, value = line.partition("=")
             variable = variable.strip()
-            if equals and not variable.isidentifier():
+            if not equals:
+                raise self.mistake(f"{option}: '{line}' gives no value; write it like NAME=VALUE.")
+            if not _VARIABLE.fullmatch(variable):
                 raise self.mistake(f"{option}: '{variable}' cannot be the name of a variable.")
-            if equals:
-                yield variable, value.strip()
+            yield variable, value.strip()
+
+    def number(self, option: str, least: float, most: float, unit: str) -> float:
+        """Return the number that an option says, which must lie within bounds."""
+        text = self.options[option]
+        try:
+            value = float(text)
+        except ValueError:
+            raise self.mistake(f"{option}: '{text}' is no number of {unit}.") from None
+        if not least <= value <= most:
+            raise self.mistake(f"{option}: '{text}' is not from {least:g} to {most:g} {unit}.")
+        return value
+
+    def is_true(self, option: str) -> bool:
+        """Return whether an option, which may be left out, says `true`; it may say `false` besides."""
+        text = self.options.get(option, "false")
+        if text not in ("true", "false"):
+            raise self.mistake(f"{option}: '{text}' is neither true nor false.")
+        return text == "true"
 
     def beside_profile(self, path: str) -> Path:
         """Return a file of the release: a node builds beside its folder, an author within it."""

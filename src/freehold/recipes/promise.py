@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 import freehold.promises
+from freehold.promises.bounds import check_fields, read
 from freehold.recipes.part import Part
 
 
@@ -33,18 +34,17 @@ class Promise(Part):
                 values[field.name] = self._value(field)
         try:
             promise: freehold.promises.Promise = kind(**values)
+            check_fields(promise)
         except TypeError as error:
             raise self.mistake(f"{self.options['kind']}: {error}") from None
+        except ValueError as error:
+            raise self.mistake(f"{error}.") from None
         return promise
 
     def _value(self, field: "dataclasses.Field[Any]") -> Any:
-        text = self.options[field.name]
         if field.type == tuple[str, ...]:
             return tuple(self.words(field.name))
-        if field.type not in (int, float):
-            return text
-        convert: Any = field.type
         try:
-            return convert(text)
-        except ValueError:
-            raise self.mistake(f"{field.name}: '{text}' is not a number.") from None
+            return read(field, self.options[field.name])
+        except ValueError as error:
+            raise self.mistake(f"{error}.") from None

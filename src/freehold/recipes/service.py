@@ -13,7 +13,7 @@ from pathlib import Path
 
 from freehold.recipes.file import awaited
 from freehold.recipes.part import Part
-from freehold.release.parts import STOP_SIGNALS
+from freehold.release.parts import LONGEST_STOP, MOST_AFTER, STOP_SIGNALS
 
 
 class Service(Part):
@@ -24,7 +24,7 @@ class Service(Part):
         return super().awaits() or not awaited.isdisjoint(map(Path, self.options.get("reads", "").split()))
 
     def make(self) -> list[str]:
-        folder = "run" if self.options.get("once", "false") == "true" else "service"
+        folder = "run" if self.is_true("once") else "service"
         lines = ["#!/bin/sh"]
         if said := self.supervised():
             lines.append(f"# supervised: {json.dumps(said)}")
@@ -35,20 +35,23 @@ class Service(Part):
                 raise self.mistake(f"reads: {path} cannot be read: {error.strerror}.") from None
         for variable, value in self.assignments("environment"):
             lines.append(f"export {variable}={shlex.quote(value)}")
-        lines.append("exec " + shlex.join(self.words("command-line")))
+        command = self.words("command-line")
+        if not command or not command[0]:
+            raise self.mistake("command-line: it names no program.")
+        lines.append("exec " + shlex.join(command))
         return [self.write(self.partition / "etc" / folder / self.title(), "\n".join(lines) + "\n", 0o700)]
 
     def supervised(self) -> dict[str, object]:
         """Return how it is to be supervised, as its executable says it to the node."""
         said: dict[str, object] = {}
         if after := self.options.get("after", "").split():
+            if len(after) > MOST_AFTER:
+                raise self.mistake(f"after: {len(after)} names; at most {MOST_AFTER} are possible.")
             said["after"] = after
-        if timeout := self.options.get("stop-timeout", ""):
-            try:
-                said["stop_timeout"] = float(timeout)
-            except ValueError:
-                raise self.mistake(f"stop-timeout: '{timeout}' is no number of seconds.") from None
-        if signal := self.options.get("stop-signal", ""):
+        if "stop-timeout" in self.options:
+            said["stop_timeout"] = self.number("stop-timeout", 0, LONGEST_STOP, "seconds")
+        if "stop-signal" in self.options:
+            signal = self.options["stop-signal"]
             if signal not in STOP_SIGNALS:
                 raise self.mistake(f"stop-signal: '{signal}' is none of {', '.join(STOP_SIGNALS)}.")
             said["stop_signal"] = signal

@@ -39,6 +39,13 @@ def must_hold(kind: type | tuple[type, ...], what: str, values: Iterable[object]
         must_be(kind, f"{what}: each", value)
 
 
+def must_be_from(least: float, most: float, what: str, value: float, unit: str = "") -> None:
+    """Raise TypeError naming a part and its option when a number is none or lies elsewhere."""
+    # What is no number is smaller than nothing and larger than nothing.
+    if isinstance(value, bool) or not least <= value <= most:
+        raise TypeError(f"{what} must be from {least:g} to {most:g}{unit and f' {unit}'}, not {value:g}")
+
+
 def kind_of(value: object) -> str:
     """Return the kind of a value in words, and not the value: it may be a secret."""
     return "None" if value is None else type(value).__name__

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from freehold.protocol.network import target
-from freehold.release.errors import ReleaseError, must_be, must_hold
+from freehold.release.errors import ReleaseError, must_be, must_be_from, must_hold
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -18,6 +18,10 @@ _PORT = re.compile(r"[0-9]{1,5}(/(tcp|udp))?")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 MOST_AFTER, LONGEST_STOP = 16, 120.0
+LONGEST_PAUSE = 366 * 86400.0
+"""Seconds between two runs of a job, or of one run of it."""
+MOST_DAYS, MOST_MEGABYTES, MOST_LOGS_KEPT = 36500, 2.0**40, 1000
+"""Of a certificate; of a log before it begins anew; of former logs."""
 STOP_SIGNALS = ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH")
 
 
@@ -33,6 +37,8 @@ class File:
         must_be(str, "File: path", self.path)
         must_be((str, bytes), f"File '{self.path}': content", self.content)
         must_be(int, f"File '{self.path}': mode", self.mode)
+        if not 0 <= self.mode <= 0o7777:
+            raise TypeError(f"File '{self.path}': mode must be from 0 to 0o7777, not {self.mode:#o}")
 
     @property
     def data(self) -> bytes:
@@ -61,6 +67,7 @@ class Certificate:
         if not self.names:
             raise TypeError(f"Certificate '{self.name}': names must hold at least one")
         must_be(int, f"Certificate '{self.name}': days", self.days)
+        must_be_from(1, MOST_DAYS, f"Certificate '{self.name}': days", self.days)
 
     @property
     def path(self) -> str:
@@ -141,8 +148,7 @@ class Process(_Program):
         if isinstance(self.ready, int) and not 0 <= self.ready < 65536:
             raise TypeError(f"{what} ready must be a port or the path of a socket, not {self.ready}")
         must_be((int, float), f"{what} stop_timeout", self.stop_timeout)
-        if not 0 < self.stop_timeout <= LONGEST_STOP:
-            raise TypeError(f"{what} stop_timeout must be at most {LONGEST_STOP:g} seconds, not {self.stop_timeout:g}")
+        must_be_from(0, LONGEST_STOP, f"{what} stop_timeout", self.stop_timeout, "seconds")
         if self.stop_signal not in STOP_SIGNALS:
             raise TypeError(f"{what} stop_signal must be one of {', '.join(STOP_SIGNALS)}, not {self.stop_signal!r}")
 
@@ -178,8 +184,9 @@ class Job(_Program):
         must_be((int, float), f"{what} timeout", self.timeout)
         if bool(self.every) == bool(self.daily):
             raise TypeError(f"{what} say either every=SECONDS or daily='HH:MM'")
-        if self.every and self.every < 1:
-            raise TypeError(f"{what} every must be at least a second, not {self.every}")
+        if self.every:
+            must_be_from(1, LONGEST_PAUSE, f"{what} every", self.every, "seconds")
+        must_be_from(1, LONGEST_PAUSE, f"{what} timeout", self.timeout, "seconds")
         if self.daily and not _TIME.fullmatch(self.daily):
             raise TypeError(f"{what} daily must be a time like 03:30, not {self.daily!r}")
 
@@ -227,7 +234,9 @@ class LogRotation:
     def __post_init__(self) -> None:
         must_be(str, "LogRotation: path", self.path)
         must_be((int, float), f"LogRotation '{self.path}': megabytes", self.megabytes)
+        must_be_from(0, MOST_MEGABYTES, f"LogRotation '{self.path}': megabytes", self.megabytes)
         must_be(int, f"LogRotation '{self.path}': keep", self.keep)
+        must_be_from(0, MOST_LOGS_KEPT, f"LogRotation '{self.path}': keep", self.keep)
 
 
 @dataclass(frozen=True)

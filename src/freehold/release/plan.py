@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from freehold.promises import Promise
+from freehold.promises import KINDS, Promise
+from freehold.promises.bounds import check_fields
 from freehold.protocol import UNREADABLE
 from freehold.protocol.descriptor import MOST_REQUEST_TYPES, MOST_REQUESTS
 from freehold.release.context import Context, Shared
@@ -57,8 +58,12 @@ class Plan:
         for name, promise in self.promises.items():
             must_be(str, "Plan: name of a promise", name)
             # A node writes it as a plug-in file that imports its class.
-            if not type(promise).__module__.startswith("freehold.promises"):
+            if type(promise) not in KINDS:
                 raise TypeError(f"Plan: promise '{name}' must be one of freehold.promises, not {promise!r}")
+            try:
+                check_fields(promise)
+            except ValueError as error:
+                raise TypeError(f"Plan: promise '{name}': {error}") from None
         must_be((Network, type(None)), "Plan: network", self.network)
         must_be((msgspec.Struct, type(None)), "Plan: publication", self.publication)
         must_be(Mapping, "Plan: shared", self.shared)

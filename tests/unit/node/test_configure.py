@@ -19,6 +19,7 @@ from freehold.node.partition.configure import run
 from freehold.node.partition.layout import Layout
 from freehold.node.partition.order import Order
 from freehold.node.partition.profile import profile_text
+from freehold.recipes import part
 from freehold.release import ReleaseError, parts
 
 INSTANCE = """\
@@ -192,17 +193,21 @@ def test_a_process_waits_until_those_it_comes_after_accept(partition: Path, soft
         web.wait()
 
 
-def test_what_says_wrongly_how_it_is_supervised_is_told_by_name(partition: Path, software: Path) -> None:
+@pytest.mark.parametrize("seconds", ['"soon"', "-5", "1e9", "NaN", "Infinity"])
+def test_what_says_wrongly_how_it_is_supervised_is_told_by_name(partition: Path, software: Path, seconds: str) -> None:
     configured(partition, software)
     wrapper = partition / "etc" / "service" / "own"
-    wrapper.write_text('#!/bin/sh\n# supervised: {"stop_timeout": "soon"}\n')
+    wrapper.write_text(f'#!/bin/sh\n# supervised: {{"stop_timeout": {seconds}}}\n')
     wrapper.chmod(0o700)
-    with pytest.raises(ConfigureError, match=r"own: .*stop_timeout"):
+    with pytest.raises(
+        ConfigureError, match=r"own: what follows '# supervised:' is not as it must be: .*(stop_timeout|malformed)"
+    ):
         configured(partition, software)
 
 
 def test_authors_and_nodes_know_the_same_bounds() -> None:
     assert (parts.MOST_AFTER, parts.LONGEST_STOP) == (layout.MOST_AFTER, layout.LONGEST_STOP)
+    assert part.LONGEST_NAME == layout.LONGEST_NAME
 
 
 PROFILE = """\

@@ -14,6 +14,7 @@ from freehold.node.errors import ConfigureError
 from freehold.node.host.firewall import Network
 from freehold.node.partition import gate, layout
 from freehold.node.partition.layout import Layout
+from freehold.promises.bounds import PERIODS, TIMEOUTS
 from freehold.protocol import MAX_DEPTH, MAX_MESSAGE, MAX_PROMISES, MAX_PUBLICATION, validation
 from freehold.protocol.network import target, written
 from freehold.protocol.report import PublicationReport
@@ -79,6 +80,9 @@ ABSURD = {
     "a long digest": service(digest="x" * 1000),
     "an endless stop": service(stop_timeout=1e308),
     "a stop before it began": service(stop_timeout=-1),
+    "a stop at no time": service(stop_timeout=math.nan),
+    "a stop at last": service(stop_timeout=math.inf),
+    "a stop soon": service(stop_timeout="soon"),
     "another signal": service(stop_signal="KILL"),
     "a signal and a line": service(stop_signal="TERM\n"),
     "promises without end": answer(promises=[f"etc/promise/p{n}" for n in range(MAX_PROMISES)]),
@@ -216,8 +220,8 @@ def test_what_is_no_result_of_a_promise_is_none(line: bytes) -> None:
 @given(some.floats(allow_nan=False, allow_infinity=False), some.floats(allow_nan=False, allow_infinity=False))
 def test_how_often_and_how_long_it_is_checked_is_bounded(period: float, timeout: float) -> None:
     found = gate.read_result(result(period=period, timeout=timeout, message="x" * 10_000 + "end\0"))
-    assert gate.PERIODS[0] <= found.period <= gate.PERIODS[1]
-    assert gate.TIMEOUTS[0] <= found.timeout <= gate.TIMEOUTS[1]
+    assert PERIODS[0] <= found.period <= PERIODS[1]
+    assert TIMEOUTS[0] <= found.timeout <= TIMEOUTS[1]
     assert len(found.message) == MAX_MESSAGE
     assert found.message.endswith("end�")
 

@@ -1,6 +1,7 @@
 """Promises: each is checked in time, and none keeps another from being checked."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -121,7 +122,11 @@ class House:
         return self._write(f"etc/plugin/{name}.py", text, partition, 0o644)
 
     def executable(self, name: str, script: str, partition: str = "p0") -> str:
-        return self._write(f"etc/promise/{name}", f"#!/bin/sh\n{script}\n", partition, 0o755)
+        return self.program(name, f"#!/bin/sh\n{script}\n", partition)
+
+    def program(self, name: str, text: str, partition: str = "p0") -> str:
+        """An executable with exactly this content."""
+        return self._write(f"etc/promise/{name}", text, partition, 0o755)
 
     def there(self, name: str, path: Path, message: str = "looked", period: float = 1.0, **more: str) -> str:
         """A promise that a file is there."""
@@ -237,6 +242,47 @@ def test_a_promise_may_be_a_program(house: House) -> None:
     until(lambda: house.kept("good") and house.broken("bad"))
     messages = {one.promise: one.message for one in house.results}
     assert messages == {"good": "all is well", "bad": "something is missing"}
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "authors" / "promises.md").read_text()
+EXAMPLES = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+MESSAGES = {"python": ["0 wait", r"\d+ MB are free", "srv is there"], "sh": ["nothing to read"]}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_each_example_of_a_check_in_the_documentation_is_kept_as_it_is_printed(house: House, kind: str) -> None:
+    texts = [text for language, text in EXAMPLES if language == kind]
+    (house.root / "p0" / "srv").mkdir(parents=True)
+    write = {"python": house.plugin, "sh": house.program}[kind]
+    paths = [write(f"example{number}", text) for number, text in enumerate(texts)]
+    house.watch(*paths)
+    for number, words in enumerate(MESSAGES[kind]):
+        until(lambda name=f"example{number}": house.last(name))  # type: ignore[misc]
+        found = house.last(f"example{number}")
+        assert found is not None
+        assert found.kept, found.message
+        assert re.fullmatch(words, found.message), found.message
+    assert len(texts) == len(MESSAGES[kind]), "each example has its message here"
+
+
+def test_every_example_of_the_documentation_is_one_that_a_test_runs() -> None:
+    # Those in ini are run by the tests of the recipes.
+    assert {language for language, _ in EXAMPLES} == {*MESSAGES, "ini"}
+    assert PAGE.count("```") == 2 * len(EXAMPLES)
+    without = re.sub(r"^```(\w+)\n(.*?)^```$", "", PAGE, flags=re.DOTALL | re.MULTILINE)
+    assert not re.findall(r"^ {4}\S.*$", without, re.MULTILINE), "an example without its language is run by nobody"
+
+
+def test_a_check_starts_in_the_folder_of_its_partition(house: House) -> None:
+    where = "import os\nfrom freehold.promises import Assessment, every\n\n@every(5)\ndef promise():\n    "
+    where += "return Assessment(True, f'{os.getcwd()} {os.environ[\"HOME\"]}')\n"
+    for partition in ("p0", "p1"):
+        house.watch(house.plugin("where", where, partition=partition), partition=partition)
+    until(lambda: house.kept("where", "p0") and house.kept("where", "p1"))
+    for partition in ("p0", "p1"):
+        found = house.last("where", partition)
+        assert found is not None
+        assert found.message == f"{house.root / partition} {house.root / partition}"
 
 
 def test_what_a_check_raises_is_its_message(house: House) -> None:

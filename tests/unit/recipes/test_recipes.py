@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from zc.buildout import UserError
 
 from freehold.node.partition.layout import scan
-from freehold.promises import Command, Http, TcpPort
+from freehold.promises import Command, DiskSpace, Http, TcpPort
 from freehold.recipes.file import File
 from freehold.recipes.promise import Promise
 from freehold.recipes.request import Request
@@ -111,6 +112,35 @@ def test_a_service_gets_its_words_and_its_environment_as_written(tmp_path: Path)
     assert json.loads(printed) == [["two words", "$HOME", "a;b"], 'a "b" $c']
 
 
+def test_each_profile_in_the_page_of_promises_makes_a_promise_that_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "authors" / "promises.md").read_text()
+    examples = re.findall(r"^```ini\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "srv").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for example in examples:
+        (part,) = re.findall(r"^\[(.*)\]$", example, re.MULTILINE)
+        built(tmp_path, f"[buildout]\nparts = {part}\n\n{example}")
+        promise = plugin(tmp_path / f"etc/plugin/{part}.py")
+        assert isinstance(promise, DiskSpace)
+        assert promise.period == 300
+        assert promise.check().kept
+    assert len(examples) == 1
+
+
+@pytest.mark.parametrize("seconds", ["0", "120", "2.5", " 1e1 "])
+def test_a_service_may_take_from_no_time_to_two_minutes_to_end(tmp_path: Path, seconds: str) -> None:
+    built(tmp_path, PROFILE.replace("stop-timeout = 2.5", f"stop-timeout = {seconds}"))
+    assert scan(tmp_path).runs[0].stop_timeout == float(seconds)
+
+
+def test_the_bounds_of_a_query_are_numbers(tmp_path: Path) -> None:
+    part = "[it]\nrecipe = freehold:promise\nkind = SqlValue\ndriver = sqlite3\ndatabase = x\nquery = q\nleast = -2.5\n"
+    built(tmp_path, f"[buildout]\nparts = it\n\n{part}")
+    assert plugin(tmp_path / "etc/plugin/it.py").least == -2.5  # type: ignore[attr-defined]
+
+
 def test_nothing_changes_until_something_is_changed(tmp_path: Path) -> None:
     built(tmp_path)
     service = (tmp_path / "etc/service/web").read_bytes()
@@ -172,7 +202,34 @@ def test_what_a_profile_says_no_longer_is_gone(tmp_path: Path) -> None:
         ("recipe = freehold:promise\nkind = Magic", "[it] kind: there is no promise 'Magic'."),
         ("recipe = freehold:promise\nkind = Assessment", "[it] kind: there is no promise 'Assessment'."),
         ("recipe = freehold:promise\nkind = Http", "url"),
-        ("recipe = freehold:promise\nkind = TcpPort\nhost = x\nport = http", "'http' is not a number"),
+        ("recipe = freehold:promise\nkind = TcpPort\nhost = x\nport = http", "'http' is not a whole number"),
+        ("recipe = freehold:promise\nkind = TcpPort\nhost = x\nport = 0", "[it] port: it must be from 1 to 65535"),
+        ("recipe = freehold:promise\nkind = DiskSpace\npath = x\nperiod = nan", "[it] period: it must be from 1 to"),
+        ("recipe = freehold:promise\nkind = DiskSpace\npath = x\ntimeout = inf", "[it] timeout: it must be from 0.1"),
+        ("recipe = freehold:promise\nkind = DiskSpace\npath = x\nfree_mb = -1", "[it] free_mb: it must be a number"),
+        (
+            "recipe = freehold:promise\nkind = FileState\npath = x\nstate = gone",
+            "[it] state: 'gone' is none of present",
+        ),
+        (
+            "recipe = freehold:promise\nkind = SqlValue\ndriver = d\ndatabase = x\nquery = q\nleast = few",
+            "[it] least: 'few' is not a number",
+        ),
+        ("recipe = freehold:service\ncommand-line = ''", "[it] command-line: it names no program"),
+        ("recipe = freehold:service\ncommand-line = a\nonce = yes", "[it] once: 'yes' is neither true nor false"),
+        ("recipe = freehold:service\ncommand-line = a\nenvironment = A", "[it] environment: 'A' gives no value"),
+        ("recipe = freehold:service\ncommand-line = a\nstop-signal = KILL", "[it] stop-signal: 'KILL' is none of TERM"),
+        (f"recipe = freehold:service\ncommand-line = a\nafter = {'b ' * 17}", "[it] after: 17 names; at most 16"),
+        (f"recipe = freehold:service\ncommand-line = a\nname = {'n' * 201}", "cannot be one"),
+        ("recipe = freehold:file\noutput = x\ncontent = x\nmode = -1", "[it] mode: '-1' is not octal, from 0 to 7777"),
+        ("recipe = freehold:file\noutput = x\ncontent = x\nmode = 77777", "[it] mode: '77777' is not octal"),
+        *(
+            (
+                f"recipe = freehold:service\ncommand-line = a\nstop-timeout = {value}",
+                f"stop-timeout: '{value}' is not from",
+            )
+            for value in ("nan", "inf", "-inf", "-5", "1e9", "120.5")
+        ),
     ],
 )
 def test_a_mistake_in_a_profile_is_told_with_its_part(part: str, words: str, tmp_path: Path) -> None:

@@ -3,17 +3,20 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf, nan
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import pytest
 
-from freehold.promises import Assessment, Http, TcpPort
+from freehold.promises import Assessment, FileState, Http, TcpPort, every
 from freehold.release import (
     Certificate,
     Context,
     File,
+    Job,
+    LogRotation,
     Network,
     Plan,
     Process,
@@ -79,6 +82,14 @@ def test_a_good_plan_is_taken_as_it_is() -> None:
     assert planned(lambda parameters, context: Plan()) == Plan()
 
 
+def job(**more: Any) -> Plan:
+    return Plan(jobs=(Job("clean", ("/bin/true",), **more),))
+
+
+def promised(**more: Any) -> Plan:
+    return Plan(promises={"page": Http("http://127.0.0.1/", **more)})
+
+
 MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "two processes": (
         lambda: Plan(processes=(process(),), tasks=(Task("web", ("/bin/web",)),)),
@@ -132,7 +143,34 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         "'web' is ready at port 80, where the plan does not listen",
     ),
     "told by no signal": (lambda: process(stop_signal="KILL"), "stop_signal must be one of TERM, INT"),
-    "never to be killed": (lambda: process(stop_timeout=1e9), "stop_timeout must be at most 120 seconds, not 1e+09"),
+    "never to be killed": (lambda: process(stop_timeout=1e9), "stop_timeout must be from 0 to 120 seconds, not 1e+09"),
+    "ended before it began": (lambda: process(stop_timeout=-5), "stop_timeout must be from 0 to 120 seconds, not -5"),
+    "ended at no time": (lambda: process(stop_timeout=nan), "stop_timeout must be from 0 to 120 seconds, not nan"),
+    "ended at last": (lambda: process(stop_timeout=inf), "stop_timeout must be from 0 to 120 seconds, not inf"),
+    "ended soon": (lambda: process(stop_timeout="soon"), "stop_timeout must be int or float, not str"),
+    "a job at no time": (lambda: job(every=nan), "every must be from 1 to 3.16224e+07 seconds, not nan"),
+    "a job that never ends": (lambda: job(every=60, timeout=inf), "timeout must be from 1 to 3.16224e+07 seconds"),
+    "a log without end": (lambda: LogRotation("srv/a", megabytes=inf), "'srv/a': megabytes must be from 0 to"),
+    "a log of before": (lambda: LogRotation("srv/a", keep=-1), "'srv/a': keep must be from 0 to 1000, not -1"),
+    "a certificate for no day": (lambda: Certificate("a", ("a",), days=0), "days must be from 1 to 36500, not 0"),
+    "a mode that is none": (lambda: File("a", "", mode=0o1234567), "File 'a': mode must be from 0 to 0o7777"),
+    "a promise at no time": (
+        lambda: promised(period=nan),
+        "promise 'page': period: it must be from 1 to 86400, not nan",
+    ),
+    "a promise without end": (lambda: promised(timeout=inf), "promise 'page': timeout: it must be from 0.1 to 3600"),
+    "a promise of a text": (
+        lambda: promised(status="200"),
+        "promise 'page': status: it must be a whole number, not str",
+    ),
+    "a promise of a path": (
+        lambda: Plan(promises={"old": FileState(Path("/a"))}),  # type: ignore[arg-type]
+        "promise 'old': path: it must be a text, not PosixPath",
+    ),
+    "a promise of a function": (
+        lambda: Plan(promises={"own": every(60)(lambda: Assessment(True, ""))}),
+        "promise 'own' must be one of freehold.promises",
+    ),
     "an exception": (lambda: {}["greeting"], "KeyError: 'greeting'"),
 }
 

@@ -16,6 +16,7 @@ from freehold.node.errors import ConfigureError
 from freehold.node.host.firewall import Network
 from freehold.node.partition import layout
 from freehold.node.partition.layout import Layout, Outcome, Served
+from freehold.promises.bounds import PERIODS, TIMEOUTS
 from freehold.protocol import UNREADABLE, validation
 from freehold.protocol.network import target, written
 
@@ -27,9 +28,6 @@ MOST_RESULT = 64 * 1024
 """Bytes of the result of one promise."""
 MOST_REQUEST = 64 * 1024
 """Bytes of what an instance requests of another."""
-PERIODS = (1.0, 86400.0)
-TIMEOUTS = (0.1, 3600.0)
-"""Seconds between two checks of a promise, and those that one may take."""
 SOONEST_RENEWAL = 60.0
 """Seconds after which an instance is configured again at the earliest because it asks to."""
 LATEST_RENEWAL = 10 * 365 * 86400.0

@@ -63,8 +63,8 @@ class Executable(msgspec.Struct, frozen=True):
 class Supervised(msgspec.Struct, frozen=True):
     """What an executable says of how it is supervised: JSON in a line `# supervised: …` among its first ones."""
 
-    after: list[str] = []
-    stop_timeout: float = 10.0
+    after: Annotated[list[Name], msgspec.Meta(max_length=MOST_AFTER)] = []
+    stop_timeout: StopTimeout = 10.0
     stop_signal: StopSignal | msgspec.UnsetType = msgspec.UNSET
     """Unset it is TERM, and not written: what an earlier version wrote stays as it is, and is not restarted for it."""
 

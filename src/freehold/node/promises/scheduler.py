@@ -195,6 +195,7 @@ class Scheduler(threading.Thread):
             "freehold.node.promises.worker:serve",
             uid=watch.uid,
             gid=watch.gid,
+            cwd=watch.folder,
             enclosure=watch.enclosure,
             persistent=True,
         )
