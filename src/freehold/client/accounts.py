@@ -62,7 +62,7 @@ def _password(options: argparse.Namespace) -> int:
 
 def _tokens(options: argparse.Namespace) -> int:
     path, parts = _whose(options)
-    found: list[dict[str, Any]] = open_client().ask("GET", f"{path}/tokens", parts)
+    found: list[dict[str, Any]] = open_client().ask_all(f"{path}/tokens", "id", parts)
     rows = [(one["id"], one["title"], " ".join(one["scopes"]), one["project"], one["expires_at"]) for one in found]
     say(options, found, table(("TOKEN", "FOR", "OPENS", "PROJECT", "UNTIL"), rows))
     return 0
@@ -85,7 +85,7 @@ def _end_sessions(options: argparse.Namespace) -> int:
 
 
 def _people(options: argparse.Namespace) -> int:
-    found: list[dict[str, Any]] = open_client().ask("GET", "/people")
+    found: list[dict[str, Any]] = open_client().ask_all("/people", "email")
     rows = [
         (
             one["email"],
@@ -123,6 +123,6 @@ def _remove(options: argparse.Namespace) -> int:
 
 
 def _members(options: argparse.Namespace) -> int:
-    found: list[dict[str, str]] = open_client().ask("GET", "/projects/{project}/members", project=options.project)
+    found = open_client().ask_all("/projects/{project}/members", "email", project=options.project)
     say(options, found, table(("PERSON", "ROLE"), [(one["email"], one["role"]) for one in found]))
     return 0

@@ -17,6 +17,8 @@ from freehold.protocol.problem import MEDIA_TYPE, Problem
 
 T = TypeVar("T")
 TIMEOUT = 60.0
+PART = 1000
+"""Rows of a list that are asked for at once: as many as a Master gives."""
 
 
 class Client:
@@ -123,26 +125,18 @@ class Client:
 
     def instances(self, *, project: str | None = None) -> list[Instance]:
         """Return every instance of a project that is not gone."""
-        found: list[Instance] = []
-        while True:
-            after = found[-1].id if found else ""
-            query = urlencode({"after": after, "limit": 1000})
-            page = self._call("GET", f"{self._project(project)}/instances?{query}", list[Instance])
-            found += page
-            if len(page) < 1000:
-                return found
+        return self._all(f"{self._project(project)}/instances", list[Instance], "id")
 
     def releases(self, product: str | None = None) -> list[Release]:
         """Return what can be ordered, newest first."""
-        query = f"?{urlencode({'product': product})}" if product else ""
-        return self._call("GET", f"/releases{query}", list[Release])
+        return self._all("/releases", list[Release], "release", {"product": product} if product else {})
 
     def publish(self, archive: bytes, *, project: str | None = None) -> Release:
         """Publish a release from its archive."""
         return self._call("POST", f"{self._project(project)}/releases", Release, archive)
 
     def sites(self, *, project: str | None = None) -> list[Site]:
-        return self._call("GET", f"{self._project(project)}/sites", list[Site])
+        return self._all(f"{self._project(project)}/sites", list[Site], "name")
 
     def add_site(self, name: str, region: str = "", *, project: str | None = None) -> Site:
         return self._call("POST", f"{self._project(project)}/sites", Site, {"name": name, "region": region})
@@ -153,7 +147,7 @@ class Client:
         return answer["token"]
 
     def nodes(self, *, project: str | None = None) -> list[Node]:
-        return self._call("GET", f"{self._project(project)}/nodes", list[Node])
+        return self._all(f"{self._project(project)}/nodes", list[Node], "id")
 
     def change_node(
         self,
@@ -181,7 +175,7 @@ class Client:
         self._call("POST", f"{self._project(project)}/nodes/{_part(node)}/revoke", None)
 
     def supplies(self, *, project: str | None = None) -> list[Supply]:
-        return self._call("GET", f"{self._project(project)}/supplies", list[Supply])
+        return self._all(f"{self._project(project)}/supplies", list[Supply], "id")
 
     def supply(
         self,
@@ -220,11 +214,32 @@ class Client:
 
         `path` may hold `{project}` and the names of `parts`.
         """
-        filled = path.format(
+        filled = self._filled(path, parts, project)
+        return self._call(method, f"{filled}?{urlencode(query)}" if query else filled, object, body)
+
+    def ask_all(
+        self, path: str, cursor: str, parts: dict[str, str] | None = None, *, project: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return every row of a list whose cursor is this field; `path` as for `ask`."""
+        return self._all(self._filled(path, parts, project), list[dict[str, Any]], cursor)
+
+    def _all(self, path: str, kind: type[list[T]], cursor: str, query: dict[str, str] | None = None) -> list[T]:
+        """Return a list, of which the Master gives a part at a time."""
+        found: list[T] = []
+        after = ""
+        while True:
+            part = self._call("GET", f"{path}?{urlencode({**(query or {}), 'after': after, 'limit': PART})}", kind)
+            found += part
+            if len(part) < PART:
+                return found
+            last = part[-1]
+            after = str(last[cursor] if isinstance(last, dict) else getattr(last, cursor))
+
+    def _filled(self, path: str, parts: dict[str, str] | None, project: str | None) -> str:
+        return path.format(
             project=_part(project or self.credentials.project),
             **{name: _part(value) for name, value in (parts or {}).items()},
         )
-        return self._call(method, f"{filled}?{urlencode(query)}" if query else filled, object, body)
 
     def _instance(self, title: str, project: str | None) -> str:
         if not title:

@@ -57,6 +57,8 @@ class Act:
     fields: tuple[str, ...] = ()
     has_body: bool = False
     is_period: bool = False
+    cursor: str = ""
+    """Of a list: the field by which its parts follow each other."""
     question: str = ""
     """Asked before what cannot be undone."""
 
@@ -64,21 +66,21 @@ class Act:
 _PROJECT = "/projects/{project}"
 _ENTITY = "/entities/{entity}"
 ACTS = {
-    "entities": Act("list the legal entities whose books you may read", "GET", "/entities"),
+    "entities": Act("list the legal entities whose books you may read", "GET", "/entities", cursor="code"),
     "entity": Act("begin a legal entity", "POST", f"{_PROJECT}/entities", has_body=True),
     "terms": Act("note what a legal entity is now, and when it wants its money", "PUT", _ENTITY, ("entity",),
                  has_body=True),
     "offer": Act("make an offer", "POST", f"{_PROJECT}/offers", has_body=True),
     "retire": Act("have an offer ordered no more", "DELETE", f"{_PROJECT}/offers/{{offer}}", ("offer",),
                   question="Retire '{offer}'? It cannot be offered again."),
-    "grants": Act("list which projects may offer your products, too", "GET", f"{_PROJECT}/grants"),
+    "grants": Act("list which projects may offer your products, too", "GET", f"{_PROJECT}/grants", cursor="id"),
     "grant": Act("let another project offer a product of yours to others", "PUT", f"{_PROJECT}/grants",
                  has_body=True),
     "end-grant": Act("take such a grant back", "DELETE", f"{_PROJECT}/grants/{{product}}/{{to}}", ("product", "to"),
                      question="Have '{to}' offer '{product}' no more?"),
     "price-list": Act("publish prices, which then never change", "POST", f"{_PROJECT}/price-lists", has_body=True),
     "site-cost": Act("say what an offer costs at a site", "POST", f"{_PROJECT}/costs-of-sites", has_body=True),
-    "customers": Act("list the customers", "GET", f"{_PROJECT}/customers"),
+    "customers": Act("list the customers", "GET", f"{_PROJECT}/customers", cursor="id"),
     "customer": Act("note a customer", "POST", f"{_PROJECT}/customers", has_body=True),
     "change-customer": Act("note what a customer is now", "PUT", f"{_PROJECT}/customers/{{customer}}", ("customer",),
                            has_body=True),
@@ -90,7 +92,7 @@ ACTS = {
                           has_body=True),
     "use-deposit": Act("pay invoices with a deposit", "POST", f"{_ENTITY}/deposits-used", ("entity",), has_body=True),
     "rate": Act("set an exchange rate", "POST", f"{_ENTITY}/rates", ("entity",), ("currency", "day", "rate")),
-    "tax-rules": Act("list the tax rules of a seller", "GET", f"{_ENTITY}/tax-rules", ("entity",)),
+    "tax-rules": Act("list the tax rules of a seller", "GET", f"{_ENTITY}/tax-rules", ("entity",), cursor="id"),
     "tax-rule": Act("write a tax rule that holds from a day on", "POST", f"{_ENTITY}/tax-rules", ("entity",),
                     has_body=True),
     "account": Act("add an account", "POST", f"{_ENTITY}/accounts", ("entity",), ("code", "name", "kind")),
@@ -102,7 +104,7 @@ ACTS = {
     "run": Act("issue every document that is due by a day", "POST", f"{_ENTITY}/runs", ("entity",), ("day",)),
     "take-back": Act("undo an invoice whole, by a credit note", "POST", f"{_ENTITY}/documents/{{number}}/take-back",
                      ("entity", "number"), question="Take back {number} of {entity}? The credit note stays."),
-    "documents": Act("list the last documents of a seller", "GET", f"{_ENTITY}/documents", ("entity",)),
+    "documents": Act("list the documents of a seller", "GET", f"{_ENTITY}/documents", ("entity",), cursor="number"),
     "report": Act("trial-balance, receivables, vat or revenue", "GET", f"{_ENTITY}/reports/{{name}}",
                   ("entity", "name"), is_period=True),
     "export": Act("the ledger as fec, hledger or beancount", "GET", f"{_ENTITY}/exports/{{name}}", ("entity", "name"),
@@ -122,7 +124,11 @@ def _act(options: argparse.Namespace) -> int:
         body = {name: values[name] for name in act.fields}
     query = {"since": options.since, "until": options.until} if act.is_period else {}
     parts = {name: values[name] for name in act.arguments}
-    answer = open_client().ask(act.method, act.path, parts, body, query=query, project=options.project)
+    answer: Any
+    if act.cursor:
+        answer = open_client().ask_all(act.path, act.cursor, parts, project=options.project)
+    else:
+        answer = open_client().ask(act.method, act.path, parts, body, query=query, project=options.project)
     if isinstance(answer, str):
         sys.stdout.write(answer)
     elif options.json or not isinstance(answer, list):
@@ -213,7 +219,7 @@ def _hand_over(options: argparse.Namespace) -> int:
 
 
 def _invoices(options: argparse.Namespace) -> int:
-    found = open_client().ask("GET", "/projects/{project}/documents", project=options.project)
+    found = open_client().ask_all("/projects/{project}/documents", "number", project=options.project)
     say(options, found, _rows(found) if found else "There is none yet.")
     return 0
 

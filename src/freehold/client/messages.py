@@ -153,6 +153,7 @@ class Drained(msgspec.Struct, frozen=True):
 class Supply(msgspec.Struct, frozen=True):
     """A release on a node."""
 
+    id: str
     product: str
     release: str
     node: str

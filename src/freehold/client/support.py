@@ -24,7 +24,7 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
 
 
 def _tickets(options: argparse.Namespace) -> int:
-    found = open_client().ask("GET", _TICKETS, project=options.project)
+    found = open_client().ask_all(_TICKETS, "id", project=options.project)
     rows = [[one["id"], "open" if one["closed_at"] is None else "closed", one["title"]] for one in found]
     say(options, found, table(["ID", "STATE", "TITLE"], rows) if rows else "There is none.")
     return 0

@@ -104,6 +104,7 @@ def test_many_instances_are_read_with_few_queries(rooms: "Rooms") -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
+    from freehold.master.foundation.paging import Part
     from freehold.master.monitoring import queries as monitoring
     from freehold.master.ordering import queries
 
@@ -111,7 +112,7 @@ def test_many_instances_are_read_with_few_queries(rooms: "Rooms") -> None:
     for number in range(30):
         rooms.request(f"i{number}")
     with CaptureQueriesContext(connection) as captured:
-        assert len(monitoring.pictures(queries.in_projects([rooms.shop]))) == 30
+        assert len(monitoring.pictures(queries.in_projects([rooms.shop], Part()))) == 30
     assert len(captured) == 2
 
 

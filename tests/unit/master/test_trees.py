@@ -254,6 +254,20 @@ def test_without_a_host_there_is_no_place_and_the_answer_says_what_is_missing(sh
         shelf(shop, "first", constraints={"site": "moon"})
 
 
+def test_a_host_that_fits_is_found_behind_any_number_that_do_not(shop: "Rooms", monkeypatch: Any) -> None:
+    from freehold.master.ordering import sharing
+    from freehold.master.ordering.models import Share
+
+    monkeypatch.setattr(sharing, "MOST_HOSTS", 2)
+    for number in range(5):
+        shop.request(f"store{number}", "store")
+    shop.supply(shop.publish(packed("store", default={}, shelf={"shared": True, "software-type": "default"})),
+                shop.node("far", site="moon", partitions=2))  # fmt: skip
+    shop.request("far", "store", constraints={"site": "moon"})
+    Share.objects.filter(host=row("far").id).update(free=1)
+    assert shelf(shop, "first", constraints={"site": "moon"}).host == row("far").id
+
+
 def test_a_host_serves_its_own_project_until_it_is_offered_to_everyone(shop: "Rooms") -> None:
     from freehold.master.foundation.errors import Conflict, Forbidden, NoPlace
     from freehold.master.ordering import actions

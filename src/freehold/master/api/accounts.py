@@ -7,9 +7,11 @@ from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import any_person, caller, in_project, staff
 from freehold.master.api.bodies import Body
+from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.paging import Part, part_of
 from freehold.master.people import actions
 from freehold.master.people.identity import Scope
 from freehold.master.people.models import ApiToken, Membership, Person, Project
@@ -50,28 +52,48 @@ def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
     return 204, None
 
 
-@router.get("/me/tokens", response=list[TokenRow], auth=any_person, summary="Your tokens that are valid")
-def list_tokens(request: HttpRequest) -> list[dict[str, Any]]:
-    return _tokens(caller(request).person)
+@router.get(
+    "/me/tokens",
+    response=list[TokenRow],
+    auth=any_person,
+    summary="Your tokens that are valid",
+    openapi_extra=listed("id"),
+)
+def list_tokens(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return _tokens(caller(request).person, Part(after, limit))
 
 
-@router.get("/people", response=list[PersonRow], auth=staff, summary="Who has an account (staff)")
-def list_people(request: HttpRequest) -> list[dict[str, Any]]:
+@router.get(
+    "/people",
+    response=list[PersonRow],
+    auth=staff,
+    summary="Who has an account (staff)",
+    openapi_extra=listed("email"),
+)
+def list_people(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    people = list(part_of(Person.objects.all(), ("email",), "email", Part(after, limit)))
     roles: dict[str, dict[str, str]] = {}
-    for person, project, role in Membership.objects.values_list("person_id", "project__name", "role"):
+    members = Membership.objects.filter(person__in=people)
+    for person, project, role in members.values_list("person_id", "project__name", "role"):
         roles.setdefault(person, {})[project] = role
     return [
         {
             "email": one.email, "name": one.name, "is_staff": one.is_staff, "is_open": one.is_active,
             "roles": roles.get(one.id, {}),
         }
-        for one in Person.objects.order_by("email")
+        for one in people
     ]  # fmt: skip
 
 
-@router.get("/people/{email}/tokens", response=list[TokenRow], auth=staff, summary="Somebody's tokens (staff)")
-def list_tokens_of(request: HttpRequest, email: str) -> list[dict[str, Any]]:
-    return _tokens(actions.find_person(email).id)
+@router.get(
+    "/people/{email}/tokens",
+    response=list[TokenRow],
+    auth=staff,
+    summary="Somebody's tokens (staff)",
+    openapi_extra=listed("id"),
+)
+def list_tokens_of(request: HttpRequest, email: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return _tokens(actions.find_person(email).id, Part(after, limit))
 
 
 @router.delete(
@@ -106,10 +128,12 @@ def reopen(request: HttpRequest, email: str) -> tuple[int, None]:
     response=list[MemberRow],
     auth=in_project(Scope.OPERATE),
     summary="Who is in a project",
+    openapi_extra=listed("email"),
 )
-def list_members(request: HttpRequest, project: str) -> list[dict[str, str]]:
-    rows = Membership.objects.filter(project__name=project).order_by("person__email")
-    return [{"email": email, "role": role} for email, role in rows.values_list("person__email", "role")]
+def list_members(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, str]]:
+    rows = Membership.objects.filter(project__name=project).values_list("person__email", "role")
+    found = part_of(rows, ("person__email",), "person__email", Part(after, limit))
+    return [{"email": email, "role": role} for email, role in found]
 
 
 @router.delete(
@@ -127,7 +151,7 @@ def remove_member(request: HttpRequest, project: str, email: str) -> tuple[int, 
     return 204, None
 
 
-def _tokens(person: str | None) -> list[dict[str, Any]]:
+def _tokens(person: str | None, part: Part) -> list[dict[str, Any]]:
     now = clock.now()
     rows = ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=now).select_related("project")
     return [
@@ -136,5 +160,5 @@ def _tokens(person: str | None) -> list[dict[str, Any]]:
             "project": one.project.name if one.project else "",
             "created_at": clock.iso(one.created_at), "expires_at": clock.iso(one.expires_at),
         }
-        for one in rows.order_by("created_at", "id")
+        for one in part_of(rows, ("created_at", "id"), "id", part)
     ]  # fmt: skip

@@ -11,11 +11,13 @@ from freehold.master.api.auth import any_person, caller, in_project, of_seller
 from freehold.master.api.bodies import Body
 from freehold.master.api.costs import DocumentOut, out
 from freehold.master.api.money import Amount, Day
+from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.api.selling import contract_of
 from freehold.master.billing import customers, documents, exchange, parties, reports, reversal, run, tax_rules
 from freehold.master.billing.queries import document_number
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.paging import Part
 from freehold.master.payments import actions as payments
 from freehold.master.people.identity import Scope
 
@@ -98,6 +100,7 @@ class TaxRuleIn(Body):
 
 
 class TaxRuleOut(Schema):
+    id: str
     tax_class: str
     category: str
     rate: str
@@ -159,10 +162,14 @@ def add_entity(request: HttpRequest, project: str, body: EntityIn) -> tuple[int,
 
 
 @router.get(
-    "/entities", response=list[EntityOut], auth=any_person, summary="The legal entities whose books you may read"
+    "/entities",
+    response=list[EntityOut],
+    auth=any_person,
+    summary="The legal entities whose books you may read",
+    openapi_extra=listed("code"),
 )
-def list_entities(request: HttpRequest) -> list[dict[str, Any]]:
-    return [_entity(one) for one in queries.entities(caller(request), Scope.AUDIT)]
+def list_entities(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return [_entity(one) for one in queries.entities(caller(request), Scope.AUDIT, Part(after, limit))]
 
 
 @router.put(
@@ -246,18 +253,20 @@ def set_rate(request: HttpRequest, code: str, body: RateIn) -> tuple[int, None]:
     response=list[TaxRuleOut],
     auth=of_seller(Scope.ACCOUNT, Scope.AUDIT),
     summary="The tax rules of a seller",
+    openapi_extra=listed("id"),
 )
-def list_tax_rules(request: HttpRequest, code: str) -> list[dict[str, Any]]:
+def list_tax_rules(request: HttpRequest, code: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     who = caller(request)
     scope = Scope.ACCOUNT if code in {one.code for one in queries.entities(who, Scope.ACCOUNT)} else Scope.AUDIT
     return [
         {
             **{name: getattr(rule, name) for name in ("tax_class", "category", "code", "text")},
+            "id": str(rule.id),
             "rate": f"{rule.rate / 100:.2f}",
             "from_day": days.iso(rule.from_day),
             "until": "" if rule.until_day == days.NEVER else days.iso(rule.until_day),
         }
-        for rule in tax_rules.of_entity(queries.find_entity(code, who, scope))
+        for rule in tax_rules.of_entity(queries.find_entity(code, who, scope), Part(after, limit))
     ]
 
 
@@ -356,11 +365,12 @@ def take_back(request: HttpRequest, code: str, number: str) -> tuple[int, dict[s
     _ENTITY + "/documents",
     response=list[DocumentOut],
     auth=of_seller(Scope.AUDIT),
-    summary="The last documents of a seller",
+    summary="The documents of a seller, the newest first",
+    openapi_extra=listed("number"),
 )
-def list_documents(request: HttpRequest, code: str) -> list[dict[str, Any]]:
+def list_documents(request: HttpRequest, code: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
-    return [out(row) for row in documents.of_entity(entity.id)]
+    return [out(row) for row in documents.of_entity(entity.id, Part(after, limit))]
 
 
 @router.get(

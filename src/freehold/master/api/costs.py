@@ -9,9 +9,11 @@ from ninja import Field, Router, Schema
 from freehold.master.api.auth import anybody, caller, in_project
 from freehold.master.api.bodies import Body
 from freehold.master.api.money import Amount
+from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.billing import costs, documents, public, quotes
 from freehold.master.billing.queries import period_of
 from freehold.master.foundation import currencies, days
+from freehold.master.foundation.paging import Part
 from freehold.master.people.identity import Scope
 
 router = Router()
@@ -135,11 +137,12 @@ def budget(request: HttpRequest, project: str, body: BudgetIn) -> tuple[int, Non
     "/projects/{project}/documents",
     response=list[DocumentOut],
     auth=in_project(Scope.READ),
-    summary="Invoices and credit notes of who pays",
+    summary="Invoices and credit notes of who pays, the newest first",
+    openapi_extra=listed("number"),
 )
-def list_documents(request: HttpRequest, project: str) -> list[dict[str, Any]]:
+def list_documents(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     owner = caller(request).project(project, Scope.READ)
-    return [out(row) for row in documents.of_project(owner)]
+    return [out(row) for row in documents.of_project(owner, Part(after, limit))]
 
 
 @router.get(

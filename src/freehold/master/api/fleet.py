@@ -7,10 +7,12 @@ from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import caller, in_project
 from freehold.master.api.bodies import Body
+from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import actions, queries
 from freehold.master.foundation.errors import Invalid
+from freehold.master.foundation.paging import Part
 from freehold.master.ordering import moves
 from freehold.master.people.identity import Scope
 from freehold.protocol.problem import FieldError
@@ -88,6 +90,7 @@ class SupplyIn(Body):
 
 
 class SupplyOut(Schema):
+    id: str
     product: str
     release: str
     node: str
@@ -98,10 +101,14 @@ class SupplyOut(Schema):
 
 
 @router.get(
-    "/projects/{project}/sites", response=list[SiteOut], auth=in_project(Scope.OPERATE), summary="Sites of a project"
+    "/projects/{project}/sites",
+    response=list[SiteOut],
+    auth=in_project(Scope.OPERATE),
+    summary="Sites of a project",
+    openapi_extra=listed("name"),
 )
-def list_sites(request: HttpRequest, project: str) -> list[dict[str, Any]]:
-    return queries.sites(caller(request).project(project, Scope.OPERATE))
+def list_sites(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return queries.sites(caller(request).project(project, Scope.OPERATE), Part(after, limit))
 
 
 @router.post(
@@ -123,10 +130,14 @@ def make_enrol_token(request: HttpRequest, project: str, body: EnrolTokenIn) -> 
 
 
 @router.get(
-    "/projects/{project}/nodes", response=list[NodeOut], auth=in_project(Scope.OPERATE), summary="Nodes of a project"
+    "/projects/{project}/nodes",
+    response=list[NodeOut],
+    auth=in_project(Scope.OPERATE),
+    summary="Nodes of a project",
+    openapi_extra=listed("id"),
 )
-def list_nodes(request: HttpRequest, project: str) -> list[dict[str, Any]]:
-    return queries.nodes(caller(request).project(project, Scope.OPERATE))
+def list_nodes(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return queries.nodes(caller(request).project(project, Scope.OPERATE), part=Part(after, limit))
 
 
 @router.patch(
@@ -137,7 +148,7 @@ def list_nodes(request: HttpRequest, project: str) -> list[dict[str, Any]]:
 )
 def change_node(request: HttpRequest, project: str, node: str, body: NodeIn) -> dict[str, Any]:
     changed = actions.change_node(node, project, acting=caller(request), **body.dict())
-    return next(one for one in queries.nodes(changed.project_id) if one["id"] == changed.id)
+    return queries.nodes(changed.project_id, changed.id)[0]
 
 
 @router.post(
@@ -168,10 +179,14 @@ def drain_node(request: HttpRequest, project: str, node: str, dry_run: bool = Fa
 
 
 @router.get(
-    "/projects/{project}/supplies", response=list[SupplyOut], auth=in_project(Scope.OPERATE), summary="What runs where"
+    "/projects/{project}/supplies",
+    response=list[SupplyOut],
+    auth=in_project(Scope.OPERATE),
+    summary="What runs where",
+    openapi_extra=listed("id"),
 )
-def list_supplies(request: HttpRequest, project: str) -> list[dict[str, Any]]:
-    return queries.supplies(caller(request).project(project, Scope.OPERATE))
+def list_supplies(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return queries.supplies(caller(request).project(project, Scope.OPERATE), part=Part(after, limit))
 
 
 @router.put(
@@ -196,5 +211,4 @@ def supply(request: HttpRequest, project: str, body: SupplyIn) -> list[dict[str,
         wanted=body.wanted,
         acting=caller(request),
     )
-    touched = {row.id for row in rows}
-    return [one for one in queries.supplies(owner) if one["id"] in touched]
+    return queries.supplies(owner, [row.id for row in rows])

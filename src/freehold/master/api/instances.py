@@ -1,15 +1,17 @@
 """Requests and what became of them."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from ninja import Field, Query, Router, Schema
 
 from freehold.master.api.auth import caller, in_project, itself
 from freehold.master.api.bodies import Body
+from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import MasterError
+from freehold.master.foundation.paging import Part
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
 from freehold.master.ordering import actions, children, handover, moves, queries
@@ -107,7 +109,10 @@ class OfferOut(Schema):
 
 
 class InstanceDetailOut(InstanceOut):
-    children: list[ChildOut] = Field([], description="The instances below it, at every depth.")
+    children: list[ChildOut] = Field(
+        [], description=f"The first {queries.MOST_BELOW} instances below it, at every depth, by title."
+    )
+    children_left_out: int = Field(0, description="How many more there are: list the instances `below` it.")
     offer: OfferOut | None = Field(None, description="For an instance that serves shared ones.")
     usage: dict[str, int | None] = Field(description="Counters so far; null where the node cannot measure.")
 
@@ -163,11 +168,19 @@ def show(request: HttpRequest, project: str, title: str) -> dict[str, Any]:
     "/projects/{project}/instances",
     response=list[InstanceOut],
     auth=in_project(Scope.READ),
-    summary="The instances of a project, by id; ask again with `after` for more",
+    summary="The instances of a project, by id",
+    openapi_extra=listed("id"),
 )
-def list_instances(request: HttpRequest, project: str, after: str = "", limit: int = 200) -> list[dict[str, Any]]:
+def list_instances(
+    request: HttpRequest,
+    project: str,
+    below: Annotated[str, Query(description="Only those below this one, at every depth.")] = "",
+    after: After = "",
+    limit: Limit = USUAL,
+) -> list[dict[str, Any]]:
     owner = caller(request).project(project, Scope.READ)
-    rows = queries.in_projects([owner], after=after, limit=max(1, min(limit, 1000)))
+    part = Part(after, limit)
+    rows = queries.part_below(queries.by_title(owner, below), part) if below else queries.in_projects([owner], part)
     return [out(picture) for picture in monitoring.pictures(rows)]
 
 
@@ -239,10 +252,12 @@ def request_children(request: HttpRequest, body: RequestsIn) -> dict[str, Any]:
 
 def _detail(row: dict[str, Any]) -> dict[str, Any]:
     (picture,) = monitoring.pictures([row])
+    children, left_out = queries.below(row)
     return {
         **out(picture),
         "usage": usage.so_far(row["id"]),
-        "children": [_child(one) for one in monitoring.pictures(queries.below(row))],
+        "children": [_child(one) for one in monitoring.pictures(children)],
+        "children_left_out": left_out,
         "offer": queries.offer(row["id"]),
     }
 

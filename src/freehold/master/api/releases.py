@@ -7,10 +7,12 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import any_person, caller, in_project
+from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.catalog import actions
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import queries as fleet
 from freehold.master.foundation import clock
+from freehold.master.foundation.paging import Part, part_of
 from freehold.master.people.identity import Scope
 
 router = Router()
@@ -33,12 +35,20 @@ class ReleaseOut(Schema):
     types: list[TypeOut]
 
 
-@router.get("/releases", response=list[ReleaseOut], auth=any_person, summary="What can be ordered, newest first")
-def list_releases(request: HttpRequest, product: str | None = None) -> list[dict[str, Any]]:
+@router.get(
+    "/releases",
+    response=list[ReleaseOut],
+    auth=any_person,
+    summary="What can be ordered, newest first",
+    openapi_extra=listed("release"),
+)
+def list_releases(
+    request: HttpRequest, product: str | None = None, after: After = "", limit: Limit = USUAL
+) -> list[dict[str, Any]]:
     rows = Release.objects.select_related("product").prefetch_related("releasetype_set")
     if product is not None:
         rows = rows.filter(product__name=product)
-    return [_out(release) for release in rows.order_by("-published_at")[:200]]
+    return [_out(release) for release in part_of(rows, ("-published_at", "id"), "id", Part(after, limit))]
 
 
 @router.get(

@@ -9,6 +9,7 @@ from freehold.master.accounting.models import LegalEntity
 from freehold.master.api.auth import caller, in_project
 from freehold.master.api.bodies import Body
 from freehold.master.api.money import Amount, Day
+from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.billing import customers, public, subscriptions
 from freehold.master.billing.models import Contract, Customer
 from freehold.master.catalog import actions as releases
@@ -17,6 +18,7 @@ from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.rating import Model
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.paging import Part, part_of
 from freehold.master.people.identity import Scope
 
 router = Router()
@@ -44,6 +46,8 @@ class GrantIn(Body):
 
 class GrantOut(GrantIn):
     """A grant that is in force."""
+
+    id: str
 
 
 class TierIn(Body):
@@ -148,9 +152,10 @@ def retire_offer(request: HttpRequest, project: str, name: str) -> tuple[int, No
     response=list[GrantOut],
     auth=in_project(Scope.SELL),
     summary="Which projects may offer your products to others",
+    openapi_extra=listed("id"),
 )
-def list_grants(request: HttpRequest, project: str) -> list[dict[str, str]]:
-    return catalog.grants(caller(request).project(project, Scope.SELL))
+def list_grants(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, str]]:
+    return catalog.grants(caller(request).project(project, Scope.SELL), Part(after, limit))
 
 
 @router.put(
@@ -201,11 +206,12 @@ def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[in
     response=list[CustomerOut],
     auth=in_project(Scope.SELL, Scope.AUDIT),
     summary="The customers of a seller",
+    openapi_extra=listed("id"),
 )
-def list_customers(request: HttpRequest, project: str) -> list[Customer]:
+def list_customers(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[Customer]:
     who = caller(request)
     owner = who.project(project, Scope.SELL if who.may(project, Scope.SELL) else Scope.AUDIT)
-    return list(Customer.objects.filter(project=owner).order_by("name", "id"))
+    return list(part_of(Customer.objects.filter(project=owner), ("name", "id"), "id", Part(after, limit)))
 
 
 @router.post(

@@ -7,7 +7,9 @@ from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import caller, in_project
 from freehold.master.api.bodies import Body
+from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
+from freehold.master.foundation.paging import Part
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.support import actions, queries
 from freehold.master.support.models import Ticket
@@ -49,10 +51,11 @@ class TicketWhole(TicketOut):
     response=list[TicketOut],
     auth=in_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
     summary="What a project asked, and what it is to answer",
+    openapi_extra=listed("id"),
 )
-def list_tickets(request: HttpRequest, project: str) -> list[dict[str, Any]]:
-    """The open ones first."""
-    return [_short(one) for one in queries.of_project(project, caller(request))]
+def list_tickets(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    """The open ones first, the newest first."""
+    return [_short(one) for one in queries.of_project(project, caller(request), Part(after, limit))]
 
 
 @router.post(

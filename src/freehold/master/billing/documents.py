@@ -7,18 +7,20 @@ from typing import Any
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import parties
 from freehold.master.billing.models import Customer
-from freehold.master.billing.queries import by_number, documents, lines, period_of, taxes_of
+from freehold.master.billing.queries import ORDERS, by_number, documents, lines, period_of, taxes_of
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.paging import FIRST, Part
+from freehold.master.foundation.transactions import run
 
 
-def of_project(project: str) -> list[dict[str, Any]]:
-    """Return the documents of whoever pays for a project (its id), the newest first.
+def of_project(project: str, part: Part) -> list[dict[str, Any]]:
+    """Return a part of the documents of whoever pays for a project (its id), the newest first.
 
     One that is also about other projects is not shown: who may see this project need not know of them.
     """
-    return documents(_ONLY_OURS, project=project)
+    return documents(_ONLY_OURS, part, project=project)
 
 
 _ONLY_OURS = """d.customer IN (SELECT customer_id FROM billing_payer WHERE project_id = :project) AND NOT EXISTS (
@@ -27,16 +29,40 @@ _ONLY_OURS = """d.customer IN (SELECT customer_id FROM billing_payer WHERE proje
   WHERE l.document = d.id AND (l.kind <> 'recurring' OR t.from_day < l.until_day AND t.until_day > l.from_day))"""
 
 
-def of_entity(entity: str) -> list[dict[str, Any]]:
-    """Return the last documents of a seller, the newest first."""
-    return documents("d.entity = :entity", entity=entity)
+def of_entity(entity: str, part: Part) -> list[dict[str, Any]]:
+    """Return a part of the documents of a seller, the newest first."""
+    return documents("d.entity = :entity", part, entity=entity)
+
+
+def count_of_project(project: str) -> int:
+    """Return how many documents `of_project` has."""
+    return _count(_ONLY_OURS, project=project)
+
+
+def count_of_entity(entity: str) -> int:
+    """Return how many documents `of_entity` has."""
+    return _count("d.entity = :entity", entity=entity)
 
 
 def find(project: str, number: str) -> dict[str, Any]:
     """Return a document of whoever pays for a project by its printed number; raise NotFound."""
+    return _find(number, _ONLY_OURS, project=project)
+
+
+def find_sold(entity: str, number: str) -> dict[str, Any]:
+    """Return a document of a seller by its printed number; raise NotFound."""
+    return _find(number, "d.entity = :entity", entity=entity)
+
+
+def _count(condition: str, **values: object) -> int:
+    number: int = run(ORDERS["count_documents"].where(condition), **values)[0]["number"]
+    return number
+
+
+def _find(number: str, condition: str, **values: object) -> dict[str, Any]:
     named = by_number(number)
     # Asked of the database: a list is cut, and an old document is none the less there.
-    rows = documents(f"{named[0]} AND {_ONLY_OURS}", project=project, **named[1]) if named else []
+    rows = documents(f"{named[0]} AND {condition}", FIRST, **values, **named[1]) if named else []
     found = next((row for row in rows if row["name"] == number), None)
     if found is None:
         raise NotFound(f"There is no document '{number}' here.", remedy="See `freehold invoices`.")

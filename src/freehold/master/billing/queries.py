@@ -9,6 +9,7 @@ from typing import Any, Literal
 from freehold.master.billing.models import DocumentLine, DocumentTax, TaxRule
 from freehold.master.foundation import days, sql
 from freehold.master.foundation.money import rounded
+from freehold.master.foundation.paging import FIRST, Part, nowhere
 from freehold.master.foundation.transactions import run
 
 _NUMBER = re.compile(r"(?P<code>[A-Z][A-Z0-9]{1,7})(?P<credit>-C)?-(?P<year>[0-9]{4})-(?P<number>[0-9]{6,15})")
@@ -84,9 +85,23 @@ def number_prefix(code: str, kind: str, year: int) -> str:
     return f"{code}{'-C' if kind == 'credit_note' else ''}-{year}-"
 
 
-def documents(condition: str, **values: object) -> list[dict[str, Any]]:
-    """Return documents that fit a condition (our own text) on `d`, with their printed numbers."""
-    rows = run(ORDERS["documents"].where(f"{condition} ORDER BY d.id DESC LIMIT 500"), **values)
+def documents(condition: str, part: Part = FIRST, **values: object) -> list[dict[str, Any]]:
+    """Return a part of the documents that fit a condition (our own text) on `d`, with their printed numbers.
+
+    The newest first, after the one with a printed number; raise Invalid when that is not among them.
+    """
+    if part.after:
+        named = by_number(part.after)
+        before = run(ORDERS["documents"].where(f"{condition} AND {named[0]}"), **values, **named[1]) if named else []
+        if not before:
+            raise nowhere(part.after)
+        condition, values = f"{condition} AND d.id < :before", {**values, "before": before[0]["id"]}
+    rows = run(
+        ORDERS["documents"].where(f"{condition} ORDER BY d.id DESC LIMIT :most OFFSET :start"),
+        **values,
+        most=part.most,
+        start=part.start,
+    )
     for row in rows:
         row["name"] = document_number(row["code"], row["kind"], row["year"], row["number"])
     return rows

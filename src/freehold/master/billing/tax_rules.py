@@ -14,6 +14,7 @@ from freehold.master.billing import taxes
 from freehold.master.billing.models import Document, TaxRule
 from freehold.master.foundation import clock, countries, days
 from freehold.master.foundation.errors import Conflict, Invalid
+from freehold.master.foundation.paging import Part, part_of
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
@@ -51,9 +52,10 @@ def whose(entity: LegalEntity) -> str:
     return entity.id if TaxRule.objects.filter(country=entity.id).exists() else entity.country
 
 
-def of_entity(entity: LegalEntity) -> list[TaxRule]:
-    """Return a seller's rules, the newest first of each class and category."""
-    return list(TaxRule.objects.filter(country=whose(entity)).order_by("tax_class", "category", "-from_day"))
+def of_entity(entity: LegalEntity, part: Part) -> list[TaxRule]:
+    """Return a part of a seller's rules, after the one with an id: the newest first of each class and category."""
+    rows = TaxRule.objects.filter(country=whose(entity))
+    return list(part_of(rows, ("tax_class", "category", "-from_day", "id"), "id", part))
 
 
 def holding(entity: LegalEntity, tax_class: str, category: str, day: int) -> TaxRule | None:

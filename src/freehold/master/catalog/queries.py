@@ -9,6 +9,7 @@ from typing import Any
 from freehold.master.catalog.models import Product, Release, ReleaseType, SellingGrant
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.paging import FIRST, Part, part_of
 from freehold.master.foundation.transactions import run
 
 _SQL = sql.load(Path(__file__).parent / "sql" / "catalog.sql", prepared=True)
@@ -88,10 +89,11 @@ def may_offer(project: str, product: str) -> bool:
     return bool(run(_SQL["may_offer"], project=project, product=product))
 
 
-def grants(project: str) -> list[dict[str, str]]:
-    """Return to whom a project granted which of its products."""
-    rows = SellingGrant.objects.filter(product__project=project).order_by("product__name", "name")
-    return [{"product": row[0], "project": row[1]} for row in rows.values_list("product__name", "name")]
+def grants(project: str, part: Part = FIRST) -> list[dict[str, str]]:
+    """Return a part, after the one with an id, of the grants of a project: of which product, and to whom."""
+    rows = SellingGrant.objects.filter(product__project=project).select_related("product")
+    found = part_of(rows, ("product__name", "name", "id"), "id", part)
+    return [{"id": str(one.id), "product": one.product.name, "project": one.name} for one in found]
 
 
 def _types(product: str, version: str | None) -> list[dict[str, Any]]:
@@ -143,8 +145,9 @@ def types(releases: list[str]) -> dict[str, list[ReleaseType]]:
 
 
 def releases() -> list[Release]:
-    """Return what was published, by product, the newest first."""
-    return list(Release.objects.select_related("product").order_by("product__name", "-published_at")[:500])
+    """Return what was published, all of it without what is said of it, by product, the newest first."""
+    rows = Release.objects.select_related("product").only("id", "version", "product__name")
+    return list(rows.order_by("product__name", "-published_at"))
 
 
 def _as_object(schema: Any) -> dict[str, Any]:

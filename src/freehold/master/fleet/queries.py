@@ -8,6 +8,7 @@ from django.db.models import Count, F, Q
 from freehold.master.fleet.models import Certificate, Node, Partition, Site, Supply
 from freehold.master.foundation import certificates, clock
 from freehold.master.foundation.errors import NotFound, Unauthenticated
+from freehold.master.foundation.paging import Part, part_of
 
 _FACTS = (
     "id", "title", "open", "builder", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity",
@@ -15,22 +16,26 @@ _FACTS = (
 )  # fmt: skip
 
 
-def sites(project: str) -> list[dict[str, Any]]:
-    """Return the sites of a project with their number of nodes."""
-    rows = Site.objects.filter(project=project).annotate(nodes=Count("node")).order_by("name")
-    return [dict(row) for row in rows.values("name", "region", "nodes")]
+def sites(project: str, part: Part | None = None) -> list[dict[str, Any]]:
+    """Return the sites of a project with their number of nodes, by name; all, or a part of them after a name."""
+    rows = Site.objects.filter(project=project).annotate(nodes=Count("node")).values("name", "region", "nodes")
+    return [dict(row) for row in (part_of(rows, ("name",), "name", part) if part else rows.order_by("name"))]
 
 
-def nodes(project: str) -> list[dict[str, Any]]:
-    """Return the nodes of a project with what they offer and when they last reported."""
+def nodes(project: str, identity: str = "", *, part: Part | None = None) -> list[dict[str, Any]]:
+    """Return the nodes of a project with what they offer and when they last reported, by title.
+
+    All of them, or one, or a part of them after the one with an id.
+    """
+    wanted = Node.objects.filter(project=project)
     rows = (
-        Node.objects.filter(project=project)
+        (wanted.filter(id=identity) if identity else wanted)
         .annotate(
             partitions=Count("partition", filter=Q(partition__present=True)), last_contact=F("chain__received_at")
         )
-        .order_by("title")
         .values(*_FACTS, "partitions", "last_contact", "site__name", "site__region")
     )
+    order = ("title", "id")
     return [
         {
             **row,
@@ -42,7 +47,7 @@ def nodes(project: str) -> list[dict[str, Any]]:
             "lost_at": clock.iso(row["lost_at"]),
             "last_contact": clock.iso(row["last_contact"]),
         }
-        for row in rows
+        for row in (part_of(rows, order, "id", part) if part else rows.order_by(*order))
     ]
 
 
@@ -68,7 +73,7 @@ def partitions(node: str) -> list[dict[str, Any]]:
 
 def supply(project: str, identity: str) -> dict[str, Any]:
     """Return one of the supplies of a project's nodes; raise NotFound."""
-    rows = supplies(project, identity)
+    rows = supplies(project, [identity])
     if not rows:
         raise NotFound("There is no such supply.", remedy="See `freehold supply`.")
     return rows[0]
@@ -90,14 +95,14 @@ def node_ids(project: str, names: list[str], site: str | None) -> list[str]:
     return [known[name] for name in names]
 
 
-def supplies(project: str, identity: str | None = None) -> list[dict[str, Any]]:
-    """Return what the nodes of a project are supplied with, and what they made of it; one of them, or all."""
+def supplies(project: str, ids: list[str] | None = None, *, part: Part | None = None) -> list[dict[str, Any]]:
+    """Return what the nodes of a project are supplied with, and what they made of it.
+
+    All of it, or those with these ids, or a part after the one with an id.
+    """
     wanted = Supply.objects.filter(node__project=project)
-    rows = (
-        (wanted if identity is None else wanted.filter(id=identity))
-        .select_related("release__product", "node")
-        .order_by("release__product__name", "release__version", "node__title")
-    )
+    rows = (wanted if ids is None else wanted.filter(id__in=ids)).select_related("release__product", "node")
+    order = ("release__product__name", "release__version", "node__title", "id")
     return [
         {
             "id": row.id,
@@ -110,7 +115,7 @@ def supplies(project: str, identity: str | None = None) -> list[dict[str, Any]]:
             "observed_at": row.observed_at,
             "everyone": not row.beneficiary,
         }
-        for row in rows
+        for row in (part_of(rows, order, "id", part) if part else rows.order_by(*order))
     ]
 
 

@@ -57,13 +57,18 @@ def on_node(node: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def offered(projects: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the releases that some node offers to one of these projects, by product, the newest first."""
+def offered(projects: list[str], product: str = "") -> dict[str, list[dict[str, Any]]]:
+    """Return the releases that some node offers to one of these projects, by product, the newest first.
+
+    Those of one product, if it is named.
+    """
     beneficiaries, values = _in("s.beneficiary", ["", *projects])
+    values["product"] = product
     rows = run(
         LISTING["offered"].where(
+            "(:product = '' OR p.name = :product) AND "
             "EXISTS (SELECT 1 FROM fleet_supply s WHERE s.release_id = r.id AND s.wanted = 'available'"
-            f" AND {beneficiaries}) ORDER BY p.name, r.published_at DESC, r.version DESC LIMIT 1000"
+            f" AND {beneficiaries}) ORDER BY p.name, r.published_at DESC, r.version DESC"
         ),
         **values,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.paging import Part
 from freehold.master.foundation.transactions import run
 
 QUERIES = sql.load(Path(__file__).parent / "sql" / "instances.sql", prepared=True)
@@ -33,16 +34,20 @@ def by_id(instance: str) -> dict[str, Any]:
     return rows[0]
 
 
-def in_projects(projects: list[str], *, after: str = "", limit: int = 1000) -> list[dict[str, Any]]:
-    """Return the instances of projects that are not gone, by id, after an id."""
+MOST_BELOW = 2000
+"""Instances that `below` returns."""
+
+
+def in_projects(projects: list[str], part: Part) -> list[dict[str, Any]]:
+    """Return a part of the instances of projects that are not gone, by id, after an id."""
     if not projects:
         return []
     names = {f"project_{number}": project for number, project in enumerate(projects)}
     places = ", ".join(f":{name}" for name in names)
     return _where(
         f"i.project_id IN ({places}) AND i.gone_at IS NULL AND i.id > :after ORDER BY i.id LIMIT :limit",
-        after=after,
-        limit=limit,
+        after=part.after,
+        limit=part.most,
         **names,
     )
 
@@ -61,16 +66,22 @@ def is_there(project: str, title: str) -> bool:
     return bool(run(QUERIES["live"], project=project, title=title))
 
 
-def below(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the living instances below one, at every depth, by title."""
-    prefix = row["title"] + "/"
-    return _where(
-        "i.tree = :tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed'"
-        " AND substr(i.title, 1, CAST(:length AS integer)) = :prefix ORDER BY i.title LIMIT 2000",
-        tree=row["tree"],
-        prefix=prefix,
-        length=len(prefix),
-    )
+def below(row: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """Return the first living instances below one, at every depth, by title, and how many more there are."""
+    values = {"tree": row["tree"], "prefix": f"{row['title']}/", "length": len(row["title"]) + 1}
+    rows = _where(f"{_BELOW} ORDER BY i.title, i.id LIMIT :most", **values, most=MOST_BELOW)
+    if len(rows) < MOST_BELOW:
+        return rows, 0
+    return rows, run(QUERIES["count_below"].where(_BELOW), **values)[0]["number"] - len(rows)
+
+
+def part_below(row: dict[str, Any], part: Part) -> list[dict[str, Any]]:
+    """Return a part of the living instances below one, at every depth, by id, after an id."""
+    values = {"tree": row["tree"], "prefix": f"{row['title']}/", "length": len(row["title"]) + 1}
+    return _where(f"{_BELOW} AND i.id > :after ORDER BY i.id LIMIT :most", **values, after=part.after, most=part.most)
+
+
+_BELOW = "i.tree = :tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed' AND substr(i.title, 1, CAST(:length AS integer)) = :prefix"
 
 
 def offer(instance: str) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Pages about money: prices for anybody, costs and invoices for customers, books for accountants and auditors."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect
@@ -14,6 +15,7 @@ from freehold.master.billing.models import Customer
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.monitoring import record
+from freehold.master.panel import queries as lists
 from freehold.master.panel import words
 from freehold.master.panel.door import draw, for_anybody, for_members, sorry
 from freehold.master.people.identity import Caller, Scope
@@ -67,7 +69,10 @@ def project_costs(request: HttpRequest, caller: Caller, project: str) -> HttpRes
             return redirect("costs", project)
         except Invalid as error:
             context["problem"], status = error, error.status
-    context |= {"costs": costs.to_date(owner), "documents": documents.of_project(owner)}
+    number = lists.page_number(request.GET.get("page", ""))
+    found = documents.of_project(owner, lists.numbered_part(number))
+    page = lists.numbered(found, number, documents.count_of_project(owner))
+    context |= {"costs": costs.to_date(owner), "documents": page.rows, "page": page}
     return draw(request, caller, "costs", context, status)
 
 
@@ -94,9 +99,7 @@ def invoice(request: HttpRequest, caller: Caller, project: str, number: str) -> 
 def sold(request: HttpRequest, caller: Caller, code: str, number: str) -> HttpResponse:
     """The same, for the seller."""
     entity = queries.find_entity(code, caller, Scope.AUDIT)
-    row = next((one for one in documents.of_entity(entity.id) if one["name"] == number), None)
-    if row is None:
-        raise NotFound(f"{code} has no document '{number}'.", remedy="")
+    row = documents.find_sold(entity.id, number)
     return draw(request, caller, "document", {"document": _readable(row), "entity": entity})
 
 
@@ -162,6 +165,9 @@ def _draw_books(
     since, until = _period(request, entity)
     name = request.GET.get("report", WHOLE)
     project = next(name for name, identity in caller.projects.items() if identity == entity.project_id)
+    number = lists.page_number(request.GET.get("page", ""))
+    part = lists.numbered_part(number)
+    page = lists.numbered(documents.of_entity(entity.id, part), number, documents.count_of_entity(entity.id))
     context = {
         "entity": entity,
         "open_from": days.iso(entity.open_from) if entity.open_from else "",
@@ -172,7 +178,9 @@ def _draw_books(
         "since": days.iso(since),
         "until": days.iso(until),
         "formats": list(exports.FORMATS),
-        "documents": documents.of_entity(entity.id)[:50],
+        "documents": page.rows,
+        "page": page,
+        "query": urlencode({"report": name, "since": days.iso(since), "until": days.iso(until)}),
         "customers": _customers(entity),
         "accounts": Account.objects.filter(entity=entity).order_by("code"),
         "may_write": caller.may(project, Scope.ACCOUNT),
@@ -183,8 +191,8 @@ def _draw_books(
 
 
 def _customers(entity: LegalEntity) -> list[Customer]:
-    """Return whom a payment may come from, as many as a list can show."""
-    return list(Customer.objects.filter(project=entity.project_id).order_by("name", "id")[:1000])
+    """Return whom a payment may come from."""
+    return list(Customer.objects.filter(project=entity.project_id).order_by("name", "id").only("name", "currency"))
 
 
 def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:

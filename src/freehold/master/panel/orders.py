@@ -47,7 +47,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     if not mine:
         raise Forbidden("You have no project to order for.", remedy="Ask whoever runs this Master to give you a role.")
     asked = request.POST if request.method == "POST" else request.GET
-    releases = listing.offered(sorted(mine.values())).get(product)
+    releases = listing.offered(sorted(mine.values()), product).get(product)
     if releases is None:
         raise NotFound(f"There is no product '{product}' that you can order.", remedy="")
     chosen = _chosen(releases, asked)
@@ -106,7 +106,7 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
         raise NotFound(f"'{title}' cannot be changed here.", remedy="")
     asked = request.POST if request.method == "POST" else request.GET
     present = {"release": row["release_id"], "version": row["version"]}
-    newer = listing.offered([row["project_id"]]).get(row["product"], [])
+    newer = listing.offered([row["project_id"]], row["product"]).get(row["product"], [])
     releases = newer if any(one["release"] == row["release_id"] for one in newer) else [present, *newer]
     chosen = _chosen(releases, asked if asked.get("release") else {"release": row["version"]})
     schemas = catalog.type_schemas(chosen["release"], row["type"])

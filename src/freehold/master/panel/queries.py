@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from freehold.master.fleet.models import Supply
+from freehold.master.foundation.paging import Part
 
 PAGE = 50
 """Rows on a page."""
@@ -13,7 +14,7 @@ PAGE = 50
 class Page:
     """Some of the rows of a list."""
 
-    rows: list[dict[str, Any]]
+    rows: list[Any]
     number: int
     pages: int
 
@@ -48,6 +49,16 @@ def supplies(project: str, *, node: str = "", number: int = 1) -> Page:
 def part(rows: list[dict[str, Any]], number: int) -> Page:
     """Return a page of rows that were read already."""
     return Page(rows[(number - 1) * PAGE : number * PAGE], number, pages(len(rows)))
+
+
+def numbered_part(number: int) -> Part:
+    """Return which rows are on a page."""
+    return Part(limit=PAGE, start=(number - 1) * PAGE)
+
+
+def numbered(rows: list[Any], number: int, total: int) -> Page:
+    """Return the page of these rows, of so many in all."""
+    return Page(rows, number, pages(total))
 
 
 def pages(total: int) -> int:

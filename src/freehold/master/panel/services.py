@@ -135,7 +135,8 @@ def _find(caller: Caller, project: str, title: str) -> dict[str, Any]:
 
 
 def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
-    (picture, *parts) = monitoring.pictures([row, *queries.below(row)])
+    below, beyond = queries.below(row)
+    (picture, *parts) = monitoring.pictures([row, *below])
     results = {one.promise: one for one in picture.results if one.revision >= row["revision"]}
     published = row["published"] if picture.status.state != "destroyed" else {}
     shown = hiding.shown(published, schema.response)
@@ -147,7 +148,7 @@ def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
         "published": shown,
         "promises": [(name, results.get(name)) for name in row["promises"]],
         "parts": _nested(parts[:MOST_PARTS]),
-        "parts_left_out": max(0, len(parts) - MOST_PARTS),
+        "parts_left_out": max(0, len(parts) - MOST_PARTS) + beyond,
         "offer": queries.offer(row["id"]),
         "seen": _fingerprint(row, shown, [picture, *parts]),
     }

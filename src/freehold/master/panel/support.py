@@ -8,19 +8,23 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from freehold.master.foundation.errors import Invalid
 from freehold.master.ordering import queries as ordering
+from freehold.master.panel import queries as lists
 from freehold.master.panel import words
 from freehold.master.panel.door import draw, for_members
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.support import actions, queries
+from freehold.master.support.models import Ticket
 
 
 @require_GET
 @for_members
 def tickets(request: HttpRequest, caller: Caller) -> HttpResponse:
     """What all projects of somebody asked, and what they are to answer."""
-    found = [(project, one) for project in _projects(caller) for one in queries.of_project(project, caller)]
-    found.sort(key=lambda row: (row[1].closed_at is not None, -row[1].opened_at))
-    return draw(request, caller, "tickets", {"tickets": found})
+    number = lists.page_number(request.GET.get("page", ""))
+    projects = _projects(caller)
+    found, total = queries.of_projects(projects, caller, lists.numbered_part(number)) if projects else ([], 0)
+    rows = [(_through(one, caller), one) for one in found]
+    return draw(request, caller, "tickets", {"tickets": rows, "page": lists.numbered(rows, number, total)})
 
 
 @require_http_methods(["GET", "POST"])
@@ -57,6 +61,13 @@ def ask(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpR
             context |= {"problem": error, "what": words.problem(error)}
             status = error.status
     return draw(request, caller, "ask", context, status)
+
+
+def _through(ticket: Ticket, caller: Caller) -> str:
+    """Return through which of their projects somebody sees a ticket: that which asked, or that which answers."""
+    if queries.is_own(ticket) and caller.may(ticket.project.name, Scope.READ):
+        return ticket.project.name
+    return next(name for name, identity in caller.projects.items() if identity == ticket.provider_id)
 
 
 def _projects(caller: Caller) -> list[str]:

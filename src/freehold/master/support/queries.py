@@ -1,23 +1,35 @@
 """All reads of support."""
 
-from django.db.models import Q
+from django.db.models import Case, IntegerField, Q, Value, When
 
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.paging import FIRST, Part, part_of
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.support.models import Message, Ticket
 
 _ANSWERING = (Scope.OPERATE, Scope.ACCOUNT)
-MOST = 200
+_OWN = ("service:", "budget:")
+"""How what a ticket is about begins, when it concerns all who read its project."""
+_IS_CLOSED = Case(When(closed_at=None, then=Value(0)), default=Value(1), output_field=IntegerField())
+_ORDER = ("is_closed", "-id")
 
 
-def of_project(project: str, acting: Caller) -> list[Ticket]:
-    """Return what a project asked and what it is to answer, the open ones first, the newest first.
+def of_project(project: str, acting: Caller, part: Part = FIRST) -> list[Ticket]:
+    """Return a part of what a project asked and what it is to answer, the open ones first, the newest first.
 
     Raise Forbidden for a project in which the caller has nothing to see.
     """
-    seen = _seen(project, acting)
-    rows = list(Ticket.objects.filter(seen, closed_at=None).order_by("-id")[:MOST])
-    return rows + list(Ticket.objects.filter(seen).exclude(closed_at=None).order_by("-id")[: MOST - len(rows)])
+    rows = Ticket.objects.filter(_seen(project, acting)).annotate(is_closed=_IS_CLOSED)
+    return list(part_of(rows, _ORDER, "id", part))
+
+
+def of_projects(projects: list[str], acting: Caller, part: Part) -> tuple[list[Ticket], int]:
+    """Return the same of several projects, each ticket once, and how many there are in all."""
+    seen = Q()
+    for project in projects:
+        seen |= _seen(project, acting)
+    rows = Ticket.objects.filter(seen).annotate(is_closed=_IS_CLOSED)
+    return list(part_of(rows.select_related("project"), _ORDER, "id", part)), rows.count()
 
 
 def find(project: str, identity: str, acting: Caller) -> Ticket:
@@ -38,6 +50,11 @@ def has_tickets(acting: Caller) -> bool:
     return any(acting.able(scope) for scope in (Scope.READ, *_ANSWERING))
 
 
+def is_own(ticket: Ticket) -> bool:
+    """Whether all who may read the project of a ticket may read it."""
+    return ticket.about.startswith(_OWN)
+
+
 def _seen(project: str, acting: Caller) -> Q:
     """Return which tickets a member of a project sees: its own, if it reads; those it answers, by what it may do."""
     may = [scope for scope in _ANSWERING if acting.may(project, scope)]
@@ -46,6 +63,8 @@ def _seen(project: str, acting: Caller) -> Q:
         acting.project(project, Scope.READ)
     owner = acting.projects[project]
     # What the Master noticed of a provider is for those whose work it is, not for all who order there.
-    own = Q(project=owner, about__startswith="service:") | Q(project=owner, about__startswith="budget:")
+    own = Q()
+    for beginning in _OWN:
+        own |= Q(project=owner, about__startswith=beginning)
     answers = Q(provider=owner, scope__in=[scope.value for scope in may])
     return (own | answers) if reads else answers

@@ -140,6 +140,10 @@ SELECT d.*, e.code, e.name AS seller, e.currency AS functional_currency,
 FROM billing_document d
 JOIN accounting_legalentity e ON e.id = d.entity
 
+-- name: count_documents
+-- How many documents there are.
+SELECT count(*) AS number FROM billing_document d
+
 -- name: unpaid
 -- The invoices of a seller with what came before them: what was paid of a contract pays the oldest first.
 SELECT d.contract, d.customer, c.name, d.id, d.kind, d.year, d.number, d.day, d.due_day, d.currency, d.gross,

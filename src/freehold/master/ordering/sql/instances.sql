@@ -294,6 +294,10 @@ DELETE FROM ordering_departedrow WHERE instance_id = :instance AND node_id = :no
 INSERT INTO ordering_share (host_id, release_id, type, beneficiary, free)
 VALUES (:host, :release, :type, :beneficiary, :free)
 
+-- name: count_below
+-- How many instances there are.
+SELECT count(*) AS number FROM ordering_instance i
+
 -- name: hosts
 -- The hosts that may take in a shared instance of a project: those where it is to be first, those with most places first.
 SELECT h.host_id AS id, i.node_id AS node, i.partition, i.title, n.title AS node_title, t.name AS site, t.region,

@@ -33,7 +33,6 @@ JOIN people_project p ON p.id = i.project_id
 JOIN catalog_release r ON r.id = i.release_id
 WHERE i.node_id = :node AND i.gone_at IS NULL
 ORDER BY i.partition, i.created_at, i.id
-LIMIT 1000
 
 -- name: offered
 -- The releases that some node offers, by product, the newest first.

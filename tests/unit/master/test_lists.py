@@ -1,0 +1,205 @@
+"""Long lists: whoever asks part by part gets each row once, in the same order; what is searched is never cut before."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from running import tiny_release
+from unit.master.panels import Visitor
+
+if TYPE_CHECKING:
+    from unit.master.market import Market
+    from unit.master.rooms import Rooms
+
+DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text())
+LISTS = {
+    path.removeprefix("/api/v1"): operations["get"]
+    for path, operations in DOCUMENT["paths"].items()
+    if "get" in operations
+    and operations["get"]["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    .get("type") == "array"
+}  # fmt: skip
+REPORTS = "/entities/{code}/reports/{name}"
+"""Sums of a time, which are no list of what there is."""
+FOR_OPERATORS = ("/sites", "/nodes", "/supplies", "/grants", "/customers", "/members")
+WAYS = {
+    "/people/{email}/tokens": "/people/owner@example.org/tokens",
+    **{path: path.replace("{code}", "FR") for path in LISTS if path.startswith("/entities")},
+}
+
+
+def test_every_list_of_the_api_is_asked_for_in_parts_by_a_cursor_that_its_rows_have() -> None:
+    assert len(LISTS) > 15
+    for path, operation in LISTS.items():
+        if path == REPORTS:
+            continue
+        names = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
+        assert names[-2:] == ["after", "limit"], path
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        row = DOCUMENT["components"]["schemas"][schema["items"]["$ref"].rpartition("/")[2]]
+        assert row["properties"][operation["x-cursor"]]["type"] == "string", path
+
+
+class Asker:
+    """A member of staff who owns project `provider` and reads `shop`, with the API in this process."""
+
+    def __init__(self, rooms: "Rooms") -> None:
+        from django.test import Client
+
+        from freehold.master.people import actions, identity
+        from freehold.master.people.identity import Scope
+        from freehold.master.people.models import Person, Project, Role
+
+        person = Person.objects.get(id=rooms.owner.person)
+        person.is_staff = True
+        person.save()
+        actions.give_role(person, Project.objects.get(name="shop"), Role.CUSTOMER, acting=identity.system())
+        for number in range(4):
+            actions.make_token(person, title=f"token {number}", scopes=frozenset(Scope))
+        token, _ = actions.make_token(person, title="asking", scopes=frozenset(Scope))
+        self._client = Client(headers={"authorization": f"Bearer {token}"})
+
+    def get(self, path: str, expected: int = 200, **query: Any) -> Any:
+        answer = self._client.get(f"/api/v1{path}", query, secure=True)
+        assert answer.status_code == expected, answer.content
+        return json.loads(answer.content)
+
+    def parts(self, path: str, cursor: str, limit: int, **query: Any) -> Iterator[list[Any]]:
+        after = ""
+        while part := self.get(path, after=after, limit=limit, **query):
+            yield part
+            after = part[-1][cursor]
+
+
+@pytest.fixture
+def full(market: "Market") -> Asker:
+    """A Master with at least four rows in each of its lists."""
+    from freehold.master.catalog import actions as catalog
+    from freehold.master.people import actions, identity
+    from freehold.master.people.models import Project, Role
+    from freehold.master.support import actions as support
+
+    rooms, system = market.rooms, identity.system()
+    for number in range(4):
+        node = rooms.node(f"node-{number}", site=f"site-{number}", partitions=9)
+        # Of two published at the same moment the order is that of their names.
+        rooms.supply(rooms.publish(tiny_release(version=f"2.{number}")), node)
+        person = rooms._person(f"person{number}@example.org")
+        for name in ("provider", "shop"):
+            actions.give_role(person, Project.objects.get(name=name), Role.CUSTOMER, acting=system)
+        market.customer(f"Customer {number % 2}", project="")
+        market.seller(f"S{number}", "FR", "EUR", "Europe/Paris")
+        catalog.grant_selling("provider", "tiny", f"friend-{number}", acting=rooms.owner)
+    market.offer()
+    market.prices(market.price(1000))
+    market.pay(market.customer(), 100_000, "deposit")
+    for number in range(5):
+        market.ready(market.order(f"web{number}", offer="small"))
+        ticket = support.ask("shop", f"web{number}", f"question {number}", "?", acting=rooms.customer)
+        if number % 2:
+            support.answer("shop", ticket.id, "thanks", close=True, acting=rooms.customer)
+    for month in ("04", "05", "06", "07"):
+        market.bill(f"2026-{month}-02")
+    return Asker(rooms)
+
+
+def test_each_list_is_the_same_whole_and_in_parts(full: Asker) -> None:
+    for path, operation in LISTS.items():
+        if path == REPORTS:
+            continue
+        cursor = operation["x-cursor"]
+        for project in ("provider", "shop") if "{project}" in path else ("",):
+            way = WAYS.get(path, path).replace("{project}", project)
+            if project == "shop" and path.endswith(FOR_OPERATORS):
+                continue
+            whole = full.get(way, limit=1000)
+            assert len({row[cursor] for row in whole}) == len(whole), way
+            for limit in (1, 3):
+                parts = list(full.parts(way, cursor, limit))
+                assert [row for part in parts for row in part] == whole, (way, limit)
+                assert all(len(part) == limit for part in parts[:-1]), way
+        assert len(whole) >= 3 or project == "shop", path
+
+
+@pytest.mark.parametrize("after", ["nothing", "nul\0byte", "9" * 30, "FR-2026-999999", "S0-2026-000001", "-1", "ä"])
+def test_a_cursor_that_names_no_row_is_told(full: Asker, after: str) -> None:
+    answer = full.get("/projects/shop/documents", 422, after=after)
+    assert answer["errors"][0]["field"] == "after"
+    for path in ("/releases", "/projects/provider/nodes", "/entities/FR/tax-rules", "/projects/provider/grants"):
+        assert "in this list" in full.get(path, 422, after=after)["detail"], path
+
+
+def test_a_row_of_another_list_is_no_cursor_of_this_one(full: Asker, market: "Market") -> None:
+    (other,) = full.get("/projects/shop/tickets", limit=1)
+    market.rooms.node("elsewhere", project=market.rooms.shop)
+    there = full.get("/projects/provider/nodes")
+    assert "elsewhere" not in {one["title"] for one in there}
+    assert full.get("/projects/provider/customers", 422, after=other["id"])["title"]
+
+
+@pytest.mark.parametrize(("limit", "rows"), [(0, 1), (-5, 1), (2, 2), (10**9, 5)])
+def test_a_part_has_from_one_row_to_a_thousand(full: Asker, limit: int, rows: int) -> None:
+    assert len(full.get("/projects/shop/tickets", limit=limit)) == rows
+
+
+def test_what_is_gone_meanwhile_does_not_hide_what_follows_by_name(full: Asker) -> None:
+    from freehold.master.people.models import Membership
+
+    first, second = list(full.parts("/projects/provider/members", "email", 2))[:2]
+    Membership.objects.filter(person__email=first[-1]["email"]).delete()
+    assert full.get("/projects/provider/members", after=first[-1]["email"], limit=2) == second
+
+
+def test_pages_of_the_panel_lead_to_every_ticket_and_document(full: Asker, market: "Market", monkeypatch: Any) -> None:
+    from freehold.master.panel import queries
+
+    monkeypatch.setattr(queries, "PAGE", 2)
+    visitor = Visitor(market.rooms.owner)
+    numbers = [one["number"] for one in full.get("/entities/FR/documents")]
+    assert len(numbers) > 3
+    for path, wanted in (
+        ("/tickets", [one["title"] for one in full.get("/projects/shop/tickets")]),
+        ("/books/FR", numbers),
+    ):
+        pages = -(-len(wanted) // 2)
+        read = [visitor.reads(f"{path}?page={number}") for number in range(1, pages + 1)]
+        assert all(f"Page {number} of {pages}" in text for number, text in enumerate(read, 1)), path
+        assert [one for text in read for one in wanted if one in text] == wanted, path
+    oldest = Visitor(market.rooms.owner).reads(f"/books/FR/documents/{numbers[-1]}")
+    assert numbers[-1] in oldest
+
+
+def test_a_service_behind_any_number_that_are_never_ready_begins(market: "Market", monkeypatch: Any) -> None:
+    from freehold.master.billing import subscriptions
+    from freehold.master.billing.models import Subscription
+
+    monkeypatch.setattr(subscriptions, "PENDING", 2)
+    market.offer()
+    market.prices(market.price(1000))
+    market.pay(market.customer(), 100_000, "deposit")
+    for number in range(5):
+        market.rooms.node_says(market.order(f"never{number}", offer="small"), "started", promises='["port"]')
+    market.ready(market.order("well", offer="small"))
+    states = list(Subscription.objects.order_by("id").values_list("state", flat=True))
+    assert states == ["pending"] * 5 + ["active"]
+
+
+def test_the_parts_of_a_service_are_found_however_many_instances_its_tree_has(rooms: "Rooms", monkeypatch: Any) -> None:
+    from freehold.master.ordering import queries
+    from freehold.master.ordering.models import Instance
+
+    rooms.supply(rooms.publish(tiny_release()), rooms.node("one", partitions=20))
+    root = rooms.request("a").instance
+    for title in ("a/a", "a/b", "a/c", "a/c/one", "a/c/two", "a/c/three", "a/cx", "a/cx/one"):
+        made = rooms.request(title.replace("/", "-")).instance
+        Instance.objects.filter(id=made).update(title=title, tree=root, parent=root)
+    monkeypatch.setattr(queries, "MOST_BELOW", 2)
+    asker = Asker(rooms)
+    shown = asker.get("/projects/shop/instances/a/c")
+    assert [one["title"] for one in shown["children"]] == ["a/c/one", "a/c/three"]
+    assert shown["children_left_out"] == 1
+    below = [row["title"] for part in asker.parts("/projects/shop/instances", "id", 2, below="a/c") for row in part]
+    assert sorted(below) == ["a/c/one", "a/c/three", "a/c/two"]
