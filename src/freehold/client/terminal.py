@@ -13,6 +13,7 @@ import msgspec
 from freehold.client.api import Client
 from freehold.client.credentials import load_credentials
 from freehold.client.errors import ClientError
+from freehold.protocol import numbers
 
 Subparsers = argparse._SubParsersAction
 
@@ -62,7 +63,7 @@ def json_object(option: str, text: str | None) -> dict[str, Any] | None:
     if text.startswith("@"):
         text = read(Path(text[1:]))
     try:
-        value = json.loads(sys.stdin.read() if text == "-" else text, parse_constant=number, parse_float=number)
+        value = json.loads(sys.stdin.read() if text == "-" else text, parse_constant=number, parse_float=_as_written)
         # What cannot travel, such as half of a character, is told here.
         msgspec.json.encode(value)
     except (ValueError, OverflowError) as error:
@@ -99,6 +100,12 @@ def seconds(text: str) -> float:
     if seconds < 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
     return seconds
+
+
+def _as_written(text: str) -> float | msgspec.Raw:
+    # A number with more digits than are kept here travels as it stands: its Master compares it so.
+    found = numbers.read(text)
+    return msgspec.Raw(text.encode()) if isinstance(found, numbers.Written) else found
 
 
 def number(text: str) -> float:

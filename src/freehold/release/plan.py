@@ -117,6 +117,7 @@ class Type:
 
     def __post_init__(self) -> None:
         _check_structs("Type", self.parameters, self.publication)
+        _check_steps("Type: parameters", self.parameters)
         must_be((tuple, list), "Type: requests", self.requests)
         must_hold(RequestType, "Type: requests", self.requests)
         kinds = [(one.product, one.type) for one in self.requests]
@@ -147,6 +148,7 @@ class SharedType:
 
     def __post_init__(self) -> None:
         _check_structs("SharedType", self.parameters, self.publication)
+        _check_steps("SharedType: parameters", self.parameters)
 
 
 @dataclass(frozen=True)
@@ -299,6 +301,29 @@ def _check_structs(what: str, parameters: object, publication: object) -> None:
     for name, kind in (("parameters", parameters), ("publication", publication)):
         if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
             raise TypeError(f"{what}: {name} must be a msgspec.Struct class, not {kind!r}")
+
+
+def _check_steps(what: str, struct: type[msgspec.Struct]) -> None:
+    """Raise TypeError for a step such as 0.01: 19.99 is a multiple of it for the Master, and for no binary fraction."""
+    waiting, seen = [msgspec.inspect.type_info(struct)], set[int]()
+    while waiting:
+        kind = waiting.pop()
+        if id(kind) in seen:
+            continue
+        seen.add(id(kind))
+        step = getattr(kind, "multiple_of", None)
+        if isinstance(step, float) and not step.is_integer():
+            raise TypeError(
+                f"{what}: multiple_of={step} of {struct.__name__} would be tested in binary fractions; "
+                f'write Meta(extra_json_schema={{"multipleOf": {step}}}), which the Master tests exactly'
+            )
+        for name in kind.__struct_fields__:
+            values = getattr(kind, name)
+            waiting += [
+                one.type if isinstance(one, msgspec.inspect.Field) else one
+                for one in (values if isinstance(values, tuple) else (values,))
+                if isinstance(one, msgspec.inspect.Type | msgspec.inspect.Field)
+            ]
 
 
 def _where(function: object) -> str:

@@ -147,3 +147,72 @@ def test_a_whole_number_reaches_the_node_as_one_however_it_was_written(rooms: "R
         assert Instance.objects.get(title="page").parameters == '{"size":3,"more":[{"of":0},2.5,true]}'
     with pytest.raises(Invalid, match="no JSON that can be kept"):
         rooms.request("page", parameters={"other": float("nan")})
+
+
+BIG = 9007199254740993
+"""No binary fraction of 64 bits is this number: the nearest is one less."""
+LONG = "0.10000000000000000001"
+
+
+@pytest.mark.parametrize(
+    ("rule", "right", "wrong"),
+    [
+        ({"maximum": BIG}, [str(BIG), str(BIG - 1)], [str(BIG + 1), f"{BIG}.5", "9007199254740994.0"]),
+        ({"minimum": BIG}, [str(BIG), f"{BIG}.0"], [str(BIG - 1), "9007199254740992.0"]),
+        ({"exclusiveMaximum": BIG}, [str(BIG - 1)], [str(BIG), f"{BIG}.0"]),
+        ({"maximum": 1e23}, ["1e23", "1" + "0" * 23, "99999999999999999999999"], ["1" + "0" * 22 + "1"]),
+        ({"const": BIG}, [str(BIG), f"{BIG}.0"], [str(BIG - 1), "9007199254740992.0"]),
+        ({"const": 0.1}, ["0.1", "1e-1", "0.10"], [LONG, "0.09999999999999999999"]),
+        ({"enum": [0.1, 10**30]}, ["0.1", "1e30", "1" + "0" * 30], [LONG, "1" + "0" * 29 + "1"]),
+        ({"maximum": 0.1}, ["0.1", "0.09999999999999999999"], [LONG, "0.10000000000000001"]),
+        ({"minimum": 0.1}, ["0.1", LONG], ["0.09999999999999999999"]),
+        ({"multipleOf": 0.01}, ["19.99", "19.990000000000000000"], ["19.990000000000000001", LONG]),
+        ({"type": "integer"}, ["3.0", "1e30", "3.00000000000000000000"], ["3.00000000000000000001"]),
+        (
+            {"uniqueItems": True},
+            [f"[0.2, {LONG}]", f"[{BIG}, {BIG - 1}.0]"],
+            [f"[0.1, {LONG}]", f"[{LONG}, {LONG}0]", "[1e23, 1" + "0" * 23 + "]"],
+        ),
+    ],
+)
+def test_numbers_of_any_length_are_compared_as_they_are_written(
+    rooms: "Rooms", rule: Any, right: list[str], wrong: list[str]
+) -> None:
+    from freehold.protocol import numbers
+
+    rooms.supply(rooms.publish(tiny_release(schema={"properties": {"a": rule}})), rooms.node("wide"))
+    for text in right:
+        rooms.request("page", parameters=numbers.decode(f'{{"a": {text}}}'.encode()), dry_run=True)
+    for text in wrong:
+        for dry_run in (True, False):
+            with pytest.raises(InvalidParameters):
+                rooms.request("page", parameters=numbers.decode(f'{{"a": {text}}}'.encode()), dry_run=dry_run)
+
+
+def test_what_is_kept_of_a_long_number_must_fit_too_and_is_what_the_node_gets(rooms: "Rooms") -> None:
+    from freehold.master.ordering.models import Instance
+    from freehold.protocol import numbers
+
+    release = rooms.publish(tiny_release(schema={"properties": {"a": {"exclusiveMaximum": 0.1}}}))
+    rooms.supply(release, rooms.node("wide"))
+    with pytest.raises(InvalidParameters, match=r"0\.1 is greater than or equal to the maximum of 0\.1"):
+        rooms.request("page", parameters=numbers.decode(b'{"a": 0.09999999999999999999}'))
+    rooms.request("page", parameters=numbers.decode(b'{"a": 0.05000000000000000001, "b": [1e23]}'))
+    kept = Instance.objects.get(title="page").parameters
+    assert kept == '{"a":0.05,"b":[100000000000000000000000]}'
+
+
+def test_an_error_shows_a_number_as_it_was_written(rooms: "Rooms") -> None:
+    from freehold.protocol import numbers
+
+    rooms.supply(rooms.publish(tiny_release(schema={"properties": {"a": {"maximum": 0.1}}})), rooms.node("wide"))
+    with pytest.raises(InvalidParameters, match=f"a: {LONG} is greater than the maximum of 0.1") as error:
+        rooms.request("page", parameters=numbers.decode(f'{{"a": {LONG}}}'.encode()))
+    assert LONG in str(error.value.problem().errors[0].value)
+
+
+@pytest.mark.parametrize("number", ["0.12345678901234567890", "1.00000000000000000001"])
+def test_a_schema_with_a_number_that_is_not_kept_whole_is_refused(rooms: "Rooms", number: str) -> None:
+    text = f'{{"properties": {{"a": {{"maximum": {number}}}}}}}'.encode()
+    with pytest.raises(Invalid, match="more digits than are kept"):
+        rooms.publish(tiny_release(files={"in.json": text}))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
+from msgspec import Meta
 
 from freehold.promises import Assessment, FileState, Http, TcpPort, every
 from freehold.release import (
@@ -268,3 +269,33 @@ def test_what_a_type_may_request_is_written_into_the_descriptor() -> None:
 def test_a_type_that_may_request_nonsense_is_no_type(requests: list[tuple[Any, ...]], mistake: str) -> None:
     with pytest.raises(TypeError, match=mistake):
         _requesting(*(RequestType(*one) for one in requests))
+
+
+class Priced(msgspec.Struct):
+    price: Annotated[float, Meta(multiple_of=0.01)] = 0.0
+
+
+class Basket(msgspec.Struct):
+    baskets: list["Basket"] = []
+    prices: dict[str, Priced] = {}
+
+
+class Whole(msgspec.Struct):
+    most: Annotated[int, Meta(le=9007199254740993)] = 0
+    step: Annotated[float, Meta(multiple_of=5)] = 0.0
+    price: Annotated[float, Meta(extra_json_schema={"multipleOf": 0.01})] = 0.0
+
+
+def test_a_step_that_is_no_binary_fraction_is_left_to_the_master() -> None:
+    for kind in (Priced, Basket):
+        with pytest.raises(
+            TypeError, match=r'multiple_of=0.01 .* write Meta\(extra_json_schema={"multipleOf": 0.01}\)'
+        ):
+            Type("x", kind, Publication, lambda parameters, context: Plan())
+
+
+def test_a_node_takes_and_refuses_the_same_large_numbers_as_its_master() -> None:
+    release = Release("x", "1", "", {"default": Type("x", Whole, Publication, lambda parameters, context: Plan())})
+    make_plan(release, "default", b'{"most": 9007199254740993, "step": 10, "price": 19.99}', CONTEXT)
+    with pytest.raises(ReleaseError, match="<= 9007199254740993"):
+        make_plan(release, "default", b'{"most": 9007199254740994}', CONTEXT)

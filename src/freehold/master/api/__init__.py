@@ -2,7 +2,6 @@
 
 import logging
 
-import msgspec
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -14,6 +13,7 @@ from freehold.master.api import accounts, books, costs, fleet, instances, people
 from freehold.master.api.auth import declare
 from freehold.master.foundation.answers import problem_response
 from freehold.master.foundation.errors import Invalid, Malformed, MasterError, Unauthenticated
+from freehold.protocol import numbers
 from freehold.protocol.problem import FieldError
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class _Strict(Parser):
     """Reads bodies as nodes will: what JSON allows but UTF-8 does not (half of a character) would stop their feed."""
 
     def parse_body(self, request: HttpRequest) -> DictStrAny:
-        body: DictStrAny = msgspec.json.decode(request.body)
+        body: DictStrAny = numbers.decode(request.body)
         return body
 
 

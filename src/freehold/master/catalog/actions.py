@@ -19,7 +19,7 @@ from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Project
 from freehold.master.people.quotas import Quota
-from freehold.protocol import UNREADABLE, archive
+from freehold.protocol import UNREADABLE, archive, numbers
 from freehold.protocol.descriptor import (
     DESCRIPTOR,
     MOST_REQUEST_TYPES,
@@ -231,9 +231,11 @@ def _schema(files: dict[str, bytes], name: str) -> str:
     if name not in files:
         raise Invalid(f"{DESCRIPTOR} names the schema {name!r}, which is not at the top of the archive.")
     try:
-        schema = json.loads(files[name])
+        schema = json.loads(files[name], parse_float=numbers.read)
     except ValueError as error:
         raise Invalid(f"{name} is not JSON: {error}") from None
+    if not numbers.is_kept_whole(schema):
+        raise Invalid(f"{name} holds a number with more digits than are kept of it.", remedy="Write it with 15 digits.")
     schemas.check_schema(name, schema)
     return json.dumps(schema, separators=(",", ":"))
 

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from fractions import Fraction
@@ -13,6 +12,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from freehold.protocol import patterns
+from freehold.protocol.numbers import exact
 
 MOST_STEPS = 100_000
 """Keywords that one evaluation applies; each 256 characters of a message, and each value of an `enum`, count as one."""
@@ -28,6 +28,7 @@ class TooCostly(Exception):
 def errors_of(validator: Draft202012Validator, value: object, most: int) -> list[ValidationError]:
     """Return the first errors of a value, `most` at most; raise TooCostly, or PatternError for an unchecked pattern."""
     _steps.set(0)
+    value = exact(value)
     found: list[ValidationError] = []
     for error in validator.iter_errors(value):
         found.append(error)
@@ -48,15 +49,6 @@ def engine(pattern: str) -> Callable[[str], object]:
         words = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise patterns.PatternError(f"the engine refuses it: {words}") from None
     return search
-
-
-def whole_numbers(value: Any) -> Any:
-    """Return a value in which numbers that are equal are written alike: 3.0 is 3, to each who reads it after us."""
-    if isinstance(value, dict):
-        return {name: whole_numbers(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [whole_numbers(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _counted(keyword: Any) -> _Keyword:
@@ -120,10 +112,10 @@ def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> I
 
 
 def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if not isinstance(instance, int | float) or isinstance(instance, bool):
+    if not isinstance(instance, int | float | Fraction) or isinstance(instance, bool):
         return
-    # As they were written: 19.99 is no binary fraction, and 19.99 / 0.01 no whole number.
-    if not math.isfinite(instance) or Fraction(repr(instance)) % Fraction(repr(step)):
+    # Of floats: those that are endless or none.
+    if isinstance(instance, float) or instance % step:
         yield ValidationError(f"{instance!r} is not a multiple of {step!r}")
 
 
@@ -133,7 +125,7 @@ def _enum(validator: Any, values: list[Any], instance: Any, schema: Any) -> Iter
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(whole_numbers(value), sort_keys=True)
+    return json.dumps(value, sort_keys=True, default=lambda number: {"": str(Fraction(number))})
 
 
 _OURS: dict[str, _Keyword] = {
@@ -144,7 +136,12 @@ _OURS: dict[str, _Keyword] = {
     "enum": _enum,
     "multipleOf": _multiple_of,
 }
-Validator: Any = extend(  # type: ignore[no-untyped-call]
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {name: _counted(_OURS.get(name, keyword)) for name, keyword in Draft202012Validator.VALIDATORS.items()},
 )
+
+
+def validator_of(schema: Any) -> Any:
+    """Return what `errors_of` takes for a schema."""
+    return _Validator(exact(schema))

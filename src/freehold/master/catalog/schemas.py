@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing.exceptions import Unresolvable
 
-from freehold.master.catalog.evaluation import TooCostly, Validator, engine, errors_of
+from freehold.master.catalog.evaluation import TooCostly, engine, errors_of, validator_of
 from freehold.master.catalog.models import ReleaseType
 from freehold.master.foundation.errors import Invalid, InvalidParameters
 from freehold.protocol.patterns import PatternError, keywords_of, patterns_of
@@ -45,7 +45,7 @@ def check_schema(name: str, schema: Any) -> None:
                 f"{name} refers to '{reference}'.",
                 remedy="Put what it refers to under $defs of the same file; the Master fetches nothing.",
             )
-    validator = Validator(schema)
+    validator = validator_of(schema)
     try:
         for reference in _references(schema):
             errors_of(validator.evolve(schema={"$ref": reference}), {}, 1)
@@ -96,7 +96,7 @@ def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> 
 def _validator(release: str, type_name: str) -> Any:
     # A release never changes once published, so neither does its validator.
     row = ReleaseType.objects.only("request_schema").get(release=release, name=type_name)
-    return Validator(json.loads(row.request_schema))
+    return validator_of(json.loads(row.request_schema))
 
 
 def _check_size(name: str, schema: Any) -> None:
@@ -157,8 +157,9 @@ def _field(error: ValidationError) -> str:
 
 
 def _short(value: object) -> object:
-    text = json.dumps(value)
-    return value if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+    text = json.dumps(value, default=repr)
+    # What stands for a number as it is written is shown so.
+    return json.loads(text) if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
 
 def _references(schema: Any) -> Iterator[str]:

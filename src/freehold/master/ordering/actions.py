@@ -16,7 +16,6 @@ from freehold.master.allocation.actions import Place
 from freehold.master.allocation.choice import Constraints
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog import schemas
-from freehold.master.catalog.evaluation import whole_numbers
 from freehold.master.catalog.queries import Choice
 from freehold.master.fleet import revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
@@ -31,6 +30,7 @@ from freehold.master.ordering.states import INSTANCE
 from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
+from freehold.protocol import numbers
 from freehold.protocol.problem import FieldError, Reason
 from freehold.protocol.states import Wanted
 
@@ -433,7 +433,7 @@ def _fitting(release: str, type_name: str, given: dict[str, Any]) -> dict[str, A
     Raise Invalid for those that are too many or no JSON, InvalidParameters for those that do not fit the schema.
     """
     try:
-        parameters: dict[str, Any] = whole_numbers(given)
+        parameters: dict[str, Any] = numbers.kept(given)
         size = len(json.dumps(parameters, separators=(",", ":"), allow_nan=False).encode())
     except (ValueError, RecursionError):
         raise Invalid(
@@ -447,6 +447,9 @@ def _fitting(release: str, type_name: str, given: dict[str, Any]) -> dict[str, A
             errors=[FieldError("parameters", f"at most {LARGEST_PARAMETERS} bytes of JSON", size)],
         )
     schemas.validate(release, type_name, parameters)
+    if not numbers.is_kept_whole(given):
+        # What its node gets fits; what was asked for must fit, too.
+        schemas.validate(release, type_name, given)
     return parameters
 
 

@@ -81,7 +81,10 @@ def part_below(row: dict[str, Any], part: Part) -> list[dict[str, Any]]:
     return _where(f"{_BELOW} AND i.id > :after ORDER BY i.id LIMIT :most", **values, after=part.after, most=part.most)
 
 
-_BELOW = "i.tree = :tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed' AND substr(i.title, 1, CAST(:length AS integer)) = :prefix"
+_BELOW = (
+    "i.tree = :tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed' "
+    "AND substr(i.title, 1, CAST(:length AS integer)) = :prefix"
+)
 
 
 def offer(instance: str) -> dict[str, Any] | None:

@@ -1,7 +1,6 @@
 """The inputs of a form: each shows a value, takes what was posted, gives a value back. Pure."""
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -11,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from freehold.master.panel.patterns import html_pattern
-from freehold.protocol import UNREADABLE
+from freehold.protocol import UNREADABLE, numbers
 
 Path = tuple[str, ...]
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "absent", "__bool__": lambda self: False})()
@@ -494,7 +493,6 @@ def read_number(text: str, *, whole: bool) -> int | float | None:
     except ValueError:
         pass
     try:
-        number = float(text)
+        return None if whole else numbers.read(text)
     except ValueError:
         return None
-    return None if whole or not math.isfinite(number) else number
