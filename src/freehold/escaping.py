@@ -7,6 +7,7 @@ A message may come from a stranger: a partition, a release, a node, a customer. 
 import io
 import logging
 import re
+from pathlib import Path
 from typing import TextIO
 
 LONGEST_RECORD = 8000
@@ -34,6 +35,23 @@ def escaped_line(text: str) -> str:
 def encodable(text: str) -> str:
     """Return a text that UTF-8 can hold: halves of characters are written as escapes, such as `\\udce9`."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+class NotText(ValueError):
+    """A file is not text in UTF-8; the message names it, the line and what stands there."""
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file in UTF-8; raise NotText, OSError."""
+    content = path.read_bytes()
+    try:
+        # Lines end as they do for whoever opens it as text.
+        return content.decode().replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        line = content.splitlines()[number - 1]
+        shown = line.decode(errors="backslashreplace").strip()
+        raise NotText(f"{path}, line {number}: this is not text in UTF-8: {shown[:200]}") from None
 
 
 def _escape(found: "re.Match[str]") -> str:

@@ -87,7 +87,8 @@ def pack(folder: Path, put: Put) -> Packed:
             needed |= {one for one in pythons_here if one in text}
             # Compiled Python names the place too; whoever imports it puts that right.
             if member.isreg() and place in text and not name.endswith(".pyc"):
-                if b"\0" in text:
+                # Nor is a name put right that no text can hold.
+                if b"\0" in text or not _is_text(name):
                     bound.fixed = True
                 else:
                     bound.mentions.append(name)
@@ -171,6 +172,14 @@ def _below(folder: Path) -> Iterator[Path]:
         for name in links:
             folders.remove(name)
         yield from (Path(parent, name) for name in sorted(files) if name != _MARK)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _member(path: Path, name: str) -> tuple[tarfile.TarInfo, bytes]:

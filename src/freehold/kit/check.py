@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import msgspec
 
+from freehold.escaping import NotText, text_of
 from freehold.protocol import archive, patterns
 from freehold.protocol.descriptor import DESCRIPTOR, NAME, VERSION
 from freehold.recipes import locked
@@ -82,7 +83,12 @@ def _wheel(requirements: Path, packages: list[str]) -> Iterator[str]:
     if not requirements.exists():
         yield f"requirements: there is no {requirements.name}; {again}"
         return
-    for line in requirements.read_text().splitlines():
+    try:
+        text = text_of(requirements)
+    except NotText as error:
+        yield f"requirements: {error}."
+        return
+    for line in text.splitlines():
         if packages and line.startswith(locked.REQUIRED):
             known = line.removeprefix(locked.REQUIRED).split()
             if sorted(known) != sorted(packages):
@@ -104,7 +110,7 @@ def _configuration(folder: Path) -> Iterator[str]:
         return
     for name, text in generated.items():
         file = folder / name
-        if not file.exists() or file.read_text() != text:
+        if not file.exists() or file.read_bytes() != text.encode():
             yield f"{file}: it is not what instance.py says; run `freehold software schema {folder}`."
     for name, kind in release.types.items():
         if isinstance(kind, Type) and not _needed(kind.parameters):

@@ -97,7 +97,7 @@ def _lock(options: argparse.Namespace) -> int:
 def _write(files: dict[Path, str], check: bool, source: str) -> int:
     stale = 0
     for path, text in files.items():
-        if path.exists() and path.read_text() == text:
+        if path.exists() and path.read_bytes() == text.encode():
             continue
         stale += 1
         if check:

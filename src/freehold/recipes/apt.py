@@ -7,6 +7,7 @@ import concurrent.futures
 import difflib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import urllib.parse
@@ -26,10 +27,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _FILE = re.compile(r"^'\S+' (\S+)\.deb \d", re.MULTILINE)
 """What `--print-uris` would call a file: name, version, architecture, with an underscore between."""
 _UNKNOWN = re.compile(
-    r"^E: (?:Unable to locate package|Couldn't find any package by \w+|Package) '?(?P<name>[a-z0-9+.-]+?)'?"
-    r"(?: has no installation candidate)?$",
-    re.MULTILINE,
+    r"^E: (?:Unable to locate package|Couldn't find any package by \w+) '?(?P<name>[a-z0-9+.-]+?)'?$", re.MULTILINE
 )
+_VIRTUAL = re.compile(
+    r"^Package (?P<name>\S+) is a virtual package provided by:\n(?P<providers>(?: +\S.*\n)+)", re.MULTILINE
+)
+_NOWHERE = re.compile(r"^Package (?P<name>\S+) is not available, but is referred to by another package", re.MULTILINE)
+_UNMET = re.compile(r"^The following packages have unmet dependencies:\n(?P<relations>(?: .*\n)+)", re.MULTILINE)
+"""What apt says, unless it is to be very quiet, of why it does not install something."""
 _UNFETCHED = re.compile(r"^E: Failed to fetch (?P<uri>\S+)\s+(?P<reason>.*)$", re.MULTILINE)
 
 
@@ -59,11 +64,14 @@ def resolve(asked: Iterable[Sequence[str]]) -> Iterator[tuple[Package, ...]]:
             "-oAPT::Install-Recommends=false",
         )
         host = _show(options, _needed(options, [ESSENTIAL]))
+        of_host = {_field(stanza, "Package") for stanza in host}
         status.write_text("\n".join(f"{stanza.rstrip()}\nStatus: install ok installed\n" for stanza in host))
         for packages in asked:
             for name in packages:
                 if not _NAME.fullmatch(name):
                     raise LockError(f"'{name}' cannot be the name of a package.")
+                if name in of_host:
+                    raise LockError(f"'{name}' comes from the host, which every Debian has; leave it out.")
             found = _show(options, _needed(options, packages))
             yield tuple(sorted(map(_package, found), key=lambda package: package.name))
 
@@ -94,6 +102,30 @@ def fetch(packages: Iterable[Package], folder: Path) -> dict[Package, str]:
     return left
 
 
+def versions(name: str) -> list[str]:
+    """Return the versions of a package that the lists of this machine know, the newest first."""
+    lines = _run("apt-cache", "madison", "--", name).splitlines()
+    return list(dict.fromkeys(line.split("|")[1].strip() for line in lines if "|" in line))
+
+
+def of_machine(path: str) -> dict[str, bool]:
+    """Return the packages of this machine that have a file of a path, and whether each is one that every Debian has."""
+    merged = path.removeprefix("/usr") if path.startswith("/usr/") else f"/usr{path}"
+    owned = subprocess.run(["dpkg-query", "--search", path, merged], capture_output=True, text=True, errors="replace")
+    names = {
+        name.split(":")[0]
+        for line in owned.stdout.splitlines()
+        if not line.startswith("diversion ")
+        for name in line.rpartition(": ")[0].split(", ")
+    }
+    found = {}
+    for name in sorted(names):
+        asked = ["dpkg-query", "--show", "--showformat=${Essential}", "--", name]
+        done = subprocess.run(asked, capture_output=True, text=True, errors="replace")
+        found[name] = done.stdout.startswith("yes")
+    return found
+
+
 def nearest(name: str) -> list[str]:
     """Return the names of packages that look most like this one."""
     # A name that begins the same is what was meant more often than one that ends the same.
@@ -108,15 +140,24 @@ def _fetch(address: str, packages: Sequence[Package], folder: Path) -> dict[Pack
         uri = f"{address.rstrip('/')}/{urllib.parse.quote(package.path, safe='/~')}"
         places[uri] = package
         command += [uri, str(folder / package.sha256), f"SHA256:{package.sha256}"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    done = _apt(*command)
     failed: dict[Package, str] = {}
     for uri, reason in _UNFETCHED.findall(done.stderr):
         if uri in places:
             failed[places[uri]] = GONE if _IS_GONE.search(reason) else reason.strip()
     for package in packages:
+        _own(folder / package.sha256)
         if not (folder / package.sha256).exists() and package not in failed:
             failed[package] = (done.stderr.strip().splitlines() or ["apt-helper did not say why"])[-1]
     return failed
+
+
+def _own(path: Path) -> None:
+    """Have a file of its own where apt made a link into a repository on this machine, which may change or go."""
+    if path.is_symlink():
+        new = path.with_name(f"{path.name}.own")
+        shutil.copyfile(path, new)
+        new.replace(path)
 
 
 def _needed(options: Sequence[str], packages: Sequence[str]) -> list[str]:
@@ -124,16 +165,29 @@ def _needed(options: Sequence[str], packages: Sequence[str]) -> list[str]:
     try:
         # Not `--simulate`, which goes through the motions of dpkg too and takes twice the time.
         printed = _run("apt-get", "--print-uris", "--yes", "-qq", *options, "install", "--", *packages)
-    except LockError as error:
-        unknown = [name for name in _UNKNOWN.findall(str(error)) if name]
-        if not unknown:
-            raise
-        (name, *_) = unknown
-        like = nearest(name)
-        hint = f"Did you mean {' or '.join(like)}?" if like else "Are the package lists of this machine fresh?"
-        raise LockError(f"There is no package '{name}' in this machine's sources. {hint}") from None
+    except LockError:
+        # Asked again, to hear why: very quiet apt says that something is wrong, and not what.
+        done = _apt("apt-get", "--print-uris", "--yes", "--quiet=1", *options, "install", "--", *packages)
+        raise LockError(_reason(f"{done.stdout}\n{done.stderr}")) from None
     files = [map(urllib.parse.unquote, file.split("_")) for file in _FILE.findall(printed)]
     return [f"{name}={version}" if own == "all" else f"{name}:{own}={version}" for name, version, own in files]
+
+
+def _reason(said: str) -> str:
+    """Return why apt does not install something, from what it says of that."""
+    if unknown := _UNKNOWN.search(said):
+        like = nearest(unknown["name"])
+        hint = f"Did you mean {' or '.join(like)}?" if like else "Are the package lists of this machine fresh?"
+        return f"There is no package '{unknown['name']}' in this machine's sources. {hint}"
+    if virtual := _VIRTUAL.search(said):
+        providers = sorted({" ".join(line.split()[:2]) for line in virtual["providers"].splitlines()})
+        return f"'{virtual['name']}' is a virtual package. Name one of those that provide it: {', '.join(providers)}."
+    if nowhere := _NOWHERE.search(said):
+        return f"No source of this machine has '{nowhere['name']}', though other packages there name it."
+    if unmet := _UNMET.search(said):
+        relations = "\n".join(f"  {' '.join(line.split())}" for line in unmet["relations"].splitlines())
+        return f"apt cannot install these packages together:\n{relations}"
+    return f"apt-get failed:\n{said.strip()}"
 
 
 def _show(options: Sequence[str], versions: Sequence[str]) -> list[str]:
@@ -158,8 +212,15 @@ def _field(stanza: str, name: str) -> str:
     return found[1]
 
 
+def _apt(*command: str) -> "subprocess.CompletedProcess[str]":
+    # Descriptions and names of packages may be in any encoding.
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="backslashreplace", env={**os.environ, "LC_ALL": "C"}
+    )
+
+
 def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    done = _apt(*command)
     if done.returncode != 0:
         # What apt has resolved so far comes on its standard output, and is the better half of the explanation.
         raise LockError(f"{command[0]} failed:\n{done.stdout.strip()}\n{done.stderr.strip()}")

@@ -7,6 +7,7 @@ packages is. See `docs/authors/recipes.md`.
 
 import difflib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,16 +125,29 @@ class Debian(Part):
     def _explain(self, failed: dict[locked.Package, str]) -> None:
         for package, why in failed.items():
             if why == apt.GONE:
-                raise self.mistake(
-                    f"{package} is gone from the archive (a newer version took its place); run `freehold software lock`"
-                    " on the release's folder."
-                )
+                raise self.mistake(self._gone(package))
             if "Hash Sum mismatch" in why:
                 raise self.mistake(
                     f"{package}: the archive's file is not the one of {self.lock.name} (its sha256 differs). If"
                     " you trust the archive more than the lock, run `freehold software lock` on the release's folder."
                 )
             raise self.mistake(f"{package} cannot be downloaded: {why}.")
+
+    def _gone(self, package: locked.Package) -> str:
+        """Return why no repository of this machine has a package."""
+        known = apt.versions(package.name)
+        again = "run `freehold software lock` on the release's folder"
+        if not known:
+            return (
+                f"{package}: no repository of this machine has a package '{package.name}'. The release was locked with"
+                " another one besides: add it to this machine's apt sources and run `apt-get update`."
+            )
+        if package.version in known:
+            return (
+                f"{package} is gone from the archive, though the package lists name it: run `apt-get update` on this"
+                f" machine, and if that does not help {again}."
+            )
+        return f"{package} is gone from the archive ({', '.join(known)} took its place); {again}."
 
     def _wrappers(self) -> list[str]:
         programs = [self._program(name) for name in self.options.get("programs", "").split()]
@@ -144,10 +158,51 @@ class Debian(Part):
     def _program(self, name: str) -> Path:
         program = self.root / name.lstrip("/")
         if not program.is_file() or not os.access(program, os.X_OK):
-            raise self.mistake(f"programs: no package has a program '{name}'.{self._like(program.name)}")
+            raise self.mistake(f"programs: no package has a program '{name}'.{self._why(program, name)}")
         if lacking := root.missing_libraries(self.root, program):
             raise self.mistake(f"programs: {name} cannot run: {'; '.join(lacking)}.")
         return program
+
+    def _why(self, program: Path, name: str) -> str:
+        """Return what else there is in the place of a program, and what is to be done."""
+        path = f"/{program.relative_to(self.root)}"
+        if program.is_symlink() and not program.exists():
+            inside = os.path.normpath(program.parent / os.readlink(program)).removeprefix(str(self.root))
+            return f" It is a link to {inside}, which is in none of them."
+        if program.exists():
+            return " It is a folder." if program.is_dir() else " There is such a file, and it is not executable."
+        owners = apt.of_machine(path)
+        if essential := [package for package, is_essential in owners.items() if is_essential]:
+            return f" It is in {essential[0]}, which comes from the host: call it there, and leave it out here."
+        if set_by_script := self._set_by_script(program):
+            return set_by_script
+        if like := self._like(program.name):
+            return like
+        if absent := sorted(set(owners) - {package.name for package in self._closure().locked}):
+            return f" It is in {absent[0]}, which is not locked: name it in `packages`, and lock again."
+        if program.name in apt.nearest(program.name) and program.name not in self.packages:
+            return f" There is a package {program.name}, which is not locked: name it in `packages`, and lock again."
+        return f" They bring {', '.join(sorted(self._brought())[:10]) or 'no program at all'}."
+
+    def _set_by_script(self, program: Path) -> str:
+        """Return words on the package whose scripts would make a program, as an alternative or by a diversion."""
+        word = re.compile(rf"(?<![\w.-]){re.escape(program.name)}(?![\w-])")
+        for deb in filter(None, map(self._cached, self._closure().locked)):
+            for script in root.scripts(deb):
+                kind = next((one for one in ("update-alternatives", "dpkg-divert") if one in script), "")
+                if kind and word.search(script):
+                    own = ", ".join(root.programs(deb)) or "none"
+                    what = "an alternative" if kind == "update-alternatives" else "a diversion"
+                    return (
+                        f" It is {what} that a script of {root.name_of(deb)} makes, and scripts of packages are not"
+                        f" run. Its own programs: {own}."
+                    )
+        return ""
+
+    def _brought(self) -> Iterator[str]:
+        for path in self._executables():
+            if path.parent.name in ("bin", "sbin", "games"):
+                yield str(path.relative_to(self.root))
 
     def _like(self, name: str) -> str:
         known = {path.name: str(path.relative_to(self.root)) for path in self._executables()}

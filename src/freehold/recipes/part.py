@@ -135,7 +135,8 @@ class Part:
     def write(self, path: Path, text: str, mode: int) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.new")
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-            file.write(text)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            # A path that is not text stays what it is, byte by byte.
+            file.write(text.encode(errors="surrogateescape"))
         os.replace(temporary, path)
         return str(path)

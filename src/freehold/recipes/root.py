@@ -3,12 +3,14 @@
 import concurrent.futures
 import filecmp
 import hashlib
+import io
 import os
 import re
 import shlex
 import shutil
 import stat
 import subprocess
+import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -80,6 +82,7 @@ def _join(file: Path, folder: Path, root: Path, inside: str, owners: dict[str, P
                     if not _replaces(owners[path], file):
                         raise RootError(
                             f"{path} is in {_name(owners[path])} and in {_name(file)}, and neither replaces the other"
+                            f"{_diverted(path, owners[path], file)}"
                         )
                     continue
                 os.replace(entry.path, new)
@@ -95,6 +98,42 @@ def _same(one: str, other: Path) -> bool:
         return os.readlink(one) == os.readlink(other)
     is_file = all(map(stat.S_ISREG, modes))
     return is_file and modes[0] & 0o111 == modes[1] & 0o111 and filecmp.cmp(one, other, shallow=False)
+
+
+def _diverted(path: str, *files: Path) -> str:
+    """Return words on the package whose scripts divert a path, which is why dpkg installs both."""
+    for file in files:
+        if any("dpkg-divert" in script and path in script for script in scripts(file)):
+            return f" (a script of {_name(file)} diverts it, and scripts of packages are not run)"
+    return ""
+
+
+def scripts(file: Path) -> list[str]:
+    """Return the texts of the scripts of a package that are run before and after it is unpacked."""
+    with subprocess.Popen(["dpkg-deb", "--ctrl-tarfile", file], stdout=subprocess.PIPE) as packed:
+        assert packed.stdout is not None
+        content = packed.stdout.read()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            members = {member.name.removeprefix("./"): member for member in tar if member.isfile()}
+            found = [tar.extractfile(members[name]) for name in ("preinst", "postinst") if name in members]
+            return [each.read().decode(errors="replace") for each in found if each is not None]
+    except tarfile.TarError:
+        return []
+
+
+def programs(file: Path) -> list[str]:
+    """Return the paths of the programs that a package brings in its folders of programs."""
+    listed = subprocess.run(
+        ["dpkg-deb", "--contents", file], capture_output=True, text=True, errors="backslashreplace"
+    ).stdout
+    found = re.findall(r"^-..x\S+ .* \./((?:usr/)?s?bin/[^/\n]+|usr/games/[^/\n]+)$", listed, re.MULTILINE)
+    return [path if path.startswith("usr/") else f"usr/{path}" for path in found]
+
+
+def name_of(file: Path) -> str:
+    """Return the name of a package."""
+    return _fields(file, "Package")[0]
 
 
 def _name(file: Path) -> str:
@@ -164,7 +203,7 @@ def missing_libraries(root: Path, program: Path) -> list[str]:
         if file.read(4) != b"\x7fELF":
             return []
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "LD_LIBRARY_PATH": _library_path(root)}
-    done = subprocess.run(["ldd", program], capture_output=True, text=True, env=environment)
+    done = subprocess.run(["ldd", program], capture_output=True, text=True, errors="backslashreplace", env=environment)
     lines = (done.stdout + done.stderr).splitlines()
     return [line.strip().removeprefix(f"{program}: ") for line in lines if "not found" in line]
 
@@ -247,11 +286,12 @@ def _turn_inward(link: str, root: str) -> None:
 
 def _library_path(root: Path) -> str:
     """Return the folders where the linker would look if the root were `/`."""
+    # The linker knows bytes, and no encoding.
     folders = [
-        root / line.strip().lstrip("/")
+        root / os.fsdecode(line.strip().lstrip(b"/"))
         for path in sorted(root.glob("etc/ld.so.conf.d/*.conf"))
-        for line in path.read_text().splitlines()
-        if line.startswith("/")
+        for line in path.read_bytes().splitlines()
+        if line.startswith(b"/")
     ]
     folders += sorted(path for path in root.glob("usr/lib/*-linux-gnu*") if path.is_dir())
     folders.append(root / "usr" / "lib")

@@ -12,6 +12,8 @@ from typing import Any
 from zc.buildout import UserError, _package_index, buildout
 from zc.buildout.configparser import Error as SyntaxMistake
 
+from freehold.escaping import NotText, text_of
+
 _SECTION = re.compile(r"\[([^\]]+)\] ?(?:([\w.-]+)(?=:| '))?")
 """How our recipes begin what they say: `[section] option: …`."""
 _OURS = (str(Path(__file__).parent), str(Path(buildout.__file__).parent))
@@ -31,6 +33,11 @@ def main(profile: str) -> None:
         sys.exit(f"Error: {_unread(error)}")
     except UserError as error:
         sys.exit(f"Error: {_place(made, error)}{error}".strip())
+    except UnicodeDecodeError as error:
+        if words := undecodable(error):
+            sys.exit(f"Error: {words}")
+        traceback.print_exc()
+        sys.exit(f"Error: {_place(made, error)}{_code(error)}{type(error).__name__}: {error}")
     except Exception as error:
         if recipe := next((one[2:] for one in _doing(error) if one[0] == "Loading %s recipe entry %s:%s."), None):
             sys.exit(f"Error: {_place(made, error)}there is no recipe '{':'.join(recipe)}'.")
@@ -38,6 +45,18 @@ def main(profile: str) -> None:
         sys.exit(f"Error: {_place(made, error)}{_code(error)}{type(error).__name__}: {error}")
     finally:
         logging.shutdown()
+
+
+def undecodable(error: UnicodeDecodeError) -> str:
+    """Return which profile is not text, and where, from the error with which buildout ended; empty for another file."""
+    for name in reversed(_locals(error, "fpname")):
+        try:
+            text_of(Path(str(name).partition(" (downloaded as ")[0]))
+        except NotText as found:
+            return f"{found}."
+        except OSError:
+            pass
+    return ""
 
 
 def _nothing_else(index: Any, message: str = "", *words: object) -> None:
@@ -76,7 +95,8 @@ def _place(made: Any, error: BaseException) -> str:
     path = Path(known.source)
     if not path.is_file():
         return ""
-    return f"{path}, line {_line(path.read_text().splitlines(), section, option)}: {_named(section, option, error)}"
+    lines = path.read_text(errors="replace").splitlines()
+    return f"{path}, line {_line(lines, section, option)}: {_named(section, option, error)}"
 
 
 def _culprit(error: BaseException) -> tuple[str, str]:

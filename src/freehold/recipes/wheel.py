@@ -17,6 +17,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
+from freehold.escaping import NotText, text_of
 from freehold.recipes.locked import REQUIRED
 from freehold.recipes.part import Options, Part
 
@@ -50,9 +51,11 @@ class Wheel(Part):
     def _text(self) -> str:
         name = self.requirements.name
         try:
-            text = self.requirements.read_text()
+            text = text_of(self.requirements)
         except FileNotFoundError:
             raise self.mistake(f"requirements: there is no {name} beside software.cfg; {_AGAIN}.") from None
+        except NotText as error:
+            raise self.mistake(f"requirements: {error}.") from None
         for line in text.splitlines():
             if line.startswith(REQUIRED) and "packages" in self.options:
                 asked, locked = self.options["packages"].split(), line.removeprefix(REQUIRED).split()
@@ -92,7 +95,7 @@ class Wheel(Part):
 
     def _pip(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "pip", *arguments, "--quiet", *_ONLY_THESE]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace")
         if done.returncode == 0:
             return
         said = done.stderr.strip()

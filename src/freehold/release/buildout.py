@@ -26,6 +26,9 @@ try:
     print("PROFILE", json.dumps({"parts": raw["buildout"].get("parts", "").split(), "sections": sections}))
 except UserError as error:
     sys.exit(f"{error}")
+except UnicodeDecodeError as error:
+    from freehold.recipes.run import undecodable
+    sys.exit(f"{undecodable(error) or error}")
 """
 
 
@@ -45,18 +48,22 @@ def read(folder: Path) -> Profile:
     # Buildout makes its folder of eggs at once, and a release's folder is no place for it.
     with tempfile.TemporaryDirectory() as elsewhere:
         command = [sys.executable, "-c", _READ, str(path.resolve()), elsewhere]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, errors="backslashreplace", check=False
+        )
     for line in done.stdout.splitlines():
         if line.startswith("PROFILE "):
             return msgspec.json.decode(line.removeprefix("PROFILE "), type=Profile)
     said = done.stderr.strip()
+    if said.startswith(f"{folder.resolve()}/"):
+        raise ReleaseError(said)
     section = re.match(r"\[[^\]]+\]", said)
     raise ReleaseError(f"{place(path, section[0]) if section else path}: {said}")
 
 
 def place(path: Path, beginning: str) -> str:
     """Return a file with the line that begins so, as far as it stands in this very file: `FILE, line N`."""
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         if line.lstrip().startswith(beginning):
             return f"{path}, line {number}"
     return str(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.escaping import NotText, text_of
 from freehold.recipes import apt, locked
 from freehold.release import ReleaseError, buildout
 
@@ -54,7 +55,10 @@ def _debian(folder: Path, parts: list[dict[str, str]]) -> dict[Path, str]:
 def _wheel(folder: Path, part: dict[str, str]) -> tuple[Path, str]:
     """Resolve for this machine; a version that stays keeps the hashes of its files for other machines."""
     path = folder / part.get("requirements", "requirements.txt")
-    hashes = _hashes(path.read_text()) if path.exists() else {}
+    try:
+        hashes = _hashes(text_of(path)) if path.exists() else {}
+    except NotText as error:
+        raise ReleaseError(f"[{part['name']}] requirements: {error}.") from None
     packages = sorted(part["packages"].split())
     lines = [locked.HEAD, locked.REQUIRED, " ".join(packages), "\n"]
     for requirement, sha256 in sorted(_resolve(part["name"], packages).items()):
@@ -72,7 +76,7 @@ def _resolve(part: str, packages: list[str]) -> dict[str, str]:
     """Return the hash of the file that pip would take here, by `name==version`."""
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
     command += ["--disable-pip-version-check", "--only-binary", ":all:", "--", *packages]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace")
     if done.returncode != 0:
         raise ReleaseError(f"[{part}] packages: pip cannot resolve them:\n{done.stderr.strip()}")
     report = msgspec.json.decode(done.stdout, type=_Report)

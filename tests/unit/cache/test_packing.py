@@ -67,6 +67,19 @@ def test_a_build_comes_back_as_it_was(build: Path, cache: Folder) -> None:
     assert look(again(packed, cache, build, build)) == before
 
 
+def test_names_and_contents_that_are_no_text_come_back_as_they_were(build: Path, cache: Folder) -> None:
+    odd = build / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    (odd / os.fsdecode(b"na\xefve")).write_bytes(b"\xff")
+    (build / "led").symlink_to(os.fsdecode(b"caf\xe9"))
+    before, packed = look(build), pack(build, cache.put)
+    assert (packed.mentions, packed.fixed) == (["bin/say"], False)
+    build.rename(build.with_name("away"))
+    assert look(again(packed, cache, build, build)) == before
+    (odd / "where").write_text(f"{build}\n")
+    assert pack(build, cache.put).fixed, "what names its place and cannot be put right stays there"
+
+
 def test_at_another_place_it_works_and_knows_nothing_of_the_first(build: Path, cache: Folder, tmp_path: Path) -> None:
     packed = pack(build, cache.put)
     build.rename(build.with_name("away"))

@@ -35,6 +35,24 @@ def test_every_difference_is_found(folder: Path) -> None:
     assert whole.damaged(folder) == [whole.MARK]
 
 
+def test_names_that_are_no_text_are_sealed_and_missed_like_others(folder: Path, tmp_path: Path) -> None:
+    odd = folder / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    (odd / "file").write_text("x")
+    (folder / "led").symlink_to(os.fsdecode(b"/caf\xe9"))
+    whole.seal(folder)
+    assert whole.damaged(folder) == []
+    (odd / "file").write_text("y")
+    (folder / "led").unlink()
+    (folder / "led").symlink_to("/caf%E9")
+    (wrong, led) = whole.damaged(folder)
+    assert (whole.path_of(folder, wrong), led) == (odd / "file", "led")
+    (tmp_path / "packages" / "shared").mkdir(parents=True)
+    os.link(odd / "file", tmp_path / "packages" / "shared" / "file")
+    build.discard(Paths(tmp_path), "release", [wrong])
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
 def test_a_build_of_before_is_left_alone_and_one_that_is_none_too(folder: Path, tmp_path: Path) -> None:
     (folder / whole.MARK).write_bytes(b"")
     assert whole.damaged(folder) == []

@@ -105,7 +105,7 @@ def _read(path: str) -> Promise | GenericPromise:
     module.__file__ = path
     sys.modules[f"promise_plugin_{path}"] = module
     slapos.install()
-    exec(compile(Path(path).read_text(), path, "exec"), module.__dict__)
+    exec(compile(Path(path).read_bytes(), path, "exec"), module.__dict__)
     kind: Any = getattr(module, "RunPromise", None)
     if kind is not None:
         return _slapos(kind, path, getattr(module, "extra_config_dict", {}))

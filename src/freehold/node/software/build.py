@@ -24,7 +24,7 @@ from freehold.node.errors import BuildError
 from freehold.node.host import trees
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
-from freehold.node.software import confined, store
+from freehold.node.software import confined, store, whole
 from freehold.node.software.whole import MARK as COMPLETE
 from freehold.protocol import archive
 
@@ -161,7 +161,7 @@ def damaged(paths: Paths, release: str, timeout: float = TIMEOUT) -> list[str]:
 def discard(paths: Paths, release: str, wrong: list[str]) -> None:
     """Have a damaged build count no longer, nor anything that shares its damaged files."""
     folder = paths.software / release
-    inodes = {found.st_ino for path in wrong if (found := _found(folder / path)) is not None}
+    inodes = {found.st_ino for path in wrong if (found := _found(whole.path_of(folder, path))) is not None}
     (folder / COMPLETE).unlink(missing_ok=True)
     store.forget(paths.root, inodes)
 

@@ -12,6 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
@@ -23,13 +24,18 @@ MARK = ".complete"
 """Makes a build count; holds its `Seal`."""
 LINK = "-> "
 """Before where a link leads, in a `Seal`."""
+ODD_LINK = "=> "
+"""Before it in the form of a URL, when it is no text."""
 
 
 class Seal(msgspec.Struct, frozen=True):
     """What a finished build is made of."""
 
     files: dict[str, str]
-    """By path: SHA-256 of a file, or where a link leads, after an arrow."""
+    """By path: SHA-256 of a file, or where a link leads, after an arrow.
+
+    A path whose name is no text stands with a slash before it, in the form of a URL: no other one begins so.
+    """
 
 
 def seal(folder: Path, known: dict[str, str] | None = None) -> None:
@@ -37,7 +43,7 @@ def seal(folder: Path, known: dict[str, str] | None = None) -> None:
 
     `known`: what a `Seal` is to say, by whoever just wrote it. Raise OSError when the disk failed.
     """
-    content = msgspec.json.encode(Seal(dict(_look(folder)) if known is None else known))
+    content = msgspec.json.encode(Seal(_as_text(dict(_look(folder)) if known is None else known)))
     # A power cut may not leave a build that counts and lacks what was not written yet.
     durable.sync_all(folder)
     failpoint("seal-synced")
@@ -58,8 +64,13 @@ def damaged(folder: Path) -> list[str]:
         then = msgspec.json.decode(text, type=Seal).files
     except UNREADABLE:
         return [MARK]
-    now = dict(_look(folder))
+    now = _as_text(dict(_look(folder)))
     return [path for path in sorted({*then, *now}) if then.get(path) != now.get(path)]
+
+
+def path_of(folder: Path, named: str) -> Path:
+    """Return the path in a build that a `Seal` names so."""
+    return folder / (os.fsdecode(unquote_to_bytes(named[1:])) if named.startswith("/") else named)
 
 
 def _look(folder: Path) -> Iterator[tuple[str, str]]:
@@ -71,6 +82,24 @@ def _look(folder: Path) -> Iterator[tuple[str, str]]:
                 yield inside, LINK + os.readlink(path)
             elif stat.S_ISREG(mode) and inside != MARK:
                 yield inside, _sha256(path)
+
+
+def _as_text(files: dict[str, str]) -> dict[str, str]:
+    found = {}
+    for path, content in files.items():
+        is_link = content.startswith(LINK)
+        target = content.removeprefix(LINK)
+        value = content if not is_link or _is_text(target) else f"{ODD_LINK}{quote(os.fsencode(target))}"
+        found[path if _is_text(path) else f"/{quote(os.fsencode(path))}"] = value
+    return found
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sha256(path: str) -> str:
