@@ -5,9 +5,8 @@ import math
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-PERIODS = (1.0, 86400.0)
-TIMEOUTS = (0.1, 3600.0)
-"""Seconds between two checks of a promise, and those that one may take."""
+from freehold.protocol.validation import PERIODS, TIMEOUTS
+
 _RANGES: dict[str, tuple[float, float]] = {
     "period": PERIODS,
     "timeout": TIMEOUTS,

@@ -23,6 +23,9 @@ from freehold.protocol.report import (
 MOST_PARTITIONS = 10_000
 MOST_PROMISES = 1000
 """Of a machine itself."""
+PERIODS = (1.0, 86400.0)
+TIMEOUTS = (0.1, 3600.0)
+"""Seconds between two checks of a promise, and those that one may take."""
 LARGEST = 2**63 - 1
 LARGEST_SMALL = 2**31 - 1
 LARGEST_NUMBER = 10**40

@@ -196,7 +196,7 @@ class Agent(agents.Agent):
 
     def _tell_services(self) -> None:
         while not self._over.wait(agents.LOG_PERIOD):
-            self.hands.tell_services()
+            self.hands.services.tell_all()
 
     def _link(self) -> Any:
         return Link(self._node.world, self._node.weather, self._node.ask, self.store, self._node.masters_now)

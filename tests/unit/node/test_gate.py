@@ -14,10 +14,10 @@ from freehold.node.errors import ConfigureError
 from freehold.node.host.firewall import Network
 from freehold.node.partition import gate, layout
 from freehold.node.partition.layout import Layout
-from freehold.promises.bounds import PERIODS, TIMEOUTS
 from freehold.protocol import MAX_DEPTH, MAX_MESSAGE, MAX_PROMISES, MAX_PUBLICATION, validation
 from freehold.protocol.network import target, written
 from freehold.protocol.report import PublicationReport
+from freehold.protocol.validation import PERIODS, TIMEOUTS
 
 NOW = 1_800_000_000.0
 HONEST: dict[str, Any] = {

@@ -16,9 +16,9 @@ from freehold.node.errors import ConfigureError
 from freehold.node.host.firewall import Network
 from freehold.node.partition import layout
 from freehold.node.partition.layout import Layout, Outcome, Served
-from freehold.promises.bounds import PERIODS, TIMEOUTS
 from freehold.protocol import UNREADABLE, validation
 from freehold.protocol.network import target, written
+from freehold.protocol.validation import PERIODS, TIMEOUTS
 
 MOST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer to the node, whatever it answers."""
