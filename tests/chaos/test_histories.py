@@ -32,7 +32,7 @@ def test_a_seed_tells_the_same_history_again() -> None:
 
 
 MISTAKES = {
-    "forgetful": "ms counted",
+    "forgetful": "and is not gone",
     "counting_twice": "in its hours",
     "deaf": "is wanted started",
     "lasting": "and begins on",

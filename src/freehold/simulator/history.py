@@ -205,7 +205,8 @@ class History:
             self.world.note(f"{title} is wanted {state}{(type and f', {type}') or ''}")
             self.master.request(title, f"g{self.wishes}", state, type)
         except MasterError as error:
-            self.world.note(f"refused: {error}")
+            # Its words name what was made at random.
+            self.world.note(f"refused: {error.type}")
 
     # What goes wrong
 
@@ -333,7 +334,7 @@ class History:
         """As an operator who agrees to the end of all that the Master forgot."""
         if node.agent is not None:
             for orphan in node.agent.store.orphans():
-                self.world.note(f"{node.name}: {orphan.instance} may end")
+                self.world.note(f"{node.name}: what the Master forgot in {orphan.partition} may end")
                 self.master.asked[orphan.instance].append((self.world.now, "destroyed"))
                 node.agent.store.destroy_orphan(orphan.instance)
 
