@@ -6,12 +6,14 @@ that did not happen, and nothing that happened is forgotten, whenever the machin
 
 import hashlib
 import logging
+import secrets
 from pathlib import Path
 
 import msgspec
 
 from freehold.node.assessments import Assessments
 from freehold.node.clock import Hardware
+from freehold.node.metering import Counters
 from freehold.node.outbox import BUDGET
 from freehold.node.partition.layout import Layout, Served
 from freehold.node.partition.order import Guest
@@ -552,10 +554,11 @@ class Store(Assessments):
 
     def begin_counting(self, instance: str) -> None:
         """Note that an instance comes into an empty partition: all that will be read there is its own use."""
+        # Its series is named now: a copy of this store that is put back later must not name another.
+        counters = msgspec.json.encode(Counters(series=secrets.token_hex(4), is_new=True)).decode()
         with self._transaction(quietly=True):
             self._db.execute(
-                """UPDATE instance SET counters = '{"is_new":true}' WHERE instance = ? AND counters = '{}'""",
-                (instance,),
+                "UPDATE instance SET counters = ? WHERE instance = ? AND counters = '{}'", (counters, instance)
             )
 
     def count(self, counters: dict[str, str], items: list[Item]) -> None:

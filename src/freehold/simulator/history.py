@@ -23,6 +23,8 @@ LEASES = [0, 0, 120, 400]
 """Seconds of silence after which a history's nodes are taken for lost; 0: never."""
 LATE = 60.0
 """Seconds within which a report is told in peace."""
+UNNOTICED = 60.0
+"""Seconds in which every node is heard; before, one with an older store may follow an older Master (decision 0036)."""
 FORK = "was told before with another content"
 """Of what a node that lost its store, or has an older one, tells before it knows that."""
 UNMEASURED = 65.0
@@ -76,6 +78,7 @@ class History:
         """What was destroyed that nobody wanted destroyed."""
         self.forgot = False
         """Whether a Master was restored: what it had counted, of what a node does not know any more, is lost."""
+        self._restored_at = -UNNOTICED
         self.explained: set[str] = set()
         """Words of why reports may be set aside, after faults that make them untrue."""
         self._titles = 0
@@ -178,7 +181,7 @@ class History:
 
     def _started(self, node: Node, instance: str) -> None:
         for other in self.nodes:
-            if other is not node and other.machine.runs(instance):
+            if other is not node and other.machine.runs(instance) and self.world.now > self._restored_at + UNNOTICED:
                 moment = self.world.now - BEGINNING
                 self.twice.append(f"{instance} runs on {other.name}, and begins on {node.name} at {moment:.1f} s")
 
@@ -284,7 +287,7 @@ class History:
 
         def restore() -> None:
             self.world.note("the Master is restored from an older copy")
-            self.forgot = True
+            self.forgot, self._restored_at = True, self.world.now
             self.master.restore(copy)
             copy.close()
             self._later(self._decide)
@@ -325,7 +328,8 @@ class History:
         for seconds in range(0, round(PEACE / 2), 60):
             self.world.at(self.world.now + seconds, self._decide)
         for node in self.nodes:
-            self.world.at(self.world.now + OPERATED, partial(self._agree, node))
+            for seconds in range(round(OPERATED), round(PEACE / 2), round(OPERATED)):
+                self.world.at(self.world.now + seconds, partial(self._agree, node))
             node.fragility, node.machine.troubled = 0.0, False
             self._clear_up(node)
             node.start()

@@ -79,6 +79,7 @@ class Master:
         from freehold.master.foundation import clock, hints
         from freehold.master.gateway import feeds, reports
         from freehold.master.gateway.database import Connection
+        from freehold.master.ordering import moves
 
         self._world, self._rooms = world, rooms
         self._feeds, self._reports, self._hints, self._fleet = feeds, reports, hints, fleet
@@ -87,6 +88,7 @@ class Master:
         setattr(clock, "now", lambda: int(self.now() * 1000))  # noqa: B010
         setattr(clock, "passed", world.monotonic)  # noqa: B010
         rooms.begin()
+        moves.forget()
         self._reader = Connection(rooms.url)
         self._judge = self._new_judge()
         self.asked: dict[str, list[tuple[float, str]]] = defaultdict(list)
@@ -110,10 +112,13 @@ class Master:
 
     def crash(self) -> None:
         """Lose all that was only in memory."""
+        from freehold.master.ordering import moves
+
         self._writer.close()
         self._writer = self._reports.Writer(self._rooms.url)
         self._judge.close()
         self._judge = self._new_judge()
+        moves.forget()
 
     def now(self) -> float:
         """Return what its clock shows."""

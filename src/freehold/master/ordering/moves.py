@@ -47,6 +47,12 @@ def find_lost() -> None:
         _mark(row["id"], row["project_id"], "node.returned", None)
 
 
+def forget() -> None:
+    """Begin to look at the clock as a process that just started."""
+    global _steadiness
+    _steadiness = clock.Steadiness()
+
+
 def _mark(node: str, project: str, verb: str, lost_at: int | None) -> None:
     with writing():
         Node.objects.filter(id=node).update(lost_at=lost_at)
