@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection
 
 from freehold.master import schema
-from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.models import Batch, LegalEntity
 from freehold.master.accounting.queries import broken_links
 from freehold.master.catalog.actions import archive_path
 from freehold.master.catalog.models import Release
@@ -21,6 +21,16 @@ from freehold.master.generation.models import Forgery
 def run() -> list[str]:
     """Return what is wrong, each with what to do; empty when all is well."""
     return [*_keys(Path(settings.ROOT)), *_database()]
+
+
+def ledger(head: str) -> list[str]:
+    """Return why the ledgers do not hold a batch, named as on a document (`BATCH:DIGEST`); empty when they do."""
+    number, _, digest = head.partition(":")
+    if not number.isascii() or not number.isdigit() or not digest:
+        return [f"'{head}' is no BATCH:DIGEST, as a document names it."]
+    if Batch.objects.filter(id=min(int(number), 2**63 - 1), digest=digest).exists():
+        return []
+    return [f"No ledger here holds batch {number} with that digest: this Master is an older copy, or never made it."]
 
 
 def _keys(root: Path) -> list[str]:

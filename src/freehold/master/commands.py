@@ -46,7 +46,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     serve.add_argument("--port", type=int, default=8443)
     reconcile = command("reconcile", "run every reconciler once")
     reconcile.add_argument("--tidy", action="store_true", help="also forget what is no longer needed")
-    command("check", "check keys, database and configuration; exit status 1 when something is wrong")
+    check = command("check", "check keys, database and configuration; exit status 1 when something is wrong")
+    check.add_argument("--ledger", metavar="BATCH:DIGEST", help="look whether the ledger holds what a document names")
     resume = command("resume", "after a restore of a backup, go on from where the nodes are")
     resume.add_argument("--accept-loss", action="store_true", help="agree that what came after the backup is lost here")
     command("openapi", "print the OpenAPI document of the public API")
@@ -162,7 +163,7 @@ def _check(options: argparse.Namespace) -> int:
     _django(options.root)
     from freehold.master import checks
 
-    wrong = checks.run()
+    wrong = checks.run() if options.ledger is None else checks.ledger(options.ledger)
     for message in wrong:
         print(message, file=sys.stderr)
     print("Everything is in order." if not wrong else f"{len(wrong)} things are wrong.")

@@ -24,7 +24,7 @@ LEASES = [0, 0, 120, 400]
 LATE = 60.0
 """Seconds within which a report is told in peace."""
 UNNOTICED = 60.0
-"""Seconds in which every node is heard; before, one with an older store may follow an older Master (decision 0036)."""
+"""Seconds in which every node is heard; before, one with an older store may follow an older Master (decision 0034)."""
 FORK = "was told before with another content"
 """Of what a node that lost its store, or has an older one, tells before it knows that."""
 UNMEASURED = 65.0

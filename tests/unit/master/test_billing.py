@@ -209,6 +209,24 @@ def test_an_offer_says_what_is_ordered(market: "Market") -> None:
         market.rooms.request("web", None, offer="small")
 
 
+def test_a_document_names_what_the_ledger_held_when_it_was_issued(shop: "Market") -> None:
+    """So that a Master which is an older copy cannot say that it never was."""
+    from freehold.master import checks
+    from freehold.master.billing import documents
+
+    shop.pay(shop.customer(), 4200, "deposit")
+    shop.ready(shop.order())
+    (invoice,) = shop.bill("2026-04-01")
+    (row,) = documents.documents("d.id = :id", id=invoice.id)
+    head = documents.whole(row)["ledger"]
+    assert checks.ledger(head) == []
+    number, _, digest = head.partition(":")
+    for other in (f"{int(number) + 1}:{digest}", f"{number}:{'0' * 64}", f"{2**70}:{digest}"):
+        assert "is an older copy" in checks.ledger(other)[0]
+    for senseless in ("", "5", "-1:ab", "x:ab", ":", "²:ab"):
+        assert "is no BATCH:DIGEST" in checks.ledger(senseless)[0]
+
+
 def test_an_invoice_is_only_undone_whole_by_a_credit_note(shop: "Market") -> None:
     from freehold.master.billing import documents, reversal
     from freehold.master.billing.queries import balance, lines

@@ -79,6 +79,12 @@ def _stream(name: str, **values: int | str) -> Iterator[dict[str, Any]]:
                 yield dict(zip(names, row, strict=True))
 
 
+def sealed_by(source: str) -> str:
+    """Return the batch that holds what was made from something, as `BATCH:DIGEST`; empty when none does."""
+    rows = run(QUERIES["sealed_by"], source=source)
+    return f"{rows[0]['batch']}:{rows[0]['digest']}" if rows else ""
+
+
 def broken_links(entity: str) -> list[str]:
     """Check an entity's chain from its first batch: return what is not as it was sealed; empty when all is."""
     wrong, before = [], ""

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
+from freehold.master.accounting.queries import sealed_by
 from freehold.master.billing import parties
 from freehold.master.billing.models import Customer
 from freehold.master.billing.queries import ORDERS, by_number, documents, lines, period_of, taxes_of
@@ -118,6 +119,8 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
     if currency != entity.currency:
         # EN 16931, BT-6 and BT-111: the tax in the currency of the seller's books.
         data["tax_in_books"] = f"{currencies.plain(row['functional_tax'], entity.currency)} {entity.currency}"
+    # Whoever has the document can prove that the ledger once held it: a copy of before cannot deny that.
+    data["ledger"] = sealed_by(f"document:{row['id']}")
     text = json.dumps(data, sort_keys=True, ensure_ascii=False)
     return {**data, "digest": hashlib.sha256(text.encode()).hexdigest()}
 

@@ -107,3 +107,8 @@ SELECT id, first, last, previous, digest, what FROM accounting_batch WHERE entit
 SELECT count(*) AS entries FROM accounting_entry e
 WHERE e.entity = :entity
   AND NOT EXISTS (SELECT 1 FROM accounting_batch b WHERE b.id = e.batch AND b.digest <> '' AND e.id BETWEEN b.first AND b.last)
+
+-- name: sealed_by
+-- The batch that holds what was made from something, and its digest.
+SELECT b.id AS batch, b.digest FROM accounting_entry e JOIN accounting_batch b ON b.id = e.batch
+WHERE e.source = :source ORDER BY e.id LIMIT 1
