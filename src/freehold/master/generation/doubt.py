@@ -55,6 +55,11 @@ def said() -> Said:
     return Said(max((revision for _, revision, _ in rows), default=0), epochs)
 
 
+def is_due() -> bool:
+    """Return whether the leases that a former generation gave may be over."""
+    return bool(run(_SQL["due"], now=clock.now()))
+
+
 def settle() -> bool:
     """Return, once, whether the leases that a former generation gave are over. Call it in a transaction."""
     now = clock.now()

@@ -48,7 +48,11 @@ def resume() -> int:
 
 def settle() -> None:
     """Have what can move begun where this Master knows it, once no lease lasts that a copy of before did not know."""
+    if not doubt.is_due():
+        return
     with writing():
+        # The clock before the generation, as `resume` does.
+        revisions.take_turn()
         if not doubt.settle():
             return
         for node in Node.objects.order_by("id").values_list("id", flat=True):

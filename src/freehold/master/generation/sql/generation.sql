@@ -14,6 +14,10 @@ SET began_at = :now, settles_at = :settles_at, value = (SELECT max(later.value)
                    UNION ALL SELECT g.value + 1 FROM generation_generation g) later)
 RETURNING value
 
+-- name: due
+-- Whether it is time to look at the leases of a former generation.
+SELECT 1 AS due FROM generation_generation WHERE settles_at IS NOT NULL AND (settles_at <= :now OR began_at > :now)
+
 -- name: unlearn
 -- No generation began in the future: the clock ran ahead when it did.
 UPDATE generation_generation SET settles_at = :now + settles_at - began_at, began_at = :now WHERE began_at > :now
