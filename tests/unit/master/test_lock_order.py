@@ -129,9 +129,10 @@ def _pay(shop: "Market") -> None:
 @an_act
 def _take_back(shop: "Market") -> None:
     from freehold.master.billing import documents, reversal
+    from freehold.master.foundation.paging import FIRST
 
     shop.bill("2026-04-01")
-    (row,) = documents.of_entity(shop.entity.id)
+    (row,) = documents.of_entity(shop.entity.id, FIRST)
     _watched(lambda: reversal.take_back("FR", row["name"], acting=shop.accountant))
 
 
