@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from freehold.master.bridge import Bridge
 from freehold.master.connections import PeerProtocol
+from freehold.master.foundation.causes import failure
 from freehold.master.foundation.errors import (
     Malformed,
     MasterError,
@@ -87,6 +88,9 @@ class Outer:
             await door(scope, receive, send)
         except MasterError as error:
             await send_problem(_closing(send), error)
+        except Exception as error:
+            # Nothing was sent yet: what Django answers goes out at once and whole.
+            await send_problem(_closing(send), failure(error, f"{scope['method']} {path} failed"))
 
     async def _serve_static(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -240,9 +240,12 @@ def test_a_refusal_without_a_document_is_told_by_its_status(
             Link(endpoint.url, authority.certificate).call("GET", "/")
 
 
-def test_a_busy_master_is_asked_again_soon_as_one_that_is_away(endpoint: Endpoint, authority: Authority) -> None:
-    endpoint.answer = (503, b"", "text/html")
-    with pytest.raises(LinkDown, match="is too busy now"):
+@pytest.mark.parametrize("status", [503, 507], ids=["busy", "its disk is full"])
+def test_a_busy_master_is_asked_again_soon_as_one_that_is_away(
+    status: int, endpoint: Endpoint, authority: Authority
+) -> None:
+    endpoint.answer = (status, b"", "text/html")
+    with pytest.raises(LinkDown, match="cannot do so now"):
         Link(endpoint.url, authority.certificate).call("GET", "/")
 
 
@@ -617,7 +620,7 @@ def test_a_conversation_goes_on_when_the_master_is_back(
     store.when_told(sender.told)
     store.tell()
     sender.start()
-    until(lambda: "busy" in sender.trouble)
+    until(lambda: "cannot do so now" in sender.trouble)
     endpoint.answer = (200, msgspec.json.encode(Applied(1, 60)), "application/json")
     until(lambda: store.outbox_size() == 0, 20)
     until(lambda: sender.trouble == "")

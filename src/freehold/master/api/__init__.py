@@ -1,7 +1,5 @@
 """The public HTTP API, for people's programs: `docs/openapi.json`, served and browsable at /api/v1/docs."""
 
-import logging
-
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -12,11 +10,10 @@ from ninja.types import DictStrAny
 from freehold.master.api import accounts, books, costs, fleet, instances, people, releases, selling, support
 from freehold.master.api.auth import declare
 from freehold.master.foundation.answers import problem_response
+from freehold.master.foundation.causes import failure
 from freehold.master.foundation.errors import Invalid, Malformed, MasterError, Unauthenticated
 from freehold.protocol import numbers
 from freehold.protocol.problem import FieldError
-
-_log = logging.getLogger(__name__)
 
 
 class _Strict(Parser):
@@ -83,5 +80,4 @@ def _unstorable(request: HttpRequest, error: Exception) -> HttpResponse:
 
 @api.exception_handler(Exception)
 def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
-    _log.error("%s %s failed", request.method, request.path, exc_info=error)
-    return problem_response(MasterError("The Master could not answer; it noted why."))
+    return problem_response(failure(error, f"{request.method} {request.path} failed"))

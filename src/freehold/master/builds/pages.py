@@ -17,7 +17,7 @@ from freehold.master.fleet.models import Certificate, Node, Supply
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation.answers import with_problems
 from freehold.master.foundation.declared import declares
-from freehold.master.foundation.errors import Forbidden, Invalid, Malformed, NotFound
+from freehold.master.foundation.errors import Forbidden, Invalid, Malformed, NotFound, OutOfStorage
 from freehold.master.people.identity import NODE
 from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import Entries, Entry, Kind, Missing, is_hash, is_platform
@@ -52,7 +52,7 @@ def blob(request: HttpRequest, start: str, piece: str) -> HttpResponse:
         if hashlib.sha256(request.body).hexdigest() != piece:
             raise Invalid("The piece is not what its name says.", remedy="Send it again.")
         if shutil.disk_usage(settings.ROOT).free < _ROOM:
-            raise Invalid("The Master's disk is almost full.", remedy="Make room there: freehold cache prune.")
+            raise OutOfStorage("The Master's disk is almost full.", remedy="Make room there: freehold cache prune.")
         folder().put(request.body)
         return HttpResponse(status=204)
     queries.identify(fingerprint(request), "node")

@@ -1,22 +1,25 @@
 """Problem documents from Django's side: the one place where errors become answers there."""
 
 import functools
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
+from freehold.master.foundation.causes import failure
 from freehold.master.foundation.errors import MasterError, MethodNotAllowed, NotFound
 from freehold.protocol.problem import MEDIA_TYPE
-
-_log = logging.getLogger(__name__)
 
 
 def problem_response(error: MasterError) -> HttpResponse:
     """Return the answer that says no."""
     return HttpResponse(msgspec.json.encode(error.problem()), status=error.status, content_type=MEDIA_TYPE)
+
+
+def is_for_programs(request: HttpRequest) -> bool:
+    """Whether programs ask at this path, not people with a browser."""
+    return request.path.startswith(("/api/", "/node/"))
 
 
 class ProblemsForPrograms:
@@ -27,7 +30,7 @@ class ProblemsForPrograms:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
-        if request.path.startswith(("/api/", "/node/")):
+        if is_for_programs(request):
             if response.status_code == 404 and response["Content-Type"] != MEDIA_TYPE:
                 return problem_response(NotFound("There is nothing at this path.", remedy="See /api/v1/docs."))
             if response.status_code == 405:
@@ -46,8 +49,7 @@ def with_problems(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
             return view(request, *arguments, **named)
         except MasterError as error:
             return problem_response(error)
-        except Exception:
-            _log.exception("%s %s failed", request.method, request.path)
-            return problem_response(MasterError("The Master could not answer; it noted why."))
+        except Exception as error:
+            return problem_response(failure(error, f"{request.method} {request.path} failed"))
 
     return wrapped

@@ -98,6 +98,20 @@ class Busy(MasterError):
     remedy = "Come again in a minute; nodes do so by themselves, and lose nothing."
 
 
+class Unavailable(MasterError):
+    type = "unavailable"
+    title = "The Master cannot reach its database"
+    status = 503
+    remedy = "Try again in a minute; nodes do so by themselves, and services go on. Its operator sees why in its log."
+
+
+class OutOfStorage(MasterError):
+    type = "out-of-storage"
+    title = "The Master has no place to write to"
+    status = 507
+    remedy = "Its operator makes room; nodes come again by themselves, and services go on. Then try again."
+
+
 class InDoubt(MasterError):
     type = "in-doubt"
     title = "The Master knows less than it did"

@@ -5,7 +5,6 @@ answered by Django (`fleet/pages.py`).
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from freehold.master.foundation.causes import failure
 from freehold.master.foundation.certificates import check_date
 from freehold.master.foundation.errors import Malformed, MasterError, TooLarge, Unauthenticated
 from freehold.master.gateway.database import Connection
@@ -36,7 +36,6 @@ PEER = "freehold.peer"
 """Key of `scope["extensions"]` under which the server puts the SHA-256 of the client's certificate."""
 
 _batches = msgspec.json.Decoder(Batch)
-_log = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -86,9 +85,8 @@ class Gateway:
                 raise Malformed(f"{scope['method']} {scope['path']} is not part of the protocol.")
         except MasterError as error:
             await send_problem(send, error)
-        except Exception:
-            _log.exception("%s %s failed", scope["method"], scope["path"])
-            await send_problem(send, MasterError("The Master could not answer; it noted why."))
+        except Exception as error:
+            await send_problem(send, failure(error, f"{scope['method']} {scope['path']} failed"))
 
     async def _identify(self, scope: Scope) -> Identity:
         fingerprint = scope.get("extensions", {}).get(PEER)

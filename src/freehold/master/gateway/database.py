@@ -59,10 +59,12 @@ class Connection:
             driver.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                driver.execute("COMMIT")
             except BaseException:
-                driver.execute("ROLLBACK")
+                # A full disk ends a transaction by itself.
+                if driver.in_transaction:
+                    driver.execute("ROLLBACK")
                 raise
-            driver.execute("COMMIT")
 
     def close(self) -> None:
         if self._driver is not None:

@@ -17,6 +17,7 @@ import msgspec
 
 from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, hints
+from freehold.master.foundation.causes import failure
 from freehold.master.foundation.errors import Busy, Conflict, MasterError
 from freehold.master.gateway.database import Connection, integrity_errors
 from freehold.master.gateway.metering import Meters
@@ -214,10 +215,7 @@ class Writer(threading.Thread):
             self._apply(jobs)
         except Exception as error:
             if len(jobs) == 1 and not isinstance(error, (Overtaken, *integrity_errors())):
-                _log.exception("reports of %s could not be written", jobs[0].node)
-                self._meters.forget()
-                self._connection.close()
-                jobs[0].answer(error)
+                self._give_up(jobs[0], error)
                 return
             # What memory says may be wrong (another process wrote), or one of them is at fault: one by one.
             self._heads.clear()
@@ -227,10 +225,12 @@ class Writer(threading.Thread):
                 try:
                     self._apply([job])
                 except Exception as alone:
-                    _log.exception("reports of %s could not be written", job.node)
-                    self._meters.forget()
-                    self._connection.close()
-                    job.answer(alone)
+                    self._give_up(job, alone)
+
+    def _give_up(self, job: Job, error: Exception) -> None:
+        self._meters.forget()
+        self._connection.close()
+        job.answer(failure(error, f"reports of {job.node} could not be written"))
 
     def _apply(self, jobs: list[Job]) -> None:
         rows = _Rows(clock.now())

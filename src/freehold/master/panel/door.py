@@ -1,9 +1,9 @@
 """What every page goes through: who is it, what cannot be done, and how a page is drawn."""
 
 import functools
-import logging
+import sys
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlencode
 
 from django.db import DataError
@@ -12,6 +12,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
+from freehold.master.foundation.answers import is_for_programs, problem_response
+from freehold.master.foundation.causes import failure
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound, Unauthenticated
 from freehold.master.generation.doubt import doubts
@@ -21,7 +23,6 @@ from freehold.master.people.identity import ANY_PERSON, ANYBODY, Caller, Scope
 from freehold.master.support.queries import has_tickets
 
 P = ParamSpec("P")
-_log = logging.getLogger(__name__)
 
 
 def for_members(
@@ -34,18 +35,18 @@ def for_members(
 
     @functools.wraps(view)
     def wrapped(request: HttpRequest, /, *arguments: P.args, **named: P.kwargs) -> HttpResponseBase:
-        caller = _caller(request)
-        if caller is None:
-            return _to_log_in(request)
+        caller = None
         try:
+            caller = _caller(request)
+            if caller is None:
+                return _to_log_in(request)
             return view(request, caller, *arguments, **named)
         except MasterError as error:
             return sorry(request, error, caller)
         except (DataError, OverflowError):
             return sorry(request, Malformed("A value cannot be kept: a number is too large."), caller)
-        except Exception:
-            _log.exception("%s %s failed", request.method, request.path)
-            return sorry(request, MasterError("The Master could not answer; it noted why."), caller)
+        except Exception as error:
+            return helpless(request, failure(error, f"{request.method} {request.path} failed"))
 
     return declares(ANY_PERSON)(never_cache(wrapped))
 
@@ -80,6 +81,20 @@ def draw(
 def sorry(request: HttpRequest, error: MasterError, caller: Caller | None) -> HttpResponse:
     """Return the page that says what cannot be done, and why."""
     return draw(request, caller, "problem", {"error": error, "what": words.problem(error)}, error.status)
+
+
+def helpless(request: HttpRequest, error: MasterError) -> HttpResponse:
+    """Return the page for what this Master cannot do now; drawn without the database, which may be why."""
+    return render(request, "panel/problem.html", {"error": error, "what": words.problem(error)}, status=error.status)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Answer what went wrong outside of a view, such as when a session is looked up: by a page, or to programs."""
+    error = failure(cast(BaseException, sys.exception()), f"{request.method} {request.path} failed")
+    response = problem_response(error) if is_for_programs(request) else helpless(request, error)
+    # Django would write the traceback of each request while a disk is full.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

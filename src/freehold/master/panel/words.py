@@ -43,6 +43,9 @@ PROBLEMS: dict[str, str | Promise] = {
     "no-place": gettext_lazy("No place fits"),
     "payment-required": gettext_lazy("It must be paid for first"),
     "quota-exceeded": gettext_lazy("A quota is used up"),
+    "busy": gettext_lazy("The Master has more to do than it can. Try again in a minute."),
+    "unavailable": gettext_lazy("The Master cannot reach its database. Try again in a minute."),
+    "out-of-storage": gettext_lazy("The Master has no place to write to: nothing was changed."),
     "undeclared-request": gettext_lazy("The release does not declare this request"),
 }
 

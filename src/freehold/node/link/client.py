@@ -15,6 +15,8 @@ from freehold.protocol import UNREADABLE
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
 TIMEOUT = 30.0
+_LATER = (http.HTTPStatus.SERVICE_UNAVAILABLE, http.HTTPStatus.INSUFFICIENT_STORAGE)
+"""Answers of a Master that is there and cannot do anything now: nothing was refused."""
 MOST = 64 * 1024 * 1024
 """Bytes of an answer at most: twice the largest archive."""
 _X509_V_FLAG_NO_CHECK_TIME = 0x200000
@@ -90,8 +92,8 @@ class Link:
                 raise LinkError(f"{self.master} answers {path} with more than {MOST} bytes, and is not listened to.")
             if self._time is not None and (moment := date(response.headers["Date"])) is not None:
                 self._time.hear(moment)
-            if response.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
-                raise LinkDown(f"{self.master} is too busy now. {_problem(response, content).detail}".rstrip())
+            if response.status in _LATER:
+                raise LinkDown(f"{self.master} cannot do so now. {_problem(response, content).detail}".rstrip())
             if response.status >= 400:
                 raise Refused(_problem(response, content))
             return response.status, content, dict(response.headers.items())
