@@ -39,6 +39,20 @@ def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(machine: Machine) -> N
     assert finding(machine, "permissions")["well"]
 
 
+def test_the_doctor_weighs_what_protects_this_machine(machine: Machine) -> None:
+    """Without root partitions share one user: that much is said to be missing, and weighed."""
+    shown = finding(machine, "exposure")
+    protections = {one["name"]: one for one in shown["protections"]}  # type: ignore[attr-defined]
+    missing = {name for name, one in protections.items() if not one["holds"]}
+    assert {"users", "network"} <= missing
+    assert "disk" not in missing, "the agent runs, and watches it"
+    number = float(str(shown["message"]).split()[0])
+    assert 0 < number < 10
+    words = machine.cli("doctor").stdout
+    assert f"Exposure {number} of 10.0" in words
+    assert str(protections["users"]["exposes"]) in words
+
+
 def test_the_machines_own_promises_are_seen_at_the_master(cloud: Cloud, machine: Machine) -> None:
     def told() -> bool:
         return {"disk", "memory", "clock", "certificate"} <= {

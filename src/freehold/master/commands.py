@@ -9,6 +9,8 @@ import secrets
 import sys
 from pathlib import Path
 
+import msgspec
+
 from freehold import durable
 
 DEFAULT_ROOT = Path("/var/lib/freehold-master")
@@ -46,7 +48,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     serve.add_argument("--port", type=int, default=8443)
     reconcile = command("reconcile", "run every reconciler once")
     reconcile.add_argument("--tidy", action="store_true", help="also forget what is no longer needed")
-    check = command("check", "check keys, database and configuration; exit status 1 when something is wrong")
+    check = command("check", "check keys, database and protections; exit status 1 when something is wrong")
+    check.add_argument("--json", action="store_true")
     check.add_argument("--ledger", metavar="BATCH:DIGEST", help="look whether the ledger holds what a document names")
     resume = command("resume", "after a restore of a backup, go on from where the nodes are")
     resume.add_argument("--accept-loss", action="store_true", help="agree that what came after the backup is lost here")
@@ -142,6 +145,10 @@ def _serve(options: argparse.Namespace) -> int:
             print(f"Another Master serves {options.root} already; stop it first.", file=sys.stderr)
             return 1
         print(f"Warning: another Master serves {options.root} already.", file=sys.stderr)
+    else:
+        # Where `check` finds it.
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{options.host} {options.port}\n".encode())
     if trouble := schema.trouble(schema.known_here()):
         print(trouble, file=sys.stderr)
         return 1
@@ -161,10 +168,18 @@ def _reconcile(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     _django(options.root)
-    from freehold.master import checks
+    from freehold import exposure
+    from freehold.master import checks, protections
 
     wrong = checks.run() if options.ledger is None else checks.ledger(options.ledger)
-    for message in wrong:
+    is_asked = options.ledger is None and (options.root / "secret.key").exists()
+    exposed = exposure.weigh(protections.find(options.root)) if is_asked else None
+    if options.json:
+        found = {"wrong": wrong, **(msgspec.to_builtins(exposed) if exposed else {})}
+        print(json.dumps(found, indent=2))
+        return 1 if wrong else 0
+    # How exposed it is informs and is no fault: the last words, and the exit status, are about what is wrong.
+    for message in [*(exposure.lines(exposed) if exposed else []), *wrong]:
         print(message, file=sys.stderr)
     print("Everything is in order." if not wrong else f"{len(wrong)} things are wrong.")
     return 1 if wrong else 0

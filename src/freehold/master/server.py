@@ -148,8 +148,27 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
     statements = Statements(Authority(root / "authority").statement_key())
     gateway = Gateway(database_url, next_contact, Judge(database_url, statements, Standing()))
     watch = SchemaWatch(lambda: setattr(server, "should_exit", True))
-    app = Outer(gateway, get_wsgi_application(), [Reconcilers(), watch])
-    config = uvicorn.Config(
+    config = _config(Outer(gateway, get_wsgi_application(), [Reconcilers(), watch]), root, host, port)
+    server = Server(config, gateway)
+    server.run()
+    return watch.found
+
+
+def trial_server(root: Path, database_url: str) -> Server:
+    """Return a server with the same doors on a port of the loopback, behind which no work of a Master is done."""
+    from django.core.wsgi import get_wsgi_application
+
+    from freehold.master.fleet.authority import Authority
+
+    statements = Statements(Authority(root / "authority").statement_key())
+    gateway = Gateway(database_url, 60, Judge(database_url, statements, Standing()))
+    config = _config(Outer(gateway, get_wsgi_application(), []), root, "127.0.0.1", 0)
+    config.lifespan = "off"
+    return Server(config, gateway)
+
+
+def _config(app: Outer, root: Path, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -168,9 +187,6 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
         ssl_context_factory=lambda *_: tls_context(root / "authority"),
         log_config=None,
     )
-    server = Server(config, gateway)
-    server.run()
-    return watch.found
 
 
 def tls_context(folder: Path) -> ssl.SSLContext:

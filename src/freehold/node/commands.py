@@ -296,6 +296,7 @@ def _moment(seconds: float) -> str:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    from freehold import exposure
     from freehold.node import health
 
     found = health.findings(options.root.resolve())
@@ -306,6 +307,8 @@ def _doctor(options: argparse.Namespace) -> int:
             print(f"{'well ' if one.well else 'WRONG'}  {one.name}: {one.message}")
             if one.remedy and not one.well:
                 print(f"       → {one.remedy}")
+            for line in exposure.lines(exposure.weigh(one.protections)) if one.protections else []:
+                print(f"       {line}")
     return 0 if all(one.well for one in found) else 1
 
 

@@ -10,10 +10,12 @@ import shutil
 import stat
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from freehold import exposure
 from freehold.node import settings as node_settings
 from freehold.node import walls
 from freehold.node.errors import LinkDown, LinkError
@@ -44,6 +46,8 @@ class Finding(msgspec.Struct, frozen=True):
     message: str
     remedy: str = ""
     """A command, or what else mends it."""
+    protections: Sequence[exposure.Protection] = ()
+    """What the exposure was weighed of."""
 
 
 def look(payload: bytes) -> bytes:
@@ -65,7 +69,22 @@ def findings(root: Path) -> list[Finding]:
     found += [*_other_firewalls(settings), *_names(settings)]
     missing = protections.find(settings).missing()
     found += [Finding(f"protection {name}", False, why, why.rpartition(": ")[2]) for name, why in missing.items()]
-    return found
+    return [*found, _exposure(missing, paths)]
+
+
+def _exposure(missing: dict[str, str], paths: Paths) -> Finding:
+    """Weigh the protections that were tried: it informs, and what is missing is a finding of its own."""
+    if agent_pid(paths) is None:
+        # It is the agent that watches the disk.
+        missing = {**missing, "disk": "the agent, which watches it, does not run"}
+    exposed = exposure.weigh(
+        [
+            exposure.Protection(name, name not in missing, weight, missing.get(name, "tried here, and holds"), exposes)
+            for name, (weight, exposes) in protections.WEIGHTS.items()
+        ]
+    )
+    words = f"{exposed.exposure} of 10.0: {len(missing)} of {len(protections.WEIGHTS)} protections are missing"
+    return Finding("exposure", True, words, protections=exposed.protections)
 
 
 def _hardware() -> list[Finding]:

@@ -31,6 +31,21 @@ _WHY = {
     "connecting": "there is no nftables as root, or no network of their own: install the package nftables",
 }
 
+WEIGHTS = {
+    "users": (5, "partitions read each other's files"),
+    "files": (4, "partitions read what the machine shows everybody, other customers' builds too"),
+    "namespaces": (3, "partitions see each other's processes, and share IPC"),
+    "network": (3, "partitions take each other's addresses and ports"),
+    "calls": (4, "partitions reach all of the kernel, its youngest faults too"),
+    "memory": (3, "one partition takes all memory"),
+    "processes": (3, "one partition takes all processes"),
+    "cpu": (2, "one partition takes the processor"),
+    "disk": (2, "one partition fills the disk"),
+    "listening": (2, "partitions listen on ports that they did not declare"),
+    "connecting": (3, "partitions reach the operator's networks"),
+}
+"""For each protection how much its absence exposes, from 1 to 5, and what."""
+
 
 class Protections(msgspec.Struct, frozen=True):
     """What this machine gives."""
