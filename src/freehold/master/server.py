@@ -37,9 +37,13 @@ from freehold.protocol import MAX_BODY
 HOT_PATHS = frozenset({"/node/v1/feed", "/node/v1/reports"})
 DJANGO_THREADS = 4
 """More of them wait for each other: Python runs one at a time."""
+NODE_THREADS = 2
+"""Threads for what nodes ask rarely (enrolment, certificates, archives, caches, letters): however slow the requests of
+people are, and however many, nodes do not wait for them."""
 PASSWORD_THREADS, PASSWORD_QUEUE = 2, 16
 """Threads in which passwords are hashed (0.3 s and 100 MB each), and requests that may wait for them."""
 PASSWORD_PATHS = frozenset({"/login", "/api/v1/login", "/api/v1/me/password"})
+NODE_PATHS = ("/node/", "/authority.pem")
 LARGEST_UPLOAD = 33 * 1024 * 1024
 LARGEST_OF_STRANGERS = 64 * 1024
 """Bytes of a body that is read before it is known who sends it."""
@@ -54,6 +58,7 @@ class Outer:
     def __init__(self, gateway: Gateway, django: Callable[..., Any], background: list[Any]) -> None:
         self._gateway = gateway
         self._django = Bridge(django, DJANGO_THREADS)
+        self._nodes = Bridge(django, NODE_THREADS)
         self._passwords = Bridge(django, PASSWORD_THREADS, PASSWORD_QUEUE)
         self._static = StaticFiles(packages=[("ninja", "static"), ("freehold.master.panel", "static")])
         self._background = background
@@ -82,10 +87,13 @@ class Outer:
             if path.startswith("/static/"):
                 await self._serve_static(scope, receive, send)
                 return
+            is_of_node = path.startswith(NODE_PATHS)
             if _size(scope) > LARGEST_OF_STRANGERS:
-                await self._django.run(check_caller, scope)
-            door = self._passwords if path in PASSWORD_PATHS and scope["method"] in ("POST", "PUT") else self._django
-            await door(scope, receive, send)
+                await (self._nodes if is_of_node else self._django).run(check_caller, scope)
+            if path in PASSWORD_PATHS and scope["method"] in ("POST", "PUT"):
+                await self._passwords(scope, receive, send)
+            else:
+                await (self._nodes if is_of_node else self._django)(scope, receive, send)
         except MasterError as error:
             await send_problem(_closing(send), error)
         except Exception as error:
@@ -113,6 +121,7 @@ class Outer:
                     one.stop()
                 self._passwords.close()
                 self._django.close()
+                self._nodes.close()
                 self._gateway.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

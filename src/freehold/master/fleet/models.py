@@ -209,6 +209,13 @@ class RefusedItem(models.Model):
     received_at = models.BigIntegerField()
 
 
+class RefusedOverflow(models.Model):
+    """How many refused items of a node were let go, because newer ones filled its share. Counted by the gateway."""
+
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, primary_key=True)
+    items = models.BigIntegerField()
+
+
 class HostFactsRow(models.Model):
     """What a node says of itself. Appended by the gateway, taken over and deleted by this room's reconcile."""
 

@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +45,13 @@ CROWD, GATHERING = 200, 0.05
 MOST_OWNERS = 1_000_000
 MOST_WAITING = 64 * 1024 * 1024
 """Bytes of batches that may wait: nodes that come back all at once keep what they have until there is room."""
+SHARE, SHARE_A_SECOND = 64 * 1024 * 1024, 512 * 1024
+"""Bytes of reports that one node may tell at once, and a second for long: what a node of many services tells is a
+hundredth of it, and one that has more to tell comes again, so that nothing is lost."""
+MOST_REFUSED, MOST_REFUSED_CHARACTERS, LONGEST_REFUSED = 1000, 4_000_000, 64_000
+"""Refused items of a node that are kept, their characters together, and those of one; the oldest go and are counted."""
+MOST_LOGGED = 20
+"""Lines of the log about refused items of a node in one transaction."""
 MOST_TWINS = 10_000
 EQUIVOCATION = "This report was told before with another content, or comes after one that was."
 _log = logging.getLogger(__name__)
@@ -101,11 +108,21 @@ class Job:
 
 
 @dataclass
+class _Refused:
+    """What one node told in a transaction that could not be true: the newest of it, and how much there was."""
+
+    newest: "deque[dict[str, Any]]" = field(default_factory=lambda: deque(maxlen=MOST_REFUSED))
+    count: int = 0
+
+
+@dataclass
 class _Rows:
     """What a transaction will append, by statement."""
 
     received_at: int
     by_statement: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    refused: dict[str, "_Refused"] = field(default_factory=lambda: defaultdict(_Refused))
+    """By node."""
     hint: bool = False
 
 
@@ -143,6 +160,21 @@ class Crowd:
         return GATHERING if self._gathers else 0.0
 
 
+class Shares:
+    """How much each node may still tell now. The clock is given: seconds, from anywhere on."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def take(self, node: str, size: int, now: float) -> bool:
+        """Take so many bytes from the share of a node; return False, and take nothing, where it has not as much."""
+        left, since = self._left.get(node, (float(SHARE), now))
+        left = min(SHARE, left + (now - since) * SHARE_A_SECOND)
+        enough = size <= left
+        self._left[node] = (left - size if enough else left, now)
+        return enough
+
+
 class Writer(threading.Thread):
     """The thread that applies reports: takes every batch that waits, writes them all, commits once."""
 
@@ -160,10 +192,17 @@ class Writer(threading.Thread):
         """Bytes that were submitted and not applied yet."""
         self._counting = threading.Lock()
         self._crowd = Crowd()
+        self._shares = Shares()
 
     def submit(self, job: Job) -> None:
-        """Have a batch applied; raise Busy when too much waits already: the node has it, and comes again."""
+        """Have a batch applied; raise Busy when too much waits already, or this node tells more than its share.
+
+        The node has it, and comes again.
+        """
         with self._counting:
+            if not self._shares.take(job.node, job.size, time.monotonic()):
+                _log.warning("%s tells more than its share, and has to wait", job.node)
+                raise Busy("This node tells more than its share.")
             if self._waiting > MOST_WAITING:
                 raise Busy("Many nodes report at once.")
             self._waiting += job.size
@@ -250,6 +289,7 @@ class Writer(threading.Thread):
                     answers.append((job, error))
             for statement, values in rows.by_statement.items():
                 self._connection.many(statement, values)
+            self._keep_refused(rows)
             self._meters.write()
             self._move_chains(before, heads, rows.received_at)
             failpoint("reports-not-committed")
@@ -350,17 +390,29 @@ class Writer(threading.Thread):
         self._refuse(node, report, EQUIVOCATION, bytes(report.body), rows)
 
     def _refuse(self, node: str, report: Report, reason: str, item: bytes, rows: _Rows) -> int:
-        _log.warning("an item of report %s of %s was set aside: %s", report.sequence, node, reason)
-        rows.by_statement["add_refused"].append(
+        refused = rows.refused[node]
+        refused.count += 1
+        if refused.count <= MOST_LOGGED:
+            _log.warning("an item of report %s of %s was set aside: %s", report.sequence, node, reason)
+        refused.newest.append(
             {
                 "node": node,
                 "sequence": report.sequence,
                 "reason": reason[:MAX_MESSAGE],
-                "item": item.decode(errors="replace").replace("\0", "�"),
+                "item": item.decode(errors="replace").replace("\0", "�")[:LONGEST_REFUSED],
                 "received_at": rows.received_at,
             }
         )
         return 1
+
+    def _keep_refused(self, rows: _Rows) -> None:
+        """Keep what could not be true, as much of it as each node has a share; count the rest."""
+        for node, refused in sorted(rows.refused.items()):
+            self._connection.many("add_refused", list(refused.newest))
+            share = {"node": node, "most": MOST_REFUSED, "characters": MOST_REFUSED_CHARACTERS}
+            gone = refused.count - len(refused.newest) + self._connection.many("trim_refused", [share])
+            if gone:
+                self._connection.many("count_overflow", [{"node": node, "items": gone}])
 
     def _collect_item(self, node: str, item: Item, rows: _Rows) -> None:
         """Add the row of one item; raise ValueError when it cannot be true."""

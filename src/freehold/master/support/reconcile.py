@@ -67,6 +67,10 @@ class Quarantine:
                 f"{item['reason']}\n\nA wrong clock, a disk that forgot what was written, another version or somebody "
                 f"with the node's key can be behind it. On the node: freehold node doctor."
             )
+            if row["gone"]:
+                text += (
+                    f"\n\nOnly the newest are kept: {row['gone']} older ones filled more than its share and are gone."
+                )
             title = f"Node '{row['title']}' tells what cannot be true"
             actions.notice(about, title, text, project=row["project"], until=row["last"])
             told = max(told, row["last"])

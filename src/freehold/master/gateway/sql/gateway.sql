@@ -94,6 +94,24 @@ WHERE c.node_id = told.node AND c.epoch = told.epoch AND c.hash = told.before
 INSERT INTO fleet_refuseditem (node_id, sequence, reason, item, received_at)
 VALUES (:node, :sequence, :reason, :item, :received_at)
 
+-- name: trim_refused
+-- Of what a node told that could not be true, its share stays: the newest, so many and of so many characters.
+DELETE FROM fleet_refuseditem WHERE id IN (
+  SELECT id FROM (
+    SELECT id,
+           row_number() OVER (ORDER BY id DESC) AS place,
+           sum(length(item)) OVER (ORDER BY id DESC) AS size
+    FROM fleet_refuseditem
+    WHERE node_id = :node
+  ) newest
+  WHERE place > :most OR size > :characters
+)
+
+-- name: count_overflow
+-- So many were let go.
+INSERT INTO fleet_refusedoverflow (node_id, items) VALUES (:node, :items)
+ON CONFLICT (node_id) DO UPDATE SET items = fleet_refusedoverflow.items + excluded.items
+
 -- name: add_host
 -- What a node says of itself.
 INSERT INTO fleet_hostfactsrow (node_id, facts, received_at) VALUES (:node, :facts, :received_at)

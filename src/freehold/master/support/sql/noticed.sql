@@ -1,6 +1,7 @@
 -- name: refused
 -- What nodes told that could not be true, since the last that a ticket tells of, node by node.
-SELECT r.node_id AS node, n.title, n.project_id AS project, count(*) AS items, max(r.id) AS last
+SELECT r.node_id AS node, n.title, n.project_id AS project, count(*) AS items, max(r.id) AS last,
+       (SELECT o.items FROM fleet_refusedoverflow o WHERE o.node_id = r.node_id) AS gone
 FROM fleet_refuseditem r
 JOIN fleet_node n ON n.id = r.node_id
 WHERE r.id > :bookmark

@@ -1,0 +1,128 @@
+"""One node, or many people, cannot take from other nodes what the Master has for them: its disk and its workers."""
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from freehold.kit import until
+from freehold.master.gateway.reports import (
+    LONGEST_REFUSED,
+    MOST_REFUSED,
+    MOST_REFUSED_CHARACTERS,
+    SHARE,
+    SHARE_A_SECOND,
+    Shares,
+)
+from pocket import Pocket
+
+if TYPE_CHECKING:
+    from running import Master
+
+SLOW_S = 3.0
+SLOW = f"""
+import sys
+if "serve" in sys.orig_argv:
+    import time
+    from django.core.handlers.wsgi import WSGIHandler
+    answer = WSGIHandler.__call__
+    def slowly(self, environ, start_response):
+        if environ["PATH_INFO"] == "/api/v1/me":
+            time.sleep({SLOW_S})
+        return answer(self, environ, start_response)
+    WSGIHandler.__call__ = slowly
+"""
+
+
+def _nonsense(instance: str, message: str = "") -> dict[str, object]:
+    return {
+        "kind": "instance", "instance": instance, "revision": 1, "state": "started", "message": message, "promises": [],
+    }  # fmt: skip
+
+
+def _kept(master: "Master", node: Pocket) -> tuple[int, int]:
+    """Return how many refused items of a node are kept, and how many were let go."""
+    ((kept,),) = master.sql("SELECT count(*) FROM fleet_refuseditem WHERE node_id = ?", node.node)
+    gone = master.sql("SELECT items FROM fleet_refusedoverflow WHERE node_id = ?", node.node)
+    return kept, gone[0][0] if gone else 0
+
+
+def test_what_is_set_aside_of_a_node_has_a_share_and_its_count_stays(master: "Master") -> None:
+    node, other = master.node("flood", partitions=1), master.node("calm", partitions=1)
+    assert other.report(_nonsense("of-another"))[0] == 200
+    status, answer = node.report(*[_nonsense(f"first-{number}") for number in range(MOST_REFUSED + 200)])
+    assert (status, answer["refused"]) == (200, MOST_REFUSED + 200)
+    assert _kept(master, node) == (MOST_REFUSED, 200)
+    assert node.report(*[_nonsense(f"second-{number}") for number in range(300)])[0] == 200
+    assert _kept(master, node) == (MOST_REFUSED, 500)
+    newest = master.sql("SELECT item FROM fleet_refuseditem WHERE node_id = ? ORDER BY id DESC LIMIT 1", node.node)
+    assert "second-299" in newest[0][0], "the oldest go"
+    assert _kept(master, other) == (1, 0), "another node's are its own"
+    assert master.log().count(f"of {node.node} was set aside") < 100, "the log has a share of it, too"
+
+    def told() -> str:
+        rows = master.sql(
+            "SELECT m.text FROM support_message m JOIN support_ticket t ON t.id = m.ticket_id WHERE t.about = ?",
+            f"refused:{node.node}",
+        )
+        return rows[-1][0] if rows else ""
+
+    until(told, 30, "the ticket")
+    assert "Only the newest are kept" in told()
+
+
+def test_what_is_set_aside_has_a_share_of_characters(master: "Master") -> None:
+    node = master.node("long", partitions=1)
+    for number in range(3):
+        assert node.report(*[_nonsense(f"{number}-{one}", "x" * 70_000) for one in range(40)])[0] == 200
+    kept, gone = _kept(master, node)
+    assert kept + gone == 120
+    ((characters, longest),) = master.sql(
+        "SELECT sum(length(item)), max(length(item)) FROM fleet_refuseditem WHERE node_id = ?", node.node
+    )
+    assert MOST_REFUSED_CHARACTERS * 0.9 < characters <= MOST_REFUSED_CHARACTERS
+    assert longest == LONGEST_REFUSED
+
+
+def test_a_node_tells_its_share_at_once_and_the_rest_by_and_by() -> None:
+    shares = Shares()
+    assert shares.take("one", SHARE, 0.0)
+    assert not shares.take("one", SHARE_A_SECOND, 0.5)
+    assert shares.take("other", SHARE, 0.5)
+    assert shares.take("one", SHARE_A_SECOND, 1.0)
+    assert not shares.take("one", 1, 1.0)
+    assert not shares.take("one", SHARE + 1, 10_000.0), "no share grows beyond what may come at once"
+    assert shares.take("one", SHARE, 10_000.0)
+
+
+@pytest.fixture
+def slow(master: "Master", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the Master take its time with what people ask."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    master.stop()
+    master.start()
+    yield
+    monkeypatch.undo()
+    master.stop()
+    master.start()
+
+
+def test_slow_requests_of_people_never_keep_a_node_waiting(master: "Master", slow: None) -> None:
+    node = master.node("patient", partitions=1)
+    token = master.enrol_token("here").split(".")[1]
+    with ThreadPoolExecutor(24) as people:
+        asked = [people.submit(master.call, "GET", "/api/v1/me", token=master.owner) for _ in range(24)]
+        time.sleep(0.5)
+        began = time.monotonic()
+        status, answer = node.call("POST", "/node/v1/certificate", {"signing_request": node.signing_request()})
+        assert (status, "certificate" in answer) == (200, True)
+        wish = {"token": token, "title": "newcomer", "signing_request": node.signing_request()}
+        assert master.call("POST", "/node/v1/enrol", wish).status == 200
+        assert time.monotonic() - began < SLOW_S / 2
+        assert not all(one.done() for one in asked)
+        assert {one.result().status for one in asked} == {200}
