@@ -25,7 +25,7 @@ from freehold.release import (
 
 PORT = 5432
 DATA, BACKUPS = "srv/postgresql", "srv/backup"
-Label = Annotated[str, Meta(pattern="^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$")]
+Label = Annotated[str, Meta(extra_json_schema={"pattern": "^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$"})]
 
 
 class Parameters(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,7 +38,12 @@ class Parameters(msgspec.Struct, forbid_unknown_fields=True):
         int, Meta(ge=16, le=65536, title="Cache", description="Megabytes of memory for data read often.")
     ] = 64
     backup_time: Annotated[
-        str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", title="Backup", description="Daily at this time, UTC.")
+        str,
+        Meta(
+            title="Backup",
+            description="Daily at this time, UTC.",
+            extra_json_schema={"pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+        ),
     ] = "02:30"
     backups_kept: Annotated[
         int, Meta(ge=1, le=365, title="Backups kept", description="Daily backups older than so many days are removed.")

@@ -117,7 +117,7 @@ class Type:
 
     def __post_init__(self) -> None:
         _check_structs("Type", self.parameters, self.publication)
-        _check_steps("Type: parameters", self.parameters)
+        _check_rules("Type: parameters", self.parameters)
         must_be((tuple, list), "Type: requests", self.requests)
         must_hold(RequestType, "Type: requests", self.requests)
         kinds = [(one.product, one.type) for one in self.requests]
@@ -148,7 +148,7 @@ class SharedType:
 
     def __post_init__(self) -> None:
         _check_structs("SharedType", self.parameters, self.publication)
-        _check_steps("SharedType: parameters", self.parameters)
+        _check_rules("SharedType: parameters", self.parameters)
 
 
 @dataclass(frozen=True)
@@ -303,8 +303,12 @@ def _check_structs(what: str, parameters: object, publication: object) -> None:
             raise TypeError(f"{what}: {name} must be a msgspec.Struct class, not {kind!r}")
 
 
-def _check_steps(what: str, struct: type[msgspec.Struct]) -> None:
-    """Raise TypeError for a step such as 0.01: 19.99 is a multiple of it for the Master, and for no binary fraction."""
+def _check_rules(what: str, struct: type[msgspec.Struct]) -> None:
+    """Raise TypeError for rules that a node would test otherwise than the Master.
+
+    19.99 is a multiple of 0.01 for the Master, and for no binary fraction; and Python's engine means another thing by
+    some patterns, and may need longer than the world stands for others.
+    """
     waiting, seen = [msgspec.inspect.type_info(struct)], set[int]()
     while waiting:
         kind = waiting.pop()
@@ -316,6 +320,12 @@ def _check_steps(what: str, struct: type[msgspec.Struct]) -> None:
             raise TypeError(
                 f"{what}: multiple_of={step} of {struct.__name__} would be tested in binary fractions; "
                 f'write Meta(extra_json_schema={{"multipleOf": {step}}}), which the Master tests exactly'
+            )
+        pattern = getattr(kind, "pattern", None)
+        if isinstance(pattern, str):
+            raise TypeError(
+                f"{what}: pattern={pattern!r} of {struct.__name__} would be matched by Python, in any time; "
+                f'write Meta(extra_json_schema={{"pattern": {pattern!r}}}), which the Master matches in linear time'
             )
         for name in kind.__struct_fields__:
             values = getattr(kind, name)

@@ -1,6 +1,7 @@
 """Plans: what an author may write, and what the author is told when it is wrong."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf, nan
@@ -28,7 +29,7 @@ from freehold.release import (
     Type,
     make_plan,
 )
-from freehold.release.folder import generate
+from freehold.release.folder import generate, schema
 
 CONTEXT = Context(
     instance="inst-1",
@@ -292,6 +293,29 @@ def test_a_step_that_is_no_binary_fraction_is_left_to_the_master() -> None:
             TypeError, match=r'multiple_of=0.01 .* write Meta\(extra_json_schema={"multipleOf": 0.01}\)'
         ):
             Type("x", kind, Publication, lambda parameters, context: Plan())
+
+
+class Waiting(msgspec.Struct):
+    name: Annotated[str, Meta(pattern="^(a+)+$")] = "a"
+
+
+class Shelf(msgspec.Struct):
+    by_name: dict[str, Waiting] = {}
+
+
+class Named(msgspec.Struct):
+    name: Annotated[str, Meta(extra_json_schema={"pattern": "^(a+)+$"})] = "a"
+
+
+def test_a_pattern_is_left_to_the_master_whose_engine_takes_linear_time() -> None:
+    for kind in (Waiting, Shelf):
+        with pytest.raises(TypeError, match=r'pattern=.* write Meta\(extra_json_schema={"pattern": '):
+            Type("x", kind, Publication, lambda parameters, context: Plan())
+    release = Release("x", "1", "", {"default": Type("x", Named, Publication, lambda parameters, context: Plan())})
+    assert schema(Named, "x")["properties"]["name"]["pattern"] == "^(a+)+$", "the Master is told"
+    began = time.monotonic()
+    make_plan(release, "default", b'{"name": "%s!"}' % (b"a" * 60), CONTEXT)
+    assert time.monotonic() - began < 1, "the node does not match it again"
 
 
 def test_a_node_takes_and_refuses_the_same_large_numbers_as_its_master() -> None:
