@@ -208,8 +208,8 @@ def test_costs_and_budgets_count_each_day_for_the_project_that_had_the_service(s
 def test_each_project_sees_the_invoices_of_its_own_days_also_after_a_service_changed_hands(shop: "Market") -> None:
     from freehold.master.billing import documents
     from freehold.master.billing.models import Document
+    from freehold.master.foundation.paging import FIRST
     from freehold.master.ordering import handover
-    from freehold.master.people.models import Project
 
     first, _ = _subscribed(shop)
     both = _project(shop, "other")
@@ -220,7 +220,7 @@ def test_each_project_sees_the_invoices_of_its_own_days_also_after_a_service_cha
     handover.hand_over("shop", "web", "other", acting=both)
     shop.bill("2026-05-01")
     for name, payer in (("shop", first), ("other", second)):
-        seen = {row["id"] for row in documents.of_project(Project.objects.get(name=name).id)}
+        seen = {row["id"] for row in documents.of_project(_id(name), FIRST)}
         assert seen == set(Document.objects.filter(customer=payer.id).values_list("id", flat=True)), name
         assert seen, name
 
@@ -228,8 +228,8 @@ def test_each_project_sees_the_invoices_of_its_own_days_also_after_a_service_cha
 def test_an_invoice_that_is_about_the_days_of_another_project_too_is_not_shown(shop: "Market") -> None:
     """One customer pays for both projects: what each had is not the other's to know."""
     from freehold.master.billing import customers, documents
+    from freehold.master.foundation.paging import FIRST
     from freehold.master.ordering import handover
-    from freehold.master.people.models import Project
 
     payer, _ = _subscribed(shop)
     both = _project(shop, "other")
@@ -237,9 +237,7 @@ def test_an_invoice_that_is_about_the_days_of_another_project_too_is_not_shown(s
     shop.turn("2026-04-11")
     handover.hand_over("shop", "web", "other", acting=both)
     shop.bill("2026-06-01")
-    seen = [
-        [row["net"] for row in documents.of_project(Project.objects.get(name=name).id)] for name in ("shop", "other")
-    ]
+    seen = [[row["net"] for row in documents.of_project(_id(name), FIRST)] for name in ("shop", "other")]
     assert seen == [[3100], [3100]], "March is of the first, May of the second, April of both"
 
 
@@ -642,6 +640,12 @@ def _subscribed(market: "Market") -> "tuple[Customer, str]":
     web = market.order(**more)
     market.ready(web)
     return customer, web
+
+
+def _id(project: str) -> str:
+    from freehold.master.people.models import Project
+
+    return str(Project.objects.get(name=project).id)
 
 
 def _project(market: "Market", name: str) -> Any:
