@@ -17,7 +17,7 @@ _secret = ROOT / "secret.key"
 SECRET_KEY = _secret.read_text().strip() if _secret.exists() else "only-for-commands-before-init"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
-"""Nodes and people reach a Master by many names; links are never built from the Host header."""
+"""Nodes and people reach a Master by many names; no link that is kept or sent is built from the Host header."""
 
 DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{ROOT / 'master.sqlite'}"
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None)}

@@ -122,6 +122,21 @@ def test_who_tells_again_what_is_known_has_been_heard(rooms: "Rooms", fleet: "li
     assert _lives_on(instance) == mouth.node
 
 
+def test_a_release_stays_where_something_of_it_is_still_to_be_ended(rooms: "Rooms", fleet: "list[Node]") -> None:
+    from freehold.master.catalog.models import Release
+    from freehold.master.fleet import actions
+    from freehold.master.foundation.errors import Conflict
+    from freehold.protocol.states import SoftwareWanted
+
+    instance = rooms.request("page").instance
+    former = _lives_on(instance)
+    _silent(former)
+    _take_over()
+    assert _lives_on(instance) != former
+    with pytest.raises(Conflict, match="1 instances on node"):
+        actions.supply(Release.objects.get(), [former], "provider", wanted=SoftwareWanted.REMOVED, acting=rooms.owner)
+
+
 def test_a_clock_that_just_jumped_makes_no_node_lost(rooms: "Rooms", fleet: "list[Node]") -> None:
     from freehold.master.fleet.models import Node
 

@@ -296,8 +296,11 @@ def sync_supplies(node: str) -> None:
 def _refuse_while_used(release: Release, node: Node) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM ordering_instance WHERE node_id = %s AND release_id = %s AND gone_at IS NULL",
-            [node.id, release.id],
+            "SELECT (SELECT count(*) FROM ordering_instance WHERE node_id = %s AND release_id = %s AND gone_at IS NULL)"
+            # What moved away is still to be ended there, by hooks of its release.
+            " + (SELECT count(*) FROM ordering_departure d JOIN ordering_instance i ON i.id = d.instance_id"
+            " WHERE d.node_id = %s AND i.release_id = %s)",
+            [node.id, release.id] * 2,
         )
         (count,) = cursor.fetchone()
     if count:

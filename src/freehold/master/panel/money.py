@@ -168,13 +168,14 @@ def _draw_books(
     number = lists.page_number(request.GET.get("page", ""))
     part = lists.numbered_part(number)
     page = lists.numbered(documents.of_entity(entity.id, part), number, documents.count_of_entity(entity.id))
+    report = reports.report(entity, name, since, until)
     context = {
         "entity": entity,
         "open_from": days.iso(entity.open_from) if entity.open_from else "",
-        "report": reports.report(entity, name, since, until),
+        "report": report,
         "name": name,
         "names": [(one, words.report(one)) for one in reports.REPORTS],
-        "columns": [words.column(one) for one in reports.report(entity, name, since, until).columns],
+        "columns": [words.column(one) for one in report.columns],
         "since": days.iso(since),
         "until": days.iso(until),
         "formats": list(exports.FORMATS),
