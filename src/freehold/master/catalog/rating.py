@@ -1,4 +1,4 @@
-"""What a quantity costs. Pure; `billing/sql/consumption.sql` says the same to the database, and a test compares them."""
+"""What a quantity costs. Pure; `billing/sql/consumption.sql` says the same to the database; a test compares them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
