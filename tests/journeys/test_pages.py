@@ -425,7 +425,10 @@ CHECKS: dict[str, dict[str, Use]] = {
         "freehold release publish redis": Parsed("it needs what the walk makes; reference.md runs the same"),
     },
     "docs/authors/promises.md": {
-        "import os": Checked(_plugin),
+        "[room]": Elsewhere("tests/unit/recipes/test_recipes.py"),
+        "from pathlib import Path": Checked(_plugin),
+        "import os": Elsewhere("tests/unit/node/test_promises.py"),
+        "#!/bin/sh": Elsewhere("tests/unit/node/test_promises.py"),
     },
     "docs/authors/recipes.md": {
         "[buildout]": Checked(_profile),

@@ -123,7 +123,7 @@ def test_old_results_are_forgotten_but_never_the_last(rooms: "Rooms") -> None:
 
     rooms.supply(rooms.publish(tiny_release()), rooms.node("n"))
     instance = rooms.request("a").instance
-    old, now = clock.now() - 91 * clock.DAY, clock.now()
+    old, now = clock.now() - 101 * clock.DAY, clock.now()
     for promise, at in (("web", old), ("web", old + 1), ("db", old), ("db", now)):
         Assessment.objects.create(instance_id=instance, revision=1, promise=promise, kept=True, message="", at=at)
     reconcile.tidy()
