@@ -81,6 +81,7 @@ def ours(folder: Path) -> None:
     if not _SPEC:
         given = protections.find(Settings("bench", unprivileged=False))
         inside: walls.Walls = {
+            **walls.NONE,
             "mounts": given.mounts,
             "user_namespace": given.user_namespace,
             "landlock": given.landlock,
