@@ -1,8 +1,10 @@
 """The author's kit: what an author is told of a release before it is published."""
 
 import re
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from freehold.kit import new
 from freehold.kit.check import check
+from freehold.kit.waiting import page, shows, until
 from freehold.protocol import archive
 from freehold.release import ReleaseError
 
@@ -179,3 +182,24 @@ def test_a_test_that_waits_in_vain_shows_what_the_service_said(folder: Path) -> 
     done = software("test", folder, "-q", "-k", "page_says")
     assert done.returncode == 1
     assert "unrecognized arguments: --bnid" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_page_that_ends_in_its_middle_is_waited_for() -> None:
+    torn, content = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"Hello"
+    heads = [torn, torn, b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for head in heads:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(head + content)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(OSError, match="does not answer whole"):
+            page(url)
+        assert until(shows(url, "Hello"), 10)
+        server.join()

@@ -9,6 +9,7 @@ Keys come from the environment or from a file in the form that everything else f
 import configparser
 import hashlib
 import hmac
+import http.client
 import os
 import time
 import urllib.error
@@ -21,6 +22,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from freehold.bodies import whole
 from freehold.cache.folder import CacheError, merged, read
 from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import LARGEST_ENTRIES, Entries, Entry, blob_path, entries_path
@@ -56,7 +58,7 @@ class Bucket:
 
     def fetch(self, path: str, most: int) -> bytes | None:
         """Return what is at a path; None when nothing is. Raise CacheError or OSError when it cannot be had."""
-        content = self._ask("GET", path, most=most + 1)
+        content = self._ask("GET", path, most=most)
         if content is not None and len(content) > most:
             raise CacheError(f"it sends more than {most} bytes")
         return content
@@ -102,8 +104,11 @@ class Bucket:
             # Else the library calls it a form, and there are stores that believe that.
             headers["content-type"] = "application/octet-stream"
         request = urllib.request.Request(url, content if method == "PUT" else None, headers, method=method)
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            return bytes(answer.read(most))
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+                return whole(answer, most)
+        except http.client.HTTPException as error:
+            raise CacheError(f"it does not answer like a store: {error!r}") from None
 
     def _must_be_absent(self, status: int, said: str, method: str) -> None:
         """Raise CacheError unless what it says is that nothing is there."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from freehold.bodies import whole
 from freehold.cache import bucket
 from freehold.cache.folder import CacheError, Folder
 from freehold.protocol import UNREADABLE
@@ -43,7 +44,7 @@ class Web:
     def fetch(self, path: str, most: int) -> bytes | None:
         try:
             with urllib.request.urlopen(f"{self._url}/{path}", timeout=TIMEOUT) as answer:
-                return _bounded(answer.read(most + 1), most)
+                return _bounded(whole(answer, most), most)
         except urllib.error.HTTPError as error:
             # Buckets whose list may not be read say 403 of what they do not have.
             if error.code in (403, 404, 410):

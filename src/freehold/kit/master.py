@@ -1,5 +1,6 @@
 """A real Master in a child process: made in a folder, served, killed and started again."""
 
+import http.client
 import os
 import signal
 import socket
@@ -97,7 +98,7 @@ class Master:
             trusted = ssl.create_default_context(cafile=str(self.authority))
             with urllib.request.urlopen(f"{self.url}/authority.pem", timeout=5, context=trusted):
                 return True
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def _end(self, number: int) -> None:

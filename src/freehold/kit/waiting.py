@@ -1,5 +1,6 @@
 """Waiting for what should come true, instead of sleeping; and looking at pages and processes."""
 
+import http.client
 import time
 import urllib.request
 from collections.abc import Callable, Iterable
@@ -24,9 +25,13 @@ def until(condition: Callable[[], T], seconds: float = 15, what: str = "the cond
 
 
 def page(url: str) -> str:
-    """Return the text that a URL shows; raise OSError when it shows none."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return str(answer.read().decode())
+    """Return the text that a URL shows; raise OSError when it shows none, or ends in its middle."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return str(answer.read().decode())
+    except http.client.HTTPException as error:
+        # Of a service that is just being replaced, for example.
+        raise ConnectionResetError(f"{url} does not answer whole: {error!r}") from None
 
 
 def shows(url: str, text: str) -> Callable[[], bool]:

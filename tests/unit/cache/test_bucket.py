@@ -15,7 +15,7 @@ import pytest
 
 from freehold import cli
 from freehold.cache.bucket import Bucket, Keys, keys_for, signed
-from freehold.cache.folder import CacheError, Folder
+from freehold.cache.folder import CacheError, Folder, read
 from freehold.cache.mirrors import Mirrors, mirror
 from freehold.protocol.cache import PIECE, Entry, File, Kind, Statement, blob_path
 
@@ -49,6 +49,7 @@ class Store:
     def __init__(self, keys: Keys, ahead: float = 0.0) -> None:
         self.kept: dict[str, bytes] = {}
         self.ahead = ahead
+        self.torn = False
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,7 +60,7 @@ class Store:
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(answer)
+                    self.wfile.write(answer[: len(answer) // 2] if outer.torn else answer)
 
             def do_GET(self) -> None:
                 self._answer()
@@ -155,6 +156,19 @@ def test_what_others_said_in_a_bucket_stays(store: Store, shelf: Folder, keys: P
     assert cli.main(["cache", "export", "--folder", str(shelf.root), "--keys", str(keys), store.url]) == 0
     node = Mirrors(Folder(shelf.root / "none"), [bucket], lambda words: None)
     assert [b'"one"' in one.statement for one in node.entries(Kind.BUILD, "a" * 64, "any")] == [True, False]
+
+
+def test_a_list_that_comes_torn_is_not_taken_for_an_empty_one(store: Store, shelf: Folder, keys: Path) -> None:
+    bucket = Bucket(store.url, keys_for(store.url, keys))
+    for entry in shelf.entries(Kind.BUILD, "a" * 64, "any"):
+        bucket.keep(entry)
+    store.torn = True
+    with pytest.raises(OSError, match="too early"):
+        bucket.keep(_entry("two", []))
+    store.torn = False
+    bucket.keep(_entry("two", []))
+    there = Mirrors(Folder(shelf.root.parent / "other"), [bucket], print)
+    assert {read(one).builder for one in there.entries(Kind.BUILD, "a" * 64, "any")} == {"one", "two"}
 
 
 def test_wrong_keys_are_told_from_what_is_not_there_and_change_nothing(
