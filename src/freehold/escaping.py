@@ -37,6 +37,11 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def is_text(name: str) -> bool:
+    """Return whether a name, as `os.fsdecode` gives it, is text that UTF-8 can hold."""
+    return encodable(name) == name
+
+
 class NotText(ValueError):
     """A file is not text in UTF-8; the message names it, the line and what stands there."""
 

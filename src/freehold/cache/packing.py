@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.cache.folder import CacheError
+from freehold.escaping import is_text
 from freehold.protocol.cache import PIECE, File
 
 PACKED = "build.tar.gz"
@@ -88,7 +89,7 @@ def pack(folder: Path, put: Put) -> Packed:
             # Compiled Python names the place too; whoever imports it puts that right.
             if member.isreg() and place in text and not name.endswith(".pyc"):
                 # Nor is a name put right that no text can hold.
-                if b"\0" in text or not _is_text(name):
+                if b"\0" in text or not is_text(name):
                     bound.fixed = True
                 else:
                     bound.mentions.append(name)
@@ -172,14 +173,6 @@ def _below(folder: Path) -> Iterator[Path]:
         for name in links:
             folders.remove(name)
         yield from (Path(parent, name) for name in sorted(files) if name != _MARK)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _member(path: Path, name: str) -> tuple[tarfile.TarInfo, bytes]:

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 import msgspec
 
 from freehold import durable
+from freehold.escaping import is_text
 from freehold.failpoints import failpoint
 from freehold.protocol import UNREADABLE
 
@@ -89,17 +90,9 @@ def _as_text(files: dict[str, str]) -> dict[str, str]:
     for path, content in files.items():
         is_link = content.startswith(LINK)
         target = content.removeprefix(LINK)
-        value = content if not is_link or _is_text(target) else f"{ODD_LINK}{quote(os.fsencode(target))}"
-        found[path if _is_text(path) else f"/{quote(os.fsencode(path))}"] = value
+        value = content if not is_link or is_text(target) else f"{ODD_LINK}{quote(os.fsencode(target))}"
+        found[path if is_text(path) else f"/{quote(os.fsencode(path))}"] = value
     return found
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _sha256(path: str) -> str:
