@@ -146,7 +146,6 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
     """
     from django.core.wsgi import get_wsgi_application
 
-    from freehold.master.fleet.authority import Authority
     from freehold.master.reconcilers import Reconcilers
     from freehold.master.schema import SchemaWatch
 
@@ -154,8 +153,7 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
     # Each connection takes a file descriptor.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    statements = Statements(Authority(root / "authority").statement_key())
-    gateway = Gateway(database_url, next_contact, Judge(database_url, statements, Standing()))
+    gateway = _gateway(root, database_url, next_contact)
     watch = SchemaWatch(lambda: setattr(server, "should_exit", True))
     config = _config(Outer(gateway, get_wsgi_application(), [Reconcilers(), watch]), root, host, port)
     server = Server(config, gateway)
@@ -167,13 +165,17 @@ def trial_server(root: Path, database_url: str) -> Server:
     """Return a server with the same doors on a port of the loopback, behind which no work of a Master is done."""
     from django.core.wsgi import get_wsgi_application
 
-    from freehold.master.fleet.authority import Authority
-
-    statements = Statements(Authority(root / "authority").statement_key())
-    gateway = Gateway(database_url, 60, Judge(database_url, statements, Standing()))
+    gateway = _gateway(root, database_url, 60)
     config = _config(Outer(gateway, get_wsgi_application(), []), root, "127.0.0.1", 0)
     config.lifespan = "off"
     return Server(config, gateway)
+
+
+def _gateway(root: Path, database_url: str, next_contact: float) -> Gateway:
+    from freehold.master.fleet.authority import Authority
+
+    statements = Statements(Authority(root / "authority").statement_key())
+    return Gateway(database_url, next_contact, Judge(database_url, statements, Standing()))
 
 
 def _config(app: Outer, root: Path, host: str, port: int) -> uvicorn.Config:

@@ -15,9 +15,11 @@ def next_revision() -> int:
 
     Raise InDoubt while nodes may know of later ones: nothing new is then wanted of any node.
     """
-    refuse_in_doubt()
+    rows = run(SQL["next_revision"])
+    if not rows:
+        refuse_in_doubt()
     # The first migration of fleet writes this row.
-    (row,) = run(SQL["next_revision"])
+    (row,) = rows
     return int(row["value"])
 
 

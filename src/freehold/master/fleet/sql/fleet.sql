@@ -1,6 +1,8 @@
 -- name: next_revision
--- Take the next revision; the clock's row stays ours until the transaction ends.
-UPDATE fleet_revisionclock SET value = value + 1 WHERE id = 1 RETURNING value
+-- Take the next revision; the clock's row stays ours until the transaction ends. No row, while this Master is in doubt.
+UPDATE fleet_revisionclock SET value = value + 1
+WHERE id = 1 AND NOT EXISTS (SELECT 1 FROM generation_doubt d JOIN generation_generation g ON g.value <= d.generation)
+RETURNING value
 
 -- name: bump
 -- Give a node a revision.
