@@ -156,6 +156,9 @@ class Hands:
 
     def _run(self, place: Place, wish: Wish, layout: Layout) -> None:
         """Have an instance's processes run in its container; while it waits for another, what runs goes on."""
+        if self.enclosures.tenant(place) != wish.instance:
+            # Of a store that was put back from an older copy: it was ended since, and its files are gone.
+            raise HostError(f"{place.name} is not of {wish.instance} any more.")
         self.enclosures.open(place)
         processes = self._processes(place, wish.release, layout)
         waits = bool(layout.outcome.missing)
@@ -278,10 +281,10 @@ class Hands:
 
     def adopt(self) -> None:
         """Have what has a partition, and is named by nobody, among what an operator decides of."""
-        for place in self._places.values():
-            tenant = self.enclosures.tenant(place)
-            if tenant and self._store.adopt(tenant, place.name):
-                _log.error("%s has data of %s, which is not known: freehold node orphans", place.name, tenant)
+        tenants = {self.enclosures.tenant(place): place.name for place in self._places.values()}
+        tenants.pop("", None)
+        for one in self._store.adopt(tenants):
+            _log.error("%s has data of %s, which is not known: freehold node orphans", tenants[one], one)
 
     def destroy(self, instance: str) -> None:
         """End an instance: processes, last wishes, files; its partition is then free."""

@@ -25,6 +25,10 @@ class Lease(Outbox):
         """Seconds during which movable instances may run after the Master took a report; 0: for ever."""
         return float(self._recall("lease", "0.0"))
 
+    def within_lease(self, seconds: float) -> float:
+        """Return so many seconds, or fewer: a lease is renewed several times before it is over."""
+        return min(seconds, self.lease / 4 or seconds)
+
     def renew_lease(self, sent: float) -> None:
         """Note that the Master took a report that was sent at a moment of this boot (`since_boot`)."""
         with self._transaction(quietly=True):

@@ -50,9 +50,8 @@ class Services:
         """Note what the supervisor tells of a process, and tell what it means for its instance."""
         with self._lock:
             self._heard.setdefault(event.group, {})[event.name] = event
-        for wish in self._store.started():
-            if wish.partition == event.group:
-                self.tell(wish)
+        for wish in self._store.started(event.group):
+            self.tell(wish)
 
     def tell(self, wish: Wish) -> None:
         """Note the promise of an instance as of its present configuration, unless it is not known yet."""

@@ -140,16 +140,19 @@ class Store(Assessments):
         )
         return [Orphan(instance, Wanted(wanted), title, where) for instance, wanted, title, where in rows]
 
-    def adopt(self, instance: str, partition: str) -> bool:
-        """Note an instance that has a partition, and that nobody names; return whether it is such a one."""
+    def adopt(self, tenants: dict[str, str]) -> list[str]:
+        """Note those that have a partition (`tenants`: its name, by instance) and that nobody names; return them."""
+        known = {instance for (instance,) in self._rows("SELECT instance FROM instance")}
+        if not (unknown := sorted(tenants.keys() - known)):
+            return []
         with self._transaction(quietly=True):
-            rows = self._db.execute(
+            self._db.executemany(
                 "INSERT OR IGNORE INTO instance "
                 "(instance, revision, partition, release, type, wanted, title, parameters, orphan) "
                 "VALUES (?, 0, ?, '', '', 'stopped', 'unknown', '{}', 1)",
-                (instance, partition),
+                [(instance, tenants[instance]) for instance in unknown],
             )
-            return rows.rowcount > 0
+        return unknown
 
     def destroy_orphan(self, instance: str) -> bool:
         """Have an instance destroyed that the Master does not name, as an operator agreed; return whether it is one."""
@@ -179,14 +182,19 @@ class Store(Assessments):
         """The bookmark of the feed."""
         return int(self._recall("revision", "0"))
 
-    def apply_feed(self, feed: Feed) -> None:
+    def apply_feed(self, feed: Feed, asked: int | None = None) -> None:
         """Take over what the Master wants, all of it or nothing.
+
+        `asked`: the revision since which it was asked for. What changed since then is nothing to go on from when all is
+        to be asked for again, because another thread began an epoch meanwhile.
 
         A Master names what it wants destroyed until it heard that it is. An instance that its snapshot does not name is
         one that it forgot, by a restored backup for example: it stays as it is until an operator agrees to its end
         (`freehold node orphans`), or until the Master names it again. Releases, which can be built again, are removed.
         """
         with self._transaction():
+            if not feed.snapshot and asked is not None and asked != self.revision:
+                return
             if feed.snapshot:
                 releases = {one.release for one in feed.installations}
                 instances = {one.instance for one in feed.instances}
@@ -327,9 +335,14 @@ class Store(Assessments):
         found = self._wishes("WHERE instance = ?", (instance,))
         return found[0] if found else None
 
-    def started(self) -> list[Wish]:
-        """Return every instance that is wanted started and may run here, with all that is known of it."""
-        return self._wishes(f"WHERE {_WANTED} = 'started' {'' if self.lease_left() else 'AND movable = 0'}")
+    def started(self, partition: str | None = None) -> list[Wish]:
+        """Return every instance, or that of a partition, that is wanted started and may run here, with all of it."""
+        condition = f"WHERE {_WANTED} = 'started' {'' if self.lease_left() else 'AND movable = 0'}"
+        return (
+            self._wishes(condition)
+            if partition is None
+            else self._wishes(f"{condition} AND partition = ?", (partition,))
+        )
 
     def wishes(self) -> list[Wish]:
         """Return every instance with all that is known of it."""

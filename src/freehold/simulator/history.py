@@ -277,8 +277,8 @@ class History:
 
     def _masters_clock(self, node: Node) -> None:
         self.explained |= {"is in the future", "is of before the instance was ordered"}
-        self.master.wrong_by = self.world.random.choice([-1, 1]) * self.world.random.uniform(60, 400 * 86400)
-        self._later(lambda: setattr(self.master, "wrong_by", 0.0))
+        self.master.set_clock(self.world.random.choice([-1, 1]) * self.world.random.uniform(60, 400 * 86400))
+        self._later(lambda: self.master.set_clock(0.0))
 
     def _master_restored(self, node: Node) -> None:
         # Nodes tell of what it does not know.
@@ -324,7 +324,8 @@ class History:
 
     def _make_peace(self) -> None:
         self.world.note("the last fault is over")
-        self.master.down, self.master.wrong_by = False, 0.0
+        self.master.down = False
+        self.master.set_clock(0.0)
         for seconds in range(0, round(PEACE / 2), 60):
             self.world.at(self.world.now + seconds, self._decide)
         for node in self.nodes:

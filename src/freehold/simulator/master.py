@@ -83,12 +83,12 @@ class Master:
 
         self._world, self._rooms = world, rooms
         self._feeds, self._reports, self._hints, self._fleet = feeds, reports, hints, fleet
-        self.wrong_by = 0.0
-        """Seconds by which its clock is wrong."""
+        self._moves, self._clock = moves, clock
+        self._wrong_by = 0.0
         setattr(clock, "now", lambda: int(self.now() * 1000))  # noqa: B010
         setattr(clock, "passed", world.monotonic)  # noqa: B010
         rooms.begin()
-        moves.forget()
+        self._forget_clock()
         self._reader = Connection(rooms.url)
         self._judge = self._new_judge()
         self.asked: dict[str, list[tuple[float, str]]] = defaultdict(list)
@@ -112,17 +112,23 @@ class Master:
 
     def crash(self) -> None:
         """Lose all that was only in memory."""
-        from freehold.master.ordering import moves
-
         self._writer.close()
         self._writer = self._reports.Writer(self._rooms.url)
         self._judge.close()
         self._judge = self._new_judge()
-        moves.forget()
+        self._forget_clock()
 
     def now(self) -> float:
         """Return what its clock shows."""
-        return self._world.now + self.wrong_by
+        return self._world.now + self._wrong_by
+
+    def set_clock(self, wrong_by: float) -> None:
+        """Have its clock be wrong by so many seconds. In life it is looked at every few seconds, and so it is here."""
+        self._wrong_by = wrong_by
+        self._moves._steadiness.look()
+
+    def _forget_clock(self) -> None:
+        setattr(self._moves, "_steadiness", self._clock.Steadiness())  # noqa: B010
 
     # Its database, and older copies of it
 

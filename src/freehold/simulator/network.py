@@ -8,7 +8,7 @@ import msgspec
 
 from freehold.node.clock import TimeKeeper, date
 from freehold.node.errors import LinkDown
-from freehold.node.link.client import Refused
+from freehold.node.link.client import denied
 from freehold.protocol.problem import Problem
 from freehold.simulator.world import World
 
@@ -51,7 +51,7 @@ class Link:
         if (told := date(moment)) is not None:
             self._time.hear(told)
         if status >= 400:
-            raise Refused(msgspec.json.decode(content, type=Problem))
+            raise denied(msgspec.json.decode(content, type=Problem))
         return status, content, {}
 
     def close(self) -> None:

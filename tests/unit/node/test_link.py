@@ -26,7 +26,7 @@ from freehold.node.clock import Clock
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.host.places import prepare
 from freehold.node.link import client, enrolment
-from freehold.node.link.client import Link, Refused
+from freehold.node.link.client import Link, Refused, denied
 from freehold.node.link.conversation import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after
 from freehold.node.settings import Paths, load
 from freehold.node.store import Store
@@ -90,7 +90,7 @@ class Endpoint:
         self.asked: list[tuple[str, str, bytes]] = []
         self.connections = 0
         self.answer: tuple[int, bytes, str] = (200, b"{}", "application/json")
-        self.hang_up = self.endless = False
+        self.hang_up = self.endless = self.torn = False
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -111,11 +111,11 @@ class Endpoint:
                 if not outer.endless:
                     self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[: len(body) // 2] if outer.torn else body)
                 while outer.endless:
                     self.wfile.write(bytes(100_000))
                 # Without a word, as a server that was stopped or is tired of an idle connection.
-                self.close_connection = outer.hang_up
+                self.close_connection = outer.hang_up or outer.torn
 
             do_POST = do_GET
 
@@ -538,7 +538,7 @@ class Remembering:
         batch = msgspec.json.decode(body, type=Batch)
         self.shown.append(batch.statement or "")
         if self.in_doubt:
-            raise Refused(Problem("in-doubt", "Doubt", 503))
+            raise denied(Problem("in-doubt", "Doubt", 503))
         last = batch.reports[-1] if batch.reports else None
         if last and last.sequence == len(self.chain) - 1 and last.hash != self.chain[-1]:
             raise Refused(Problem("report-gap", "Fork", 409))
@@ -609,6 +609,38 @@ def test_a_node_shows_a_master_its_last_word_and_ends_nothing_while_that_doubts(
     assert master.shown[-1] == "1.1"
     assert (store.outbox_size(), len(renewed)) == (1, before + 1), "a Master that doubts moves nothing elsewhere"
     store.close()
+
+
+def test_what_a_master_in_doubt_answers_renews_the_lease_over_the_wire(
+    endpoint: Endpoint, authority: Authority, tmp_path: Path
+) -> None:
+    store, renewed = Store(tmp_path / "node.sqlite"), list[float]()
+    store.apply_feed(Feed(1, 0.0, 60.0, True, [], [], lease=20.0))
+    store.tell()
+    sender = OutboxSender(Link(endpoint.url, authority.certificate, time=store), store,
+                          lambda: renewed.append(store.lease_left()))  # fmt: skip
+    problem = msgspec.json.encode(Problem("in-doubt", "Doubt", 503, "It was restored."))
+    for content, renews in ((problem, 1), (msgspec.json.encode(Problem("busy", "Busy", 503)), 0)):
+        endpoint.answer = (503, content, MEDIA_TYPE)
+        before = len(renewed)
+        with pytest.raises(LinkDown):
+            sender.exchange()
+        assert (len(renewed) - before, store.outbox_size()) == (renews, 1)
+    assert sender.patience() == 5.0, "and is asked again before the lease is over"
+    store.close()
+
+
+def test_an_answer_that_ends_in_its_middle_is_none(endpoint: Endpoint, authority: Authority) -> None:
+    problem = msgspec.json.encode(Problem("report-gap", "Fork", 409, "It knows another chain."))
+    link = Link(endpoint.url, authority.certificate)
+    endpoint.torn = True
+    for answer in ((200, b"[1, 2]", "application/json"), (409, problem, MEDIA_TYPE)):
+        endpoint.answer = answer
+        with pytest.raises(LinkDown, match=r"cannot be reached.*too early"):
+            link.call("GET", "/node/v1/feed")
+    endpoint.torn = False
+    with pytest.raises(Refused, match="another chain"):
+        link.call("GET", "/node/v1/feed")
 
 
 def test_a_conversation_goes_on_when_the_master_is_back(

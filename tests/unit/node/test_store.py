@@ -278,6 +278,20 @@ def test_what_the_master_names_again_is_no_orphan(store: Store) -> None:
     assert (store.orphans(), states(store)) == ([], {"shop": "stopped"})
 
 
+def test_an_answer_that_was_asked_for_in_the_former_epoch_is_not_gone_on_from(store: Store) -> None:
+    store.begin_epoch(1)
+    store.apply_feed(feed(5, wanted("shop"), wanted("gone", partition="p1")), asked=0)
+    assert store.begin_epoch(2), "while the next feed is waited for"
+    store.apply_feed(feed(6, wanted("shop", 6, "stopped")), asked=5)
+    assert (store.revision, states(store)["shop"]) == (0, "started"), "all of it is asked for again"
+    store.apply_feed(feed(6, wanted("shop", 6, "stopped"), snapshot=True), asked=0)
+    assert (store.revision, states(store)["shop"], [one.instance for one in store.orphans()]) == (
+        6,
+        "stopped",
+        ["gone"],
+    )
+
+
 def test_in_a_new_epoch_everything_is_asked_for_and_found_again(store: Store) -> None:
     store.begin_epoch(1)
     store.apply_feed(feed(3, wanted("shop", 3)))

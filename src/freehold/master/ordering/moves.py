@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 _steadiness = clock.Steadiness()
+"""Of this process."""
 
 
 def find_lost() -> None:
@@ -45,12 +46,6 @@ def find_lost() -> None:
             _mark(row["id"], row["project_id"], "node.lost", clock.now())
     for row in run(QUERIES["returned"]):
         _mark(row["id"], row["project_id"], "node.returned", None)
-
-
-def forget() -> None:
-    """Begin to look at the clock as a process that just started."""
-    global _steadiness
-    _steadiness = clock.Steadiness()
 
 
 def _mark(node: str, project: str, verb: str, lost_at: int | None) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from freehold.bodies import whole
 from freehold.node.clock import TimeKeeper, date
 from freehold.node.errors import LinkDown, LinkError
 from freehold.protocol import UNREADABLE
@@ -29,6 +30,19 @@ class Refused(LinkError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(f"{problem.title}: {problem.detail} {problem.remedy}".strip())
         self.problem = problem
+
+
+class Unready(LinkDown):
+    """The Master is there and cannot do it now: nothing was refused. `problem` is its document."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"The Master cannot do so now. {problem.detail}".rstrip())
+        self.problem = problem
+
+
+def denied(problem: Problem) -> Refused | Unready:
+    """Return the error that an answer stands for which is a problem."""
+    return Unready(problem) if problem.status in _LATER else Refused(problem)
 
 
 class Link:
@@ -58,8 +72,8 @@ class Link:
     ) -> tuple[int, bytes, dict[str, str]]:
         """Return status, body and headers of an answer.
 
-        Raise Refused when the Master says no, LinkDown when it cannot be reached, LinkError when who answers
-        is not our Master or refuses our certificate.
+        Raise Refused when the Master says no, Unready when it cannot do it now, LinkDown when it cannot be reached,
+        LinkError when who answers is not our Master or refuses our certificate.
         """
         headers = {"Content-Type": "application/json"} if body is not None else {}
         for attempt in (1, 2):
@@ -74,7 +88,7 @@ class Link:
                     self._check_dates(connection)
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
-                content = response.read(MOST + 1)
+                content = whole(response, MOST)
             except (OSError, http.client.HTTPException) as error:
                 said = error if isinstance(error, ssl.SSLError) else None
                 if fresh and not _is_verdict(said):
@@ -92,10 +106,8 @@ class Link:
                 raise LinkError(f"{self.master} answers {path} with more than {MOST} bytes, and is not listened to.")
             if self._time is not None and (moment := date(response.headers["Date"])) is not None:
                 self._time.hear(moment)
-            if response.status in _LATER:
-                raise LinkDown(f"{self.master} cannot do so now. {_problem(response, content).detail}".rstrip())
             if response.status >= 400:
-                raise Refused(_problem(response, content))
+                raise denied(_problem(response, content))
             return response.status, content, dict(response.headers.items())
         raise AssertionError("unreachable")
 

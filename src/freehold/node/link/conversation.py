@@ -10,7 +10,7 @@ import msgspec
 
 from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError
-from freehold.node.link.client import Link, Refused
+from freehold.node.link.client import Link, Refused, Unready
 from freehold.node.store import Store
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import EpochAnswer
@@ -66,7 +66,7 @@ class Conversation(threading.Thread):
                 if str(error) != self.trouble:
                     _log.warning("%s: %s", self.name, error)
                 self.trouble = str(error)
-                self._reconnect.wait(pause_after(failures, down=isinstance(error, LinkDown)))
+                self._reconnect.wait(min(pause_after(failures, down=isinstance(error, LinkDown)), self.patience()))
             except Exception:
                 failures += 1
                 _log.exception("%s stumbled; going on", self.name)
@@ -76,6 +76,10 @@ class Conversation(threading.Thread):
     def exchange(self) -> None:
         """Do one exchange; it waits while there is nothing to do."""
         raise NotImplementedError
+
+    def patience(self) -> float:
+        """Return the seconds after which the next try must not be put off any more."""
+        return LONGEST_PAUSE
 
 
 def pause_after(failures: int, *, down: bool) -> float:
@@ -102,7 +106,7 @@ class FeedReader(Conversation):
     def exchange(self) -> None:
         since = self._store.revision
         # Who waits for the end of its silence does not wait long.
-        longest = min(WAIT, self._store.lease / 4 or WAIT) if self._store.lease_left() else 0.0
+        longest = self._store.within_lease(WAIT) if self._store.lease_left() else 0.0
         wait = 0.0 if since == 0 or self.trouble else longest
         asked = self._store.clock.hardware.since_boot()
         path = f"/node/v1/feed?since={since}&wait={wait:g}&statement={self._store.statement or ''}"
@@ -118,7 +122,7 @@ class FeedReader(Conversation):
             self._store.begin_epoch(feed.epoch)
             return
         failpoint("feed-heard")
-        self._store.apply_feed(feed)
+        self._store.apply_feed(feed, since)
         failpoint("feed-taken-over")
         self._store.feed_heard(asked)
         self._changed()
@@ -173,11 +177,13 @@ class OutboxSender(Conversation):
         sent = self._store.clock.hardware.since_boot()
         try:
             _, content, _ = self.link.call("POST", "/node/v1/reports", body)
-        except Refused as error:
+        except Unready as error:
             if error.problem.type == IN_DOUBT and self._store.lease:
                 # While it doubts what it knows it moves nothing, and nothing has to end here.
                 self._store.renew_lease(sent)
                 self._renewed()
+            raise
+        except Refused as error:
             if error.problem.type == GAP:
                 _log.error("The Master does not accept this node's reports: %s", error)
                 self._leave_fork()
@@ -236,9 +242,12 @@ class OutboxSender(Conversation):
         self.link.call("POST", "/node/v1/reports", msgspec.json.encode(Batch(self._store.epoch, [])))
         return True
 
+    def patience(self) -> float:
+        # A Master that is in doubt renews the lease as well, by saying so.
+        return self._store.within_lease(LONGEST_PAUSE)
+
     def _next_heartbeat(self) -> float:
-        # A lease is renewed several times before it is over.
-        return time.monotonic() + min(self._store.pace, self._store.lease / 4 or self._store.pace)
+        return time.monotonic() + self._store.within_lease(self._store.pace)
 
 
 def _read_applied(content: bytes) -> Applied:

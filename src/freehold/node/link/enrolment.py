@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from freehold import durable
+from freehold.bodies import whole
 from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.link.client import Link, connection_to
@@ -21,6 +22,7 @@ from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, Enrol
 
 RENEW_AT = 2 / 3
 """Of the certificate's life."""
+_LARGEST_AUTHORITY = 65536
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def fetch_authority(master: str, fingerprint: str) -> str:
     connection = connection_to(master, context)
     try:
         connection.request("GET", "/authority.pem")
-        pem = connection.getresponse().read(65536).decode("ascii", "replace")
+        pem = whole(connection.getresponse(), _LARGEST_AUTHORITY).decode("ascii", "replace")
         der = ssl.PEM_cert_to_DER_cert(pem)
     except ValueError:
         raise LinkError(f"{master} does not answer like a Master. Is the URL right?") from None
