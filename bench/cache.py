@@ -22,7 +22,7 @@ from freehold.kit.machine import Machine, has_users
 from freehold.node import settings as node_settings
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths
-from freehold.node.software import build, whole
+from freehold.node.software import build, integrity
 from freehold.protocol import archive
 
 TARGET = 5.0
@@ -62,7 +62,7 @@ def made(paths: Paths, release: str) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
                 left -= path.stat().st_size
-    whole.seal(paths.software / release)
+    integrity.seal(paths.software / release)
     began = time.monotonic()
     assert build.share(paths, [release]) == ""
     print(f"packed, signed and given to the Master in {time.monotonic() - began:.1f} s")

@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def be_away(path: Path, epoch: int, instances: list[str]):
-    from freehold.node.store import Store
+    from freehold.node.state.desired import Store
     from freehold.protocol.report import AssessmentReport, UsageReport
 
     store = Store(path)
@@ -54,7 +54,7 @@ def be_away(path: Path, epoch: int, instances: list[str]):
 
 def come_back(kind: str, url: str, node: str, store, away: float) -> None:
     from freehold.master.gateway.reports import Done, Job, Writer
-    from freehold.node.link.conversation import BATCH, BATCH_BYTES
+    from freehold.node.link.sync import BATCH, BATCH_BYTES
     from freehold.protocol.report import Batch
 
     decoder = msgspec.json.Decoder(Batch)

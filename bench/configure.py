@@ -19,10 +19,10 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.node.host import cgroups
+from freehold.node.forkserver import Workshop
+from freehold.node.isolation import cgroups
 from freehold.node.partition.order import Order
 from freehold.node.settings import Limits
-from freehold.node.workshop import Workshop
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TARGET = 0.3

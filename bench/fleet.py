@@ -76,7 +76,7 @@ class Day:
 
     def measure(self, spoken: float, held: float) -> None:
         from freehold.master import reconcilers
-        from freehold.node.link.conversation import WAIT
+        from freehold.node.link.sync import WAIT
 
         nodes = len(self.mouths)
         now = time.time() - 60
@@ -130,8 +130,8 @@ class Day:
     def events(self, began: float) -> list[tuple[float, int, bytes]]:
         """Return what all nodes tell in these minutes: when, who, and the batch."""
         from freehold.master.gateway.app import pace
-        from freehold.node.assessments import HEARTBEAT
-        from freehold.node.measuring import EARLY
+        from freehold.node.metering.thread import EARLY
+        from freehold.node.state.results import HEARTBEAT
         from freehold.protocol.report import AssessmentReport, UsageReport
 
         span = self.minutes * 60

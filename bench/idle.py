@@ -57,7 +57,7 @@ def sort_processes(root: Path, master_pid: int, agent_pid: int) -> dict[str, lis
         text = " ".join(command)
         if f"--root {root}/run" in text and "supervisor" in text:
             kinds.setdefault("supervisor", []).append(int(entry.name))
-        elif "freehold.node.workshop.zygote" in text:
+        elif "freehold.node.forkserver.server" in text:
             kinds.setdefault("workshop", []).append(int(entry.name))
         elif str(root) in text and "hello.py" in text:
             kinds.setdefault("services", []).append(int(entry.name))

@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 
 from freehold.node import plan as planning
+from freehold.node.forkserver import Workshop
 from freehold.node.promises import Result, Scheduler, Watch
-from freehold.node.store import Store
-from freehold.node.workshop import Workshop
+from freehold.node.state.desired import Store
 from freehold.promises import FileState, Promise, TcpPort, source
 from freehold.protocol.feed import Feed, Installation, WantedInstance
 from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted

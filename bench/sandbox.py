@@ -19,8 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from freehold.node import walls
-from freehold.node.host import cgroups, protections
+from freehold.node.isolation import cgroups, protections, sandbox
 from freehold.node.settings import Limits, Settings
 from freehold.node.supervisor import children
 
@@ -80,8 +79,8 @@ _SPEC: dict[str, object] = {}
 def ours(folder: Path) -> None:
     if not _SPEC:
         given = protections.find(Settings("bench", unprivileged=False))
-        inside: walls.Walls = {
-            **walls.NONE,
+        inside: sandbox.Walls = {
+            **sandbox.NONE,
             "mounts": given.mounts,
             "user_namespace": given.user_namespace,
             "landlock": given.landlock,

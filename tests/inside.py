@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from freehold.node import walls
-from freehold.node.host import cgroups, firewall
-from freehold.node.host.firewall import Network, Rule, Surroundings
-from freehold.node.isolation import container
+from freehold.node.isolation import cgroups, container, firewall, sandbox
+from freehold.node.isolation.firewall import Network, Rule, Surroundings
 from freehold.node.settings import Limits
 
 
@@ -33,8 +31,8 @@ class Inside:
     def start(self, program: str, *, as_root: bool = False) -> "subprocess.Popen[str]":
         """Start a Python program inside, as the partition's user."""
         entering = (
-            "import os, sys\nfrom freehold.node import walls\n"
-            f"entrance = walls.Entrance({{**walls.NONE, 'init': {self.init!r}, 'network': True}})\n"
+            "import os, sys\nfrom freehold.node.isolation import sandbox\n"
+            f"entrance = sandbox.Entrance({{**sandbox.NONE, 'init': {self.init!r}, 'network': True}})\n"
             "pid = entrance.fork()\n"
             "if pid: sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
             "entrance.join()\n" + ("" if as_root else f"os.setgid({self.uid}); os.setuid({self.uid})\n")
@@ -108,5 +106,5 @@ def client(address: str, port: int) -> str:
 
 
 needs_containers = (
-    os.geteuid() == 0 and walls.landlock_version() >= 0 and bool(cgroups.tracking("x")) and firewall.works()
+    os.geteuid() == 0 and sandbox.landlock_version() >= 0 and bool(cgroups.tracking("x")) and firewall.works()
 )

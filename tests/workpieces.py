@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from freehold.node.errors import ConfigureError
-from freehold.node.workshop import SIZE
+from freehold.node.forkserver import SIZE
 
 
 def shell(script: bytes) -> bytes:

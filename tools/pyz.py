@@ -1,6 +1,6 @@
 """Makes `dist/freehold-node.pyz`: the agent as one file, for every machine with Python 3.11 and no compiler.
 
-It holds our own Python, and the names of what it needs besides (`freehold.node.onefile` says how that is had).
+It holds our own Python, and the names of what it needs besides (`freehold.node.software.zipapp` says how that is had).
 """
 
 import importlib.metadata

@@ -11,7 +11,7 @@ from typing import Any
 from freehold.master.gateway.metering import Meters, Reading
 from freehold.node import plan as planning
 from freehold.node.plan import Step, Verb
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.simulator import history
 from freehold.simulator.host import Machine
 

@@ -130,7 +130,7 @@ def letters(folder: Path) -> tuple[Feed, list[bytes]]:
     from freehold.master.fleet.authority import create_authority
     from freehold.master.foundation.errors import MasterError
     from freehold.node.link.keys import signing_request
-    from freehold.node.link.sealing import Order, seal
+    from freehold.node.link.letter_crypto import Order, seal
     from freehold.protocol.letter import Sealed
 
     authority = create_authority(folder / "authority", "fuzz")
@@ -212,8 +212,8 @@ def entries(folder: Path) -> tuple[Feed, list[bytes]]:
 def feeds(folder: Path) -> tuple[Feed, list[bytes]]:
     """The Master's feed: taken over, then planned."""
     from freehold.node import plan
-    from freehold.node.link.conversation import _feeds
-    from freehold.node.store import Store
+    from freehold.node.link.sync import _feeds
+    from freehold.node.state.desired import Store
 
     store = Store(folder / "node.sqlite")
     store._db.execute("PRAGMA synchronous=OFF")
@@ -234,7 +234,7 @@ def feeds(folder: Path) -> tuple[Feed, list[bytes]]:
 def answers(folder: Path) -> tuple[Feed, list[bytes]]:
     """Whatever else a Master answers: what it applied, problems, dates, tokens that an operator pastes."""
     from freehold.node import clock
-    from freehold.node.link.conversation import _answers
+    from freehold.node.link.sync import _answers
     from freehold.protocol.enrol import Token
     from freehold.protocol.problem import Problem
 
@@ -259,7 +259,7 @@ def strangers(folder: Path) -> tuple[Feed, list[bytes]]:
     """Whatever a partition answers: a layout, results of promises, words. What passes is told and kept."""
     from freehold.node.errors import ConfigureError
     from freehold.node.partition import gate
-    from freehold.node.store import Store
+    from freehold.node.state.desired import Store
     from freehold.protocol.report import AsideReport, Body
     from freehold.protocol.states import Observed
 
@@ -304,7 +304,7 @@ def receipts(folder: Path) -> tuple[Feed, list[bytes]]:
 
     from freehold.master.courier.letters import sign
     from freehold.master.fleet.authority import create_authority
-    from freehold.node.link.sealing import Answers, open_receipts
+    from freehold.node.link.letter_crypto import Answers, open_receipts
     from freehold.protocol.letter import Receipt, Receipts
 
     authority = create_authority(folder / "authority", "fuzz")

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from freehold.kit.waiting import page, until
-from freehold.node import walls
-from freehold.node.host import audit
+from freehold.node.isolation import audit, sandbox
 from machines import MODES, REPOSITORY, Cloud, Machine
 
 SLEEPERS = 5
@@ -165,7 +164,7 @@ def test_nobody_listens_at_the_address_of_another(place: Place) -> None:
 
 
 def test_what_landlock_refuses_is_told_where_there_is_an_audit_log(place: Place) -> None:
-    if place.machine.unprivileged or walls.landlock_version() < 7:
+    if place.machine.unprivileged or sandbox.landlock_version() < 7:
         pytest.skip("it takes root and Linux 6.15")
     with audit_log():
         assert place.tries("write", path="/etc/new").startswith(("PermissionError", "OSError"))

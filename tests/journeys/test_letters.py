@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from freehold.kit.waiting import until
-from freehold.node.link.sealing import Order, seal
+from freehold.node.link.letter_crypto import Order, seal
 from freehold.protocol.letter import Letter, Receipt, Receipts, Sealed
 from freehold.protocol.report import GENESIS, Batch, Report, link
 from machines import REPOSITORY, Cloud, Machine
@@ -31,7 +31,7 @@ def machine(cloud: Cloud) -> Machine:
 @pytest.fixture
 def letter(machine: Machine, tmp_path: Path) -> Path:
     """A letter with what happened since: the service's page was broken, then kept again."""
-    from freehold.node.store import Store
+    from freehold.node.state.desired import Store
 
     store = Store(machine.root / "node.sqlite")
     (shop,) = store.instances()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import lives, until
-from freehold.node.host import cgroups
+from freehold.node.isolation import cgroups
 from freehold.node.supervisor.children import MARK
 from machines import MODES, REPOSITORY, Cloud
 from running import Master

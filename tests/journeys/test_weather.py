@@ -162,7 +162,7 @@ def test_over_a_bad_line_nothing_is_lost_and_nothing_stops(cloud: Cloud, machine
 
 
 def _used_is_counted(cloud: Cloud, machine: Machine) -> None:
-    from freehold.node.store import Store
+    from freehold.node.state.desired import Store
 
     machine.kill()
     store = Store(machine.root / "node.sqlite")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from freehold.node.host import cgroups
+from freehold.node.isolation import cgroups
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
 from freehold.node.software.build import build as build_on_node

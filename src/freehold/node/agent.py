@@ -21,25 +21,25 @@ from typing import Any
 from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node import upgrade
-from freehold.node.care import Care
 from freehold.node.errors import BuildError, LinkError, SettingsError, SupervisorError
-from freehold.node.hands import Hands
+from freehold.node.forkserver import Workshop
 from freehold.node.host.facts import host_facts
 from freehold.node.host.places import keep_addresses
 from freehold.node.identities import Identities, keep_renewed
+from freehold.node.instances.lifecycle import Hands
 from freehold.node.link import enrolment
 from freehold.node.link.client import Link
-from freehold.node.link.conversation import FeedReader, OutboxSender
-from freehold.node.measuring import Measuring
-from freehold.node.outbox import put_damaged_aside
+from freehold.node.link.sync import FeedReader, OutboxSender
+from freehold.node.maintenance.loop import Care
+from freehold.node.metering.thread import Measuring
 from freehold.node.plan import Step, Verb
 from freehold.node.promises import Result, Scheduler
 from freehold.node.settings import Paths, load
 from freehold.node.software import build
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
+from freehold.node.state.outbox import put_damaged_aside
 from freehold.node.supervisor.children import MARK
 from freehold.node.supervisor.client import Event, Supervisor
-from freehold.node.workshop import Workshop
 from freehold.protocol.states import SoftwareObserved
 
 MOST_WORKERS = 64

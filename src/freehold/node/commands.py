@@ -175,32 +175,32 @@ def _cache(options: argparse.Namespace) -> int:
 
 
 def _write_letter(options: argparse.Namespace) -> int:
-    from freehold.node.link import letters
+    from freehold.node.link import offline_sync
 
-    count = letters.write(options.root.resolve(), options.file)
+    count = offline_sync.write(options.root.resolve(), options.file)
     print(f"{options.file} holds {count} reports, sealed for the Master. Bring it there: freehold node letter deliver")
     return 0
 
 
 def _deliver_letter(options: argparse.Namespace) -> int:
-    from freehold.node.link import letters
+    from freehold.node.link import offline_sync
 
-    back = letters.deliver(options.file, options.master.rstrip("/"))
+    back = offline_sync.deliver(options.file, options.master.rstrip("/"))
     print(f"The Master has it. Bring {back} back to the node: freehold node letter receipt {back.name}")
     return 0
 
 
 def _read_receipt(options: argparse.Namespace) -> int:
-    from freehold.node.link import letters
+    from freehold.node.link import offline_sync
 
-    left = letters.acknowledge(options.root.resolve(), options.file)
+    left = offline_sync.acknowledge(options.root.resolve(), options.file)
     print(f"What the Master has is forgotten here; {left} reports wait.")
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
-    from freehold.node.host import protections
-    from freehold.node.store import Store
+    from freehold.node.isolation import protections
+    from freehold.node.state.desired import Store
     from freehold.node.supervisor.client import Supervisor
 
     root = options.root.resolve()
@@ -272,7 +272,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _promises(options: argparse.Namespace) -> int:
-    from freehold.node.store import Store
+    from freehold.node.state.desired import Store
 
     store = Store(Paths(options.root.resolve()).store, only_look=True)
     found = [wish for wish in store.wishes() if options.title in (wish.title, wish.instance)]
@@ -297,7 +297,7 @@ def _moment(seconds: float) -> str:
 
 def _doctor(options: argparse.Namespace) -> int:
     from freehold import exposure
-    from freehold.node import health
+    from freehold.node.maintenance import health
 
     found = health.findings(options.root.resolve())
     if options.json:
@@ -313,7 +313,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _orphans(options: argparse.Namespace) -> int:
-    from freehold.node.store import Store
+    from freehold.node.state.desired import Store
 
     root = options.root.resolve()
     node_settings.load(root)
@@ -334,24 +334,24 @@ def _orphans(options: argparse.Namespace) -> int:
 
 
 def _tidy(options: argparse.Namespace) -> int:
-    from freehold.node import tidy
-    from freehold.node.store import Store
+    from freehold.node.maintenance import cleanup
+    from freehold.node.state.desired import Store
 
     paths = Paths(options.root.resolve())
     node_settings.load(paths.root)
     store = Store(paths.store)
-    found = tidy.strays(paths, store)
+    found = cleanup.strays(paths, store)
     words = "\n".join(f"  {path}" for path in found)
     if _agreed(options, f"These are removed:\n{words}" if found else "There is nothing that nothing needs."):
-        tidy.tidy(paths, store)
+        cleanup.tidy(paths, store)
     return 0
 
 
 def _bundle(options: argparse.Namespace) -> int:
-    from freehold.node import bundle
+    from freehold.node.maintenance import support_bundle
 
     try:
-        names = bundle.write(options.root.resolve(), options.file)
+        names = support_bundle.write(options.root.resolve(), options.file)
     except OSError as error:
         raise SettingsError(f"{options.file} cannot be written: {error.strerror}.") from None
     print(f"{options.file} holds {', '.join(names)}. Look at it before you send it.")
@@ -359,15 +359,15 @@ def _bundle(options: argparse.Namespace) -> int:
 
 
 def _reinstall(options: argparse.Namespace) -> int:
-    from freehold.node import reinstall
+    from freehold.node import reset_enrolment
 
     root = options.root.resolve()
-    found = reinstall.contents(root)
+    found = reset_enrolment.contents(root)
     words = "All services end. These are emptied; users, addresses and limits stay:\n"
     if not _agreed(options, words + "\n".join(f"  {path}" for path in found)):
         return 0
     _stop(argparse.Namespace(root=root, keep_services=False, dry_run=False, yes=True))
-    reinstall.forget(root)
+    reset_enrolment.forget(root)
     print("It is no node now. Make it one with a new token: freehold node enrol")
     return 0
 
@@ -375,7 +375,8 @@ def _reinstall(options: argparse.Namespace) -> int:
 def _upgrade(options: argparse.Namespace) -> int:
     import zipfile
 
-    from freehold.node import onefile, upgrade
+    from freehold.node import upgrade
+    from freehold.node.software import zipapp
 
     root = options.root.resolve()
     node_settings.load(root)
@@ -385,7 +386,7 @@ def _upgrade(options: argparse.Namespace) -> int:
     words = f"The agent of {root} becomes the version in {options.file}; services go on."
     if not _agreed(options, words):
         return 0
-    folder = onefile.unpack(options.file.resolve())
+    folder = zipapp.unpack(options.file.resolve())
     upgrade.begin(root, str(folder / "python" / "bin" / "python"), pid, options.within)
     if pid is None:
         print("No agent runs here. The next one to start will be that version.")
@@ -419,10 +420,9 @@ def _agreed(options: argparse.Namespace, words: str) -> bool:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    from freehold.node.host import cgroups, firewall
     from freehold.node.host.places import forget_addresses
-    from freehold.node.isolation import container
-    from freehold.node.partition.enclosure import host_end
+    from freehold.node.instances.enclosure import host_end
+    from freehold.node.isolation import cgroups, container, firewall
     from freehold.node.supervisor.client import Supervisor
 
     root = options.root.resolve()
@@ -457,7 +457,7 @@ def _stop(options: argparse.Namespace) -> int:
 
 def _running(paths: Paths) -> list[str]:
     """Return the titles of the instances of which something runs, also when their supervisor does not."""
-    from freehold.node.store import Store
+    from freehold.node.state.desired import Store
     from freehold.node.supervisor import children
 
     groups = children.running(os.path.realpath(paths.run))

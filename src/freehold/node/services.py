@@ -7,7 +7,7 @@ no result, and an instance whose promise has no result is not ready.
 
 import threading
 
-from freehold.node.store import Store, Wish
+from freehold.node.state.desired import Store, Wish
 from freehold.node.supervisor.client import Event
 from freehold.protocol.states import Observed
 

@@ -24,7 +24,7 @@ from freehold import durable
 from freehold.node.errors import NodeError
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.protocol import UNREADABLE
 
 TRYING, DONE, FAILED = "trying", "done", "failed"
@@ -161,10 +161,10 @@ def agent_pid(paths: Paths) -> int | None:
 
 def _forget_others(pythons: set[str]) -> None:
     """Remove the versions that are neither the present nor the former one."""
-    from freehold.node import onefile
+    from freehold.node.software import zipapp
 
-    keep = {Path(python).parents[2] for python in pythons if onefile.home() in Path(python).parents}
-    for folder in onefile.home().iterdir() if keep else ():
+    keep = {Path(python).parents[2] for python in pythons if zipapp.home() in Path(python).parents}
+    for folder in zipapp.home().iterdir() if keep else ():
         if folder not in keep and folder.is_dir():
             shutil.rmtree(folder, ignore_errors=True)
 

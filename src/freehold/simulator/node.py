@@ -10,17 +10,19 @@ from typing import Any
 import msgspec
 
 from freehold.node import agent as agents
-from freehold.node import hands, measuring, walls
 from freehold.node.errors import HostError
-from freehold.node.host.cgroups import Groups
-from freehold.node.host.protections import Protections
 from freehold.node.identities import Identities
-from freehold.node.link import conversation
-from freehold.node.link.conversation import FeedReader, OutboxSender
+from freehold.node.instances import lifecycle
+from freehold.node.isolation import sandbox
+from freehold.node.isolation.cgroups import Groups
+from freehold.node.isolation.protections import Protections
+from freehold.node.link import sync
 from freehold.node.link.keys import signing_request
-from freehold.node.outbox import put_damaged_aside
+from freehold.node.link.sync import FeedReader, OutboxSender
+from freehold.node.metering import thread
 from freehold.node.settings import Paths, Place, Settings
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
+from freehold.node.state.outbox import put_damaged_aside
 from freehold.protocol.report import Body, HostFacts, Item, PartitionFacts
 from freehold.simulator.host import Builder, Machine, Meter, Promises, Workshop, quietly
 from freehold.simulator.master import Master
@@ -39,7 +41,7 @@ class _Enclosures:
         self._machines, self._node = machines, node
 
     def walls(self, place: Place, release: str, outcome: object = None) -> Any:
-        return walls.NONE
+        return sandbox.NONE
 
     def groups(self, place: Place) -> Groups:
         return Groups([], [])
@@ -97,10 +99,10 @@ def simulated(world: World) -> Iterator[dict[str, Machine]]:
     machines: dict[str, Machine] = {}
     changed: list[tuple[Any, str, Any]] = [
         (agents, "time", time),
-        (conversation, "time", time),
-        (measuring, "time", time),
-        (conversation, "random", world.random),
-        (hands, "Enclosures", lambda paths, settings, run_as_root: _Enclosures(machines, settings.tag)),
+        (sync, "time", time),
+        (thread, "time", time),
+        (sync, "random", world.random),
+        (lifecycle, "Enclosures", lambda paths, settings, run_as_root: _Enclosures(machines, settings.tag)),
         (agents, "host_facts", _facts),
         (agents, "keep_addresses", lambda settings, on_host: None),
     ]
@@ -150,7 +152,7 @@ class Agent(agents.Agent):
         self.supervisor = machine  # type: ignore[assignment]
         self.workshop = Workshop(machine)  # type: ignore[assignment]
         self.promises = Promises(machine, self._on_result)  # type: ignore[assignment]
-        self.hands = hands.Hands(
+        self.hands = lifecycle.Hands(
             self.paths,
             self.settings,
             self.store,
@@ -164,7 +166,7 @@ class Agent(agents.Agent):
         self.outbox._told = Event(world)  # type: ignore[assignment]
         self.store.when_told(self.outbox.told)
         self.feed = self._as_task(FeedReader(self._link(), self.store, self._heard, self._keep_epoch))
-        self.measuring = measuring.Measuring(
+        self.measuring = thread.Measuring(
             self.paths,
             self.settings,
             self.store,

@@ -16,7 +16,7 @@ import pytest
 
 from freehold.kit import until
 from freehold.master.foundation.causes import failure
-from freehold.node.link.sealing import Order, seal
+from freehold.node.link.letter_crypto import Order, seal
 from pocket import Pocket
 
 if TYPE_CHECKING:

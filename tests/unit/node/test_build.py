@@ -9,7 +9,7 @@ import pytest
 
 from freehold.kit.waiting import until
 from freehold.node.errors import BuildError, LinkDown
-from freehold.node.host import cgroups
+from freehold.node.isolation import cgroups
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
 from freehold.node.software import build

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from freehold.node.clock import Clock, Hardware, date
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.report import AssessmentReport, Body, UsageReport
 from freehold.protocol.states import Observed, Wanted

@@ -11,8 +11,8 @@ import pytest
 
 import inside
 from freehold.kit.waiting import until
-from freehold.node.host import cgroups, firewall
-from freehold.node.host.firewall import Network, Surroundings
+from freehold.node.isolation import cgroups, firewall
+from freehold.node.isolation.firewall import Network, Surroundings
 from freehold.node.supervisor.children import user_processes
 from inside import Inside, client, containers, server
 

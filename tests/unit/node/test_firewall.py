@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.node.errors import HostError
-from freehold.node.host import firewall
-from freehold.node.host.firewall import Network, Rule, Surroundings
+from freehold.node.isolation import firewall
+from freehold.node.isolation.firewall import Network, Rule, Surroundings
 from freehold.protocol.network import target, written
 
 RULE = Rule("p0", "10.9.9.1", "fhtest0", Network())

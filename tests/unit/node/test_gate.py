@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.node.errors import ConfigureError
-from freehold.node.host.firewall import Network
+from freehold.node.isolation.firewall import Network
 from freehold.node.partition import gate, layout
 from freehold.node.partition.layout import Layout
 from freehold.protocol import MAX_DEPTH, MAX_MESSAGE, MAX_PROMISES, MAX_PUBLICATION, validation

@@ -9,7 +9,7 @@ import pytest
 
 from freehold.node.partition.layout import Layout, Outcome, Served, Wish
 from freehold.node.plan import Instance
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.protocol.feed import Feed, SharedInstance, WantedInstance
 from freehold.protocol.report import Body, InstanceReport, PublicationReport
 from freehold.protocol.states import Observed, Wanted

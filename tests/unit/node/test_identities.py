@@ -11,9 +11,9 @@ import pytest
 from freehold.kit.waiting import until
 from freehold.node import identities
 from freehold.node.errors import LinkDown, SettingsError
+from freehold.node.forkserver import WorkshopError
 from freehold.node.identities import Identities, keep_renewed
 from freehold.node.link.keys import signing_request
-from freehold.node.workshop import WorkshopError
 
 
 class Office:

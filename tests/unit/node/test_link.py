@@ -27,9 +27,9 @@ from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.host.places import prepare
 from freehold.node.link import client, enrolment
 from freehold.node.link.client import Link, Refused, denied
-from freehold.node.link.conversation import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after
+from freehold.node.link.sync import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after
 from freehold.node.settings import Paths, load
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.protocol.feed import Feed
 from freehold.protocol.problem import MEDIA_TYPE, FieldError, Problem, Reason
 from freehold.protocol.report import GENESIS, Applied, AsideReport, Batch, Body, SoftwareReport, link

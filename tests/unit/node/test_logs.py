@@ -12,11 +12,11 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from freehold.node.hands import Hands
+from freehold.node.forkserver import Workshop
+from freehold.node.instances.lifecycle import Hands
 from freehold.node.partition import layout, logs
 from freehold.node.settings import Paths, Place, Settings
-from freehold.node.store import Store
-from freehold.node.workshop import Workshop
+from freehold.node.state.desired import Store
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.states import Wanted
 

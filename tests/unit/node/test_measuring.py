@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from freehold import kit
-from freehold.node.assessments import HEARTBEAT
-from freehold.node.measuring import Measuring
+from freehold.node.metering.thread import Measuring
 from freehold.node.settings import Paths, Place, Settings
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
+from freehold.node.state.results import HEARTBEAT
 from freehold.node.supervisor.client import GroupStatus, ProcessStatus, Supervisor
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.states import Observed, Wanted

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold import kit
-from freehold.node.host import cgroups
+from freehold.node.isolation import cgroups, disk_usage
 from freehold.node.metering import Counters, Meter, Place, Reading, accumulate
-from freehold.node.partition import holdings
 from freehold.node.settings import Limits
 
 USER = 63000 + os.getpid() % 900
@@ -214,8 +213,8 @@ def test_a_folder_is_measured_without_following_links(tmp_path: Path) -> None:
     (folder / "srv" / "other name").hardlink_to(folder / "srv" / "data")
     (folder / "link").symlink_to(tmp_path / "elsewhere")
     (folder / "loop").symlink_to(folder)
-    assert 2 <= holdings.measure(str(folder)).mb < 2.2
-    assert holdings.measure(str(tmp_path / "nowhere")).mb == 0
+    assert 2 <= disk_usage.measure(str(folder)).mb < 2.2
+    assert disk_usage.measure(str(tmp_path / "nowhere")).mb == 0
 
 
 def test_the_next_instance_does_not_pay_for_the_folder_of_the_last(tmp_path: Path, tag: str) -> None:

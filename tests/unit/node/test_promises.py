@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.kit.waiting import lives, until
+from freehold.node.forkserver import Workshop
 from freehold.node.promises import Result, Scheduler, Watch, schedule, scheduler
 from freehold.node.promises.schedule import State
-from freehold.node.workshop import Workshop
 
 USER = 61000 + os.getpid() % 900
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from freehold.node.services import WELL, Services, assess
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.node.supervisor.client import Event
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.states import Observed, Wanted

@@ -20,13 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from freehold.node.agent import take_lock
-from freehold.node.assessments import HEARTBEAT
 from freehold.node.clock import Hardware
 from freehold.node.errors import SettingsError
-from freehold.node.outbox import MOST_BODY, put_damaged_aside
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.settings import Paths
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
+from freehold.node.state.outbox import MOST_BODY, put_damaged_aside
+from freehold.node.state.results import HEARTBEAT
 from freehold.protocol import MAX_BODY, MAX_MESSAGE, MAX_PROMISES, MAX_PUBLICATION
 from freehold.protocol.feed import Feed, Installation, WantedInstance
 from freehold.protocol.report import (
@@ -557,7 +557,7 @@ def test_whatever_happens_the_master_hears_everything_once_and_in_order(history:
 WRITER = """
 import sys
 from pathlib import Path
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.protocol.states import Observed
 
 store = Store(Path(sys.argv[1]))

@@ -19,7 +19,7 @@ import pytest
 
 from freehold.kit.waiting import lives, until
 from freehold.node.errors import SupervisorError
-from freehold.node.host import cgroups
+from freehold.node.isolation import cgroups
 from freehold.node.settings import Limits
 from freehold.node.supervisor import children
 from freehold.node.supervisor.client import Event, Process, ProcessStatus, Supervisor

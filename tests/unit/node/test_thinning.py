@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as some
 
-from freehold.node.thinning import DAY, HOUR, thin
+from freehold.node.state.compaction import DAY, HOUR, thin
 from freehold.protocol.report import (
     AssessmentReport,
     Body,

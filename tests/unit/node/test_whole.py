@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from freehold.node.settings import Paths
-from freehold.node.software import build, whole
+from freehold.node.software import build, integrity
 
 
 @pytest.fixture
@@ -15,24 +15,24 @@ def folder(tmp_path: Path) -> Path:
     (made / "bin").mkdir(parents=True)
     (made / "bin" / "program").write_text("program")
     (made / "link").symlink_to("bin/program")
-    whole.seal(made)
+    integrity.seal(made)
     return made
 
 
 def test_a_sealed_build_is_whole(folder: Path) -> None:
-    assert whole.damaged(folder) == []
+    assert integrity.damaged(folder) == []
 
 
 def test_every_difference_is_found(folder: Path) -> None:
     (folder / "bin" / "program").write_text("progrom")
-    assert whole.damaged(folder) == ["bin/program"]
+    assert integrity.damaged(folder) == ["bin/program"]
     (folder / "bin" / "program").unlink()
     (folder / "new").touch()
     (folder / "link").unlink()
     (folder / "link").symlink_to("/elsewhere")
-    assert whole.damaged(folder) == ["bin/program", "link", "new"]
-    (folder / whole.MARK).write_text("{")
-    assert whole.damaged(folder) == [whole.MARK]
+    assert integrity.damaged(folder) == ["bin/program", "link", "new"]
+    (folder / integrity.MARK).write_text("{")
+    assert integrity.damaged(folder) == [integrity.MARK]
 
 
 def test_names_that_are_no_text_are_sealed_and_missed_like_others(folder: Path, tmp_path: Path) -> None:
@@ -40,13 +40,13 @@ def test_names_that_are_no_text_are_sealed_and_missed_like_others(folder: Path, 
     odd.mkdir()
     (odd / "file").write_text("x")
     (folder / "led").symlink_to(os.fsdecode(b"/caf\xe9"))
-    whole.seal(folder)
-    assert whole.damaged(folder) == []
+    integrity.seal(folder)
+    assert integrity.damaged(folder) == []
     (odd / "file").write_text("y")
     (folder / "led").unlink()
     (folder / "led").symlink_to("/caf%E9")
-    (wrong, led) = whole.damaged(folder)
-    assert (whole.path_of(folder, wrong), led) == (odd / "file", "led")
+    (wrong, led) = integrity.damaged(folder)
+    assert (integrity.path_of(folder, wrong), led) == (odd / "file", "led")
     (tmp_path / "packages" / "shared").mkdir(parents=True)
     os.link(odd / "file", tmp_path / "packages" / "shared" / "file")
     build.discard(Paths(tmp_path), "release", [wrong])
@@ -54,9 +54,9 @@ def test_names_that_are_no_text_are_sealed_and_missed_like_others(folder: Path, 
 
 
 def test_a_build_of_before_is_left_alone_and_one_that_is_none_too(folder: Path, tmp_path: Path) -> None:
-    (folder / whole.MARK).write_bytes(b"")
-    assert whole.damaged(folder) == []
-    assert whole.damaged(tmp_path / "nothing") == []
+    (folder / integrity.MARK).write_bytes(b"")
+    assert integrity.damaged(folder) == []
+    assert integrity.damaged(tmp_path / "nothing") == []
 
 
 def test_what_shares_a_damaged_file_is_forgotten_with_it(folder: Path, tmp_path: Path) -> None:

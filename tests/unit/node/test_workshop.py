@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import lives, until
-from freehold.node.workshop import MOST_ANSWER, MOST_ORDER, MOST_WORDS, Interrupt, Workshop, WorkshopError
+from freehold.node.forkserver import MOST_ANSWER, MOST_ORDER, MOST_WORDS, Interrupt, Workshop, WorkshopError
 
 USER = 62000 + os.getpid() % 900
 HELPER = b"ps -o ppid= -p $PPID"
@@ -150,7 +150,7 @@ def test_a_killed_helper_is_replaced_and_its_children_end(workshop: Workshop, ro
 def test_the_helper_and_its_work_end_with_their_owner(root: Path) -> None:
     program = f"""
 import pathlib
-from freehold.node.workshop import Workshop
+from freehold.node.forkserver import Workshop
 workshop = Workshop(pathlib.Path({str(root / "workshop.log")!r}))
 helper = workshop.call("workpieces:shell", {HELPER!r})
 pathlib.Path({str(root / "helper")!r}).write_bytes(helper)

@@ -27,8 +27,8 @@ def test_the_agent_needs_msgspec_and_the_standard_library() -> None:
     """Whatever is added here must come along onto every small machine."""
     _child("""
 import sys
-import freehold.node.agent, freehold.node.commands, freehold.node.onefile, freehold.node.care, freehold.node.upgrade
-import freehold.node.supervisor.server
+import freehold.node.agent, freehold.node.commands, freehold.node.maintenance.loop, freehold.node.upgrade
+import freehold.node.software.zipapp, freehold.node.supervisor.server
 standard = sys.stdlib_module_names | {"freehold", "msgspec", "typing_extensions", "_distutils_hack"}
 foreign = {name.split(".")[0] for name in sys.modules} - standard
 # Names with which environments hook themselves into Python.

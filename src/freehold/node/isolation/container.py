@@ -17,8 +17,8 @@ import msgspec
 
 from freehold.node.errors import HostError
 from freehold.node.isolation import group
+from freehold.node.isolation.sandbox import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, init_of
 from freehold.node.supervisor.children import spare
-from freehold.node.walls import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, init_of
 
 GATEWAY_4, GATEWAY_6 = "169.254.1.1", "fe80::1"
 """The host's end of every partition's link, by the partition's name for it."""

@@ -1,8 +1,8 @@
 """Which system calls a partition has: everything that services need, nothing that makes, joins or opens other worlds.
 
 The filter is compiled once by libseccomp, which knows the numbers of every architecture, and loaded by each process
-when it enters its sandbox (`freehold.node.walls.lock`). Calls of another architecture (32 bits, x32) are refused with
-it: a filter of numbers alone would let them past.
+when it enters its sandbox (`freehold.node.isolation.sandbox.lock`). Calls of another architecture (32 bits, x32) are
+refused with it: a filter of numbers alone would let them past.
 """
 
 import ctypes

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from freehold.node.host import cgroups
+from freehold.node.isolation import cgroups, disk_usage
 from freehold.node.metering import network
 from freehold.node.metering.counters import Reading
-from freehold.node.partition import holdings
 
 DISK_PERIOD = 600.0
 """A partition's folder is walked so often at most, in seconds."""
@@ -80,7 +79,7 @@ class Meter:
         now = time.monotonic()
         if now - looked < DISK_PERIOD:
             return looked, size
-        return now, holdings.measure_partition(place.folder, f"{self._tag}/{place.partition}").mb
+        return now, disk_usage.measure_partition(place.folder, f"{self._tag}/{place.partition}").mb
 
 
 def _beyond_free(services: list[int], checks: list[int], memory_mb: dict[int, float]) -> Iterator[float]:

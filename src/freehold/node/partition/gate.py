@@ -13,7 +13,7 @@ import msgspec
 
 from freehold.escaping import encodable
 from freehold.node.errors import ConfigureError
-from freehold.node.host.firewall import Network
+from freehold.node.isolation.firewall import Network
 from freehold.node.partition import layout
 from freehold.node.partition.layout import Layout, Outcome, Served
 from freehold.protocol import UNREADABLE, validation

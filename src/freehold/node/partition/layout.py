@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from freehold.node.errors import ConfigureError
-from freehold.node.host.firewall import Network
+from freehold.node.isolation.firewall import Network
 from freehold.protocol import MAX_PROMISES, UNREADABLE
 
 SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"

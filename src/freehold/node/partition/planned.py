@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.node.host.firewall import Network
+from freehold.node.isolation.firewall import Network
 from freehold.node.partition import certificates, layout, ready, timer
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import Outcome, Served, Wish

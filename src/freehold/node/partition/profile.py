@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from freehold import durable
-from freehold.node.host.firewall import Network
+from freehold.node.isolation.firewall import Network
 from freehold.node.partition import layout
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import Outcome, Wish

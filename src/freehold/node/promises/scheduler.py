@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from freehold.node.forkserver import Enclosure, Workshop, WorkshopError
 from freehold.node.partition import gate
 from freehold.node.partition.gate import PromiseResult
 from freehold.node.promises import schedule
 from freehold.node.promises.schedule import State
-from freehold.node.workshop import Enclosure, Workshop, WorkshopError
 
 FIRST_TIMEOUT = 30.0
 """How long a first check may take, while the promise's own timeout is not known."""

@@ -24,8 +24,8 @@ from freehold.node.errors import BuildError
 from freehold.node.host import trees
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
-from freehold.node.software import confined, store, whole
-from freehold.node.software.whole import MARK as COMPLETE
+from freehold.node.software import confined, integrity, store
+from freehold.node.software.integrity import MARK as COMPLETE
 from freehold.protocol import archive
 
 TIMEOUT = 3600.0
@@ -124,7 +124,7 @@ def _make(paths: Paths, settings: Settings, link: Link, folder: Path, log: Path,
     downloads.rename(kept)
     failpoint("build-not-sealed")
     with log.open("ab") as file:
-        status = _spawn(_program("whole", "seal", str(folder)), folder, file, timeout)
+        status = _spawn(_program("integrity", "seal", str(folder)), folder, file, timeout)
     if status != 0 and not is_built(paths, release):
         raise BuildError(f"The build cannot be sealed.\n{_tail(log)}")
 
@@ -150,18 +150,18 @@ def remove(paths: Paths, settings: Settings, release: str) -> None:
 
 def share(paths: Paths, releases: list[str], timeout: float = TIMEOUT) -> str:
     """Keep what builds took from elsewhere, and give the Master what it wants of them; return what went wrong."""
-    return _ask("share", str(paths.root), *releases, timeout=timeout)[1] if releases else ""
+    return _ask("publish", str(paths.root), *releases, timeout=timeout)[1] if releases else ""
 
 
 def damaged(paths: Paths, release: str, timeout: float = TIMEOUT) -> list[str]:
     """Return what of a finished build is no longer as it was built; it takes as long as reading it."""
-    return _ask("whole", "check", str(paths.software / release), timeout=timeout)[0].splitlines()
+    return _ask("integrity", "check", str(paths.software / release), timeout=timeout)[0].splitlines()
 
 
 def discard(paths: Paths, release: str, wrong: list[str]) -> None:
     """Have a damaged build count no longer, nor anything that shares its damaged files."""
     folder = paths.software / release
-    inodes = {found.st_ino for path in wrong if (found := _found(whole.path_of(folder, path))) is not None}
+    inodes = {found.st_ino for path in wrong if (found := _found(integrity.path_of(folder, path))) is not None}
     (folder / COMPLETE).unlink(missing_ok=True)
     store.forget(paths.root, inodes)
 
@@ -198,7 +198,7 @@ def _take(paths: Paths, folder: Path, log: Path, timeout: float) -> bool:
     with log.open("wb") as file:
         if not paths.settings.exists():
             return False
-        return _spawn(_program("take", str(paths.root), folder.name), paths.software, file, timeout) == 0
+        return _spawn(_program("fetch", str(paths.root), folder.name), paths.software, file, timeout) == 0
 
 
 def _downloads(paths: Paths, release: str) -> Path:

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from freehold.node import walls
-from freehold.node.host import cgroups, protections
-from freehold.node.isolation import group, remains
+from freehold.node.isolation import cgroups, group, protections, remains, sandbox
 from freehold.node.partition import visible
 from freehold.node.settings import Limits, Place, Settings
 from freehold.node.supervisor.children import kill_user
 
 if TYPE_CHECKING:
-    from freehold.node.walls import Walls
+    from freehold.node.isolation.sandbox import Walls
 
 _USERS, _MOST_USERS = 2_000_100_000, 1 << 20
 """Users in no range that a distribution, systemd or a container gives to anyone: each build has one."""
@@ -80,16 +78,16 @@ def main(arguments: list[str]) -> int:
     around = _walls(order)
     for path in order.groups:
         group.enter(path)
-    walls.unshare_processes()
+    sandbox.unshare_processes()
     first = os.fork()
     if first:
         return os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
     os.umask(0o022)
-    walls.raise_walls(around)
+    sandbox.raise_walls(around)
     os.setgroups([])
     os.setgid(order.uid)
     os.setuid(order.uid)
-    walls.lock(around)
+    sandbox.lock(around)
     os.chdir(order.folder)
     child = os.fork()
     if child == 0:
@@ -106,7 +104,7 @@ def _walls(order: Order) -> "Walls":
     mounts, landlock, program = protections.find_walls(privileged=True)
     place = Place("builder", "127.0.0.1", order.uid, order.uid)
     return {
-        **walls.NONE,
+        **sandbox.NONE,
         "mounts": mounts,
         "landlock": landlock,
         "links": {path: os.readlink(path) for path in visible.TOP if os.path.islink(path)},

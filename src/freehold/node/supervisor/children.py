@@ -16,8 +16,7 @@ import resource
 import signal
 import time
 
-from freehold.node import walls
-from freehold.node.isolation import group
+from freehold.node.isolation import group, sandbox
 from freehold.node.supervisor import table
 
 TYPE_CHECKING = False
@@ -75,7 +74,7 @@ def start(spec: dict[str, Any], supervisor: str, name: str) -> int:
         os.makedirs(own, exist_ok=True)
     else:
         environment[MARK] = "\n".join((supervisor, name, spec["name"], spec["digest"]))
-    entrance = walls.Entrance(spec["walls"])
+    entrance = sandbox.Entrance(spec["walls"])
     try:
         pid = entrance.fork()
     except OSError:
@@ -92,7 +91,7 @@ def start(spec: dict[str, Any], supervisor: str, name: str) -> int:
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _enter(spec: dict[str, Any], own: str, entrance: walls.Entrance) -> None:
+def _enter(spec: dict[str, Any], own: str, entrance: sandbox.Entrance) -> None:
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -106,13 +105,13 @@ def _enter(spec: dict[str, Any], own: str, entrance: walls.Entrance) -> None:
     for name, value in spec.get("limits", {}).items():
         resource.setrlimit(getattr(resource, name), (value, value))
     os.umask(0o022)
-    walls.raise_walls(spec["walls"])
+    sandbox.raise_walls(spec["walls"])
     os.umask(0o077)
     if spec.get("uid") is not None:
         os.setgroups([])
         os.setgid(spec["gid"])
         os.setuid(spec["uid"])
-    walls.lock(spec["walls"])
+    sandbox.lock(spec["walls"])
     os.chdir(spec["cwd"])
     # Opened as the partition's user: a link in its folder cannot make us write elsewhere.
     null = os.open(os.devnull, os.O_RDWR)

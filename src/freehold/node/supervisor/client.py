@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from freehold.node.errors import SupervisorError
+from freehold.node.isolation.sandbox import NONE
 from freehold.node.supervisor import children
-from freehold.node.walls import NONE
 
 if TYPE_CHECKING:
-    from freehold.node.walls import Walls
+    from freehold.node.isolation.sandbox import Walls
 
 ANSWER_TIMEOUT = 10.0
 START_TIMEOUT = 20.0

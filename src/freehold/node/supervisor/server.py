@@ -20,9 +20,9 @@ import sys
 import time
 
 from freehold.failpoints import failpoint
-from freehold.node import walls
 from freehold.node.isolation import group as control
-from freehold.node.supervisor import children, table, turns
+from freehold.node.isolation import sandbox
+from freehold.node.supervisor import children, stop_order, table
 from freehold.node.supervisor.table import Connection, Group, Process
 
 TYPE_CHECKING = False
@@ -246,10 +246,10 @@ class Server:
         group = self.groups.get(name)
         if group is None:
             return
-        for process in turns.may_end(group):
+        for process in stop_order.may_end(group):
             process.kill_at = time.monotonic() + process.spec.get("stop_timeout", 10)
             children.ask_to_end(process.pid, process.descriptor, process.spec.get("stop_signal", "TERM"))
-        while ready := turns.may_start(group):
+        while ready := stop_order.may_start(group):
             self._start(ready[0])
 
     def _ended(self, process: Process) -> None:
@@ -462,7 +462,7 @@ class Server:
                 continue
             for spec in saved["processes"]:
                 # Of a supervisor that knew no walls: the agent orders them as soon as we are there.
-                spec["walls"] = {**walls.NONE, **spec.get("walls", {})}
+                spec["walls"] = {**sandbox.NONE, **spec.get("walls", {})}
                 process = group.processes[spec["name"]] = Process(name, spec)
                 self._renew(process)
                 one = marked.pop((name, spec["name"]), None)
@@ -502,7 +502,7 @@ def _folders(spec: dict[str, Any]) -> list[str]:
 def _living(spec: dict[str, Any], marked: children.Found | None) -> tuple[int, str]:
     """Return the pid and digest with which a process runs that a former supervisor started; 0 when it does not."""
     if spec.get("track"):
-        init = walls.init_of(spec["walls"]["init"]) if spec["walls"]["init"] else 0
+        init = sandbox.init_of(spec["walls"]["init"]) if spec["walls"]["init"] else 0
         for digest, folder in children.former_groups(spec).items():
             if pid := children.leader(folder, init):
                 return pid, digest

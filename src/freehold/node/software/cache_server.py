@@ -9,7 +9,7 @@ from freehold.cache.mirrors import MASTER, Mirror, Mirrors, mirror
 from freehold.cache.signing import Trust, fingerprint
 from freehold.node.link.client import Link, Refused
 from freehold.node.settings import Paths, Settings
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.protocol.cache import PREFIX, Kind
 
 ARCHIVE = "release.tar.gz"

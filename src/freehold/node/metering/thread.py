@@ -12,7 +12,7 @@ from freehold.node import settings as node_settings
 from freehold.node.errors import SupervisorError
 from freehold.node.metering import Counters, Meter, Place, accumulate
 from freehold.node.settings import Paths, Settings
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.node.supervisor.client import GroupStatus, Supervisor
 from freehold.protocol.report import Item, UsageReport
 from freehold.protocol.states import Observed

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 
 from freehold.node.clock import Hardware
-from freehold.node.lease import Lease
-from freehold.node.outbox import BUDGET
+from freehold.node.state.lease import Lease
+from freehold.node.state.outbox import BUDGET
 from freehold.protocol import MAX_MESSAGE
 from freehold.protocol.report import AssessmentReport, HostPromise
 

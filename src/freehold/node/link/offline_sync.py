@@ -13,10 +13,10 @@ import msgspec
 from freehold import durable
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.link.client import connection_to
-from freehold.node.link.conversation import BATCH, BATCH_BYTES
-from freehold.node.link.sealing import Answers, Order
+from freehold.node.link.letter_crypto import Answers, Order
+from freehold.node.link.sync import BATCH, BATCH_BYTES
 from freehold.node.settings import Paths, load
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.protocol import UNREADABLE
 from freehold.protocol.letter import PATH, Letter, Receipt, Receipts, Sealed
 from freehold.protocol.problem import Problem
@@ -92,7 +92,7 @@ def acknowledge(root: Path, path: Path) -> int:
 
 
 def _child(verb: str, order: object, kind: type[T]) -> T:
-    command = [sys.executable, "-m", "freehold.node.link.sealing", verb]
+    command = [sys.executable, "-m", "freehold.node.link.letter_crypto", verb]
     done = subprocess.run(command, input=msgspec.json.encode(order), capture_output=True, check=False)
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]

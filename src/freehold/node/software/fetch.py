@@ -1,6 +1,6 @@
 """Taking a finished build instead of building, or at least what a build needs. Run as a program by `build`:
 
-    python -m freehold.node.software.take NODE-FOLDER RELEASE
+    python -m freehold.node.software.fetch NODE-FOLDER RELEASE
 
 Exit status 0: the build is there, sealed. 3: it must be built; what could be had for that is beside it.
 """
@@ -18,8 +18,8 @@ from freehold.cache.packing import join, pythons, this_platform, unpack
 from freehold.cache.signing import Trust, believed
 from freehold.failpoints import failpoint
 from freehold.node.settings import Paths, load
-from freehold.node.software.cached import ARCHIVE, MOST_TRIES, downloads_of, mirrors, trust
-from freehold.node.software.whole import LINK, seal
+from freehold.node.software.cache_server import ARCHIVE, MOST_TRIES, downloads_of, mirrors, trust
+from freehold.node.software.integrity import LINK, seal
 from freehold.protocol.archive import digest
 from freehold.protocol.cache import Kind, Statement
 

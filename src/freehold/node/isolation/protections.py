@@ -7,10 +7,8 @@ import threading
 
 import msgspec
 
-from freehold.node import walls
 from freehold.node.errors import HostError
-from freehold.node.host import cgroups, firewall
-from freehold.node.isolation import container, seccomp
+from freehold.node.isolation import cgroups, container, firewall, sandbox, seccomp
 from freehold.node.settings import Limits, Settings
 
 NAMES = (
@@ -111,7 +109,7 @@ def find(settings: Settings) -> Protections:
 
 def find_walls(*, privileged: bool) -> tuple[bool, int, str]:
     """Try which walls a process can raise: a view of its own, a version of Landlock, a filter of system calls."""
-    version = walls.landlock_version()
+    version = sandbox.landlock_version()
     return (
         _holds(user_namespace=not privileged),
         version if _holds(user_namespace=not privileged, landlock=version, mounts=False) else 0,
@@ -129,7 +127,7 @@ def _contains(*, network: bool) -> bool:
         if not groups.init:
             return False
         container.make(msgspec.json.encode(order))
-        return _enters({**walls.NONE, "init": groups.init, "network": network})
+        return _enters({**sandbox.NONE, "init": groups.init, "network": network})
     except (OSError, HostError):
         return False
     finally:
@@ -138,9 +136,9 @@ def _contains(*, network: bool) -> bool:
         cgroups.remove_node(tag.partition("/")[0])
 
 
-def _enters(tried: "walls.Walls") -> bool:
+def _enters(tried: "sandbox.Walls") -> bool:
     """Return whether a child can be born into a container, and sees nobody but its init there."""
-    entrance = walls.Entrance(tried)
+    entrance = sandbox.Entrance(tried)
     child = entrance.fork()
     if child == 0:
         try:
@@ -163,8 +161,8 @@ def _filter() -> str:
     child = os.fork()
     if child == 0:
         try:
-            walls.lock({**walls.NONE, "filter": program})
-            os._exit(0 if walls.is_filtered() else 1)
+            sandbox.lock({**sandbox.NONE, "filter": program})
+            os._exit(0 if sandbox.is_filtered() else 1)
         except BaseException:
             os._exit(1)
     return program if os.waitpid(child, 0)[1] == 0 else ""
@@ -173,8 +171,8 @@ def _filter() -> str:
 def _holds(*, user_namespace: bool, landlock: int = 0, mounts: bool = True) -> bool:
     """Return whether such walls can be raised, by raising them round a child."""
     with tempfile.TemporaryDirectory(prefix="freehold-walls-") as folder:
-        tried: walls.Walls = {
-            **walls.NONE,
+        tried: sandbox.Walls = {
+            **sandbox.NONE,
             "mounts": mounts,
             "user_namespace": user_namespace,
             "landlock": landlock,
@@ -188,10 +186,10 @@ def _holds(*, user_namespace: bool, landlock: int = 0, mounts: bool = True) -> b
         return os.waitpid(child, 0)[1] == 0
 
 
-def _try_and_exit(tried: "walls.Walls") -> None:
+def _try_and_exit(tried: "sandbox.Walls") -> None:
     try:
-        walls.raise_walls(tried)
-        walls.lock(tried)
+        sandbox.raise_walls(tried)
+        sandbox.lock(tried)
         is_closed = not (tried["mounts"] or tried["landlock"]) or not _is_open("/usr/bin/env")
         os._exit(0 if is_closed else 1)
     except BaseException:

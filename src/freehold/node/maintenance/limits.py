@@ -1,8 +1,8 @@
 """Watches what partitions take of the disk, and tells who ran against a wall.
 
-Where no quota of the file system holds a partition to its share (`freehold.node.host.quotas`), this does: it looks at
-the file system every few seconds, which costs nothing, and at the folders only when it filled. Whoever holds more than
-is allowed is stopped.
+Where no quota of the file system holds a partition to its share (`freehold.node.isolation.quotas`), this does: it looks
+at the file system every few seconds, which costs nothing, and at the folders only when it filled. A partition that
+holds more than it is allowed is stopped.
 """
 
 import logging
@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from freehold.node.host import audit, cgroups, firewall, quotas
-from freehold.node.partition.enclosure import Enclosures
-from freehold.node.partition.holdings import Held, measure_partition, too_much
+from freehold.node.instances.enclosure import Enclosures
+from freehold.node.isolation import audit, cgroups, firewall, quotas
+from freehold.node.isolation.disk_usage import Held, measure_partition, too_much
 from freehold.node.settings import Paths, Settings
-from freehold.node.store import Store, Wish
+from freehold.node.state.desired import Store, Wish
 from freehold.protocol.states import Observed
 
 REMEMBERED = 3600.0

@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import msgspec
 
+from freehold.node.forkserver import Workshop, WorkshopError
 from freehold.node.host.facts import host_facts
-from freehold.node.partition.enclosure import Enclosures
-from freehold.node.partition.guard import Guard
+from freehold.node.instances.enclosure import Enclosures
+from freehold.node.maintenance.cleanup import tidy
+from freehold.node.maintenance.limits import Guard
 from freehold.node.settings import Paths, Settings
-from freehold.node.store import Store
-from freehold.node.tidy import tidy
-from freehold.node.workshop import Workshop, WorkshopError
+from freehold.node.state.desired import Store
 from freehold.protocol import UNREADABLE
 from freehold.protocol.report import HostPromise
 
@@ -99,7 +99,7 @@ class Care(threading.Thread):
     def _look(self) -> list[HostPromise]:
         payload = str(self._paths.root).encode()
         try:
-            return _promises.decode(self._workshop.call("freehold.node.health:look", payload))
+            return _promises.decode(self._workshop.call("freehold.node.maintenance.health:look", payload))
         except (WorkshopError, *UNREADABLE) as error:
             return [HostPromise("health", False, f"The machine cannot be looked at: {error}"[-1000:])]
 

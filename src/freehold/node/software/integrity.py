@@ -2,8 +2,8 @@
 
 Run as a program by `build`, for reading a release takes its time:
 
-    python -m freehold.node.software.whole seal FOLDER     # write them down
-    python -m freehold.node.software.whole check FOLDER    # print the paths of what is not as written down
+    python -m freehold.node.software.integrity seal FOLDER     # write them down
+    python -m freehold.node.software.integrity check FOLDER    # print the paths of what is not as written down
 """
 
 import hashlib

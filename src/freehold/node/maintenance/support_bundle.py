@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from freehold import __version__
-from freehold.node import health
 from freehold.node import settings as node_settings
-from freehold.node.host import protections
+from freehold.node.isolation import protections
+from freehold.node.maintenance import health
 from freehold.node.settings import Paths
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \S+ [A-Z]+ \S+ )(.*)")
 _TOLD = ("promise ", "cannot be", "is configured again", "is stopped")

@@ -22,7 +22,7 @@ import msgspec
 
 from freehold.escaping import encodable
 from freehold.node.clock import Clock, Hardware
-from freehold.node.thinning import thin
+from freehold.node.state.compaction import thin
 from freehold.protocol import MAX_BODY, UNREADABLE, validation
 from freehold.protocol.report import GENESIS, AsideReport, AssessmentReport, Body, Item, Report, UsageReport, link
 

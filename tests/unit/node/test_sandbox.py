@@ -10,21 +10,19 @@ from typing import Any
 
 import pytest
 
-from freehold.node import walls
-from freehold.node.host import cgroups, protections
-from freehold.node.isolation import group
+from freehold.node.isolation import cgroups, group, protections, sandbox
 from freehold.node.settings import Limits, Settings
 
 USER = 61000 + os.getpid() % 900
 GIVEN = protections.find(Settings("test", unprivileged=os.geteuid() != 0))
 PROGRAM = """
 import json, os, signal, socket, sys
-from freehold.node import walls
+from freehold.node.isolation import sandbox
 order = json.loads(sys.argv[1])
-walls.raise_walls(order["walls"])
+sandbox.raise_walls(order["walls"])
 if order["uid"] is not None:
     os.setgroups([]); os.setgid(order["uid"]); os.setuid(order["uid"])
-walls.lock(order["walls"])
+sandbox.lock(order["walls"])
 def tried(what):
     try:
         return what() is None or "done"
@@ -58,10 +56,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def within(place: Path, *, mounts: bool, landlock: int, user_namespace: bool = False, shown: str = "/etc/hosts") -> Any:
     uid = USER if os.geteuid() == 0 and not user_namespace else None
-    source = str(Path(walls.__file__).parents[2])
+    source = str(Path(sandbox.__file__).parents[3])
     order = {
         "walls": {
-            **walls.NONE,
+            **sandbox.NONE,
             "mounts": mounts,
             "user_namespace": user_namespace,
             "landlock": landlock,

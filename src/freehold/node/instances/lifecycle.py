@@ -16,20 +16,20 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node.errors import ConfigureError, HostError, LinkDown, LinkError, NodeError
-from freehold.node.host.firewall import Network
+from freehold.node.forkserver import Interrupt, Workshop, WorkshopError
 from freehold.node.host.trees import empty
+from freehold.node.instances.enclosure import Enclosures, RunAsRoot
+from freehold.node.isolation.firewall import Network
 from freehold.node.link.client import Link
 from freehold.node.partition import gate, logs
 from freehold.node.partition import layout as layouts
 from freehold.node.partition.destroy import PRERM_TIMEOUT
-from freehold.node.partition.enclosure import Enclosures, RunAsRoot
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Scheduler, Watch
 from freehold.node.services import SERVICES, SETTLED, SETTLED_UNATTESTED, Services
 from freehold.node.settings import Paths, Place, Settings
-from freehold.node.store import Store, Wish
+from freehold.node.state.desired import Store, Wish
 from freehold.node.supervisor.client import Process, Supervisor
-from freehold.node.workshop import Interrupt, Workshop, WorkshopError
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from freehold.node.errors import NodeError
 
 if TYPE_CHECKING:
-    from freehold.node.walls import Walls
+    from freehold.node.isolation.sandbox import Walls
 
 SIZE = struct.Struct("!I")
 MOST_ANSWER = 8 * 1024 * 1024
@@ -214,7 +214,7 @@ class Workshop:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "freehold.node.workshop.zygote", str(theirs.fileno())],
+                [sys.executable, "-m", "freehold.node.forkserver.server", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -17,12 +17,12 @@ import msgspec
 
 from freehold import exposure
 from freehold.node import settings as node_settings
-from freehold.node import walls
 from freehold.node.errors import LinkDown, LinkError
-from freehold.node.host import audit, firewall, protections, resolvers
+from freehold.node.host import resolvers
+from freehold.node.isolation import audit, firewall, protections, sandbox
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.node.upgrade import agent_pid
 from freehold.promises import Assessment, MemoryFree, NetworkErrors, Temperature
 from freehold.protocol import UNREADABLE
@@ -245,7 +245,7 @@ def _users(settings: Settings) -> list[Finding]:
 
 def _attempts(settings: Settings) -> Finding:
     """Say what of the attempts of partitions the operator is told; an audit log is the machine's own matter."""
-    told = not settings.unprivileged and walls.landlock_version() >= 7 and audit.is_on()
+    told = not settings.unprivileged and sandbox.landlock_version() >= 7 and audit.is_on()
     words = "limits, packets and quotas that held a partition are told"
     rest = (
         "and what Landlock refuses"

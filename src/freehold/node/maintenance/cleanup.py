@@ -7,7 +7,7 @@ from pathlib import Path
 
 from freehold.node.settings import Paths
 from freehold.node.software import store as packages
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 
 LOG_LIMIT = 10 * 1024 * 1024
 _RELEASE = re.compile(r"([0-9a-f]{64})(\.log|\.tar\.gz)?")

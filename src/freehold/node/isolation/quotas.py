@@ -1,6 +1,6 @@
 """Quotas: the file system itself holds a user to what it may keep, where it was made and mounted for that.
 
-Elsewhere `freehold.node.partition.guard` watches; what is said here then changes nothing.
+Elsewhere `freehold.node.maintenance.limits` watches; what is said here then changes nothing.
 """
 
 import ctypes

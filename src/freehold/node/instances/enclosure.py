@@ -19,19 +19,19 @@ import msgspec
 
 from freehold import durable
 from freehold.node.errors import HostError
-from freehold.node.host import cgroups, firewall, protections, quotas, resolvers
-from freehold.node.host.cgroups import Groups
-from freehold.node.host.firewall import Network, Rule, Surroundings
-from freehold.node.isolation import container, group, remains
-from freehold.node.partition import holdings, visible
+from freehold.node.forkserver import Enclosure
+from freehold.node.host import resolvers
+from freehold.node.isolation import cgroups, container, disk_usage, firewall, group, protections, quotas, remains
+from freehold.node.isolation.cgroups import Groups
+from freehold.node.isolation.firewall import Network, Rule, Surroundings
+from freehold.node.isolation.sandbox import init_of
+from freehold.node.partition import visible
 from freehold.node.partition.layout import Outcome
 from freehold.node.settings import Paths, Place, Settings
 from freehold.node.supervisor.children import kill_user
-from freehold.node.walls import init_of
-from freehold.node.workshop import Enclosure
 
 if TYPE_CHECKING:
-    from freehold.node.walls import Walls
+    from freehold.node.isolation.sandbox import Walls
 
 END_SECONDS = 15.0
 """So long the kernel may take to end what was killed, before the partition is said not to end."""
@@ -208,8 +208,8 @@ class Enclosures:
 
     def held_back(self, place: Place) -> str:
         """Return why nothing may run in a partition, because of what it holds; empty when it may."""
-        held = holdings.measure(str(self._paths.partitions / place.name))
-        return holdings.too_much(held, self.limits.disk_mb, self.limits.files)
+        held = disk_usage.measure(str(self._paths.partitions / place.name))
+        return disk_usage.too_much(held, self.limits.disk_mb, self.limits.files)
 
     def remove(self, place: Place) -> None:
         """Take a partition's enclosure down: nothing lives there."""

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.node.assessments import Assessments
 from freehold.node.clock import Hardware
 from freehold.node.metering import Counters
-from freehold.node.outbox import BUDGET
 from freehold.node.partition.layout import Layout, Served
 from freehold.node.partition.order import Guest
 from freehold.node.plan import Instance, Software
+from freehold.node.state.outbox import BUDGET
+from freehold.node.state.results import Assessments
 from freehold.protocol import MAX_MESSAGE, UNREADABLE
 from freehold.protocol.feed import Feed, SharedInstance
 from freehold.protocol.report import (

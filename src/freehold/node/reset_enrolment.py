@@ -7,7 +7,7 @@ import msgspec
 
 from freehold.node import settings as node_settings
 from freehold.node.host.trees import empty
-from freehold.node.partition.enclosure import note_of_tenant
+from freehold.node.instances.enclosure import note_of_tenant
 from freehold.node.settings import Paths
 
 

@@ -11,7 +11,7 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError
 from freehold.node.link.client import Link, Refused, Unready
-from freehold.node.store import Store
+from freehold.node.state.desired import Store
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import EpochAnswer
 from freehold.protocol.feed import Feed

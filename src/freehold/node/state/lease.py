@@ -6,7 +6,7 @@ Decision 0021 says why it is safe.
 
 import math
 
-from freehold.node.outbox import Outbox
+from freehold.node.state.outbox import Outbox
 
 
 class Lease(Outbox):

@@ -1,6 +1,6 @@
 """Keeping what a build took from elsewhere, and giving finished builds to others. Run as a program by `build`:
 
-    python -m freehold.node.software.share NODE-FOLDER RELEASE…
+    python -m freehold.node.software.publish NODE-FOLDER RELEASE…
 
 Every node keeps what its builds downloaded, within its quota: with it they are built again though their sources are
 gone. A node whose builds its Master wants sends it both; one that is told to share keeps its builds for others too.
@@ -22,9 +22,9 @@ from freehold.failpoints import failpoint
 from freehold.node.errors import LinkError
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings, load
-from freehold.node.software.cached import ARCHIVE, downloads_of, link
+from freehold.node.software.cache_server import ARCHIVE, downloads_of, link
+from freehold.node.software.integrity import MARK
 from freehold.node.software.packages import DEBS
-from freehold.node.software.whole import MARK
 from freehold.protocol.cache import PREFIX, Entry, File, Kind, Missing, Statement, blob_path, entries_path
 from freehold.recipes import apt, locked
 

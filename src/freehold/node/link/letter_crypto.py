@@ -1,7 +1,7 @@
 """Sealing letters and reading receipts: `cryptography` is large, so this runs in short-lived children only.
 
-python -m freehold.node.link.sealing seal < Order      # prints a list of `Sealed`
-python -m freehold.node.link.sealing open < Answers    # prints a list of `Receipt`
+python -m freehold.node.link.letter_crypto seal < Order      # prints a list of `Sealed`
+python -m freehold.node.link.letter_crypto open < Answers    # prints a list of `Receipt`
 """
 
 import base64

@@ -13,10 +13,9 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
-from freehold.node import walls
 from freehold.node.errors import NodeError
-from freehold.node.isolation import group
-from freehold.node.workshop import MOST_ORDER, SIZE, _exactly
+from freehold.node.forkserver import MOST_ORDER, SIZE, _exactly
+from freehold.node.isolation import group, sandbox
 
 PRELOADED = (
     "freehold.release.folder",
@@ -60,7 +59,7 @@ def _serve(control: socket.socket, order: bytes, descriptors: list[int], flags: 
         raise NodeError(f"An order of more than {MOST_ORDER} bytes, or without a stream, is not served.")
     job = json.loads(order)
     _warm(job["warm"])
-    entrance = walls.Entrance(job["enclosure"].get("walls", walls.NONE))
+    entrance = sandbox.Entrance(job["enclosure"].get("walls", sandbox.NONE))
     try:
         pid = entrance.fork()
         if pid == 0:
@@ -103,7 +102,7 @@ def _warm(module: str) -> None:
     gc.freeze()
 
 
-def _child(order: dict[str, Any], sock: socket.socket, entrance: walls.Entrance) -> None:
+def _child(order: dict[str, Any], sock: socket.socket, entrance: sandbox.Entrance) -> None:
     status = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -132,7 +131,7 @@ def _child(order: dict[str, Any], sock: socket.socket, entrance: walls.Entrance)
         os._exit(status)
 
 
-def _become(order: dict[str, Any], entrance: walls.Entrance) -> None:
+def _become(order: dict[str, Any], entrance: sandbox.Entrance) -> None:
     enclosure = order["enclosure"]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for path in enclosure.get("groups", ()):
@@ -142,7 +141,7 @@ def _become(order: dict[str, Any], entrance: walls.Entrance) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
     os.umask(0o022)
     if "walls" in enclosure:
-        walls.raise_walls(enclosure["walls"])
+        sandbox.raise_walls(enclosure["walls"])
     os.umask(0o077)
     if order["uid"] is not None:
         os.setgroups([])
@@ -150,7 +149,7 @@ def _become(order: dict[str, Any], entrance: walls.Entrance) -> None:
         os.setuid(order["uid"])
     # After the change of user, which clears it.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    walls.lock(enclosure.get("walls", walls.NONE))
+    sandbox.lock(enclosure.get("walls", sandbox.NONE))
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=order["cwd"], LANG="C.UTF-8")

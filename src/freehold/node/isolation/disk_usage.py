@@ -6,7 +6,8 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from freehold.node.host import cgroups, trees
+from freehold.node.host import trees
+from freehold.node.isolation import cgroups
 
 
 @dataclass(frozen=True)
