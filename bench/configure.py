@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.node.forkserver import Workshop
+from freehold.node.forkserver import ForkServer
 from freehold.node.isolation import cgroups
 from freehold.node.partition.order import Order
 from freehold.node.settings import Limits
@@ -47,15 +47,15 @@ def measure(folder: Path, release: Path, rounds: int) -> None:
     software = folder / "software" / release.name
     shutil.copytree(release, software / "release", ignore=shutil.ignore_patterns("__pycache__"))
     is_profile = not (release / "instance.py").exists()
-    workshop = Workshop(folder / "workshop.log")
+    fork_server = ForkServer(folder / "workshop.log")
     try:
-        cold = configure(workshop, order(folder / f"{release.name}-cold", software), is_profile)
+        cold = configure(fork_server, order(folder / f"{release.name}-cold", software), is_profile)
         orders = [order(folder / f"{release.name}-{number}", software) for number in range(rounds)]
         first, again = (
-            statistics.median(configure(workshop, one, is_profile) for one in orders) for _ in ("first", "again")
+            statistics.median(configure(fork_server, one, is_profile) for one in orders) for _ in ("first", "again")
         )
     finally:
-        workshop.close()
+        fork_server.close()
     print(f"{release.name}: first {first:.3f} CPU s, unchanged {again:.3f} CPU s (target {TARGET})")
     print(f"  the very first, with the start of the helper: {cold:.3f} CPU s")
 
@@ -65,10 +65,10 @@ def order(partition: Path, software: Path) -> Order:
     return Order("inst-1", "shop", "default", "127.0.0.1", str(partition), str(software), "{}", seed="00" * 32)
 
 
-def configure(workshop: Workshop, order: Order, is_profile: bool) -> float:
+def configure(fork_server: ForkServer, order: Order, is_profile: bool) -> float:
     """Return the CPU seconds of us, of the helper and of its children in one configuration."""
     processes, before = len(cgroups.processes(GROUP)), used()
-    workshop.call(
+    fork_server.call(
         "freehold.node.partition.configure:run",
         msgspec.json.encode(order),
         cwd=order.folder,

@@ -4,7 +4,7 @@ A real database with all nodes and two instances on each. Every node tells what 
 use at the pace that the Master sets for so many nodes, each promise's result along with it every quarter of an hour,
 and at once when it changes. That goes through the real writer at the real pace for some minutes, so
 that as many reports share a transaction as would in life. What TLS and HTTP cost a report and a poll is measured in
-the same run on a served Master of its own (`bench/gateway.py`). A round of the reconcilers and one of the hourly
+the same run on a served Master of its own (`bench/gateway.py`). A round of the urgent tasks and one of the hourly
 tidying are measured on the whole fleet. The yardstick is decoding the same reports and encoding their answers in it.
 
     pg_virtualenv bash -c 'DATABASE_URL=postgresql://… .venv/bin/python bench/fleet.py [NODES [MINUTES]]'
@@ -75,7 +75,7 @@ class Day:
         self.postmaster = parent_of_backend(url)
 
     def measure(self, spoken: float, held: float) -> None:
-        from freehold.master import reconcilers
+        from freehold.master.tasks import lanes, registry
         from freehold.node.link.sync import WAIT
 
         nodes = len(self.mouths)
@@ -95,21 +95,21 @@ class Day:
             flush=True,
         )
         rounds = used(self.postmaster)
-        reconcilers.run_once()
+        lanes.run_once()
         reconciled = used(self.postmaster)
-        reconcilers.run_once(tidy=True)
+        lanes.run_once(bulk=True)
         recorded = used(self.postmaster)
-        reconcilers.run_once(tidy=True)
+        lanes.run_once(bulk=True)
         reconciling, monthly = sum(reconciled) - sum(rounds), sum(recorded) - sum(reconciled)
         tidying = sum(used(self.postmaster)) - sum(recorded)
-        hourly = tidying * DAY / reconcilers.TIDY_TIMER
-        rooms = (reconciling * DAY / reconcilers.TIMER + hourly + monthly / 30) / nodes
+        hourly = tidying * DAY / registry.HOURLY
+        rooms = (reconciling * DAY / registry.SOON + hourly + monthly / 30) / nodes
         told, kept = (cpu / len(events) + spoken) * posts, server / len(events) * posts
         heard = held * polls
         total = told + kept + heard + rooms
         print(
             f"a node-day: {posts:.0f} requests {told:.3f} + {kept:.3f} of PostgreSQL, {polls:.0f} polls {heard:.3f},"
-            f" reconcilers and tidying {rooms:.3f} ({tidying:.1f} an hour, {monthly:.0f} a month): {total:.3f} CPU s;"
+            f" tasks, urgent and hourly, {rooms:.3f} ({tidying:.1f} an hour, {monthly:.0f} a month): {total:.3f} CPU s;"
             f" a day of {nodes} nodes: {total * nodes:.0f} CPU s"
             f" (target {TARGET * nodes / NODES:.0f}, {total * nodes / TARGET / nodes * NODES:.2f} of it)"
         )

@@ -1,6 +1,6 @@
 """What a node with 100 started partitions costs when nothing happens, and what the Master costs beside it.
 
-CPU of agent, supervisor, workshop and promise workers over two minutes; resident memory of each. The yardstick
+CPU of agent, supervisor, fork server and promise workers over two minutes; resident memory of each. The yardstick
 of the same run is the CPU of the 100 services themselves, which answer one check a minute each.
 
     .venv/bin/python bench/idle.py [PARTITIONS] [SECONDS]
@@ -58,7 +58,7 @@ def sort_processes(root: Path, master_pid: int, agent_pid: int) -> dict[str, lis
         if f"--root {root}/run" in text and "supervisor" in text:
             kinds.setdefault("supervisor", []).append(int(entry.name))
         elif "freehold.node.forkserver.server" in text:
-            kinds.setdefault("workshop", []).append(int(entry.name))
+            kinds.setdefault("fork server", []).append(int(entry.name))
         elif str(root) in text and "hello.py" in text:
             kinds.setdefault("services", []).append(int(entry.name))
     return kinds

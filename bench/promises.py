@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from freehold.node import plan as planning
-from freehold.node.forkserver import Workshop
+from freehold.node.forkserver import ForkServer
 from freehold.node.promises import Result, Scheduler, Watch
 from freehold.node.state.desired import Store
 from freehold.promises import FileState, Promise, TcpPort, source
@@ -53,8 +53,8 @@ def main() -> None:
 def checked(root: Path, promises: list[Promise]) -> float:
     """Return the share of a core, in percent, that 1,000 checks a minute cost."""
     results: list[Result] = []
-    workshop = Workshop(root / "workshop.log")
-    scheduler = Scheduler(workshop, results.append)
+    fork_server = ForkServer(root / "workshop.log")
+    scheduler = Scheduler(fork_server, results.append)
     scheduler.start()
     for number in range(PARTITIONS):
         folder = root / f"p{number}"
@@ -65,7 +65,7 @@ def checked(root: Path, promises: list[Promise]) -> float:
         scheduler.watch(Watch(f"p{number}", f"i{number}", 1, str(folder), None, None, names))
     while len(results) < PARTITIONS * EACH:
         time.sleep(0.1)
-    pids = _tree(workshop)
+    pids = _tree(fork_server)
     before, count, began = _cpu(pids), len(results), time.monotonic()
     time.sleep(SECONDS)
     checks, elapsed, used = len(results) - count, time.monotonic() - began, _cpu(pids) - before
@@ -74,7 +74,7 @@ def checked(root: Path, promises: list[Promise]) -> float:
     print(f"{checks} checks in {elapsed:.0f} s by {len(pids)} processes, {used / checks * 1000:.3f} ms CPU each")
     print(f"1,000 promises a minute: {share:.2f} % of a core (target: at most 5)")
     scheduler.stop()
-    workshop.close()
+    fork_server.close()
     return share
 
 
@@ -107,10 +107,10 @@ def passed(root: Path) -> float:
     return seconds
 
 
-def _tree(workshop: Workshop) -> list[int]:
+def _tree(fork_server: ForkServer) -> list[int]:
     """Return ourselves, the helper and the workers."""
-    assert workshop._process is not None
-    helper = workshop._process.pid
+    assert fork_server._process is not None
+    helper = fork_server._process.pid
     children = Path(f"/proc/{helper}/task/{helper}/children").read_text().split()
     return [os.getpid(), helper, *map(int, children)]
 

@@ -79,7 +79,7 @@ _SPEC: dict[str, object] = {}
 def ours(folder: Path) -> None:
     if not _SPEC:
         given = protections.find(Settings("bench", unprivileged=False))
-        inside: sandbox.Walls = {
+        inside: sandbox.SandboxSpec = {
             **sandbox.NONE,
             "mounts": given.mounts,
             "user_namespace": given.user_namespace,
@@ -92,7 +92,7 @@ def ours(folder: Path) -> None:
         }
         _SPEC.update(
             name="true", argv=["/bin/true"], cwd=str(folder), log=str(folder / "log"), digest="1", environment={},
-            uid=USER, gid=USER, walls=inside, groups=cgroups.create(f"{TAG}/p0", Limits(memory_mb=128)).services,
+            uid=USER, gid=USER, sandbox=inside, groups=cgroups.create(f"{TAG}/p0", Limits(memory_mb=128)).services,
         )  # fmt: skip
     status = os.waitpid(children.start(_SPEC, "bench", "p0"), 0)[1]
     assert status == 0, (folder / "log").read_text()

@@ -50,7 +50,7 @@ class Cloud:
         place: Path | None = None,
     ) -> Machine:
         """Make this machine a node of the Master, of a site of its own, and run its agent."""
-        machine = Machine(unprivileged=unprivileged, partitions=partitions, options=options, place=place)
+        machine = Machine(unprivileged=unprivileged, partitions=partitions, options=options, folder=place)
         self.machines.append(machine)
         title = title or f"machine-{len(self.machines)}"
         self.master.site(title)
@@ -66,13 +66,13 @@ class Cloud:
         answer = self.master.call("POST", "/api/v1/projects/provider/releases", raw=packed, token=self.master.owner)
         assert answer.status == 201, answer.body
         product = str(answer.body["product"])
-        wish = {"product": product, "release": answer.body["version"], "all": True}
-        self.master.api("PUT", "/projects/provider/supplies", wish)
+        desired = {"product": product, "release": answer.body["version"], "all": True}
+        self.master.api("PUT", "/projects/provider/supplies", desired)
         return product
 
-    def order(self, title: str, product: str = "hello", *, seconds: float = 60, **wish: Any) -> Any:
+    def order(self, title: str, product: str = "hello", *, seconds: float = 60, **desired: Any) -> Any:
         """Request a service and return it when it is ready."""
-        self.master.request(title, product, **wish)
+        self.master.request(title, product, **desired)
         return self.ready(title, seconds=seconds)
 
     def ready(self, title: str, *, seconds: float = 60) -> Any:

@@ -155,8 +155,8 @@ class Master(kit.Master):
 
     def log_in(self, email: str, *, scopes: tuple[str, ...] = ALL_SCOPES, **more: Any) -> str:
         """Return an API token of a person."""
-        wish = {"email": email, "password": PASSWORD, "scopes": list(scopes), **more}
-        answer = self.call("POST", "/api/v1/login", wish)
+        desired = {"email": email, "password": PASSWORD, "scopes": list(scopes), **more}
+        answer = self.call("POST", "/api/v1/login", desired)
         assert answer.status == 200, answer.body
         return str(answer.body["token"])
 
@@ -209,11 +209,11 @@ class Master(kit.Master):
 
     def request(
         self, title: str, product: str | None = "tiny", *, project: str = "provider", token: str | None = None,
-        **wish: Any,
+        **desired: Any,
     ) -> Any:  # fmt: skip
         """Request an instance, which must be granted; return the answer."""
         path = f"/projects/{project}/instances/{quote(title)}"
-        return self.api("PUT", path, {"product": product, **wish}, token=token)
+        return self.api("PUT", path, {"product": product, **desired}, token=token)
 
     def show(self, title: str, *, project: str = "provider", token: str | None = None) -> Any:
         return self.api("GET", f"/projects/{project}/instances/{quote(title)}", token=token)

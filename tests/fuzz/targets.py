@@ -225,7 +225,7 @@ def feeds(folder: Path) -> tuple[Feed, list[bytes]]:
             return
         store.apply_feed(heard)
         plan.plan(store.software(), store.instances(), time.time())
-        store.wishes()
+        store.all_desired()
         assert 0 <= store.revision < 2**63
 
     return feed, all_golden("feed")
@@ -285,14 +285,14 @@ def strangers(folder: Path) -> tuple[Feed, list[bytes]]:
         (report,) = store.outbox(10, 10_000_000)
         items = msgspec.json.decode(report.body, type=Body).items
         assert not any(isinstance(item, AsideReport) for item in items)
-        assert layout is None or store.wishes()[0].layout.services == layout.services
+        assert layout is None or store.all_desired()[0].layout.services == layout.services
         store.acknowledged(report.sequence)
 
     layout = (
         b'{"services": [{"name": "web", "digest": "1", "after": ["db"], "stop_timeout": 3.5, "stop_signal": "INT"}], '
         b'"promises": ["etc/plugin/page.py"], "published": {"url": ["http://x", 1, null]}, "outcome": {"network": '
         b'{"tcp": [80], "connect": ["[2001:db8::1]:443", "192.0.2.0/24", ":25"]}, "logs": [{"path": "srv/log", '
-        b'"most": 1, "keep": 1}], "requests": [{"title": "db", "wish": {"product": "p"}}], "missing": ["db"], '
+        b'"most": 1, "keep": 1}], "requests": [{"title": "db", "spec": {"product": "p"}}], "missing": ["db"], '
         b'"served": {"inst-1": {"error": "no"}}, "renew_at": 1800000000.5}}'
     )
     return feed, [layout, b'{"id": 1, "kept": true, "message": "caf\\u00e9", "period": 60, "timeout": 5}', b"caf\xe9"]

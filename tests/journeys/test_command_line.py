@@ -151,9 +151,9 @@ def test_a_request_waits_until_the_page_answers(shop: Any, owner: Person) -> Non
 
 
 def test_parameters_come_from_a_file_or_standard_input(owner: Person, hello: Any, tmp_path: Path) -> None:
-    wish = tmp_path / "wish.json"
-    wish.write_text('{"greeting": "from a file"}')
-    answer = owner.json("request", "files", "hello", "--parameters", f"@{wish}", "--dry-run")
+    desired = tmp_path / "wish.json"
+    desired.write_text('{"greeting": "from a file"}')
+    answer = owner.json("request", "files", "hello", "--parameters", f"@{desired}", "--dry-run")
     assert answer["created"]
     said = owner.says("request", "files", "hello", "--parameters", "-", "--dry-run", given='{"greeting": "piped"}')
     assert said.startswith("Would create it, on node ")

@@ -141,8 +141,8 @@ def publish(cloud: Cloud, packed: bytes) -> None:
 
 
 def supplied(cloud: Cloud, wanted: str, observed: tuple[str, ...]) -> None:
-    wish = {"product": "hello", "nodes": ["tough"], "wanted": wanted}
-    insist(lambda: cloud.master.api("PUT", "/projects/provider/supplies", wish))
+    desired = {"product": "hello", "nodes": ["tough"], "wanted": wanted}
+    insist(lambda: cloud.master.api("PUT", "/projects/provider/supplies", desired))
 
     def look() -> bool:
         rows = insist(lambda: cloud.master.api("GET", "/projects/provider/supplies"))
@@ -151,7 +151,7 @@ def supplied(cloud: Cloud, wanted: str, observed: tuple[str, ...]) -> None:
     until(look, 90, f"the release {observed}")
 
 
-def wish(cloud: Cloud, title: str, **more: Any) -> None:
+def desired(cloud: Cloud, title: str, **more: Any) -> None:
     insist(lambda: cloud.master.request(title, "hello", **more))
     until(lambda: insist(lambda: cloud.master.show(title))["ready"], 90, f"{title} as wanted")
 
@@ -164,10 +164,10 @@ def live(cloud: Cloud, machine: Machine, packed: bytes, armed: Path) -> None:
     # The Master dies later: a build that cannot reach it waits ever longer.
     for name in OF_THE_MASTER:
         (armed / name).touch(mode=0o666)
-    wish(cloud, "shop", parameters={"greeting": "first"})
-    wish(cloud, "shop", parameters={"greeting": "second"})
-    wish(cloud, "shop", state="stopped")
-    wish(cloud, "shop", state="started")
+    desired(cloud, "shop", parameters={"greeting": "first"})
+    desired(cloud, "shop", parameters={"greeting": "second"})
+    desired(cloud, "shop", state="stopped")
+    desired(cloud, "shop", state="started")
     insist(lambda: cloud.master.request("shop", "hello", state="destroyed"))
     until(lambda: insist(lambda: cloud.master.node_row("tough"))["free"] == 4, 60)
     supplied(cloud, "removed", ("removed", ""))
@@ -176,7 +176,7 @@ def live(cloud: Cloud, machine: Machine, packed: bytes, armed: Path) -> None:
     for folder in (machine.root / "kept", cloud.master.root / "cache"):
         shutil.rmtree(folder / "entries" / "build", ignore_errors=True)
     supplied(cloud, "available", ("available",))
-    wish(cloud, "again", parameters={"greeting": "after all"})
+    desired(cloud, "again", parameters={"greeting": "after all"})
 
 
 def test_whatever_dies_at_whatever_point_everything_ends_as_without(

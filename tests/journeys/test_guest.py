@@ -193,7 +193,7 @@ def test_what_it_eats_is_its_own(hostile: Hostile) -> None:
 
 
 def test_it_listens_and_connects_only_where_it_declared(hostile: Hostile) -> None:
-    places = json.loads(hostile.guest.must("cat /srv/freehold/node.json"))["places"]
+    places = json.loads(hostile.guest.must("cat /srv/freehold/node.json"))["slots"]
     addresses = {one["name"]: one["address"] for one in places}
     mine, other = (
         addresses[hostile.instance["partition"]],

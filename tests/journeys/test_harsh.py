@@ -122,8 +122,8 @@ def _publish(cloud: Cloud, name: str, **files: bytes) -> str:
 
 
 def _remove(cloud: Cloud, machine: Machine, product: str, release: str) -> None:
-    wish = {"product": product, "nodes": ["harsh"], "wanted": "removed"}
-    cloud.master.api("PUT", "/projects/provider/supplies", wish)
+    desired = {"product": product, "nodes": ["harsh"], "wanted": "removed"}
+    cloud.master.api("PUT", "/projects/provider/supplies", desired)
     until(lambda: not (machine.root / "software" / release).exists(), 60)
 
 

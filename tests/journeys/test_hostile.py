@@ -156,7 +156,7 @@ def test_it_is_reached_only_where_it_declared(place: Place) -> None:
 def test_nobody_listens_at_the_address_of_another(place: Place) -> None:
     if place.machine.unprivileged:
         pytest.skip("without root there are no networks of their own")
-    places = json.loads((place.machine.root / "node.json").read_text())["places"]
+    places = json.loads((place.machine.root / "node.json").read_text())["slots"]
     for one in places:
         if one["name"] != place.hostile["partition"]:
             assert not place.tries("listen", address=one["address"], port="8080").startswith("GOT"), one
@@ -323,5 +323,5 @@ def reaches(address: str, port: int) -> bool:
 
 
 def _address(place: Place, partition: str) -> str:
-    places = json.loads((place.machine.root / "node.json").read_text())["places"]
+    places = json.loads((place.machine.root / "node.json").read_text())["slots"]
     return str(next(one["address"] for one in places if one["name"] == partition))

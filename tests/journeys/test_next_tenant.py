@@ -25,7 +25,7 @@ def machine(cloud: Cloud) -> Machine:
 
 
 def uid(machine: Machine) -> int:
-    places = json.loads((machine.root / "node.json").read_text())["places"]
+    places = json.loads((machine.root / "node.json").read_text())["slots"]
     return int(places[0]["uid"])
 
 

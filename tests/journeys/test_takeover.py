@@ -88,13 +88,13 @@ def test_an_owner_gives_up_data_and_has_the_service_elsewhere(cloud: Cloud, mach
     first, _ = machines
     cloud.master.api("PATCH", "/projects/provider/nodes/second", {"open": True})
     first.kill()
-    wish = {"title": "data"}
-    refused = cloud.master.call("POST", "/api/v1/projects/provider/moves", wish, token=cloud.master.owner)
+    desired = {"title": "data"}
+    refused = cloud.master.call("POST", "/api/v1/projects/provider/moves", desired, token=cloud.master.owner)
     assert (refused.status, "holds data" in refused.body["detail"]) == (409, True)
-    rehearsed = cloud.master.api("POST", "/projects/provider/moves?dry_run=true", {**wish, "abandon_data": True})
+    rehearsed = cloud.master.api("POST", "/projects/provider/moves?dry_run=true", {**desired, "abandon_data": True})
     assert rehearsed == {"former": "first", "node": "second", "abandoned": True}
     assert cloud.master.show("data")["node"] == "first"
-    assert cloud.master.api("POST", "/projects/provider/moves", {**wish, "abandon_data": True}) == rehearsed
+    assert cloud.master.api("POST", "/projects/provider/moves", {**desired, "abandon_data": True}) == rehearsed
     assert cloud.ready("data", seconds=120)["node"] == "second"
     first.start()
     until(lambda: cloud.master.sql("SELECT count(*) FROM ordering_departure") == [(0,)], 60)

@@ -60,7 +60,7 @@ def test_every_kind_of_report_is_documented() -> None:
 
 def test_the_examples_for_authors_are_releases() -> None:
     from freehold.release import Context, make_plan
-    from freehold.release.plan import SharedWish
+    from freehold.release.plan import SharedSpec
 
     source, larger = re.findall(
         r"```python\n(.*?)```", (REPOSITORY / "docs" / "authors" / "reference.md").read_text(), re.DOTALL
@@ -76,8 +76,8 @@ def test_the_examples_for_authors_are_releases() -> None:
     assert (first.processes, [one.title for one in first.requests]) == ((), ["page"])
     given = dataclasses.replace(context, given={"page": {"url": "http://x/"}}, certificates={"mail": "PEM"})
     guests = (
-        SharedWish("inst-1", "mailbox", b"{}", "started", "00"),
-        SharedWish("inst-2", "mailbox", b'{"quota_mb": 9999}', "started", "01"),
+        SharedSpec("inst-1", "mailbox", b"{}", "started", "00"),
+        SharedSpec("inst-2", "mailbox", b'{"quota_mb": 9999}', "started", "01"),
     )
     plan = make_plan(module["release"], "default", b"{}", given, guests)  # type: ignore[arg-type]
     assert [process.name for process in plan.processes] == ["mail"]

@@ -46,12 +46,12 @@ class Cloud:
         self.client.supply(release.product, release=release.version)
         return release.product
 
-    def order(self, title: str, product: str, *, seconds: float = LONG, **wish: Any) -> Instance:
+    def order(self, title: str, product: str, *, seconds: float = LONG, **spec: Any) -> Instance:
         """Request a service, or a change of it (`type`, `parameters`, `state`), and return it when it is ready.
 
         Raise KitError with what the node said when it is not ready within so many seconds.
         """
-        self.client.request(title, product=product, **wish)
+        self.client.request(title, product=product, **spec)
         return self.ready(title, seconds=seconds)
 
     def ready(self, title: str, *, seconds: float = LONG) -> Instance:

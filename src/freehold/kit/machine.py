@@ -21,11 +21,11 @@ class Machine:
     """What is run for `freehold node`."""
 
     def __init__(
-        self, *, unprivileged: bool, partitions: int, options: tuple[str, ...] = (), place: Path | None = None
+        self, *, unprivileged: bool, partitions: int, options: tuple[str, ...] = (), folder: Path | None = None
     ) -> None:
         """Prepare it; `options` are more of `freehold node prepare`, `place` the folder in which it gets one."""
         # Partitions have users of their own, who must be able to pass through the folders above theirs.
-        self.root = Path(tempfile.mkdtemp(prefix="freehold-", dir=place or "/var/tmp"))
+        self.root = Path(tempfile.mkdtemp(prefix="freehold-", dir=folder or "/var/tmp"))
         self.root.chmod(0o711)
         self.unprivileged = unprivileged
         self.environment: dict[str, str] = {}
@@ -105,7 +105,7 @@ class Machine:
             self._agent.wait()
         settings = json.loads((self.root / "node.json").read_text())
         if not settings["unprivileged"]:
-            for number in range(len(settings["places"])):
+            for number in range(len(settings["slots"])):
                 _quietly("userdel", f"fh-{settings['tag']}-{number}")
         shutil.rmtree(self.root, ignore_errors=True)
 

@@ -46,8 +46,10 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     serve = command("serve", "serve nodes and people on one port")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8443)
-    reconcile = command("reconcile", "run every reconciler once")
-    reconcile.add_argument("--tidy", action="store_true", help="also forget what is no longer needed")
+    reconcile = command("reconcile", "run every urgent task once; exit status 1 when one fails")
+    reconcile.add_argument("--bulk", action="store_true", help="also the tasks that take long: consumption, clean-up …")
+    status = command("status", "show how the Master's own tasks go; exit status 1 when one fails or is late")
+    status.add_argument("--json", action="store_true")
     check = command("check", "check keys, database and protections; exit status 1 when something is wrong")
     check.add_argument("--json", action="store_true")
     check.add_argument("--ledger", metavar="BATCH:DIGEST", help="look whether the ledger holds what a document names")
@@ -160,10 +162,27 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _reconcile(options: argparse.Namespace) -> int:
     _django(options.root)
-    from freehold.master import reconcilers
+    from freehold.master.tasks import lanes
 
-    reconcilers.run_once(tidy=options.tidy)
-    return 0
+    if failed := lanes.run_once(bulk=options.bulk):
+        print(f"These failed; the reasons are above: {', '.join(failed)}.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    _django(options.root)
+    from freehold.master.foundation import clock
+    from freehold.master.tasks import queries
+
+    statuses = queries.statuses()
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(statuses), indent=2).decode())
+    else:
+        for task in statuses:
+            last = clock.iso(task.began_at) if task.began_at else "never"
+            line = f"{task.name:<24} {task.lane:<7} {task.state:<8} {last:<25} {task.took_ms:>7} ms {task.done:>7} done"
+            print(f"{line}  {task.error}".rstrip())
+    return 1 if any(task.state in queries.WRONG for task in statuses) else 0
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -280,6 +299,7 @@ _HANDLERS = {
     "init": _init,
     "serve": _serve,
     "reconcile": _reconcile,
+    "status": _status,
     "check": _check,
     "resume": _resume,
     "openapi": _openapi,

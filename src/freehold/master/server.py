@@ -146,8 +146,9 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
     """
     from django.core.wsgi import get_wsgi_application
 
-    from freehold.master.reconcilers import Reconcilers
     from freehold.master.schema import SchemaWatch
+    from freehold.master.tasks.lanes import LaneThread
+    from freehold.master.tasks.registry import Lane
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "freehold.master.settings")
     # Each connection takes a file descriptor.
@@ -155,7 +156,9 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gateway = _gateway(root, database_url, next_contact)
     watch = SchemaWatch(lambda: setattr(server, "should_exit", True))
-    config = _config(Outer(gateway, get_wsgi_application(), [Reconcilers(), watch]), root, host, port)
+    config = _config(
+        Outer(gateway, get_wsgi_application(), [*(LaneThread(lane) for lane in Lane), watch]), root, host, port
+    )
     server = Server(config, gateway)
     server.run()
     return watch.found

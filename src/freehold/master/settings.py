@@ -59,6 +59,7 @@ INSTALLED_APPS = [
             "payments",
             "billing",
             "support",
+            "tasks",
             "panel",
         )
     ),

@@ -22,16 +22,16 @@ from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node import upgrade
 from freehold.node.errors import BuildError, LinkError, SettingsError, SupervisorError
-from freehold.node.forkserver import Workshop
+from freehold.node.forkserver import ForkServer
 from freehold.node.host.facts import host_facts
-from freehold.node.host.places import keep_addresses
+from freehold.node.host.slots import keep_addresses
 from freehold.node.identities import Identities, keep_renewed
-from freehold.node.instances.lifecycle import Hands
+from freehold.node.instances.lifecycle import InstanceLifecycle
 from freehold.node.link import enrolment
 from freehold.node.link.client import Link
 from freehold.node.link.sync import FeedReader, OutboxSender
-from freehold.node.maintenance.loop import Care
-from freehold.node.metering.thread import Measuring
+from freehold.node.maintenance.loop import MaintenanceLoop
+from freehold.node.metering.thread import MeteringThread
 from freehold.node.plan import Step, Verb
 from freehold.node.promises import Result, Scheduler
 from freehold.node.settings import Paths, load
@@ -86,56 +86,56 @@ class Agent:
         self.store.when_told(self.outbox.told)
         self.feed = FeedReader(self._link(), self.store, self._changed, self._keep_epoch)
         self.supervisor = Supervisor(self.paths.run)
-        self.workshop = Workshop(self.paths.run / "workshop.log")
-        self.own_workshop = Workshop(self.paths.run / "own-workshop.log")
+        self.fork_server = ForkServer(self.paths.run / "workshop.log")
+        self.own_fork_server = ForkServer(self.paths.run / "own-workshop.log")
         """For work that is all ours, with our rights: strangers' work cannot starve or break it."""
-        self.promises = Scheduler(self.workshop, self._on_result)
-        self.hands = Hands(
+        self.promises = Scheduler(self.fork_server, self._on_result)
+        self.lifecycle = InstanceLifecycle(
             self.paths,
             self.settings,
             self.store,
             self.supervisor,
-            self.workshop,
+            self.fork_server,
             self.promises,
-            self.own_workshop.call,
+            self.own_fork_server.call,
         )
-        self.measuring = Measuring(
+        self.metering = MeteringThread(
             self.paths,
             self.settings,
             self.store,
             self.supervisor,
-            self.hands.enclosures.host_end,
-            self.hands.enclosures.tenant,
+            self.lifecycle.enclosures.host_end,
+            self.lifecycle.enclosures.tenant,
         )
-        hands = self.hands
-        self.care = Care(
+        lifecycle = self.lifecycle
+        self.maintenance = MaintenanceLoop(
             self.paths,
             self.settings,
             self.store,
-            hands.enclosures,
+            lifecycle.enclosures,
             self._contain,
-            hands.shorten_logs,
+            lifecycle.shorten_logs,
             self._reopen,
-            self.own_workshop,
+            self.own_fork_server,
         )
         self.builder: Any = build
         """What builds releases: the module."""
-        self.identities = Identities(self._identify, lambda: [wish.instance for wish in self.store.started()])
+        self.identities = Identities(self._identify, lambda: [desired.instance for desired in self.store.started()])
         # One more than may build: what is removed waits for no build.
         self._builders = ThreadPoolExecutor(planning.MOST_BUILDERS + 1, "build")
-        workers = min(MOST_WORKERS, len(self.settings.places) + 1)
+        workers = min(MOST_WORKERS, len(self.settings.slots) + 1)
         self._configurers = ThreadPoolExecutor(workers, "configure")
         self._enders = ThreadPoolExecutor(workers, "end")
 
     def run(self) -> None:
         """Keep the node's promises until `stop`."""
         self.store.begin_epoch(self.settings.epoch)
-        keep_addresses(self.settings, on_host=not self.hands.enclosures.protections.network)
+        keep_addresses(self.settings, on_host=not self.lifecycle.enclosures.protections.network)
         self.supervisor.ensure()
-        holding = self.hands.enclosures.protections.holding()
+        holding = self.lifecycle.enclosures.protections.holding()
         self.store.tell_host(host_facts(self.paths.root, self.settings, holding, self.store.health(), self.store.lease))
         self.promises.start()
-        self.hands.revive()
+        self.lifecycle.restore_running()
         self._start_threads()
         self.store.runs_by(sys.executable)
         # What was interrupted is due now, though nothing new is heard; and what was written into partitions may name
@@ -158,7 +158,7 @@ class Agent:
         )
         _name(self.promises)
         threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in works]
-        for one in (self.feed, self.outbox, self.measuring, self.care, self.identities, *threads):
+        for one in (self.feed, self.outbox, self.metering, self.maintenance, self.identities, *threads):
             one.start()
             _name(one)
 
@@ -195,7 +195,7 @@ class Agent:
         if step.verb is Verb.REMOVE:
             self.builder.interrupt(self.paths, self.settings, step.subject)
         elif step.verb in (Verb.STOP, Verb.DESTROY):
-            self.hands.interrupt(step.subject)
+            self.lifecycle.interrupt(step.subject)
 
     def _may_begin(self, step: Step, now: float) -> bool:
         """Return whether a step has its turn, and note that it begins; otherwise note when to look again."""
@@ -218,7 +218,7 @@ class Agent:
         doing: dict[Verb, Callable[[str], None]] = {
             Verb.BUILD: self._build,
             Verb.REMOVE: self._remove,
-            Verb.WAIT: self.hands.wait,
+            Verb.WAIT: self.lifecycle.wait,
             Verb.CONFIGURE: self._configure,
             Verb.ASK: self._ask,
             Verb.STOP: self._stop_instance,
@@ -323,22 +323,22 @@ class Agent:
         self.store.software_is(release, SoftwareObserved.REMOVED)
 
     def _configure(self, instance: str) -> None:
-        if self.hands.configure(instance):
-            self.measuring.soon()
+        if self.lifecycle.configure(instance):
+            self.metering.soon()
             self.identities.want(instance)
 
     def _stop_instance(self, instance: str) -> None:
         self._measure_once_more(instance)
-        self.hands.stop(instance)
+        self.lifecycle.stop(instance)
 
     def _destroy(self, instance: str) -> None:
         self._measure_once_more(instance)
-        self.hands.destroy(instance)
+        self.lifecycle.destroy(instance)
 
     def _measure_once_more(self, instance: str) -> None:
         """What an instance used until now is told before its counters are gone with its container."""
         try:
-            self.measuring.measure()
+            self.metering.measure()
         except Exception:
             _log.exception("the last use of %s cannot be told", instance)
 
@@ -346,20 +346,20 @@ class Agent:
         self.settings = enrolment.keep_epoch(self.paths.root, epoch)
 
     def _renewed(self) -> None:
-        self.hands.prolong()
+        self.lifecycle.prolong()
         self._awake.set()
 
     def _changed(self) -> None:
-        self.hands.adopt()
-        self.care.tell_soon()
+        self.lifecycle.adopt()
+        self.maintenance.tell_soon()
         self._awake.set()
 
     def _contain(self, instance: str, why: str) -> None:
-        self._alone(instance, lambda: self.hands.contain(instance, why))
+        self._alone(instance, lambda: self.lifecycle.contain(instance, why))
 
     def _reopen(self) -> None:
-        for instance in self.hands.closed():
-            self._alone(instance, lambda one=instance: self.hands.reopen(one))  # type: ignore[misc]
+        for instance in self.lifecycle.closed():
+            self._alone(instance, lambda one=instance: self.lifecycle.reopen(one))  # type: ignore[misc]
 
     def _alone(self, instance: str, work: Callable[[], None]) -> None:
         """Do something to an instance, unless something is being done to it: then it is looked at again soon."""
@@ -375,7 +375,7 @@ class Agent:
             self._awake.set()
 
     def _ask(self, instance: str) -> None:
-        self.hands.ask(instance, self._link())
+        self.lifecycle.ask(instance, self._link())
 
     def _on_result(self, result: Result) -> None:
         changed = self.store.promise_is(
@@ -390,7 +390,7 @@ class Agent:
 
     def _on_event(self, event: Event) -> None:
         try:
-            self.hands.services.hear(event)
+            self.lifecycle.services.hear(event)
         except Exception:
             _log.exception("what became of %s in %s cannot be noted", event.name, event.group)
 
@@ -403,7 +403,7 @@ class Agent:
             _log.warning("the supervisor ended; starting it again")
             try:
                 self.supervisor.ensure()
-                self.hands.revive()
+                self.lifecycle.restore_running()
             except SupervisorError as error:
                 _log.error("%s", error)
                 self._over.wait(1)
@@ -414,7 +414,7 @@ class Agent:
     def _identify(self, instance: str) -> None:
         link = self._link()
         try:
-            self.hands.identify(instance, link)
+            self.lifecycle.identify(instance, link)
         finally:
             link.close()
 
@@ -437,7 +437,7 @@ class Agent:
 
     def _keep_logs_short(self) -> None:
         while not self._over.wait(LOG_PERIOD):
-            for work in (self.hands.services.tell_all, self.hands.shorten_logs):
+            for work in (self.lifecycle.services.tell_all, self.lifecycle.shorten_logs):
                 try:
                     work()
                 except Exception:
@@ -447,12 +447,12 @@ class Agent:
         self.outbox.stop()
         for pool in (self._builders, self._configurers, self._enders):
             pool.shutdown(wait=False, cancel_futures=True)
-        self.measuring.stop()
-        self.care.stop()
+        self.metering.stop()
+        self.maintenance.stop()
         self.promises.stop()
         self.identities.stop()
-        self.workshop.close()
-        self.own_workshop.close()
+        self.fork_server.close()
+        self.own_fork_server.close()
 
     def _link(self) -> Link:
         return Link(

@@ -108,7 +108,7 @@ def _command(node: "Subparsers[argparse.ArgumentParser]", name: str, run: object
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    from freehold.node.host.places import prepare
+    from freehold.node.host.slots import prepare
 
     limits = {name: getattr(options, name) for name in _LIMITED if getattr(options, name) is not None}
     settings = prepare(
@@ -120,7 +120,7 @@ def _prepare(options: argparse.Namespace) -> int:
         limits=limits,
     )
     kind = "loopback addresses, no users of their own" if settings.unprivileged else "a user and an address each"
-    print(f"{options.root} has {len(settings.places)} partitions ({kind}).")
+    print(f"{options.root} has {len(settings.slots)} partitions ({kind}).")
     return 0
 
 
@@ -168,7 +168,7 @@ def _cache(options: argparse.Namespace) -> int:
     if changes:
         settings = msgspec.structs.replace(settings, **changes)
         node_settings.save(root, settings)
-    print(f"Builds and downloads are looked for in {', then '.join(settings.mirrors) or 'no place but this node'}.")
+    print(f"Builds and downloads are looked for in {', then '.join(settings.mirrors) or 'no slot but this node'}.")
     print(f"Believed, besides whom the Master vouches for: {', '.join(settings.trusted) or 'nobody'}.")
     print(f"At most {settings.cache_mb} MB are kept; finished builds {'too' if settings.shares else 'if asked for'}.")
     return 0
@@ -231,19 +231,19 @@ def _status(options: argparse.Namespace) -> int:
         "software": [{"release": one.release, "state": one.state} for one in store.software()],
         "instances": [
             {
-                "instance": wish.instance,
-                "title": wish.title,
-                "partition": wish.partition,
-                "wanted": wish.wanted,
-                "state": wish.state,
-                "message": wish.message,
+                "instance": desired.instance,
+                "title": desired.title,
+                "partition": desired.partition,
+                "wanted": desired.wanted,
+                "state": desired.state,
+                "message": desired.message,
                 "processes": [
                     {"name": one.name, "pid": one.pid, "state": one.state, "restarts": one.restarts}
-                    for one in (groups[wish.partition].processes if wish.partition in groups else [])
+                    for one in (groups[desired.partition].processes if desired.partition in groups else [])
                 ],
-                "promises": {name: kept for instance, name, kept, _ in promises if instance == wish.instance},
+                "promises": {name: kept for instance, name, kept, _ in promises if instance == desired.instance},
             }
-            for wish in store.wishes()
+            for desired in store.all_desired()
         ],
     }
     if options.json:
@@ -261,12 +261,11 @@ def _status(options: argparse.Namespace) -> int:
         print(f"  {one.name}: {'kept' if one.kept else 'BROKEN'}{one.message and ', '}{one.message}")
     if not supervisor:
         print("  nothing of this runs now; it was last seen so:")
-    for wish in store.wishes():
-        kept = [f"{name} {'kept' if ok else 'BROKEN'}" for one, name, ok, _ in promises if one == wish.instance]
-        print(
-            f"  {wish.partition}: {wish.title} {wish.state or 'new'} (wanted {wish.wanted}) {', '.join(kept)}".rstrip()
-        )
-        for line in wish.message.splitlines()[-5:]:
+    for desired in store.all_desired():
+        kept = [f"{name} {'kept' if ok else 'BROKEN'}" for one, name, ok, _ in promises if one == desired.instance]
+        states = f"{desired.state or 'new'} (wanted {desired.wanted})"
+        print(f"  {desired.partition}: {desired.title} {states} {', '.join(kept)}".rstrip())
+        for line in desired.message.splitlines()[-5:]:
             print(f"    {line[:200]}")
     return 0
 
@@ -275,13 +274,13 @@ def _promises(options: argparse.Namespace) -> int:
     from freehold.node.state.desired import Store
 
     store = Store(Paths(options.root.resolve()).store, only_look=True)
-    found = [wish for wish in store.wishes() if options.title in (wish.title, wish.instance)]
+    found = [desired for desired in store.all_desired() if options.title in (desired.title, desired.instance)]
     if not found:
         raise SettingsError(f"There is no instance '{options.title}' here. See: freehold node status")
     rows = [
         {"promise": name, "at": _moment(at), "kept": kept, "message": message}
-        for wish in found
-        for name, at, kept, message in store.history(wish.instance)
+        for desired in found
+        for name, at, kept, message in store.history(desired.instance)
     ]
     if options.json:
         print(json.dumps(rows, indent=2))
@@ -318,18 +317,18 @@ def _orphans(options: argparse.Namespace) -> int:
     root = options.root.resolve()
     node_settings.load(root)
     store = Store(Paths(root).store, only_look=options.destroy is None)
-    found = {wish.instance: wish for wish in store.orphans()}
+    found = {desired.instance: desired for desired in store.orphans()}
     if options.destroy is None:
-        for wish in found.values():
-            print(f"{wish.instance}  {wish.partition}  {wish.title} ({wish.wanted})")
+        for desired in found.values():
+            print(f"{desired.instance}  {desired.partition}  {desired.title} ({desired.wanted})")
         if not found:
             print("The Master names everything that is here.")
         return 0
     if options.destroy not in found:
         raise SettingsError(f"'{options.destroy}' is not one of what the Master forgot. See: freehold node orphans")
-    wish = found[options.destroy]
-    if _agreed(options, f"'{wish.title}' in {wish.partition} is destroyed with all its data."):
-        store.destroy_orphan(wish.instance)
+    desired = found[options.destroy]
+    if _agreed(options, f"'{desired.title}' in {desired.partition} is destroyed with all its data."):
+        store.destroy_orphan(desired.instance)
     return 0
 
 
@@ -343,7 +342,7 @@ def _tidy(options: argparse.Namespace) -> int:
     found = cleanup.strays(paths, store)
     words = "\n".join(f"  {path}" for path in found)
     if _agreed(options, f"These are removed:\n{words}" if found else "There is nothing that nothing needs."):
-        cleanup.tidy(paths, store)
+        cleanup.clean_up(paths, store)
     return 0
 
 
@@ -420,7 +419,7 @@ def _agreed(options: argparse.Namespace, words: str) -> bool:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    from freehold.node.host.places import forget_addresses
+    from freehold.node.host.slots import forget_addresses
     from freehold.node.instances.enclosure import host_end
     from freehold.node.isolation import cgroups, container, firewall
     from freehold.node.supervisor.client import Supervisor
@@ -447,8 +446,8 @@ def _stop(options: argparse.Namespace) -> int:
         Supervisor(paths.run).shutdown()
         if not settings.unprivileged:
             cgroups.remove_node(settings.tag)
-            for place in settings.places:
-                container.remove_link(host_end(settings, place))
+            for slot in settings.slots:
+                container.remove_link(host_end(settings, slot))
             forget_addresses(settings)
             firewall.remove(settings.tag)
     print("The agent has ended; its services go on." if options.keep_services else "The node has ended.")
@@ -461,7 +460,8 @@ def _running(paths: Paths) -> list[str]:
     from freehold.node.supervisor import children
 
     groups = children.running(os.path.realpath(paths.run))
-    titles = {wish.partition: wish.title for wish in Store(paths.store, only_look=True).wishes()} if groups else {}
+    known = Store(paths.store, only_look=True).all_desired() if groups else []
+    titles = {desired.partition: desired.title for desired in known}
     return sorted(titles.get(group, group) for group in groups)
 
 

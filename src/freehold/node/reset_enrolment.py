@@ -14,8 +14,8 @@ from freehold.node.settings import Paths
 def contents(root: Path) -> list[Path]:
     """Return what would be emptied or removed."""
     paths, settings = Paths(root), node_settings.load(root)
-    found = [paths.partitions / place.name for place in settings.places]
-    found += [note_of_tenant(paths, place) for place in settings.places]
+    found = [paths.partitions / slot.name for slot in settings.slots]
+    found += [note_of_tenant(paths, slot) for slot in settings.slots]
     found += [paths.software, paths.cache, root / "packages", paths.identity]
     return [path for path in [*found, *sorted(root.glob("node.sqlite*"))] if path.exists()]
 

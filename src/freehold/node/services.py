@@ -7,7 +7,7 @@ no result, and an instance whose promise has no result is not ready.
 
 import threading
 
-from freehold.node.state.desired import Store, Wish
+from freehold.node.state.desired import DesiredInstance, Store
 from freehold.node.supervisor.client import Event
 from freehold.protocol.states import Observed
 
@@ -50,24 +50,24 @@ class Services:
         """Note what the supervisor tells of a process, and tell what it means for its instance."""
         with self._lock:
             self._heard.setdefault(event.group, {})[event.name] = event
-        for wish in self._store.started(event.group):
-            self.tell(wish)
+        for desired in self._store.started(event.group):
+            self.tell(desired)
 
-    def tell(self, wish: Wish) -> None:
+    def tell(self, desired: DesiredInstance) -> None:
         """Note the promise of an instance as of its present configuration, unless it is not known yet."""
-        if wish.state not in (Observed.STARTED, Observed.CONFIGURING):
+        if desired.state not in (Observed.STARTED, Observed.CONFIGURING):
             return
         with self._lock:
-            expected = self._expected.get(wish.partition, {})
-            result = assess(expected, self._heard.get(wish.partition, {}))
+            expected = self._expected.get(desired.partition, {})
+            result = assess(expected, self._heard.get(desired.partition, {}))
         if result is not None:
             kept, message = result
-            self._store.promise_is(wish.instance, wish.state_revision, SERVICES, kept, message, self._store.now())
+            self._store.promise_is(desired.instance, desired.state_revision, SERVICES, kept, message, self._store.now())
 
     def tell_all(self) -> None:
         """Tell of every instance, unless that was told lately; called now and then."""
-        for wish in self._store.started():
-            self.tell(wish)
+        for desired in self._store.started():
+            self.tell(desired)
 
 
 def assess(expected: dict[str, str], heard: dict[str, Event]) -> tuple[bool, str] | None:

@@ -10,7 +10,7 @@ from freehold.node.errors import SettingsError
 from freehold.protocol import UNREADABLE
 
 
-class Place(msgspec.Struct, frozen=True):
+class PartitionSlot(msgspec.Struct, frozen=True):
     """A partition of this machine."""
 
     name: str
@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True):
     unprivileged: bool
     interface: str = "lo"
     network: str = ""
-    places: list[Place] = []
+    slots: list[PartitionSlot] = []
     master: str = ""
     node: str = ""
     epoch: int = 0

@@ -99,7 +99,7 @@ def _unproved(link: Link, store: Store, found: Upgrade, began: float) -> str:
         link.call("GET", f"/node/v1/feed?since={store.revision}&wait=0", timeout=20)
     except NodeError as error:
         return f"the Master is not reached: {error}"
-    wanted = {wish.instance for wish in store.started()}
+    wanted = {desired.instance for desired in store.started()}
     kept = {(instance, name) for instance, name, is_kept, _ in store.promises() if is_kept}
     if broken := [one for one in found.kept if one[0] in wanted and one not in kept]:
         return f"promise {broken[0][1]} of {broken[0][0]} is not kept"

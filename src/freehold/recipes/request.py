@@ -33,7 +33,7 @@ class Request(Part):
             options[f"connection-{value}"] = escaped(text if isinstance(text, str) else json.dumps(text))
 
     def make(self) -> list[str]:
-        found = {"wish": self.request.wish(), "returns": self.request.returns, "part": self.name}
+        found = {"spec": self.request.spec(), "returns": self.request.returns, "part": self.name}
         path = self.partition / REQUESTS / f"{self.request.title}.json"
         return [self.write(path, json.dumps(found), 0o600)]
 

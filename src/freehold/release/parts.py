@@ -276,11 +276,11 @@ class Request:
         if self.state not in ("started", "stopped"):
             raise TypeError(f"{what} state must be started or stopped, not {self.state!r}")
 
-    def wish(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Any]:
         """Return the request as the public API takes it."""
-        wish: dict[str, Any] = {"product": self.product, "type": self.type, "state": self.state}
-        wish |= {"parameters": dict(self.parameters), "constraints": dict(self.constraints)}
-        return wish | ({"release": self.release} if self.release else {})
+        spec: dict[str, Any] = {"product": self.product, "type": self.type, "state": self.state}
+        spec |= {"parameters": dict(self.parameters), "constraints": dict(self.constraints)}
+        return spec | ({"release": self.release} if self.release else {})
 
 
 @dataclass(frozen=True)

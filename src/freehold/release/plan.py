@@ -170,7 +170,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class SharedWish:
+class SharedSpec:
     """A shared instance as a node knows it, with its parameters in JSON."""
 
     instance: str
@@ -181,7 +181,7 @@ class SharedWish:
 
 
 def make_plan(
-    release: Release, type_name: str, parameters: bytes, context: Context, shared: tuple[SharedWish, ...] = ()
+    release: Release, type_name: str, parameters: bytes, context: Context, shared: tuple[SharedSpec, ...] = ()
 ) -> Plan:
     """Return the plan of an instance from its parameters as JSON; raise ReleaseError saying what is wrong.
 
@@ -200,7 +200,7 @@ def make_plan(
         raise
     except Exception as error:
         raise mistake(error) from error
-    known = {wish.instance for wish in shared} | {one.instance for one in context.shared}
+    known = {spec.instance for spec in shared} | {one.instance for one in context.shared}
     for instance in plan.shared:
         if instance not in known:
             raise ReleaseError(f"The plan answers '{instance}', which is no shared instance of this one.")
@@ -208,20 +208,20 @@ def make_plan(
     return replace(plan, shared={**plan.shared, **refused})
 
 
-def _guests(release: Release, wishes: tuple[SharedWish, ...]) -> tuple[list[Shared], dict[str, Refusal]]:
+def _guests(release: Release, specs: tuple[SharedSpec, ...]) -> tuple[list[Shared], dict[str, Refusal]]:
     guests, refused = [], {}
-    for wish in wishes:
-        kind = release.types.get(wish.type)
+    for spec in specs:
+        kind = release.types.get(spec.type)
         if not isinstance(kind, SharedType):
-            refused[wish.instance] = Refusal(f"{release.name} {release.version} has no shared type '{wish.type}'.")
+            refused[spec.instance] = Refusal(f"{release.name} {release.version} has no shared type '{spec.type}'.")
             continue
         try:
-            values = _decode(wish.parameters, kind.parameters, "The parameters")
+            values = _decode(spec.parameters, kind.parameters, "The parameters")
         except ReleaseError as error:
-            refused[wish.instance] = Refusal(str(error))
+            refused[spec.instance] = Refusal(str(error))
             continue
-        state: Any = wish.state
-        guests.append(Shared(wish.instance, wish.type, values, state, wish.seed))
+        state: Any = spec.state
+        guests.append(Shared(spec.instance, spec.type, values, state, spec.seed))
     return guests, refused
 
 

@@ -22,7 +22,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     parser.add_argument("--nodes", type=int, default=3, metavar="N", help="in each (default: %(default)s)")
     parser.add_argument("--days", type=float, default=0.06, metavar="D", help="of trouble (default: %(default)s)")
     parser.add_argument("--faults", type=int, default=30, metavar="N", help="in each (default: %(default)s)")
-    parser.add_argument("--wishes", type=int, default=12, metavar="N", help="of customers (default: %(default)s)")
+    parser.add_argument("--orders", type=int, default=12, metavar="N", help="of customers (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes (default: all cores)")
     parser.set_defaults(run=_simulate)
 
@@ -65,14 +65,14 @@ def _share(share: tuple[argparse.Namespace, range]) -> "list[Outcome]":
     logging.disable(logging.CRITICAL)
     with rooms() as made:
         return [
-            run(made, seed, nodes=options.nodes, days=options.days, faults=options.faults, wishes=options.wishes)
+            run(made, seed, nodes=options.nodes, days=options.days, faults=options.faults, orders=options.orders)
             for seed in seeds
         ]
 
 
 def _different(options: argparse.Namespace) -> str:
     """Return the options that a history depends on, where they are not the usual ones."""
-    usual = {"nodes": 3, "days": 0.06, "faults": 30, "wishes": 12}
+    usual = {"nodes": 3, "days": 0.06, "faults": 30, "orders": 12}
     return "".join(
         f" --{name} {getattr(options, name)}" for name, value in usual.items() if getattr(options, name) != value
     )

@@ -37,7 +37,7 @@ class Outcome:
 
     seed: int
     faults: int = 0
-    wishes: int = 0
+    orders: int = 0
     instances: int = 0
     cpu_ms: int = 0
     """Used and counted."""
@@ -46,7 +46,7 @@ class Outcome:
     happened: list[str] = field(default_factory=list)
 
 
-def run(rooms: Rooms, seed: int, *, nodes: int = 3, days: float = 0.06, faults: int = 30, wishes: int = 12) -> Outcome:
+def run(rooms: Rooms, seed: int, *, nodes: int = 3, days: float = 0.06, faults: int = 30, orders: int = 12) -> Outcome:
     """Return what came of the history of a seed: the same each time."""
     world = World(seed)
     outcome = Outcome(seed)
@@ -55,7 +55,7 @@ def run(rooms: Rooms, seed: int, *, nodes: int = 3, days: float = 0.06, faults: 
         try:
             history = History(world, master, Path(folder), nodes)
             machines |= {node.name: node.machine for node in history.nodes}
-            history.live(days * 86400, faults, wishes)
+            history.live(days * 86400, faults, orders)
             history.judge(outcome)
             history.end()
         finally:
@@ -72,7 +72,7 @@ class History:
         self.nodes = [Node(world, master, folder / f"n{number}", f"n{number}") for number in range(nodes)]
         self.lost: dict[str, float] = {}
         """Milliseconds of each instance that were lost with a disk, before the Master could be told."""
-        self.faults = self.wishes = 0
+        self.faults = self.orders = 0
         self.twice: list[str] = []
         self.ends: list[str] = []
         """What was destroyed that nobody wanted destroyed."""
@@ -94,14 +94,14 @@ class History:
             master.lease(names, lease)
         self._leased = lease > 0
 
-    def live(self, seconds: float, faults: int, wishes: int) -> None:
+    def live(self, seconds: float, faults: int, orders: int) -> None:
         """Have faults and wishes come at random moments; then let peace return."""
         begin, random = self.world.now, self.world.random
         for _ in range(faults):
             self.world.at(begin + random.uniform(0, seconds), self._fault)
         if self._leased and len(self.nodes) > 1 and random.random() < 0.5:
             self.world.at(begin + random.uniform(0, seconds), lambda: self._burn(random.choice(self.nodes)))
-        for _ in range(wishes):
+        for _ in range(orders):
             self.world.at(begin + random.uniform(0, seconds), self._wish)
         self.world.run(begin + seconds)
         self._make_peace()
@@ -109,12 +109,12 @@ class History:
 
     def judge(self, outcome: Outcome) -> None:
         """Write down what is not as it must be."""
-        outcome.faults, outcome.wishes = self.faults, self.wishes
-        places = {node.settings.node: node for node in self.nodes}
+        outcome.faults, outcome.orders = self.faults, self.orders
+        nodes = {node.settings.node: node for node in self.nodes}
         rows = self.master.instances()
         outcome.instances = len(rows)
         for row in rows:
-            node = places[row.node_id] if row.node_id else None
+            node = nodes[row.node_id] if row.node_id else None
             outcome.wrong += list(self._wrong_with(row, node))
             counted, by_hours = self.master.used(row.id)
             outcome.cpu_ms += counted
@@ -175,9 +175,9 @@ class History:
             yield f"{title} says {partition.greeting!r}, and is wanted with {row.parameters}"  # type: ignore[attr-defined]
 
     def _has_room(self) -> bool:
-        places = [place for node in self.nodes if not node.burnt for place in node.settings.places]
+        slots = [slot for node in self.nodes if not node.burnt for slot in node.settings.slots]
         living = {node.settings.node for node in self.nodes if not node.burnt}
-        return len(places) > sum(row.node_id in living and row.gone_at is None for row in self.master.instances())
+        return len(slots) > sum(row.node_id in living and row.gone_at is None for row in self.master.instances())
 
     def _started(self, node: Node, instance: str) -> None:
         for other in self.nodes:
@@ -196,7 +196,7 @@ class History:
 
         random = self.world.random
         living = [row.title for row in self.master.instances() if row.wanted != "destroyed"]
-        self.wishes += 1
+        self.orders += 1
         try:
             if not living or random.random() < 0.4:
                 self._titles += 1
@@ -206,7 +206,7 @@ class History:
                 type = None
                 title, state = random.choice(living), random.choice(["started", "started", "stopped", "destroyed"])
             self.world.note(f"{title} is wanted {state}{(type and f', {type}') or ''}")
-            self.master.request(title, f"g{self.wishes}", state, type)
+            self.master.request(title, f"g{self.orders}", state, type)
         except MasterError as error:
             # Its words name what was made at random.
             self.world.note(f"refused: {error.type}")

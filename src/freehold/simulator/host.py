@@ -11,7 +11,7 @@ import msgspec
 
 from freehold.node.clock import Hardware
 from freehold.node.errors import BuildError
-from freehold.node.metering import Place, Reading
+from freehold.node.metering import MeteredPartition, Reading
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Result, Watch
 from freehold.node.settings import Paths, Settings
@@ -186,7 +186,7 @@ class Machine(Hardware):
         return {}
 
 
-class Workshop:
+class ForkServer:
     """Configures instances without children: what it would have written is in the machine's partition."""
 
     def __init__(self, machine: Machine) -> None:
@@ -273,8 +273,8 @@ class Meter:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def read(self, places: list[Place]) -> dict[str, Reading]:
-        return {place.partition: self._reading(place.partition) for place in places}
+    def read(self, slots: list[MeteredPartition]) -> dict[str, Reading]:
+        return {slot.partition: self._reading(slot.partition) for slot in slots}
 
     def _reading(self, name: str) -> Reading:
         read = self._machine.partition(name).read_ms = self._machine.cpu_ms(name)

@@ -226,11 +226,11 @@ class Master:
     # What the Master does by itself, and what people want of it
 
     def reconcile(self) -> None:
-        from freehold.master import reconcilers
+        from freehold.master.tasks import lanes
 
         self._hinted = False
         if not self.down:
-            reconcilers.run_once()
+            lanes.run_once(quietly=True)
             self._changed.set()
 
     def supply(self, nodes: list[str]) -> None:
@@ -251,10 +251,10 @@ class Master:
         """Request as the customer; raise MasterError when it is refused."""
         from freehold.master.ordering import actions
 
-        wish = actions.Request(
+        desired = actions.Request(
             "provider", title, PRODUCT, type=type, parameters={"greeting": greeting}, state=Wanted(state)
         )
-        granted = actions.request(wish, acting=self._rooms.owner)
+        granted = actions.request(desired, acting=self._rooms.owner)
         self.asked[granted.instance].append((self._world.now, state))
         if type == "movable":
             self._movable.add(granted.instance)

@@ -20,11 +20,11 @@ from freehold.node.link import sync
 from freehold.node.link.keys import signing_request
 from freehold.node.link.sync import FeedReader, OutboxSender
 from freehold.node.metering import thread
-from freehold.node.settings import Paths, Place, Settings
+from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.state.desired import Store
 from freehold.node.state.outbox import put_damaged_aside
 from freehold.protocol.report import Body, HostFacts, Item, PartitionFacts
-from freehold.simulator.host import Builder, Machine, Meter, Promises, Workshop, quietly
+from freehold.simulator.host import Builder, ForkServer, Machine, Meter, Promises, quietly
 from freehold.simulator.master import Master
 from freehold.simulator.network import Link, Weather
 from freehold.simulator.world import Event, Killed, Task, Timeless, World
@@ -40,56 +40,58 @@ class _Enclosures:
     def __init__(self, machines: dict[str, Machine], node: str) -> None:
         self._machines, self._node = machines, node
 
-    def walls(self, place: Place, release: str, outcome: object = None) -> Any:
+    def sandbox(self, slot: PartitionSlot, release: str, outcome: object = None) -> Any:
         return sandbox.NONE
 
-    def groups(self, place: Place) -> Groups:
+    def groups(self, slot: PartitionSlot) -> Groups:
         return Groups([], [])
 
-    def resource_limits(self, place: Place) -> dict[str, int]:
+    def resource_limits(self, slot: PartitionSlot) -> dict[str, int]:
         return {}
 
     @contextmanager
-    def around(self, place: Place, release: str, outcome: object = None, *, network: bool = True) -> Iterator[None]:
+    def around(
+        self, slot: PartitionSlot, release: str, outcome: object = None, *, network: bool = True
+    ) -> Iterator[None]:
         yield None
 
-    def lasting(self, place: Place, release: str, outcome: object = None) -> None:
+    def lasting(self, slot: PartitionSlot, release: str, outcome: object = None) -> None:
         return None
 
-    def open(self, place: Place) -> None:
+    def open(self, slot: PartitionSlot) -> None:
         pass
 
-    def is_open(self, place: Place) -> bool:
+    def is_open(self, slot: PartitionSlot) -> bool:
         return True
 
-    def end(self, place: Place) -> None:
+    def end(self, slot: PartitionSlot) -> None:
         pass
 
-    def prove_empty(self, place: Place) -> None:
+    def prove_empty(self, slot: PartitionSlot) -> None:
         pass
 
-    def tenant(self, place: Place) -> str:
-        return self._machines[self._node].partition(place.name).instance
+    def tenant(self, slot: PartitionSlot) -> str:
+        return self._machines[self._node].partition(slot.name).instance
 
-    def occupy(self, place: Place, instance: str, *, is_new: bool) -> None:
-        if self.tenant(place) not in ("", instance):
-            raise HostError(f"Partition {place.name} has data of {self.tenant(place)}.")
-        self._machines[self._node].given_to(place.name, instance)
+    def occupy(self, slot: PartitionSlot, instance: str, *, is_new: bool) -> None:
+        if self.tenant(slot) not in ("", instance):
+            raise HostError(f"Partition {slot.name} has data of {self.tenant(slot)}.")
+        self._machines[self._node].given_to(slot.name, instance)
 
-    def vacate(self, place: Place) -> None:
+    def vacate(self, slot: PartitionSlot) -> None:
         pass
 
-    def host_end(self, place: Place) -> str:
+    def host_end(self, slot: PartitionSlot) -> str:
         return ""
 
-    def admit(self, places: object) -> None:
+    def admit(self, slots: object) -> None:
         pass
 
-    def held_back(self, place: Place) -> str:
+    def held_back(self, slot: PartitionSlot) -> str:
         return ""
 
-    def remove(self, place: Place) -> None:
-        self._machines[self._node].given_to(place.name, "")
+    def remove(self, slot: PartitionSlot) -> None:
+        self._machines[self._node].given_to(slot.name, "")
 
 
 @contextmanager
@@ -150,32 +152,32 @@ class Agent(agents.Agent):
         self._busy_lock = threading.Lock()
         self.store = FragileStore(self.paths.store, node)
         self.supervisor = machine  # type: ignore[assignment]
-        self.workshop = Workshop(machine)  # type: ignore[assignment]
+        self.fork_server = ForkServer(machine)  # type: ignore[assignment]
         self.promises = Promises(machine, self._on_result)  # type: ignore[assignment]
-        self.hands = lifecycle.Hands(
+        self.lifecycle = lifecycle.InstanceLifecycle(
             self.paths,
             self.settings,
             self.store,
             self.supervisor,
-            self.workshop,
+            self.fork_server,
             self.promises,
-            self.workshop.call,
+            self.fork_server.call,
         )
         machine.on_event = self._on_event
         self.outbox = self._as_task(OutboxSender(self._link(), self.store, self._renewed, self._keep_epoch))
         self.outbox._told = Event(world)  # type: ignore[assignment]
         self.store.when_told(self.outbox.told)
         self.feed = self._as_task(FeedReader(self._link(), self.store, self._heard, self._keep_epoch))
-        self.measuring = thread.Measuring(
+        self.metering = thread.MeteringThread(
             self.paths,
             self.settings,
             self.store,
             self.supervisor,
-            self.hands.enclosures.host_end,
-            self.hands.enclosures.tenant,
+            self.lifecycle.enclosures.host_end,
+            self.lifecycle.enclosures.tenant,
         )
-        self.measuring._meter = Meter(machine)  # type: ignore[assignment]
-        self.measuring._hurry = Event(world)  # type: ignore[assignment]
+        self.metering._meter = Meter(machine)  # type: ignore[assignment]
+        self.metering._hurry = Event(world)  # type: ignore[assignment]
         self.builder = Builder(machine)
         self.identities = Identities(lambda instance: None, list)
         self._builders = self._configurers = self._enders = node  # type: ignore[assignment]
@@ -184,7 +186,7 @@ class Agent(agents.Agent):
         self._node.settings = msgspec.structs.replace(self._node.settings, epoch=epoch)
 
     def _heard(self) -> None:
-        self.hands.adopt()
+        self.lifecycle.adopt()
         self.store.tell_host(_facts(self.paths.root, self.settings, self.store.lease))
         self._awake.set()
 
@@ -193,12 +195,12 @@ class Agent(agents.Agent):
         return one
 
     def _start_threads(self) -> None:
-        for work in (self.feed.run, self.outbox.run, self.measuring.run, self._tell_services):
+        for work in (self.feed.run, self.outbox.run, self.metering.run, self._tell_services):
             self._node.spawn(work)
 
     def _tell_services(self) -> None:
         while not self._over.wait(agents.LOG_PERIOD):
-            self.hands.services.tell_all()
+            self.lifecycle.services.tell_all()
 
     def _link(self) -> Any:
         return Link(self._node.world, self._node.weather, self._node.ask, self.store, self._node.masters_now)
@@ -227,7 +229,7 @@ class Node:
         self.stopped_wrongly: list[str] = []
         self._tasks: list[Task] = []
         self._lives = 0
-        self.settings = Settings(name, True, places=[Place(f"p{n}", f"127.0.1.{n}") for n in range(PARTITIONS)])
+        self.settings = Settings(name, True, slots=[PartitionSlot(f"p{n}", f"127.0.1.{n}") for n in range(PARTITIONS)])
         self.enrol()
 
     def enrol(self) -> None:
@@ -349,5 +351,5 @@ def _overwrite(path: Path, content: bytes) -> None:
 
 
 def _facts(root: Path, settings: Settings, *told: Any) -> HostFacts:
-    partitions = [PartitionFacts(place.name, place.address) for place in settings.places]
+    partitions = [PartitionFacts(slot.name, slot.address) for slot in settings.slots]
     return HostFacts(partitions, cpus=2, lease=told[-1])

@@ -60,7 +60,7 @@ class Rooms:
         offered = [{"name": name, "address": f"127.0.1.{number}"} for number, name in enumerate(names)]
         told = {"kind": "host", "partitions": offered, "cpus": 2, "memory_mb": 2000, "disk_mb": 9000, **facts}
         HostFactsRow.objects.create(node=node, facts=json.dumps(told), received_at=clock.now())
-        reconcile.reconcile()
+        reconcile.take_over()
 
     def publish(self, packed: bytes) -> Any:
         from freehold.master.catalog import actions
@@ -81,13 +81,13 @@ class Rooms:
 
     def node_says(self, instance: str, state: str, revision: int = 10**9, **more: Any) -> None:
         """Write down what a node would have said of an instance, and reconcile."""
-        from freehold.master import reconcilers
         from freehold.master.foundation import clock
         from freehold.master.ordering.models import InstanceRow
+        from freehold.master.tasks import lanes
 
         told = {"message": "", "promises": "[]", **more}
         InstanceRow.objects.create(instance_id=instance, revision=revision, state=state, at=clock.now(), **told)
-        reconcilers.run_once()
+        lanes.run_once()
 
     def _person(self, email: str) -> Any:
         # Without a password, which would cost each test the time to hash it.

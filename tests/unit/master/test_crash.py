@@ -67,7 +67,7 @@ def test_a_kill_among_fifty_requests_leaves_no_half_order(master: "Master", toke
         "INSERT INTO ordering_instancerow (instance_id, revision, state, message, promises, at)"
         " SELECT id, revision, 'destroyed', '', '[]', 1 FROM ordering_instance WHERE wanted = 'destroyed'"
     )
-    master.cli("reconcile", "--tidy")
+    master.cli("reconcile", "--bulk")
     assert master.node_row("wide")["free"] == 120
 
 

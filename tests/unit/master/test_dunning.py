@@ -284,7 +284,8 @@ def _hour(shop: "Market", when: str) -> None:
     from freehold.master.billing import reconcile
 
     shop.turn(when)
-    reconcile.tidy()
+    for act in (reconcile.add_up, reconcile.issue_due, reconcile.suspend_overdue):
+        act()
 
 
 def _found(instance: str) -> "Instance":

@@ -291,11 +291,11 @@ def test_an_offer_is_refused_where_it_could_not_be_billed(market: "Market") -> N
 
 
 def test_a_contract_without_a_tax_rule_waits_alone_and_its_seller_is_told(shop: "Market") -> None:
-    from freehold.master import reconcilers
     from freehold.master.billing import tax_rules
     from freehold.master.billing.models import Document, TaxRule
     from freehold.master.foundation import days
     from freehold.master.support.models import Ticket
+    from freehold.master.tasks import lanes
 
     shop.prices(shop.price(1000))
     for name, country, project in (("Ada", "FR", "shop"), ("Bob", "DE", "bench")):
@@ -305,24 +305,24 @@ def test_a_contract_without_a_tax_rule_waits_alone_and_its_seller_is_told(shop: 
     shop.ready(shop.order("a"))
     TaxRule.objects.filter(tax_class="domestic").delete()
     shop.turn("2026-05-02")
-    reconcilers.run_once(tidy=True)
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
+    lanes.run_once(bulk=True)
     assert not Document.objects.exists()
     (ticket,) = Ticket.objects.filter(about__startswith="contract:")
     assert "Ada" in ticket.title
     wish = tax_rules.Wish("domestic", "services", 2000, "S", days.parse("2026-05-01"))
     tax_rules.add("FR", wish, acting=shop.accountant)
     shop.turn("2026-05-03")
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     assert Document.objects.count() == 1
     ticket.refresh_from_db()
     assert ticket.closed_at is not None
 
 
 def test_an_error_at_one_seller_keeps_no_other_from_billing(market: "Market", monkeypatch: pytest.MonkeyPatch) -> None:
-    from freehold.master import reconcilers
     from freehold.master.billing import consumption
     from freehold.master.billing.models import Document
+    from freehold.master.tasks import lanes
 
     first = market.seller("AA", "FR", "EUR", "Europe/Paris")
     market.offer("small")
@@ -339,7 +339,7 @@ def test_an_error_at_one_seller_keeps_no_other_from_billing(market: "Market", mo
 
     monkeypatch.setattr(consumption, "add_up", fails_for_one)
     market.turn("2026-05-02")
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     assert Document.objects.filter(entity=market.entity.id).count() == 1
 
 

@@ -423,11 +423,11 @@ def test_a_supply_the_node_removed_is_forgotten(rooms: "Rooms") -> None:
     node, release = rooms.node("n"), rooms.publish(rooms_release())
     rooms.supply(release, node)
     SoftwareRow.objects.create(node=node, release=release.id, state="removed", message="", at=1)
-    reconcile.reconcile()
+    reconcile.take_over()
     assert Supply.objects.get().observed == "removed", "wanted again meanwhile: it stays"
     rooms.supply(release, node, wanted=SoftwareWanted.REMOVED)
     SoftwareRow.objects.create(node=node, release=release.id, state="removed", message="", at=2)
-    reconcile.reconcile()
+    reconcile.take_over()
     assert not Supply.objects.exists()
 
 
@@ -455,36 +455,24 @@ def test_a_capacity_is_a_number_that_can_be_kept(rooms: "Rooms", capacity: int) 
 
 
 def test_tidying_forgets_old_tokens(rooms: "Rooms") -> None:
-    from freehold.master import reconcilers
     from freehold.master.fleet.models import EnrolToken, Site
     from freehold.master.people.models import Person
+    from freehold.master.tasks import lanes
 
     rooms.node("n")
     EnrolToken.objects.create(
         id="enrol-old", digest="x", project_id=rooms.provider, site=Site.objects.get(),
         created_by=Person.objects.first(), expires_at=1,
     )  # fmt: skip
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     assert not EnrolToken.objects.exists()
 
 
-def test_a_reconciler_that_fails_does_not_stop_the_others(rooms: "Rooms", monkeypatch: pytest.MonkeyPatch) -> None:
-    from freehold.master import reconcilers
-
-    def fails() -> None:
-        raise RuntimeError("not today")
-
-    ran: list[str] = []
-    monkeypatch.setattr(reconcilers, "ROOMS", [fails, lambda: ran.append("next")])
-    reconcilers.run_once()
-    assert ran == ["next"]
-
-
 def test_reconciling_twice_changes_nothing_more(rooms: "Rooms") -> None:
-    from freehold.master import reconcilers
     from freehold.master.fleet.models import Node, RevisionClock
+    from freehold.master.tasks import lanes
 
     rooms.node("n")
     before = Node.objects.values().get(), RevisionClock.objects.get().value
-    reconcilers.run_once()
+    lanes.run_once()
     assert (Node.objects.values().get(), RevisionClock.objects.get().value) == before

@@ -39,12 +39,12 @@ def test_what_is_over_for_long_is_forgotten_and_what_still_counts_is_not(shop: "
     from django.contrib.sessions.models import Session
     from django.utils import timezone
 
-    from freehold.master import reconcilers
     from freehold.master.fleet.models import Certificate, EnrolToken, RefusedItem
     from freehold.master.foundation import clock
     from freehold.master.generation.models import Forgery
     from freehold.master.monitoring.models import Maintenance
     from freehold.master.people.models import ApiToken, Person
+    from freehold.master.tasks import lanes
 
     person = Person.objects.get(email="owner@example.org")
     begun = shop.now
@@ -70,7 +70,7 @@ def test_what_is_over_for_long_is_forgotten_and_what_still_counts_is_not(shop: "
         Session.objects.create(session_key=name, session_data="", expire_date=timezone.now() + timedelta(hours=hours))
 
     shop.turn("2028-09-01")
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     assert list(ApiToken.objects.values_list("id", flat=True)) == ["t-new"]
     assert list(EnrolToken.objects.values_list("digest", flat=True)) == ["new"]
     assert list(Certificate.objects.filter(subject=shop.node.id).values_list("fingerprint", flat=True)) == ["3"], (
@@ -91,18 +91,18 @@ def test_the_audit_log_is_kept_for_ten_years(shop: "Market", monkeypatch: pytest
     before = AuditRow.objects.count()
     assert before > 4
     shop.turn("2036-02-01")
-    reconcile.tidy()
+    reconcile.clean_up()
     assert AuditRow.objects.count() == before
     shop.offer("late")
     shop.turn("2036-04-01")
-    reconcile.tidy()
+    reconcile.clean_up()
     assert [row.verb for row in AuditRow.objects.all()] == ["offer.add"]
 
 
 def test_hours_of_use_go_after_two_years_and_nothing_is_given_back_for_them(shop: "Market") -> None:
     """A node is back after three years: what it used then is billed no more, nor given back what was billed."""
-    from freehold.master import reconcilers
     from freehold.master.billing.models import Consumption, Document
+    from freehold.master.tasks import lanes
     from freehold.master.usage.models import Hour
     from unit.master.test_usage_prices import HOUR, use
 
@@ -114,15 +114,15 @@ def test_hours_of_use_go_after_two_years_and_nothing_is_given_back_for_them(shop
     shop.end("web")
     shop.bill("2026-05-01")
     shop.turn("2028-03-15")
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     assert Hour.objects.count() == 1, "two years later"
     shop.turn("2029-03-15")
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     assert not Hour.objects.exists()
     documents = Document.objects.count()
     use(web, "2026-03-01", 1 * HOUR, "cpu_ms")
     shop.turn("2029-05-01")
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     assert [(row.rated, row.billed) for row in Consumption.objects.all()] == [(500, 500)]
     assert Document.objects.count() == documents
 
@@ -183,7 +183,7 @@ def test_what_children_published_while_nobody_looked_is_passed_on_a_part_at_a_ti
 
     monkeypatch.setattr(trees, "run", counted)
     given = _publish_from_children(rooms, 5)
-    trees.PassingOn()()
+    trees.PublicationForwarder()()
     assert max(seen) == 2
     assert given() == {f"part-{number}": {"url": f"u{number}"} for number in range(5)}
 

@@ -161,9 +161,9 @@ def _bill(shop: "Market") -> None:
 
 
 def _tidy() -> None:
-    from freehold.master import reconcilers
+    from freehold.master.tasks import lanes
 
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
 
 
 _statements: list[list[str]] = []

@@ -305,17 +305,17 @@ def test_what_costs_so_far_and_a_budget(shop: "Market") -> None:
 
 def test_a_master_bills_by_itself(shop: "Market") -> None:
     """Nobody needs to ask: what is due is issued when the Master tidies up."""
-    from freehold.master import reconcilers
     from freehold.master.billing.models import Document
+    from freehold.master.tasks import lanes
 
     shop.prices(shop.price(4200))
     shop.pay(shop.customer(), 4200, "deposit")
     shop.ready(shop.order())
     shop.turn("2026-03-31")
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     assert not Document.objects.exists()
     shop.turn("2026-04-01")
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     assert Document.objects.get().net == 4200
 
 

@@ -114,13 +114,13 @@ def test_what_is_destroyed_holds_its_partition_until_its_node_says_so(shop: "Roo
 
 def test_what_said_destroyed_before_it_was_wanted_is_not_gone(shop: "Rooms") -> None:
     """What a node said of an older wish does not free the partition, where processes may still run."""
-    from freehold.master import reconcilers
+    from freehold.master.tasks import lanes
 
     answer = shop.request("page")
     shop.node_says(answer.instance, "destroyed", revision=_row(answer).revision)
     assert _row(answer).gone_at is None
     shop.request("page", None, state=Wanted.DESTROYED)
-    reconcilers.run_once()
+    lanes.run_once()
     assert _row(answer).gone_at is None
     shop.node_says(answer.instance, "destroyed", revision=_row(answer).revision)
     assert _row(answer).gone_at is not None
@@ -332,8 +332,8 @@ def test_each_act_is_in_the_audit_log(shop: "Rooms") -> None:
 
 
 def test_tidying_keeps_the_last_hundred_observations(shop: "Rooms") -> None:
-    from freehold.master import reconcilers
     from freehold.master.ordering.models import InstanceRow, PublicationRow
+    from freehold.master.tasks import lanes
 
     answer = shop.request("page")
     for number in range(150):
@@ -341,7 +341,7 @@ def test_tidying_keeps_the_last_hundred_observations(shop: "Rooms") -> None:
             instance_id=answer.instance, revision=number, state="started", message="", promises="[]", at=number
         )
     PublicationRow.objects.create(instance_id=answer.instance, revision=1, published="{}", at=1)
-    reconcilers.run_once(tidy=True)
+    lanes.run_once(bulk=True)
     kept = list(InstanceRow.objects.order_by("id").values_list("revision", flat=True))
     assert kept == list(range(50, 150))
     assert PublicationRow.objects.count() == 1

@@ -42,7 +42,7 @@ def test_anybody_reads_prices_costs_and_records(market: Market) -> None:
     for hour in range(1, 24):
         market.assess(web, kept=hour != 12, at=market.now + hour * 3_600_000)
     market.turn("2026-04-02")
-    reconcile.tidy()
+    reconcile.keep_record()
     page = Visitor(None).reads("/prices")
     for said in ("server", "20 cores", "€230.00", "€46.00 (20 %) to add", "per TB: €8.00", "99.0 %", "Together €32.00"):
         assert said in page, (said, page)

@@ -69,6 +69,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     # Staff is the owner here.
     "PUT /me/password":                         (PASSWORD, "401 422 422 422 422 422 422 422 401 401"),
     "GET /me/tokens":                           (None, "401 200 200 200 200 200 200 200 401 401"),
+    "GET /tasks":                               (None, "401 403 403 403 403 403 403 200 401 401"),
     "GET /people":                              (None, "401 403 403 403 403 403 403 200 401 401"),
     "GET /people/lost@a.example/tokens":        (None, "401 403 403 403 403 403 403 404 401 401"),
     "DELETE /people/lost@a.example/sessions":   (None, "401 404 404 404 404 404 404 404 401 401"),

@@ -126,7 +126,7 @@ def test_old_results_are_forgotten_but_never_the_last(rooms: "Rooms") -> None:
     old, now = clock.now() - 101 * clock.DAY, clock.now()
     for promise, at in (("web", old), ("web", old + 1), ("db", old), ("db", now)):
         Assessment.objects.create(instance_id=instance, revision=1, promise=promise, kept=True, message="", at=at)
-    reconcile.tidy()
+    reconcile.clean_up()
     assert set(Assessment.objects.values_list("promise", "at")) == {("web", old + 1), ("db", now)}
 
 

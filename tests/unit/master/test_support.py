@@ -128,9 +128,9 @@ def test_a_contract_that_cannot_be_billed_is_told_to_accountants_until_it_can(ma
     TaxRule.objects.filter(country="FR").update(until_day=days.parse("2026-03-20"))
     _agree(market, buyer, second)
     market.turn("2026-04-02")
-    billing.tidy()
-    reconcile.tidy()
-    reconcile.tidy()
+    billing.issue_due()
+    reconcile.watch_money()
+    reconcile.watch_money()
     assert [one.entity for one in Document.objects.all()] == [second.id]
     (ticket,) = _tickets(market.rooms)
     assert (ticket.title, ticket.scope) == ("FR cannot bill Ada", "account")
@@ -138,7 +138,7 @@ def test_a_contract_that_cannot_be_billed_is_told_to_accountants_until_it_can(ma
     assert "no tax rule for: domestic services" in said
     TaxRule.objects.filter(id__in=[one.id for one in rules]).update(until_day=days.NEVER)
     run.bill("FR", days.parse("2026-04-02"), acting=market.accountant)
-    reconcile.tidy()
+    reconcile.watch_money()
     (ticket,) = _tickets(market.rooms)
     assert ticket.closed_at is not None
     assert Document.objects.count() == 2
@@ -156,7 +156,7 @@ def test_a_project_is_told_when_its_budget_is_nearly_spent_and_when_it_is(market
     told = []
     for day in ("2026-03-10", "2026-03-21", "2026-03-22", "2026-03-26", "2026-03-30"):
         market.turn(day)
-        reconcile.tidy()
+        reconcile.watch_money()
         told.append(len(queries.of_project("shop", market.rooms.customer)))
     assert told == [0, 1, 1, 2, 2]
     assert queries.of_project("shop", market.rooms.customer)[0].title == "100 % of the budget is spent"

@@ -86,12 +86,12 @@ def states() -> dict[str, str]:
 
 def publish_as(title: str, **values: Any) -> None:
     """Have an instance publish, and the Master look."""
-    from freehold.master import reconcilers
     from freehold.master.foundation import clock
     from freehold.master.ordering.models import PublicationRow
+    from freehold.master.tasks import lanes
 
     PublicationRow.objects.create(instance=row(title), revision=1, published=json.dumps(values), at=clock.now())
-    reconcilers.run_once()
+    lanes.run_once()
 
 
 def test_what_an_instance_requests_is_placed_below_it(shop: "Rooms") -> None:
@@ -198,15 +198,15 @@ def test_what_nobody_requests_ends_when_its_time_of_grace_is_over(
 ) -> None:
     from django.conf import settings
 
-    from freehold.master import reconcilers
+    from freehold.master.tasks import lanes
 
     root = shop.request("site").instance
     ask(root, left={})
     ask(root)
-    reconcilers.run_once()
+    lanes.run_once()
     assert states()["site/left"] == "stopped"
     monkeypatch.setattr(settings, "CHILD_GRACE_S", -1)
-    reconcilers.run_once()
+    lanes.run_once()
     assert states()["site/left"] == "destroyed"
 
 

@@ -648,7 +648,7 @@ def test_large_parameters_are_refused_and_their_history_has_a_share(sides: tuple
     assert sum(len(row.parameters) for row in kept) <= 1024 * 1024
     assert json.loads(kept[0].parameters)["number"] == 39
     _limit(ours.shop, "history", 0)
-    reconcile.tidy()
+    reconcile.clean_up()
     assert [json.loads(row.parameters)["number"] for row in kept.all()] == [39], "the newest stays"
 
 

@@ -171,8 +171,8 @@ def test_small_differences_are_the_networks_and_change_nothing(world: World) -> 
 def test_what_was_to_be_tried_again_in_a_year_is_tried_now(world: World, path: Path) -> None:
     world.shown = NOW + YEAR
     store = begun(path, world)
-    wish = WantedInstance("shop", 1, "p0", "red", "default", Wanted.STARTED, "shop")
-    store.apply_feed(Feed(1, 0.0, 60.0, False, [], [wish]))
+    desired = WantedInstance("shop", 1, "p0", "red", "default", Wanted.STARTED, "shop")
+    store.apply_feed(Feed(1, 0.0, 60.0, False, [], [desired]))
     store.instance_is("shop", 1, Observed.FAILED, next_try=store.now() + 60, attempts=3)
     agree(store, world, NOW)
     (shop,) = store.instances()

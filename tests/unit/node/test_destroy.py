@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from freehold.node.host.trees import empty
-from freehold.node.partition.destroy import last_wishes
+from freehold.node.partition.destroy import run_pre_destroy_hook
 
 
-def wish(folder: Path, name: str, script: str) -> None:
+def desired(folder: Path, name: str, script: str) -> None:
     path = folder / "etc" / "prerm" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -35,13 +35,13 @@ def test_nothing_is_left_and_links_are_not_followed(tmp_path: Path) -> None:
 
 
 def test_last_wishes_are_done_in_order_and_one_that_fails_hinders_nobody(tmp_path: Path) -> None:
-    wish(tmp_path, "1-first", "echo first >> said")
-    wish(tmp_path, "2-fails", "exit 3")
+    desired(tmp_path, "1-first", "echo first >> said")
+    desired(tmp_path, "2-fails", "exit 3")
     (tmp_path / "etc" / "prerm" / "3-no-program").write_text("text")
-    wish(tmp_path, "4-last", "echo last >> said")
-    assert last_wishes(str(tmp_path).encode()) == b""
+    desired(tmp_path, "4-last", "echo last >> said")
+    assert run_pre_destroy_hook(str(tmp_path).encode()) == b""
     assert (tmp_path / "said").read_text() == "first\nlast\n"
 
 
 def test_who_has_no_last_wish_just_ends(tmp_path: Path) -> None:
-    assert last_wishes(str(tmp_path).encode()) == b""
+    assert run_pre_destroy_hook(str(tmp_path).encode()) == b""

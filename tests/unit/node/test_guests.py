@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from freehold.node.partition.layout import Layout, Outcome, Served, Wish
+from freehold.node.partition.layout import ChildRequest, Layout, Outcome, Served
 from freehold.node.plan import Instance
 from freehold.node.state.desired import Store
 from freehold.protocol.feed import Feed, SharedInstance, WantedInstance
@@ -40,9 +40,9 @@ def feed(store: Store, revision: int, *rows: WantedInstance | SharedInstance, sn
 
 def configured(store: Store, state: Observed = Observed.STARTED, **outcome: Any) -> None:
     """Have the host configured as now wanted, with this outcome."""
-    wish = store.wish("host")
-    assert wish is not None
-    store.instance_is("host", wish.revision, state, layout=Layout(outcome=Outcome(**outcome)))
+    desired = store.desired("host")
+    assert desired is not None
+    store.instance_is("host", desired.revision, state, layout=Layout(outcome=Outcome(**outcome)))
 
 
 def served(store: Store, **answers: Served) -> None:
@@ -86,11 +86,11 @@ def test_each_guest_is_told_of_once_and_again_when_its_answer_changes(store: Sto
 
 def test_a_guest_that_changed_while_its_host_was_configured_is_told_of_after_the_next_time(store: Store) -> None:
     feed(store, 5, guest("a", 5))
-    wish = store.wish("host")
-    assert wish is not None
+    desired = store.desired("host")
+    assert desired is not None
     feed(store, 6, guest("a", 6, size=2))
     answer = Layout(outcome=Outcome(served={"a": Served({"size": 1})}))
-    store.instance_is("host", wish.revision, Observed.STARTED, layout=answer)
+    store.instance_is("host", desired.revision, Observed.STARTED, layout=answer)
     assert told(store, "a") == []
     assert host(store).state_revision < host(store).revision
     served(store, a=Served({"size": 2}))
@@ -133,25 +133,25 @@ def test_a_guest_that_a_snapshot_does_not_name_is_served_until_an_operator_agree
 
 def test_what_an_instance_requests_is_due_until_all_is_granted(store: Store) -> None:
     assert not host(store).unasked
-    configured(store, Observed.CONFIGURING, requests=[Wish("page", {"product": "hello"})], missing=["page"])
+    configured(store, Observed.CONFIGURING, requests=[ChildRequest("page", {"product": "hello"})], missing=["page"])
     assert host(store).unasked
-    wish = store.wish("host")
-    assert wish is not None
-    store.asked("host", wish.asking, refused="'page' was not granted: no place", next_try=99.0, attempts=1)
+    desired = store.desired("host")
+    assert desired is not None
+    store.asked("host", desired.asking, refused="'page' was not granted: no place", next_try=99.0, attempts=1)
     assert (host(store).unasked, host(store).ask_next_try) == (True, 99.0)
     assert told(store, "host")[-1].message == "'page' was not granted: no place"
-    store.asked("host", wish.asking)
+    store.asked("host", desired.asking)
     assert not host(store).unasked
-    configured(store, requests=[Wish("page", {"product": "hello"})])
+    configured(store, requests=[ChildRequest("page", {"product": "hello"})])
     assert not host(store).unasked, "the same again"
     configured(store)
     assert host(store).unasked, "that nothing is requested any more is told too"
 
 
 def test_an_answer_to_what_was_requested_before_does_not_count(store: Store) -> None:
-    configured(store, requests=[Wish("page", {"product": "hello"})])
-    wish = store.wish("host")
-    assert wish is not None
-    configured(store, requests=[Wish("page", {"product": "other"})])
-    store.asked("host", wish.asking)
+    configured(store, requests=[ChildRequest("page", {"product": "hello"})])
+    desired = store.desired("host")
+    assert desired is not None
+    configured(store, requests=[ChildRequest("page", {"product": "other"})])
+    store.asked("host", desired.asking)
     assert host(store).unasked

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.node.errors import HostError, SettingsError
-from freehold.node.host import places
+from freehold.node.host import slots
 from freehold.node.host.facts import host_facts
-from freehold.node.host.places import _addresses, keep_addresses, prepare
+from freehold.node.host.slots import _addresses, keep_addresses, prepare
 from freehold.node.settings import Paths, Settings, load, save
 from freehold.protocol.report import HostPromise
 
@@ -41,8 +41,8 @@ def root() -> Iterator[Path]:
         for user in pwd.getpwall():
             if user.pw_name.startswith(f"fh-{settings.tag}-"):
                 run("userdel", user.pw_name)
-        for place in settings.places:
-            run("ip", "address", "del", f"{place.address}/32", "dev", settings.interface)
+        for slot in settings.slots:
+            run("ip", "address", "del", f"{slot.address}/32", "dev", settings.interface)
     shutil.rmtree(folder)
 
 
@@ -81,10 +81,10 @@ def test_a_network_gives_its_addresses_and_no_more(tmp_path: Path) -> None:
 
 def test_without_root_there_are_folders_and_loopback_addresses(tmp_path: Path) -> None:
     settings = prepare(tmp_path / "node", 3, unprivileged=True)
-    assert [place.name for place in settings.places] == ["p0", "p1", "p2"]
-    assert {place.uid for place in settings.places} == {None}
-    for place in settings.places:
-        assert (tmp_path / "node" / "partitions" / place.name).stat().st_mode & 0o777 == 0o700
+    assert [slot.name for slot in settings.slots] == ["p0", "p1", "p2"]
+    assert {slot.uid for slot in settings.slots} == {None}
+    for slot in settings.slots:
+        assert (tmp_path / "node" / "partitions" / slot.name).stat().st_mode & 0o777 == 0o700
     assert load(tmp_path / "node") == settings
     assert Paths(tmp_path / "node").settings.stat().st_mode & 0o777 == 0o600
 
@@ -95,7 +95,7 @@ def test_growing_keeps_what_is_there_and_shrinking_is_refused(tmp_path: Path) ->
     again = prepare(tmp_path, 2)
     assert again == first, "it stays the node it was"
     grown = prepare(tmp_path, 5)
-    assert (grown.tag, grown.places[:2], len(grown.places)) == (first.tag, first.places, 5)
+    assert (grown.tag, grown.slots[:2], len(grown.slots)) == (first.tag, first.slots, 5)
     assert (tmp_path / "partitions" / "p0" / "data").read_text() == "precious"
     with pytest.raises(HostError, match="has 5 partitions already; it can grow but not shrink to 4"):
         prepare(tmp_path, 4)
@@ -122,25 +122,25 @@ def test_the_machine_tells_what_it_is(tmp_path: Path) -> None:
 @as_root
 def test_as_root_each_partition_has_a_user_and_an_address(root: Path) -> None:
     settings = prepare(root, 2)
-    uids = [place.uid for place in settings.places]
+    uids = [slot.uid for slot in settings.slots]
     assert len(set(uids)) == 2
     assert 0 not in uids
-    for number, place in enumerate(settings.places):
-        folder = (root / "partitions" / place.name).stat()
-        assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o777) == (place.uid, place.gid, 0o700)
+    for number, slot in enumerate(settings.slots):
+        folder = (root / "partitions" / slot.name).stat()
+        assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o777) == (slot.uid, slot.gid, 0o700)
         assert pwd.getpwnam(f"fh-{settings.tag}-{number}").pw_shell == "/usr/sbin/nologin"
     grown = prepare(root, 3)
-    assert grown.places[:2] == settings.places
+    assert grown.slots[:2] == settings.slots
 
     def present() -> set[str]:
         shown = json.loads(run("ip", "-json", "address", "show", "dev", "lo"))
         return {address["local"] for link in shown for address in link["addr_info"]}
 
-    addresses = {place.address for place in grown.places}
+    addresses = {slot.address for slot in grown.slots}
     assert not addresses & present(), "each is in its partition's own network"
     keep_addresses(grown, on_host=True)
     assert addresses <= present(), "where there are no such networks, the machine has them"
-    run("ip", "address", "del", f"{grown.places[1].address}/32", "dev", "lo")
+    run("ip", "address", "del", f"{grown.slots[1].address}/32", "dev", "lo")
     keep_addresses(grown, on_host=True)
     assert addresses <= present(), "after a reboot they come back"
     keep_addresses(grown, on_host=False)
@@ -163,13 +163,13 @@ def test_users_of_a_preparation_that_was_killed_are_found_again(root: Path, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(places, "_place", killed)
+        patch.setattr(slots, "_place", killed)
         with pytest.raises(KeyboardInterrupt):
             prepare(root, 2, network="10.20.30.0/28")
     half = load(root)
-    assert half.places == []
+    assert half.slots == []
     whole = prepare(root, 2)
-    assert (whole.tag, len(whole.places), whole.network) == (half.tag, 2, "")
+    assert (whole.tag, len(whole.slots), whole.network) == (half.tag, 2, "")
 
 
 @as_root

@@ -11,7 +11,7 @@ import pytest
 from freehold.kit.waiting import until
 from freehold.node import identities
 from freehold.node.errors import LinkDown, SettingsError
-from freehold.node.forkserver import WorkshopError
+from freehold.node.forkserver import ForkServerError
 from freehold.node.identities import Identities, keep_renewed
 from freehold.node.link.keys import signing_request
 
@@ -27,7 +27,7 @@ class Office:
     def identify(self, instance: str) -> None:
         self.tries[instance] += 1
         if instance.startswith("spoiler"):
-            raise WorkshopError("\x1b[2J its own words")
+            raise ForkServerError("\x1b[2J its own words")
         if instance.startswith("bug"):
             raise OSError("as nobody foresaw")
         if instance.startswith("hanging"):

@@ -24,7 +24,7 @@ from hypothesis import strategies as some
 from freehold.kit.waiting import until
 from freehold.node.clock import Clock
 from freehold.node.errors import LinkDown, LinkError, SettingsError
-from freehold.node.host.places import prepare
+from freehold.node.host.slots import prepare
 from freehold.node.link import client, enrolment
 from freehold.node.link.client import Link, Refused, denied
 from freehold.node.link.sync import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after

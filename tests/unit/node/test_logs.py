@@ -12,10 +12,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from freehold.node.forkserver import Workshop
-from freehold.node.instances.lifecycle import Hands
+from freehold.node.forkserver import ForkServer
+from freehold.node.instances.lifecycle import InstanceLifecycle
 from freehold.node.partition import layout, logs
-from freehold.node.settings import Paths, Place, Settings
+from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.state.desired import Store
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.states import Wanted
@@ -36,15 +36,17 @@ def root() -> Iterator[Path]:
 
 def shorten(root: Path) -> None:
     """What the agent does now and then."""
-    settings = Settings(tag="test", unprivileged=USER is None, places=[Place("p0", "127.0.0.1", USER, USER)])
+    settings = Settings(tag="test", unprivileged=USER is None, slots=[PartitionSlot("p0", "127.0.0.1", USER, USER)])
     store = Store(root / "node.sqlite")
-    wishes = [WantedInstance(f"i-{place}", 1, place, "red", "default", Wanted.STARTED, "") for place in ("p0", "gone")]
-    store.apply_feed(Feed(1, 0.0, 60.0, instances=wishes))
-    workshop = Workshop(root / "workshop.log")
+    wanted = [WantedInstance(f"i-{slot}", 1, slot, "red", "default", Wanted.STARTED, "") for slot in ("p0", "gone")]
+    store.apply_feed(Feed(1, 0.0, 60.0, instances=wanted))
+    fork_server = ForkServer(root / "workshop.log")
     try:
-        Hands(Paths(root), settings, store, cast(Any, None), workshop, cast(Any, None), workshop.call).shorten_logs()
+        InstanceLifecycle(
+            Paths(root), settings, store, cast(Any, None), fork_server, cast(Any, None), fork_server.call
+        ).shorten_logs()
     finally:
-        workshop.close()
+        fork_server.close()
         store.close()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from freehold import kit
 from freehold.node.isolation import cgroups, disk_usage
-from freehold.node.metering import Counters, Meter, Place, Reading, accumulate
+from freehold.node.metering import Counters, Meter, MeteredPartition, Reading, accumulate
 from freehold.node.settings import Limits
 
 USER = 63000 + os.getpid() % 900
@@ -39,8 +39,10 @@ def reading(cpu_ms: float | None = 0, *, exact: bool = True, network: int | None
     return Reading(cpu_ms, exact, 0, 0, network, network)
 
 
-def place(folder: Path, partition: str = "p0", *, uid: int | None = None, sessions: list[int] | None = None) -> Place:
-    return Place(partition, uid, "127.0.0.1", str(folder), sessions or [], 0)
+def slot(
+    folder: Path, partition: str = "p0", *, uid: int | None = None, sessions: list[int] | None = None
+) -> MeteredPartition:
+    return MeteredPartition(partition, uid, "127.0.0.1", str(folder), sessions or [], 0)
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def test_the_time_of_a_busy_session_is_measured(tmp_path: Path, tag: str) -> Non
     try:
         assert burner.stdout is not None
         burner.stdout.readline()
-        used = Meter(tag, root_mode=False).read([place(tmp_path, sessions=[burner.pid])])["p0"]
+        used = Meter(tag, root_mode=False).read([slot(tmp_path, sessions=[burner.pid])])["p0"]
     finally:
         burner.kill()
         burner.communicate()
@@ -166,7 +168,7 @@ def test_the_time_of_a_user_is_measured_also_of_children_that_ended(tmp_path: Pa
     try:
         assert burner.stdout is not None
         burner.stdout.readline()
-        used = Meter(tag, root_mode=True).read([place(tmp_path, uid=USER), place(tmp_path, "p1", uid=USER + 1)])
+        used = Meter(tag, root_mode=True).read([slot(tmp_path, uid=USER), slot(tmp_path, "p1", uid=USER + 1)])
     finally:
         burner.kill()
         burner.communicate()
@@ -185,7 +187,7 @@ def test_a_control_group_counts_exactly_even_what_ended_unseen(tmp_path: Path, t
     subprocess.run(["/bin/sh", "-c", f"{enter}; {sys.executable} -S -c '{BURN}' & wait"], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     truth = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
-    used = Meter(tag, root_mode=True).read([place(tmp_path, uid=USER)])["p0"]
+    used = Meter(tag, root_mode=True).read([slot(tmp_path, uid=USER)])["p0"]
     assert used.exact
     assert used.cpu_ms == pytest.approx(truth, rel=0.2)
     assert used.memory_mb == 0
@@ -198,7 +200,9 @@ def test_a_control_group_counts_exactly_even_what_ended_unseen(tmp_path: Path, t
 def test_of_a_node_that_ended_no_group_and_no_table_is_left(tmp_path: Path, tag: str) -> None:
     limits = Limits(memory_mb=256)
     files = [Path(file) for name in ("p0", "p1") for file in cgroups.create(f"{tag}/{name}", limits).services]
-    Meter(tag, root_mode=True).read([Place("p0", USER, f"127.78.{os.getpid() % 250}.1", str(tmp_path), [], 0)])
+    Meter(tag, root_mode=True).read(
+        [MeteredPartition("p0", USER, f"127.78.{os.getpid() % 250}.1", str(tmp_path), [], 0)]
+    )
     cgroups.remove_node(tag)
     assert not any(file.parents[1].exists() for file in files)
     shown = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
@@ -221,7 +225,9 @@ def test_the_next_instance_does_not_pay_for_the_folder_of_the_last(tmp_path: Pat
     meter = Meter(tag, root_mode=False)
     data = tmp_path / "data"
     data.write_bytes(os.urandom(4 << 20))
-    last, following = (Place("p0", None, "127.0.0.1", str(tmp_path), [], 0, instance) for instance in ("a", "b"))
+    last, following = (
+        MeteredPartition("p0", None, "127.0.0.1", str(tmp_path), [], 0, instance) for instance in ("a", "b")
+    )
     assert meter.read([last])["p0"].disk_mb == pytest.approx(4, abs=0.1)
     data.unlink()
     assert meter.read([last])["p0"].disk_mb == pytest.approx(4, abs=0.1)
@@ -232,9 +238,9 @@ def test_a_hundred_partitions_are_read_at_once(tmp_path: Path, tag: str) -> None
     """What it costs: `bench/idle.py`."""
     sleepers = [subprocess.Popen(["sleep", "1000"], start_new_session=True) for _ in range(100)]
     try:
-        places = [place(tmp_path, f"p{number}", sessions=[one.pid]) for number, one in enumerate(sleepers)]
+        slots = [slot(tmp_path, f"p{number}", sessions=[one.pid]) for number, one in enumerate(sleepers)]
         meter = Meter(tag, root_mode=False)
-        kit.until(lambda: all(one.memory_mb > 0 for one in meter.read(places).values()))
+        kit.until(lambda: all(one.memory_mb > 0 for one in meter.read(slots).values()))
     finally:
         for one in sleepers:
             one.kill()

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.kit.waiting import lives, until
-from freehold.node.forkserver import Workshop
+from freehold.node.forkserver import ForkServer
 from freehold.node.promises import Result, Scheduler, Watch, schedule, scheduler
 from freehold.node.promises.schedule import State
 
@@ -113,8 +113,8 @@ class House:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.results: list[Result] = []
-        self.workshop = Workshop(root / "workshop.log")
-        self.scheduler = Scheduler(self.workshop, self.results.append)
+        self.fork_server = ForkServer(root / "workshop.log")
+        self.scheduler = Scheduler(self.fork_server, self.results.append)
         self.scheduler.start()
         self.revision = 0
 
@@ -154,7 +154,7 @@ class House:
 
     def workers(self) -> list[int]:
         """Return the pids of living workers: children of the helper."""
-        process = self.workshop._process
+        process = self.fork_server._process
         assert process is not None
         done = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
         return [int(pid) for pid in done.stdout.split() if lives(int(pid))]
@@ -176,7 +176,7 @@ def house() -> Iterator[House]:
     one = House(root)
     yield one
     one.scheduler.stop()
-    one.workshop.close()
+    one.fork_server.close()
     shutil.rmtree(root)
 
 
@@ -337,8 +337,8 @@ def test_a_killed_workshop_is_only_a_hiccup(house: House) -> None:
     file = house.root / "file"
     house.watch(house.there("page", file))
     until(lambda: house.broken("page"))
-    assert house.workshop._process is not None
-    house.workshop._process.kill()
+    assert house.fork_server._process is not None
+    house.fork_server._process.kill()
     file.touch()
     until(lambda: house.kept("page"))
 

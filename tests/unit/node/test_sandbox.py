@@ -19,16 +19,16 @@ PROGRAM = """
 import json, os, signal, socket, sys
 from freehold.node.isolation import sandbox
 order = json.loads(sys.argv[1])
-sandbox.raise_walls(order["walls"])
+sandbox.raise_walls(order["sandbox"])
 if order["uid"] is not None:
     os.setgroups([]); os.setgid(order["uid"]); os.setuid(order["uid"])
-sandbox.lock(order["walls"])
+sandbox.lock(order["sandbox"])
 def tried(what):
     try:
         return what() is None or "done"
     except OSError as error:
         return type(error).__name__
-own, other = order["walls"]["folder"], order["other"]
+own, other = order["sandbox"]["folder"], order["other"]
 print(json.dumps({
     "own": tried(lambda: open(f"{own}/new", "w").close()),
     "shown": tried(lambda: open(order["shown"]).read() and None),
@@ -43,8 +43,8 @@ print(json.dumps({
 
 
 @pytest.fixture
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("walls")
+def slot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sandbox")
     for parent in (folder, *folder.parents[:2]):
         parent.chmod(0o755)
     for name in ("own", "other"):
@@ -54,23 +54,23 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def within(place: Path, *, mounts: bool, landlock: int, user_namespace: bool = False, shown: str = "/etc/hosts") -> Any:
+def within(slot: Path, *, mounts: bool, landlock: int, user_namespace: bool = False, shown: str = "/etc/hosts") -> Any:
     uid = USER if os.geteuid() == 0 and not user_namespace else None
     source = str(Path(sandbox.__file__).parents[3])
     order = {
-        "walls": {
+        "sandbox": {
             **sandbox.NONE,
             "mounts": mounts,
             "user_namespace": user_namespace,
             "landlock": landlock,
             "links": {name: os.readlink(name) for name in ("/bin", "/lib", "/lib64") if os.path.islink(name)},
             "shows": ["/usr", "/etc", source, os.path.dirname(shown)],
-            "folder": str(place / "own"),
+            "folder": str(slot / "own"),
             "listen": [],
             "alone": user_namespace,
         },
         "uid": uid,
-        "other": str(place / "other"),
+        "other": str(slot / "other"),
         "port": 20000 + os.getpid() % 10000,
         "shown": shown,
     }
@@ -85,17 +85,17 @@ REFUSED = ("FileNotFoundError", "PermissionError")
 
 @pytest.mark.skipif(not GIVEN.mounts, reason="this kernel gives no view of one's own")
 @pytest.mark.parametrize("user_namespace", [False, True] if os.geteuid() == 0 else [True])
-def test_a_view_of_its_own_holds_what_is_named(place: Path, user_namespace: bool) -> None:
-    found = within(place, mounts=True, landlock=0, user_namespace=user_namespace)
+def test_a_view_of_its_own_holds_what_is_named(slot: Path, user_namespace: bool) -> None:
+    found = within(slot, mounts=True, landlock=0, user_namespace=user_namespace)
     assert (found["own"], found["run"]) == (True, True)
     assert {found["read"], found["write"]} <= set(REFUSED)
 
 
 @pytest.mark.skipif(not GIVEN.mounts, reason="this kernel gives no view of one's own")
 @pytest.mark.parametrize("user_namespace", [False, True] if os.geteuid() == 0 else [True])
-def test_what_lies_in_the_machines_tmp_is_seen_if_it_is_named(place: Path, user_namespace: bool) -> None:
+def test_what_lies_in_the_machines_tmp_is_seen_if_it_is_named(slot: Path, user_namespace: bool) -> None:
     """Whoever tries Freehold may well keep it there, and its nodes' folders elsewhere."""
-    program = place / "program"
+    program = slot / "program"
     program.mkdir(mode=0o755)
     (program / "ours").write_text("ours")
     with tempfile.TemporaryDirectory(prefix="freehold-", dir="/var/tmp") as elsewhere:
@@ -108,16 +108,16 @@ def test_what_lies_in_the_machines_tmp_is_seen_if_it_is_named(place: Path, user_
 
 
 @pytest.mark.skipif(not GIVEN.landlock, reason="this kernel has no Landlock")
-def test_landlock_alone_keeps_it_in_its_folder(place: Path) -> None:
-    found = within(place, mounts=False, landlock=GIVEN.landlock)
+def test_landlock_alone_keeps_it_in_its_folder(slot: Path) -> None:
+    found = within(slot, mounts=False, landlock=GIVEN.landlock)
     assert (found["own"], found["run"]) == (True, True)
     assert {found["read"], found["write"]} == {"PermissionError"}
 
 
 @pytest.mark.skipif(not GIVEN.landlock, reason="this kernel has no Landlock")
 @pytest.mark.parametrize("version", range(1, GIVEN.landlock + 1))
-def test_older_versions_of_landlock_do_what_they_can(place: Path, version: int) -> None:
-    found = within(place, mounts=False, landlock=version)
+def test_older_versions_of_landlock_do_what_they_can(slot: Path, version: int) -> None:
+    found = within(slot, mounts=False, landlock=version)
     assert (found["own"], found["read"]) == (True, "PermissionError")
     assert found["bind"] == ("PermissionError" if version >= 4 else True)
     assert found["bind to any"] is True, "who connects needs a port of his own, whatever it is"

@@ -82,9 +82,9 @@ def test_a_word_that_comes_before_the_configuration_is_noted_counts_after_it(sto
     services.expect("p0", {"service/web": "7-1"})
     assert results(store) == []
     store.instance_is("i", 5, Observed.STARTED)
-    wish = store.wish("i")
-    assert wish is not None
-    services.tell(wish)
+    desired = store.desired("i")
+    assert desired is not None
+    services.tell(desired)
     assert results(store) == [(True, WELL)]
 
 

@@ -70,8 +70,8 @@ def installation(release: str = "red", revision: int = 1, wanted: str = "availab
 
 
 def wanted(instance: str = "shop", revision: int = 1, state: str = "started", **more: Any) -> WantedInstance:
-    wish = {"partition": "p0", "release": "red", "type": "default", "title": instance, **more}
-    return WantedInstance(instance, revision, wanted=Wanted(state), **wish)
+    desired = {"partition": "p0", "release": "red", "type": "default", "title": instance, **more}
+    return WantedInstance(instance, revision, wanted=Wanted(state), **desired)
 
 
 def feed(revision: int, *rows: Installation | WantedInstance, snapshot: bool = False) -> Feed:
@@ -214,7 +214,7 @@ def test_a_failed_configuration_keeps_nobody_from_destroying_it(store: Store) ->
 def test_a_layout_beyond_todays_bounds_counts_as_empty(store: Store) -> None:
     store.apply_feed(feed(1, wanted()))
     store._db.execute("""UPDATE instance SET layout = '{"services": [{"name": "../x", "digest": ""}]}'""")
-    assert store.wishes()[0].layout == Layout()
+    assert store.all_desired()[0].layout == Layout()
 
 
 # What is wanted
@@ -227,10 +227,10 @@ def test_a_feed_is_remembered_by_who_opens_the_store_next(store: Store, tmp_path
     again = Store(tmp_path / "node.sqlite")
     assert again.revision == 7
     assert states(again) == {"red": "available", "shop": "started"}
-    wish = again.wish("shop")
-    assert wish is not None
-    assert (wish.partition, wish.release, wish.parameters) == ("p0", "red", '{"greeting": "bonjour"}')
-    assert (wish.state, wish.layout) == (None, Layout())
+    desired = again.desired("shop")
+    assert desired is not None
+    assert (desired.partition, desired.release, desired.parameters) == ("p0", "red", '{"greeting": "bonjour"}')
+    assert (desired.state, desired.layout) == (None, Layout())
     again.close()
 
 
@@ -326,9 +326,9 @@ def test_a_damaged_store_is_put_aside_and_whoever_only_looks_goes_on(tmp_path: P
 def test_an_older_revision_of_an_instance_is_ignored(store: Store) -> None:
     store.apply_feed(feed(5, wanted("shop", 5, "stopped")))
     store.apply_feed(feed(6, wanted("shop", 4, "started", title="old")))
-    wish = store.wish("shop")
-    assert wish is not None
-    assert (wish.wanted, wish.revision, wish.title) == (Wanted.STOPPED, 5, "shop")
+    desired = store.desired("shop")
+    assert desired is not None
+    assert (desired.wanted, desired.revision, desired.title) == (Wanted.STOPPED, 5, "shop")
 
 
 def test_the_same_wish_again_does_not_hurry_a_failure_but_a_new_one_does(store: Store) -> None:
@@ -370,9 +370,9 @@ def test_a_configured_instance_tells_its_state_its_promises_and_what_it_publishe
         InstanceReport("shop", 1, Observed.STARTED, promises=["page"]),
         PublicationReport("shop", 1, {"url": "http://…/", "password": "x"}),
     ]
-    wish = store.wish("shop")
-    assert wish is not None
-    assert (wish.state, wish.state_revision, wish.layout) == (Observed.STARTED, 1, layout)
+    desired = store.desired("shop")
+    assert desired is not None
+    assert (desired.state, desired.state_revision, desired.layout) == (Observed.STARTED, 1, layout)
 
 
 def test_what_is_destroyed_is_told_and_forgotten(store: Store) -> None:
@@ -587,16 +587,16 @@ def test_what_was_numbered_is_there_after_a_kill_and_nothing_is_there_half(tmp_p
         child.wait()
         child.stdout.close()
         store = Store(path)
-        wish = store.wish("shop")
+        desired = store.desired("shop")
         reports = store.outbox(*EVERYTHING)
-        assert wish is not None
-        assert wish.state_revision >= confirmed, "what was confirmed is lost"
-        assert [item.revision for one in reports[-1:] for item in body(one).items] == [wish.state_revision]
+        assert desired is not None
+        assert desired.state_revision >= confirmed, "what was confirmed is lost"
+        assert [item.revision for one in reports[-1:] for item in body(one).items] == [desired.state_revision]
         for before, after in itertools.pairwise(reports):
             assert after.sequence == before.sequence + 1
             assert after.hash == link(before.hash, bytes(after.body))
         # Number and revision grow together, from 1: what is acknowledged left nothing behind, nothing came twice.
-        assert reports[-1].sequence == wish.state_revision
+        assert reports[-1].sequence == desired.state_revision
         store.close()
 
 
@@ -661,14 +661,14 @@ def test_after_a_reboot_nothing_is_leased_before_the_master_was_heard(tmp_path: 
     hardware = Clockwork()
     store = Store(tmp_path / "node.sqlite", hardware=hardware)
     store.apply_feed(Feed(1, 0.0, 0.0, True, instances=[_started("page", movable=True), _started("base")], lease=60.0))
-    assert {wish.instance for wish in store.started()} == {"page", "base"}
+    assert {desired.instance for desired in store.started()} == {"page", "base"}
     hardware.boots, hardware.seconds = 2, 5.0
     assert store.lease_left() == 0
-    assert {wish.instance for wish in store.started()} == {"base"}
+    assert {desired.instance for desired in store.started()} == {"base"}
     store.renew_lease(6.0)
     hardware.seconds = 8.0
     store.feed_heard(7.0)
-    assert {wish.instance for wish in store.started()} == {"page", "base"}
+    assert {desired.instance for desired in store.started()} == {"page", "base"}
 
 
 def _started(instance: str, *, movable: bool = False) -> WantedInstance:

@@ -48,8 +48,8 @@ def supervisor(root: Path) -> Iterator[Supervisor]:
 
 def service(root: Path, name: str, script: str = "exec sleep 1000", **more: Any) -> Process:
     """A shell script as a process; `root` is where it runs and logs."""
-    wish: dict[str, Any] = {"digest": "1", "environment": {"PATH": "/usr/bin:/bin"}, **more}
-    return Process(name, ["/bin/sh", "-c", script], str(root), f"{root}/{name}.log", **wish)
+    desired: dict[str, Any] = {"digest": "1", "environment": {"PATH": "/usr/bin:/bin"}, **more}
+    return Process(name, ["/bin/sh", "-c", script], str(root), f"{root}/{name}.log", **desired)
 
 
 def status(supervisor: Supervisor, name: str, group: str = "p0") -> ProcessStatus | None:
@@ -269,13 +269,13 @@ def test_a_program_that_does_not_exist_says_so_in_its_log(supervisor: Supervisor
 
 
 def test_what_runs_once_runs_once_also_for_the_next_supervisor(supervisor: Supervisor, root: Path) -> None:
-    wish = [service(root, "setup", "echo ran >> setups", once=True), service(root, "web")]
-    supervisor.apply("p0", wish)
+    desired = [service(root, "setup", "echo ran >> setups", once=True), service(root, "web")]
+    supervisor.apply("p0", desired)
     until(lambda: (found := status(supervisor, "setup")) is not None and found.state == "done")
     until(lambda: json.loads((root / "run" / "supervisor.json").read_text())["groups"]["p0"]["done"])
     kill_supervisor(supervisor)
     supervisor.ensure()
-    supervisor.apply("p0", wish)
+    supervisor.apply("p0", desired)
     pid(supervisor, "web")
     found = status(supervisor, "setup")
     assert found is not None

@@ -7,7 +7,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.types import DictStrAny
 
-from freehold.master.api import accounts, books, costs, fleet, instances, people, releases, selling, support
+from freehold.master.api import accounts, books, costs, fleet, instances, people, releases, selling, support, tasks
 from freehold.master.api.auth import declare
 from freehold.master.foundation.answers import problem_response
 from freehold.master.foundation.causes import failure
@@ -42,6 +42,7 @@ for tag, router in (
     ("sales", selling.router),
     ("books", books.router),
     ("support", support.router),
+    ("tasks", tasks.router),
 ):
     declare(router)
     api.add_router("", router, tags=[tag])

@@ -25,13 +25,14 @@ class Unpaid:
     """When services are stopped; None: the seller never does that."""
 
 
-def look(entity: LegalEntity) -> None:
-    """Stop what is long overdue with a seller, and start again what is not any more."""
+def look(entity: LegalEntity) -> int:
+    """Stop what is long overdue with a seller, and start again what is not any more; return how many contracts."""
     found = set(_overdue_contracts(entity))
     held = {row["contract"] for row in run(ORDERS["held_back"], entity=entity.id)}
     for contract in sorted(found | held):
         with writing():
             settle(Contract.objects.select_related("entity").get(id=contract))
+    return len(found | held)
 
 
 def hold(contract: Contract) -> None:

@@ -23,16 +23,18 @@ PENDING = 1000
 """Subscriptions that are looked at together."""
 
 
-def begin_ready() -> None:
-    """Begin each subscription whose service is ready for the first time, with the present day."""
-    after = 0
+def begin_ready() -> int:
+    """Begin each subscription whose service is ready for the first time, with the present day; return how many."""
+    after, count = 0, 0
     # What runs and never is ready stays pending: it must not stand before those that are.
     while rows := {row["instance"]: row for row in run(ORDERS["pending"], after=after, most=PENDING)}:
         for picture in monitoring.pictures(ordering.by_ids(list(rows))):
             row = rows[picture.row["id"]]
             if picture.status.ready and picture.status.state == "started":
                 _begin(row["id"], days.of_moment(clock.now(), row["time_zone"]))
+                count += 1
         after = max(row["id"] for row in rows.values())
+    return count
 
 
 def _begin(subscription: int, today: int) -> None:

@@ -33,9 +33,11 @@ REFUSED_DAYS = 90
 _log = logging.getLogger(__name__)
 
 
-def reconcile() -> None:
-    """Take over host facts and software states that arrived, oldest first."""
+def take_over() -> int:
+    """Take over host facts and software states that arrived, oldest first; return how many."""
+    count = 0
     for rows in _batches(HostFactsRow):
+        count += len(rows)
         for row in rows:
             try:
                 with writing():
@@ -43,10 +45,12 @@ def reconcile() -> None:
             except (ValueError, OverflowError, DataError, IntegrityError) as error:
                 # The gateway lets nothing impossible through; if it ever does, one node must not stop all.
                 _set_aside(row, error)
-    for told in _batches(SoftwareRow):
+    for rows in _batches(SoftwareRow):
+        count += len(rows)
         with writing():
-            for one in told:
-                _take_over_software(one)
+            for row in rows:
+                _take_over_software(row)
+    return count
 
 
 def _batches(model: Any) -> Iterator[list[Any]]:
@@ -57,19 +61,23 @@ def _batches(model: Any) -> Iterator[list[Any]]:
             return
 
 
-def tidy() -> None:
-    """Forget enrolment tokens and certificates that are over for long, and what was refused long ago."""
-    now = clock.now()
+def clean_up() -> int:
+    """Forget enrolment tokens and certificates that are over for long, and what was refused long ago.
+
+    Return how many rows went.
+    """
+    now, count = clock.now(), 0
     with writing():
-        EnrolToken.objects.filter(expires_at__lt=now - TOKEN_DAYS * clock.DAY).delete()
+        count += EnrolToken.objects.filter(expires_at__lt=now - TOKEN_DAYS * clock.DAY).delete()[0]
     newer = Certificate.objects.filter(subject=OuterRef("subject"), issued_at__gt=OuterRef("issued_at"))
     with writing():
         # The last of each stays: a node that was away for years may still renew it.
         over = Certificate.objects.filter(Exists(newer), not_after__lt=now - CERTIFICATE_DAYS * clock.DAY)
-        Certificate.objects.filter(fingerprint__in=over.values("fingerprint")).delete()
+        count += Certificate.objects.filter(fingerprint__in=over.values("fingerprint")).delete()[0]
     with writing():
-        RefusedItem.objects.filter(received_at__lt=now - REFUSED_DAYS * clock.DAY).delete()
-        Forgery.objects.filter(at__lt=now - REFUSED_DAYS * clock.DAY).delete()
+        count += RefusedItem.objects.filter(received_at__lt=now - REFUSED_DAYS * clock.DAY).delete()[0]
+        count += Forgery.objects.filter(at__lt=now - REFUSED_DAYS * clock.DAY).delete()[0]
+    return count
 
 
 def _take_over_facts(row: HostFactsRow) -> None:

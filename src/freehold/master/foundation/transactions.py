@@ -52,6 +52,13 @@ def run(query: sql.Query, **values: Any) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+def change(query: sql.Query, **values: Any) -> int:
+    """Run a hand-written statement and return how many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(query.format, values)
+        return int(cursor.rowcount)
+
+
 def _run_prepared(query: sql.Query, values: dict[str, Any]) -> list[dict[str, Any]]:
     """Run a query by the driver's own cursor, whose statements PostgreSQL plans once; Django's plan each time."""
     from psycopg import Cursor

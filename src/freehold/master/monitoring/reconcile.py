@@ -1,7 +1,7 @@
 """Keeps the history of promises bounded."""
 
 from freehold.master.foundation import clock
-from freehold.master.foundation.transactions import run, writing
+from freehold.master.foundation.transactions import change, run, writing
 from freehold.master.monitoring import record
 from freehold.master.monitoring.models import Maintenance
 from freehold.master.monitoring.queries import SQL
@@ -13,22 +13,25 @@ STRETCH = 20_000
 """Results that are looked at in one transaction."""
 
 
-def tidy() -> None:
-    """Write the record of the month that is over; forget results of 100 days ago, but never the last of a promise,
-    and announced times of 400 days ago.
+keep_record = record.keep
+
+
+def clean_up() -> int:
+    """Forget results of 100 days ago, but never the last of a promise, and announced times of 400 days ago.
+
+    Return how many rows went.
 
     From the oldest on, as far as there are old ones: what follows is not looked at. An old result that came late goes
     when those that came before it are old as well.
     """
-    record.keep()
     with writing():
-        Maintenance.objects.filter(ends_at__lt=clock.now() - MAINTENANCE_DAYS * clock.DAY).delete()
+        count = Maintenance.objects.filter(ends_at__lt=clock.now() - MAINTENANCE_DAYS * clock.DAY).delete()[0]
     before = clock.now() - HISTORY_DAYS * clock.DAY
     after = 0
     while True:
         (stretch,) = run(SQL["stretch"], after=after, most=STRETCH)
         if stretch["last"] is None or stretch["earliest"] >= before:
-            return
+            return count
         with writing():
-            run(SQL["forget"], after=after, last=stretch["last"], before=before)
+            count += change(SQL["forget"], after=after, last=stretch["last"], before=before)
         after = stretch["last"]

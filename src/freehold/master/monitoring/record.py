@@ -15,8 +15,9 @@ from freehold.master.monitoring.queries import available
 from freehold.master.ordering.models import Instance
 
 
-def keep() -> None:
-    """Write the record of the last complete month (UTC) of each site that has none yet."""
+def keep() -> int:
+    """Write the record of the last complete month (UTC) of each site that has none yet; return how many."""
+    count = 0
     month = days.month_of(days.of_moment(clock.now(), "UTC")) - 1
     for site in Site.objects.exclude(id__in=KeptRecord.objects.filter(month=month).values("site")):
         found = _of(site, month)
@@ -29,7 +30,9 @@ def keep() -> None:
             "digest": hashlib.sha256(evidence.encode()).hexdigest(),
         }
         with writing():
-            KeptRecord.objects.get_or_create(site=site, month=month, defaults=values)
+            _, is_new = KeptRecord.objects.get_or_create(site=site, month=month, defaults=values)
+        count += is_new
+    return count
 
 
 def line(instance: str, found: Availability) -> str:

@@ -127,7 +127,7 @@ def count_instances(project: str) -> int:
     return int(rows[0]["instances"]) if rows else 0
 
 
-def bury() -> int:
+def release_partitions() -> int:
     """Free what destroyed instances held, once their node said they are gone; return how many."""
     count = 0
     for row in run(QUERIES["gone"]):
@@ -135,7 +135,7 @@ def bury() -> int:
             # The order of locks of an order: the instance's, the clock's, the node's, then the count of the project's.
             run(locking(QUERIES["lock_instance"], "i"), id=row["id"])
             revisions.take_turn()
-            if not run(QUERIES["bury"], id=row["id"], now=clock.now()):
+            if not run(QUERIES["note_gone"], id=row["id"], now=clock.now()):
                 continue
             if row["host"] is not None:
                 sharing.give_back(row["host"])

@@ -32,20 +32,23 @@ _steadiness = clock.Steadiness()
 """Of this process."""
 
 
-def find_lost() -> None:
-    """Fence nodes whose lease is over: nothing is placed there; take back those that report again.
+def find_lost() -> int:
+    """Fence nodes whose lease is over: nothing is placed there; take back those that report again; return how many.
 
     By a clock that went evenly for as long as the lease while this process looked: one that jumped, or a Master that
     was away, says nothing of how long a node was silent.
     """
-    steady_for = _steadiness.look()
+    steady_for, count = _steadiness.look(), 0
     with writing():
         run(QUERIES["unlearn"], now=clock.now(), latest=clock.now() + AHEAD)
     for row in run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000)):
         if steady_for > row["lease"] + settings.LEASE_MARGIN:
             _mark(row["id"], row["project_id"], "node.lost", clock.now())
+            count += 1
     for row in run(QUERIES["returned"]):
         _mark(row["id"], row["project_id"], "node.returned", None)
+        count += 1
+    return count
 
 
 def _mark(node: str, project: str, verb: str, lost_at: int | None) -> None:
@@ -55,14 +58,17 @@ def _mark(node: str, project: str, verb: str, lost_at: int | None) -> None:
         audit("freehold", verb, node, project=project)
 
 
-def move_from_lost() -> None:
-    """Move what can be moved away from lost nodes; what finds no place is tried again."""
+def move_from_lost() -> int:
+    """Move what can be moved away from lost nodes; what finds no place is tried again. Return how many moved."""
+    count = 0
     for node in Node.objects.filter(lost_at__isnull=False).values_list("id", flat=True):
         for row in run(QUERIES["movable"], node=node):
             try:
                 _move(row, actor="freehold")
+                count += 1
             except NoPlace as error:
                 _log.warning("%s cannot be moved away from a lost node: %s", row["title"], error)
+    return count
 
 
 def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[str, Any]:
@@ -127,15 +133,18 @@ def _refuse_move(row: dict[str, Any], *, abandon_data: bool) -> None:
         )
 
 
-def see_off() -> None:
-    """Free the partitions of which their node said that nothing is left."""
-    for row in run(QUERIES["seen_off"]):
+def finish_departures() -> int:
+    """Free the partitions of which their node said that nothing is left; return how many."""
+    count = 0
+    for row in run(QUERIES["departed"]):
         with writing():
             if run(QUERIES["forget_departure"], id=row["id"]):
                 run(QUERIES["forget_departed"], instance=row["instance_id"], node=row["node_id"])
                 allocation.give_back(
                     _left(row["instance_id"], row["node_id"]), row["node_id"], row["partition"], row["weight"]
                 )
+                count += 1
+    return count
 
 
 def _move(row: dict[str, Any], *, actor: str) -> None:

@@ -46,15 +46,20 @@ def resume() -> int:
     return len(nodes)
 
 
-def settle() -> None:
-    """Have what can move begun where this Master knows it, once no lease lasts that a copy of before did not know."""
+def settle() -> int:
+    """Have what can move begun where this Master knows it, once no lease lasts that a copy of before did not know.
+
+    Return on how many nodes.
+    """
     if not doubt.is_due():
-        return
+        return 0
     with writing():
         # The clock before the generation, as `resume` does.
         revisions.take_turn()
         if not doubt.settle():
-            return
-        for node in Node.objects.order_by("id").values_list("id", flat=True):
+            return 0
+        nodes = list(Node.objects.order_by("id").values_list("id", flat=True))
+        for node in nodes:
             run(QUERIES["begin_movable"], node=node, revision=revisions.bump(node))
         audit("freehold", "master.settle", "master")
+    return len(nodes)

@@ -88,7 +88,7 @@ def settle(tree: str) -> bool:
     return bool(changed)
 
 
-def end_unasked() -> int:
+def end_orphans() -> int:
     """Destroy what its parent has not requested for the time of grace; return how many."""
     before = clock.now() - int(settings.CHILD_GRACE_S * 1000)
     count = 0
@@ -108,15 +108,16 @@ def end_unasked() -> int:
     return count
 
 
-class PassingOn:
+class PublicationForwarder:
     """Gives parents what their children published. The bookmark in memory only saves time."""
 
     def __init__(self) -> None:
         self._bookmark = 0
 
-    def __call__(self) -> None:
+    def __call__(self) -> int:
+        """Forward what is new; return how many publications were looked at."""
         (last,) = run(QUERIES["last_publication"])
-        after = self._bookmark
+        after, count = self._bookmark, 0
         while rows := run(QUERIES["news"], bookmark=after, most=_MOST_NEWS):
             by_parent: dict[str, list[dict[str, Any]]] = {}
             for row in rows:
@@ -124,8 +125,9 @@ class PassingOn:
             for parent, of_parent in by_parent.items():
                 with writing():
                     _give(parent, of_parent)
-            after = rows[-1]["row_id"]
+            after, count = rows[-1]["row_id"], count + len(rows)
         self._bookmark = max(0, (last["row_id"] or 0) - _OVERLAP)
+        return count
 
 
 def name_in_parent(title: str) -> str:

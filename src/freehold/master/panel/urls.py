@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.i18n import set_language
 
-from freehold.master.panel import fleet, money, orders, services, session, support
+from freehold.master.panel import fleet, money, orders, services, session, support, tasks
 
 _SERVICE = "services/<str:project>/<path:title>"
 _FLEET = "fleet/<str:project>"
@@ -36,6 +36,7 @@ urlpatterns = [
     path("books/<str:code>/exports/<str:name>", money.export, name="books-export"),
     path("tickets", support.tickets, name="tickets"),
     path("tickets/<str:project>/<str:identity>", support.ticket, name="ticket"),
+    path("tasks", tasks.overview, name="tasks"),
     path("fleet", fleet.choose, name="fleet-choice"),
     path(_FLEET, fleet.overview, name="fleet"),
     path(f"{_FLEET}/sites", fleet.add_site, name="add-site"),

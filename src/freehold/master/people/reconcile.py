@@ -9,9 +9,10 @@ from freehold.master.people.actions import ENDED_TOKEN_DAYS
 from freehold.master.people.models import ApiToken
 
 
-def tidy() -> None:
-    """Forget sessions that are over, and API tokens that were over 30 days ago."""
+def clean_up() -> int:
+    """Forget sessions that are over, and API tokens that were over 30 days ago; return how many."""
     with writing():
-        Session.objects.filter(expire_date__lt=timezone.now()).delete()
+        count = Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
     with writing():
-        ApiToken.objects.filter(expires_at__lt=clock.now() - ENDED_TOKEN_DAYS * clock.DAY).delete()
+        tokens = ApiToken.objects.filter(expires_at__lt=clock.now() - ENDED_TOKEN_DAYS * clock.DAY)
+        return count + tokens.delete()[0]

@@ -21,8 +21,8 @@ SPENT = (costs.NEAR, 100)
 """Percents of a budget at which its project is told."""
 
 
-def reconcile() -> None:
-    """Tell of what nodes showed or said that does not fit what this Master knows."""
+def give_notice() -> int:
+    """Tell of what nodes showed or said that does not fit what this Master knows; return of how much."""
     doubts = run(_SQL["doubts"])
     for row in doubts:
         about = f"{DOUBT}{row['project']}"
@@ -35,7 +35,8 @@ def reconcile() -> None:
     if not doubts:
         for ticket in Ticket.objects.filter(about__startswith=DOUBT, closed_at=None):
             actions.settle(ticket.about, "It was decided to go on from what this Master knows.")
-    for row in run(_SQL["forgeries"]):
+    forgeries = run(_SQL["forgeries"])
+    for row in forgeries:
         text = (
             f"It showed a statement of this Master that was never made to it: {row['reason']}. A copy of another "
             f"node's files, a changed disk or somebody with the node's key can be behind it; nothing was stopped. Look "
@@ -43,7 +44,7 @@ def reconcile() -> None:
         )
         title = f"Node '{row['title']}' shows a false statement"
         actions.notice(f"forgery:{row['node']}", title, text, project=row["project"])
-    _quarantine()
+    return len(doubts) + len(forgeries) + _quarantine()
 
 
 class Quarantine:
@@ -52,8 +53,9 @@ class Quarantine:
     def __init__(self) -> None:
         self._bookmark = 0
 
-    def __call__(self) -> None:
-        told, waiting = self._bookmark, False
+    def __call__(self) -> int:
+        """Tell of what is new; return how many nodes said it."""
+        told, waiting, count = self._bookmark, False, 0
         for row in run(_SQL["refused"], bookmark=self._bookmark):
             about = f"refused:{row['node']}"
             if _told_lately(about):
@@ -73,16 +75,18 @@ class Quarantine:
                 )
             title = f"Node '{row['title']}' tells what cannot be true"
             actions.notice(about, title, text, project=row["project"], until=row["last"])
-            told = max(told, row["last"])
+            told, count = max(told, row["last"]), count + 1
         if not waiting:
             self._bookmark = told
+        return count
 
 
 _quarantine = Quarantine()
 
 
-def tidy() -> None:
-    """Tell of runs that could not be ended, and of budgets that are nearly spent."""
+def watch_money() -> int:
+    """Tell of runs that could not be ended, and of budgets that are nearly spent; return how many budgets were."""
+    count = 0
     for row in run(_SQL["troubled"]):
         title = f"The documents of {row['code']} cannot be issued"
         _tell_of_trouble(f"run:{row['id']}", title, "It could be ended meanwhile.", row)
@@ -90,7 +94,8 @@ def tidy() -> None:
         title = f"{row['code']} cannot bill {row['customer']}"
         _tell_of_trouble(f"contract:{row['id']}", title, "It was billed meanwhile.", row)
     for budget in Budget.objects.order_by("project").iterator():
-        _tell_of(budget)
+        count += _tell_of(budget)
+    return count
 
 
 def _tell_of_trouble(about: str, title: str, settled: str, row: dict[str, Any]) -> None:
@@ -101,19 +106,20 @@ def _tell_of_trouble(about: str, title: str, settled: str, row: dict[str, Any]) 
         actions.notice(about, title, row["trouble"], project=row["project"], scope=Scope.ACCOUNT)
 
 
-def _tell_of(budget: Budget) -> None:
-    """Tell a project, once a month and step, that its budget is nearly spent or spent."""
+def _tell_of(budget: Budget) -> bool:
+    """Tell a project, once a month and step, that its budget is nearly spent or spent; return whether it was told."""
     spent = costs.to_date(budget.project_id).spent_percent
     reached = [step for step in SPENT if spent >= step]
     if not reached:
-        return
+        return False
     month = days.month_name(days.month_of(days.of_moment(clock.now(), "UTC")))
     about = f"budget:{budget.project_id}:{month}:{reached[-1]}"
     if Ticket.objects.filter(about=about).exists():
-        return
+        return False
     amount = currencies.shown(budget.amount, budget.currency)
     text = f"{spent} % of the budget of {amount} a month is spent. Nothing is stopped. For what: `freehold costs`."
     actions.notice(about, f"{reached[-1]} % of the budget is spent", text, project=budget.project_id)
+    return True
 
 
 def _told_lately(about: str) -> bool:

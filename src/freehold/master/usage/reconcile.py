@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from freehold.master.foundation import clock, days, sql
-from freehold.master.foundation.transactions import run, writing
+from freehold.master.foundation.transactions import change, run, writing
 
 _SQL = sql.load(Path(__file__).parent / "sql" / "usage.sql")
 KEPT_MONTHS = 24
@@ -12,16 +12,16 @@ STRETCH = 2000
 """Instances whose hours are looked at in one transaction."""
 
 
-def tidy() -> None:
-    """Forget the hours of older months, instance by instance."""
+def clean_up() -> int:
+    """Forget the hours of older months, instance by instance; return how many."""
     month = days.month_of(days.of_moment(clock.now(), "UTC")) - KEPT_MONTHS
     # A day more: a month begins at another moment in each seller's place.
     before = (days.first_day(month) - 1) * 24
-    after = ""
+    after, count = "", 0
     while True:
         (stretch,) = run(_SQL["stretch"], after=after, most=STRETCH)
         if stretch["last"] is None:
-            return
+            return count
         with writing():
-            run(_SQL["forget"], after=after, last=stretch["last"], before=before)
+            count += change(_SQL["forget"], after=after, last=stretch["last"], before=before)
         after = stretch["last"]

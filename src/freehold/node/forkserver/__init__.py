@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from freehold.node.errors import NodeError
 
 if TYPE_CHECKING:
-    from freehold.node.isolation.sandbox import Walls
+    from freehold.node.isolation.sandbox import SandboxSpec
 
 SIZE = struct.Struct("!I")
 MOST_ANSWER = 8 * 1024 * 1024
@@ -37,7 +37,7 @@ MOST_ORDER = 128 * 1024
 class Enclosure:
     """What encloses a child besides its user."""
 
-    walls: "Walls"
+    sandbox: "SandboxSpec"
     groups: tuple[str, ...] = ()
     """Files of the control groups into which it moves."""
     limits: tuple[tuple[str, int], ...] = ()
@@ -46,10 +46,10 @@ class Enclosure:
     """The folder of the control group in which there is only this; empty where there are none."""
 
     def as_order(self) -> dict[str, Any]:
-        return {"walls": self.walls, "groups": self.groups, "limits": dict(self.limits)}
+        return {"sandbox": self.sandbox, "groups": self.groups, "limits": dict(self.limits)}
 
 
-class WorkshopError(NodeError):
+class ForkServerError(NodeError):
     """A child failed, ended, took too long or was interrupted; the message says how, in a stranger's words perhaps."""
 
 
@@ -83,7 +83,7 @@ class Interrupt:
             pass
 
 
-class Workshop:
+class ForkServer:
     """The helper, started at first use and again when it died. Safe from any thread."""
 
     def __init__(self, log: Path) -> None:
@@ -128,20 +128,20 @@ class Workshop:
                 (size,) = SIZE.unpack(_exactly(sock, SIZE.size, deadline))
                 most = MOST_WORDS if failed else MOST_ANSWER
                 if size > most:
-                    raise WorkshopError(f"Its process answered with {size} bytes; at most {most} are read.")
+                    raise ForkServerError(f"Its process answered with {size} bytes; at most {most} are read.")
                 answer = _exactly(sock, size, deadline)
             except TimeoutError:
-                raise WorkshopError(f"It did not end within {timeout:g} s.") from None
+                raise ForkServerError(f"It did not end within {timeout:g} s.") from None
             except (EOFError, OSError) as error:
                 if interrupt.is_set:
-                    raise WorkshopError("It was interrupted.") from None
-                raise WorkshopError(f"Its process ended suddenly ({error}).") from None
+                    raise ForkServerError("It was interrupted.") from None
+                raise ForkServerError(f"Its process ended suddenly ({error}).") from None
             finally:
                 interrupt.guard(None)
                 if pid:
                     _kill(pid)
         if failed:
-            raise WorkshopError(answer.decode(errors="backslashreplace"))
+            raise ForkServerError(answer.decode(errors="backslashreplace"))
         return answer
 
     def open(
@@ -172,8 +172,8 @@ class Workshop:
                 self._send(json.dumps(job).encode(), theirs.fileno())
             except OSError as error:
                 ours.close()
-                raise WorkshopError(f"The workshop does not take orders: {error}") from None
-            except WorkshopError:
+                raise ForkServerError(f"The workshop does not take orders: {error}") from None
+            except ForkServerError:
                 ours.close()
                 raise
         return ours
@@ -191,7 +191,7 @@ class Workshop:
     def _send(self, order: bytes, descriptor: int) -> None:
         if len(order) > MOST_ORDER:
             # Refused by the kernel it would look as if the helper had died, which would then be replaced.
-            raise WorkshopError(f"The order of a child has {len(order)} bytes; at most {MOST_ORDER} are possible.")
+            raise ForkServerError(f"The order of a child has {len(order)} bytes; at most {MOST_ORDER} are possible.")
         with self._lock:
             for attempt in (1, 2):
                 if self._process is None or self._process.poll() is not None:

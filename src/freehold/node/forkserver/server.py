@@ -59,7 +59,7 @@ def _serve(control: socket.socket, order: bytes, descriptors: list[int], flags: 
         raise NodeError(f"An order of more than {MOST_ORDER} bytes, or without a stream, is not served.")
     job = json.loads(order)
     _warm(job["warm"])
-    entrance = sandbox.Entrance(job["enclosure"].get("walls", sandbox.NONE))
+    entrance = sandbox.Entrance(job["enclosure"].get("sandbox", sandbox.NONE))
     try:
         pid = entrance.fork()
         if pid == 0:
@@ -140,8 +140,8 @@ def _become(order: dict[str, Any], entrance: sandbox.Entrance) -> None:
     for name, value in enclosure.get("limits", {}).items():
         resource.setrlimit(getattr(resource, name), (value, value))
     os.umask(0o022)
-    if "walls" in enclosure:
-        sandbox.raise_walls(enclosure["walls"])
+    if "sandbox" in enclosure:
+        sandbox.enter_sandbox(enclosure["sandbox"])
     os.umask(0o077)
     if order["uid"] is not None:
         os.setgroups([])
@@ -149,7 +149,7 @@ def _become(order: dict[str, Any], entrance: sandbox.Entrance) -> None:
         os.setuid(order["uid"])
     # After the change of user, which clears it.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    sandbox.lock(enclosure.get("walls", sandbox.NONE))
+    sandbox.lock(enclosure.get("sandbox", sandbox.NONE))
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=order["cwd"], LANG="C.UTF-8")

@@ -14,7 +14,7 @@ def host_facts(
     """Return what the node tells of its machine."""
     disk = os.statvfs(root)
     return HostFacts(
-        partitions=[PartitionFacts(place.name, place.address) for place in settings.places],
+        partitions=[PartitionFacts(slot.name, slot.address) for slot in settings.slots],
         cpus=os.cpu_count() or 0,
         memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024),
         disk_mb=disk.f_blocks * disk.f_frsize // (1024 * 1024),

@@ -14,41 +14,41 @@ Seen = Callable[[int, "os.DirEntry[str]"], bool]
 def visit(folder: str | Path, see: Seen) -> None:
     """Show each entry below a folder; what goes away meanwhile is passed over. One folder is open at a time."""
     try:
-        place = os.open(folder, _FLAGS)
+        descriptor = os.open(folder, _FLAGS)
     except (FileNotFoundError, NotADirectoryError):
         return
     above: list[tuple[tuple[int, int], list[str]]] = []
-    identity, inner = _look(place, see)
+    identity, inner = _look(descriptor, see)
     try:
         while inner or above:
             if inner:
                 try:
-                    deeper = os.open(inner.pop(), _FLAGS, dir_fd=place)
+                    deeper = os.open(inner.pop(), _FLAGS, dir_fd=descriptor)
                 except OSError:
                     continue
                 above.append((identity, inner))
-                os.close(place)
-                place = deeper
-                identity, inner = _look(place, see)
+                os.close(descriptor)
+                descriptor = deeper
+                identity, inner = _look(descriptor, see)
                 continue
-            upper = os.open("..", _FLAGS, dir_fd=place)
-            os.close(place)
-            place = upper
+            upper = os.open("..", _FLAGS, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = upper
             identity, inner = above.pop()
-            found = os.fstat(place)
+            found = os.fstat(descriptor)
             if (found.st_dev, found.st_ino) != identity:
                 # It was moved since: what is above it now is somebody else's.
                 return
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
-def _look(place: int, see: Seen) -> tuple[tuple[int, int], list[str]]:
-    found, inner = os.fstat(place), []
-    with os.scandir(place) as entries:
+def _look(descriptor: int, see: Seen) -> tuple[tuple[int, int], list[str]]:
+    found, inner = os.fstat(descriptor), []
+    with os.scandir(descriptor) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
-                if see(place, entry) and entry.is_dir(follow_symlinks=False):
+                if see(descriptor, entry) and entry.is_dir(follow_symlinks=False):
                     inner.append(entry.name)
     return (found.st_dev, found.st_ino), inner
 
@@ -92,33 +92,33 @@ def _remove(top: int, name: str, names: Iterator[str]) -> None:
     if os.geteuid() != 0:
         # It may have taken the right to look into it from itself; without root we are its user.
         os.chmod(name, 0o700, dir_fd=top)
-    place = os.open(name, _FLAGS, dir_fd=top)
+    descriptor = os.open(name, _FLAGS, dir_fd=top)
     try:
-        for inner, is_folder in _entries(place):
+        for inner, is_folder in _entries(descriptor):
             if not is_folder:
-                os.unlink(inner, dir_fd=place)
+                os.unlink(inner, dir_fd=descriptor)
                 continue
             try:
-                os.rmdir(inner, dir_fd=place)
+                os.rmdir(inner, dir_fd=descriptor)
             except OSError:
                 if os.geteuid() != 0:
-                    os.chmod(inner, 0o700, dir_fd=place)
-                _move(place, inner, top, names)
+                    os.chmod(inner, 0o700, dir_fd=descriptor)
+                _move(descriptor, inner, top, names)
     finally:
-        os.close(place)
+        os.close(descriptor)
     os.rmdir(name, dir_fd=top)
 
 
-def _move(place: int, inner: str, top: int, names: Iterator[str]) -> None:
+def _move(descriptor: int, inner: str, top: int, names: Iterator[str]) -> None:
     for name in names:
         # Whoever wrote it may have used our names for something of its own.
         try:
             os.lstat(name, dir_fd=top)
         except FileNotFoundError:
-            os.rename(inner, name, src_dir_fd=place, dst_dir_fd=top)
+            os.rename(inner, name, src_dir_fd=descriptor, dst_dir_fd=top)
             return
 
 
-def _entries(place: int) -> list[tuple[str, bool]]:
-    with os.scandir(place) as entries:
+def _entries(descriptor: int) -> list[tuple[str, bool]]:
+    with os.scandir(descriptor) as entries:
         return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]

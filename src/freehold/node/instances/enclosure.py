@@ -27,11 +27,11 @@ from freehold.node.isolation.firewall import Network, Rule, Surroundings
 from freehold.node.isolation.sandbox import init_of
 from freehold.node.partition import visible
 from freehold.node.partition.layout import Outcome
-from freehold.node.settings import Paths, Place, Settings
+from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.supervisor.children import kill_user
 
 if TYPE_CHECKING:
-    from freehold.node.isolation.sandbox import Walls
+    from freehold.node.isolation.sandbox import SandboxSpec
 
 END_SECONDS = 15.0
 """So long the kernel may take to end what was killed, before the partition is said not to end."""
@@ -56,82 +56,82 @@ class Enclosures:
         self._admitting = threading.Lock()
         self._opening = threading.Lock()
 
-    def open(self, place: Place) -> None:
+    def open(self, slot: PartitionSlot) -> None:
         """Have a partition's container be there, whole; raise HostError when it cannot be made."""
-        if not self.protections.namespaces or place.uid is None:
+        if not self.protections.namespaces or slot.uid is None:
             return
-        if container.is_whole(self._init(place), self.host_end(place)):
+        if container.is_whole(self._init(slot), self.host_end(slot)):
             # Asked before each call and each start of a service; root's child is for the first of them.
             return
         order = container.Order(
-            init=self.groups(place).init,
-            address=place.address,
-            host_end=self.host_end(place),
+            init=self.groups(slot).init,
+            address=slot.address,
+            host_end=self.host_end(slot),
             uplinks=self._uplinks(),
             announced_on="" if self._settings.interface == "lo" else self._settings.interface,
         )
         with self._opening:
             self._run_as_root("freehold.node.isolation.container:make", msgspec.json.encode(order))
 
-    def is_open(self, place: Place) -> bool:
+    def is_open(self, slot: PartitionSlot) -> bool:
         """Return whether a partition's container is there, if it should have one."""
-        return not self.protections.namespaces or place.uid is None or bool(init_of(self._init(place)))
+        return not self.protections.namespaces or slot.uid is None or bool(init_of(self._init(slot)))
 
-    def end(self, place: Place) -> None:
+    def end(self, slot: PartitionSlot) -> None:
         """End all that runs in a partition's name, by whatever way it was started; raise HostError when it does not."""
-        if place.uid is None:
+        if slot.uid is None:
             return
         deadline = time.monotonic() + END_SECONDS
-        gone = cgroups.end(self._tag(place), END_SECONDS)
-        pids = kill_user(place.uid, deadline - time.monotonic())
-        container.remove_link(self.host_end(place))
+        gone = cgroups.end(self._tag(slot), END_SECONDS)
+        pids = kill_user(slot.uid, deadline - time.monotonic())
+        container.remove_link(self.host_end(slot))
         if pids or not gone:
-            raise HostError(f"{place.name} does not end: {len(pids)} of its processes are still there.")
+            raise HostError(f"{slot.name} does not end: {len(pids)} of its processes are still there.")
 
-    def prove_empty(self, place: Place) -> None:
+    def prove_empty(self, slot: PartitionSlot) -> None:
         """Raise HostError, naming it, when anything is left of a partition's user on this machine."""
-        if place.uid is None:
+        if slot.uid is None:
             return
-        left = remains.of_user(place.uid, self._paths.partitions / place.name, self.host_end(place))
+        left = remains.of_user(slot.uid, self._paths.partitions / slot.name, self.host_end(slot))
         if left:
-            words = f"Partition {place.name} is not empty and is not given to anybody: {', '.join(left[:5])}"
+            words = f"Partition {slot.name} is not empty and is not given to anybody: {', '.join(left[:5])}"
             _log.error("%s", words)
             raise HostError(f"{words}.")
 
-    def tenant(self, place: Place) -> str:
+    def tenant(self, slot: PartitionSlot) -> str:
         """Return which instance a partition was given to, whatever else of the node was lost; empty: none."""
         try:
-            return self._note(place).read_text().strip()
+            return self._note(slot).read_text().strip()
         except OSError:
             return ""
 
-    def occupy(self, place: Place, instance: str, *, is_new: bool) -> None:
+    def occupy(self, slot: PartitionSlot, instance: str, *, is_new: bool) -> None:
         """Give a partition to an instance; raise HostError when another one has it, or left something there."""
-        tenant = self.tenant(place)
+        tenant = self.tenant(slot)
         if tenant == instance:
             return
         if tenant:
-            words = f"Partition {place.name} has data of {tenant}, which no Master names any more"
+            words = f"Partition {slot.name} has data of {tenant}, which no Master names any more"
             _log.error("%s: decide what becomes of it by freehold node orphans", words)
             raise HostError(f"{words}.")
         if is_new:
             # Whoever lived here before was proved to be gone then; much may have happened since.
-            self.end(place)
-            self.prove_empty(place)
-        durable.replace(self._note(place), instance.encode(), 0o600)
+            self.end(slot)
+            self.prove_empty(slot)
+        durable.replace(self._note(slot), instance.encode(), 0o600)
 
-    def vacate(self, place: Place) -> None:
+    def vacate(self, slot: PartitionSlot) -> None:
         """Note that a partition is nobody's: it was proved to be empty."""
-        self._note(place).unlink(missing_ok=True)
+        self._note(slot).unlink(missing_ok=True)
 
-    def walls(self, place: Place, release: str, outcome: Outcome | None = None) -> "Walls":
+    def sandbox(self, slot: PartitionSlot, release: str, outcome: Outcome | None = None) -> "SandboxSpec":
         """Return the walls of a partition in which a release is or will be configured."""
         network = outcome.network if outcome else None
         software = str(self._paths.software / release)
         given = self.protections
-        is_contained = given.namespaces and place.uid is not None
+        is_contained = given.namespaces and slot.uid is not None
         has_network = is_contained and given.network
-        made = self._paths.run / "etc" / place.name
+        made = self._paths.run / "etc" / slot.name
         resolv_conf = resolvers.configuration(self._resolvers) if has_network else None
         return {
             "mounts": given.mounts,
@@ -139,65 +139,67 @@ class Enclosures:
             "landlock": given.landlock,
             "links": self._links,
             "shows": [*self._shown, software] if os.path.isdir(software) else self._shown,
-            "files": visible.files(made, place, resolv_conf) if given.mounts else {},
-            "folder": str(self._paths.partitions / place.name),
+            "files": visible.files(made, slot, resolv_conf) if given.mounts else {},
+            "folder": str(self._paths.partitions / slot.name),
             # Where it has a network of its own, every port of it is its own.
             "listen": None if network is None or has_network else network.tcp,
-            "init": self._init(place) if is_contained else "",
+            "init": self._init(slot) if is_contained else "",
             "network": has_network,
             "filter": given.filter,
-            "alone": place.uid is None,
+            "alone": slot.uid is None,
         }
 
-    def groups(self, place: Place) -> Groups:
+    def groups(self, slot: PartitionSlot) -> Groups:
         """Return the control groups of a partition, made with its limits; those of the disk are set besides."""
-        if place.uid is None:
+        if slot.uid is None:
             return Groups([], [])
-        quotas.hold(self._paths.partitions, place.uid, self.limits.disk_mb, self.limits.files)
-        return cgroups.create(self._tag(place), self.limits)
+        quotas.hold(self._paths.partitions, slot.uid, self.limits.disk_mb, self.limits.files)
+        return cgroups.create(self._tag(slot), self.limits)
 
-    def resource_limits(self, place: Place) -> dict[str, int]:
+    def resource_limits(self, slot: PartitionSlot) -> dict[str, int]:
         """Return what is limited process by process, by the names of the module `resource`."""
         limits = {}
-        if place.uid is not None and "pids" not in self.protections.limited:
+        if slot.uid is not None and "pids" not in self.protections.limited:
             limits["RLIMIT_NPROC"] = self.limits.processes
         return limits
 
     @contextmanager
     def around(
-        self, place: Place, release: str, outcome: Outcome | None = None, *, network: bool = True
+        self, slot: PartitionSlot, release: str, outcome: Outcome | None = None, *, network: bool = True
     ) -> Iterator[Enclosure]:
         """Enclose something that the node runs in a partition's name; what it leaves behind ends with it.
 
         Without `network` it is on the machine's network: for programs of ours only, that speak for the partition.
         """
-        enclosure = self.lasting(place, release, outcome, network=network)
+        enclosure = self.lasting(slot, release, outcome, network=network)
         try:
             yield enclosure
         finally:
             if enclosure.own_group:
                 group.end(enclosure.own_group, END_SECONDS)
 
-    def lasting(self, place: Place, release: str, outcome: Outcome | None = None, *, network: bool = True) -> Enclosure:
+    def lasting(
+        self, slot: PartitionSlot, release: str, outcome: Outcome | None = None, *, network: bool = True
+    ) -> Enclosure:
         """Return what encloses something that runs in a partition's name for as long as the partition does."""
-        groups = self.groups(place)
+        groups = self.groups(slot)
         own = groups.call()
-        walls = self.walls(place, release, outcome)
-        walls["network"] = walls["network"] and network
+        sandbox = self.sandbox(slot, release, outcome)
+        sandbox["network"] = sandbox["network"] and network
         return Enclosure(
-            walls,
+            sandbox,
             (*([f"{own}/cgroup.procs"] if own else []), *groups.checks),
-            tuple(self.resource_limits(place).items()),
+            tuple(self.resource_limits(slot).items()),
             own,
         )
 
-    def admit(self, places: list[tuple[Place, Network | None]]) -> None:
+    def admit(self, slots: list[tuple[PartitionSlot, Network | None]]) -> None:
         """Have partitions listen and connect as declared, from now on; raise HostError."""
         if not (self.protections.firewall and self.protections.network):
             return
         with self._admitting:
-            owned = [(place, network) for place, network in places if place.uid is not None]
-            rules = [Rule(place.name, place.address, self.host_end(place), network) for place, network in owned]
+            owned = [(slot, network) for slot, network in slots if slot.uid is not None]
+            rules = [Rule(slot.name, slot.address, self.host_end(slot), network) for slot, network in owned]
             news = [rule for rule in rules if self._admitted.get(rule.partition) != rule]
             if news:
                 url = urlsplit(self._settings.master)
@@ -206,20 +208,20 @@ class Enclosures:
                 firewall.admit(self._settings.tag, news, around)
                 self._admitted.update({rule.partition: rule for rule in news})
 
-    def held_back(self, place: Place) -> str:
+    def held_back(self, slot: PartitionSlot) -> str:
         """Return why nothing may run in a partition, because of what it holds; empty when it may."""
-        held = disk_usage.measure(str(self._paths.partitions / place.name))
+        held = disk_usage.measure(str(self._paths.partitions / slot.name))
         return disk_usage.too_much(held, self.limits.disk_mb, self.limits.files)
 
-    def remove(self, place: Place) -> None:
+    def remove(self, slot: PartitionSlot) -> None:
         """Take a partition's enclosure down: nothing lives there."""
-        if place.uid is not None:
-            self.admit([(place, None)])
-            quotas.hold(self._paths.partitions, place.uid, 0, 0)
+        if slot.uid is not None:
+            self.admit([(slot, None)])
+            quotas.hold(self._paths.partitions, slot.uid, 0, 0)
 
-    def host_end(self, place: Place) -> str:
+    def host_end(self, slot: PartitionSlot) -> str:
         """Return the name of a partition's link on the host; empty when it has no network of its own."""
-        return host_end(self._settings, place) if self.protections.network and place.uid is not None else ""
+        return host_end(self._settings, slot) if self.protections.network and slot.uid is not None else ""
 
     @property
     def _resolvers(self) -> list[str]:
@@ -230,21 +232,21 @@ class Enclosures:
         named = {self._settings.interface} - {"lo"}
         return sorted(named | container.default_interfaces())
 
-    def _note(self, place: Place) -> Path:
-        return note_of_tenant(self._paths, place)
+    def _note(self, slot: PartitionSlot) -> Path:
+        return note_of_tenant(self._paths, slot)
 
-    def _init(self, place: Place) -> str:
-        return Groups([], [], cgroups.tracking(self._tag(place))).init
+    def _init(self, slot: PartitionSlot) -> str:
+        return Groups([], [], cgroups.tracking(self._tag(slot))).init
 
-    def _tag(self, place: Place) -> str:
-        return f"{self._settings.tag}/{place.name}"
+    def _tag(self, slot: PartitionSlot) -> str:
+        return f"{self._settings.tag}/{slot.name}"
 
 
-def note_of_tenant(paths: Paths, place: Place) -> Path:
+def note_of_tenant(paths: Paths, slot: PartitionSlot) -> Path:
     """Return the file that says which instance a partition was given to; beside its folder, where only we write."""
-    return paths.partitions / f".{place.name}.instance"
+    return paths.partitions / f".{slot.name}.instance"
 
 
-def host_end(settings: Settings, place: Place) -> str:
+def host_end(settings: Settings, slot: PartitionSlot) -> str:
     """Return the name of a partition's link on the host; the kernel takes 15 letters."""
-    return f"{firewall.LINKS}{settings.tag}{place.name.removeprefix('p')}"
+    return f"{firewall.LINKS}{settings.tag}{slot.name.removeprefix('p')}"

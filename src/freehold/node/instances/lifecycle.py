@@ -16,7 +16,7 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node.errors import ConfigureError, HostError, LinkDown, LinkError, NodeError
-from freehold.node.forkserver import Interrupt, Workshop, WorkshopError
+from freehold.node.forkserver import ForkServer, ForkServerError, Interrupt
 from freehold.node.host.trees import empty
 from freehold.node.instances.enclosure import Enclosures, RunAsRoot
 from freehold.node.isolation.firewall import Network
@@ -27,8 +27,8 @@ from freehold.node.partition.destroy import PRERM_TIMEOUT
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Scheduler, Watch
 from freehold.node.services import SERVICES, SETTLED, SETTLED_UNATTESTED, Services
-from freehold.node.settings import Paths, Place, Settings
-from freehold.node.state.desired import Store, Wish
+from freehold.node.settings import PartitionSlot, Paths, Settings
+from freehold.node.state.desired import DesiredInstance, Store
 from freehold.node.supervisor.client import Process, Supervisor
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
@@ -45,7 +45,7 @@ CERTIFICATE_DAYS = 20
 _log = logging.getLogger(__name__)
 
 
-class Hands:
+class InstanceLifecycle:
     """The verbs of partitions."""
 
     def __init__(
@@ -54,16 +54,16 @@ class Hands:
         settings: Settings,
         store: Store,
         supervisor: Supervisor,
-        workshop: Workshop,
+        fork_server: ForkServer,
         promises: Scheduler,
         run_as_root: RunAsRoot,
     ) -> None:
         self._paths = paths
         self.enclosures = Enclosures(paths, settings, run_as_root)
-        self._places = {place.name: place for place in settings.places}
+        self._slots = {slot.name: slot for slot in settings.slots}
         self._store = store
         self._supervisor = supervisor
-        self._workshop = workshop
+        self._fork_server = fork_server
         self._promises = promises
         self.services = Services(store)
         self._identifying = defaultdict[str, threading.Lock](threading.Lock)
@@ -71,27 +71,27 @@ class Hands:
         self._interrupts: dict[str, Interrupt] = {}
         """By instance: what ends the work that its own code does for us now."""
 
-    def revive(self) -> None:
+    def restore_running(self) -> None:
         """Have everything run that ran by what the store knows: after a start of the machine, without a Master."""
-        started = [(self._places[one.partition], one) for one in self._store.started() if one.partition in self._places]
-        self._admit([(place, wish.layout.outcome.network) for place, wish in started])
-        for place, wish in started:
-            if wish.layout.services or wish.layout.runs:
+        started = [(self._slots[one.partition], one) for one in self._store.started() if one.partition in self._slots]
+        self._admit([(slot, desired.layout.outcome.network) for slot, desired in started])
+        for slot, desired in started:
+            if desired.layout.services or desired.layout.runs:
                 try:
-                    self._run(place, wish, wish.layout)
-                    self._watch(wish, wish.state_revision, wish.layout)
+                    self._run(slot, desired, desired.layout)
+                    self._watch(desired, desired.state_revision, desired.layout)
                 except (NodeError, OSError):
                     # Its neighbours run on.
-                    _log.exception("%s cannot be revived", wish.instance)
+                    _log.exception("%s cannot be revived", desired.instance)
 
-    def _admit(self, places: list[tuple[Place, Network | None]]) -> None:
+    def _admit(self, slots: list[tuple[PartitionSlot, Network | None]]) -> None:
         """Have the firewall admit these partitions: all at once, or as many as it takes, one by one."""
         try:
-            self.enclosures.admit(places)
+            self.enclosures.admit(slots)
             return
         except HostError as error:
             _log.error("%s", error)
-        for one in places:
+        for one in slots:
             try:
                 self.enclosures.admit([one])
             except HostError as error:
@@ -99,41 +99,41 @@ class Hands:
 
     def wait(self, instance: str) -> None:
         """Note that an instance waits for its release."""
-        wish = self._store.wish(instance)
-        if wish is not None:
-            self._store.instance_is(instance, wish.revision, Observed.WAITING)
+        desired = self._store.desired(instance)
+        if desired is not None:
+            self._store.instance_is(instance, desired.revision, Observed.WAITING)
 
     def configure(self, instance: str) -> bool:
         """Configure an instance as now wanted and start what must run; return whether it succeeded."""
         with self._interruptible(instance) as interrupt:
             # Read after `interrupt` can find us: what is wanted later than this ends us.
-            wish = self._store.wish(instance)
-            if wish is None or wish.wanted is not Wanted.STARTED:
+            desired = self._store.desired(instance)
+            if desired is None or desired.wanted is not Wanted.STARTED:
                 return False
-            return self._configure(wish, interrupt)
+            return self._configure(desired, interrupt)
 
-    def _configure(self, wish: Wish, interrupt: Interrupt) -> bool:
-        instance = wish.instance
+    def _configure(self, desired: DesiredInstance, interrupt: Interrupt) -> bool:
+        instance = desired.instance
         try:
-            place = self._place(wish)
-            if wish.state is Observed.FAILED and (why := self.enclosures.held_back(place)):
+            slot = self._slot(desired)
+            if desired.state is Observed.FAILED and (why := self.enclosures.held_back(slot)):
                 raise ConfigureError(why)
-            if not self.enclosures.tenant(place):
+            if not self.enclosures.tenant(slot):
                 self._store.begin_counting(instance)
-            self.enclosures.occupy(place, instance, is_new=wish.state is None)
-            self.enclosures.open(place)
+            self.enclosures.occupy(slot, instance, is_new=desired.state is None)
+            self.enclosures.open(slot)
             # What it may not reach later, it does not reach while it is configured.
-            self.enclosures.admit([(place, wish.layout.outcome.network)])
-            layout = self._run_configuration(wish, place, interrupt)
+            self.enclosures.admit([(slot, desired.layout.outcome.network)])
+            layout = self._run_configuration(desired, slot, interrupt)
             failpoint("instance-configured")
-            self.enclosures.admit([(place, layout.outcome.network)])
-            self._run(place, wish, layout)
+            self.enclosures.admit([(slot, layout.outcome.network)])
+            self._run(slot, desired, layout)
             failpoint("instance-applied")
         except Exception as error:
             if interrupt.is_set:
                 _log.info("the configuration of %s was interrupted: something else is wanted of it", instance)
             else:
-                self._configuration_failed(wish, error)
+                self._configuration_failed(desired, error)
             return False
         names = list(dict.fromkeys(layouts.promise_name(path) for path in layout.promises))
         if layout.services or layout.runs:
@@ -141,65 +141,67 @@ class Hands:
         missing = ", ".join(f"'{title}'" for title in layout.outcome.missing)
         self._store.instance_is(
             instance,
-            wish.revision,
+            desired.revision,
             Observed.CONFIGURING if missing else Observed.STARTED,
             message=f"It waits for what {missing} publishes." if missing else "",
             layout=layout,
             promises=names,
         )
         failpoint("instance-started")
-        if (configured := self._store.wish(instance)) is not None:
+        if (configured := self._store.desired(instance)) is not None:
             # What it runs may have settled before the line above.
             self.services.tell(configured)
-        self._watch(wish, wish.revision, layout)
+        self._watch(desired, desired.revision, layout)
         return True
 
-    def _run(self, place: Place, wish: Wish, layout: Layout) -> None:
+    def _run(self, slot: PartitionSlot, desired: DesiredInstance, layout: Layout) -> None:
         """Have an instance's processes run in its container; while it waits for another, what runs goes on."""
-        if self.enclosures.tenant(place) != wish.instance:
+        if self.enclosures.tenant(slot) != desired.instance:
             # Of a store that was put back from an older copy: it was ended since, and its files are gone.
-            raise HostError(f"{place.name} is not of {wish.instance} any more.")
-        self.enclosures.open(place)
-        processes = self._processes(place, wish.release, layout)
+            raise HostError(f"{slot.name} is not of {desired.instance} any more.")
+        self.enclosures.open(slot)
+        processes = self._processes(slot, desired.release, layout)
         waits = bool(layout.outcome.missing)
-        versions = self._supervisor.apply(wish.partition, processes, until=self._until(wish), patient=waits)
-        self.services.expect(wish.partition, versions)
+        versions = self._supervisor.apply(desired.partition, processes, until=self._until(desired), patient=waits)
+        self.services.expect(desired.partition, versions)
 
     def closed(self) -> list[str]:
         """Return the instances that run, by what the store knows, and whose container is gone."""
+        # Looked at every few seconds: nothing but the names is read.
         return [
-            wish.instance
-            for wish in self._store.started()
-            if wish.partition in self._places and not self.enclosures.is_open(self._places[wish.partition])
+            instance
+            for instance, partition in self._store.started_partitions()
+            if partition in self._slots and not self.enclosures.is_open(self._slots[partition])
         ]
 
     def reopen(self, instance: str) -> None:
         """Make an instance's container anew, with what runs in it."""
-        wish = self._store.wish(instance)
-        if wish is None or wish.state not in (Observed.STARTED, Observed.CONFIGURING):
+        desired = self._store.desired(instance)
+        if desired is None or desired.state not in (Observed.STARTED, Observed.CONFIGURING):
             return
-        place = self._places[wish.partition]
-        if self.enclosures.is_open(place):
+        slot = self._slots[desired.partition]
+        if self.enclosures.is_open(slot):
             return
-        _log.warning("the container of %s is gone; it is made anew", place.name)
+        _log.warning("the container of %s is gone; it is made anew", slot.name)
         try:
-            self._run(place, wish, wish.layout)
-            self._watch(wish, wish.state_revision, wish.layout)
+            self._run(slot, desired, desired.layout)
+            self._watch(desired, desired.state_revision, desired.layout)
         except NodeError as error:
-            _log.error("%s does not run: %s", wish.instance, error)
+            _log.error("%s does not run: %s", desired.instance, error)
 
-    def _configuration_failed(self, wish: Wish, error: Exception) -> None:
+    def _configuration_failed(self, desired: DesiredInstance, error: Exception) -> None:
         """Tell the customer why; words of strangers stay out of our log, and those of root's programs stay in it."""
-        attempts, words = wish.attempts + 1, str(error)
+        attempts, words = desired.attempts + 1, str(error)
         why = "see `freehold node status`"
-        if not isinstance(error, ConfigureError | WorkshopError):
+        if not isinstance(error, ConfigureError | ForkServerError):
             why = f"{_kind(error)}: {error}"
             words = f"The node could not set up what it needs; its operator finds why in its log ({_kind(error)})."
             if not isinstance(error, NodeError):
                 _log.exception("an error of the node itself")
-        _log.warning("%s cannot be configured (try %s): %s", wish.instance, attempts, why)
+        _log.warning("%s cannot be configured (try %s): %s", desired.instance, attempts, why)
         next_try = self._store.now() + planning.configure_pause(attempts)
-        self._store.configuration_failed(wish.instance, wish.revision, words, attempts=attempts, next_try=next_try)
+        instance, revision = desired.instance, desired.revision
+        self._store.configuration_failed(instance, revision, words, attempts=attempts, next_try=next_try)
 
     @contextmanager
     def _interruptible(self, instance: str) -> Iterator[Interrupt]:
@@ -217,27 +219,27 @@ class Hands:
 
     def prolong(self) -> None:
         """Have what can move run on: the lease was renewed, or there is none any more."""
-        movable = [wish for wish in self._store.started() if wish.movable]
+        movable = [desired for desired in self._store.started() if desired.movable]
         if movable:
-            self._supervisor.lend({wish.partition: self._until(wish) for wish in movable})
+            self._supervisor.lend({desired.partition: self._until(desired) for desired in movable})
 
-    def _until(self, wish: Wish) -> float | None:
+    def _until(self, desired: DesiredInstance) -> float | None:
         """Return the moment (seconds since the boot) at which an instance must end here by itself; None: none."""
         left = self._store.lease_left()
-        return None if not wish.movable or math.isinf(left) else self._store.clock.hardware.since_boot() + left
+        return None if not desired.movable or math.isinf(left) else self._store.clock.hardware.since_boot() + left
 
     def ask(self, instance: str, link: Link) -> None:
         """Request of the Master, in an instance's name, what the instance requests of others."""
         with self._interruptible(instance) as interrupt:
-            wish = self._store.wish(instance)
-            if wish is not None and wish.wanted is Wanted.STARTED:
-                self._ask(wish, link, interrupt)
+            desired = self._store.desired(instance)
+            if desired is not None and desired.wanted is Wanted.STARTED:
+                self._ask(desired, link, interrupt)
 
-    def _ask(self, wish: Wish, link: Link, interrupt: Interrupt) -> None:
-        instance = wish.instance
-        place, attempts = self._place(wish), wish.ask_attempts + 1
-        folder = str(self._folder(place))
-        requests = {one.title: one.wish for one in wish.layout.outcome.requests}
+    def _ask(self, desired: DesiredInstance, link: Link, interrupt: Interrupt) -> None:
+        instance = desired.instance
+        slot, attempts = self._slot(desired), desired.ask_attempts + 1
+        folder = str(self._folder(slot))
+        requests = {one.title: one.spec for one in desired.layout.outcome.requests}
         letter = {"master": link.master, "folder": folder, "requests": requests, "now": self._store.now()}
         next_try = self._store.now() + planning.ask_pause(attempts)
         try:
@@ -245,101 +247,101 @@ class Hands:
             payload = msgspec.json.encode(letter)
             # Our program, which speaks for the instance: where a Master is for this machine only, it reaches it too.
             send = "freehold.node.link.requests:send"
-            answer = self._call(wish, send, payload, timeout=ASK_TIMEOUT, interrupt=interrupt, network=False)
+            answer = self._call(desired, send, payload, timeout=ASK_TIMEOUT, interrupt=interrupt, network=False)
             refused = gate.words(answer)
         except NodeError as error:
             _log.warning("the requests of %s cannot be made (try %s)", instance, attempts)
             # A Master that is away is no news for the Master.
             words = "" if isinstance(error, LinkDown) or interrupt.is_set else str(error)
-            self._store.asked(instance, wish.asking, refused=words, next_try=next_try, attempts=attempts)
+            self._store.asked(instance, desired.asking, refused=words, next_try=next_try, attempts=attempts)
             return
         self._store.asked(
-            instance, wish.asking, refused=refused, next_try=next_try if refused else 0.0, attempts=attempts
+            instance, desired.asking, refused=refused, next_try=next_try if refused else 0.0, attempts=attempts
         )
 
     def stop(self, instance: str) -> None:
         """End every process of an instance; its files stay."""
-        wish = self._store.wish(instance)
-        if wish is None:
+        desired = self._store.desired(instance)
+        if desired is None:
             return
-        self._promises.forget(wish.partition)
-        self._end(wish, STOP_SECONDS)
+        self._promises.forget(desired.partition)
+        self._end(desired, STOP_SECONDS)
         failpoint("instance-stopped")
-        self._store.instance_is(instance, wish.revision, Observed.STOPPED)
+        self._store.instance_is(instance, desired.revision, Observed.STOPPED)
 
     def contain(self, instance: str, why: str) -> None:
         """End every process of an instance that takes what is not its own; it is tried again later."""
-        wish = self._store.wish(instance)
-        if wish is None:
+        desired = self._store.desired(instance)
+        if desired is None:
             return
-        self._promises.forget(wish.partition)
-        self._end(wish, DESTROY_SECONDS)
+        self._promises.forget(desired.partition)
+        self._end(desired, DESTROY_SECONDS)
         next_try = self._store.now() + planning.LONGEST_CONFIGURE_PAUSE
         self._store.instance_is(
-            instance, wish.revision, Observed.FAILED, message=why, attempts=wish.attempts + 1, next_try=next_try
+            instance, desired.revision, Observed.FAILED, message=why, attempts=desired.attempts + 1, next_try=next_try
         )
 
     def adopt(self) -> None:
         """Have what has a partition, and is named by nobody, among what an operator decides of."""
-        tenants = {self.enclosures.tenant(place): place.name for place in self._places.values()}
+        tenants = {self.enclosures.tenant(slot): slot.name for slot in self._slots.values()}
         tenants.pop("", None)
         for one in self._store.adopt(tenants):
             _log.error("%s has data of %s, which is not known: freehold node orphans", tenants[one], one)
 
     def destroy(self, instance: str) -> None:
-        """End an instance: processes, last wishes, files; its partition is then free."""
-        wish = self._store.wish(instance)
-        if wish is None:
+        """End an instance: processes, its own pre-destroy programs, files; its partition is then free."""
+        desired = self._store.desired(instance)
+        if desired is None:
             return
-        self._promises.forget(wish.partition)
-        place = self._places.get(wish.partition)
+        self._promises.forget(desired.partition)
+        slot = self._slots.get(desired.partition)
         # Never what another one has there, that the Master forgot.
-        if place is not None and self.enclosures.tenant(place) in ("", instance):
-            folder = self._folder(place)
-            self._end_services(wish, DESTROY_SECONDS)
+        if slot is not None and self.enclosures.tenant(slot) in ("", instance):
+            folder = self._folder(slot)
+            self._end_services(desired, DESTROY_SECONDS)
             failpoint("instance-ended")
-            if wish.release and (folder / layouts.PRERM).is_dir():
-                self._last_wishes(wish, place, folder)
+            if desired.release and (folder / layouts.PRERM).is_dir():
+                self._run_pre_destroy_hook(desired, slot, folder)
             # The one place where all ends that ever ran in its name; nothing runs in it any more.
-            self.enclosures.end(place)
+            self.enclosures.end(slot)
             empty(folder)
             failpoint("instance-emptied")
-            self.enclosures.prove_empty(place)
-            self.enclosures.vacate(place)
-            self.enclosures.remove(place)
-        self._store.instance_is(instance, wish.revision, Observed.DESTROYED)
+            self.enclosures.prove_empty(slot)
+            self.enclosures.vacate(slot)
+            self.enclosures.remove(slot)
+        self._store.instance_is(instance, desired.revision, Observed.DESTROYED)
 
     def shorten_logs(self) -> None:
         """Have each partition whose logs grew too long shorten them, as its own user."""
-        for wish in self._store.started():
-            place = self._places.get(wish.partition)
-            rotations = wish.layout.outcome.logs
-            if place is None or not logs.too_long(self._folder(place), rotations):
+        for desired in self._store.started():
+            slot = self._slots.get(desired.partition)
+            rotations = desired.layout.outcome.logs
+            if slot is None or not logs.too_long(self._folder(slot), rotations):
                 continue
-            folder = str(self._folder(place))
+            folder = str(self._folder(slot))
             order = msgspec.json.encode(logs.Order(folder, rotations))
             try:
-                self._call(wish, "freehold.node.partition.logs:rotate", order, timeout=ROTATE_TIMEOUT)
+                self._call(desired, "freehold.node.partition.logs:rotate", order, timeout=ROTATE_TIMEOUT)
             except (NodeError, OSError) as error:
-                _log.warning("logs of %s cannot be shortened (%s)", place.name, _kind(error))
+                _log.warning("logs of %s cannot be shortened (%s)", slot.name, _kind(error))
 
     def identify(self, instance: str, link: Link) -> None:
         """Give an instance a certificate of its own, or a new one in time; its key never leaves its folder."""
-        wish = self._store.wish(instance)
-        if wish is not None:
-            with self._identifying[wish.partition]:
+        desired = self._store.desired(instance)
+        if desired is not None:
+            with self._identifying[desired.partition]:
                 self._identify(instance, link)
 
     def _identify(self, instance: str, link: Link) -> None:
-        wish = self._store.wish(instance)
-        if wish is None or wish.wanted is not Wanted.STARTED or wish.partition not in self._places:
+        desired = self._store.desired(instance)
+        if desired is None or desired.wanted is not Wanted.STARTED or desired.partition not in self._slots:
             return
-        place = self._places[wish.partition]
-        folder = self._folder(place)
+        slot = self._slots[desired.partition]
+        folder = self._folder(slot)
         if is_young(folder / layouts.OURS / "certificate.pem", self._store.now()):
             return
         request = gate.words(
-            self._call(wish, "freehold.node.link.keys:for_instance", str(folder).encode(), timeout=IDENTITY_TIMEOUT)
+            self._call(desired, "freehold.node.link.keys:for_instance", str(folder).encode(), timeout=IDENTITY_TIMEOUT)
         )
         _, content, _ = link.call(
             "POST",
@@ -357,38 +359,38 @@ class Hands:
             "at": self._store.now(),
         }
         payload = json.dumps(order).encode()
-        self._call(wish, "freehold.node.link.keys:keep_certificate", payload, timeout=IDENTITY_TIMEOUT)
+        self._call(desired, "freehold.node.link.keys:keep_certificate", payload, timeout=IDENTITY_TIMEOUT)
 
-    def _end(self, wish: Wish, seconds: float) -> None:
+    def _end(self, desired: DesiredInstance, seconds: float) -> None:
         """End all that runs in an instance's name, its services in their order as far as the time goes."""
-        place = self._places.get(wish.partition)
-        if place is None or self.enclosures.tenant(place) in ("", wish.instance):
-            self._end_services(wish, seconds)
-            if place is not None:
-                self.enclosures.end(place)
+        slot = self._slots.get(desired.partition)
+        if slot is None or self.enclosures.tenant(slot) in ("", desired.instance):
+            self._end_services(desired, seconds)
+            if slot is not None:
+                self.enclosures.end(slot)
 
-    def _end_services(self, wish: Wish, seconds: float) -> None:
-        longest = sum(_stop_timeout(one) for one in wish.layout.services) + 1.0
-        self._supervisor.stop(wish.partition, min(seconds, longest), then_kill=True)
-        self.services.forget(wish.partition)
+    def _end_services(self, desired: DesiredInstance, seconds: float) -> None:
+        longest = sum(_stop_timeout(one) for one in desired.layout.services) + 1.0
+        self._supervisor.stop(desired.partition, min(seconds, longest), then_kill=True)
+        self.services.forget(desired.partition)
 
-    def _run_configuration(self, wish: Wish, place: Place, interrupt: Interrupt) -> Layout:
-        folder = self._folder(place)
+    def _run_configuration(self, desired: DesiredInstance, slot: PartitionSlot, interrupt: Interrupt) -> Layout:
+        folder = self._folder(slot)
         order = {
-            "instance": wish.instance,
-            "title": wish.title,
-            "type": wish.type,
-            "address": place.address,
+            "instance": desired.instance,
+            "title": desired.title,
+            "type": desired.type,
+            "address": slot.address,
             "folder": str(folder),
-            "software": str(self._paths.software / wish.release),
-            "parameters": wish.parameters,
-            "seed": wish.seed,
-            "given": wish.given,
-            "guests": self._store.guests(wish.instance),
+            "software": str(self._paths.software / desired.release),
+            "parameters": desired.parameters,
+            "seed": desired.seed,
+            "given": desired.given,
+            "guests": self._store.guests(desired.instance),
         }
-        is_profile = not (self._paths.software / wish.release / "release" / "instance.py").exists()
+        is_profile = not (self._paths.software / desired.release / "release" / "instance.py").exists()
         answer = self._call(
-            wish,
+            desired,
             "freehold.node.partition.configure:run",
             msgspec.json.encode(order),
             warm="freehold.recipes.run" if is_profile else "",
@@ -398,43 +400,45 @@ class Hands:
         )
         return gate.read_layout(answer, self._store.now())
 
-    def _call(self, wish: Wish, target: str, payload: bytes, *, network: bool = True, **more: Any) -> bytes:
+    def _call(
+        self, desired: DesiredInstance, target: str, payload: bytes, *, network: bool = True, **more: Any
+    ) -> bytes:
         """Have a function run in an instance's partition, as its user and enclosed as it is."""
-        place = self._place(wish)
-        self.enclosures.open(place)
-        with self.enclosures.around(place, wish.release, wish.layout.outcome, network=network) as enclosure:
-            return self._workshop.call(
+        slot = self._slot(desired)
+        self.enclosures.open(slot)
+        with self.enclosures.around(slot, desired.release, desired.layout.outcome, network=network) as enclosure:
+            return self._fork_server.call(
                 target,
                 payload,
-                uid=place.uid,
-                gid=place.gid,
-                cwd=str(self._folder(place)),
+                uid=slot.uid,
+                gid=slot.gid,
+                cwd=str(self._folder(slot)),
                 enclosure=enclosure,
                 **more,
             )
 
-    def _last_wishes(self, wish: Wish, place: Place, folder: Path) -> None:
+    def _run_pre_destroy_hook(self, desired: DesiredInstance, slot: PartitionSlot, folder: Path) -> None:
         try:
             self._call(
-                wish,
+                desired,
                 "freehold.node.partition.destroy:last_wishes",
                 str(folder).encode(),
                 log=str(folder / layouts.LOG / "prerm.log"),
                 timeout=PRERM_TIMEOUT + 5.0,
             )
-        except (WorkshopError, HostError) as error:
-            _log.warning("last wishes in %s failed (%s); see its var/log/prerm.log", place.name, _kind(error))
+        except (ForkServerError, HostError) as error:
+            _log.warning("pre-destroy programs of %s failed (%s); see its var/log/prerm.log", slot.name, _kind(error))
 
-    def _processes(self, place: Place, release: str, layout: Layout) -> list[Process]:
-        folder = self._folder(place)
+    def _processes(self, slot: PartitionSlot, release: str, layout: Layout) -> list[Process]:
+        folder = self._folder(slot)
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": str(folder),
             "TMPDIR": str(folder / "tmp"),
             "LANG": "C.UTF-8",
         }
-        groups, limits = self.enclosures.groups(place), self.enclosures.resource_limits(place)
-        walls = self.enclosures.walls(place, release, layout.outcome)
+        groups, limits = self.enclosures.groups(slot), self.enclosures.resource_limits(slot)
+        sandbox = self.enclosures.sandbox(slot, release, layout.outcome)
         return [
             Process(
                 name=f"{kind}/{one.name}",
@@ -443,13 +447,13 @@ class Hands:
                 log=str(folder / layouts.LOG / f"{one.name}.log"),
                 digest=_digest(kind, one, release),
                 environment=environment,
-                uid=place.uid,
-                gid=place.gid,
+                uid=slot.uid,
+                gid=slot.gid,
                 once=kind == "run",
                 groups=groups.services,
                 track=groups.tracked,
                 limits=limits,
-                walls=walls,
+                sandbox=sandbox,
                 after=[f"service/{other}" for other in one.after[: layouts.MOST_AFTER]],
                 stop_timeout=_stop_timeout(one),
                 stop_signal=one.stop_signal,
@@ -462,29 +466,29 @@ class Hands:
             for one in executables
         ]
 
-    def _watch(self, wish: Wish, revision: int, layout: Layout) -> None:
-        place = self._places[wish.partition]
+    def _watch(self, desired: DesiredInstance, revision: int, layout: Layout) -> None:
+        slot = self._slots[desired.partition]
         self._promises.watch(
             Watch(
-                partition=wish.partition,
-                instance=wish.instance,
+                partition=desired.partition,
+                instance=desired.instance,
                 revision=revision,
-                folder=str(self._folder(place)),
-                uid=place.uid,
-                gid=place.gid,
+                folder=str(self._folder(slot)),
+                uid=slot.uid,
+                gid=slot.gid,
                 plugins=tuple(layout.promises),
-                enclosure=self.enclosures.lasting(place, wish.release, layout.outcome),
+                enclosure=self.enclosures.lasting(slot, desired.release, layout.outcome),
             )
         )
 
-    def _place(self, wish: Wish) -> Place:
+    def _slot(self, desired: DesiredInstance) -> PartitionSlot:
         try:
-            return self._places[wish.partition]
+            return self._slots[desired.partition]
         except KeyError:
-            raise ConfigureError(f"This node has no partition '{wish.partition}' any more.") from None
+            raise ConfigureError(f"This node has no partition '{desired.partition}' any more.") from None
 
-    def _folder(self, place: Place) -> Path:
-        return self._paths.partitions / place.name
+    def _folder(self, slot: PartitionSlot) -> Path:
+        return self._paths.partitions / slot.name
 
 
 def _kind(error: BaseException) -> str:

@@ -170,12 +170,12 @@ def refusals(tag: str) -> dict[str, int]:
         if is_v2:
             # Of memory the limited group counts all. Of processes it does so since Linux 6.11; before, the group does
             # in which another process was refused.
-            places = ("",) if what == "memory" else ("", f"{_SERVICES}/", f"{_CHECKS}/")
-            counts = [_count(f"{_ROOT}/{PARENT}/{tag}/{place}{names[1]}", key) for place in places]
+            groups = ("",) if what == "memory" else ("", f"{_SERVICES}/", f"{_CHECKS}/")
+            counts = [_count(f"{_ROOT}/{PARENT}/{tag}/{group}{names[1]}", key) for group in groups]
         else:
             # Version 1 counts an event in the group of the process that it struck.
             folder = f"{_ROOT}/{controller}/{PARENT}/{tag}"
-            counts = [_count(f"{folder}/{place}/{names[0]}", key) for place in (_SERVICES, _CHECKS)]
+            counts = [_count(f"{folder}/{group}/{names[0]}", key) for group in (_SERVICES, _CHECKS)]
         known = [count for count in counts if count is not None]
         if known:
             found[what] = sum(known)

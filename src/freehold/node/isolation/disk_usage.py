@@ -11,7 +11,7 @@ from freehold.node.isolation import cgroups
 
 
 @dataclass(frozen=True)
-class Held:
+class DiskUsage:
     """What a partition holds on the disk."""
 
     mb: float
@@ -34,14 +34,14 @@ class _Sum:
         self.blocks += found.st_blocks
 
 
-def measure(folder: str, pids: Iterable[int] = ()) -> Held:
+def measure(folder: str, pids: Iterable[int] = ()) -> DiskUsage:
     """Return what a folder holds, following no links, with what these processes keep of it that has no name any more.
 
     What goes away meanwhile is not counted.
     """
     total = _Sum()
 
-    def see(place: int, entry: "os.DirEntry[str]") -> bool:
+    def see(descriptor: int, entry: "os.DirEntry[str]") -> bool:
         total.add(entry.stat(follow_symlinks=False))
         return True
 
@@ -51,10 +51,10 @@ def measure(folder: str, pids: Iterable[int] = ()) -> Held:
         for pid in pids:
             for kind in ("fd", "map_files"):
                 _add_nameless(f"/proc/{pid}/{kind}", device, total)
-    return Held(total.blocks * 512 / (1 << 20), total.files)
+    return DiskUsage(total.blocks * 512 / (1 << 20), total.files)
 
 
-def measure_partition(folder: str, tag: str) -> Held:
+def measure_partition(folder: str, tag: str) -> DiskUsage:
     """Return what a partition holds: in its folder, and what its processes, known by its control group, keep."""
     services, checks = cgroups.processes(tag)
     return measure(folder, [*services, *checks])
@@ -72,7 +72,7 @@ def _add_nameless(folder: str, device: int, total: _Sum) -> None:
                 total.add(found)
 
 
-def too_much(held: Held, disk_mb: int, files: int) -> str:
+def too_much(held: DiskUsage, disk_mb: int, files: int) -> str:
     """Return why a partition holds too much, for people; empty when it does not. A limit of 0 is none."""
     if disk_mb and held.mb > disk_mb:
         return f"It holds {held.mb:.0f} MB; {disk_mb} MB are allowed."

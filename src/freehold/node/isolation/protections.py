@@ -90,7 +90,7 @@ class Protections(msgspec.Struct, frozen=True):
 def find(settings: Settings) -> Protections:
     """Try what this machine gives, without leaving a trace of it."""
     privileged = not settings.unprivileged and os.geteuid() == 0
-    mounts, landlock, program = find_walls(privileged=privileged)
+    mounts, landlock, program = find_sandbox(privileged=privileged)
     network = privileged and _contains(network=True)
     return Protections(
         users=privileged,
@@ -107,7 +107,7 @@ def find(settings: Settings) -> Protections:
     )
 
 
-def find_walls(*, privileged: bool) -> tuple[bool, int, str]:
+def find_sandbox(*, privileged: bool) -> tuple[bool, int, str]:
     """Try which walls a process can raise: a view of its own, a version of Landlock, a filter of system calls."""
     version = sandbox.landlock_version()
     return (
@@ -136,7 +136,7 @@ def _contains(*, network: bool) -> bool:
         cgroups.remove_node(tag.partition("/")[0])
 
 
-def _enters(tried: "sandbox.Walls") -> bool:
+def _enters(tried: "sandbox.SandboxSpec") -> bool:
     """Return whether a child can be born into a container, and sees nobody but its init there."""
     entrance = sandbox.Entrance(tried)
     child = entrance.fork()
@@ -170,8 +170,8 @@ def _filter() -> str:
 
 def _holds(*, user_namespace: bool, landlock: int = 0, mounts: bool = True) -> bool:
     """Return whether such walls can be raised, by raising them round a child."""
-    with tempfile.TemporaryDirectory(prefix="freehold-walls-") as folder:
-        tried: sandbox.Walls = {
+    with tempfile.TemporaryDirectory(prefix="freehold-sandbox-") as folder:
+        tried: sandbox.SandboxSpec = {
             **sandbox.NONE,
             "mounts": mounts,
             "user_namespace": user_namespace,
@@ -186,9 +186,9 @@ def _holds(*, user_namespace: bool, landlock: int = 0, mounts: bool = True) -> b
         return os.waitpid(child, 0)[1] == 0
 
 
-def _try_and_exit(tried: "sandbox.Walls") -> None:
+def _try_and_exit(tried: "sandbox.SandboxSpec") -> None:
     try:
-        sandbox.raise_walls(tried)
+        sandbox.enter_sandbox(tried)
         sandbox.lock(tried)
         is_closed = not (tried["mounts"] or tried["landlock"]) or not _is_open("/usr/bin/env")
         os._exit(0 if is_closed else 1)

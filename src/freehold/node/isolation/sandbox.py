@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    class Walls(TypedDict):
+    class SandboxSpec(TypedDict):
         """What a partition may see and do; sent to the supervisor as JSON."""
 
         mounts: bool
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         """Its processes may not signal others; when partitions share one user this is all that is between them."""
 
 
-NONE: Walls = {
+NONE: SandboxSpec = {
     "mounts": False,
     "user_namespace": False,
     "landlock": 0,
@@ -96,16 +96,16 @@ _LOG_NEW_EXEC = 2
 class Entrance:
     """The way into a partition's namespaces for the next child of this process; it has one thread."""
 
-    def __init__(self, walls: Walls) -> None:
+    def __init__(self, spec: SandboxSpec) -> None:
         """Open it; raise OSError when nobody holds the namespaces."""
-        self._walls = walls
+        self._spec = spec
         self._init = -1
-        if walls["init"]:
-            pid = init_of(walls["init"])
+        if spec["init"]:
+            pid = init_of(spec["init"])
             if not pid:
                 raise OSError(errno.ESRCH, "the container of this partition is gone; the agent makes it anew")
             self._init = os.pidfd_open(pid)
-            if init_of(walls["init"]) != pid:
+            if init_of(spec["init"]) != pid:
                 os.close(self._init)
                 raise OSError(errno.ESRCH, "the container of this partition just ended")
 
@@ -132,7 +132,7 @@ class Entrance:
         """In the child: enter the other namespaces, and a session of keys of its own."""
         if self._init < 0:
             return
-        which = CLONE_NEWIPC | (CLONE_NEWNET if self._walls["network"] else 0)
+        which = CLONE_NEWIPC | (CLONE_NEWNET if self._spec["network"] else 0)
         _call(_libc.setns, self._init, which, what="the container's IPC and network")
         self.close()
         if _KEYCTL is not None:
@@ -160,30 +160,30 @@ def init_of(procs: str) -> int:
     return int(words[0]) if words else 0
 
 
-def raise_walls(walls: Walls) -> None:
+def enter_sandbox(spec: SandboxSpec) -> None:
     """Leave the machine's view of files for one with only what is named; as root, or in a user namespace of our own.
 
     Raise OSError, naming the step, when the kernel refuses one.
     """
-    if not walls["mounts"]:
+    if not spec["mounts"]:
         return
-    _unshare(walls["user_namespace"])
+    _unshare(spec["user_namespace"])
     _mount("", "/", "", _MS_REC | _MS_SLAVE)
     _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID, "mode=755,size=1m")
     os.mkdir("/tmp" + _OLD)
     _call(_libc.pivot_root, b"/tmp", b"/tmp" + _OLD.encode(), what="pivot_root")
     os.chdir("/")
-    for link, target in walls["links"].items():
+    for link, target in spec["links"].items():
         os.symlink(target, link)
     os.mkdir("/tmp")
-    folder = walls["folder"]
+    folder = spec["folder"]
     # Whoever tries Freehold keeps it there: what is to be seen of it must not be hidden below the partition's own.
-    holds_ours = any(path.startswith("/tmp/") for path in [folder, *walls["shows"]])
+    holds_ours = any(path.startswith("/tmp/") for path in [folder, *spec["shows"]])
     if holds_ours:
         _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
-    for path in walls["shows"]:
+    for path in spec["shows"]:
         _show(_OLD + path, path, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
-    for path, source in walls["files"].items():
+    for path, source in spec["files"].items():
         _show(_OLD + source, path, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
     _show(_OLD + folder, folder, _MS_NOSUID | _MS_NODEV)
     if not holds_ours:
@@ -192,39 +192,39 @@ def raise_walls(walls: Walls) -> None:
             _show(folder + "/tmp", "/tmp", _MS_NOSUID | _MS_NODEV)
         except FileNotFoundError:
             _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
-    _make_devices(walls["user_namespace"])
-    _make_proc(walls["user_namespace"])
+    _make_devices(spec["user_namespace"])
+    _make_proc(spec["user_namespace"])
     _call(_libc.umount2, _OLD.encode(), _MNT_DETACH, what="umount of the old view")
     os.rmdir(_OLD)
     _set_flags(_AT_FDCWD, b"/", 0, _MS_RDONLY | _MS_NOSUID)
 
 
-def lock(walls: Walls) -> None:
+def lock(spec: SandboxSpec) -> None:
     """Give up, for good, every right that is not named; after the change of user. Raise OSError when that fails."""
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if walls["alone"] and os.geteuid() == 0:
+    if spec["alone"] and os.geteuid() == 0:
         # Root of nothing: what runs as root on a machine that gives no other user has no capability.
         for capability in range(64):
             _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    _lock_files(walls)
-    _filter_calls(walls["filter"])
+    _lock_files(spec)
+    _filter_calls(spec["filter"])
 
 
-def _lock_files(walls: Walls) -> None:
-    version = walls["landlock"]
+def _lock_files(spec: SandboxSpec) -> None:
+    version = spec["landlock"]
     if not version:
         return
     everything = _ALL[min(version, 5)]
-    listen = walls["listen"] if version >= 4 else None
-    scoped = 0 if version < 6 else _SCOPE_ABSTRACT | (_SCOPE_SIGNAL if walls["alone"] else 0)
+    listen = spec["listen"] if version >= 4 else None
+    scoped = 0 if version < 6 else _SCOPE_ABSTRACT | (_SCOPE_SIGNAL if spec["alone"] else 0)
     size = 8 if version < 4 else 16 if version < 6 else 24
     attributes = struct.pack("QQQ", everything, 0 if listen is None else _BIND_TCP, scoped)
     rules = _syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0, what="Landlock")
-    writable = [walls["folder"], "/tmp", "/dev", "/proc"] if walls["mounts"] else [walls["folder"], "/dev", "/proc"]
-    if walls["mounts"]:
+    writable = [spec["folder"], "/tmp", "/dev", "/proc"] if spec["mounts"] else [spec["folder"], "/dev", "/proc"]
+    if spec["mounts"]:
         # What it may see is all that there is; the top itself may be listed.
         _allow(rules, "/", _LIST)
-    for path in [*walls["shows"], *walls["links"], *walls["files"]]:
+    for path in [*spec["shows"], *spec["links"], *spec["files"]]:
         _allow(rules, path, _READ)
     for path in writable:
         _allow(rules, path, everything)
@@ -325,16 +325,16 @@ def _set_flags(tree: int, path: bytes, how: int, flags: int) -> None:
 
 def _allow(rules: int, path: str, rights: int) -> None:
     try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
-        if not os.path.isdir(f"/proc/self/fd/{place}"):
+        if not os.path.isdir(f"/proc/self/fd/{descriptor}"):
             rights &= _OF_FILES
-        rule = struct.pack("=Qi", rights, place)
+        rule = struct.pack("=Qi", rights, descriptor)
         _syscall(_ADD_RULE, rules, _PATH_BENEATH, rule, 0, what=f"Landlock: {path}")
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
 def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:

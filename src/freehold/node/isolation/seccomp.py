@@ -74,13 +74,13 @@ def _refuse(library: ctypes.CDLL, context: ctypes.c_void_p, name: str, answer: i
 
 
 def _exported(library: ctypes.CDLL, context: ctypes.c_void_p) -> bytes:
-    place = os.memfd_create("filter", os.MFD_CLOEXEC)
+    descriptor = os.memfd_create("filter", os.MFD_CLOEXEC)
     try:
-        _must(library.seccomp_export_bpf(context, place))
-        os.lseek(place, 0, os.SEEK_SET)
-        return os.read(place, 1 << 20)
+        _must(library.seccomp_export_bpf(context, descriptor))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return os.read(descriptor, 1 << 20)
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
 def _must(answer: int) -> None:

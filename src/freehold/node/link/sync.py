@@ -35,7 +35,7 @@ _answers = msgspec.json.Decoder(Applied)
 _epochs = msgspec.json.Decoder(EpochAnswer)
 
 
-class Conversation(threading.Thread):
+class SyncThread(threading.Thread):
     """A loop of exchanges that goes on through failures, ever slower while they last."""
 
     def __init__(self, name: str, link: Link) -> None:
@@ -91,7 +91,7 @@ def pause_after(failures: int, *, down: bool) -> float:
     return random.uniform(0.5, 1.0) * min(first * float(1 << min(failures - 1, 16)), LONGEST_PAUSE)
 
 
-class FeedReader(Conversation):
+class FeedReader(SyncThread):
     """Asks for what changed and takes it over."""
 
     def __init__(
@@ -128,7 +128,7 @@ class FeedReader(Conversation):
         self._changed()
 
 
-class OutboxSender(Conversation):
+class OutboxSender(SyncThread):
     """Sends reports in order; after a while without any, a heartbeat. `renewed` is told when the lease begins anew."""
 
     def __init__(

@@ -15,7 +15,7 @@ _RELEASE = re.compile(r"([0-9a-f]{64})(\.log|\.tar\.gz)?")
 
 def strays(paths: Paths, store: Store) -> list[Path]:
     """Return builds, logs of builds and archives of releases that this node neither has nor is to have."""
-    known = {one.release for one in store.software()} | {wish.release for wish in store.wishes()}
+    known = {one.release for one in store.software()} | {desired.release for desired in store.all_desired()}
     found = []
     for folder in (paths.software, paths.cache):
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
@@ -25,7 +25,7 @@ def strays(paths: Paths, store: Store) -> list[Path]:
     return found
 
 
-def tidy(paths: Paths, store: Store) -> list[Path]:
+def clean_up(paths: Paths, store: Store) -> list[Path]:
     """Remove what is stray, and packages that no release has any more; begin long logs of the node anew."""
     found = strays(paths, store)
     for path in found:

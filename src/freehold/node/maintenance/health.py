@@ -232,15 +232,15 @@ def _permissions(paths: Paths) -> Finding:
 
 def _users(settings: Settings) -> list[Finding]:
     gone = []
-    for place in settings.places:
+    for slot in settings.slots:
         try:
-            pwd.getpwuid(place.uid) if place.uid is not None else None
+            pwd.getpwuid(slot.uid) if slot.uid is not None else None
         except KeyError:
-            gone.append(place.name)
+            gone.append(slot.name)
     if not gone:
         return []
     words = f"the users of {', '.join(gone)} are gone"
-    return [Finding("users", False, words, f"freehold node prepare --partitions {len(settings.places)}")]
+    return [Finding("users", False, words, f"freehold node prepare --partitions {len(settings.slots)}")]
 
 
 def _attempts(settings: Settings) -> Finding:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from freehold.node.instances.enclosure import Enclosures
 from freehold.node.isolation import audit, cgroups, firewall, quotas
-from freehold.node.isolation.disk_usage import Held, measure_partition, too_much
+from freehold.node.isolation.disk_usage import DiskUsage, measure_partition, too_much
 from freehold.node.settings import Paths, Settings
-from freehold.node.state.desired import Store, Wish
+from freehold.node.state.desired import DesiredInstance, Store
 from freehold.protocol.states import Observed
 
 REMEMBERED = 3600.0
@@ -48,7 +48,7 @@ class _Attempts:
     last: float = 0.0
 
 
-class Guard:
+class LimitEnforcer:
     """The guard of a node's partitions; `look` is called every few seconds by one thread."""
 
     def __init__(
@@ -67,8 +67,8 @@ class Guard:
         self._limits = enclosures.limits
         self._contain = contain
         self._shorten_logs = shorten_logs
-        self._places = {place.name: place for place in settings.places}
-        self._held: dict[str, Held] = {}
+        self._slots = {slot.name: slot for slot in settings.slots}
+        self._disk_usage: dict[str, DiskUsage] = {}
         self._used = (0, 0)
         """Blocks and inodes of the file system when folders were last looked at."""
         self._wrote: dict[str, float] = {}
@@ -96,30 +96,30 @@ class Guard:
         started = time.monotonic()
         # Who writes too much into a log is held to its end before anybody is stopped.
         self._shorten_logs()
-        before, self._held, stopped = self._held, {}, False
+        before, self._disk_usage, stopped = self._disk_usage, {}, False
         running = [
-            wish
-            for wish in self._store.started()
-            if wish.partition in self._places and wish.state is not Observed.FAILED
+            desired
+            for desired in self._store.started()
+            if desired.partition in self._slots and desired.state is not Observed.FAILED
         ]
-        for wish in running:
-            self._held[wish.partition] = held = self._measure(wish.partition)
+        for desired in running:
+            self._disk_usage[desired.partition] = held = self._measure(desired.partition)
             if why := too_much(held, self._limits.disk_mb, self._limits.files):
-                self._stop(wish.instance, wish.partition, why)
+                self._stop(desired.instance, desired.partition, why)
                 stopped = True
         self._used = used
         wrote, self._wrote = self._wrote, {one.partition: self._written(one.partition) for one in running}
         self.unexplained = ""
         known = [one for one in running if one.partition in before and one.partition in wrote]
         if is_full and known and not stopped:
-            held_more = {one.partition: self._held[one.partition].mb - before[one.partition].mb for one in known}
+            held_more = {one.partition: self._disk_usage[one.partition].mb - before[one.partition].mb for one in known}
             wrote_more = {one.partition: self._wrote[one.partition] - wrote[one.partition] for one in known}
             stopped = self._stop_who_grew(known, held_more, wrote_more, max(0.0, megabytes))
         self._not_before = time.monotonic() + WALKING * (time.monotonic() - started)
         return stopped
 
     def _stop_who_grew(
-        self, known: list[Wish], held_more: dict[str, float], wrote_more: dict[str, float], grown: float
+        self, known: list[DesiredInstance], held_more: dict[str, float], wrote_more: dict[str, float], grown: float
     ) -> bool:
         """Stop the one of which it is measured that it filled the disk; where none explains it, nobody."""
         for more, words in ((held_more, "grew"), (wrote_more, "wrote")):
@@ -132,7 +132,7 @@ class Guard:
             self.unexplained = f"The disk is full: {grown:.0f} MB more, and no partition explains them."
         return False
 
-    def _measure(self, partition: str) -> Held:
+    def _measure(self, partition: str) -> DiskUsage:
         return measure_partition(str(self._paths.partitions / partition), f"{self._settings.tag}/{partition}")
 
     def _written(self, partition: str) -> float:
@@ -155,11 +155,11 @@ class Guard:
     def _read_counters(self, now: float) -> None:
         refused = firewall.refusals(self._settings.tag)
         logged = self._audit.by_user()
-        for name, place in self._places.items():
+        for name, slot in self._slots.items():
             counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **refused.get(name, {})}
-            if place.uid is not None:
-                counters |= logged.get(place.uid, {})
-                counters["disk"] = int(quotas.is_full(self._paths.partitions, place.uid))
+            if slot.uid is not None:
+                counters |= logged.get(slot.uid, {})
+                counters["disk"] = int(quotas.is_full(self._paths.partitions, slot.uid))
             self._count(name, counters, now)
 
     def _count(self, name: str, counters: dict[str, int], now: float) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from freehold.node.forkserver import Workshop, WorkshopError
+from freehold.node.forkserver import ForkServer, ForkServerError
 from freehold.node.host.facts import host_facts
 from freehold.node.instances.enclosure import Enclosures
-from freehold.node.maintenance.cleanup import tidy
-from freehold.node.maintenance.limits import Guard
+from freehold.node.maintenance.cleanup import clean_up
+from freehold.node.maintenance.limits import LimitEnforcer
 from freehold.node.settings import Paths, Settings
 from freehold.node.state.desired import Store
 from freehold.protocol import UNREADABLE
@@ -28,7 +28,7 @@ _promises = msgspec.json.Decoder(list[HostPromise])
 _log = logging.getLogger(__name__)
 
 
-class Care(threading.Thread):
+class MaintenanceLoop(threading.Thread):
     """Cares until stopped."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Care(threading.Thread):
         contain: Callable[[str, str], None],
         shorten_logs: Callable[[], None],
         reopen: Callable[[], None],
-        workshop: Workshop,
+        fork_server: ForkServer,
     ) -> None:
         """`contain(instance, why)` ends what an instance runs; `reopen` makes containers anew that are gone."""
         super().__init__(name="care", daemon=True)
@@ -48,8 +48,8 @@ class Care(threading.Thread):
         self._settings = settings
         self._store = store
         self._enclosures = enclosures
-        self._guard = Guard(paths, settings, store, enclosures, contain, shorten_logs)
-        self._workshop = workshop
+        self._guard = LimitEnforcer(paths, settings, store, enclosures, contain, shorten_logs)
+        self._fork_server = fork_server
         self._reopen = reopen
         self._health: list[HostPromise] = []
         self._health_due = 0.0
@@ -99,12 +99,12 @@ class Care(threading.Thread):
     def _look(self) -> list[HostPromise]:
         payload = str(self._paths.root).encode()
         try:
-            return _promises.decode(self._workshop.call("freehold.node.maintenance.health:look", payload))
-        except (WorkshopError, *UNREADABLE) as error:
+            return _promises.decode(self._fork_server.call("freehold.node.maintenance.health:look", payload))
+        except (ForkServerError, *UNREADABLE) as error:
             return [HostPromise("health", False, f"The machine cannot be looked at: {error}"[-1000:])]
 
     def _tidy(self) -> None:
-        found = tidy(self._paths, self._store)
+        found = clean_up(self._paths, self._store)
         if found:
             _log.info("removed what nothing needs: %s", ", ".join(path.name[:12] for path in found))
 

@@ -54,7 +54,7 @@ def contents(root: Path) -> dict[str, str]:
             title=settings.title,
             master=settings.master,
             unprivileged=settings.unprivileged,
-            partitions=len(settings.places),
+            partitions=len(settings.slots),
             limits=msgspec.to_builtins(settings.limits),
             reports_waiting=store.outbox_size(),
         ),
@@ -64,17 +64,17 @@ def contents(root: Path) -> dict[str, str]:
         "instances.json": _json(
             instances=[
                 {
-                    "instance": wish.instance,
-                    "partition": wish.partition,
-                    "release": wish.release,
-                    "wanted": wish.wanted,
-                    "state": wish.state,
-                    "revision": wish.revision,
-                    "attempts": wish.attempts,
-                    "services": [one.name for one in wish.layout.services],
-                    "promises": wish.layout.promises,
+                    "instance": desired.instance,
+                    "partition": desired.partition,
+                    "release": desired.release,
+                    "wanted": desired.wanted,
+                    "state": desired.state,
+                    "revision": desired.revision,
+                    "attempts": desired.attempts,
+                    "services": [one.name for one in desired.layout.services],
+                    "promises": desired.layout.promises,
                 }
-                for wish in store.wishes()
+                for desired in store.all_desired()
             ]
         ),
         # Messages of promises are the services' own words: only whether they are kept.

@@ -19,7 +19,7 @@ _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / (1024 * 1024)
 
 
 @dataclass(frozen=True)
-class Place:
+class MeteredPartition:
     """A partition to be read."""
 
     partition: str
@@ -45,41 +45,41 @@ class Meter:
         self._disk: dict[tuple[str, str], tuple[float, float]] = {}
         """When each instance's folder was last walked, and what was found."""
 
-    def read(self, places: list[Place]) -> dict[str, Reading]:
+    def read(self, slots: list[MeteredPartition]) -> dict[str, Reading]:
         """Return a reading of each place, by partition."""
         living = _processes()
-        self._disk = {(one.partition, one.instance): self._disk_mb(one) for one in places}
+        self._disk = {(one.partition, one.instance): self._disk_mb(one) for one in slots}
         readings = {}
-        for place in places:
-            cpu_ms, memory_mb, exact = self._used(place, living)
-            counted = network.read(place.host_end)
-            readings[place.partition] = Reading(
+        for slot in slots:
+            cpu_ms, memory_mb, exact = self._used(slot, living)
+            counted = network.read(slot.host_end)
+            readings[slot.partition] = Reading(
                 cpu_ms=cpu_ms,
                 exact=exact,
                 memory_mb=memory_mb,
-                disk_mb=self._disk[place.partition, place.instance][1],
+                disk_mb=self._disk[slot.partition, slot.instance][1],
                 network_in=counted[0] if counted else None,
                 network_out=counted[1] if counted else None,
             )
         return readings
 
-    def _used(self, place: Place, living: "_Living") -> tuple[float, float, bool]:
-        tag = f"{self._tag}/{place.partition}"
+    def _used(self, slot: MeteredPartition, living: "_Living") -> tuple[float, float, bool]:
+        tag = f"{self._tag}/{slot.partition}"
         exact = cgroups.cpu_ms(tag) if self._root_mode else None
         if exact is not None:
             return exact, sum(_beyond_free(*cgroups.processes(tag), living.memory_mb)), True
-        if place.uid is not None:
-            found = [living.by_uid[place.uid]]
+        if slot.uid is not None:
+            found = [living.by_uid[slot.uid]]
         else:
-            found = [living.by_session[session] for session in place.sessions]
-        return sum(cpu for cpu, _ in found) + place.dead_cpu_ms, sum(memory for _, memory in found), False
+            found = [living.by_session[session] for session in slot.sessions]
+        return sum(cpu for cpu, _ in found) + slot.dead_cpu_ms, sum(memory for _, memory in found), False
 
-    def _disk_mb(self, place: Place) -> tuple[float, float]:
-        looked, size = self._disk.get((place.partition, place.instance), (-DISK_PERIOD, 0.0))
+    def _disk_mb(self, slot: MeteredPartition) -> tuple[float, float]:
+        looked, size = self._disk.get((slot.partition, slot.instance), (-DISK_PERIOD, 0.0))
         now = time.monotonic()
         if now - looked < DISK_PERIOD:
             return looked, size
-        return now, disk_usage.measure_partition(place.folder, f"{self._tag}/{place.partition}").mb
+        return now, disk_usage.measure_partition(slot.folder, f"{self._tag}/{slot.partition}").mb
 
 
 def _beyond_free(services: list[int], checks: list[int], memory_mb: dict[int, float]) -> Iterator[float]:

@@ -10,7 +10,7 @@ import msgspec
 
 from freehold.node import settings as node_settings
 from freehold.node.errors import SupervisorError
-from freehold.node.metering import Counters, Meter, Place, accumulate
+from freehold.node.metering import Counters, Meter, MeteredPartition, accumulate
 from freehold.node.settings import Paths, Settings
 from freehold.node.state.desired import Store
 from freehold.node.supervisor.client import GroupStatus, Supervisor
@@ -26,7 +26,7 @@ _counters = msgspec.json.Decoder(Counters)
 _log = logging.getLogger(__name__)
 
 
-class Measuring(threading.Thread):
+class MeteringThread(threading.Thread):
     """Measures until stopped."""
 
     def __init__(
@@ -35,13 +35,13 @@ class Measuring(threading.Thread):
         settings: Settings,
         store: Store,
         supervisor: Supervisor,
-        host_end: Callable[[node_settings.Place], str],
-        tenant: Callable[[node_settings.Place], str],
+        host_end: Callable[[node_settings.PartitionSlot], str],
+        tenant: Callable[[node_settings.PartitionSlot], str],
     ) -> None:
         """`host_end` names a partition's link on the host, `tenant` the instance that has it; empty: not known."""
         super().__init__(name="measuring", daemon=True)
         self._paths = paths
-        self._places = {place.name: place for place in settings.places}
+        self._slots = {slot.name: slot for slot in settings.slots}
         self._store = store
         self._supervisor = supervisor
         self._host_end = host_end
@@ -87,48 +87,48 @@ class Measuring(threading.Thread):
 
     def _measure(self, tell: bool) -> None:
         status = self._supervisor.status()
-        wishes = [
-            wish
-            for wish in self._store.wishes()
-            if wish.partition in self._places
-            and wish.state is not Observed.WAITING
-            and wish.state is not None
+        instances = [
+            desired
+            for desired in self._store.instances()
+            if desired.partition in self._slots
+            and desired.state is not Observed.WAITING
+            and desired.state is not None
             # What another one does there, whom no Master names any more, is not this one's use.
-            and self._tenant(self._places[wish.partition]) in ("", wish.instance)
+            and self._tenant(self._slots[desired.partition]) in ("", desired.instance)
         ]
         readings = self._meter.read(
-            [self._place(wish.partition, wish.instance, status.get(wish.partition)) for wish in wishes]
+            [self._slot(desired.partition, desired.instance, status.get(desired.partition)) for desired in instances]
         )
         kept = self._store.counters()
         now, moment = time.monotonic(), self._store.now()
         texts: dict[str, str] = {}
         items: list[Item] = []
-        for wish in wishes:
-            text = kept.get(wish.instance, "{}")
+        for desired in instances:
+            text = kept.get(desired.instance, "{}")
             before = _counters.decode(text)
             if not before.series:
                 before = msgspec.structs.replace(before, series=secrets.token_hex(4))
-            elapsed = now - self._last.get(wish.instance, now)
-            self._last[wish.instance] = now
-            after = accumulate(before, readings[wish.partition], elapsed)
-            texts[wish.instance] = msgspec.json.encode(after).decode()
-            if tell and texts[wish.instance] != self._told.get(wish.instance):
-                items.append(_report(wish.instance, moment, after))
+            elapsed = now - self._last.get(desired.instance, now)
+            self._last[desired.instance] = now
+            after = accumulate(before, readings[desired.partition], elapsed)
+            texts[desired.instance] = msgspec.json.encode(after).decode()
+            if tell and texts[desired.instance] != self._told.get(desired.instance):
+                items.append(_report(desired.instance, moment, after))
         self._store.count(texts, items)
         if tell:
             self._told = texts
 
-    def _place(self, partition: str, instance: str, group: GroupStatus | None) -> Place:
-        place = self._places[partition]
-        return Place(
+    def _slot(self, partition: str, instance: str, group: GroupStatus | None) -> MeteredPartition:
+        slot = self._slots[partition]
+        return MeteredPartition(
             partition=partition,
-            uid=place.uid,
-            address=place.address,
+            uid=slot.uid,
+            address=slot.address,
             folder=str(self._paths.partitions / partition),
             sessions=[process.pid for process in group.processes if process.pid] if group else [],
             dead_cpu_ms=group.dead_cpu_ms if group else 0,
             instance=instance,
-            host_end=self._host_end(place),
+            host_end=self._host_end(slot),
         )
 
 

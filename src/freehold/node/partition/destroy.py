@@ -1,4 +1,4 @@
-"""The last wishes of an instance that is destroyed."""
+"""The pre-destroy programs of an instance: what its release runs before its data goes."""
 
 import subprocess
 import time
@@ -10,7 +10,7 @@ PRERM_TIMEOUT = 20.0
 """Seconds that all executables of `etc/prerm` have together."""
 
 
-def last_wishes(payload: bytes) -> bytes:
+def run_pre_destroy_hook(payload: bytes) -> bytes:
     """Run the executables of `etc/prerm`, within a time limit for all; in a child, as the partition's user.
 
     What fails is written to the log and hinders nothing: destruction was asked for.

@@ -69,11 +69,11 @@ class Supervised(msgspec.Struct, frozen=True):
     """Unset it is TERM, and not written: what an earlier version wrote stays as it is, and is not restarted for it."""
 
 
-class Wish(msgspec.Struct, frozen=True):
+class ChildRequest(msgspec.Struct, frozen=True):
     """Another instance that this one requests."""
 
     title: Title
-    wish: dict[str, object]
+    spec: dict[str, object]
     """As the public API takes it."""
 
 
@@ -96,7 +96,7 @@ class Rotation(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a configuration leaves for the agent, besides what stands in the partition."""
 
-    requests: Annotated[list[Wish], msgspec.Meta(max_length=MOST_REQUESTS)] = []
+    requests: Annotated[list[ChildRequest], msgspec.Meta(max_length=MOST_REQUESTS)] = []
     missing: Annotated[list[Title], msgspec.Meta(max_length=MOST_REQUESTS)] = []
     """Titles of requests that did not return yet what they must."""
     served: Annotated[dict[Id, Served], msgspec.Meta(max_length=MOST_SERVED)] = {}

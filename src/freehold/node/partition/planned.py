@@ -11,13 +11,13 @@ import msgspec
 from freehold.node.isolation.firewall import Network
 from freehold.node.partition import certificates, layout, ready, timer
 from freehold.node.partition.files import write
-from freehold.node.partition.layout import Outcome, Served, Wish
+from freehold.node.partition.layout import ChildRequest, Outcome, Served
 from freehold.node.partition.order import Order
 from freehold.promises import CertificateValid, JobRan, Promise, TaskDone, source
 from freehold.release import Context, Job, Plan, Process, Refusal, Task, make_plan
 from freehold.release import Network as Declared
 from freehold.release.folder import load
-from freehold.release.plan import SharedWish
+from freehold.release.plan import SharedSpec
 
 TASKS, JOBS, READY = f"{layout.OURS}/tasks", f"{layout.OURS}/jobs", f"{layout.OURS}/ready.py"
 _SEED, _PORTS, _PLANNED = f"{layout.OURS}/seed", f"{layout.OURS}/ports.json", f"{layout.OURS}/planned.json"
@@ -31,7 +31,7 @@ def run(order: Order, folder: Path, release: Path) -> Outcome:
     write(folder / _PORTS, json.dumps(context.ports).encode(), 0o600)
     _apply(folder, plan, context)
     return Outcome(
-        requests=[Wish(request.title, request.wish()) for request in plan.requests],
+        requests=[ChildRequest(request.title, request.spec()) for request in plan.requests],
         missing=[request.title for request in plan.requests if context.returned(request) is None],
         served={guest.instance: _served(plan, guest.instance) for guest in order.guests},
         logs=[layout.Rotation(log.path, int(log.megabytes * 1024 * 1024), log.keep) for log in plan.logs],
@@ -44,7 +44,7 @@ def run(order: Order, folder: Path, release: Path) -> Outcome:
 def _make(order: Order, folder: Path, release: Path, context: Context) -> tuple[Plan, float | None]:
     """Return the plan, and when a certificate of it must be renewed."""
     guests = tuple(
-        SharedWish(guest.instance, guest.type, guest.parameters.encode(), guest.wanted, guest.seed)
+        SharedSpec(guest.instance, guest.type, guest.parameters.encode(), guest.wanted, guest.seed)
         for guest in order.guests
     )
     loaded = load(release)

@@ -13,7 +13,7 @@ from freehold import durable
 from freehold.node.isolation.firewall import Network
 from freehold.node.partition import layout
 from freehold.node.partition.files import write
-from freehold.node.partition.layout import Outcome, Wish
+from freehold.node.partition.layout import ChildRequest, Outcome
 from freehold.node.partition.order import Order
 from freehold.protocol import UNREADABLE
 from freehold.recipes.part import escaped
@@ -33,7 +33,7 @@ _GIVEN, _REQUESTS, _LOG = f"{layout.OURS}/given.json", f"{layout.OURS}/requests"
 class _Request(msgspec.Struct, frozen=True):
     """What `freehold:request` leaves."""
 
-    wish: dict[str, object]
+    spec: dict[str, object]
     returns: list[str]
 
 
@@ -60,7 +60,7 @@ def _outcome(order: Order, folder: Path) -> Outcome:
     requests, missing = [], []
     for path in sorted((folder / _REQUESTS).glob("*.json")):
         request = msgspec.json.decode(path.read_bytes(), type=_Request)
-        requests.append(Wish(path.stem, request.wish))
+        requests.append(ChildRequest(path.stem, request.spec))
         if path.stem not in given or any(name not in given[path.stem] for name in request.returns):
             missing.append(path.stem)
     refused = layout.Served(error="A profile cannot serve shared instances; instance.py can.")

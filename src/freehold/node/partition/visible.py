@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from freehold.node.settings import Place
+from freehold.node.settings import PartitionSlot
 
 _FOLDERS = ("/usr", "/nix", "/gnu", "/sys/devices/system/cpu")
 """Programs, and how many processors there are."""
@@ -39,21 +39,21 @@ def folders() -> list[str]:
     return found
 
 
-def files(made: Path, place: Place, resolv_conf: str | None) -> dict[str, str]:
+def files(made: Path, slot: PartitionSlot, resolv_conf: str | None) -> dict[str, str]:
     """Return the files and folders below /etc that a partition sees, and where each is; some are made for it in `made`.
 
     `resolv_conf` says where it asks for names; None: the machine's own says it.
     """
     found = {f"/etc/{name}": os.path.realpath(f"/etc/{name}") for name in _ETC if os.path.exists(f"/etc/{name}")}
-    uid = os.geteuid() if place.uid is None else place.uid
-    gid = os.getegid() if place.gid is None else place.gid
+    uid = os.geteuid() if slot.uid is None else slot.uid
+    gid = os.getegid() if slot.gid is None else slot.gid
     # Without its own user or group, many a program does not start.
     written = {
-        "passwd": f"root:x:0:0:root:/:/usr/sbin/nologin\n{place.name}:x:{uid}:{gid}::/tmp:/bin/sh\n"
+        "passwd": f"root:x:0:0:root:/:/usr/sbin/nologin\n{slot.name}:x:{uid}:{gid}::/tmp:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-        "group": f"root:x:0:\n{place.name}:x:{gid}:\nnogroup:x:65534:\n",
-        "hosts": f"127.0.0.1\tlocalhost\n::1\tlocalhost\n{place.address}\t{place.name}\n",
-        "hostname": f"{place.name}\n",
+        "group": f"root:x:0:\n{slot.name}:x:{gid}:\nnogroup:x:65534:\n",
+        "hosts": f"127.0.0.1\tlocalhost\n::1\tlocalhost\n{slot.address}\t{slot.name}\n",
+        "hostname": f"{slot.name}\n",
     }
     if uid == 0:
         # It is root of nothing; it has one name.

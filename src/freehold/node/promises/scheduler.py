@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from freehold.node.forkserver import Enclosure, Workshop, WorkshopError
+from freehold.node.forkserver import Enclosure, ForkServer, ForkServerError
 from freehold.node.partition import gate
 from freehold.node.partition.gate import PromiseResult
 from freehold.node.promises import schedule
@@ -86,9 +86,9 @@ class _Worker:
 class Scheduler(threading.Thread):
     """Checks every watched promise in time; hands each result to `on_result`, on its own thread."""
 
-    def __init__(self, workshop: Workshop, on_result: Callable[[Result], None]) -> None:
+    def __init__(self, fork_server: ForkServer, on_result: Callable[[Result], None]) -> None:
         super().__init__(name="promises", daemon=True)
-        self._workshop = workshop
+        self._fork_server = fork_server
         self._on_result = on_result
         self._due: list[tuple[float, int, _Promise]] = []
         self._watched: dict[str, list[_Promise]] = {}
@@ -184,14 +184,14 @@ class Scheduler(threading.Thread):
             path = f"{watch.folder}/{promise.path}"
             order = json.dumps({"id": number, "path": path, "was_kept": promise.state.ever_kept}).encode() + b"\n"
             worker.socket.sendall(order)
-        except (WorkshopError, OSError) as error:
+        except (ForkServerError, OSError) as error:
             self._fire(watch.partition)
             self._settle(promise, False, f"It could not be checked: {error}", now)
             return
         worker.checking[number] = (promise, now + promise.timeout + GRACE)
 
     def _hire(self, watch: Watch) -> _Worker:
-        sock = self._workshop.open(
+        sock = self._fork_server.open(
             "freehold.node.promises.worker:serve",
             uid=watch.uid,
             gid=watch.gid,

@@ -387,8 +387,8 @@ def _take_back(folder: Path) -> None:
         return
     os.chown(folder, 0, 0, follow_symlinks=False)
 
-    def see(place: int, entry: "os.DirEntry[str]") -> bool:
-        os.chown(entry.name, 0, 0, dir_fd=place, follow_symlinks=False)
+    def see(descriptor: int, entry: "os.DirEntry[str]") -> bool:
+        os.chown(entry.name, 0, 0, dir_fd=descriptor, follow_symlinks=False)
         return True
 
     trees.visit(folder, see)
@@ -426,10 +426,10 @@ def _contents(folder: Path) -> dict[str, str]:
 def _keep_plain(downloads: Path) -> None:
     """Remove what is neither a file of its own nor a folder: a link would lead who shares downloads elsewhere."""
 
-    def see(place: int, entry: "os.DirEntry[str]") -> bool:
+    def see(descriptor: int, entry: "os.DirEntry[str]") -> bool:
         status = entry.stat(follow_symlinks=False)
         if not (stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)):
-            os.unlink(entry.name, dir_fd=place)
+            os.unlink(entry.name, dir_fd=descriptor)
         return True
 
     if downloads.is_symlink() or not downloads.is_dir():

@@ -16,11 +16,11 @@ import msgspec
 
 from freehold.node.isolation import cgroups, group, protections, remains, sandbox
 from freehold.node.partition import visible
-from freehold.node.settings import Limits, Place, Settings
+from freehold.node.settings import Limits, PartitionSlot, Settings
 from freehold.node.supervisor.children import kill_user
 
 if TYPE_CHECKING:
-    from freehold.node.isolation.sandbox import Walls
+    from freehold.node.isolation.sandbox import SandboxSpec
 
 _USERS, _MOST_USERS = 2_000_100_000, 1 << 20
 """Users in no range that a distribution, systemd or a container gives to anyone: each build has one."""
@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
     if first:
         return os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
     os.umask(0o022)
-    sandbox.raise_walls(around)
+    sandbox.enter_sandbox(around)
     os.setgroups([])
     os.setgid(order.uid)
     os.setuid(order.uid)
@@ -99,10 +99,10 @@ def main(arguments: list[str]) -> int:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _walls(order: Order) -> "Walls":
+def _walls(order: Order) -> "SandboxSpec":
     # Tried here, where there is one thread, and nothing of the agent's.
-    mounts, landlock, program = protections.find_walls(privileged=True)
-    place = Place("builder", "127.0.0.1", order.uid, order.uid)
+    mounts, landlock, program = protections.find_sandbox(privileged=True)
+    slot = PartitionSlot("builder", "127.0.0.1", order.uid, order.uid)
     return {
         **sandbox.NONE,
         "mounts": mounts,
@@ -110,7 +110,7 @@ def _walls(order: Order) -> "Walls":
         "links": {path: os.readlink(path) for path in visible.TOP if os.path.islink(path)},
         "shows": visible.folders(),
         "files": {
-            **visible.files(Path(order.made), place, None),
+            **visible.files(Path(order.made), slot, None),
             **{path: os.path.realpath(path) for path in _SEEN if os.path.exists(path)},
         },
         "folder": order.folder,

@@ -27,7 +27,7 @@ Timed = tuple[float, Item]
 """An item with the time of the report that it came in."""
 
 
-def thin(bodies: Iterable[Body], most: int) -> list[Body]:
+def compact(bodies: Iterable[Body], most: int) -> list[Body]:
     """Return reports that say the same with less history: in `most` bytes, if that can be without losing use."""
     items: list[Timed] = [(body.at, item) for body in bodies for item in body.items]
     end = max((at for at, _ in items), default=0.0)

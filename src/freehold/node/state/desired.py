@@ -82,7 +82,7 @@ class Orphan(msgspec.Struct, frozen=True):
     """Where it is; of a shared instance the id of its host."""
 
 
-class Wish(msgspec.Struct, frozen=True):
+class DesiredInstance(msgspec.Struct, frozen=True):
     """An instance as wanted and as last configured: what the agent's hands need."""
 
     instance: str
@@ -180,7 +180,7 @@ class Store(Assessments):
     @property
     def revision(self) -> int:
         """The bookmark of the feed."""
-        return int(self._recall("revision", "0"))
+        return int(self._get("revision", "0"))
 
     def apply_feed(self, feed: Feed, asked: int | None = None) -> None:
         """Take over what the Master wants, all of it or nothing.
@@ -211,7 +211,7 @@ class Store(Assessments):
                     "state = CASE WHEN state = 'removed' THEN NULL ELSE state END",
                     (one.release, one.revision, one.wanted.value, one.name),
                 )
-            for wish in feed.instances:
+            for desired in feed.instances:
                 self._db.execute(
                     "INSERT INTO instance "
                     "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, movable, "
@@ -223,23 +223,23 @@ class Store(Assessments):
                     "next_try = 0, attempts = 0 "
                     "WHERE excluded.revision > instance.revision",
                     (
-                        wish.instance,
-                        wish.revision,
-                        wish.partition,
-                        wish.release,
-                        wish.type,
-                        wish.wanted.value,
-                        wish.title,
-                        bytes(wish.parameters).decode(),
-                        wish.seed,
-                        bytes(wish.given).decode(),
-                        int(wish.movable),
-                        int(wish.hold),
+                        desired.instance,
+                        desired.revision,
+                        desired.partition,
+                        desired.release,
+                        desired.type,
+                        desired.wanted.value,
+                        desired.title,
+                        bytes(desired.parameters).decode(),
+                        desired.seed,
+                        bytes(desired.given).decode(),
+                        int(desired.movable),
+                        int(desired.hold),
                     ),
                 )
             for guest in feed.shared:
                 self._take_over(guest)
-            self._remember("revision", str(feed.revision))
+            self._set("revision", str(feed.revision))
             self._take_lease(feed.lease)
 
     def _note_orphans(self, table: str, named: set[str]) -> None:
@@ -330,25 +330,29 @@ class Store(Assessments):
             ) in rows
         ]
 
-    def wish(self, instance: str) -> Wish | None:
+    def desired(self, instance: str) -> DesiredInstance | None:
         """Return one instance with all that is known of it."""
-        found = self._wishes("WHERE instance = ?", (instance,))
+        found = self._desired("WHERE instance = ?", (instance,))
         return found[0] if found else None
 
-    def started(self, partition: str | None = None) -> list[Wish]:
+    def started_partitions(self) -> list[tuple[str, str]]:
+        """Return instance and partition of all that is wanted started and may run here, with nothing else of them."""
+        return self._rows(f"SELECT instance, partition FROM instance {self._startable()}")
+
+    def started(self, partition: str | None = None) -> list[DesiredInstance]:
         """Return every instance, or that of a partition, that is wanted started and may run here, with all of it."""
-        condition = f"WHERE {_WANTED} = 'started' {'' if self.lease_left() else 'AND movable = 0'}"
-        return (
-            self._wishes(condition)
-            if partition is None
-            else self._wishes(f"{condition} AND partition = ?", (partition,))
-        )
+        if partition is None:
+            return self._desired(self._startable())
+        return self._desired(f"{self._startable()} AND partition = ?", (partition,))
 
-    def wishes(self) -> list[Wish]:
+    def _startable(self) -> str:
+        return f"WHERE {_WANTED} = 'started' {'' if self.lease_left() else 'AND movable = 0'}"
+
+    def all_desired(self) -> list[DesiredInstance]:
         """Return every instance with all that is known of it."""
-        return self._wishes()
+        return self._desired()
 
-    def _wishes(self, condition: str = "", values: tuple[object, ...] = ()) -> list[Wish]:
+    def _desired(self, condition: str = "", values: tuple[object, ...] = ()) -> list[DesiredInstance]:
         rows = self._rows(
             f"SELECT instance, revision, partition, release, type, {_WANTED}, title, parameters, state, "
             "state_revision, message, attempts, layout, seed, given, asking, ask_attempts, movable "
@@ -356,7 +360,7 @@ class Store(Assessments):
             values,
         )
         return [
-            Wish(
+            DesiredInstance(
                 instance,
                 revision,
                 partition,
@@ -417,7 +421,7 @@ class Store(Assessments):
             )
             if state is SoftwareObserved.REMOVED:
                 self._db.execute("DELETE FROM software WHERE release = ? AND wanted = 'removed'", (release,))
-            self._tell(SoftwareReport(release, state, message[-MAX_MESSAGE:]))
+            self._enqueue(SoftwareReport(release, state, message[-MAX_MESSAGE:]))
 
     def instance_is(
         self,
@@ -452,7 +456,7 @@ class Store(Assessments):
                 self._db.execute("DELETE FROM instance WHERE instance = ?", (instance,))
                 self._forget_history(instance)
                 items += self._let_go(instance)
-            self._tell(*items)
+            self._enqueue(*items)
 
     def _keep_layout(self, instance: str, layout: Layout) -> None:
         outcome = layout.outcome
@@ -533,13 +537,13 @@ class Store(Assessments):
             if rows and refused and rows[0][2] != refused:
                 state, revision, _ = rows[0]
                 self._db.execute("UPDATE instance SET message = ? WHERE instance = ?", (refused, instance))
-                self._tell(InstanceReport(instance, revision, Observed(state), refused[-MAX_MESSAGE:]))
+                self._enqueue(InstanceReport(instance, revision, Observed(state), refused[-MAX_MESSAGE:]))
 
     def runs_by(self, python: str) -> bool:
         """Note which interpreter the agent runs by; when it is another one, have each instance configured again."""
         with self._transaction(quietly=True):
-            known = self._recall("python", "")
-            self._remember("python", python)
+            known = self._get("python", "")
+            self._set("python", python)
             if known in ("", python):
                 return False
             self._db.execute("UPDATE instance SET renew_at = ? WHERE wanted = 'started'", (self.now(),))
@@ -555,9 +559,9 @@ class Store(Assessments):
                 "DELETE FROM memory WHERE name LIKE 'bang %' AND CAST(value AS REAL) NOT BETWEEN ? AND ?",
                 (now - BANG_PAUSE, now),
             )
-            if self._recall(banged, ""):
+            if self._get(banged, ""):
                 return False
-            self._remember(banged, repr(now))
+            self._set(banged, repr(now))
             self._db.execute("UPDATE instance SET renew_at = ? WHERE instance = ?", (now, instance))
         return True
 
@@ -580,16 +584,16 @@ class Store(Assessments):
             for instance, text in counters.items():
                 self._db.execute("UPDATE instance SET counters = ? WHERE instance = ?", (text, instance))
             if items:
-                self._tell(*items)
+                self._enqueue(*items)
 
     def tell_host(self, facts: HostFacts) -> bool:
         """Tell what the machine offers unless that was told; return whether it was news."""
         text = msgspec.json.encode(facts).decode()
         with self._transaction():
-            changed = self._recall("host", "") != text
+            changed = self._get("host", "") != text
             if changed:
-                self._remember("host", text)
-                self._tell(facts)
+                self._set("host", text)
+                self._enqueue(facts)
         return changed
 
 

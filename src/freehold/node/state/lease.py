@@ -16,14 +16,14 @@ class Lease(Outbox):
         """Take over what the feed says of the lease, in its transaction."""
         if seconds and not self.lease:
             # It begins now: the Master counts on it only when it was told that we obey.
-            self._remember("leased", f"{self.clock.hardware.boot()} {self.clock.hardware.since_boot()!r}")
-            self._remember("unheard", "")
-        self._remember("lease", repr(seconds))
+            self._set("leased", f"{self.clock.hardware.boot()} {self.clock.hardware.since_boot()!r}")
+            self._set("unheard", "")
+        self._set("lease", repr(seconds))
 
     @property
     def lease(self) -> float:
         """Seconds during which movable instances may run after the Master took a report; 0: for ever."""
-        return float(self._recall("lease", "0.0"))
+        return float(self._get("lease", "0.0"))
 
     def within_lease(self, seconds: float) -> float:
         """Return so many seconds, or fewer: a lease is renewed several times before it is over."""
@@ -33,18 +33,18 @@ class Lease(Outbox):
         """Note that the Master took a report that was sent at a moment of this boot (`since_boot`)."""
         with self._transaction(quietly=True):
             boot = self.clock.hardware.boot()
-            if not self._lease_lasts() and not self._recall("unheard", "").startswith(boot):
+            if not self._lease_lasts() and not self._get("unheard", "").startswith(boot):
                 # It was over: what can move may have moved, and only what the Master wants from now on tells.
-                self._remember("unheard", f"{boot} {self.clock.hardware.since_boot()!r}")
-            self._remember("leased", f"{boot} {sent!r}")
+                self._set("unheard", f"{boot} {self.clock.hardware.since_boot()!r}")
+            self._set("leased", f"{boot} {sent!r}")
 
     def feed_heard(self, asked: float) -> bool:
         """Note that the Master said what it wants, asked at a moment of this boot; return whether more may run now."""
-        boot, _, unheard = self._recall("unheard", "").partition(" ")
+        boot, _, unheard = self._get("unheard", "").partition(" ")
         if not unheard or (boot == self.clock.hardware.boot() and asked < float(unheard)):
             return False
         with self._transaction(quietly=True):
-            self._remember("unheard", "")
+            self._set("unheard", "")
         return True
 
     def lease_left(self) -> float:
@@ -54,10 +54,10 @@ class Lease(Outbox):
         """
         if not self.lease:
             return math.inf
-        return 0.0 if self._recall("unheard", "") else self._lease_lasts()
+        return 0.0 if self._get("unheard", "") else self._lease_lasts()
 
     def _lease_lasts(self) -> float:
-        boot, _, sent = self._recall("leased", "- 0").partition(" ")
+        boot, _, sent = self._get("leased", "- 0").partition(" ")
         if boot != self.clock.hardware.boot():
             return 0.0
         return max(0.0, float(sent) + self.lease - self.clock.hardware.since_boot())

@@ -22,7 +22,7 @@ import msgspec
 
 from freehold.escaping import encodable
 from freehold.node.clock import Clock, Hardware
-from freehold.node.state.compaction import thin
+from freehold.node.state.compaction import compact
 from freehold.protocol import MAX_BODY, UNREADABLE, validation
 from freehold.protocol.report import GENESIS, AsideReport, AssessmentReport, Body, Item, Report, UsageReport, link
 
@@ -84,20 +84,20 @@ class Outbox:
     def tell(self, *items: Item) -> None:
         """Add a report; without items it is a heartbeat."""
         with self._transaction():
-            self._tell(*items)
+            self._enqueue(*items)
 
     def begin_epoch(self, epoch: int) -> bool:
         """Start a new chain unless it was: what was not told in the former one is told as new; return whether so."""
         with self._transaction():
-            if int(self._recall("epoch", "0")) == epoch:
+            if int(self._get("epoch", "0")) == epoch:
                 return False
             bodies = [body for (body,) in self._rows("SELECT body FROM outbox ORDER BY sequence")]
             self._db.execute("DELETE FROM outbox")
-            self._remember("epoch", str(epoch))
+            self._set("epoch", str(epoch))
             self._hand_out(0, GENESIS)
             self._go_on_from_sent()
-            self._remember("revision", "0")
-            self._remember("host", "")
+            self._set("revision", "0")
+            self._set("host", "")
             self._db.execute("DELETE FROM memory WHERE name = 'acknowledged'")
             for body in bodies:
                 self._append(body)
@@ -132,18 +132,18 @@ class Outbox:
     @property
     def statement(self) -> str | msgspec.UnsetType:
         """What the Master said last of what it knows, to be shown to it; unset when it said nothing."""
-        return self._recall("statement", "") or msgspec.UNSET
+        return self._get("statement", "") or msgspec.UNSET
 
     def acknowledged(self, sequence: int, statement: str | msgspec.UnsetType = msgspec.UNSET) -> None:
         """Forget the reports up to a number: the Master has them; keep what it says that it knows."""
         with self._transaction():
             if statement:
-                self._remember("statement", statement)
+                self._set("statement", statement)
             for (digest,) in self._rows("SELECT hash FROM outbox WHERE sequence = ?", (sequence,)):
-                self._remember("acknowledged", f"{sequence} {digest}")
+                self._set("acknowledged", f"{sequence} {digest}")
             self._db.execute("DELETE FROM outbox WHERE sequence <= ?", (sequence,))
             if self.clock.heard:
-                self._remember("heard", repr(self.now()))
+                self._set("heard", repr(self.now()))
 
     def set_aside(self, sequence: int, reason: str) -> None:
         """Replace a report that the Master refuses for its form, and has therefore not applied, by word of it.
@@ -161,12 +161,12 @@ class Outbox:
 
     @property
     def epoch(self) -> int:
-        return int(self._recall("epoch", "0"))
+        return int(self._get("epoch", "0"))
 
     @property
     def was_heard(self) -> bool:
         """Whether the Master ever said what time it is, to this process or to one before."""
-        return self.clock.heard or bool(self._recall("heard", ""))
+        return self.clock.heard or bool(self._get("heard", ""))
 
     def now(self) -> float:
         """Return the time, seconds since 1970 UTC, as well as this machine can know it."""
@@ -189,10 +189,10 @@ class Outbox:
                 # their error may have been another one: but they were not before the Master was last heard.
                 # A moment at which it was heard may be wrong too: it cannot be later than now.
                 since = min(began, self._began) - _MILLISECOND
-                floor = min(float(self._recall("heard", "0")), self.now())
-                self._remember("heard", repr(floor))
+                floor = min(float(self._get("heard", "0")), self.now())
+                self._set("heard", repr(floor))
                 self._rewrite([_moved(body, shift, since, floor) for body in map(_read, self._unsent())])
-                self._remember("latest", repr(self.now()))
+                self._set("latest", repr(self.now()))
                 self.moved()
 
     def believes(self, begins: float, ends: float) -> bool:
@@ -204,20 +204,20 @@ class Outbox:
 
     # Inside
 
-    def _tell(self, *items: Item) -> None:
+    def _enqueue(self, *items: Item) -> None:
         now = round(self.now(), 3)
         for packed in _packed([_admitted(item, now) for item in items]):
             self._append(msgspec.json.encode(Body(now, packed)))
-        self._remember("latest", repr(now))
+        self._set("latest", repr(now))
         if self._size > self._most:
-            self._thin()
+            self._compact()
 
     def _append(self, body: bytes) -> None:
-        sequence = int(self._recall("sequence", "0")) + 1
-        digest = link(self._recall("hash", GENESIS), body)
+        sequence = int(self._get("sequence", "0")) + 1
+        digest = link(self._get("hash", GENESIS), body)
         self._db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (sequence, digest, body))
-        self._remember("sequence", str(sequence))
-        self._remember("hash", digest)
+        self._set("sequence", str(sequence))
+        self._set("hash", digest)
         self._size += len(body)
 
     def _set_large_aside(self) -> None:
@@ -249,13 +249,13 @@ class Outbox:
             return GENESIS
         for (digest,) in self._rows("SELECT hash FROM outbox WHERE sequence = ?", (sequence - 1,)):
             return str(digest)
-        number, _, digest = self._recall("acknowledged", "").partition(" ")
+        number, _, digest = self._get("acknowledged", "").partition(" ")
         return digest if number == str(sequence - 1) else None
 
-    def _thin(self) -> None:
+    def _compact(self) -> None:
         """Write what waits anew, with less history, into half of the budget if that can be."""
         if (before := self._unsent_size()) > self._most:
-            self._rewrite(thin(map(_read, self._unsent()), self._budget // 2))
+            self._rewrite(compact(map(_read, self._unsent()), self._budget // 2))
             _log.warning("reports wait for long: thinned from %s to %s bytes", before, self._unsent_size())
         self._size = self._unsent_size()
         # What cannot be thinned further is looked at again when there is much more of it.
@@ -270,15 +270,15 @@ class Outbox:
     @property
     def _sent(self) -> int:
         """The number of the last report that was ever handed out."""
-        return int(self._recall("sent", self._recall("sequence", "0")))
+        return int(self._get("sent", self._get("sequence", "0")))
 
     def _hand_out(self, sequence: int, digest: str) -> None:
-        self._remember("sent", str(sequence))
-        self._remember("sent_hash", digest)
+        self._set("sent", str(sequence))
+        self._set("sent_hash", digest)
 
     def _go_on_from_sent(self) -> None:
-        self._remember("hash", self._recall("sent_hash", self._recall("hash", GENESIS)))
-        self._remember("sequence", str(self._sent))
+        self._set("hash", self._get("sent_hash", self._get("hash", GENESIS)))
+        self._set("sequence", str(self._sent))
 
     def _unsent(self) -> list[bytes]:
         rows = self._rows("SELECT body FROM outbox WHERE sequence > ? ORDER BY sequence", (self._sent,))
@@ -290,8 +290,8 @@ class Outbox:
 
     def _wind(self) -> Clock:
         """Return the clock of this boot, as it was set before in it."""
-        latest, certain = float(self._recall("latest", "0")), float(self._recall("heard", "0"))
-        noted = msgspec.json.decode(self._recall("boot", "{}"), type=dict[str, str | float | bool])
+        latest, certain = float(self._get("latest", "0")), float(self._get("heard", "0"))
+        noted = msgspec.json.decode(self._get("boot", "{}"), type=dict[str, str | float | bool])
         if noted.get("boot") == self._hardware.boot():
             self._began = float(noted["began"])
             heard = bool(noted.get("heard"))
@@ -304,13 +304,13 @@ class Outbox:
     def _note_boot(self, began: float) -> None:
         self._began = began
         noted = {"boot": self._hardware.boot(), "anchor": self.clock.anchor, "began": began, "heard": self.clock.heard}
-        self._remember("boot", msgspec.json.encode(noted).decode())
+        self._set("boot", msgspec.json.encode(noted).decode())
 
-    def _recall(self, name: str, default: str) -> str:
+    def _get(self, name: str, default: str) -> str:
         rows = self._rows("SELECT value FROM memory WHERE name = ?", (name,))
         return str(rows[0][0]) if rows else default
 
-    def _remember(self, name: str, value: str) -> None:
+    def _set(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (name, value))
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:

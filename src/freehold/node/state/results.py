@@ -59,7 +59,7 @@ class Assessments(Lease):
                 )
                 if changed:
                     self._note_change(instance, name, kept, message, at)
-                self._tell(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
+                self._enqueue(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
             return changed
 
     def tell_promises_anew(self) -> None:
@@ -90,13 +90,13 @@ class Assessments(Lease):
     def health_is(self, promises: list[HostPromise]) -> None:
         """Keep the node's own promises as they are now."""
         text = msgspec.json.encode(promises).decode()
-        if text != self._recall("health", "[]"):
+        if text != self._get("health", "[]"):
             with self._transaction(quietly=True):
-                self._remember("health", text)
+                self._set("health", text)
 
     def health(self) -> list[HostPromise]:
         """Return the node's own promises as they were last seen."""
-        return msgspec.json.decode(self._recall("health", "[]"), type=list[HostPromise])
+        return msgspec.json.decode(self._get("health", "[]"), type=list[HostPromise])
 
     def _forget_results(self, instance: str) -> None:
         self._db.execute("DELETE FROM promise WHERE instance = ?", (instance,))

@@ -74,7 +74,7 @@ def start(spec: dict[str, Any], supervisor: str, name: str) -> int:
         os.makedirs(own, exist_ok=True)
     else:
         environment[MARK] = "\n".join((supervisor, name, spec["name"], spec["digest"]))
-    entrance = sandbox.Entrance(spec["walls"])
+    entrance = sandbox.Entrance(spec["sandbox"])
     try:
         pid = entrance.fork()
     except OSError:
@@ -105,13 +105,13 @@ def _enter(spec: dict[str, Any], own: str, entrance: sandbox.Entrance) -> None:
     for name, value in spec.get("limits", {}).items():
         resource.setrlimit(getattr(resource, name), (value, value))
     os.umask(0o022)
-    sandbox.raise_walls(spec["walls"])
+    sandbox.enter_sandbox(spec["sandbox"])
     os.umask(0o077)
     if spec.get("uid") is not None:
         os.setgroups([])
         os.setgid(spec["gid"])
         os.setuid(spec["uid"])
-    sandbox.lock(spec["walls"])
+    sandbox.lock(spec["sandbox"])
     os.chdir(spec["cwd"])
     # Opened as the partition's user: a link in its folder cannot make us write elsewhere.
     null = os.open(os.devnull, os.O_RDWR)

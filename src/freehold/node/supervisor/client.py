@@ -16,7 +16,7 @@ from freehold.node.isolation.sandbox import NONE
 from freehold.node.supervisor import children
 
 if TYPE_CHECKING:
-    from freehold.node.isolation.sandbox import Walls
+    from freehold.node.isolation.sandbox import SandboxSpec
 
 ANSWER_TIMEOUT = 10.0
 START_TIMEOUT = 20.0
@@ -51,7 +51,7 @@ class Process:
     """Below this control group it gets one of its own, by which it is known; empty where there are none."""
     limits: dict[str, int] = field(default_factory=dict)
     """Resource limits by the names of the module `resource`, for what no control group limits."""
-    walls: "Walls" = field(default_factory=lambda: NONE)
+    sandbox: "SandboxSpec" = field(default_factory=lambda: NONE)
 
 
 @dataclass(frozen=True)

@@ -462,7 +462,7 @@ class Server:
                 continue
             for spec in saved["processes"]:
                 # Of a supervisor that knew no walls: the agent orders them as soon as we are there.
-                spec["walls"] = {**sandbox.NONE, **spec.get("walls", {})}
+                spec["sandbox"] = {**sandbox.NONE, **spec.get("sandbox", {})}
                 process = group.processes[spec["name"]] = Process(name, spec)
                 self._renew(process)
                 one = marked.pop((name, spec["name"]), None)
@@ -494,15 +494,15 @@ class Server:
 
 def _folders(spec: dict[str, Any]) -> list[str]:
     """Return the folders of the control groups of a process's partition, the one that knows all of them first."""
-    places = [spec["track"]] if spec.get("track") else []
-    places += [os.path.dirname(path) for path in spec.get("groups", ())]
-    return [os.path.dirname(place) for place in places]
+    slots = [spec["track"]] if spec.get("track") else []
+    slots += [os.path.dirname(path) for path in spec.get("groups", ())]
+    return [os.path.dirname(slot) for slot in slots]
 
 
 def _living(spec: dict[str, Any], marked: children.Found | None) -> tuple[int, str]:
     """Return the pid and digest with which a process runs that a former supervisor started; 0 when it does not."""
     if spec.get("track"):
-        init = sandbox.init_of(spec["walls"]["init"]) if spec["walls"]["init"] else 0
+        init = sandbox.init_of(spec["sandbox"]["init"]) if spec["sandbox"]["init"] else 0
         for digest, folder in children.former_groups(spec).items():
             if pid := children.leader(folder, init):
                 return pid, digest

@@ -79,7 +79,7 @@ WHERE i.wanted = 'destroyed' AND i.gone_at IS NULL
   AND (SELECT CASE WHEN o.revision >= i.revision THEN o.state END FROM ordering_instancerow o
        WHERE o.instance_id = i.id ORDER BY o.id DESC LIMIT 1) = 'destroyed'
 
--- name: bury
+-- name: note_gone
 -- Note that an instance is gone; of two reconcilers, one succeeds.
 UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL RETURNING id
 
@@ -271,7 +271,7 @@ WHERE node_id = :node AND name = :partition AND instance = :instance
 INSERT INTO fleet_revisionclock (id, value) VALUES (2, 1)
 ON CONFLICT (id) DO UPDATE SET value = fleet_revisionclock.value + 1
 
--- name: seen_off
+-- name: departed
 -- Departures of which the node said that nothing is left.
 SELECT d.id, d.instance_id, d.node_id, d.partition, d.weight
 FROM ordering_departure d

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as some
 
-from freehold.node.state.compaction import DAY, HOUR, thin
+from freehold.node.state.compaction import DAY, HOUR, compact
 from freehold.protocol.report import (
     AssessmentReport,
     Body,
@@ -78,7 +78,7 @@ def conclusions(bodies: list[Body]) -> dict[object, object]:
 
 @given(histories(), some.sampled_from([0, 500, 2000, 1 << 30]))
 def test_however_much_is_thinned_the_master_comes_to_the_same_conclusions(bodies: list[Body], most: int) -> None:
-    thinned = thin(bodies, most)
+    thinned = compact(bodies, most)
     assert conclusions(thinned) == conclusions(bodies)
     assert [body.at for body in thinned] == sorted(body.at for body in thinned)
     assert set(map(msgspec.json.encode, items(thinned))) <= set(map(msgspec.json.encode, items(bodies)))
@@ -86,8 +86,8 @@ def test_however_much_is_thinned_the_master_comes_to_the_same_conclusions(bodies
 
 @given(histories(), some.sampled_from([0, 500, 2000]))
 def test_thinning_what_was_thinned_changes_what_it_says_no_more(bodies: list[Body], most: int) -> None:
-    once = thin(bodies, most)
-    assert items(thin(once, most)) == items(once)
+    once = compact(bodies, most)
+    assert items(compact(once, most)) == items(once)
 
 
 @given(histories())
@@ -95,7 +95,7 @@ def test_use_of_each_day_stays_however_little_room_there_is(bodies: list[Body]) 
     def days(of: list[Body]) -> set[tuple[str, float]]:
         return {(item.instance, item.at // DAY) for item in items(of) if isinstance(item, UsageReport)}
 
-    assert days(thin(bodies, 0)) == days(bodies)
+    assert days(compact(bodies, 0)) == days(bodies)
 
 
 def test_promise_history_goes_before_the_hourly_readings_of_use_do() -> None:
@@ -104,7 +104,7 @@ def test_promise_history_goes_before_the_hourly_readings_of_use_do() -> None:
         for n, at in enumerate(float(minute) * 60 for minute in range(14 * 24 * 60))
     ]
     hours = {item.at // HOUR for item in items(bodies) if isinstance(item, UsageReport)}
-    thinned = thin(bodies, size(bodies) // 8)
+    thinned = compact(bodies, size(bodies) // 8)
     assert size(thinned) <= size(bodies) // 8
     assert {item.at // HOUR for item in items(thinned) if isinstance(item, UsageReport)} == hours
     results = [item for item in items(thinned) if isinstance(item, AssessmentReport)]

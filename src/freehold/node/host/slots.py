@@ -18,7 +18,7 @@ from types import MappingProxyType
 import msgspec
 
 from freehold.node.errors import HostError
-from freehold.node.settings import Paths, Place, Settings, load, save
+from freehold.node.settings import PartitionSlot, Paths, Settings, load, save
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -48,11 +48,11 @@ def prepare(
         interface=interface,
         network=network,
     )
-    if known and known.places:
+    if known and known.slots:
         settings = known
-    if partitions < len(settings.places):
+    if partitions < len(settings.slots):
         raise HostError(
-            f"The node has {len(settings.places)} partitions already; it can grow but not shrink to {partitions}."
+            f"The node has {len(settings.slots)} partitions already; it can grow but not shrink to {partitions}."
         )
     if wrong := [name for name, value in limits.items() if value < 0]:
         raise HostError(f"A limit is not negative: --{wrong[0].replace('_', '-')} {limits[wrong[0]]}.")
@@ -60,13 +60,13 @@ def prepare(
     # Before anything is made: what is refused leaves no users behind.
     addresses = _addresses(settings, partitions)
     _make_folders(paths, settings)
-    if not settings.places:
+    if not settings.slots:
         # First of all the tag: whatever ends us, the users made next can be found again by it.
         save(root, settings)
-    places = [*settings.places]
-    for number in range(len(places), partitions):
-        places.append(_place(paths, settings, number, addresses[number]))
-    settings = msgspec.structs.replace(settings, places=places)
+    slots = [*settings.slots]
+    for number in range(len(slots), partitions):
+        slots.append(_slot(paths, settings, number, addresses[number]))
+    settings = msgspec.structs.replace(settings, slots=slots)
     save(root, settings)
     return settings
 
@@ -105,7 +105,7 @@ _LAST = "4096"
 def _own_addresses(settings: Settings) -> list[str]:
     if settings.unprivileged:
         return []
-    return [place.address for place in settings.places if not ipaddress.ip_address(place.address).is_loopback]
+    return [slot.address for slot in settings.slots if not ipaddress.ip_address(slot.address).is_loopback]
 
 
 def _host_network(address: str) -> str:
@@ -137,7 +137,7 @@ def _make_folders(paths: Paths, settings: Settings) -> None:
             )
 
 
-def _place(paths: Paths, settings: Settings, number: int, address: str) -> Place:
+def _slot(paths: Paths, settings: Settings, number: int, address: str) -> PartitionSlot:
     name = f"p{number}"
     folder = paths.partitions / name
     folder.mkdir(exist_ok=True)
@@ -146,7 +146,7 @@ def _place(paths: Paths, settings: Settings, number: int, address: str) -> Place
         uid, gid = _user(f"fh-{settings.tag}-{number}", folder)
         os.chown(folder, uid, gid)
     folder.chmod(0o700)
-    return Place(name, address, uid, gid)
+    return PartitionSlot(name, address, uid, gid)
 
 
 def _user(name: str, home: Path) -> tuple[int, int]:

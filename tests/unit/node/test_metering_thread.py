@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from freehold import kit
-from freehold.node.metering.thread import Measuring
-from freehold.node.settings import Paths, Place, Settings
+from freehold.node.metering.thread import MeteringThread
+from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.state.desired import Store
 from freehold.node.state.results import HEARTBEAT
 from freehold.node.supervisor.client import GroupStatus, ProcessStatus, Supervisor
@@ -39,21 +39,21 @@ def test_every_reading_is_kept_and_some_are_told(tmp_path: Path, sleeper: int) -
     store = Store(tmp_path / "node.sqlite")
     store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
     store.instance_is("shop", 1, Observed.STARTED)
-    settings = Settings(f"test{os.getpid()}", True, places=[Place("p0", "127.0.0.1")])
-    measuring = Measuring(Paths(tmp_path), settings, store, OfOne(sleeper), lambda place: "", lambda place: "")
+    settings = Settings(f"test{os.getpid()}", True, slots=[PartitionSlot("p0", "127.0.0.1")])
+    metering = MeteringThread(Paths(tmp_path), settings, store, OfOne(sleeper), lambda slot: "", lambda slot: "")
     waited = store.outbox_size()
-    measuring.measure()
-    measuring.measure(tell=False)
+    metering.measure()
+    metering.measure(tell=False)
     assert store.outbox_size() == waited + 1
     first = store.counters()["shop"]
 
     def grown() -> bool:
-        measuring.measure(tell=False)
+        metering.measure(tell=False)
         return store.counters()["shop"] != first
 
     kit.until(grown, what="some use")
     assert store.outbox_size() == waited + 1, "it is kept, and waits for its time"
-    measuring.measure()
+    metering.measure()
     assert store.outbox_size() == waited + 2
     assert b'"usage"' in bytes(store.outbox(10, 10**6)[-1].body)
 
@@ -75,7 +75,7 @@ def test_who_only_looks_sees_what_is_there_and_changes_nothing(tmp_path: Path) -
     store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
     looking = Store(tmp_path / "node.sqlite", only_look=True)
     looking.tell()
-    assert [wish.instance for wish in looking.wishes()] == ["shop"]
+    assert [desired.instance for desired in looking.all_desired()] == ["shop"]
     assert store.outbox_size() == 0
-    assert Store(tmp_path / "new.sqlite", only_look=True).wishes() == []
+    assert Store(tmp_path / "new.sqlite", only_look=True).all_desired() == []
     assert not (tmp_path / "new.sqlite").exists()

@@ -1,0 +1,62 @@
+"""How the tasks of this Master go."""
+
+from dataclasses import dataclass
+
+from freehold.master.foundation import clock
+from freehold.master.foundation.paging import FIRST, Part
+from freehold.master.tasks.models import TaskState
+from freehold.master.tasks.registry import TASKS
+
+LATE = 3
+"""Periods after which a task that did not run is late."""
+WRONG = frozenset({"failing", "late"})
+"""States that somebody must look at."""
+GRACE = 120.0
+"""Seconds of lateness that are nobody's concern."""
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """A task and its last run."""
+
+    name: str
+    lane: str
+    period: float
+    state: str
+    """`ok`, `running`, `failing`, `late`, or `new` when it never ran."""
+    began_at: int | None
+    """Milliseconds since 1970 UTC, as all times of the Master."""
+    took_ms: int
+    done: int
+    failures: int
+    error: str
+
+
+def statuses(part: Part = FIRST) -> list[TaskStatus]:
+    """Return a part of the tasks, by name; their cursor is the name."""
+    kept = TaskState.objects.in_bulk()
+    tasks = sorted((task for task in TASKS if task.name > part.after), key=lambda task: task.name)
+    return [
+        TaskStatus(
+            task.name,
+            task.lane,
+            task.period,
+            _state(kept.get(task.name), task.period),
+            row.began_at if (row := kept.get(task.name)) else None,
+            row.took_ms if row else 0,
+            row.done if row else 0,
+            row.failures if row else 0,
+            row.error if row else "",
+        )
+        for task in tasks[: part.most]
+    ]
+
+
+def _state(row: TaskState | None, period: float) -> str:
+    if row is None:
+        return "new"
+    if row.ended_at is None:
+        return "running"
+    if row.failures:
+        return "failing"
+    return "late" if clock.now() - row.began_at > (LATE * period + GRACE) * 1000 else "ok"
