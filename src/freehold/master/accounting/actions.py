@@ -3,7 +3,7 @@
 import re
 import zoneinfo
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -233,6 +233,11 @@ def _check_lines(entity: LegalEntity, draft: Draft) -> None:
         wrong.append(FieldError("lines", "two lines or more"))
     if wrong:
         raise Invalid("This entry cannot be made.", errors=wrong)
+
+
+def change_terms(entity: LegalEntity, terms: Mapping[str, object]) -> None:
+    """Note what a seller is called and when it wants its money (`wrong_terms`), in a transaction of the caller."""
+    LegalEntity.objects.filter(id=entity.id).update(**terms)
 
 
 def wrong_terms(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from freehold.master.foundation import clock, sql
+from freehold.master.foundation import clock, counters, sql
 from freehold.master.foundation.transactions import run
 from freehold.master.generation.doubt import refuse_in_doubt
 
@@ -56,13 +56,12 @@ def batch(entity: str, what: str, count: int) -> Iterator[Batch]:
     opened = Batch(made["id"], entity, first, count)
     yield opened
     run(QUERIES["seal"], batch=opened.id, digest=digest(last["digest"], opened.first, opened.last))
-    run(QUERIES["sealed"], name="entry")
+    counters.seal("entry")
 
 
 def take(counter: str, count: int) -> int:
     """Return the first of the next numbers of a counter."""
-    (row,) = run(QUERIES["take"], name=counter, count=count)
-    return int(row["last"]) - count + 1
+    return counters.take(counter, count) - count + 1
 
 
 def number(entity: str, kind: str, year: int, count: int = 1) -> int:

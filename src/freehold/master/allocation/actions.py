@@ -1,18 +1,13 @@
-"""All writes of the allocation: taking a partition and giving it back."""
+"""All writes of the allocation: a partition for an instance, by the choice of the node."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from freehold.master.allocation import queries
 from freehold.master.allocation.choice import Constraints
-from freehold.master.fleet import revisions
-from freehold.master.fleet.actions import sync_supplies
-from freehold.master.fleet.models import Node
+from freehold.master.fleet import partitions, revisions
 from freehold.master.foundation import hints
 from freehold.master.foundation.errors import NoPlace
-from freehold.master.foundation.transactions import run
-
-_SQL = queries.QUERIES
 
 
 @dataclass(frozen=True)
@@ -38,10 +33,9 @@ def place(
     revision = revisions.next_revision()
     for candidate in queries.places(release, project, constraints, weight):
         node = candidate.node
-        if node in avoid or not run(_SQL["take_capacity"], node=node, weight=weight, revision=revision):
+        partition = None if node in avoid else partitions.take(node, instance, weight, revision)
+        if partition is None:
             continue
-        (partition,) = run(_SQL["take_partition"], node=node, instance=instance)
-        sync_supplies(node)
         hints.after_commit(hints.FLEET_CHANGED)
         return Place(node, partition["name"], partition["address"], revision)
     reasons = queries.why_not(release, project, constraints, weight)
@@ -49,12 +43,3 @@ def place(
         f"{reason.nodes} nodes: {reason.reason}" if reason.nodes else reason.reason for reason in reasons
     )
     raise NoPlace(f"{summary or 'no node has a free partition'}.", reasons=reasons)
-
-
-def give_back(instance: str, node: str, partition: str, weight: int) -> None:
-    """Free the partition of an instance that is gone; call it in the transaction that ends the instance."""
-    Node.objects.select_for_update().get(id=node)
-    rows = run(_SQL["free_partition"], node=node, partition=partition, instance=instance)
-    if rows:
-        run(_SQL["free_capacity"], node=node, weight=weight, partitions=int(bool(rows[0]["present"])))
-        sync_supplies(node)

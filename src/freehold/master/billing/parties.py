@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from freehold.master.accounting.actions import wrong_terms
+from freehold.master.accounting.actions import change_terms, wrong_terms
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import find_entity
 from freehold.master.billing import dunning
@@ -34,7 +34,7 @@ def change_seller(code: str, wish: Terms, *, acting: Caller) -> LegalEntity:
         raise Invalid("A seller cannot be so.", errors=wrong)
     with writing():
         remember(entity)
-        LegalEntity.objects.filter(id=entity.id).update(**vars(wish))
+        change_terms(entity, vars(wish))
         audit(acting.actor, "entity.change", entity.id, project=entity.project_id, stop_days=wish.stop_days)
     changed = find_entity(code, acting, Scope.ACCOUNT)
     dunning.look(changed)

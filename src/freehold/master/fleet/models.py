@@ -7,6 +7,12 @@ from freehold.master.catalog.models import Release
 from freehold.master.people.models import Person, Project
 
 
+class MoveCount(models.Model):
+    """One row, one number: how often an instance was moved from one node to another."""
+
+    value = models.BigIntegerField(default=0)
+
+
 class RevisionClock(models.Model):
     """One row, one number: it grows with every change that some node must know.
 

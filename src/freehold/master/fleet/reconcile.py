@@ -22,7 +22,6 @@ from freehold.master.fleet.models import (
 )
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import writing
-from freehold.master.generation.models import Forgery
 from freehold.protocol.report import HostFacts
 
 BATCH = 500
@@ -76,7 +75,6 @@ def clean_up() -> int:
         count += Certificate.objects.filter(fingerprint__in=over.values("fingerprint")).delete()[0]
     with writing():
         count += RefusedItem.objects.filter(received_at__lt=now - REFUSED_DAYS * clock.DAY).delete()[0]
-        count += Forgery.objects.filter(at__lt=now - REFUSED_DAYS * clock.DAY).delete()[0]
     return count
 
 

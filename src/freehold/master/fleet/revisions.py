@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from freehold.master.fleet.models import RevisionClock
-from freehold.master.foundation import hints, sql
+from freehold.master.foundation import clock, hints, sql
 from freehold.master.foundation.transactions import run
 from freehold.master.generation.doubt import refuse_in_doubt
 
@@ -45,6 +45,21 @@ def lock_clock() -> None:
 def bump(node: str) -> int:
     """Give a node the next revision and return it; whoever waits for it is woken after the commit."""
     revision = next_revision()
+    give(node, revision)
+    return revision
+
+
+def give(node: str, revision: int) -> None:
+    """Give a node a revision that was taken in this transaction."""
     run(SQL["bump"], revision=revision, node=node)
     hints.after_commit(hints.FLEET_CHANGED)
-    return revision
+
+
+def count_move() -> None:
+    """Note that an instance is on another node now: the gateway forgets what it remembers of where they are."""
+    run(SQL["count_move"])
+
+
+def unlearn_contacts(latest: int) -> None:
+    """Have no node be heard later than a moment (milliseconds): the clock ran ahead when that was noted."""
+    run(SQL["unlearn_contacts"], now=clock.now(), latest=latest)

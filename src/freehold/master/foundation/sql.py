@@ -12,6 +12,7 @@ No Django here: the gateway imports this module.
 import functools
 import re
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def load(path: Path, *, prepared: bool = False) -> dict[str, Query]:
             raise ValueError(f"{path.name}: the name {header[1]} is used twice")
         body = "\n".join(line for line in lines[1:] if not line.startswith("--")).strip()
         queries[header[1]] = _query(header[1], " ".join(comment), body, prepared)
+    return queries
+
+
+def load_all(paths: Iterable[Path]) -> dict[str, Query]:
+    """Return the queries of several files; raise ValueError also when two have the same name."""
+    queries: dict[str, Query] = {}
+    for path in paths:
+        more = load(path)
+        if both := queries.keys() & more.keys():
+            raise ValueError(f"{path}: the name {min(both)} is used in another file")
+        queries |= more
     return queries
 
 

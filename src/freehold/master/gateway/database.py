@@ -11,7 +11,12 @@ from typing import Any
 
 from freehold.master.foundation import sql
 
-QUERIES = sql.load(Path(__file__).parent / "sql" / "gateway.sql")
+_MASTER = Path(__file__).parent.parent
+_OWNERS = ("fleet", "ordering", "monitoring", "usage", "generation")
+"""The rooms that say how what nodes report is written into their tables: `ROOM/sql/reports.sql`."""
+QUERIES = sql.load_all(
+    [_MASTER / "gateway" / "sql" / "gateway.sql", *(_MASTER / room / "sql" / "reports.sql" for room in _OWNERS)]
+)
 
 Values = Mapping[str, object]
 

@@ -17,7 +17,7 @@ from freehold.master.allocation.choice import Constraints
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog import schemas
 from freehold.master.catalog.queries import Choice
-from freehold.master.fleet import revisions
+from freehold.master.fleet import partitions, revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, events, ids
@@ -138,9 +138,9 @@ def release_partitions() -> int:
             if not run(QUERIES["note_gone"], id=row["id"], now=clock.now()):
                 continue
             if row["host"] is not None:
-                sharing.give_back(row["host"])
+                sharing.release_share(row["host"])
             else:
-                allocation.give_back(row["id"], row["node_id"], row["partition"], row["weight"])
+                partitions.free(row["node_id"], row["partition"], row["id"], row["weight"])
                 revoke_instance_certificates(row["id"])
                 sharing.end(row["id"])
             audit("freehold", "instance.gone", row["id"], project=row["project_id"])

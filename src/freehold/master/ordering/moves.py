@@ -14,8 +14,8 @@ from django.db import transaction
 
 from freehold.master.allocation import actions as allocation
 from freehold.master.allocation.choice import Constraints
-from freehold.master.fleet import revisions
-from freehold.master.fleet.actions import revoke_instance_certificates, sync_supplies
+from freehold.master.fleet import fencing, partitions, revisions
+from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
@@ -40,7 +40,7 @@ def find_lost() -> int:
     """
     steady_for, count = _steadiness.look(), 0
     with writing():
-        run(QUERIES["unlearn"], now=clock.now(), latest=clock.now() + AHEAD)
+        revisions.unlearn_contacts(clock.now() + AHEAD)
     for row in run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000)):
         if steady_for > row["lease"] + settings.LEASE_MARGIN:
             _mark(row["id"], row["project_id"], "node.lost", clock.now())
@@ -53,8 +53,7 @@ def find_lost() -> int:
 
 def _mark(node: str, project: str, verb: str, lost_at: int | None) -> None:
     with writing():
-        Node.objects.filter(id=node).update(lost_at=lost_at)
-        sync_supplies(node)
+        fencing.set_lost(node, lost_at)
         audit("freehold", verb, node, project=project)
 
 
@@ -85,8 +84,7 @@ def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[
     with writing(rehearse=dry_run):
         run(locking(QUERIES["lock_movable"], "i"), node=node.id)
         revisions.lock_clock()
-        Node.objects.filter(id=node.id).update(open=False)
-        sync_supplies(node.id)
+        fencing.close(node.id)
         audit(acting.actor, "node.drain", node.id, project=owner)
         for row in run(QUERIES["movable"], node=node.id):
             try:
@@ -140,9 +138,8 @@ def finish_departures() -> int:
         with writing():
             if run(QUERIES["forget_departure"], id=row["id"]):
                 run(QUERIES["forget_departed"], instance=row["instance_id"], node=row["node_id"])
-                allocation.give_back(
-                    _left(row["instance_id"], row["node_id"]), row["node_id"], row["partition"], row["weight"]
-                )
+                left = _left(row["instance_id"], row["node_id"])
+                partitions.free(row["node_id"], row["partition"], left, row["weight"])
                 count += 1
     return count
 
@@ -159,8 +156,7 @@ def _move_within(row: dict[str, Any], *, actor: str) -> None:
     revisions.take_turn()
     with transaction.atomic():
         # Its own partition is no other place, and what it leaves there has a name of its own.
-        left = {"node": row["node_id"], "partition": row["partition"], "instance": row["id"]}
-        run(QUERIES["release_partition"], **left, left=_left(row["id"], row["node_id"]))
+        partitions.keep(row["node_id"], row["partition"], row["id"], _left(row["id"], row["node_id"]))
         # Where it is, and where something of it may be left.
         avoid = {row["node_id"], *(left["node_id"] for left in run(QUERIES["departing"], instance=row["id"]))}
         place = allocation.place(
@@ -187,7 +183,7 @@ def _move_within(row: dict[str, Any], *, actor: str) -> None:
             revision=revision,
             now=clock.now(),
         )
-        run(QUERIES["count_move"])
+        revisions.count_move()
         revoke_instance_certificates(row["id"])
         audit(
             actor,

@@ -10,7 +10,7 @@ from freehold.master.catalog import schemas
 from freehold.master.catalog.events import SellingEnded
 from freehold.master.catalog.queries import Choice
 from freehold.master.fleet import revisions
-from freehold.master.foundation import events, hints
+from freehold.master.foundation import events
 from freehold.master.foundation.errors import Conflict, Forbidden, InvalidParameters, NoPlace
 from freehold.master.foundation.transactions import run
 from freehold.master.ordering.queries import QUERIES
@@ -79,8 +79,7 @@ def place(choice: Choice, project: str, constraints: Constraints, sibling: str, 
     for row in rows:
         reason = _misfit(row, constraints, kin)
         if reason is None and run(QUERIES["take_share"], host=row["id"]):
-            run(QUERIES["touch_node"], node=row["node"], revision=revision)
-            hints.after_commit(hints.FLEET_CHANGED)
+            revisions.give(row["node"], revision)
             return row["id"], Place(row["node"], row["partition"], "", revision)
         words = reason or "has no place left"
         reasons[words] = reasons.get(words, 0) + 1
@@ -95,9 +94,9 @@ def place(choice: Choice, project: str, constraints: Constraints, sibling: str, 
     )
 
 
-def give_back(host: str) -> None:
+def release_share(host: str) -> None:
     """Free the place of a shared instance that is gone."""
-    run(QUERIES["give_back_share"], host=host)
+    run(QUERIES["release_share"], host=host)
 
 
 def end(host: str) -> None:

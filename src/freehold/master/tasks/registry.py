@@ -7,6 +7,7 @@ from enum import StrEnum
 from freehold.master.billing import reconcile as billing
 from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import reconcile as foundation
+from freehold.master.generation import reconcile as generation
 from freehold.master.monitoring import reconcile as monitoring
 from freehold.master.ordering import actions, moves, recovery, trees
 from freehold.master.ordering import reconcile as ordering
@@ -58,6 +59,7 @@ TASKS = (
     Task("billing.suspension", billing.suspend_overdue, period=HOURLY),
     Task("support.budgets", support.watch_money, Lane.BULK, HOURLY),
     Task("foundation.cleanup", foundation.clean_up, Lane.BULK, HOURLY),
+    Task("generation.cleanup", generation.clean_up, Lane.BULK, HOURLY),
     Task("people.cleanup", people.clean_up, Lane.BULK, HOURLY),
     Task("fleet.cleanup", fleet.clean_up, Lane.BULK, HOURLY),
     Task("ordering.cleanup", ordering.clean_up, Lane.BULK, HOURLY),

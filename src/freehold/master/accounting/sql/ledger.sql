@@ -1,11 +1,3 @@
--- name: take
--- Give the next numbers of a counter; the row stays ours until the transaction ends.
-UPDATE foundation_counter SET last = last + :count WHERE name = :name RETURNING last
-
--- name: sealed
--- All that a counter named so far is finished.
-UPDATE foundation_counter SET sealed = last WHERE name = :name
-
 -- name: add_series
 -- Begin a series of numbers.
 INSERT INTO accounting_series (entity, kind, year, last) VALUES (:entity, :kind, :year, 0)

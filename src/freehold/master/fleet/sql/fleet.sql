@@ -15,3 +15,11 @@ UPDATE fleet_supply SET
   open = (fleet_supply.wanted = 'available' AND n.open AND n.lost_at IS NULL AND n.used < n.capacity)
 FROM fleet_node n
 WHERE n.id = fleet_supply.node_id AND n.id = :node
+
+-- name: unlearn_contacts
+-- No node was heard in the future: the clock ran ahead when that was noted.
+UPDATE fleet_chain SET received_at = :now WHERE received_at > :latest
+
+-- name: count_move
+-- Whoever remembers where instances are, looks again.
+UPDATE fleet_movecount SET value = value + 1 WHERE id = 1

@@ -186,10 +186,6 @@ UPDATE ordering_instance SET given = :given, revision = :revision WHERE id = :id
 -- Forget what a former child published.
 UPDATE ordering_instance SET given = :given WHERE id = :id
 
--- name: unlearn
--- No node was heard in the future: the clock ran ahead when that was noted.
-UPDATE fleet_chain SET received_at = :now WHERE received_at > :latest
-
 -- name: silent
 -- The nodes that obey a lease, and that were silent for longer.
 SELECT n.id, n.title, n.project_id, CASE WHEN n.obeyed > n.lease THEN n.obeyed ELSE n.lease END AS lease
@@ -261,16 +257,6 @@ RETURNING id
 INSERT INTO ordering_departure (instance_id, node_id, partition, weight, revision, at)
 VALUES (:instance, :node, :partition, :weight, :revision, :now)
 
--- name: release_partition
--- The partition belongs to what is left, which is no instance any more.
-UPDATE fleet_partition SET instance = :left
-WHERE node_id = :node AND name = :partition AND instance = :instance
-
--- name: count_move
--- Whoever remembers where instances are, looks again.
-INSERT INTO fleet_revisionclock (id, value) VALUES (2, 1)
-ON CONFLICT (id) DO UPDATE SET value = fleet_revisionclock.value + 1
-
 -- name: departed
 -- Departures of which the node said that nothing is left.
 SELECT d.id, d.instance_id, d.node_id, d.partition, d.weight
@@ -330,7 +316,7 @@ LIMIT 1
 -- Take a place on a host.
 UPDATE ordering_share SET free = free - 1 WHERE host_id = :host AND free > 0 RETURNING free
 
--- name: give_back_share
+-- name: release_share
 -- Give a place on a host back.
 UPDATE ordering_share SET free = free + 1 WHERE host_id = :host
 
@@ -373,10 +359,6 @@ LIMIT 50
 -- name: ask_end
 -- Nobody wants an instance any more.
 UPDATE ordering_instance SET asked = 'destroyed' WHERE id = :id
-
--- name: touch_node
--- Give a node a revision that was taken already.
-UPDATE fleet_node SET revision = :revision WHERE id = :node
 
 -- name: hand_over
 -- A tree is another project's.
