@@ -300,13 +300,14 @@ def test_an_index_finds_the_place(fleet: "Rooms", name: str) -> None:
 def _query(name: str) -> str:
     from freehold.master.allocation import queries
     from freehold.master.allocation.choice import Placement
+    from freehold.master.fleet import partitions
 
     where, _, placement = name.partition("_")
     if where == "anywhere":
         return queries.ANYWHERE[Placement(placement)].format
     if where == "site":
         return queries.ON_SITE[Placement(placement)].format
-    return queries.ON_NODE.format if where == "node" else queries.QUERIES[name].format
+    return queries.ON_NODE.format if where == "node" else partitions.SQL[name].format
 
 
 def test_postgresql_uses_the_same_indexes_once_there_is_something_to_find(rooms: "Rooms") -> None:

@@ -10,7 +10,7 @@ from freehold.master.accounting.queries import find_entity
 from freehold.master.billing import dunning
 from freehold.master.billing.models import Contract, Document, DocumentLine, DocumentTax
 from freehold.master.billing.queries import by_number, document_number, documents
-from freehold.master.foundation import clock, days
+from freehold.master.foundation import clock, counters, days
 from freehold.master.foundation.errors import Conflict, NotFound
 from freehold.master.foundation.transactions import audit, run, writing
 from freehold.master.people.identity import Caller, Scope
@@ -50,7 +50,7 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
             _reversed(invoice),
         )
         ledger.post(found, f"take back {number}", [draft])
-        run(batches.QUERIES["sealed"], name="document")
+        counters.seal("document")
         dunning.settle(contract)
         audit(acting.actor, "invoice.take-back", str(invoice.id), project=found.project_id, number=number)
     return made

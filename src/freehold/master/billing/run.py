@@ -19,7 +19,7 @@ from freehold.master.billing import consumption, exchange, promised, tax_rules
 from freehold.master.billing.models import Contract, Run
 from freehold.master.billing.queries import number_prefix
 from freehold.master.billing.states import RUN, RunState
-from freehold.master.foundation import clock, days, sql
+from freehold.master.foundation import clock, counters, days, sql
 from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.foundation.money import LARGEST
 from freehold.master.foundation.transactions import audit, locking, run, writing
@@ -205,7 +205,7 @@ def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int], rate: ex
         _do("add_tax_postings", entry=entry, tax_account=account_for(entity.id, Purpose.TAX))
     _do("billed_consumption", document=document)
     _do("billed_charges", document=document)
-    run(batches.QUERIES["sealed"], name="document")
+    counters.seal("document")
 
 
 def _put_aside(opened: Run) -> None:
