@@ -138,7 +138,7 @@ _FILL = [
       opened_at, start_day)
     SELECT %(base)s + i, 'i' || (%(base)s + i), %(project)s, %(base)s + i, %(offer)s, 'active', 0, '', %(opened)s,
       %(since)s FROM n""",
-    ROWS + """INSERT INTO billing_term (subscription, project, contract, offer, list, from_day, until_day,
+    ROWS + """INSERT INTO billing_subscriptionprice (subscription, project, contract, offer, list, from_day, until_day,
       amount, tax_included, category, account)
     SELECT %(base)s + i, %(project)s, %(base)s + i, %(offer)s, %(list)s,
       CASE WHEN i %% 10 = 0 THEN %(since)s + i %% 31 ELSE
@@ -169,7 +169,7 @@ _FILL = [
 def measure_run(kind: str, sellers: list, contracts: int) -> None:
     from django.db import connection
 
-    from freehold.master.billing import run
+    from freehold.master.billing.invoicing import run
     from freehold.master.billing.models import Document
     from freehold.master.foundation import clock, days
 
@@ -205,7 +205,7 @@ def measure_orders(kind: str) -> None:
 
     clock.now = lambda: time.time_ns() // 1_000_000
     from freehold.master.accounting.models import LegalEntity
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
     from freehold.master.catalog import pricing
     from freehold.master.ordering import actions
     from freehold.master.people import identity, quotas

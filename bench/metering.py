@@ -64,7 +64,8 @@ def prepare(root: Path, url: str, nodes: int = NODES, instances: int = INSTANCES
                 Instance(
                     id=f"inst-{number}-{one}", project=project, tree=f"inst-{number}-{one}", title=f"i{number}-{one}",
                     product="hello", release=release, type="default", parameters="{}", constraints="{}",
-                    asked="started", wanted="started", seed="", node=node, partition=f"p{one}", weight=1, revision=1,
+                    requested_state="started", wanted="started", seed="", node=node, partition=f"p{one}", weight=1,
+                    revision=1,
                     created_at=1, changed_at=1,
                 )
                 for one in range(instances)

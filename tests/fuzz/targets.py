@@ -65,7 +65,7 @@ def reports(folder: Path) -> tuple[Feed, list[bytes]]:
     for instance in set(re.findall(r"inst-\w+", b"".join(examples).decode())):
         Instance.objects.create(
             id=instance, project_id=Node.objects.get().project_id, tree=instance, title=instance, product="simulated",
-            release=made.release, type="default", parameters="{}", constraints="{}", asked="started",
+            release=made.release, type="default", parameters="{}", constraints="{}", requested_state="started",
             wanted="started", seed="", node_id=node, partition=instance, weight=1, revision=1, created_at=1,
             changed_at=1,
         )  # fmt: skip
@@ -126,9 +126,9 @@ def signing_requests(folder: Path) -> tuple[Feed, list[bytes]]:
 def letters(folder: Path) -> tuple[Feed, list[bytes]]:
     """Letters: their headers, signatures and content, as a courier brings them."""
     _django(folder)
-    from freehold.master.courier import letters as courier
     from freehold.master.fleet.authority import create_authority
     from freehold.master.foundation.errors import MasterError
+    from freehold.master.offline_sync import letters as courier
     from freehold.node.link.keys import signing_request
     from freehold.node.link.letter_crypto import Order, seal
     from freehold.protocol.letter import Sealed
@@ -302,8 +302,8 @@ def receipts(folder: Path) -> tuple[Feed, list[bytes]]:
     _django(folder)
     from http_message_signatures import InvalidSignature
 
-    from freehold.master.courier.letters import sign
     from freehold.master.fleet.authority import create_authority
+    from freehold.master.offline_sync.letters import sign
     from freehold.node.link.letter_crypto import Answers, open_receipts
     from freehold.protocol.letter import Receipt, Receipts
 

@@ -25,7 +25,7 @@ def machines(cloud: Cloud) -> tuple[Machine, Machine]:
     cloud.master.api("PATCH", "/projects/provider/nodes/second", {"open": True})
     for title in ("first", "second"):
         cloud.master.api("PATCH", f"/projects/provider/nodes/{title}", {"lease": LEASE})
-    until(lambda: cloud.master.sql("SELECT count(*) FROM fleet_node WHERE obeyed = ?", LEASE) == [(2,)], 30)
+    until(lambda: cloud.master.sql("SELECT count(*) FROM fleet_node WHERE acknowledged_lease = ?", LEASE) == [(2,)], 30)
     return first, second
 
 

@@ -63,7 +63,7 @@ class Instance(msgspec.Struct, frozen=True):
     """Title of the instance that requested it."""
     host: str | None = None
     """For a shared instance: id of the one that serves it."""
-    unasked_at: str | None = None
+    orphaned_at: str | None = None
     """Since when its parent does not request it: after a time of grace it is destroyed."""
     children: list[Child] = []
     offer: Offer | None = None

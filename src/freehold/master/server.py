@@ -18,7 +18,6 @@ import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from freehold.master.bridge import Bridge
 from freehold.master.connections import PeerProtocol
 from freehold.master.foundation.causes import failure
 from freehold.master.foundation.errors import (
@@ -32,6 +31,7 @@ from freehold.master.foundation.errors import (
 from freehold.master.foundation.statements import Statements
 from freehold.master.gateway.app import PEER, Gateway, Receive, Scope, Send, send_problem
 from freehold.master.gateway.doubt import Judge, Standing
+from freehold.master.wsgi_bridge import Bridge
 from freehold.protocol import MAX_BODY
 
 HOT_PATHS = frozenset({"/node/v1/feed", "/node/v1/reports"})

@@ -73,7 +73,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "freehold.master.panel.security.ContentSecurityPolicy",
-    "freehold.master.foundation.answers.ProblemsForPrograms",
+    "freehold.master.foundation.problem_responses.ProblemsForPrograms",
 ]
 ROOT_URLCONF = "freehold.master.urls"
 AUTH_USER_MODEL = "people.Person"

@@ -4,9 +4,9 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from freehold.master.api import api
 from freehold.master.builds import pages as builds
-from freehold.master.courier import pages as courier
 from freehold.master.fleet import pages as fleet
 from freehold.master.foundation import declared
+from freehold.master.offline_sync import pages as courier
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),

@@ -152,7 +152,7 @@ class History:
         if node is not None and node.burnt:
             # Of what holds data its owner decides, and what is to go is where nobody can see to it. Nothing is taken
             # from a machine that did not say, since it was made a node, that it obeys a lease.
-            moves = row.type == "movable" and wanted != "destroyed" and row.node.obeyed  # type: ignore[attr-defined]
+            moves = row.type == "movable" and wanted != "destroyed" and row.node.acknowledged_lease  # type: ignore[attr-defined]
             if moves and self._has_room():
                 yield f"{title} could run elsewhere, and its node is burnt"
             return

@@ -79,7 +79,7 @@ class Market:
 
     def customer(self, name: str = "Ada", *, country: str = "FR", project: str = "shop", **more: Any) -> "Customer":
         """Note a customer, and have them pay for a project."""
-        from freehold.master.billing import customers
+        from freehold.master.billing.customers import actions as customers
 
         wish = {"kind": "person", "address": "2 rue du Bac", "currency": "EUR", **more}
         made = customers.add_customer(customers.Identity(name, country=country, **wish), "provider", acting=self.sales)
@@ -88,12 +88,12 @@ class Market:
         return made
 
     def contract(self, customer: "Customer", currency: str = "EUR", entity: "LegalEntity | None" = None) -> "Contract":
-        from freehold.master.billing import customers
+        from freehold.master.billing.customers import actions as customers
 
         return customers.contract_of(customer, entity or self.entity, currency)
 
     def pay(self, customer: "Customer", amount: int, purpose: str = "account", **more: Any) -> Any:
-        from freehold.master.billing import customers
+        from freehold.master.billing.customers import actions as customers
 
         contract = self.contract(customer, more.pop("currency", "EUR"), more.pop("entity", None))
         wish = {"method": "transfer", "reference": f"T{self.fresh()}", **more}
@@ -121,7 +121,7 @@ class Market:
 
     def bill(self, when: str, entity: str = "FR") -> "list[Document]":
         """Turn the calendar to a day and run its bills; return the documents that it made."""
-        from freehold.master.billing import run
+        from freehold.master.billing.invoicing import run
         from freehold.master.billing.models import Document
         from freehold.master.foundation import days
 

@@ -31,7 +31,7 @@ def test_nobody_orders_what_nobody_pays_for(shop: "Market") -> None:
 
 
 def test_a_free_project_needs_no_deposit(shop: "Market") -> None:
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
 
     customers.set_payer("provider", "shop", None, acting=shop.sales)
     shop.ready(shop.order())
@@ -159,7 +159,7 @@ def test_a_customer_that_cannot_be_is_refused(market: "Market", case: str) -> No
 
 def test_a_day_to_come_and_a_locked_one_are_not_billed(shop: "Market") -> None:
     from freehold.master.accounting import actions
-    from freehold.master.billing import run
+    from freehold.master.billing.invoicing import run
     from freehold.master.foundation import days
 
     with pytest.raises(Invalid, match="is to come"):
@@ -212,7 +212,7 @@ def test_an_offer_says_what_is_ordered(market: "Market") -> None:
 def test_a_document_names_what_the_ledger_held_when_it_was_issued(shop: "Market") -> None:
     """So that a Master which is an older copy cannot say that it never was."""
     from freehold.master import checks
-    from freehold.master.billing import documents
+    from freehold.master.billing.invoicing import documents
 
     shop.pay(shop.customer(), 4200, "deposit")
     shop.ready(shop.order())
@@ -228,7 +228,7 @@ def test_a_document_names_what_the_ledger_held_when_it_was_issued(shop: "Market"
 
 
 def test_an_invoice_is_only_undone_whole_by_a_credit_note(shop: "Market") -> None:
-    from freehold.master.billing import documents, reversal
+    from freehold.master.billing.invoicing import documents, reversal
     from freehold.master.billing.queries import balance, lines
     from unit.master.test_billing_truth import books_hold
 
@@ -251,7 +251,7 @@ def test_an_invoice_is_only_undone_whole_by_a_credit_note(shop: "Market") -> Non
 
 
 def test_a_company_that_shows_its_tax_number_later_is_taxed_so_from_then_on(shop: "Market") -> None:
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
 
     german = {"kind": "company", "country": "DE"}
     buyer = shop.customer("Müller GmbH", **german)
@@ -266,7 +266,7 @@ def test_a_company_that_shows_its_tax_number_later_is_taxed_so_from_then_on(shop
 
 def test_a_seller_gives_away_only_what_is_its_own(shop: "Market") -> None:
     """Another project of the same Master sells too: its word does not make ours free."""
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Person, Role
 
@@ -281,8 +281,8 @@ def test_a_seller_gives_away_only_what_is_its_own(shop: "Market") -> None:
 
 def test_what_is_corrected_is_taxed_as_it_was(shop: "Market") -> None:
     """A rate that changed meanwhile is not the rate at which money goes back (art. 90 of the VAT directive)."""
-    from freehold.master.billing import subscriptions
     from freehold.master.billing.models import TaxRule
+    from freehold.master.billing.subscriptions import actions as subscriptions
     from freehold.master.foundation import days
     from unit.master.test_billing_truth import books_hold
 
@@ -307,7 +307,9 @@ def test_what_is_corrected_is_taxed_as_it_was(shop: "Market") -> None:
 
 
 def test_a_document_says_for_ever_who_was_asked_by_whom(shop: "Market") -> None:
-    from freehold.master.billing import customers, documents, parties
+    from freehold.master.billing.customers import actions as customers
+    from freehold.master.billing.customers import party_history
+    from freehold.master.billing.invoicing import documents
 
     buyer = shop.customer()
     shop.pay(buyer, 8400, "deposit")
@@ -316,8 +318,8 @@ def test_a_document_says_for_ever_who_was_asked_by_whom(shop: "Market") -> None:
     printed = [documents.whole(row) for row in documents.documents("d.id = :id", id=before.id)]
     wish = customers.Identity("Countess of Lovelace", "person", "St James's Square", "FR", "EUR")
     customers.change_customer(buyer, wish, acting=shop.sales)
-    terms = parties.Terms("FR Cloud", "2 rue Neuve", stop_days=None)
-    parties.change_seller("FR", terms, acting=shop.accountant)
+    terms = party_history.Terms("FR Cloud", "2 rue Neuve", stop_days=None)
+    party_history.change_seller("FR", terms, acting=shop.accountant)
     (after,) = shop.bill("2026-05-01")
     assert [documents.whole(row) for row in documents.documents("d.id = :id", id=before.id)] == printed
     (now,) = [documents.whole(row) for row in documents.documents("d.id = :id", id=after.id)]
@@ -327,10 +329,12 @@ def test_a_document_says_for_ever_who_was_asked_by_whom(shop: "Market") -> None:
 
 def test_a_seller_that_cannot_be_so_is_told_what_is_wrong(shop: "Market") -> None:
     from freehold.master.accounting.models import LegalEntity
-    from freehold.master.billing import parties
-    from freehold.master.billing.models import Former
+    from freehold.master.billing.customers import party_history
+    from freehold.master.billing.models import PartySnapshot
 
     with pytest.raises(Invalid) as refused:
-        parties.change_seller("FR", parties.Terms("", "x", stop_days=-1, payment_days=500), acting=shop.accountant)
+        party_history.change_seller(
+            "FR", party_history.Terms("", "x", stop_days=-1, payment_days=500), acting=shop.accountant
+        )
     assert [one.field for one in refused.value.errors] == ["name", "payment_days", "stop_days"]
-    assert (LegalEntity.objects.get(code="FR").name, Former.objects.count()) == ("FR Hosting", 0)
+    assert (LegalEntity.objects.get(code="FR").name, PartySnapshot.objects.count()) == ("FR Hosting", 0)

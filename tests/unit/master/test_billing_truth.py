@@ -217,7 +217,7 @@ KILLER = """
     django.setup()
     from django.db.backends.utils import CursorWrapper
     from freehold.master.accounting.models import LegalEntity
-    from freehold.master.billing import run
+    from freehold.master.billing.invoicing import run
     from freehold.master.foundation import clock
     left, now, day = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     clock.now = lambda: now

@@ -198,7 +198,7 @@ def test_the_database_shares_as_we_do(shop: "Market") -> None:
 @pytest.mark.parametrize("price", [1001, 999, 1, 3100])
 @pytest.mark.parametrize("cuts", [["2026-06-16"], ["2026-06-02", "2026-06-03", "2026-06-29"]])
 def test_a_month_at_one_price_costs_that_price_however_it_is_split(shop: "Market", price: int, cuts: list[str]) -> None:
-    from freehold.master.billing import subscriptions
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     shop.prices(shop.price(price), title="a")
     shop.pay(shop.customer(), 100_000, "deposit")
@@ -214,8 +214,8 @@ def test_a_month_at_one_price_costs_that_price_however_it_is_split(shop: "Market
 
 
 def test_credit_notes_give_back_at_most_what_is_still_asked_and_the_rest_waits(shop: "Market") -> None:
-    from freehold.master.billing import subscriptions
     from freehold.master.billing.models import Charge, Document
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     shop.prices(shop.price(1000))
     ada = shop.customer()
@@ -247,7 +247,9 @@ def test_what_never_was_ready_is_in_no_document(shop: "Market") -> None:
 
 
 def test_a_credit_note_has_the_names_of_its_own_day(shop: "Market") -> None:
-    from freehold.master.billing import customers, documents, parties, reversal
+    from freehold.master.billing.customers import actions as customers
+    from freehold.master.billing.customers import party_history
+    from freehold.master.billing.invoicing import documents, reversal
     from freehold.master.billing.queries import document_number
     from freehold.master.billing.queries import documents as read
 
@@ -260,7 +262,7 @@ def test_a_credit_note_has_the_names_of_its_own_day(shop: "Market") -> None:
     shop.turn("2026-06-10")
     wish = customers.Identity("Lovelace SARL", "person", "99 new street", "FR", "EUR")
     customers.change_customer(ada, wish, acting=shop.sales)
-    parties.change_seller("FR", parties.Terms("New Hosting", "2 rue neuve"), acting=shop.accountant)
+    party_history.change_seller("FR", party_history.Terms("New Hosting", "2 rue neuve"), acting=shop.accountant)
     shop.turn("2026-06-20")
     number = document_number("FR", "invoice", invoice.year, invoice.number)
     note = reversal.take_back("FR", number, acting=shop.accountant)
@@ -320,8 +322,8 @@ def test_a_contract_without_a_tax_rule_waits_alone_and_its_seller_is_told(shop: 
 
 
 def test_an_error_at_one_seller_keeps_no_other_from_billing(market: "Market", monkeypatch: pytest.MonkeyPatch) -> None:
-    from freehold.master.billing import consumption
     from freehold.master.billing.models import Document
+    from freehold.master.billing.rating import consumption
     from freehold.master.tasks import lanes
 
     first = market.seller("AA", "FR", "EUR", "Europe/Paris")
@@ -344,8 +346,8 @@ def test_an_error_at_one_seller_keeps_no_other_from_billing(market: "Market", mo
 
 
 def test_a_change_is_made_whole_or_not_at_all(shop: "Market") -> None:
-    from freehold.master.billing import subscriptions
     from freehold.master.billing.models import Subscription
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     shop.prices(shop.price(1000))
     shop.pay(shop.customer(), 1000, "deposit")

@@ -112,13 +112,13 @@ def test_entries_are_in_the_order_of_their_validation_and_dated_by_it(shop: "Mar
 
 def test_the_file_is_called_as_the_tax_office_wants_it(shop: "Market") -> None:
     from freehold.master.accounting import exports
-    from freehold.master.billing import parties
+    from freehold.master.billing.customers import party_history
     from freehold.master.foundation import days
 
     day = days.parse("2026-12-31")
     assert exports.file_name(shop.entity, "fec", day) == "FRFEC20261231.txt"
-    terms = parties.Terms("FR Hosting", "1 rue de la Paix", registration="552 100 554 00013")
-    entity = parties.change_seller("FR", terms, acting=shop.accountant)
+    terms = party_history.Terms("FR Hosting", "1 rue de la Paix", registration="552 100 554 00013")
+    entity = party_history.change_seller("FR", terms, acting=shop.accountant)
     assert exports.file_name(entity, "fec", day) == "552100554FEC20261231.txt"
     assert exports.file_name(entity, "hledger", day) == "FR-hledger.journal"
 
@@ -144,10 +144,10 @@ HOSTILE = 'a "quote"; a | bar \\ back, {brace} ^link #tag @ 5 EUR'
 def test_programs_read_books_with_any_text(shop: "Market", tmp_path: Path, program: str) -> None:
     from freehold.master.accounting import actions
     from freehold.master.accounting.actions import Line
-    from freehold.master.billing import parties
+    from freehold.master.billing.customers import party_history
     from freehold.master.foundation import days
 
-    parties.change_seller("FR", parties.Terms(f"{HOSTILE}\nsecond line", "x"), acting=shop.accountant)
+    party_history.change_seller("FR", party_history.Terms(f"{HOSTILE}\nsecond line", "x"), acting=shop.accountant)
     actions.add_account("FR", "a6041", HOSTILE.replace("|", ""), "expense", acting=shop.accountant)
     actions.enter(
         "FR", day=days.parse("2026-03-01"), label=HOSTILE.replace("|", ""), currency="EUR", reference="r",

@@ -566,11 +566,11 @@ def test_a_large_fleet_is_asked_to_report_more_calmly_and_a_small_one_as_ever() 
 
 
 def test_reports_share_a_transaction_once_they_are_many_and_a_lone_one_never_waits() -> None:
-    from freehold.master.gateway.reports import CROWD, Crowd
+    from freehold.master.gateway.reports import BUSY_RATE, BatchingPolicy
 
-    crowd = Crowd()
+    crowd = BatchingPolicy()
     assert crowd.pause(100.0) == 0.0, "what came before it was made is nobody's crowd"
-    crowd.came(CROWD * 2)
+    crowd.came(BUSY_RATE * 2)
     assert crowd.pause(101.0) > 0.0
     crowd.came(1)
     assert crowd.pause(102.0) == 0.0

@@ -130,8 +130,8 @@ def test_hours_of_use_go_after_two_years_and_nothing_is_given_back_for_them(shop
 def test_services_that_never_are_ready_do_not_stand_before_those_that_are(
     shop: "Market", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from freehold.master.billing import subscriptions
     from freehold.master.billing.models import Subscription
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     monkeypatch.setattr(subscriptions, "PENDING", 2)
     shop.pay(shop.customer(), 31_000, "deposit")
@@ -149,7 +149,7 @@ def test_a_host_where_a_guest_is_to_be_is_found_behind_any_number_of_others(
     rooms: "Rooms", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from freehold.master.ordering import sharing
-    from freehold.master.ordering.models import Instance, Share
+    from freehold.master.ordering.models import HostOffer, Instance
     from unit.master.test_trees import packed
 
     monkeypatch.setattr(sharing, "MOST_HOSTS", 1)
@@ -159,7 +159,7 @@ def test_a_host_where_a_guest_is_to_be_is_found_behind_any_number_of_others(
     for title, node in (("many", "large"), ("few", "small")):
         rooms.request(title, "store", constraints={"node": node})
     few = Instance.objects.get(title="few")
-    Share.objects.filter(host=few).update(free=3)
+    HostOffer.objects.filter(host=few).update(free=3)
     for number, constraints in enumerate(({"site": "there"}, {"region": "moon"}, {"node": "small"})):
         rooms.request(f"guest-{number}", "store", type="shelf", constraints=constraints)
     assert set(Instance.objects.filter(title__startswith="guest").values_list("host", flat=True)) == {few.id}

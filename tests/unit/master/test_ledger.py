@@ -89,7 +89,8 @@ STATEMENTS = (
 WRITTEN_ONCE = {
     "accounting_entry": "label", "accounting_posting": "amount", "accounting_batch": "digest",
     "billing_document": "gross", "billing_documentline": "amount", "billing_documenttax": "tax",
-    "billing_payment": "amount", "billing_former": "name", "payments_paymentevent": "amount", "support_message": "text",
+    "billing_payment": "amount", "billing_partysnapshot": "name", "payments_paymentevent": "amount",
+    "support_message": "text",
 }  # fmt: skip
 
 
@@ -106,12 +107,12 @@ def test_what_is_written_once_cannot_be_changed_by_sql(market: "Market", table: 
 
 def _talk(market: "Market") -> None:
     """Have a seller change its name, a provider of payments tell something and a customer ask."""
-    from freehold.master.billing import parties
+    from freehold.master.billing.customers import party_history
     from freehold.master.billing.models import Customer
     from freehold.master.payments import actions as payments
     from freehold.master.support import actions as support
 
-    parties.change_seller("FR", parties.Terms("FR Cloud", "2 rue Neuve"), acting=market.accountant)
+    party_history.change_seller("FR", party_history.Terms("FR Cloud", "2 rue Neuve"), acting=market.accountant)
     buyer = Customer.objects.all()[0].id
     payments.hear("FR", [payments.Told("card", "1", "p", "captured", buyer, "EUR", 100)], acting=market.accountant)
     support.ask("shop", "web", "It is slow", "Why?", acting=market.rooms.customer)
@@ -192,7 +193,7 @@ def test_money_of_another_currency_leaves_no_cent_behind(market: "Market") -> No
 
 def test_rights_are_asked_for(market: "Market") -> None:
     from freehold.master.accounting import actions
-    from freehold.master.billing import run
+    from freehold.master.billing.invoicing import run
 
     for act in (
         lambda who: actions.lock("FR", 1, acting=who),
@@ -225,7 +226,8 @@ def test_digests_are_of_what_is_written(market: "Market") -> None:
 @pytest.fixture
 def abroad(market: "Market") -> "Market":
     """Books with a bit of everything: two currencies, a loss on exchange, entries by hand, a credit note's quotes."""
-    from freehold.master.billing import exchange, subscriptions
+    from freehold.master.billing import exchange
+    from freehold.master.billing.subscriptions import actions as subscriptions
     from freehold.master.foundation import days
 
     market.offer()
@@ -301,7 +303,7 @@ def test_a_seller_begins_and_goes_on_only_as_the_law_and_its_documents_can_take_
 ) -> None:
     from freehold.master.accounting import actions
     from freehold.master.accounting.models import LegalEntity
-    from freehold.master.billing import parties
+    from freehold.master.billing.customers import party_history
 
     right = {"code": "NEW", "name": "New", "address": "1 rue", "country": "FR", "currency": "EUR", "time_zone": "UTC"}
     with pytest.raises(Invalid) as refused:
@@ -310,10 +312,10 @@ def test_a_seller_begins_and_goes_on_only_as_the_law_and_its_documents_can_take_
         )
     assert field in [error.field for error in refused.value.errors]
     assert not LegalEntity.objects.filter(code__iexact="new").exists()
-    if field in parties.Terms.__dataclass_fields__:
+    if field in party_history.Terms.__dataclass_fields__:
         terms = {"name": "FR", "address": "1 rue", field: WRONG_SELLERS[field]}
         with pytest.raises(Invalid):
-            parties.change_seller("FR", parties.Terms(**terms), acting=market.accountant)
+            party_history.change_seller("FR", party_history.Terms(**terms), acting=market.accountant)
 
 
 @pytest.mark.parametrize("zone", ["Factory", "localtime", "Etc/GMT+5", "EST", "posix/Europe/Paris", "Europe"])

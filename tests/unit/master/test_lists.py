@@ -173,8 +173,8 @@ def test_pages_of_the_panel_lead_to_every_ticket_and_document(full: Asker, marke
 
 
 def test_a_service_behind_any_number_that_are_never_ready_begins(market: "Market", monkeypatch: Any) -> None:
-    from freehold.master.billing import subscriptions
     from freehold.master.billing.models import Subscription
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     monkeypatch.setattr(subscriptions, "PENDING", 2)
     market.offer()

@@ -128,7 +128,7 @@ def _pay(shop: "Market") -> None:
 
 @an_act
 def _take_back(shop: "Market") -> None:
-    from freehold.master.billing import documents, reversal
+    from freehold.master.billing.invoicing import documents, reversal
     from freehold.master.foundation.paging import FIRST
 
     shop.bill("2026-04-01")
@@ -138,7 +138,7 @@ def _take_back(shop: "Market") -> None:
 
 @an_act
 def _another_pays(shop: "Market") -> None:
-    from freehold.master.billing import subscriptions
+    from freehold.master.billing.subscriptions import actions as subscriptions
     from freehold.master.ordering.models import Instance
 
     web = Instance.objects.get(title="web").id

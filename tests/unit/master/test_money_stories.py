@@ -83,7 +83,7 @@ def test_8_3_an_order_that_is_not_paid_for_leaves_nothing(shop: "Market") -> Non
 
 def test_8_3_what_was_for_money_becomes_free(shop: "Market") -> None:
     from freehold.master.accounting.models import Entry
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
 
     shop.prices(shop.price(900))
     shop.customer()
@@ -97,8 +97,8 @@ def test_8_3_what_was_for_money_becomes_free(shop: "Market") -> None:
 
 def test_8_4_another_pays_from_a_day_on(shop: "Market") -> None:
     """31.00 a month, from one customer (periods from the 28th) to another (from the 1st) on 25 February 2026."""
-    from freehold.master.billing import subscriptions
     from freehold.master.billing.queries import lines
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     shop.prices(shop.price(3100), since="2025-01-01")
     shop.turn("2025-12-29")
@@ -123,7 +123,7 @@ def test_8_4_another_pays_from_a_day_on(shop: "Market") -> None:
 
 
 def test_8_4_from_free_to_paid_and_back(shop: "Market") -> None:
-    from freehold.master.billing import subscriptions
+    from freehold.master.billing.subscriptions import actions as subscriptions
     from freehold.master.foundation import days
 
     shop.offer("dear")
@@ -203,7 +203,7 @@ def test_8_5_no_tax_is_asked_of_the_rest_of_the_world(shop: "Market") -> None:
 
 def test_8_5_the_deposit_pays_when_the_service_has_ended(shop: "Market") -> None:
     """14 of 31 days: 18.97 and 3.79; of 42.00, 19.24 are left (in the original, which asks for the period, 17.808)."""
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
 
     shop.prices(shop.price(4200))
     shop.turn("2026-03-19")
@@ -268,7 +268,7 @@ def test_a_quote_is_what_is_invoiced(shop: "Market") -> None:
     """What the visitor saw is what is asked for, also when the prices change within the day."""
     import json
 
-    from freehold.master.billing import quotes
+    from freehold.master.billing.subscriptions import quotes
 
     shop.prices(shop.price(900), until_day=_day("2026-03-02"))
     shop.prices(shop.price(1200), since="2026-03-02")
@@ -291,15 +291,15 @@ def _day(text: str) -> int:
 
 
 def test_what_costs_so_far_and_a_budget(shop: "Market") -> None:
-    from freehold.master.billing import costs
+    from freehold.master.billing.subscriptions import budgets
 
     shop.prices(shop.price(3100))
     shop.pay(shop.customer(), 3100, "deposit")
     shop.ready(shop.order())
-    costs.set_budget("shop", 2000, "EUR", acting=shop.rooms.customer)
+    budgets.set_budget("shop", 2000, "EUR", acting=shop.rooms.customer)
     for day, so_far, percent in (("2026-03-01", 100, 5), ("2026-03-15", 1500, 75), ("2026-03-20", 2000, 100)):
         shop.turn(day)
-        found = costs.to_date(shop.rooms.shop)
+        found = budgets.to_date(shop.rooms.shop)
         assert (found.services[0].so_far, found.totals, found.spent_percent) == (so_far, {"EUR": so_far}, percent)
 
 
@@ -321,7 +321,7 @@ def test_a_master_bills_by_itself(shop: "Market") -> None:
 
 def test_8_4_a_tree_changes_hands_and_who_pays_with_it(shop: "Market") -> None:
     """31.00 a month; its first owner pays to the 10th, the second from the 11th: each day once."""
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
     from freehold.master.billing.models import Document, Subscription
     from freehold.master.foundation.errors import Forbidden
     from freehold.master.ordering import handover, queries
@@ -360,7 +360,7 @@ def test_8_4_a_tree_changes_hands_and_who_pays_with_it(shop: "Market") -> None:
 
 
 def test_a_service_handed_to_a_free_project_is_asked_for_no_more(shop: "Market") -> None:
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
     from freehold.master.ordering import handover
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Person, Role

@@ -50,7 +50,7 @@ def shop(market: "Market") -> "Market":
 
 def test_each_payer_pays_what_was_used_while_it_paid(shop: "Market") -> None:
     """The service changes payer on 11 March; ten hours are used before, and three from then on, told later."""
-    from freehold.master.billing import subscriptions
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     first, web = _subscribed(shop)
     _use(web, "2026-03-05T10:00", 10)
@@ -66,7 +66,8 @@ def test_each_payer_pays_what_was_used_while_it_paid(shop: "Market") -> None:
 
 def test_what_was_added_up_before_the_change_of_a_day_is_asked_of_who_pays_from_that_day(shop: "Market") -> None:
     """Use of the day itself was added up for the first payer, when the second took over at noon."""
-    from freehold.master.billing import consumption, subscriptions
+    from freehold.master.billing.rating import consumption
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     first, web = _subscribed(shop)
     shop.turn("2026-03-11T11:00")
@@ -80,7 +81,7 @@ def test_what_was_added_up_before_the_change_of_a_day_is_asked_of_who_pays_from_
 
 def test_what_is_used_costs_what_it_cost_on_the_day_on_which_it_was_used(shop: "Market") -> None:
     """The offer changes on the 11th, prices on the 21st; each hour has the price of its day."""
-    from freehold.master.billing import subscriptions
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     payer, web = _subscribed(shop)
     _publish(shop, "2026-03-21", {"small": (310, 10), "big": (620, 20)})
@@ -95,7 +96,7 @@ def test_what_is_used_costs_what_it_cost_on_the_day_on_which_it_was_used(shop: "
 
 def test_a_month_of_one_payer_at_one_price_is_one_quantity_also_in_pieces(market: "Market") -> None:
     """Whoever pays before and after another has its own use rated together: the second package is begun once."""
-    from freehold.master.billing import subscriptions
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     market.offer()
     market.prices(market.price(100, "usage", meter="cpu_ms", model=Model.PACKAGE, unit=10 * HOUR))
@@ -128,7 +129,7 @@ def test_what_was_used_before_it_was_ready_or_after_its_last_day_is_not_asked_fo
 
 def test_what_becomes_free_is_not_asked_for_and_what_was_free_is_from_when_it_is_paid_for(shop: "Market") -> None:
     """Handed to a project that has all for free on the 11th, and back on the 21st."""
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
     from freehold.master.ordering import handover
 
     payer, web = _subscribed(shop)
@@ -150,7 +151,7 @@ def test_what_becomes_free_is_not_asked_for_and_what_was_free_is_from_when_it_is
 
 
 def test_what_was_free_and_is_sold_at_several_sizes_is_ordered_anew_by_who_pays(shop: "Market") -> None:
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
     from freehold.master.ordering import handover, queries
 
     both = _project(shop, "free")
@@ -164,8 +165,8 @@ def test_what_was_free_and_is_sold_at_several_sizes_is_ordered_anew_by_who_pays(
 
 def test_a_promise_broken_in_a_month_of_two_payers_is_given_back_to_each(market: "Market") -> None:
     """Nobody spoke of the service in March: each has back what the offer says of its own days, and once."""
-    from freehold.master.billing import subscriptions
     from freehold.master.billing.models import Charge
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     market.offer(availability=999_000, credits=((990_000, 50),))
     market.prices(market.price(3100))
@@ -184,13 +185,15 @@ def test_a_promise_broken_in_a_month_of_two_payers_is_given_back_to_each(market:
 
 def test_costs_and_budgets_count_each_day_for_the_project_that_had_the_service(shop: "Market") -> None:
     """31.00 a month to the 10th of March in one project, then at 62.00 in another: both see their own."""
-    from freehold.master.billing import consumption, costs, subscriptions
+    from freehold.master.billing.rating import consumption
+    from freehold.master.billing.subscriptions import actions as subscriptions
+    from freehold.master.billing.subscriptions import budgets
     from freehold.master.ordering import handover
 
     _, web = _subscribed(shop)
     both = _project(shop, "other")
     shop.pay(shop.customer("Second", project="other"), 6200, "deposit")
-    costs.set_budget("shop", 2000, "EUR", acting=shop.rooms.customer)
+    budgets.set_budget("shop", 2000, "EUR", acting=shop.rooms.customer)
     _use(web, "2026-03-04T12:00", 2)
     shop.turn("2026-03-11")
     handover.hand_over("shop", "web", "other", acting=both)
@@ -198,7 +201,7 @@ def test_costs_and_budgets_count_each_day_for_the_project_that_had_the_service(s
     _use(web, "2026-03-12T12:00", 3)
     shop.turn("2026-03-15")
     consumption.add_up(shop.entity)
-    before, after = (costs.to_date(both.project(name, _read())) for name in ("shop", "other"))
+    before, after = (budgets.to_date(both.project(name, _read())) for name in ("shop", "other"))
     assert (before.totals, before.spent_percent) == ({"EUR": 1000 + 200}, 60)
     assert [(cost.title, cost.offer, cost.state) for cost in before.services] == [("web", "small", "ended")]
     assert after.totals == {"EUR": 1000 + 600}
@@ -206,7 +209,7 @@ def test_costs_and_budgets_count_each_day_for_the_project_that_had_the_service(s
 
 
 def test_each_project_sees_the_invoices_of_its_own_days_also_after_a_service_changed_hands(shop: "Market") -> None:
-    from freehold.master.billing import documents
+    from freehold.master.billing.invoicing import documents
     from freehold.master.billing.models import Document
     from freehold.master.foundation.paging import FIRST
     from freehold.master.ordering import handover
@@ -227,7 +230,8 @@ def test_each_project_sees_the_invoices_of_its_own_days_also_after_a_service_cha
 
 def test_an_invoice_that_is_about_the_days_of_another_project_too_is_not_shown(shop: "Market") -> None:
     """One customer pays for both projects: what each had is not the other's to know."""
-    from freehold.master.billing import customers, documents
+    from freehold.master.billing.customers import actions as customers
+    from freehold.master.billing.invoicing import documents
     from freehold.master.foundation.paging import FIRST
     from freehold.master.ordering import handover
 
@@ -242,20 +246,22 @@ def test_an_invoice_that_is_about_the_days_of_another_project_too_is_not_shown(s
 
 
 def test_costs_of_a_month_with_two_prices_are_what_the_invoice_will_ask(shop: "Market") -> None:
-    from freehold.master.billing import costs, subscriptions
+    from freehold.master.billing.subscriptions import actions as subscriptions
+    from freehold.master.billing.subscriptions import budgets
 
     payer, web = _subscribed(shop)
     shop.turn("2026-03-11")
     subscriptions.change_offer(web, "big", acting=shop.sales)
     shop.turn("2026-03-31")
-    (cost,) = costs.to_date(shop.rooms.shop).services
+    (cost,) = budgets.to_date(shop.rooms.shop).services
     shop.bill("2026-04-01")
     assert cost.so_far == _asked(payer)["recurring"] == 1000 + 4200
 
 
 def test_another_offer_is_had_in_the_currency_of_who_pays_for_the_service(shop: "Market") -> None:
     """Somebody else than the project's payer pays for this service, in euros; the project's payer prefers dollars."""
-    from freehold.master.billing import customers, subscriptions
+    from freehold.master.billing.customers import actions as customers
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     payer, web = _subscribed(shop)
     shop.prices(shop.price(7000, offer="big"), currency="USD", title="in dollars")
@@ -271,8 +277,9 @@ def test_a_change_that_fails_anywhere_leaves_who_pays_what_as_it_was(
     shop: "Market", monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     """Whatever step fails, of a change of payer and offer or of a project: nothing of it is left."""
-    from freehold.master.billing import orders, subscriptions
-    from freehold.master.billing.models import Subscription, Term
+    from freehold.master.billing.models import Subscription, SubscriptionPrice
+    from freehold.master.billing.subscriptions import actions as subscriptions
+    from freehold.master.billing.subscriptions import on_order
     from freehold.master.ordering import handover, queries
 
     _, web = _subscribed(shop)
@@ -280,19 +287,19 @@ def test_a_change_that_fails_anywhere_leaves_who_pays_what_as_it_was(
     second = shop.customer("Second", project="other")
     shop.pay(second, 6200, "deposit")
     shop.turn("2026-03-11")
-    before = [list(model.objects.order_by("id").values()) for model in (Subscription, Term)]
-    whole = getattr(orders, broken)
+    before = [list(model.objects.order_by("id").values()) for model in (Subscription, SubscriptionPrice)]
+    whole = getattr(on_order, broken)
 
     def fails_at_the_end(*arguments: Any, **values: Any) -> None:
         whole(*arguments, **values)
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(orders, broken, fails_at_the_end)
+    monkeypatch.setattr(on_order, broken, fails_at_the_end)
     with pytest.raises(OSError, match="full"):
         subscriptions.change(web, customer=second, offer="big", acting=shop.sales)
     with pytest.raises(OSError, match="full"):
         handover.hand_over("shop", "web", "other", acting=both)
-    assert [list(model.objects.order_by("id").values()) for model in (Subscription, Term)] == before
+    assert [list(model.objects.order_by("id").values()) for model in (Subscription, SubscriptionPrice)] == before
     assert queries.by_id(web)["project"] == "shop"
 
 
@@ -300,7 +307,7 @@ def test_a_reading_that_comes_while_use_is_added_up_is_added_up_the_next_time(
     shop: "Market", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node away for days tells of March in the moment in which March is added up: it is billed, if later."""
-    from freehold.master.billing import consumption
+    from freehold.master.billing.rating import consumption
 
     payer, web = _subscribed(shop)
     _use(web, "2026-03-05T12:00", 1)
@@ -320,8 +327,9 @@ def test_a_reading_that_comes_while_use_is_added_up_is_added_up_the_next_time(
 
 
 def test_a_change_while_use_is_added_up_is_seen_the_next_time(shop: "Market", monkeypatch: pytest.MonkeyPatch) -> None:
-    from freehold.master.billing import consumption, orders
     from freehold.master.billing.models import Consumption, Subscription
+    from freehold.master.billing.rating import consumption
+    from freehold.master.billing.subscriptions import on_order
 
     payer, web = _subscribed(shop)
     second = shop.contract(shop.customer("Second", project=""))
@@ -331,7 +339,7 @@ def test_a_change_while_use_is_added_up_is_seen_the_next_time(shop: "Market", mo
 
     def then_another_pays(month: int, zone: str) -> None:
         whole(month, zone)
-        orders.replace_term(Subscription.objects.get(), _day("2026-03-11"), contract=second.id)
+        on_order.replace_term(Subscription.objects.get(), _day("2026-03-11"), contract=second.id)
 
     monkeypatch.setattr(consumption, "_add_up_month", then_another_pays)
     consumption.add_up(shop.entity)
@@ -377,8 +385,8 @@ UPGRADE = """
                deposit=0, quote="", opened_at=1)
         same = {"offer": "small", "tax_included": False, "category": "services", "account": "706"}
         for contract, begin, end in ((1, first, change), (2, change, 2147483647)):
-            insert("billing_term", subscription=1, contract=contract, list="winter", from_day=begin, until_day=end,
-                   amount=1, **same)
+            insert("billing_subscriptionprice", subscription=1, contract=contract, list="winter", from_day=begin,
+                   until_day=end, amount=1, **same)
             insert("billing_charge", contract=contract, subscription=1, kind="sla", label="", month=march - contract,
                    day=last, amount=-1, evidence="{}", part=0, document=0, **same)
         for contract, meter, rated in ((1, "cpu_ms", 700), (9, "network_out", 800)):
@@ -391,7 +399,7 @@ UPGRADE = """
                      "contract, from_day FROM billing_charge"):
             cursor.execute(f"SELECT {what} ORDER BY 1")
             found.append(cursor.fetchall())
-        cursor.execute("SELECT project FROM billing_term")
+        cursor.execute("SELECT project FROM billing_subscriptionprice")
         found.append([project for project, in cursor.fetchall()])
     print(json.dumps(found))
 """
@@ -465,7 +473,7 @@ def test_each_day_is_paid_by_who_paid_on_it_at_its_price(street: "Market", chang
 
 
 def _begin(market: "Market") -> "tuple[dict[str, Customer], str, str]":
-    from freehold.master.billing import customers
+    from freehold.master.billing.customers import actions as customers
 
     made = {}
     number = market.fresh()
@@ -486,7 +494,8 @@ def _play(
     market: "Market", payers: "dict[str, Customer]", web: str, title: str, changes: list[Any], end: int
 ) -> dict[date, Day]:
     """Do what happens, day by day, and return what the model makes of it."""
-    from freehold.master.billing import consumption, subscriptions
+    from freehold.master.billing.rating import consumption
+    from freehold.master.billing.subscriptions import actions as subscriptions
     from freehold.master.ordering import handover
 
     model: dict[date, Day] = {}
@@ -536,7 +545,7 @@ def _play_use(web: str, model: dict[date, Day], today: date, ago: int, hour: int
 
 def _costs_are_right(market: "Market", payers: "dict[str, Customer]", model: dict[date, Day], web: str) -> None:
     """Costs to date are what the days cost that are in no document yet, by project; use is that which is added up."""
-    from freehold.master.billing import costs
+    from freehold.master.billing.subscriptions import budgets
     from freehold.master.foundation import days
     from freehold.master.people.models import Project
 
@@ -550,7 +559,7 @@ def _costs_are_right(market: "Market", payers: "dict[str, Customer]", model: dic
                 for day, one in model.items()
                 if (one.payer, one.project) == (name, project) and day >= billed_until
             )
-        found = costs.to_date(Project.objects.get(name=project).id).services
+        found = budgets.to_date(Project.objects.get(name=project).id).services
         assert sum(cost.so_far for cost in found if cost.title == title) == expected, project
 
 

@@ -18,7 +18,7 @@ def test_a_customer_finds_what_runs(rooms: Rooms) -> None:
 
 def test_anybody_reads_prices_costs_and_records(market: Market) -> None:
     """Every figure of the page is of dated rows: prices with the tax of the place, costs, what is left."""
-    from freehold.master.billing import public
+    from freehold.master.billing import public_prices
     from freehold.master.catalog.rating import Model
     from freehold.master.fleet.models import Site
     from freehold.master.foundation import days
@@ -31,7 +31,7 @@ def test_anybody_reads_prices_costs_and_records(market: Market) -> None:
         region="europe",
     )
     for kind, amount in (("loan", 600), ("electricity", 2600)):
-        public.add_cost(
+        public_prices.add_cost(
             "provider", site="paris", offer="server", kind=kind, currency="EUR", amount=amount,
             from_day=days.parse("2026-01-01"), evidence="ab" * 32, acting=market.sales,
         )  # fmt: skip

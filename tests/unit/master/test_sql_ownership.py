@@ -93,9 +93,7 @@ def test_a_room_reads_downward_only(used: tuple[set[Use], set[Use]], temporary: 
     assert not upward
 
 
-def test_every_table_that_is_named_is_one(
-    used: tuple[set[Use], set[Use]], temporary: set[str], database: str
-) -> None:
+def test_every_table_that_is_named_is_one(used: tuple[set[Use], set[Use]], temporary: set[str], database: str) -> None:
     from django.apps import apps
 
     there = {model._meta.db_table for model in apps.get_models(include_auto_created=True)} | temporary

@@ -113,7 +113,7 @@ def test_what_cannot_be_true_is_told_once_an_hour_and_nothing_of_it_is_lost(
 def test_a_contract_that_cannot_be_billed_is_told_to_accountants_until_it_can(market: "Market") -> None:
     """And it keeps no other seller from issuing what is due."""
     from freehold.master.billing import reconcile as billing
-    from freehold.master.billing import run
+    from freehold.master.billing.invoicing import run
     from freehold.master.billing.models import Document, TaxRule
     from freehold.master.foundation import days
     from freehold.master.support import reconcile
@@ -145,14 +145,14 @@ def test_a_contract_that_cannot_be_billed_is_told_to_accountants_until_it_can(ma
 
 
 def test_a_project_is_told_when_its_budget_is_nearly_spent_and_when_it_is(market: "Market") -> None:
-    from freehold.master.billing import costs
+    from freehold.master.billing.subscriptions import budgets
     from freehold.master.support import queries, reconcile
 
     market.offer()
     market.prices(market.price(3100))
     market.pay(market.customer(), 3100, "deposit")
     market.ready(market.order())
-    costs.set_budget("shop", 2500, "EUR", acting=market.rooms.customer)
+    budgets.set_budget("shop", 2500, "EUR", acting=market.rooms.customer)
     told = []
     for day in ("2026-03-10", "2026-03-21", "2026-03-22", "2026-03-26", "2026-03-30"):
         market.turn(day)
@@ -163,7 +163,7 @@ def test_a_project_is_told_when_its_budget_is_nearly_spent_and_when_it_is(market
 
 
 def _agree(market: "Market", buyer: object, entity: object) -> None:
-    from freehold.master.billing import subscriptions
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     contract = market.contract(buyer, entity=entity)  # type: ignore[arg-type]
     subscriptions.agree(contract, "moving in", 100, acting=market.sales)

@@ -256,7 +256,7 @@ def test_without_a_host_there_is_no_place_and_the_answer_says_what_is_missing(sh
 
 def test_a_host_that_fits_is_found_behind_any_number_that_do_not(shop: "Rooms", monkeypatch: Any) -> None:
     from freehold.master.ordering import sharing
-    from freehold.master.ordering.models import Share
+    from freehold.master.ordering.models import HostOffer
 
     monkeypatch.setattr(sharing, "MOST_HOSTS", 2)
     for number in range(5):
@@ -264,7 +264,7 @@ def test_a_host_that_fits_is_found_behind_any_number_that_do_not(shop: "Rooms", 
     shop.supply(shop.publish(packed("store", default={}, shelf={"shared": True, "software-type": "default"})),
                 shop.node("far", site="moon", partitions=2))  # fmt: skip
     shop.request("far", "store", constraints={"site": "moon"})
-    Share.objects.filter(host=row("far").id).update(free=1)
+    HostOffer.objects.filter(host=row("far").id).update(free=1)
     assert shelf(shop, "first", constraints={"site": "moon"}).host == row("far").id
 
 

@@ -81,8 +81,8 @@ def test_a_month_without_end_of_its_own_is_not_asked_for(metered: "Market") -> N
 )
 def test_the_database_prices_as_we_say(market: "Market", model: Model, quantity: int, amount: int, unit: int) -> None:
     """`sql/consumption.sql` against `catalog.rating`, for every model."""
-    from freehold.master.billing import consumption
     from freehold.master.billing.models import Consumption, Subscription
+    from freehold.master.billing.rating import consumption
     from freehold.master.catalog import pricing
     from freehold.master.ordering.models import Instance
     from freehold.master.usage.models import Counter, Hour

@@ -91,7 +91,7 @@ class Side:
     def be_paid(self, project: str) -> None:
         """Have a customer, with money, pay for a project."""
         from freehold.master.accounting.models import LegalEntity
-        from freehold.master.billing import customers
+        from freehold.master.billing.customers import actions as customers
 
         ada = customers.add_customer(
             customers.Identity("Ada", "person", "a", "FR", "EUR"), self.name, acting=self.seller
@@ -103,7 +103,7 @@ class Side:
         )
 
     def give_away(self, project: str) -> None:
-        from freehold.master.billing import customers
+        from freehold.master.billing.customers import actions as customers
 
         customers.set_payer(self.name, project, None, acting=self.seller)
 
@@ -124,7 +124,7 @@ class Side:
 
     def order(self, title: str, **wish: Any) -> tuple[object, ...]:
         """Order as the customer; return what it got: whose node, at which price of whom; or why it got nothing."""
-        from freehold.master.billing.models import Subscription, Term
+        from freehold.master.billing.models import Subscription, SubscriptionPrice
         from freehold.master.catalog.models import Offer
         from freehold.master.fleet.models import Node
         from freehold.master.ordering import actions
@@ -138,7 +138,7 @@ class Side:
         if paid is None:
             return (node, "free")
         offer = Offer.objects.select_related("project").get(id=paid.offer)
-        return (node, offer.project.name, offer.name, Term.objects.get(subscription=paid.id).amount)
+        return (node, offer.project.name, offer.name, SubscriptionPrice.objects.get(subscription=paid.id).amount)
 
 
 def _sides(rooms: Rooms, first: str) -> tuple[Side, Side]:
@@ -164,7 +164,7 @@ ACTS: dict[str, Callable[[Side, Side, str], None]] = {
 
 def _seen(ours: Side, name: str) -> dict[str, object]:
     """Return what our customer gets for each way to order, and what they see of it."""
-    from freehold.master.billing import costs
+    from freehold.master.billing.subscriptions import budgets
     from freehold.master.people.models import Project
 
     seen: dict[str, object] = {
@@ -176,7 +176,7 @@ def _seen(ours: Side, name: str) -> dict[str, object]:
         "no such offer": ours.order("f", product=ours.product, offer="nothing"),
     }
     shop = Project.objects.get(name=ours.shop).id
-    seen["costs"] = [(one.title, one.offer, one.month) for one in costs.to_date(shop).services]
+    seen["costs"] = [(one.title, one.offer, one.month) for one in budgets.to_date(shop).services]
     return seen
 
 
@@ -331,7 +331,7 @@ def test_a_seller_retires_only_its_own_offer_of_a_name(sides: tuple[Side, Side])
 
 
 def test_names_in_bodies_say_nothing_of_the_projects_of_others(sides: tuple[Side, Side]) -> None:
-    from freehold.master.billing import subscriptions
+    from freehold.master.billing.subscriptions import actions as subscriptions
 
     ours, theirs = sides
     ours.sell("small")
@@ -360,15 +360,15 @@ def test_a_name_of_a_node_or_site_means_ones_own_then_the_sellers(sides: tuple[S
 
 
 def test_the_public_page_keeps_sites_and_offers_of_one_name_apart(sides: tuple[Side, Side]) -> None:
-    from freehold.master.billing import public
+    from freehold.master.billing import public_prices
 
     for side, amount in zip(sides, (300, 100), strict=True):
         side.sell("small")
-        public.add_cost(
+        public_prices.add_cost(
             side.name, site="here", offer="small", kind="electricity", currency="EUR", amount=amount, from_day=0,
             evidence="0" * 64, acting=side.seller,
         )  # fmt: skip
-    shown = public.prices()
+    shown = public_prices.prices()
     assert [(one["name"], one["seller"]) for one in shown["offers"]] == [("small", "OURS"), ("small", "THEIRS")]
     assert "project" not in str(shown)
     tables = [table for site in shown["sites"] for table in site["tables"]]
@@ -533,7 +533,8 @@ def test_a_quota_of_instances_holds_for_every_route(sides: tuple[Side, Side]) ->
 
 def test_whatever_can_be_counted_has_a_quota(sides: tuple[Side, Side]) -> None:
     from freehold.master.accounting import actions as accounting
-    from freehold.master.billing import customers, quotes
+    from freehold.master.billing.customers import actions as customers
+    from freehold.master.billing.subscriptions import quotes
     from freehold.master.catalog import actions as catalog
     from freehold.master.fleet import actions as fleet
     from freehold.master.foundation.errors import QuotaExceeded
@@ -607,9 +608,9 @@ def _enrol(side: Side) -> None:
 
 
 def _cost(side: Side) -> None:
-    from freehold.master.billing import public
+    from freehold.master.billing import public_prices
 
-    public.add_cost(
+    public_prices.add_cost(
         side.name, site="here", offer="small", kind="loan", currency="EUR", amount=1, from_day=0, evidence="0" * 64,
         acting=side.seller,
     )  # fmt: skip

@@ -9,9 +9,9 @@ from ninja.types import DictStrAny
 
 from freehold.master.api import accounts, books, costs, fleet, instances, people, releases, selling, support, tasks
 from freehold.master.api.auth import declare
-from freehold.master.foundation.answers import problem_response
 from freehold.master.foundation.causes import failure
 from freehold.master.foundation.errors import Invalid, Malformed, MasterError, Unauthenticated
+from freehold.master.foundation.problem_responses import problem_response
 from freehold.protocol import numbers
 from freehold.protocol.problem import FieldError
 

@@ -13,7 +13,10 @@ from freehold.master.api.costs import DocumentOut, out
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.api.selling import contract_of
-from freehold.master.billing import customers, documents, exchange, parties, reports, reversal, run, tax_rules
+from freehold.master.billing import exchange, reports, tax_rules
+from freehold.master.billing.customers import actions as customers
+from freehold.master.billing.customers import party_history
+from freehold.master.billing.invoicing import documents, reversal, run
 from freehold.master.billing.queries import document_number
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
@@ -180,7 +183,7 @@ def list_entities(request: HttpRequest, after: After = "", limit: Limit = USUAL)
 )
 def change_entity(request: HttpRequest, code: str, body: TermsIn) -> dict[str, Any]:
     """Documents keep what they say."""
-    return _entity(parties.change_seller(code, parties.Terms(**body.dict()), acting=caller(request)))
+    return _entity(party_history.change_seller(code, party_history.Terms(**body.dict()), acting=caller(request)))
 
 
 @router.post(

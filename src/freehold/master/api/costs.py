@@ -10,8 +10,10 @@ from freehold.master.api.auth import anybody, caller, in_project
 from freehold.master.api.bodies import Body
 from freehold.master.api.money import Amount
 from freehold.master.api.paging import USUAL, After, Limit, listed
-from freehold.master.billing import costs, documents, public, quotes
+from freehold.master.billing import public_prices
+from freehold.master.billing.invoicing import documents
 from freehold.master.billing.queries import period_of
+from freehold.master.billing.subscriptions import budgets, quotes
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.paging import Part
 from freehold.master.people.identity import Scope
@@ -77,7 +79,7 @@ class BudgetIn(Body):
     "/prices", response=dict[str, Any], auth=anybody, summary="Prices, costs, margins and kept promises: for anybody"
 )
 def prices(request: HttpRequest) -> dict[str, Any]:
-    return public.prices()
+    return public_prices.prices()
 
 
 @router.post(
@@ -95,7 +97,7 @@ def quote(request: HttpRequest, project: str, body: QuoteIn) -> tuple[int, dict[
     "/projects/{project}/costs", response=CostsOut, auth=in_project(Scope.READ), summary="What a project costs so far"
 )
 def to_date(request: HttpRequest, project: str) -> dict[str, Any]:
-    found = costs.to_date(caller(request).project(project, Scope.READ))
+    found = budgets.to_date(caller(request).project(project, Scope.READ))
     budget = found.budget
     return {
         "services": [
@@ -129,7 +131,7 @@ def to_date(request: HttpRequest, project: str) -> dict[str, Any]:
 )
 def budget(request: HttpRequest, project: str, body: BudgetIn) -> tuple[int, None]:
     amount = currencies.minor(body.amount, currencies.check(body.currency), "amount")
-    costs.set_budget(project, amount, body.currency, acting=caller(request))
+    budgets.set_budget(project, amount, body.currency, acting=caller(request))
     return 204, None
 
 

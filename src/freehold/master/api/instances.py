@@ -84,7 +84,7 @@ class InstanceOut(Schema):
     partition: str
     parent: str | None = Field(None, description="Title of the instance that requested it.")
     host: str | None = Field(None, description="For a shared instance: id of the one that serves it.")
-    unasked_at: str | None = Field(
+    orphaned_at: str | None = Field(
         None, description="Since when its parent does not request it: after a time of grace it is destroyed."
     )
     address: str | None
@@ -306,7 +306,7 @@ def out(picture: Picture) -> dict[str, Any]:
         "partition": row["partition"],
         "parent": row["title"].rpartition("/")[0] or None,
         "host": row["host"],
-        "unasked_at": None if row["unasked_at"] is None else clock.iso(row["unasked_at"]),
+        "orphaned_at": None if row["orphaned_at"] is None else clock.iso(row["orphaned_at"]),
         "address": row["address"],
         "revision": row["revision"],
         "created_at": clock.iso(row["created_at"]),

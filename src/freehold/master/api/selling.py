@@ -10,8 +10,10 @@ from freehold.master.api.auth import caller, in_project
 from freehold.master.api.bodies import Body
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.paging import USUAL, After, Limit, listed
-from freehold.master.billing import customers, public, subscriptions
+from freehold.master.billing import public_prices
+from freehold.master.billing.customers import actions as customers
 from freehold.master.billing.models import Contract, Customer
+from freehold.master.billing.subscriptions import actions as subscriptions
 from freehold.master.catalog import actions as releases
 from freehold.master.catalog import pricing
 from freehold.master.catalog import queries as catalog
@@ -104,7 +106,7 @@ class PayerIn(Body):
 class CostIn(Body):
     site: str
     offer: str
-    kind: str = Field(description=", ".join(public.KINDS))
+    kind: str = Field(description=", ".join(public_prices.KINDS))
     currency: str
     amount: Amount
     from_day: Day = Field(alias="from")
@@ -258,7 +260,7 @@ def add_cost(request: HttpRequest, project: str, body: CostIn) -> tuple[int, Non
     wish = body.dict()
     wish["amount"] = currencies.minor(body.amount, currencies.check(body.currency))
     wish["from_day"] = days.read(body.from_day, "from")
-    public.add_cost(project, **wish, acting=caller(request))
+    public_prices.add_cost(project, **wish, acting=caller(request))
     return 204, None
 
 

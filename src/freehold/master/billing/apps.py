@@ -7,7 +7,8 @@ class Config(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from freehold.master.billing import orders, receipts
+        from freehold.master.billing.customers import payment_sync
+        from freehold.master.billing.subscriptions import on_order
 
-        orders.listen()
-        receipts.listen()
+        on_order.listen()
+        payment_sync.listen()

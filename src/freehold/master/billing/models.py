@@ -42,7 +42,7 @@ class Customer(models.Model):
         ]
 
 
-class Former(models.Model):
+class PartySnapshot(models.Model):
     """What a customer or a seller was called on documents until a moment. Written once."""
 
     subject = models.TextField()
@@ -142,7 +142,7 @@ class Subscription(models.Model):
         ]
 
 
-class Term(models.Model):
+class SubscriptionPrice(models.Model):
     """What a subscription costs a month, from a day to another: its offer, its price, who pays, for which project."""
 
     subscription = models.BigIntegerField(db_index=True)
@@ -234,7 +234,7 @@ class Consumption(models.Model):
         indexes = [models.Index(fields=["contract"], name="consumption_open", condition=~Q(rated=F("billed")))]
 
 
-class Rolled(models.Model):
+class MeteringCheckpoint(models.Model):
     """The last reading of a counter that consumption knows: whatever changed since is added up anew."""
 
     pk = models.CompositePrimaryKey("instance", "series")

@@ -7,9 +7,12 @@ import logging
 from collections.abc import Callable
 
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.billing import consumption, dunning, run, subscriptions
+from freehold.master.billing import overdue
+from freehold.master.billing.invoicing import run
 from freehold.master.billing.models import Contract, Run
+from freehold.master.billing.rating import consumption
 from freehold.master.billing.states import RunState
+from freehold.master.billing.subscriptions import actions as subscriptions
 from freehold.master.foundation import clock, days
 from freehold.master.foundation.errors import MasterError
 from freehold.master.foundation.transactions import writing
@@ -30,7 +33,7 @@ def issue_due() -> int:
 
 def suspend_overdue() -> int:
     """Stop what is long overdue, and start again what is not any more; return how many contracts were looked at."""
-    return _for_each_seller(dunning.look)
+    return _for_each_seller(overdue.look)
 
 
 def _for_each_seller(act: Callable[[LegalEntity], int]) -> int:

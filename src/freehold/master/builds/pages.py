@@ -15,9 +15,9 @@ from freehold.failpoints import failpoint
 from freehold.master.fleet import actions, queries
 from freehold.master.fleet.models import Certificate, Node, Supply
 from freehold.master.fleet.peer import fingerprint
-from freehold.master.foundation.answers import with_problems
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Invalid, Malformed, NotFound, OutOfStorage
+from freehold.master.foundation.problem_responses import with_problems
 from freehold.master.people.identity import NODE
 from freehold.protocol import UNREADABLE
 from freehold.protocol.cache import Entries, Entry, Kind, Missing, is_hash, is_platform

@@ -16,7 +16,7 @@ _SQL = sql.load(Path(__file__).parent / "sql" / "catalog.sql", prepared=True)
 
 
 @dataclass(frozen=True)
-class Choice:
+class ResolvedType:
     """A release and one of its types, as named by a customer."""
 
     product: str
@@ -30,7 +30,7 @@ class Choice:
     """Some shared type of the release lives on instances of this one."""
 
 
-def choose(product: str, version: str | None, type_name: str) -> Choice:
+def choose(product: str, version: str | None, type_name: str) -> ResolvedType:
     """Return what a customer means; without a version, the release published last.
 
     Raise NotFound naming what exists instead.
@@ -38,7 +38,7 @@ def choose(product: str, version: str | None, type_name: str) -> Choice:
     rows = _types(product, version)
     for row in rows:
         if row["name"] == type_name:
-            return Choice(
+            return ResolvedType(
                 product,
                 row["release"],
                 row["version"],
@@ -60,7 +60,7 @@ def find(product: str, version: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Sold:
+class SoldItem:
     """What an offer is of."""
 
     offer: str
@@ -70,7 +70,7 @@ class Sold:
     parameters: dict[str, Any]
 
 
-def offer(name: str, product: str | None = None) -> Sold:
+def offer(name: str, product: str | None = None) -> SoldItem:
     """Return what an offer is of: `NAME`, or `SELLER/NAME` with the code of the seller's legal entity.
 
     Of offers of one name the product decides, if the order names it, then who made that name first: nobody who comes
@@ -81,7 +81,7 @@ def offer(name: str, product: str | None = None) -> Sold:
     if not rows or rows[0]["retired_at"] is not None or not rows[0]["may_sell"]:
         raise NotFound(f"There is no offer '{name}'.", remedy="The page of prices names them all.")
     row = rows[0]
-    return Sold(row["id"], row["product"], row["type"], json.loads(row["parameters"]))
+    return SoldItem(row["id"], row["product"], row["type"], json.loads(row["parameters"]))
 
 
 def may_offer(project: str, product: str) -> bool:

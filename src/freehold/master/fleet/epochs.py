@@ -39,5 +39,5 @@ def begin(now: int, revision: int, epochs: dict[str, int]) -> Begun:
         epoch = max(node.epoch, epochs.get(node.id, 0), now // EPOCH) + EPOCHS
         Node.objects.filter(id=node.id).update(revision=clock.value, epoch=epoch)
     hints.after_commit(hints.FLEET_CHANGED)
-    leased = max((max(node.lease, node.obeyed) for node in nodes), default=0)
+    leased = max((max(node.lease, node.acknowledged_lease) for node in nodes), default=0)
     return Begun(clock.value, len(nodes), leased)

@@ -64,7 +64,7 @@ class Node(models.Model):
     """JSON list: the machine's own promises, each with name, kept and message."""
     lease = models.IntegerField(default=0)
     """Seconds of silence after which it is taken for lost, and what can move is moved; 0: never."""
-    obeyed = models.IntegerField(default=0)
+    acknowledged_lease = models.IntegerField(default=0)
     """The lease that it said it obeys."""
     lost_at = models.BigIntegerField(null=True)
     """Since when it is taken for lost; nothing is placed there until it reports again."""

@@ -10,9 +10,9 @@ from freehold.master.catalog.actions import archive_path
 from freehold.master.fleet import actions, queries
 from freehold.master.fleet.models import Partition, Supply
 from freehold.master.fleet.peer import fingerprint
-from freehold.master.foundation.answers import with_problems
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, NotFound
+from freehold.master.foundation.problem_responses import with_problems
 from freehold.master.people.identity import ANYBODY, NODE
 from freehold.protocol import OLDEST_VERSION, UNREADABLE, VERSION
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolRequest, EpochAnswer

@@ -108,7 +108,7 @@ def _take_over_facts(row: HostFactsRow) -> None:
         system=facts.system,
         agent=facts.agent,
         protections=json.dumps(facts.protections),
-        obeyed=round(facts.lease),
+        acknowledged_lease=round(facts.lease),
         promises=json.dumps(msgspec.to_builtins(facts.promises)),
         free=Partition.objects.filter(node=node, present=True, instance=None).count(),
     )

@@ -16,14 +16,14 @@ _SQL = sql.load(Path(__file__).parent / "sql" / "audit.sql", prepared=True)
 
 
 @contextmanager
-def writing(*, rehearse: bool = False) -> Iterator[None]:
+def writing(*, dry_run: bool = False) -> Iterator[None]:
     """One write transaction: everything in it happens, durably, or nothing does; nothing of a rehearsal does.
 
     Never do network or slow work inside: others wait.
     """
     with sql.sqlite_turn if connection.vendor == "sqlite" else nullcontext(), transaction.atomic():
         yield
-        if rehearse:
+        if dry_run:
             transaction.set_rollback(True)
         failpoint("act-not-committed")
     failpoint("act-committed")

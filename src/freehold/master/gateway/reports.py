@@ -40,7 +40,7 @@ from freehold.protocol.states import Observed
 
 MOST_JOBS = 512
 """How many requests share a transaction at most."""
-CROWD, GATHERING = 200, 0.05
+BUSY_RATE, GATHERING = 200, 0.05
 """With more requests a second than that, each transaction waits so many seconds for others to share it."""
 MOST_OWNERS = 1_000_000
 MOST_WAITING = 64 * 1024 * 1024
@@ -52,7 +52,7 @@ MOST_REFUSED, MOST_REFUSED_CHARACTERS, LONGEST_REFUSED = 1000, 4_000_000, 64_000
 """Refused items of a node that are kept, their characters together, and those of one; the oldest go and are counted."""
 MOST_LOGGED = 20
 """Lines of the log about refused items of a node in one transaction."""
-MOST_TWINS = 10_000
+MOST_CONFLICTING = 10_000
 EQUIVOCATION = "This report was told before with another content, or comes after one that was."
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Body)
@@ -64,7 +64,7 @@ class ReportGap(Conflict):
     remedy = "Send the reports from the number named in `detail`; if they are lost, enrol the node again."
 
 
-class Overtaken(Exception):
+class StaleHead(Exception):
     """A chain does not end where it is remembered to: another process applied reports of this node."""
 
 
@@ -142,7 +142,7 @@ def apply(node: str, epoch: int, reports: Sequence[Report], size: int) -> Done:
     return answer
 
 
-class Crowd:
+class BatchingPolicy:
     """Whether so much comes that transactions are better shared: a transaction costs as much as ten reports in it."""
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class Crowd:
     def pause(self, now: float) -> float:
         """Return for how many seconds to wait for more, at a moment; none unless the last second was crowded."""
         if now - self._since >= 1:
-            self._gathers = self._came > CROWD * (now - self._since)
+            self._gathers = self._came > BUSY_RATE * (now - self._since)
             self._since, self._came = now, 0.0
         return GATHERING if self._gathers else 0.0
 
@@ -185,13 +185,13 @@ class Writer(threading.Thread):
         self._heads: dict[str, Head] = {}
         self._meters = Meters(self._connection)
         self._owners: dict[str, _Owner] = {}
-        self._twins: set[tuple[str, int, str]] = set()
+        self._conflicting_reports: set[tuple[str, int, str]] = set()
         """Reports of another chain that were set aside already."""
         self._moves = 0
         self._waiting = 0
         """Bytes that were submitted and not applied yet."""
         self._counting = threading.Lock()
-        self._crowd = Crowd()
+        self._batching = BatchingPolicy()
         self._shares = Shares()
 
     def submit(self, job: Job) -> None:
@@ -233,7 +233,7 @@ class Writer(threading.Thread):
     def _work(self) -> None:
         while (first := self._jobs.get()) is not None:
             jobs = [first]
-            time.sleep(self._crowd.pause(time.monotonic()))
+            time.sleep(self._batching.pause(time.monotonic()))
             try:
                 while len(jobs) < MOST_JOBS:
                     job = self._jobs.get_nowait()
@@ -243,7 +243,7 @@ class Writer(threading.Thread):
                     jobs.append(job)
             except queue.Empty:
                 pass
-            self._crowd.came(len(jobs))
+            self._batching.came(len(jobs))
             self.apply(jobs)
             with self._counting:
                 self._waiting -= sum(job.size for job in jobs)
@@ -253,7 +253,7 @@ class Writer(threading.Thread):
         try:
             self._apply(jobs)
         except Exception as error:
-            if len(jobs) == 1 and not isinstance(error, (Overtaken, *integrity_errors())):
+            if len(jobs) == 1 and not isinstance(error, (StaleHead, *integrity_errors())):
                 self._give_up(jobs[0], error)
                 return
             # What memory says may be wrong (another process wrote), or one of them is at fault: one by one.
@@ -317,7 +317,7 @@ class Writer(threading.Thread):
                 found["begin_chain"].append(row)
         for statement, values in found.items():
             if self._connection.many(statement, values) != len(values):
-                raise Overtaken
+                raise StaleHead
 
     def _head(self, node: str) -> Head:
         head = self._heads.get(node)
@@ -382,11 +382,11 @@ class Writer(threading.Thread):
     def _refuse_twin(self, node: str, report: Report, rows: _Rows) -> None:
         """Keep a report of a chain that is another than the one we know, once: never in the place of what we have."""
         twin = (node, report.sequence, report.hash)
-        if twin in self._twins:
+        if twin in self._conflicting_reports:
             return
-        if len(self._twins) >= MOST_TWINS:
-            self._twins.clear()
-        self._twins.add(twin)
+        if len(self._conflicting_reports) >= MOST_CONFLICTING:
+            self._conflicting_reports.clear()
+        self._conflicting_reports.add(twin)
         self._refuse(node, report, EQUIVOCATION, bytes(report.body), rows)
 
     def _refuse(self, node: str, report: Report, reason: str, item: bytes, rows: _Rows) -> int:

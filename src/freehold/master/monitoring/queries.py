@@ -102,7 +102,7 @@ def _not_wanted(instance: str, end: int) -> list[Span]:
     spans, since = [], 0
     wanted = False
     for row in run(SQL["asked"], instance=instance, end=end):
-        starts = row["asked"] == Wanted.STARTED
+        starts = row["requested_state"] == Wanted.STARTED
         if starts and not wanted:
             spans.append((since, row["at"]))
         elif wanted and not starts:

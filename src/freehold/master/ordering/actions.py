@@ -16,7 +16,7 @@ from freehold.master.allocation.actions import Place
 from freehold.master.allocation.choice import Constraints
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog import schemas
-from freehold.master.catalog.queries import Choice
+from freehold.master.catalog.queries import ResolvedType
 from freehold.master.fleet import partitions, revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
@@ -151,7 +151,7 @@ def release_partitions() -> int:
 def transact(order: Order, *, dry_run: bool = False) -> Answer:
     for _ in range(3):
         try:
-            with writing(rehearse=dry_run):
+            with writing(dry_run=dry_run):
                 if order.parent is not None:
                     trees.lock(order.parent["tree"])
                 return _apply(order)
@@ -211,7 +211,7 @@ def _create(order: Order) -> Answer:
         type=choice.type,
         parameters=_text(parameters),
         constraints=msgspec.json.encode(constraints).decode(),
-        asked=wanted.value,
+        requested_state=wanted.value,
         wanted=wanted.value,
         seed=secrets.token_hex(32),
         node=place.node,
@@ -276,7 +276,7 @@ def _of_offer(wish: Request) -> tuple[Request, str | None]:
     return whole, offer.offer
 
 
-def _choose(wish: Request, project: str) -> Choice:
+def _choose(wish: Request, project: str) -> ResolvedType:
     """Return the release and type that a new instance gets: the newest that can be had, unless one is named."""
     assert wish.product is not None
     type_name = wish.type or "default"
@@ -295,7 +295,7 @@ def _version(query: str, **values: str) -> str | None:
     return rows[0]["version"] if rows else None
 
 
-def _place(order: Order, instance: str, choice: Choice, constraints: Constraints) -> tuple[str | None, Place]:
+def _place(order: Order, instance: str, choice: ResolvedType, constraints: Constraints) -> tuple[str | None, Place]:
     if not choice.host:
         return None, allocation.place(instance, choice.release, order.project, constraints, choice.weight)
     parent = order.parent
@@ -314,13 +314,13 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         release = _other_release(order, row)
     given = json.loads(row["parameters"]) if wish.parameters is None else wish.parameters
     parameters = _text(_fitting(release, row["type"], given))
-    old = Wanted(row["asked"])
+    old = Wanted(row["requested_state"])
     asked = wish.state or old
     INSTANCE.check(old, asked)
     offered = wish.offered_to is not None and sharing.offer_to(
         row["id"], row["project_id"], row["product"], everyone=wish.offered_to is OfferedTo.EVERYONE
     )
-    before = (row["release_id"], row["parameters"], old, row["unasked_at"] is None)
+    before = (row["release_id"], row["parameters"], old, row["orphaned_at"] is None)
     if (release, parameters, asked, True) == before:
         return Answer(row["id"], False, offered, row["node_id"], row["partition"])
     events.send(Changed(row["id"], json.loads(parameters), asked))
@@ -329,13 +329,13 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         id=row["id"],
         release=release,
         parameters=parameters,
-        asked=asked.value,
+        requested_state=asked.value,
         revision=revisions.bump(row["node_id"]),
         now=clock.now(),
     )
     if release != row["release_id"]:
         sharing.follow(row["id"], release)
-    if asked != old or row["unasked_at"] is not None:
+    if asked != old or row["orphaned_at"] is not None:
         trees.settle(row["tree"])
     _remember(order, row["id"], release, parameters, asked)
     if len(parameters) > LARGE_PARAMETERS:
@@ -402,9 +402,9 @@ def _other_release(order: Order, row: dict[str, Any]) -> str:
 def _forget_given(parent: str, title: str) -> None:
     """What a former child of this title published is not the new one's."""
     (row,) = run(QUERIES["parent"], id=parent)
-    given = json.loads(row["given"])
+    given = json.loads(row["child_publications"])
     if given.pop(trees.name_in_parent(title), None) is not None:
-        run(QUERIES["forget_given"], id=parent, given=_text(given))
+        run(QUERIES["forget_child_publication"], id=parent, child_publications=_text(given))
 
 
 def _remember(order: Order, instance: str, release: str, parameters: str, asked: Wanted) -> None:
@@ -415,7 +415,7 @@ def _remember(order: Order, instance: str, release: str, parameters: str, asked:
         actor=order.actor,
         release=release,
         parameters=parameters,
-        asked=asked.value,
+        requested_state=asked.value,
     )
 
 

@@ -87,7 +87,7 @@ def _unask_others(parent: dict[str, Any], titles: set[str]) -> None:
             for row in run(QUERIES["tree"], tree=parent["tree"])
             if row["parent"] == parent["id"]
             and row["wanted"] != Wanted.DESTROYED
-            and row["unasked_at"] is None
+            and row["orphaned_at"] is None
             and trees.name_in_parent(row["title"]) not in titles
         ]
 

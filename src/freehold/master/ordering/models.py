@@ -29,19 +29,19 @@ class Instance(models.Model):
     """JSON object that fits the release's schema."""
     constraints = models.TextField()
     """JSON of allocation.Constraints."""
-    asked = models.TextField(choices=[(state.value, state.value) for state in Wanted])
+    requested_state = models.TextField(choices=[(state.value, state.value) for state in Wanted])
     """What its requester wants."""
     wanted = models.TextField(choices=[(state.value, state.value) for state in Wanted])
     """What follows for it from that and from its ancestors (`states.effective`)."""
-    unasked_at = models.BigIntegerField(null=True)
+    orphaned_at = models.BigIntegerField(null=True)
     """Since when its parent does not request it any more."""
     suspended_at = models.BigIntegerField(null=True)
     """Of a root: since when its tree is stopped because nobody pays for it (`suspension`)."""
     seed = models.TextField()
     """32 random bytes, hexadecimal: its secrets that survive the loss of a node derive from it."""
-    given = models.TextField(default="{}")
+    child_publications = models.TextField(default="{}")
     """JSON: what the instances that it requested published, by the last part of their title."""
-    told = models.BigIntegerField(default=0)
+    forwarded_publication = models.BigIntegerField(default=0)
     """The publication row that its parent was last given."""
     node = models.ForeignKey(Node, on_delete=models.PROTECT, db_index=False)
     partition = models.TextField()
@@ -70,7 +70,7 @@ class Instance(models.Model):
             models.Index(fields=["project", "title", "created_at"], name="instance_by_title"),
             models.Index(fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)),
             models.Index(fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)),
-            models.Index(fields=["unasked_at"], name="instance_unasked", condition=Q(unasked_at__isnull=False)),
+            models.Index(fields=["orphaned_at"], name="instance_orphaned", condition=Q(orphaned_at__isnull=False)),
         ]
 
 
@@ -105,7 +105,7 @@ class DepartedRow(models.Model):
     at = models.BigIntegerField()
 
 
-class Share(models.Model):
+class HostOffer(models.Model):
     """A host instance's offer of places to shared instances, like a supply is a node's."""
 
     host = models.OneToOneField(Instance, on_delete=models.CASCADE, primary_key=True)
@@ -130,7 +130,7 @@ class RequestRow(models.Model):
     actor = models.TextField()
     release = models.ForeignKey(Release, on_delete=models.PROTECT, db_index=False)
     parameters = models.TextField()
-    asked = models.TextField()
+    requested_state = models.TextField()
 
     class Meta:
         indexes = [models.Index(fields=["instance", "id"], name="requestrow_latest")]

@@ -81,7 +81,7 @@ def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[
     if node is None:
         raise NotFound(f"There is no node '{node_id}' in '{project}'.", remedy="See `freehold node list`.")
     moved, stuck = [], {}
-    with writing(rehearse=dry_run):
+    with writing(dry_run=dry_run):
         run(locking(QUERIES["lock_movable"], "i"), node=node.id)
         revisions.lock_clock()
         fencing.close(node.id)
@@ -104,7 +104,7 @@ def move(project: str, title: str, *, abandon_data: bool, dry_run: bool, acting:
     nobody gave up, NoPlace. With `dry_run` nothing is kept.
     """
     owner = acting.project(project, Scope.ORDER)
-    with writing(rehearse=dry_run):
+    with writing(dry_run=dry_run):
         rows = run(locking(QUERIES["moving"], "i"), project=owner, title=title)
         if not rows:
             raise NotFound(f"There is no '{title}' in '{project}'.")

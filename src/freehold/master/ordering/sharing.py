@@ -8,7 +8,7 @@ from freehold.master.allocation.choice import Constraints
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog import schemas
 from freehold.master.catalog.events import SellingEnded
-from freehold.master.catalog.queries import Choice
+from freehold.master.catalog.queries import ResolvedType
 from freehold.master.fleet import revisions
 from freehold.master.foundation import events
 from freehold.master.foundation.errors import Conflict, Forbidden, InvalidParameters, NoPlace
@@ -22,7 +22,7 @@ MOST_HOSTS = 100
 """Hosts that are looked at for one shared instance: those where it is to be come first."""
 
 
-def offer(host: str, choice: Choice, project: str) -> None:
+def offer(host: str, choice: ResolvedType, project: str) -> None:
     """Have a new host offer its places to its own project."""
     run(QUERIES["add_share"], host=host, release=choice.release, type=choice.type, beneficiary=project, free=PLACES)
 
@@ -55,7 +55,9 @@ def offer_to(host: str, project: str, product: str, *, everyone: bool) -> bool:
     return bool(run(QUERIES["offer"], host=host, beneficiary="" if everyone else project))
 
 
-def place(choice: Choice, project: str, constraints: Constraints, sibling: str, kin: set[str]) -> tuple[str, Place]:
+def place(
+    choice: ResolvedType, project: str, constraints: Constraints, sibling: str, kin: set[str]
+) -> tuple[str, Place]:
     """Take a place for a shared instance; return its host and where that is.
 
     `sibling` is the title that `constraints.instance` has below the same parent, `kin` are its ancestors, which

@@ -41,7 +41,7 @@ def resume(tree: str) -> bool:
     root = Instance.objects.get(id=tree)
     if root.suspended_at is None or root.wanted == Wanted.DESTROYED:
         return False
-    _hold(root, None, Wanted(root.asked))
+    _hold(root, None, Wanted(root.requested_state))
     return True
 
 
@@ -56,7 +56,7 @@ def _hold(root: Instance, since: int | None, shown: Wanted) -> None:
         actor=ACTOR,
         release=root.release_id,
         parameters=root.parameters,
-        asked=shown.value,
+        requested_state=shown.value,
     )
     verb = "instance.resume" if since is None else "instance.suspend"
     audit(ACTOR, verb, root.id, project=root.project_id, title=root.title)

@@ -63,7 +63,9 @@ def settle(tree: str) -> bool:
     """
     rows = run(QUERIES["tree"], tree=tree)
     found = effective(
-        Branch(row["id"], row["parent"], Wanted(row["asked"]), bool(row["unasked_at"] or row["suspended_at"]))
+        Branch(
+            row["id"], row["parent"], Wanted(row["requested_state"]), bool(row["orphaned_at"] or row["suspended_at"])
+        )
         for row in rows
     )
     changed = [row for row in rows if found[row["id"]] != row["wanted"]]
@@ -81,7 +83,7 @@ def settle(tree: str) -> bool:
             QUERIES["want"],
             id=row["id"],
             wanted=wanted.value,
-            asked=wanted.value if wanted is Wanted.DESTROYED else row["asked"],
+            requested_state=wanted.value if wanted is Wanted.DESTROYED else row["requested_state"],
             revision=news[row["node_id"]],
             now=clock.now(),
         )
@@ -92,15 +94,15 @@ def end_orphans() -> int:
     """Destroy what its parent has not requested for the time of grace; return how many."""
     before = clock.now() - int(settings.CHILD_GRACE_S * 1000)
     count = 0
-    for row in run(QUERIES["unasked"], before=before, id=""):
+    for row in run(QUERIES["orphans"], before=before, id=""):
         try:
             with writing():
                 lock(row["tree"])
-                if not run(QUERIES["unasked"], before=before, id=row["id"]):
+                if not run(QUERIES["orphans"], before=before, id=row["id"]):
                     continue
                 run(QUERIES["ask_end"], id=row["id"])
                 settle(row["tree"])
-                audit("freehold", "instance.unasked", row["id"], project=row["project_id"], title=row["title"])
+                audit("freehold", "instance.orphaned", row["id"], project=row["project_id"], title=row["title"])
         except Conflict:
             # It serves others: it stays until they are gone.
             continue
@@ -139,16 +141,16 @@ def _give(parent: str, rows: list[dict[str, Any]]) -> None:
     lock(rows[0]["tree"])
     found = run(QUERIES["parent"], id=parent)
     for row in rows:
-        run(QUERIES["told"], id=row["id"], row_id=row["row_id"])
+        run(QUERIES["note_forwarded_publication"], id=row["id"], row_id=row["row_id"])
     if not found or found[0]["wanted"] == Wanted.DESTROYED:
         return
-    given = json.loads(found[0]["given"])
+    given = json.loads(found[0]["child_publications"])
     news = {name_in_parent(row["title"]): json.loads(row["published"]) for row in rows}
     if all(given.get(name) == published for name, published in news.items()):
         return
     revision = revisions.bump(found[0]["node_id"])
     text = json.dumps({**given, **news}, separators=(",", ":"))
-    run(QUERIES["give"], id=parent, given=text, revision=revision)
+    run(QUERIES["set_child_publications"], id=parent, child_publications=text, revision=revision)
 
 
 def _refuse_with_guests(tree: str, ending: set[str]) -> None:

@@ -12,10 +12,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
-from freehold.master.foundation.answers import is_for_programs, problem_response
 from freehold.master.foundation.causes import failure
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound, Unauthenticated
+from freehold.master.foundation.problem_responses import is_for_programs, problem_response
 from freehold.master.generation.doubt import doubts
 from freehold.master.panel import words
 from freehold.master.people import identity

@@ -10,8 +10,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from freehold.master.accounting import actions as ledger
 from freehold.master.accounting import exports, queries
 from freehold.master.accounting.models import Account, LegalEntity
-from freehold.master.billing import costs, customers, documents, public, reports, run
+from freehold.master.billing import public_prices, reports
+from freehold.master.billing.customers import actions as customers
+from freehold.master.billing.invoicing import documents, run
 from freehold.master.billing.models import Customer
+from freehold.master.billing.subscriptions import budgets
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.monitoring import record
@@ -27,7 +30,7 @@ WHOLE = "trial-balance"
 @for_anybody
 def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
     """What is offered at which price, what it costs us, and how promises were kept."""
-    found = public.prices()
+    found = public_prices.prices()
     for one in found["offers"]:
         one["title"] = words.of_language(one["titles"])
         one["sizes"] = [(words.size(name), value) for name, value in one["size"].items()]
@@ -40,7 +43,7 @@ def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
 @for_anybody
 def prices_as_data(request: HttpRequest, caller: Caller | None) -> HttpResponse:
     """The same for programs."""
-    return JsonResponse(public.prices(), json_dumps_params={"ensure_ascii": False, "indent": 1})
+    return JsonResponse(public_prices.prices(), json_dumps_params={"ensure_ascii": False, "indent": 1})
 
 
 @require_GET
@@ -63,7 +66,7 @@ def project_costs(request: HttpRequest, caller: Caller, project: str) -> HttpRes
     if request.method == "POST":
         try:
             currency = currencies.check(request.POST.get("currency", ""))
-            costs.set_budget(
+            budgets.set_budget(
                 project, currencies.minor(request.POST.get("amount", ""), currency), currency, acting=caller
             )
             return redirect("costs", project)
@@ -72,7 +75,7 @@ def project_costs(request: HttpRequest, caller: Caller, project: str) -> HttpRes
     number = lists.page_number(request.GET.get("page", ""))
     found = documents.of_project(owner, lists.numbered_part(number))
     page = lists.numbered(found, number, documents.count_of_project(owner))
-    context |= {"costs": costs.to_date(owner), "documents": page.rows, "page": page}
+    context |= {"costs": budgets.to_date(owner), "documents": page.rows, "page": page}
     return draw(request, caller, "costs", context, status)
 
 

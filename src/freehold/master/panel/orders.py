@@ -9,8 +9,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from freehold.master.billing import public, quotes
-from freehold.master.billing.orders import find_deal
+from freehold.master.billing import public_prices
+from freehold.master.billing.subscriptions import quotes
+from freehold.master.billing.subscriptions.on_order import find_deal
 from freehold.master.catalog import queries as catalog
 from freehold.master.fleet import queries as fleet
 from freehold.master.foundation.errors import Conflict, Forbidden, Malformed, MasterError, NotFound
@@ -136,7 +137,7 @@ def _offers(product: str, type_name: str) -> list[dict[str, Any]]:
     """Return what a product is sold as: each offer at each of its prices, that of a region or the general one."""
     return [
         {**one, "title": words.of_language(one["titles"]), "value": "|".join((one["name"], one["region"], one["list"]))}
-        for one in public.offers(product=product, type_name=type_name)
+        for one in public_prices.offers(product=product, type_name=type_name)
     ]
 
 

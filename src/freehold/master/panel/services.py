@@ -175,7 +175,7 @@ def _fingerprint(row: dict[str, Any], published: list[hiding.Shown], pictures: l
     seen = [
         [[(one.name, one.text) for one in published], row["version"], row["address"], row["promises"]],
         [
-            (one.row["id"], one.status.state, one.status.ready, one.status.message, one.row["unasked_at"] is None)
+            (one.row["id"], one.status.state, one.status.ready, one.status.message, one.row["orphaned_at"] is None)
             for one in pictures
         ],
         [(one.promise, one.kept, one.message) for one in pictures[0].results],

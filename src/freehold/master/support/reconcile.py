@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from freehold.master.billing import costs
 from freehold.master.billing.models import Budget
+from freehold.master.billing.subscriptions import budgets
 from freehold.master.foundation import clock, currencies, days, sql
 from freehold.master.foundation.transactions import run
 from freehold.master.generation.doubt import WAYS_ON
@@ -17,7 +17,7 @@ HOUR = 3_600_000
 """How long what goes on is not told again."""
 DOUBT = "doubt:"
 """What such tickets are about, before the id of the project."""
-SPENT = (costs.NEAR, 100)
+SPENT = (budgets.NEAR, 100)
 """Percents of a budget at which its project is told."""
 
 
@@ -108,7 +108,7 @@ def _tell_of_trouble(about: str, title: str, settled: str, row: dict[str, Any]) 
 
 def _tell_of(budget: Budget) -> bool:
     """Tell a project, once a month and step, that its budget is nearly spent or spent; return whether it was told."""
-    spent = costs.to_date(budget.project_id).spent_percent
+    spent = budgets.to_date(budget.project_id).spent_percent
     reached = [step for step in SPENT if spent >= step]
     if not reached:
         return False

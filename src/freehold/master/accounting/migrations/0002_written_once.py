@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from freehold.master.foundation.permanence import after, keep, refuse
+from freehold.master.foundation.immutability_triggers import after, keep, refuse
 
 _OF_BATCH = "SELECT 1 FROM accounting_entry e WHERE e.id BETWEEN OLD.first AND OLD.last"
 _UNBALANCED = """EXISTS (

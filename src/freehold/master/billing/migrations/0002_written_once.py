@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from freehold.master.foundation.permanence import after, keep, refuse
+from freehold.master.foundation.immutability_triggers import after, keep, refuse
 
 _PUBLISHED = "EXISTS (SELECT 1 FROM catalog_pricelist l WHERE l.id = {row}.list_id AND l.published_at IS NOT NULL)"
 _LIST_PARTS = ("id", "entity_id", "currency", "region", "tax_included", "from_day", "published_at")

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from freehold.master.foundation.permanence import after, compact
+from freehold.master.foundation.immutability_triggers import after, compact
 
 
 def rewrite(apps, editor):

@@ -19,7 +19,7 @@ FROM usage_counter c
 JOIN ordering_instance i ON i.id = c.instance_id
 JOIN billing_subscription s ON s.instance = i.tree
 JOIN billing_contract k ON k.id = s.contract AND k.entity_id = :entity
-LEFT JOIN billing_rolled r ON r.instance = c.instance_id AND r.series = c.series
+LEFT JOIN billing_meteringcheckpoint r ON r.instance = c.instance_id AND r.series = c.series
 WHERE r.at IS NULL OR r.at <> c.at OR r.cpu_ms IS DISTINCT FROM c.cpu_ms OR r.memory_mb_s IS DISTINCT FROM c.memory_mb_s
    OR r.disk_mb_s IS DISTINCT FROM c.disk_mb_s OR r.network_in IS DISTINCT FROM c.network_in
    OR r.network_out IS DISTINCT FROM c.network_out
@@ -110,7 +110,7 @@ FROM (
                CAST(coalesce(sum(u.network_in), 0) AS bigint) AS network_in,
                CAST(coalesce(sum(u.network_out), 0) AS bigint) AS network_out
         FROM consumption_stale s
-        JOIN billing_term t ON t.subscription = s.subscription AND t.from_day < :end_day AND t.until_day > :begin_day
+        JOIN billing_subscriptionprice t ON t.subscription = s.subscription AND t.from_day < :end_day AND t.until_day > :begin_day
         JOIN consumption_day f ON f.day = CASE WHEN t.from_day > :begin_day THEN t.from_day ELSE :begin_day END
         JOIN consumption_day l ON l.day = CASE WHEN t.until_day < :end_day THEN t.until_day ELSE :end_day END
         JOIN ordering_instance i ON i.tree = s.tree
@@ -156,7 +156,7 @@ DROP TABLE consumption_day
 
 -- name: roll
 -- Remember the readings that are added up now: those that were seen at the beginning, and none that came since.
-INSERT INTO billing_rolled (instance, series, at, cpu_ms, memory_mb_s, disk_mb_s, network_in, network_out)
+INSERT INTO billing_meteringcheckpoint (instance, series, at, cpu_ms, memory_mb_s, disk_mb_s, network_in, network_out)
 SELECT DISTINCT instance, series, at, cpu_ms, memory_mb_s, disk_mb_s, network_in, network_out
 FROM consumption_reading
 WHERE 1 = 1

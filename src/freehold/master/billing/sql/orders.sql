@@ -58,7 +58,7 @@ RETURNING id
 
 -- name: add_term
 -- What a subscription costs from a day on.
-INSERT INTO billing_term
+INSERT INTO billing_subscriptionprice
   (subscription, project, contract, offer, list, from_day, until_day, amount, tax_included, category, account)
 VALUES (:subscription, :project, :contract, :offer, :list, :from_day, :until_day, :amount, :tax_included, :category, :account)
 
@@ -96,7 +96,7 @@ UPDATE billing_subscription SET state = 'active', start_day = :day WHERE id = :s
 
 -- name: begin_term
 -- Its price holds from that day on.
-UPDATE billing_term SET from_day = :day, until_day = :never WHERE subscription = :subscription AND until_day = from_day
+UPDATE billing_subscriptionprice SET from_day = :day, until_day = :never WHERE subscription = :subscription AND until_day = from_day
 
 -- name: state
 -- What a subscription is.
@@ -109,7 +109,7 @@ RETURNING id
 
 -- name: end_term
 -- Its price holds no more from a day on.
-UPDATE billing_term SET until_day = CASE WHEN from_day > :day THEN from_day ELSE :day END
+UPDATE billing_subscriptionprice SET until_day = CASE WHEN from_day > :day THEN from_day ELSE :day END
 WHERE subscription = :subscription AND until_day > :day
 
 -- name: recount
@@ -168,7 +168,7 @@ SELECT * FROM (
           WHERE c.subscription = t.subscription AND c.from_day = t.from_day)
          + (SELECT CAST(coalesce(sum(c.amount), 0) AS bigint) FROM billing_charge c
             WHERE c.subscription = t.subscription AND c.kind <> 'agreed' AND c.from_day = t.from_day AND c.document = 0) AS used
-  FROM billing_term t
+  FROM billing_subscriptionprice t
   JOIN billing_subscription s ON s.id = t.subscription
   JOIN ordering_instance i ON i.id = s.instance
   JOIN billing_contract k ON k.id = t.contract

@@ -36,7 +36,7 @@ FROM (
            CASE WHEN t.from_day > :since THEN t.from_day ELSE :since END AS from_day,
            CASE WHEN t.until_day < :until THEN t.until_day ELSE :until END AS until_day
     FROM billing_contract k
-    JOIN billing_term t ON t.contract = k.id
+    JOIN billing_subscriptionprice t ON t.contract = k.id
     WHERE k.entity_id = :entity AND k.currency = :currency AND k.anchor = :anchor AND k.next_day = :until
       AND k.aside_on <> :day AND k.id BETWEEN :first AND :last AND t.from_day < :until AND t.until_day > :since AND t.until_day > t.from_day
       AND t.amount > 0
@@ -132,7 +132,7 @@ FROM billing_charge c WHERE c.id = :charge
 -- What is left of it is what is given back now.
 UPDATE billing_charge SET amount = amount + :later WHERE id = :charge
 
--- name: drop_unasked
+-- name: drop_not_asked_for
 -- What is to be given back waits while there is no invoice that it could correct.
 DELETE FROM run_draft WHERE corrects = -1
 

@@ -1,7 +1,7 @@
 from django.db import migrations
 
 from freehold.master.foundation.counters import NAMES
-from freehold.master.foundation.permanence import refuse
+from freehold.master.foundation.immutability_triggers import refuse
 
 
 def begin(apps, editor):

@@ -22,7 +22,7 @@ ORDER BY s.revision
 
 -- name: feed_instances
 -- The instances of a node, as changed after a revision.
-SELECT i.id, i.revision, i.partition, i.release_id, i.type, i.wanted, i.title, i.tree, i.parameters, i.seed, i.given,
+SELECT i.id, i.revision, i.partition, i.release_id, i.type, i.wanted, i.title, i.tree, i.parameters, i.seed, i.child_publications,
        NOT t.holds_data AS movable
 FROM ordering_instance i
 JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type

@@ -17,7 +17,7 @@ WHERE i.id = :instance AND m.begins_at < :end AND m.ends_at > :begin
 
 -- name: asked
 -- What was asked of an instance, as far as its state goes.
-SELECT at, asked FROM ordering_requestrow WHERE instance_id = :instance AND at < :end ORDER BY id
+SELECT at, requested_state FROM ordering_requestrow WHERE instance_id = :instance AND at < :end ORDER BY id
 
 -- name: stretch
 -- Where the next so many results end, in the order in which they came, and when the earliest of them was.

@@ -15,9 +15,9 @@ ORDER BY i.created_at DESC LIMIT 1
 -- name: insert
 -- Record a new instance, unless its project has as many as its quota allows.
 INSERT INTO ordering_instance
-  (id, project_id, tree, parent, host, title, product, release_id, type, parameters, constraints, asked, wanted,
-   seed, given, told, node_id, partition, weight, revision, created_at, changed_at)
-SELECT :id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :asked,
+  (id, project_id, tree, parent, host, title, product, release_id, type, parameters, constraints, requested_state, wanted,
+   seed, child_publications, forwarded_publication, node_id, partition, weight, revision, created_at, changed_at)
+SELECT :id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :requested_state,
        :wanted, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now
 WHERE coalesce((SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project), 0)
       < coalesce((SELECT q.most FROM people_quotalimit q WHERE q.project_id = :project AND q.name = 'instances'), :usual)
@@ -61,13 +61,13 @@ DELETE FROM ordering_requestrow WHERE id IN (
 
 -- name: add_request
 -- Append what is now asked of an instance to its history.
-INSERT INTO ordering_requestrow (instance_id, at, actor, release_id, parameters, asked)
-VALUES (:instance, :now, :actor, :release, :parameters, :asked)
+INSERT INTO ordering_requestrow (instance_id, at, actor, release_id, parameters, requested_state)
+VALUES (:instance, :now, :actor, :release, :parameters, :requested_state)
 
 -- name: change
 -- Record what is now wanted of an instance.
 UPDATE ordering_instance
-SET release_id = :release, parameters = :parameters, asked = :asked, unasked_at = NULL,
+SET release_id = :release, parameters = :parameters, requested_state = :requested_state, orphaned_at = NULL,
     revision = :revision, changed_at = :now
 WHERE id = :id AND gone_at IS NULL
 
@@ -85,7 +85,7 @@ UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL R
 
 -- name: show
 -- Instances with the last thing their node said of them, their publication and their supply.
-SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.unasked_at, i.suspended_at, i.title, i.product, r.version, i.release_id,
+SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at, i.title, i.product, r.version, i.release_id,
        i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
        i.node_id, n.title AS node, t.name AS site, i.partition, a.address,
        o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.at AS observed_at,
@@ -126,32 +126,32 @@ SELECT i.id FROM ordering_instance i WHERE i.id = :tree
 
 -- name: tree
 -- The instances of a tree that are not gone, as far as what is wanted of them goes.
-SELECT i.id, i.parent, i.host, i.title, i.node_id, i.asked, i.wanted, i.unasked_at, i.suspended_at
+SELECT i.id, i.parent, i.host, i.title, i.node_id, i.requested_state, i.wanted, i.orphaned_at, i.suspended_at
 FROM ordering_instance i
 WHERE i.tree = :tree AND i.gone_at IS NULL
 ORDER BY i.created_at, i.id
 
 -- name: want
 -- Record what is wanted of one instance of a tree.
-UPDATE ordering_instance SET wanted = :wanted, asked = :asked, revision = :revision, changed_at = :now
+UPDATE ordering_instance SET wanted = :wanted, requested_state = :requested_state, revision = :revision, changed_at = :now
 WHERE id = :id AND gone_at IS NULL
 
 -- name: parent
 -- An instance that requests others.
-SELECT i.id, i.project_id, i.tree, i.title, i.parent, i.product, i.type, i.wanted, i.given, i.node_id
+SELECT i.id, i.project_id, i.tree, i.title, i.parent, i.product, i.type, i.wanted, i.child_publications, i.node_id
 FROM ordering_instance i
 WHERE i.id = :id AND i.gone_at IS NULL
 
 -- name: unask
 -- Note that an instance is not requested any more.
-UPDATE ordering_instance SET unasked_at = :now WHERE id = :id AND unasked_at IS NULL
+UPDATE ordering_instance SET orphaned_at = :now WHERE id = :id AND orphaned_at IS NULL
 
--- name: unasked
+-- name: orphans
 -- The instances whose time of grace is over; or whether that of one is.
 SELECT i.id, i.tree, i.title, i.project_id
 FROM ordering_instance i
-WHERE i.unasked_at <= :before AND i.wanted <> 'destroyed' AND (:id = '' OR i.id = :id)
-ORDER BY i.unasked_at
+WHERE i.orphaned_at <= :before AND i.wanted <> 'destroyed' AND (:id = '' OR i.id = :id)
+ORDER BY i.orphaned_at
 
 -- name: guests
 -- How many living shared instances of other trees the hosts of a tree serve, by host.
@@ -166,7 +166,7 @@ GROUP BY h.title
 SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
 FROM ordering_publicationrow b
 JOIN ordering_instance i ON i.id = b.instance_id
-WHERE b.id > :bookmark AND i.parent IS NOT NULL AND i.told < b.id
+WHERE b.id > :bookmark AND i.parent IS NOT NULL AND i.forwarded_publication < b.id
 ORDER BY b.id
 LIMIT :most
 
@@ -174,26 +174,26 @@ LIMIT :most
 -- The highest number of a publication.
 SELECT max(id) AS row_id FROM ordering_publicationrow
 
--- name: told
+-- name: note_forwarded_publication
 -- Note which publication of a child its parent was given.
-UPDATE ordering_instance SET told = :row_id WHERE id = :id AND told < :row_id
+UPDATE ordering_instance SET forwarded_publication = :row_id WHERE id = :id AND forwarded_publication < :row_id
 
--- name: give
+-- name: set_child_publications
 -- Give an instance what those that it requested published.
-UPDATE ordering_instance SET given = :given, revision = :revision WHERE id = :id
+UPDATE ordering_instance SET child_publications = :child_publications, revision = :revision WHERE id = :id
 
--- name: forget_given
+-- name: forget_child_publication
 -- Forget what a former child published.
-UPDATE ordering_instance SET given = :given WHERE id = :id
+UPDATE ordering_instance SET child_publications = :child_publications WHERE id = :id
 
 -- name: silent
 -- The nodes that obey a lease, and that were silent for longer.
-SELECT n.id, n.title, n.project_id, CASE WHEN n.obeyed > n.lease THEN n.obeyed ELSE n.lease END AS lease
+SELECT n.id, n.title, n.project_id, CASE WHEN n.acknowledged_lease > n.lease THEN n.acknowledged_lease ELSE n.lease END AS lease
 FROM fleet_node n
-WHERE n.lease > 0 AND n.obeyed > 0 AND n.lost_at IS NULL
+WHERE n.lease > 0 AND n.acknowledged_lease > 0 AND n.lost_at IS NULL
   AND (SELECT CASE WHEN c.received_at > g.began_at THEN c.received_at ELSE g.began_at END
        FROM fleet_chain c CROSS JOIN generation_generation g WHERE c.node_id = n.id)
-      < :now - 1000 * (CASE WHEN n.obeyed > n.lease THEN n.obeyed ELSE n.lease END) - :margin
+      < :now - 1000 * (CASE WHEN n.acknowledged_lease > n.lease THEN n.acknowledged_lease ELSE n.lease END) - :margin
 
 -- name: returned
 -- The nodes that were taken for lost and reported since.
@@ -277,7 +277,7 @@ DELETE FROM ordering_departedrow WHERE instance_id = :instance AND node_id = :no
 
 -- name: add_share
 -- A host instance offers places.
-INSERT INTO ordering_share (host_id, release_id, type, beneficiary, free)
+INSERT INTO ordering_hostoffer (host_id, release_id, type, beneficiary, free)
 VALUES (:host, :release, :type, :beneficiary, :free)
 
 -- name: count_below
@@ -288,7 +288,7 @@ SELECT count(*) AS number FROM ordering_instance i
 -- The hosts that may take in a shared instance of a project: those where it is to be first, those with most places first.
 SELECT h.host_id AS id, i.node_id AS node, i.partition, i.title, n.title AS node_title, t.name AS site, t.region,
        h.free
-FROM ordering_share h
+FROM ordering_hostoffer h
 JOIN ordering_instance i ON i.id = h.host_id
 JOIN fleet_node n ON n.id = i.node_id
 JOIN fleet_site t ON t.id = n.site_id
@@ -306,7 +306,7 @@ SELECT r.version
 FROM catalog_release r
 JOIN catalog_product p ON p.id = r.product_id
 WHERE p.name = :product
-  AND EXISTS (SELECT 1 FROM ordering_share h
+  AND EXISTS (SELECT 1 FROM ordering_hostoffer h
               JOIN catalog_releasetype t ON t.release_id = h.release_id AND t.host = h.type AND t.name = :type
               WHERE h.release_id = r.id AND h.beneficiary IN ('', :project))
 ORDER BY r.published_at DESC, r.version DESC
@@ -314,25 +314,25 @@ LIMIT 1
 
 -- name: take_share
 -- Take a place on a host.
-UPDATE ordering_share SET free = free - 1 WHERE host_id = :host AND free > 0 RETURNING free
+UPDATE ordering_hostoffer SET free = free - 1 WHERE host_id = :host AND free > 0 RETURNING free
 
 -- name: release_share
 -- Give a place on a host back.
-UPDATE ordering_share SET free = free + 1 WHERE host_id = :host
+UPDATE ordering_hostoffer SET free = free + 1 WHERE host_id = :host
 
 -- name: end_share
 -- A host that is gone offers nothing.
-DELETE FROM ordering_share WHERE host_id = :host
+DELETE FROM ordering_hostoffer WHERE host_id = :host
 
 -- name: offer
 -- Say who may use a host's places.
-UPDATE ordering_share SET beneficiary = :beneficiary
+UPDATE ordering_hostoffer SET beneficiary = :beneficiary
 WHERE host_id = :host AND beneficiary <> :beneficiary
 RETURNING host_id
 
 -- name: offered
 -- To whom a host offers its places, and how many are left.
-SELECT beneficiary, free FROM ordering_share WHERE host_id = :host
+SELECT beneficiary, free FROM ordering_hostoffer WHERE host_id = :host
 
 -- name: served
 -- The shared instances of a host.
@@ -341,7 +341,7 @@ WHERE i.host = :host AND i.wanted <> 'destroyed'
 
 -- name: move_share
 -- A host has another release.
-UPDATE ordering_share SET release_id = :release WHERE host_id = :host
+UPDATE ordering_hostoffer SET release_id = :release WHERE host_id = :host
 
 -- name: move_served
 -- The shared instances of a host follow it to another release.
@@ -349,7 +349,7 @@ UPDATE ordering_instance SET release_id = :release WHERE host = :host AND wanted
 
 -- name: history
 -- What was asked of an instance, the newest first.
-SELECT q.at, q.actor, r.version, q.parameters, q.asked
+SELECT q.at, q.actor, r.version, q.parameters, q.requested_state
 FROM ordering_requestrow q
 JOIN catalog_release r ON r.id = q.release_id
 WHERE q.instance_id = :instance
@@ -358,7 +358,7 @@ LIMIT 50
 
 -- name: ask_end
 -- Nobody wants an instance any more.
-UPDATE ordering_instance SET asked = 'destroyed' WHERE id = :id
+UPDATE ordering_instance SET requested_state = 'destroyed' WHERE id = :id
 
 -- name: hand_over
 -- A tree is another project's.
@@ -368,14 +368,14 @@ UPDATE ordering_instance SET project_id = :project WHERE tree = :tree AND gone_a
 -- Forget all but the newest observations of each instance.
 DELETE FROM ordering_instancerow WHERE id IN (
   SELECT id
-  FROM (SELECT id, row_number() OVER (PARTITION BY instance_id ORDER BY id DESC) AS age FROM ordering_instancerow) told
+  FROM (SELECT id, row_number() OVER (PARTITION BY instance_id ORDER BY id DESC) AS age FROM ordering_instancerow) forwarded_publication
   WHERE age > :kept)
 
 -- name: tidy_publications
 -- Forget all but the newest publications of each instance.
 DELETE FROM ordering_publicationrow WHERE id IN (
   SELECT id
-  FROM (SELECT id, row_number() OVER (PARTITION BY instance_id ORDER BY id DESC) AS age FROM ordering_publicationrow) told
+  FROM (SELECT id, row_number() OVER (PARTITION BY instance_id ORDER BY id DESC) AS age FROM ordering_publicationrow) forwarded_publication
   WHERE age > :kept)
 
 -- name: thin_requests
@@ -390,12 +390,12 @@ DELETE FROM ordering_requestrow WHERE id IN (
 
 -- name: close_hosts
 -- The hosts of a project that serve a product to everyone serve it to their own project only.
-UPDATE ordering_share SET beneficiary = :project
+UPDATE ordering_hostoffer SET beneficiary = :project
 WHERE beneficiary = ''
   AND release_id IN (SELECT r.id FROM catalog_release r WHERE r.product_id = :product)
   AND host_id IN (SELECT i.id FROM ordering_instance i WHERE i.project_id = :project)
 
 -- name: hand_over_hosts
 -- The hosts of a tree that is another project's take in new ones of that project only, until it offers them anew.
-UPDATE ordering_share SET beneficiary = :project
+UPDATE ordering_hostoffer SET beneficiary = :project
 WHERE host_id IN (SELECT i.id FROM ordering_instance i WHERE i.tree = :tree AND i.gone_at IS NULL)

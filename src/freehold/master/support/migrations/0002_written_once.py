@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from freehold.master.foundation.permanence import keep
+from freehold.master.foundation.immutability_triggers import keep
 
 
 def protect(apps, editor):

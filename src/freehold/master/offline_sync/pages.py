@@ -5,14 +5,14 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from freehold.master.courier import letters
 from freehold.master.fleet import actions
-from freehold.master.foundation.answers import with_problems
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Malformed
+from freehold.master.foundation.problem_responses import with_problems
 from freehold.master.foundation.statements import Statements
 from freehold.master.gateway import reports
 from freehold.master.gateway.doubt import Judge, Standing
+from freehold.master.offline_sync import letters
 from freehold.master.people.identity import ANYBODY
 from freehold.protocol.letter import Receipt, Sealed
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from freehold.master.accounting.actions import change_terms, wrong_terms
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import find_entity
-from freehold.master.billing import dunning
-from freehold.master.billing.models import Customer, Former
+from freehold.master.billing import overdue
+from freehold.master.billing.models import Customer, PartySnapshot
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.transactions import audit, writing
@@ -33,17 +33,17 @@ def change_seller(code: str, wish: Terms, *, acting: Caller) -> LegalEntity:
     if wrong := wrong_terms(**vars(wish)):
         raise Invalid("A seller cannot be so.", errors=wrong)
     with writing():
-        remember(entity)
+        snapshot(entity)
         change_terms(entity, vars(wish))
         audit(acting.actor, "entity.change", entity.id, project=entity.project_id, stop_days=wish.stop_days)
     changed = find_entity(code, acting, Scope.ACCOUNT)
-    dunning.look(changed)
+    overdue.look(changed)
     return changed
 
 
-def remember(subject: Customer | LegalEntity) -> None:
+def snapshot(subject: Customer | LegalEntity) -> None:
     """Keep what a customer or a seller is called, just before that changes, in a transaction of the caller."""
-    Former.objects.create(
+    PartySnapshot.objects.create(
         subject=subject.id,
         until=clock.now(),
         registration=getattr(subject, "registration", ""),
@@ -53,6 +53,6 @@ def remember(subject: Customer | LegalEntity) -> None:
 
 def printed(subject: Customer | LegalEntity, at: int) -> dict[str, str]:
     """Return what documents say of their customer or seller whose run was opened at a moment: what was known then."""
-    former = Former.objects.filter(subject=subject.id, until__gte=at).order_by("until", "id").first()
+    former = PartySnapshot.objects.filter(subject=subject.id, until__gte=at).order_by("until", "id").first()
     names = (*_PRINTED, "registration") if isinstance(subject, LegalEntity) else _PRINTED
     return {name: getattr(former or subject, name) for name in names}

@@ -1,8 +1,8 @@
 """What providers of payments told becomes payments of a contract, with their entries: only what is new of it."""
 
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.billing import dunning
-from freehold.master.billing.customers import contract_of, find_customer, write_payment
+from freehold.master.billing import overdue
+from freehold.master.billing.customers.actions import contract_of, find_customer, write_payment
 from freehold.master.billing.models import Contract, Payment
 from freehold.master.billing.queries import balance
 from freehold.master.foundation import clock, days, events
@@ -23,7 +23,7 @@ def moved(event: Moved) -> None:
     entity = LegalEntity.objects.get(id=event.entity)
     contract = contract_of(find_customer(entity.project_id, event.customer), entity, event.currency)
     # Two who tell of the same payment come here one after the other, and the second sees what the first wrote.
-    dunning.hold(contract)
+    overdue.hold(contract)
     now = payments.settled(event.entity, event.provider, event.payment)
     written = [one for one in Payment.objects.filter(contract=contract, method=event.provider) if _is_of(one, event)]
     came = now.captured - sum(one.amount for one in written if one.amount > 0)
@@ -35,7 +35,7 @@ def moved(event: Moved) -> None:
         if amount:
             _write(entity, contract, event, purpose, amount, count)
             count += 1
-    dunning.settle(contract)
+    overdue.settle(contract)
 
 
 def _write(entity: LegalEntity, contract: Contract, event: Moved, purpose: str, amount: int, count: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import tax_rules, taxes
 from freehold.master.billing.models import Customer, Quote
-from freehold.master.billing.orders import Deal, find_deal
+from freehold.master.billing.subscriptions.on_order import Deal, find_deal
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Price, PriceTier
 from freehold.master.foundation import clock, currencies, days

@@ -20,7 +20,7 @@ from freehold.master.foundation.transactions import run
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.availability import SPEAKS, Availability
 
-_SQL = sql.load(Path(__file__).parent / "sql" / "promised.sql")
+_SQL = sql.load(Path(__file__).parent.parent / "sql" / "sla_credits.sql")
 LOOK_BACK = 2
 
 

@@ -8,7 +8,8 @@ from freehold.master.accounting.actions import Draft, Line
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
-from freehold.master.billing import dunning, exchange, parties, taxes
+from freehold.master.billing import exchange, overdue, taxes
+from freehold.master.billing.customers import party_history
 from freehold.master.billing.models import Contract, Customer, Payer, Payment
 from freehold.master.billing.queries import balance
 from freehold.master.foundation import clock, countries, currencies, days, ids
@@ -59,7 +60,7 @@ def change_customer(customer: Customer, wish: Identity, *, acting: Caller) -> No
     acting.project(Project.objects.values_list("name", flat=True).get(id=customer.project_id), Scope.SELL)
     number = _check(wish)
     with writing():
-        parties.remember(Customer.objects.get(id=customer.id))
+        party_history.snapshot(Customer.objects.get(id=customer.id))
         Customer.objects.filter(id=customer.id).update(**{**vars(wish), "vat_number": number})
         for contract in Contract.objects.filter(customer=customer).select_related("entity"):
             tax_class = taxes.classify(contract.entity.country, wish.kind, wish.country, number)
@@ -143,10 +144,10 @@ def record_payment(
         words = f"from {days.iso(entity.open_from)} to {days.iso(today)}: when it came"
         raise Invalid("This payment cannot be.", errors=[FieldError("day", words, days.iso(day))])
     with writing():
-        dunning.hold(contract)
+        overdue.hold(contract)
         _refuse_too_much_back(contract, purpose, amount)
         payment = write_payment(entity, contract, purpose, amount, day, method, reference)
-        dunning.settle(contract)
+        overdue.settle(contract)
         audit(
             acting.actor, "payment.record", str(payment.id), project=entity.project_id, amount=amount, purpose=purpose
         )
@@ -160,7 +161,7 @@ def use_deposit(contract: Contract, amount: int, *, reference: str, acting: Call
         raise Invalid("How much of the deposit?", errors=[FieldError("amount", "more than 0", amount)])
     day = days.of_moment(clock.now(), entity.time_zone)
     with writing():
-        dunning.hold(contract)
+        overdue.hold(contract)
         now = balance(contract.id)
         if amount > now.deposit - now.held or amount > now.owed:
             raise Conflict(
@@ -170,7 +171,7 @@ def use_deposit(contract: Contract, amount: int, *, reference: str, acting: Call
             )
         write_payment(entity, contract, "deposit", -amount, day, "deposit", reference)
         write_payment(entity, contract, "account", amount, day, "deposit", reference)
-        dunning.settle(contract)
+        overdue.settle(contract)
         audit(acting.actor, "deposit.use", str(contract.id), project=entity.project_id, amount=amount)
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from freehold.master.billing.dunning import Unpaid, unpaid_for
 from freehold.master.billing.models import Budget
+from freehold.master.billing.overdue import Unpaid, unpaid_for
 from freehold.master.billing.queries import ORDERS
 from freehold.master.billing.states import State
 from freehold.master.foundation import clock, currencies, days

@@ -50,7 +50,7 @@ def test_what_is_long_overdue_is_stopped_and_goes_on_the_moment_it_is_paid(shop:
 
 
 def test_a_customer_is_told_why_it_is_stopped_and_when_it_will_be(shop: "Market") -> None:
-    from freehold.master.billing import costs
+    from freehold.master.billing.subscriptions import budgets
     from freehold.master.foundation import days
     from freehold.master.monitoring import queries as monitoring
     from freehold.master.ordering import queries as ordering
@@ -61,9 +61,9 @@ def test_a_customer_is_told_why_it_is_stopped_and_when_it_will_be(shop: "Market"
     shop.bill("2026-04-01")
     project = _found(web).project_id
     shop.turn("2026-05-01")
-    assert costs.to_date(project).unpaid == [], "it is due today"
+    assert budgets.to_date(project).unpaid == [], "it is due today"
     shop.turn("2026-05-02")
-    (told,) = costs.to_date(project).unpaid
+    (told,) = budgets.to_date(project).unpaid
     assert (told.seller, days.iso(told.since_day), days.iso(told.stop_day or 0)) == (
         "FR Hosting",
         "2026-05-01",
@@ -138,7 +138,7 @@ STEPS = some.lists(
 @given(steps=STEPS)
 def test_a_paid_customer_is_never_stopped(shop: "Market", steps: list[tuple[str, Any]]) -> None:
     """I14: after each step, who owes nothing overdue runs as asked; who does long enough is stopped within the hour."""
-    from freehold.master.billing import reversal
+    from freehold.master.billing.invoicing import reversal
     from freehold.master.foundation import days
 
     shop.turn("2026-03-01")
@@ -273,10 +273,10 @@ def _news(buyer: "Customer", mark: int, number: int, one: tuple[str, Kind, int],
 
 
 def _terms(shop: "Market", stop_days: int | None) -> None:
-    from freehold.master.billing import parties
+    from freehold.master.billing.customers import party_history
 
-    wish = parties.Terms("FR Hosting", "1 rue de la Paix", stop_days=stop_days)
-    parties.change_seller("FR", wish, acting=shop.accountant)
+    wish = party_history.Terms("FR Hosting", "1 rue de la Paix", stop_days=stop_days)
+    party_history.change_seller("FR", wish, acting=shop.accountant)
 
 
 def _hour(shop: "Market", when: str) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
-from freehold.master.billing import dunning
-from freehold.master.billing.customers import contract_of
-from freehold.master.billing.models import Contract, Customer, Payer, Quote, Subscription, Term
+from freehold.master.billing import overdue
+from freehold.master.billing.customers.actions import contract_of
+from freehold.master.billing.models import Contract, Customer, Payer, Quote, Subscription, SubscriptionPrice
 from freehold.master.billing.queries import ORDERS, balance
 from freehold.master.billing.states import State
 from freehold.master.catalog import queries as catalog
@@ -145,7 +145,7 @@ def handed_over(event: HandedOver) -> None:
         )
     replace_term(subscription, today, contract=contract.id, project=event.project)
     Subscription.objects.filter(id=subscription.id).update(contract=contract.id, project=event.project)
-    dunning.settle_one(event.instance, contract)
+    overdue.settle_one(event.instance, contract)
 
 
 def _begin_to_pay(event: HandedOver) -> None:
@@ -170,16 +170,16 @@ def _begin_to_pay(event: HandedOver) -> None:
 
 def replace_term(subscription: Subscription, today: int, **changed: object) -> None:
     """End what a subscription costs, and go on from today with what changed of it."""
-    present = Term.objects.filter(subscription=subscription.id).order_by("-from_day").first()
+    present = SubscriptionPrice.objects.filter(subscription=subscription.id).order_by("-from_day").first()
     assert present is not None
     names = ("project", "contract", "offer", "list", "amount", "tax_included", "category", "account")
     values = {name: getattr(present, name) for name in names} | changed
     recount(subscription, today)
     if subscription.state == State.PENDING or present.from_day >= today:
-        Term.objects.filter(id=present.id).update(**values)
+        SubscriptionPrice.objects.filter(id=present.id).update(**values)
         return
-    Term.objects.filter(id=present.id).update(until_day=today)
-    Term.objects.create(subscription=subscription.id, from_day=today, until_day=days.NEVER, **values)
+    SubscriptionPrice.objects.filter(id=present.id).update(until_day=today)
+    SubscriptionPrice.objects.create(subscription=subscription.id, from_day=today, until_day=days.NEVER, **values)
 
 
 def recount(subscription: Subscription, day: int) -> None:

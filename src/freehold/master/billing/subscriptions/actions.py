@@ -3,11 +3,12 @@
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for
-from freehold.master.billing import dunning, orders
-from freehold.master.billing.customers import contract_of
-from freehold.master.billing.models import Contract, Customer, Subscription, Term
+from freehold.master.billing import overdue
+from freehold.master.billing.customers.actions import contract_of
+from freehold.master.billing.models import Contract, Customer, Subscription, SubscriptionPrice
 from freehold.master.billing.queries import ORDERS
 from freehold.master.billing.states import State
+from freehold.master.billing.subscriptions import on_order
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, days
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
@@ -43,13 +44,13 @@ def _begin(subscription: int, today: int) -> None:
             return
         run(ORDERS["begin_term"], subscription=subscription, day=today, never=days.NEVER)
         begun = Subscription.objects.get(id=subscription)
-        orders.recount(begun, today)
+        on_order.recount(begun, today)
         _charge_setup(begun, today)
         audit("freehold", "subscription.begin", str(subscription), day=days.iso(today))
 
 
 def _charge_setup(subscription: Subscription, today: int) -> None:
-    term = Term.objects.get(subscription=subscription.id)
+    term = SubscriptionPrice.objects.get(subscription=subscription.id)
     rows = run(ORDERS["setup"], list=term.list, offer=term.offer)
     if rows and rows[0]["amount"]:
         charge = {name: getattr(term, name) for name in ("contract", "offer", "tax_included", "category", "account")}
@@ -91,9 +92,9 @@ def change_payer(instance: str, customer: Customer, *, acting: Caller) -> None:
     with writing():
         suspension.hold([instance])
         contract = contract_of(customer, old.entity, old.currency)
-        orders.replace_term(subscription, today, contract=contract.id)
+        on_order.replace_term(subscription, today, contract=contract.id)
         Subscription.objects.filter(id=subscription.id).update(contract=contract.id)
-        dunning.settle_one(instance, contract)
+        overdue.settle_one(instance, contract)
         audit(
             acting.actor,
             "subscription.payer",
@@ -116,7 +117,7 @@ def change_offer(instance: str, offer: str, *, acting: Caller) -> None:
     wanted = Offer.objects.filter(project=contract.entity.project_id, name=offer, retired_at=None).first()
     if wanted is None:
         raise NotFound(f"There is no offer '{offer}' of yours.")
-    deal = orders.find_deal(
+    deal = on_order.find_deal(
         row["project_id"],
         wanted.product,
         wanted.type,
@@ -128,7 +129,7 @@ def change_offer(instance: str, offer: str, *, acting: Caller) -> None:
         raise Conflict(f"'{offer}' has no price of {contract.entity.code} in {contract.currency} where the service is.")
     today = days.of_moment(clock.now(), contract.entity.time_zone)
     with writing():
-        orders.replace_term(
+        on_order.replace_term(
             subscription,
             today,
             offer=deal.offer,

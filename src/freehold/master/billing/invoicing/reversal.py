@@ -7,12 +7,12 @@ from freehold.master.accounting import batches
 from freehold.master.accounting.actions import Draft, Line
 from freehold.master.accounting.models import Entry, Posting
 from freehold.master.accounting.queries import find_entity
-from freehold.master.billing import dunning
+from freehold.master.billing import overdue
 from freehold.master.billing.models import Contract, Document, DocumentLine, DocumentTax
 from freehold.master.billing.queries import by_number, document_number, documents
 from freehold.master.foundation import clock, counters, days
 from freehold.master.foundation.errors import Conflict, NotFound
-from freehold.master.foundation.transactions import audit, run, writing
+from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
 
 
@@ -33,7 +33,7 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
     today = days.of_moment(clock.now(), found.time_zone)
     contract = Contract.objects.select_related("entity").get(id=invoice.contract)
     with writing():
-        dunning.hold(contract)
+        overdue.hold(contract)
         batches.take("document", 0)
         if Document.objects.filter(corrects=invoice.id).aggregate(all=Sum("gross"))["all"] is not None:
             raise Conflict(
@@ -51,7 +51,7 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
         )
         ledger.post(found, f"take back {number}", [draft])
         counters.seal("document")
-        dunning.settle(contract)
+        overdue.settle(contract)
         audit(acting.actor, "invoice.take-back", str(invoice.id), project=found.project_id, number=number)
     return made
 

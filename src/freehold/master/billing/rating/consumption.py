@@ -12,7 +12,7 @@ from freehold.master.foundation import clock, days, sql
 from freehold.master.foundation.transactions import run
 from freehold.master.usage.reconcile import KEPT_MONTHS
 
-_SQL = sql.load(Path(__file__).parent / "sql" / "consumption.sql")
+_SQL = sql.load(Path(__file__).parent.parent / "sql" / "consumption.sql")
 _HOUR = 3_600_000
 
 

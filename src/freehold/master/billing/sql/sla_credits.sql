@@ -7,7 +7,7 @@ SELECT s.id AS subscription, s.instance, t.contract, t.offer, t.amount, t.tax_in
         WHERE c.subscription = s.id AND c.kind = 'sla' AND c.month = :month AND c.from_day = t.from_day) AS given,
        (SELECT count(*) FROM billing_charge c
         WHERE c.subscription = s.id AND c.kind = 'sla' AND c.month = :month AND c.from_day = t.from_day) AS parts
-FROM (SELECT * FROM billing_term WHERE offer IN (SELECT id FROM catalog_offer WHERE availability > 0)) t
+FROM (SELECT * FROM billing_subscriptionprice WHERE offer IN (SELECT id FROM catalog_offer WHERE availability > 0)) t
 JOIN billing_subscription s ON s.id = t.subscription
 JOIN billing_contract k ON k.id = t.contract AND k.entity_id = :entity
 JOIN catalog_offer o ON o.id = t.offer

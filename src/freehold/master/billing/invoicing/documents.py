@@ -6,7 +6,7 @@ from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import sealed_by
-from freehold.master.billing import parties
+from freehold.master.billing.customers import party_history
 from freehold.master.billing.models import Customer
 from freehold.master.billing.queries import ORDERS, by_number, documents, lines, period_of, taxes_of
 from freehold.master.catalog.models import Offer
@@ -26,7 +26,8 @@ def of_project(project: str, part: Part) -> list[dict[str, Any]]:
 
 _ONLY_OURS = """d.customer IN (SELECT customer_id FROM billing_payer WHERE project_id = :project) AND NOT EXISTS (
   SELECT 1 FROM billing_documentline l
-  JOIN billing_term t ON t.subscription = l.subscription AND t.contract = d.contract AND t.project <> :project
+  JOIN billing_subscriptionprice t ON t.subscription = l.subscription AND t.contract = d.contract
+    AND t.project <> :project
   WHERE l.document = d.id AND (l.kind <> 'recurring' OR t.from_day < l.until_day AND t.until_day > l.from_day))"""
 
 
@@ -90,8 +91,8 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
         "day": days.iso(row["day"]),
         "due": days.iso(row["due_day"]),
         "period": period_of(row),
-        "seller": parties.printed(entity, at),
-        "customer": parties.printed(customer, at),
+        "seller": party_history.printed(entity, at),
+        "customer": party_history.printed(customer, at),
         "currency": currency,
         "tax_included": bool(row["tax_included"]),
         "lines": [

@@ -15,9 +15,10 @@ from freehold.master.accounting import batches
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
-from freehold.master.billing import consumption, exchange, promised, tax_rules
+from freehold.master.billing import exchange, tax_rules
 from freehold.master.billing.models import Contract, Run
 from freehold.master.billing.queries import number_prefix
+from freehold.master.billing.rating import consumption, sla_credits
 from freehold.master.billing.states import RUN, RunState
 from freehold.master.foundation import clock, counters, days, sql
 from freehold.master.foundation.errors import Conflict, Invalid
@@ -26,7 +27,7 @@ from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
 
-_SQL = sql.load(Path(__file__).parent / "sql" / "run.sql")
+_SQL = sql.load(Path(__file__).parent.parent / "sql" / "run.sql")
 SLICE = 20_000
 """Contracts of a transaction: others who write wait for about a second."""
 
@@ -67,7 +68,7 @@ def run_for(entity: LegalEntity, day: int, actor: str) -> Run:
         opened = _locked(opened)
         if opened.state == RunState.OPEN:
             consumption.add_up(entity)
-            promised.give_back(entity, day)
+            sla_credits.give_back(entity, day)
             _to(opened, RunState.RATED)
     _issue_all(opened)
     with writing():
@@ -143,7 +144,7 @@ def _issue(opened: Run, slice_: dict[str, Any]) -> int:
     _put_aside(opened)
     _do("below_zero")
     _let_wait()
-    _do("drop_unasked")
+    _do("drop_not_asked_for")
     _do("tax_as_before")
     _do("taxes")
     counts = {row["kind"]: row["documents"] for row in run(_SQL["count"])}

@@ -1,0 +1,1 @@
+"""What was used, and what was promised and not kept, in money."""
