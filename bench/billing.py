@@ -89,8 +89,8 @@ def sell(each: int) -> list:
     offer = Offer.objects.get().id
     made = []
     for number, (code, country, books, zone, currency, included) in enumerate(SELLERS):
-        wish = actions.Seller(code, code, "street", country, books, zone)
-        entity = actions.add_entity(wish, "provider", acting=acting)
+        spec = actions.Seller(code, code, "street", country, books, zone)
+        entity = actions.add_entity(spec, "provider", acting=acting)
         tax_rules.begin(entity)
         prices = [
             pricing.Asked("server", "recurring", 23000),
@@ -222,10 +222,10 @@ def measure_orders(kind: str) -> None:
         if product == "sold":
             pricing.add_offer(pricing.Proposal("sold", "sold", {"en": "s"}), "provider", acting=rooms.owner)
             # A region of its own, whose prices no other list of the seller has.
-            wish = pricing.Listing("DE", "s", "EUR", False, 0, [pricing.Asked("sold", "recurring", 100)], region="FR")
-            pricing.publish_list(wish, "provider", acting=rooms.owner)
+            spec = pricing.Listing("DE", "s", "EUR", False, 0, [pricing.Asked("sold", "recurring", 100)], region="FR")
+            pricing.publish_list(spec, "provider", acting=rooms.owner)
             customer = customers.add_customer(
-                customers.Identity("Ada", "person", "a", "DE", "EUR"), "provider", acting=rooms.owner
+                customers.CustomerIdentity("Ada", "person", "a", "DE", "EUR"), "provider", acting=rooms.owner
             )
             customers.set_payer("provider", "provider", customer, acting=rooms.owner)
             contract = customers.contract_of(customer, LegalEntity.objects.get(code="DE"), "EUR")

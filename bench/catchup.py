@@ -53,7 +53,7 @@ def be_away(path: Path, epoch: int, instances: list[str]):
 
 
 def come_back(kind: str, url: str, node: str, store, away: float) -> None:
-    from freehold.master.gateway.reports import Done, Job, Writer
+    from freehold.master.gateway.reports import Done, ReportJob, Writer
     from freehold.node.link.sync import BATCH, BATCH_BYTES
     from freehold.protocol.report import Batch
 
@@ -66,7 +66,7 @@ def come_back(kind: str, url: str, node: str, store, away: float) -> None:
         raw = msgspec.json.encode(Batch(store.epoch, reports))
         cpu = time.process_time()
         batch = decoder.decode(raw)
-        writer.submit(Job(node, batch.epoch, batch.reports, len(raw), answers.put))
+        writer.submit(ReportJob(node, batch.epoch, batch.reports, len(raw), answers.put))
         answer = answers.get()
         used += time.process_time() - cpu
         assert isinstance(answer, Done), answer

@@ -21,7 +21,7 @@ import msgspec
 
 from freehold.node.forkserver import ForkServer
 from freehold.node.isolation import cgroups
-from freehold.node.partition.order import Order
+from freehold.node.partition.order import ConfigureOrder
 from freehold.node.settings import Limits
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -60,12 +60,12 @@ def measure(folder: Path, release: Path, rounds: int) -> None:
     print(f"  the very first, with the start of the helper: {cold:.3f} CPU s")
 
 
-def order(partition: Path, software: Path) -> Order:
+def order(partition: Path, software: Path) -> ConfigureOrder:
     partition.mkdir()
-    return Order("inst-1", "shop", "default", "127.0.0.1", str(partition), str(software), "{}", seed="00" * 32)
+    return ConfigureOrder("inst-1", "shop", "default", "127.0.0.1", str(partition), str(software), "{}", seed="00" * 32)
 
 
-def configure(fork_server: ForkServer, order: Order, is_profile: bool) -> float:
+def configure(fork_server: ForkServer, order: ConfigureOrder, is_profile: bool) -> float:
     """Return the CPU seconds of us, of the helper and of its children in one configuration."""
     processes, before = len(cgroups.processes(GROUP)), used()
     fork_server.call(

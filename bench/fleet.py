@@ -65,11 +65,11 @@ class Day:
 
     def __init__(self, url: str, mouths: list, minutes: int) -> None:
         from freehold.master.gateway.reports import Writer
-        from freehold.protocol.report import GENESIS, Batch
+        from freehold.protocol.report import GENESIS, ReportBatch
 
         self.url, self.mouths, self.minutes = url, mouths, minutes
         self.heads = [(0, GENESIS)] * len(mouths)
-        self.decoder = msgspec.json.Decoder(Batch)
+        self.decoder = msgspec.json.Decoder(ReportBatch)
         self.writer = Writer(url)
         self.writer.start()
         self.postmaster = parent_of_backend(url)
@@ -165,7 +165,7 @@ class Day:
         return sorted(found, key=lambda one: one[0])
 
     def write(self, node: int, told: list[list], at: float) -> bytes:
-        from freehold.protocol.report import Batch, Body, Report, link
+        from freehold.protocol.report import Body, Report, ReportBatch, link
 
         sequence, digest = self.heads[node]
         reports = []
@@ -174,7 +174,7 @@ class Day:
             sequence, digest = sequence + 1, link(digest, body)
             reports.append(Report(sequence, digest, msgspec.Raw(body)))
         self.heads[node] = sequence, digest
-        return msgspec.json.encode(Batch(self.mouths[node][1], reports))
+        return msgspec.json.encode(ReportBatch(self.mouths[node][1], reports))
 
     def plain(self, events: list[tuple[float, int, bytes]]) -> float:
         """Return the CPU seconds of decoding these and encoding answers."""

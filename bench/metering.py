@@ -77,8 +77,8 @@ def prepare(root: Path, url: str, nodes: int = NODES, instances: int = INSTANCES
 
 
 def measure(kind: str, url: str, mouths) -> None:
-    from freehold.master.gateway.reports import Done, Job, Writer
-    from freehold.protocol.report import GENESIS, Batch, Body, Report, UsageReport, link
+    from freehold.master.gateway.reports import Done, ReportJob, Writer
+    from freehold.protocol.report import GENESIS, Report, ReportBatch, ReportBody, UsageReport, link
 
     began = time.time() - ROUNDS * 60
     rounds: list[list[bytes]] = []
@@ -95,18 +95,18 @@ def measure(kind: str, url: str, mouths) -> None:
             sequence, digest = heads[node]
             heads[node] = (sequence + 1, link(digest, body))
             report = Report(*heads[node], msgspec.Raw(body))
-            batches.append(msgspec.json.encode(Batch(epoch, [report])))
+            batches.append(msgspec.json.encode(ReportBatch(epoch, [report])))
         rounds.append(batches)
     # Every tenth batch comes twice, as after a lost answer.
     work = [[(n, one) for n, one in enumerate(batches) for _ in range(2 if n % 10 == 0 else 1)] for batches in rounds]
     samples = sum(len(batches) for batches in work) * INSTANCES
-    decoder = msgspec.json.Decoder(Batch)
+    decoder = msgspec.json.Decoder(ReportBatch)
 
     cpu = time.process_time()
     for batches in work:
         for _, raw in batches:
             for one in decoder.decode(raw).reports:
-                msgspec.json.decode(one.body, type=Body)
+                msgspec.json.decode(one.body, type=ReportBody)
     plain = time.process_time() - cpu
 
     writer = Writer(url)
@@ -116,7 +116,7 @@ def measure(kind: str, url: str, mouths) -> None:
     for batches in work:
         for number, raw in batches:
             batch = decoder.decode(raw)
-            writer.submit(Job(mouths[number][0], batch.epoch, batch.reports, len(raw), answers.put))
+            writer.submit(ReportJob(mouths[number][0], batch.epoch, batch.reports, len(raw), answers.put))
         for _ in batches:
             answer = answers.get()
             assert isinstance(answer, Done), answer

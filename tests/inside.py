@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from freehold.node.isolation import cgroups, container, firewall, sandbox
-from freehold.node.isolation.firewall import Network, Rule, Surroundings
+from freehold.node.isolation.firewall import FirewallNetwork, FirewallRule, Surroundings
 from freehold.node.settings import Limits
 
 
@@ -57,8 +57,8 @@ class Inside:
             finally:
                 process.kill()
 
-    def admit(self, network: Network | None, around: Surroundings | None = None) -> None:
-        rule = Rule(self.partition, self.address, self.host_end, network)
+    def admit(self, network: FirewallNetwork | None, around: Surroundings | None = None) -> None:
+        rule = FirewallRule(self.partition, self.address, self.host_end, network)
         firewall.admit(self.tag, [rule], around or Surroundings())
 
 
@@ -70,7 +70,7 @@ def containers(tag: str, addresses: dict[str, str], **more: object) -> Iterator[
         for number, (partition, address) in enumerate(addresses.items()):
             init = cgroups.create(f"{tag}/{partition}", Limits(memory_mb=256)).init
             one = Inside(tag, partition, address, 62000 + number, init)
-            order = container.Order(init, address, one.host_end, **more)  # type: ignore[arg-type]
+            order = container.ContainerOrder(init, address, one.host_end, **more)  # type: ignore[arg-type]
             container.make(msgspec.json.encode(order))
             made.append(one)
         yield made

@@ -133,8 +133,8 @@ def publish(cloud: Cloud, folder: Path, *, plan: str = "", profile: str = "[buil
 
 def supply(cloud: Cloud, published: Any) -> None:
     """Have every node build a release, and wait for it."""
-    wish = {"product": published["product"], "release": published["version"], "all": True}
-    cloud.master.api("PUT", "/projects/provider/supplies", wish)
+    spec = {"product": published["product"], "release": published["version"], "all": True}
+    cloud.master.api("PUT", "/projects/provider/supplies", spec)
     rows = lambda: cloud.master.api("GET", "/projects/provider/supplies")  # noqa: E731
     until(lambda: {one["observed"] for one in rows()} == {"available"}, 90)
 

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from freehold.master.gateway.metering import Meters, Reading
+from freehold.master.gateway.metering import CounterReading, Meters
 from freehold.node import plan as planning
 from freehold.node.plan import Step, Verb
 from freehold.node.state.desired import Store
@@ -31,7 +31,7 @@ def forgetful() -> None:
 
 def counting_twice() -> None:
     """The Master does not remember the last reading of a counter."""
-    Meters._last = lambda *_: Reading(0, (None,) * 5)  # type: ignore[method-assign]
+    Meters._last = lambda *_: CounterReading(0, (None,) * 5)  # type: ignore[method-assign]
 
 
 def deaf() -> None:

@@ -14,10 +14,10 @@ KINDS: dict[str, Any] = {
     "feed": feed.Feed,
     "feed-empty": feed.Feed,
     "feed-tree": feed.Feed,
-    "batch": report.Batch,
+    "batch": report.ReportBatch,
     "applied": report.Applied,
-    "body": report.Body,
-    "body-heartbeat": report.Body,
+    "body": report.ReportBody,
+    "body-heartbeat": report.ReportBody,
     "item-host": report.Item,
     "item-host-protections": report.Item,
     "item-software": report.Item,
@@ -101,7 +101,7 @@ def _plain(message: Any) -> Any:
 
 
 def test_the_chain_of_the_golden_batch_holds() -> None:
-    batch = msgspec.json.decode((GOLDEN / "v1" / "batch.json").read_bytes(), type=report.Batch)
+    batch = msgspec.json.decode((GOLDEN / "v1" / "batch.json").read_bytes(), type=report.ReportBatch)
     before = report.GENESIS
     for one in batch.reports:
         assert report.link(before, bytes(one.body)) == one.hash

@@ -52,13 +52,13 @@ def reports(folder: Path) -> tuple[Feed, list[bytes]]:
     from freehold.master.fleet import actions
     from freehold.master.fleet.models import Node
     from freehold.master.foundation.errors import MasterError
-    from freehold.master.gateway.reports import Job, Writer
+    from freehold.master.gateway.reports import ReportJob, Writer
     from freehold.node.link.keys import signing_request
-    from freehold.protocol.report import Batch, Report, link
+    from freehold.protocol.report import Report, ReportBatch, link
 
     token = actions.make_enrol_token("provider", "here", acting=made.owner)
     node = actions.enrol(token.secret, "fuzzed", signing_request(folder / "key.pem")).node
-    batches = [msgspec.json.decode(one, type=Batch) for one in all_golden("batch")]
+    batches = [msgspec.json.decode(one, type=ReportBatch) for one in all_golden("batch")]
     examples = [bytes(report.body) for batch in batches for report in batch.reports]
     from freehold.master.ordering.models import Instance
 
@@ -80,7 +80,7 @@ def reports(folder: Path) -> tuple[Feed, list[bytes]]:
             return
         end[:] = [int(end[0]) + 1, link(str(end[1]), bytes(raw))]
         answers: list[Any] = []
-        writer.apply([Job(node, 1, [Report(int(end[0]), str(end[1]), raw)], len(body), answers.append)])
+        writer.apply([ReportJob(node, 1, [Report(int(end[0]), str(end[1]), raw)], len(body), answers.append)])
         (answer,) = answers
         if isinstance(answer, Exception) and not isinstance(answer, MasterError):
             raise answer
@@ -130,7 +130,7 @@ def letters(folder: Path) -> tuple[Feed, list[bytes]]:
     from freehold.master.foundation.errors import MasterError
     from freehold.master.offline_sync import letters as courier
     from freehold.node.link.keys import signing_request
-    from freehold.node.link.letter_crypto import Order, seal
+    from freehold.node.link.letter_crypto import SealOrder, seal
     from freehold.protocol.letter import Sealed
 
     authority = create_authority(folder / "authority", "fuzz")
@@ -139,7 +139,7 @@ def letters(folder: Path) -> tuple[Feed, list[bytes]]:
     # Whose certificate it is stands in the database; here it is always the node's.
     courier.queries.identify = lambda *arguments, **more: "node-1"  # type: ignore[assignment]
     contents = all_golden("batch")
-    order = Order("node-1", str(folder / "key.pem"), str(folder / "node.pem"), authority.pem, time.time(), contents)
+    order = SealOrder("node-1", str(folder / "key.pem"), str(folder / "node.pem"), authority.pem, time.time(), contents)
 
     def feed(content: bytes) -> None:
         try:
@@ -183,11 +183,11 @@ def entries(folder: Path) -> tuple[Feed, list[bytes]]:
     from freehold.cache.signing import Trust, believe, certificate_sha256, sign
     from freehold.master.fleet.authority import create_authority
     from freehold.node.link.keys import signing_request
-    from freehold.protocol.cache import Entries, File, Kind, Statement
+    from freehold.protocol.cache import BuildStatement, CacheKind, Entries, File
 
     authority = create_authority(folder / "authority", "fuzz")
     certificate = authority.sign_client(signing_request(folder / "key.pem"), kind="node", subject="n").pem
-    said = Statement(Kind.BUILD, HASH, "x86_64-debian-12-py3.11", "n", 1.0, [File("build.tar.gz", 5, [HASH])])
+    said = BuildStatement(CacheKind.BUILD, HASH, "x86_64-debian-12-py3.11", "n", 1.0, [File("build.tar.gz", 5, [HASH])])
     trust = Trust(frozenset(), authority.pem)
 
     def feed(content: bytes) -> None:

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from freehold.kit.waiting import until
-from freehold.node.link.letter_crypto import Order, seal
+from freehold.node.link.letter_crypto import SealOrder, seal
 from freehold.protocol.letter import Letter, Receipt, Receipts, Sealed
-from freehold.protocol.report import GENESIS, Batch, Report, link
+from freehold.protocol.report import GENESIS, Report, ReportBatch, link
 from machines import REPOSITORY, Cloud, Machine
 
 
@@ -87,10 +87,10 @@ def _resealed(letter: Letter, machine: Machine, **other: Any) -> Letter:
         "certificate": str(machine.root / "identity/certificate.pem"),
         "authority": letter.authority,
         "now": 1.0,
-        "contents": [msgspec.json.encode(Batch(letter.epoch, [report]))],
+        "contents": [msgspec.json.encode(ReportBatch(letter.epoch, [report]))],
         **other,
     }
-    return msgspec.structs.replace(letter, sealed=seal(Order(**order)))
+    return msgspec.structs.replace(letter, sealed=seal(SealOrder(**order)))
 
 
 def _headers(letter: Letter, **headers: str) -> Letter:

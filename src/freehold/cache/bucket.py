@@ -25,7 +25,7 @@ import msgspec
 from freehold.bodies import whole
 from freehold.cache.folder import CacheError, merged, read
 from freehold.protocol import UNREADABLE
-from freehold.protocol.cache import LARGEST_ENTRIES, Entries, Entry, blob_path, entries_path
+from freehold.protocol.cache import LARGEST_ENTRIES, CacheEntry, Entries, blob_path, entries_path
 
 SCHEMES = ("s3+https", "s3+http")
 KEYS_FILE = "FREEHOLD_STORE_KEYS"
@@ -72,7 +72,7 @@ class Bucket:
         self._ask("PUT", blob_path(piece), content)
         return piece
 
-    def keep(self, entry: Entry) -> None:
+    def keep(self, entry: CacheEntry) -> None:
         """Add an entry in the place of what the same builder said before.
 
         Of two that do so at the same moment for one release, one is lost: it is to be given again.

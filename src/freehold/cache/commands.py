@@ -11,13 +11,13 @@ import msgspec
 
 from freehold.cache.bucket import KEYS_FILE, Bucket, is_bucket, keys_for
 from freehold.cache.folder import CacheError, Folder, pieces_of, read
-from freehold.protocol.cache import Entry
+from freehold.protocol.cache import CacheEntry
 
 Subparsers = argparse._SubParsersAction
 MEGA = 1024 * 1024
 
 
-class Line(msgspec.Struct, frozen=True):
+class CacheLine(msgspec.Struct, frozen=True):
     """An entry, as it is shown."""
 
     kind: str
@@ -100,7 +100,7 @@ def _show(options: argparse.Namespace) -> int:
         moment = datetime.datetime.fromtimestamp(said.at, datetime.UTC).isoformat(timespec="seconds")
         size = sum(file.size for file in said.files)
         lines.append(
-            Line(
+            CacheLine(
                 said.kind,
                 said.release,
                 said.platform,
@@ -180,7 +180,7 @@ def _copy(source: Folder, target: Folder | Bucket, place: str, releases: list[st
     return 0
 
 
-def _wanted(source: Folder, releases: list[str] | None) -> Iterator[Entry]:
+def _wanted(source: Folder, releases: list[str] | None) -> Iterator[CacheEntry]:
     # The one used last is copied last, and so stays the one used last.
     for _, entries in reversed(list(source.all())):
         for entry in reversed(entries):

@@ -14,7 +14,17 @@ import msgspec
 
 from freehold import durable
 from freehold.protocol import UNREADABLE
-from freehold.protocol.cache import Entries, Entry, File, Kind, Statement, blob_path, entries_path, is_hash, is_platform
+from freehold.protocol.cache import (
+    BuildStatement,
+    CacheEntry,
+    CacheKind,
+    Entries,
+    File,
+    blob_path,
+    entries_path,
+    is_hash,
+    is_platform,
+)
 
 MOST_ENTRIES = 16
 """Builders whose word on one release is kept."""
@@ -83,7 +93,7 @@ class Folder:
 
     # Entries
 
-    def entries(self, kind: Kind, release: str, platform: str) -> list[Entry]:
+    def entries(self, kind: CacheKind, release: str, platform: str) -> list[CacheEntry]:
         """Return what is known of a release, the newest first; using it keeps it longest."""
         path = self.root / entries_path(kind, release, platform)
         try:
@@ -93,7 +103,7 @@ class Folder:
             return []
         return found.entries
 
-    def keep(self, entry: Entry) -> None:
+    def keep(self, entry: CacheEntry) -> None:
         """Add an entry in the place of what the same builder said before."""
         statement = read(entry)
         path = self.root / entries_path(statement.kind, statement.release, statement.platform)
@@ -102,7 +112,7 @@ class Folder:
             content = msgspec.json.encode(merged(before, entry))
             durable.replace(path, content, 0o644)
 
-    def all(self) -> Iterator[tuple[Path, list[Entry]]]:
+    def all(self) -> Iterator[tuple[Path, list[CacheEntry]]]:
         """Yield every file of entries, those that were used last first; damaged ones are removed."""
         paths = [path for path in self.root.glob("entries/*/*/*.json") if not path.name.startswith(".")]
         for path in sorted(paths, key=lambda one: -one.stat().st_mtime):
@@ -182,17 +192,17 @@ class Folder:
             os.close(descriptor)
 
 
-def merged(before: Entries, entry: Entry) -> Entries:
+def merged(before: Entries, entry: CacheEntry) -> Entries:
     """Return what is known of a release with one more entry, in the place of what the same builder said before."""
     builder = read(entry).builder
     others = [one for one in before.entries if read(one).builder != builder]
     return Entries([entry, *others][:MOST_ENTRIES])
 
 
-def read(entry: Entry) -> Statement:
+def read(entry: CacheEntry) -> BuildStatement:
     """Return what an entry says; raise CacheError when it is nothing that could be used. It proves nothing yet."""
     try:
-        statement = msgspec.json.decode(entry.statement, type=Statement)
+        statement = msgspec.json.decode(entry.statement, type=BuildStatement)
     except UNREADABLE as error:
         raise CacheError(f"An entry cannot be read: {error}") from None
     usable = is_hash(statement.release) and is_platform(statement.platform)
@@ -201,7 +211,7 @@ def read(entry: Entry) -> Statement:
     return statement
 
 
-def pieces_of(statement: Statement) -> list[str]:
+def pieces_of(statement: BuildStatement) -> list[str]:
     """Return the pieces of all that a statement speaks of, each once."""
     return list(dict.fromkeys(piece for file in statement.files for piece in file.pieces))
 

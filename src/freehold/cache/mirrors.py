@@ -14,7 +14,7 @@ from freehold.bodies import whole
 from freehold.cache import bucket
 from freehold.cache.folder import CacheError, Folder
 from freehold.protocol import UNREADABLE
-from freehold.protocol.cache import LARGEST_ENTRIES, PIECE, Entries, Entry, Kind, blob_path, entries_path
+from freehold.protocol.cache import LARGEST_ENTRIES, PIECE, CacheEntry, CacheKind, Entries, blob_path, entries_path
 
 TIMEOUT = 20.0
 """Seconds for which a mirror may say nothing."""
@@ -76,7 +76,7 @@ class Mirrors:
         self.local, self._tell = local, tell
         self._left = {mirror.name: (mirror, 0) for mirror in mirrors}
 
-    def entries(self, kind: Kind, release: str, platform: str) -> Iterator[Entry]:
+    def entries(self, kind: CacheKind, release: str, platform: str) -> Iterator[CacheEntry]:
         """Yield what is said of a release, here and then by each mirror."""
         yield from self.local.entries(kind, release, platform)
         for mirror in self._living():

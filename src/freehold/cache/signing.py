@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from freehold.cache.folder import CacheError, read
-from freehold.protocol.cache import BUILT, VOUCHED, Entry, Statement
+from freehold.protocol.cache import BUILT, VOUCHED, BuildStatement, CacheEntry
 
 _HOW = ec.ECDSA(hashes.SHA256())
 
@@ -29,21 +29,21 @@ class Trust:
     """PEM; empty: nobody vouches."""
 
 
-def sign(statement: Statement, key: bytes, certificate: str) -> Entry:
+def sign(statement: BuildStatement, key: bytes, certificate: str) -> CacheEntry:
     """Return a statement signed by its builder's key (PEM)."""
     content = msgspec.json.encode(statement)
     private = serialization.load_pem_private_key(key, None)
     assert isinstance(private, ec.EllipticCurvePrivateKey)
-    return Entry(content, certificate, private.sign(BUILT + content, _HOW))
+    return CacheEntry(content, certificate, private.sign(BUILT + content, _HOW))
 
 
-def vouch(entry: Entry, authority: ec.EllipticCurvePrivateKey) -> Entry:
+def vouch(entry: CacheEntry, authority: ec.EllipticCurvePrivateKey) -> CacheEntry:
     """Return an entry for whose builder an authority vouches."""
     said = VOUCHED + _digest(_key(entry)) + entry.statement
     return msgspec.structs.replace(entry, voucher=authority.sign(said, _HOW))
 
 
-def signer(entry: Entry) -> str:
+def signer(entry: CacheEntry) -> str:
     """Return the key that signed an entry, as `Trust` names keys; raise CacheError when none did."""
     key = _key(entry)
     _verify(key, entry.signature, BUILT + entry.statement, "its builder's signature does not hold")
@@ -63,7 +63,7 @@ def certificate_sha256(certificate: str) -> str:
         raise CacheError("its certificate cannot be read") from None
 
 
-def believe(entry: Entry, trust: Trust) -> Statement:
+def believe(entry: CacheEntry, trust: Trust) -> BuildStatement:
     """Return what an entry says; raise CacheError, saying why, when it must not be believed."""
     by = signer(entry)
     if by not in trust.keys:
@@ -74,7 +74,7 @@ def believe(entry: Entry, trust: Trust) -> Statement:
     return read(entry)
 
 
-def believed(entries: Iterable[Entry], trust: Trust) -> Iterable[Statement | CacheError]:
+def believed(entries: Iterable[CacheEntry], trust: Trust) -> Iterable[BuildStatement | CacheError]:
     """Yield for each entry what it says, or why that is not believed."""
     for entry in entries:
         try:
@@ -83,7 +83,7 @@ def believed(entries: Iterable[Entry], trust: Trust) -> Iterable[Statement | Cac
             yield error
 
 
-def _key(entry: Entry) -> ec.EllipticCurvePublicKey:
+def _key(entry: CacheEntry) -> ec.EllipticCurvePublicKey:
     return _public(entry.certificate)
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from freehold.client.credentials import Credentials
 from freehold.client.errors import ClientError, NotReady, Refused, Unreachable
-from freehold.client.messages import Answer, Drained, Instance, Moved, Node, Release, Site, Supply, Token
+from freehold.client.messages import Answer, Drained, Instance, MoveAnswer, Node, Release, Site, Supply, Token
 from freehold.protocol import UNREADABLE
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
@@ -72,7 +72,7 @@ class Client:
         project: str | None = None,
     ) -> Answer:
         """Make an instance exist as described. What is None stays as it is, or takes its default."""
-        wish = {
+        spec = {
             "product": product,
             "release": release,
             "type": type,
@@ -84,16 +84,16 @@ class Client:
             "quote": quote,
         }
         path = self._instance(title, project)
-        body = {name: value for name, value in wish.items() if value is not None}
+        body = {name: value for name, value in spec.items() if value is not None}
         return self._call("PUT", path + ("?dry_run=true" if dry_run else ""), Answer, body)
 
     def move(
         self, title: str, *, abandon_data: bool = False, dry_run: bool = False, project: str | None = None
-    ) -> Moved:
+    ) -> MoveAnswer:
         """Place an instance on another node, where it begins as when it was new."""
         body = {"title": title, "abandon_data": abandon_data}
         path = f"{self._project(project)}/moves?dry_run={str(dry_run).lower()}"
-        return self._call("POST", path, Moved, body)
+        return self._call("POST", path, MoveAnswer, body)
 
     def show(self, title: str, *, project: str | None = None) -> Instance:
         """Return one instance."""
@@ -161,8 +161,8 @@ class Client:
         project: str | None = None,
     ) -> Node:
         """Open or close a node, trust its builds, set its labels, capacity or lease (seconds)."""
-        wish = {"open": open, "builder": builder, "labels": labels, "capacity": capacity, "lease": lease}
-        body = {name: value for name, value in wish.items() if value is not None}
+        spec = {"open": open, "builder": builder, "labels": labels, "capacity": capacity, "lease": lease}
+        body = {name: value for name, value in spec.items() if value is not None}
         return self._call("PATCH", f"{self._project(project)}/nodes/{_part(node)}", Node, body)
 
     def drain_node(self, node: str, *, dry_run: bool = False, project: str | None = None) -> Drained:

@@ -9,7 +9,7 @@ from pathlib import Path
 from freehold.client.api import Client
 from freehold.client.credentials import save_credentials
 from freehold.client.errors import ClientError
-from freehold.client.messages import Answer, Instance, Moved
+from freehold.client.messages import Answer, Instance, MoveAnswer
 from freehold.client.terminal import (
     Subparsers,
     command,
@@ -245,7 +245,7 @@ def _say_end(options: argparse.Namespace) -> int:
 def _move(options: argparse.Namespace) -> int:
     client = open_client()
 
-    def ask(*, dry_run: bool) -> Moved:
+    def ask(*, dry_run: bool) -> MoveAnswer:
         return client.move(options.title, abandon_data=options.abandon_data, dry_run=dry_run, project=options.project)
 
     told = ask(dry_run=True)

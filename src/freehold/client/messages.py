@@ -131,7 +131,7 @@ class Node(msgspec.Struct, frozen=True):
     lost_at: str | None = None
 
 
-class Moved(msgspec.Struct, frozen=True):
+class MoveAnswer(msgspec.Struct, frozen=True):
     """Where an instance was and is: titles of nodes."""
 
     former: str

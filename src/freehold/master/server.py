@@ -127,7 +127,7 @@ class Outer:
                 return
 
 
-class Server(uvicorn.Server):
+class MasterServer(uvicorn.Server):
     """uvicorn, which first answers the nodes that wait when it is told to stop."""
 
     def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
@@ -159,19 +159,19 @@ def serve(root: Path, database_url: str, next_contact: float, host: str, port: i
     config = _config(
         Outer(gateway, get_wsgi_application(), [*(LaneThread(lane) for lane in Lane), watch]), root, host, port
     )
-    server = Server(config, gateway)
+    server = MasterServer(config, gateway)
     server.run()
     return watch.found
 
 
-def trial_server(root: Path, database_url: str) -> Server:
+def trial_server(root: Path, database_url: str) -> MasterServer:
     """Return a server with the same doors on a port of the loopback, behind which no work of a Master is done."""
     from django.core.wsgi import get_wsgi_application
 
     gateway = _gateway(root, database_url, 60)
     config = _config(Outer(gateway, get_wsgi_application(), []), root, "127.0.0.1", 0)
     config.lifespan = "off"
-    return Server(config, gateway)
+    return MasterServer(config, gateway)
 
 
 def _gateway(root: Path, database_url: str, next_contact: float) -> Gateway:

@@ -39,7 +39,7 @@ from freehold.node.software import build
 from freehold.node.state.desired import Store
 from freehold.node.state.outbox import put_damaged_aside
 from freehold.node.supervisor.children import MARK
-from freehold.node.supervisor.client import Event, Supervisor
+from freehold.node.supervisor.client import Supervisor, SupervisorEvent
 from freehold.protocol.states import SoftwareObserved
 
 MOST_WORKERS = 64
@@ -75,7 +75,7 @@ class Agent:
         """When each build that runs began (monotonic)."""
         self._configuring: dict[str, float] = {}
         """When each configuration that runs began (monotonic)."""
-        self._stumbled: dict[Step, tuple[int, float]] = {}
+        self._failed: dict[Step, tuple[int, float]] = {}
         """Steps that failed as nobody foresaw: how often in a row, and not before when they are tried again."""
         self._wait = 0.0
         """Seconds until a step that was put off is looked at again; 0: none was."""
@@ -199,7 +199,7 @@ class Agent:
 
     def _may_begin(self, step: Step, now: float) -> bool:
         """Return whether a step has its turn, and note that it begins; otherwise note when to look again."""
-        _, not_before = self._stumbled.get(step, (0, 0.0))
+        _, not_before = self._failed.get(step, (0, 0.0))
         wait = not_before - now
         if wait <= 0 and step.verb is Verb.BUILD:
             if not planning.may_build(now - began for began in self._building.values()):
@@ -226,12 +226,12 @@ class Agent:
         }
         try:
             doing[step.verb](step.subject)
-            self._stumbled.pop(step, None)
+            self._failed.pop(step, None)
         except Exception:
-            times = self._stumbled.get(step, (0, 0.0))[0] + 1
+            times = self._failed.get(step, (0, 0.0))[0] + 1
             pause = planning.stumble_pause(times)
-            self._stumbled[step] = times, time.monotonic() + pause
-            _log.exception("%s %s stumbled; it is tried again in %g s", step.verb, step.subject, pause)
+            self._failed[step] = times, time.monotonic() + pause
+            _log.exception("%s %s failed; retrying in %g s", step.verb, step.subject, pause)
         finally:
             with self._busy_lock:
                 self._busy.discard(step.subject)
@@ -388,7 +388,7 @@ class Agent:
             word = "kept" if result.kept else "broken"
             _log.info("promise %s of %s is %s", result.promise, result.instance, word)
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: SupervisorEvent) -> None:
         try:
             self.lifecycle.services.hear(event)
         except Exception:
@@ -441,7 +441,7 @@ class Agent:
                 try:
                     work()
                 except Exception:
-                    _log.exception("%s stumbled; going on", work.__name__)
+                    _log.exception("%s failed; retrying", work.__name__)
 
     def _finish(self) -> None:
         self.outbox.stop()

@@ -25,7 +25,7 @@ CONFIGURE_TURN = 10.0
 """Seconds after which a configuration that still runs leaves its place to another that waits, and runs on beside it."""
 
 
-class Software(msgspec.Struct, frozen=True):
+class PlannedSoftware(msgspec.Struct, frozen=True):
     """A release: what is wanted of it here and what is found."""
 
     release: str
@@ -37,7 +37,7 @@ class Software(msgspec.Struct, frozen=True):
     """Not before this moment (seconds since 1970 UTC)."""
 
 
-class Instance(msgspec.Struct, frozen=True):
+class PlannedInstance(msgspec.Struct, frozen=True):
     """An instance: what is wanted of it here and what is found."""
 
     instance: str
@@ -84,7 +84,11 @@ class Step(msgspec.Struct, frozen=True):
 
 
 def plan(
-    software: Iterable[Software], instances: Iterable[Instance], now: float, *, lease_is_over: bool = False
+    software: Iterable[PlannedSoftware],
+    instances: Iterable[PlannedInstance],
+    now: float,
+    *,
+    lease_is_over: bool = False,
 ) -> list[Step]:
     """Return the steps that are due, ends before beginnings.
 
@@ -111,7 +115,7 @@ def plan(
     return steps
 
 
-def next_moment(software: Iterable[Software], instances: Iterable[Instance], now: float) -> float | None:
+def next_moment(software: Iterable[PlannedSoftware], instances: Iterable[PlannedInstance], now: float) -> float | None:
     """Return when a step that is not due yet will be; None when there is none."""
     instances = list(instances)
     tries = chain(
@@ -169,7 +173,7 @@ def _is_due(next_try: float, now: float, longest: float) -> bool:
     return next_try <= now or next_try > now + longest
 
 
-def _software(one: Software, used: set[str], now: float) -> Step | None:
+def _software(one: PlannedSoftware, used: set[str], now: float) -> Step | None:
     if one.wanted is SoftwareWanted.REMOVED:
         if one.release in used or one.state is SoftwareObserved.REMOVED:
             return None
@@ -179,7 +183,7 @@ def _software(one: Software, used: set[str], now: float) -> Step | None:
     return Step(Verb.BUILD, one.release)
 
 
-def _ending(one: Instance, now: float) -> Step | None:
+def _ending(one: PlannedInstance, now: float) -> Step | None:
     if not _is_due(one.next_try, now, LONGEST_CONFIGURE_PAUSE):
         return None
     if one.wanted is Wanted.DESTROYED and one.state is not Observed.DESTROYED:
@@ -189,7 +193,7 @@ def _ending(one: Instance, now: float) -> Step | None:
     return None
 
 
-def _beginning(one: Instance, built: set[str], now: float) -> Step | None:
+def _beginning(one: PlannedInstance, built: set[str], now: float) -> Step | None:
     if one.wanted is not Wanted.STARTED or (one.hold and one.state not in (Observed.STARTED, Observed.CONFIGURING)):
         return None
     if _is(one, Observed.STARTED, Observed.CONFIGURING) and not 0 < one.renew_at <= now:
@@ -203,5 +207,5 @@ def _beginning(one: Instance, built: set[str], now: float) -> Step | None:
     return Step(Verb.CONFIGURE, one.instance)
 
 
-def _is(one: Instance, *states: Observed) -> bool:
+def _is(one: PlannedInstance, *states: Observed) -> bool:
     return one.state in states and one.state_revision >= one.revision

@@ -8,7 +8,7 @@ no result, and an instance whose promise has no result is not ready.
 import threading
 
 from freehold.node.state.desired import DesiredInstance, Store
-from freehold.node.supervisor.client import Event
+from freehold.node.supervisor.client import SupervisorEvent
 from freehold.protocol.states import Observed
 
 SERVICES = "services"
@@ -30,7 +30,7 @@ class Services:
         self._lock = threading.Lock()
         self._expected: dict[str, dict[str, str]] = {}
         """By partition and process: the version that is to live, as the supervisor named it."""
-        self._heard: dict[str, dict[str, Event]] = {}
+        self._heard: dict[str, dict[str, SupervisorEvent]] = {}
         """By partition and process: what the supervisor told last."""
 
     def expect(self, partition: str, versions: dict[str, str]) -> None:
@@ -46,7 +46,7 @@ class Services:
             self._expected.pop(partition, None)
             self._heard.pop(partition, None)
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: SupervisorEvent) -> None:
         """Note what the supervisor tells of a process, and tell what it means for its instance."""
         with self._lock:
             self._heard.setdefault(event.group, {})[event.name] = event
@@ -70,7 +70,7 @@ class Services:
             self.tell(desired)
 
 
-def assess(expected: dict[str, str], heard: dict[str, Event]) -> tuple[bool, str] | None:
+def assess(expected: dict[str, str], heard: dict[str, SupervisorEvent]) -> tuple[bool, str] | None:
     """Return whether the promise is kept, and in which words; None: that cannot be said yet. Pure.
 
     `expected`: by process, its version; `heard`: by process, what was told last, maybe of a former version.
@@ -83,7 +83,7 @@ def assess(expected: dict[str, str], heard: dict[str, Event]) -> tuple[bool, str
     return (True, WELL) if expected and not awaited else None
 
 
-def _death(event: Event) -> str:
+def _death(event: SupervisorEvent) -> str:
     kind, _, name = event.name.partition("/")
     status = f"status {event.exit}" if event.exit is not None else "a status that is not known"
     log = f"see var/log/{name}.log"

@@ -24,7 +24,7 @@ VOUCHED = b"freehold vouched\n"
 """Begins what a Master signs."""
 
 
-class Kind(StrEnum):
+class CacheKind(StrEnum):
     """What an entry leads to."""
 
     BUILD = "build"
@@ -42,10 +42,10 @@ class File(msgspec.Struct, frozen=True):
     """SHA-256 of each, in order."""
 
 
-class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
+class BuildStatement(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a builder says: of this release came this, there."""
 
-    kind: Kind
+    kind: CacheKind
     release: str
     platform: str
     """Architecture, system and Python, such as `x86_64-debian-12-py3.11`."""
@@ -65,7 +65,7 @@ class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int = VERSION
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+class CacheEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A statement with what makes it believed."""
 
     statement: bytes
@@ -81,7 +81,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 class Entries(msgspec.Struct, frozen=True):
     """What is known of one release on one platform, the newest first."""
 
-    entries: list[Entry]
+    entries: list[CacheEntry]
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ def is_platform(text: str) -> bool:
     return 0 < len(text) <= 100 and text[0] != "." and all(one.isalnum() or one in "-_.+" for one in text)
 
 
-def entries_path(kind: Kind, release: str, platform: str) -> str:
+def entries_path(kind: CacheKind, release: str, platform: str) -> str:
     """Return where a cache describes a release; the caller has looked at the parts."""
     return f"entries/{kind}/{release}/{platform}.json"
 

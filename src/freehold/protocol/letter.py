@@ -65,7 +65,7 @@ def info(node: str) -> bytes:
 
 
 @dataclass
-class Request:
+class SignedRequest:
     """The request that is signed, in the form in which signatures are computed."""
 
     headers: dict[str, str]
@@ -79,4 +79,4 @@ class Response:
 
     headers: dict[str, str]
     status_code: int = 200
-    request: Request | None = field(default=None)
+    request: SignedRequest | None = field(default=None)

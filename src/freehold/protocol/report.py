@@ -129,7 +129,7 @@ class AsideReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ki
 Item = HostFacts | SoftwareReport | InstanceReport | PublicationReport | AssessmentReport | UsageReport | AsideReport
 
 
-class Body(msgspec.Struct, frozen=True):
+class ReportBody(msgspec.Struct, frozen=True):
     """The content of one report. No items: a heartbeat."""
 
     at: float
@@ -145,7 +145,7 @@ class Report(msgspec.Struct, frozen=True):
     body: msgspec.Raw
 
 
-class Batch(msgspec.Struct, frozen=True):
+class ReportBatch(msgspec.Struct, frozen=True):
     """The request body of `POST /node/v1/reports`: consecutive reports, oldest first."""
 
     epoch: int

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from freehold.recipes import apt, locked, root
-from freehold.recipes.part import Options, Part
+from freehold.recipes.part import Options, RecipePart
 
 
-class Debian(Part):
+class Debian(RecipePart):
     required = ("packages",)
     optional = ("environment", "lock", "programs")
 

@@ -6,13 +6,13 @@ Options: `output` (path, relative to the partition or absolute inside it), `cont
 from pathlib import Path
 from typing import Any
 
-from freehold.recipes.part import Options, Part
+from freehold.recipes.part import Options, RecipePart
 
 awaited: set[Path] = set()
 """The files of this run of buildout that are left out for now: what reads them is left out too."""
 
 
-class File(Part):
+class File(RecipePart):
     required = ("output", "content")
     optional = ("mode",)
 

@@ -28,7 +28,7 @@ def escaped(text: str) -> str:
     return re.sub(r"\$+(?=\{)", lambda dollars: dollars[0] * 2, text)
 
 
-class Part:
+class RecipePart:
     """A part of a profile. Buildout calls `install` when it is new or changed, `update` otherwise."""
 
     required: tuple[str, ...] = ()

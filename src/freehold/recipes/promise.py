@@ -9,10 +9,10 @@ from typing import Any
 
 import freehold.promises
 from freehold.promises.bounds import check_fields, read
-from freehold.recipes.part import Part
+from freehold.recipes.part import RecipePart
 
 
-class Promise(Part):
+class Promise(RecipePart):
     required = ("kind",)
 
     def make(self) -> list[str]:

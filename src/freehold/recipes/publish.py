@@ -2,10 +2,10 @@
 
 import json
 
-from freehold.recipes.part import Part
+from freehold.recipes.part import RecipePart
 
 
-class Publish(Part):
+class Publish(RecipePart):
     def make(self) -> list[str]:
         values = {name: value for name, value in self.options.items() if name != "recipe"}
         return [self.write(self.partition / ".freehold" / "published.json", json.dumps(values), 0o600)]

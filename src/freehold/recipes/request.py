@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold import release
-from freehold.recipes.part import AWAITED, Options, Part, escaped
+from freehold.recipes.part import AWAITED, Options, RecipePart, escaped
 
 GIVEN = ".freehold/given.json"
 """What the requested instances published, by title: written before buildout runs."""
@@ -19,7 +19,7 @@ REQUESTS = ".freehold/requests"
 """A file for each request of the profile."""
 
 
-class Request(Part):
+class Request(RecipePart):
     required = ("product",)
     optional = ("parameters", "release", "return", "state", "title", "type")
 

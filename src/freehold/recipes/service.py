@@ -12,11 +12,11 @@ import shlex
 from pathlib import Path
 
 from freehold.recipes.file import awaited
-from freehold.recipes.part import Part
+from freehold.recipes.part import RecipePart
 from freehold.release.parts import LONGEST_STOP, MOST_AFTER, STOP_SIGNALS
 
 
-class Service(Part):
+class Service(RecipePart):
     required = ("command-line",)
     optional = ("after", "environment", "name", "once", "reads", "stop-signal", "stop-timeout")
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from freehold.escaping import NotText, text_of
 from freehold.recipes.locked import REQUIRED
-from freehold.recipes.part import Options, Part
+from freehold.recipes.part import Options, RecipePart
 
 STAMP = ".locked"
 """Written last: the digest of the requirements that an environment was made of."""
@@ -28,7 +28,7 @@ _ONLY_THESE = ("--require-hashes", "--only-binary", ":all:", "--no-deps", "--dis
 _AGAIN = "run `freehold software lock` on the release's folder"
 
 
-class Wheel(Part):
+class Wheel(RecipePart):
     optional = ("interpreter", "packages", "programs", "requirements")
 
     def __init__(self, buildout: Any, name: str, options: Options) -> None:

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from freehold.simulator.history import Outcome
+    from freehold.simulator.history import HistoryOutcome
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,7 +46,7 @@ def _simulate(options: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _outcomes(options: argparse.Namespace, seeds: range) -> "Iterator[Outcome]":
+def _outcomes(options: argparse.Namespace, seeds: range) -> "Iterator[HistoryOutcome]":
     jobs = min(options.jobs, len(seeds))
     shares = [(options, seeds[first::jobs]) for first in range(jobs)]
     if jobs == 1:
@@ -58,7 +58,7 @@ def _outcomes(options: argparse.Namespace, seeds: range) -> "Iterator[Outcome]":
             yield from outcomes
 
 
-def _share(share: tuple[argparse.Namespace, range]) -> "list[Outcome]":
+def _share(share: tuple[argparse.Namespace, range]) -> "list[HistoryOutcome]":
     from freehold.simulator.history import rooms, run
 
     options, seeds = share

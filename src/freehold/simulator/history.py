@@ -32,7 +32,7 @@ UNMEASURED = 65.0
 
 
 @dataclass
-class Outcome:
+class HistoryOutcome:
     """What came of a history."""
 
     seed: int
@@ -46,10 +46,12 @@ class Outcome:
     happened: list[str] = field(default_factory=list)
 
 
-def run(rooms: Rooms, seed: int, *, nodes: int = 3, days: float = 0.06, faults: int = 30, orders: int = 12) -> Outcome:
+def run(
+    rooms: Rooms, seed: int, *, nodes: int = 3, days: float = 0.06, faults: int = 30, orders: int = 12
+) -> HistoryOutcome:
     """Return what came of the history of a seed: the same each time."""
     world = World(seed)
-    outcome = Outcome(seed)
+    outcome = HistoryOutcome(seed)
     with TemporaryDirectory(prefix="freehold-world-", dir=rooms.root) as folder, simulated(world) as machines:
         master = Master(world, rooms)
         try:
@@ -107,7 +109,7 @@ class History:
         self._make_peace()
         self.world.run(self.world.now + PEACE)
 
-    def judge(self, outcome: Outcome) -> None:
+    def judge(self, outcome: HistoryOutcome) -> None:
         """Write down what is not as it must be."""
         outcome.faults, outcome.orders = self.faults, self.orders
         nodes = {node.settings.node: node for node in self.nodes}
@@ -368,4 +370,4 @@ def rooms() -> Iterator[Rooms]:
         yield Rooms(Path(folder))
 
 
-__all__ = ["History", "Outcome", "Weather", "rooms", "run"]
+__all__ = ["History", "HistoryOutcome", "Weather", "rooms", "run"]

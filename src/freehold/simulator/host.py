@@ -15,7 +15,7 @@ from freehold.node.metering import MeteredPartition, Reading
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Result, Watch
 from freehold.node.settings import Paths, Settings
-from freehold.node.supervisor.client import Event, GroupStatus, Process
+from freehold.node.supervisor.client import GroupStatus, Process, SupervisorEvent
 from freehold.simulator.world import World
 
 BUILD_FAILS = 0.2
@@ -63,7 +63,7 @@ class Machine(Hardware):
     """Told of which instance a partition is emptied."""
     on_start: Callable[[str], None] = lambda instance: None
     """Told which instance's processes begin to run."""
-    on_event: Callable[[Event], None] | None = None
+    on_event: Callable[[SupervisorEvent], None] | None = None
     """Told what becomes of processes, as long as an agent watches."""
     spawn: Callable[[Callable[[], object]], object] = lambda work: None
     """Begins a task that ends with the agent."""
@@ -127,7 +127,7 @@ class Machine(Hardware):
             # Told by whom an agent that ended watched: nobody hears it.
             if on_event is not None and on_event == self.on_event and partition.running:
                 for process, version in versions.items():
-                    on_event(Event(name, process, True, 0, None, version))
+                    on_event(SupervisorEvent(name, process, True, 0, None, version))
 
         self.world.at(self.world.now + SETTLES, lambda: self.spawn(settled))
         return versions

@@ -12,10 +12,10 @@ import msgspec
 
 from freehold.node.errors import LinkDown
 from freehold.protocol.enrol import EpochAnswer
-from freehold.protocol.report import Applied, Batch
+from freehold.protocol.report import Applied, ReportBatch
 from freehold.protocol.states import Wanted
 from freehold.simulator.network import Answer
-from freehold.simulator.world import Event, World
+from freehold.simulator.world import SimulatedEvent, World
 
 OWNER, PASSWORD = "owner@example.org", "of a simulation"
 PRODUCT = "simulated"
@@ -78,7 +78,7 @@ class Master:
         from freehold.master.fleet import actions as fleet
         from freehold.master.foundation import clock, hints
         from freehold.master.gateway import feeds, reports
-        from freehold.master.gateway.database import Connection
+        from freehold.master.gateway.database import DatabaseConnection
         from freehold.master.ordering import moves
 
         self._world, self._rooms = world, rooms
@@ -89,13 +89,13 @@ class Master:
         setattr(clock, "passed", world.monotonic)  # noqa: B010
         rooms.begin()
         self._forget_clock()
-        self._reader = Connection(rooms.url)
+        self._reader = DatabaseConnection(rooms.url)
         self._judge = self._new_judge()
         self.asked: dict[str, list[tuple[float, str]]] = defaultdict(list)
         """By instance: what was wanted of it, and when. Customers remember it whatever a Master forgets."""
         self._movable: set[str] = set()
         self._writer = reports.Writer(rooms.url)
-        self._changed = Event(world)
+        self._changed = SimulatedEvent(world)
         self.down = False
         self._hinted = False
         hints.listen(hints.REPORTED, self._hint)
@@ -212,10 +212,10 @@ class Master:
             self._judge.look(node, statement)
 
     def _apply(self, node: str, body: bytes) -> Answer:
-        batch = msgspec.json.decode(body, type=Batch)
+        batch = msgspec.json.decode(body, type=ReportBatch)
         self._look_at(node, batch.statement or "")
         answers: list[Any] = []
-        self._writer.apply([self._reports.Job(node, batch.epoch, batch.reports, len(body), answers.append)])
+        self._writer.apply([self._reports.ReportJob(node, batch.epoch, batch.reports, len(body), answers.append)])
         (done,) = answers
         if isinstance(done, Exception):
             self._judge.refuse_in_doubt()

@@ -23,11 +23,11 @@ from freehold.node.metering import thread
 from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.state.desired import Store
 from freehold.node.state.outbox import put_damaged_aside
-from freehold.protocol.report import Body, HostFacts, Item, PartitionFacts
+from freehold.protocol.report import HostFacts, Item, PartitionFacts, ReportBody
 from freehold.simulator.host import Builder, ForkServer, Machine, Meter, Promises, quietly
 from freehold.simulator.master import Master
 from freehold.simulator.network import Link, Weather
-from freehold.simulator.world import Event, Killed, Task, Timeless, World
+from freehold.simulator.world import Killed, SimulatedEvent, SimulatedTask, Timeless, World
 
 PARTITIONS = 4
 
@@ -146,8 +146,8 @@ class Agent(agents.Agent):
         world, machine = node.world, node.machine
         self.paths, self.settings = Paths(node.root), node.settings
         self._node = node
-        self._over, self._awake, self._built = Event(world), Event(world), Event(world)  # type: ignore[assignment]
-        self._busy, self._building, self._configuring, self._stumbled = set(), {}, {}, {}
+        self._over, self._awake, self._built = SimulatedEvent(world), SimulatedEvent(world), SimulatedEvent(world)  # type: ignore[assignment]
+        self._busy, self._building, self._configuring, self._failed = set(), {}, {}, {}
         self._wait = 0.0
         self._busy_lock = threading.Lock()
         self.store = FragileStore(self.paths.store, node)
@@ -165,7 +165,7 @@ class Agent(agents.Agent):
         )
         machine.on_event = self._on_event
         self.outbox = self._as_task(OutboxSender(self._link(), self.store, self._renewed, self._keep_epoch))
-        self.outbox._told = Event(world)  # type: ignore[assignment]
+        self.outbox._told = SimulatedEvent(world)  # type: ignore[assignment]
         self.store.when_told(self.outbox.told)
         self.feed = self._as_task(FeedReader(self._link(), self.store, self._heard, self._keep_epoch))
         self.metering = thread.MeteringThread(
@@ -177,7 +177,7 @@ class Agent(agents.Agent):
             self.lifecycle.enclosures.tenant,
         )
         self.metering._meter = Meter(machine)  # type: ignore[assignment]
-        self.metering._hurry = Event(world)  # type: ignore[assignment]
+        self.metering._hurry = SimulatedEvent(world)  # type: ignore[assignment]
         self.builder = Builder(machine)
         self.identities = Identities(lambda instance: None, list)
         self._builders = self._configurers = self._enders = node  # type: ignore[assignment]
@@ -191,7 +191,7 @@ class Agent(agents.Agent):
         self._awake.set()
 
     def _as_task(self, one: Any) -> Any:
-        one.over, one._reconnect = Event(self._node.world), Event(self._node.world)
+        one.over, one._reconnect = SimulatedEvent(self._node.world), SimulatedEvent(self._node.world)
         return one
 
     def _start_threads(self) -> None:
@@ -227,7 +227,7 @@ class Node:
         """How likely it is that the power goes at a commit."""
         self.agent: Agent | None = None
         self.stopped_wrongly: list[str] = []
-        self._tasks: list[Task] = []
+        self._tasks: list[SimulatedTask] = []
         self._lives = 0
         self.settings = Settings(name, True, slots=[PartitionSlot(f"p{n}", f"127.0.1.{n}") for n in range(PARTITIONS)])
         self.enrol()
@@ -328,7 +328,7 @@ class Node:
         waiting = self.agent.store.outbox(1, 0)
         if not waiting:
             return 0.0
-        return self.world.now - msgspec.json.decode(waiting[0].body, type=Body).at
+        return self.world.now - msgspec.json.decode(waiting[0].body, type=ReportBody).at
 
     def ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         return self._master.answer(self.settings.node, method, path, body)

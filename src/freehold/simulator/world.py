@@ -36,9 +36,9 @@ class World:
         """Have something happen at a moment."""
         heapq.heappush(self._due, (max(moment, self.now), next(self._order), what))
 
-    def spawn(self, work: Callable[[], object]) -> "Task":
+    def spawn(self, work: Callable[[], object]) -> "SimulatedTask":
         """Begin a task, now, after what is already to happen now."""
-        return Task(self, work)
+        return SimulatedTask(self, work)
 
     def sleep(self, seconds: float) -> None:
         """Let the present task wait while time passes for the others."""
@@ -62,7 +62,7 @@ class World:
         return self.now
 
 
-class Task:
+class SimulatedTask:
     """Something that goes on in virtual time, until it ends or is killed."""
 
     def __init__(self, world: World, work: Callable[[], object]) -> None:
@@ -113,13 +113,13 @@ class Task:
             pass
 
 
-def current() -> Task:
+def current() -> SimulatedTask:
     """Return the task that has the turn."""
-    task: Task = greenlet.getcurrent().task  # type: ignore[attr-defined]
+    task: SimulatedTask = greenlet.getcurrent().task  # type: ignore[attr-defined]
     return task
 
 
-class Event:
+class SimulatedEvent:
     """`threading.Event`, in virtual time."""
 
     def __init__(self, world: World) -> None:

@@ -17,7 +17,7 @@ from freehold import cli
 from freehold.cache.bucket import Bucket, Keys, keys_for, signed
 from freehold.cache.folder import CacheError, Folder, read
 from freehold.cache.mirrors import Mirrors, mirror
-from freehold.protocol.cache import PIECE, Entry, File, Kind, Statement, blob_path
+from freehold.protocol.cache import PIECE, BuildStatement, CacheEntry, CacheKind, File, blob_path
 
 KEYS = Keys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 """Of the examples of the standard: "Signature Calculations for the Authorization Header", Amazon S3 API reference."""
@@ -120,11 +120,11 @@ def shelf(tmp_path: Path) -> Folder:
     return folder
 
 
-def _entry(builder: str, pieces: list[str]) -> Entry:
+def _entry(builder: str, pieces: list[str]) -> CacheEntry:
     import msgspec
 
-    said = Statement(Kind.BUILD, "a" * 64, "any", builder, 1.0, [File("build.tar.gz", PIECE + 4, pieces)])
-    return Entry(msgspec.json.encode(said), "", b"")
+    said = BuildStatement(CacheKind.BUILD, "a" * 64, "any", builder, 1.0, [File("build.tar.gz", PIECE + 4, pieces)])
+    return CacheEntry(msgspec.json.encode(said), "", b"")
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_provider_fills_a_bucket_and_a_node_reads_it(store: Store, shelf: Fold
     assert cli.main(command) == 0, "again: it has all of it"
     told: list[str] = []
     node = Mirrors(Folder(tmp_path / "node"), [mirror(store.url, keys)], told.append)
-    (entry,) = node.entries(Kind.BUILD, "a" * 64, "any")
+    (entry,) = node.entries(CacheKind.BUILD, "a" * 64, "any")
     assert entry == _entry("one", [hashlib.sha256(one).hexdigest() for one in (b"x" * PIECE, b"rest")])
     assert node.blob(hashlib.sha256(b"rest").hexdigest()) == b"rest"
     assert node.blob("b" * 64) is None
@@ -155,12 +155,12 @@ def test_what_others_said_in_a_bucket_stays(store: Store, shelf: Folder, keys: P
     bucket.keep(_entry("other", ["c" * 64]))
     assert cli.main(["cache", "export", "--folder", str(shelf.root), "--keys", str(keys), store.url]) == 0
     node = Mirrors(Folder(shelf.root / "none"), [bucket], lambda words: None)
-    assert [b'"one"' in one.statement for one in node.entries(Kind.BUILD, "a" * 64, "any")] == [True, False]
+    assert [b'"one"' in one.statement for one in node.entries(CacheKind.BUILD, "a" * 64, "any")] == [True, False]
 
 
 def test_a_list_that_comes_torn_is_not_taken_for_an_empty_one(store: Store, shelf: Folder, keys: Path) -> None:
     bucket = Bucket(store.url, keys_for(store.url, keys))
-    for entry in shelf.entries(Kind.BUILD, "a" * 64, "any"):
+    for entry in shelf.entries(CacheKind.BUILD, "a" * 64, "any"):
         bucket.keep(entry)
     store.torn = True
     with pytest.raises(OSError, match="too early"):
@@ -168,7 +168,7 @@ def test_a_list_that_comes_torn_is_not_taken_for_an_empty_one(store: Store, shel
     store.torn = False
     bucket.keep(_entry("two", []))
     there = Mirrors(Folder(shelf.root.parent / "other"), [bucket], print)
-    assert {read(one).builder for one in there.entries(Kind.BUILD, "a" * 64, "any")} == {"one", "two"}
+    assert {read(one).builder for one in there.entries(CacheKind.BUILD, "a" * 64, "any")} == {"one", "two"}
 
 
 def test_wrong_keys_are_told_from_what_is_not_there_and_change_nothing(

@@ -7,14 +7,14 @@ import pytest
 
 from freehold.cache.folder import CacheError, Folder, read
 from freehold.cache.packing import join, split
-from freehold.protocol.cache import PIECE, Entry, File, Kind, Statement, blob_path
+from freehold.protocol.cache import PIECE, BuildStatement, CacheEntry, CacheKind, File, blob_path
 from freehold.protocol.cache import entries_path as path_of
 from words import entry
 
 PLATFORM = "x86_64-debian-12-py3.11"
 
 
-def keep(cache: Folder, release: str, *contents: bytes, builder: str = "node_1") -> Entry:
+def keep(cache: Folder, release: str, *contents: bytes, builder: str = "node_1") -> CacheEntry:
     """Have a cache hold a build of these pieces."""
     made = entry(release, [cache.put(one) for one in contents], builder=builder)
     cache.keep(made)
@@ -37,19 +37,19 @@ def test_a_builder_says_one_thing_of_a_release_and_the_newest_is_told_first(cach
     release = "a" * 64
     for builder, content in (("node_1", b"old"), ("node_2", b"other"), ("node_1", b"new")):
         keep(cache, release, content, builder=builder)
-    assert [read(one).builder for one in cache.entries(Kind.BUILD, release, PLATFORM)] == ["node_1", "node_2"]
-    assert cache.entries(Kind.DOWNLOADS, release, PLATFORM) == []
+    assert [read(one).builder for one in cache.entries(CacheKind.BUILD, release, PLATFORM)] == ["node_1", "node_2"]
+    assert cache.entries(CacheKind.DOWNLOADS, release, PLATFORM) == []
 
 
 def test_what_was_not_used_for_longest_is_forgotten_first_and_shared_pieces_stay(cache: Folder) -> None:
     releases = [letter * 64 for letter in "abc"]
     for number, release in enumerate(releases):
         keep(cache, release, b"shared" * 100, release.encode() * 10)
-        os.utime(cache.root / path_of(Kind.BUILD, release, PLATFORM), (number, number))
-    cache.entries(Kind.BUILD, releases[0], PLATFORM)
+        os.utime(cache.root / path_of(CacheKind.BUILD, release, PLATFORM), (number, number))
+    cache.entries(CacheKind.BUILD, releases[0], PLATFORM)
     given_back = cache.prune(600 + 640 + 640)
     assert given_back == 640
-    known = [bool(cache.entries(Kind.BUILD, release, PLATFORM)) for release in releases]
+    known = [bool(cache.entries(CacheKind.BUILD, release, PLATFORM)) for release in releases]
     assert known == [True, False, True], "the second was used longest ago"
     assert cache.verify().incomplete == []
     cache.prune(0)
@@ -69,7 +69,7 @@ def test_damage_is_found_and_named(cache: Folder) -> None:
     path = next(cache.root.glob("blobs/*/*"))
     path.write_bytes(b"flipped")
     found = cache.verify()
-    assert (found.damaged, found.incomplete) == ([path.name], [path_of(Kind.BUILD, "a" * 64, PLATFORM)])
+    assert (found.damaged, found.incomplete) == ([path.name], [path_of(CacheKind.BUILD, "a" * 64, PLATFORM)])
     assert not path.exists()
     next(cache.root.glob("entries/*/*/*.json")).write_bytes(b'{"entries": [')
     assert list(cache.all()) == [], "what cannot be read is nothing"
@@ -94,7 +94,7 @@ def test_damage_is_found_and_named(cache: Folder) -> None:
 )
 def test_an_entry_that_would_lead_elsewhere_is_refused(cache: Folder, said: bytes) -> None:
     with pytest.raises(CacheError):
-        cache.keep(Entry(said, "", b""))
+        cache.keep(CacheEntry(said, "", b""))
     assert list(cache.all()) == []
 
 
@@ -111,4 +111,4 @@ def test_a_file_goes_into_pieces_and_back(cache: Folder, tmp_path: Path) -> None
 
 def test_statements_of_a_later_version_are_still_read() -> None:
     made = entry("a" * 64, [])
-    assert isinstance(read(Entry(made.statement[:-1] + b',"later":1}', "", b"")), Statement)
+    assert isinstance(read(CacheEntry(made.statement[:-1] + b',"later":1}', "", b"")), BuildStatement)

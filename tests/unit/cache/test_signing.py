@@ -11,7 +11,7 @@ from freehold.cache.folder import CacheError
 from freehold.cache.signing import Trust, believe, fingerprint, sign, signer, vouch
 from freehold.master.fleet.authority import Authority, create_authority
 from freehold.node.link.keys import signing_request
-from freehold.protocol.cache import Entry
+from freehold.protocol.cache import CacheEntry
 from words import statement
 
 SAID = statement("a" * 64, ["b" * 64])
@@ -27,7 +27,7 @@ class Builder:
         self.certificate = authority.sign_client(request, kind="node", subject=folder.name).pem
         self.name = fingerprint(self.certificate)
 
-    def says(self) -> Entry:
+    def says(self) -> CacheEntry:
         return sign(SAID, self.key, self.certificate)
 
 
@@ -59,7 +59,7 @@ def test_nobody_else_is(builder: Builder, ours: Authority, theirs: Authority, tm
     by_us, by_them = vouch(entry, ours.private_key), vouch(entry, theirs.private_key)
     other = msgspec.json.encode(msgspec.structs.replace(SAID, release="c" * 64))
     stolen = msgspec.structs.replace(thief.says(), voucher=by_us.voucher)
-    cases: list[tuple[Entry, str]] = [
+    cases: list[tuple[CacheEntry, str]] = [
         (entry, "nobody here trusts"),
         (by_them, "does not vouch"),
         (stolen, "does not vouch"),

@@ -52,8 +52,8 @@ class Market:
         from freehold.master.accounting import actions
         from freehold.master.billing import tax_rules
 
-        wish = actions.Seller(code, f"{code} Hosting", "1 rue de la Paix", country, currency, zone, **more)
-        entity = actions.add_entity(wish, "provider", acting=self.accountant)
+        spec = actions.Seller(code, f"{code} Hosting", "1 rue de la Paix", country, currency, zone, **more)
+        entity = actions.add_entity(spec, "provider", acting=self.accountant)
         tax_rules.begin(entity)
         return entity
 
@@ -69,8 +69,8 @@ class Market:
         from freehold.master.foundation import days
 
         title, included = more.pop("title", f"Prices of {since}"), more.pop("tax_included", False)
-        wish = pricing.Listing(entity, title, currency, included, days.parse(since), asked, **more)
-        return pricing.publish_list(wish, "provider", acting=self.sales)
+        spec = pricing.Listing(entity, title, currency, included, days.parse(since), asked, **more)
+        return pricing.publish_list(spec, "provider", acting=self.sales)
 
     def price(self, amount: int, kind: str = "recurring", offer: str = "small", **more: Any) -> Any:
         from freehold.master.catalog import pricing
@@ -81,8 +81,10 @@ class Market:
         """Note a customer, and have them pay for a project."""
         from freehold.master.billing.customers import actions as customers
 
-        wish = {"kind": "person", "address": "2 rue du Bac", "currency": "EUR", **more}
-        made = customers.add_customer(customers.Identity(name, country=country, **wish), "provider", acting=self.sales)
+        spec = {"kind": "person", "address": "2 rue du Bac", "currency": "EUR", **more}
+        made = customers.add_customer(
+            customers.CustomerIdentity(name, country=country, **spec), "provider", acting=self.sales
+        )
         if project:
             customers.set_payer("provider", project, made, acting=self.sales)
         return made
@@ -96,12 +98,12 @@ class Market:
         from freehold.master.billing.customers import actions as customers
 
         contract = self.contract(customer, more.pop("currency", "EUR"), more.pop("entity", None))
-        wish = {"method": "transfer", "reference": f"T{self.fresh()}", **more}
-        return customers.record_payment(contract, amount=amount, purpose=purpose, acting=self.accountant, **wish)
+        spec = {"method": "transfer", "reference": f"T{self.fresh()}", **more}
+        return customers.record_payment(contract, amount=amount, purpose=purpose, acting=self.accountant, **spec)
 
-    def order(self, title: str = "web", **wish: Any) -> str:
+    def order(self, title: str = "web", **spec: Any) -> str:
         """Order as the customer of `shop`; the service is not ready yet."""
-        instance: str = self.rooms.request(title, None if "offer" in wish else "tiny", **wish).instance
+        instance: str = self.rooms.request(title, None if "offer" in spec else "tiny", **spec).instance
         return instance
 
     def ready(self, instance: str) -> None:

@@ -72,11 +72,11 @@ class Rooms:
 
         return actions.supply(release, [node.id for node in nodes], "provider", acting=self.owner, **more)
 
-    def request(self, title: str, product: str | None = "tiny", *, dry_run: bool = False, **wish: Any) -> Any:
+    def request(self, title: str, product: str | None = "tiny", *, dry_run: bool = False, **spec: Any) -> Any:
         """Request as the customer of `shop`."""
         from freehold.master.ordering import actions
 
-        asked = actions.Request("shop", title, product, **wish)
+        asked = actions.Request("shop", title, product, **spec)
         return actions.request(asked, dry_run=dry_run, acting=self.customer)
 
     def node_says(self, instance: str, state: str, revision: int = 10**9, **more: Any) -> None:

@@ -148,9 +148,9 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_customer_that_cannot_be_is_refused(market: "Market", case: str) -> None:
-    wish, field = BAD[case]
+    spec, field = BAD[case]
     with pytest.raises(Invalid) as refused:
-        market.customer(**wish)  # type: ignore[arg-type]
+        market.customer(**spec)  # type: ignore[arg-type]
     assert [error.field for error in refused.value.errors] == [field]
     from freehold.master.billing.models import Customer
 
@@ -258,8 +258,8 @@ def test_a_company_that_shows_its_tax_number_later_is_taxed_so_from_then_on(shop
     shop.pay(buyer, 4200, "deposit")
     shop.ready(shop.order())
     (before,) = shop.bill("2026-04-01")
-    wish = customers.Identity("Müller GmbH", "company", "Berlin", "DE", "EUR", vat_number="DE 136 695 976")
-    customers.change_customer(buyer, wish, acting=shop.sales)
+    spec = customers.CustomerIdentity("Müller GmbH", "company", "Berlin", "DE", "EUR", vat_number="DE 136 695 976")
+    customers.change_customer(buyer, spec, acting=shop.sales)
     (after,) = shop.bill("2026-05-01")
     assert [(one.net, one.tax) for one in (before, after)] == [(4200, 798), (4200, 0)]
 
@@ -316,8 +316,8 @@ def test_a_document_says_for_ever_who_was_asked_by_whom(shop: "Market") -> None:
     shop.ready(shop.order())
     (before,) = shop.bill("2026-04-01")
     printed = [documents.whole(row) for row in documents.documents("d.id = :id", id=before.id)]
-    wish = customers.Identity("Countess of Lovelace", "person", "St James's Square", "FR", "EUR")
-    customers.change_customer(buyer, wish, acting=shop.sales)
+    spec = customers.CustomerIdentity("Countess of Lovelace", "person", "St James's Square", "FR", "EUR")
+    customers.change_customer(buyer, spec, acting=shop.sales)
     terms = party_history.Terms("FR Cloud", "2 rue Neuve", stop_days=None)
     party_history.change_seller("FR", terms, acting=shop.accountant)
     (after,) = shop.bill("2026-05-01")

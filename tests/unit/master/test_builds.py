@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from freehold.cache import signing
-from freehold.protocol.cache import PREFIX, Entry, Kind, blob_path, entries_path
+from freehold.protocol.cache import PREFIX, CacheEntry, CacheKind, blob_path, entries_path
 from pocket import Pocket
 from words import statement
 
@@ -43,7 +43,7 @@ def _node(master: "Master", title: str, *, builder: bool = False) -> Pocket:
     return node
 
 
-def _says(node: Pocket, release: str, content: bytes, **other: Any) -> Entry:
+def _says(node: Pocket, release: str, content: bytes, **other: Any) -> CacheEntry:
     said = statement(release, [hashlib.sha256(content).hexdigest()], **{"builder": node.node, **other})
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     text = (node.folder / "pocket.pem").read_text()
@@ -56,7 +56,7 @@ def _put(node: Pocket, path: str, content: bytes) -> tuple[int, Any]:
 
 
 def _entry(release: str) -> str:
-    return entries_path(Kind.BUILD, release, PLATFORM)
+    return entries_path(CacheKind.BUILD, release, PLATFORM)
 
 
 def _bring(node: Pocket, release: str, content: bytes) -> tuple[int, Any]:
@@ -77,7 +77,7 @@ def test_a_builder_brings_what_is_missing_and_others_take_it(
     assert (status, bool(vouched["voucher"])) == (200, True)
     status, found = other.call("GET", PREFIX + _entry(release))
     trust = signing.Trust(frozenset(), master.authority.read_text())
-    (said,) = signing.believed(msgspec.convert(found["entries"], list[Entry]), trust)
+    (said,) = signing.believed(msgspec.convert(found["entries"], list[CacheEntry]), trust)
     assert (said.release, said.builder) == (release, builder.node)
     assert other.call("GET", PREFIX + blob_path(piece)) == (200, b"whole build")
 
@@ -111,7 +111,7 @@ def test_a_builder_speaks_only_for_itself_and_says_what_it_means(
         assert _put(builder, _entry(release), garbage)[0] == 400
     assert _put(builder, _entry(stranger), msgspec.json.encode(_says(builder, stranger, content)))[0] == 404
     (kept,) = other.call("GET", PREFIX + _entry(release))[1]["entries"]
-    assert hashlib.sha256(content).hexdigest() in str(msgspec.json.decode(msgspec.convert(kept, Entry).statement))
+    assert hashlib.sha256(content).hexdigest() in str(msgspec.json.decode(msgspec.convert(kept, CacheEntry).statement))
 
 
 def test_a_piece_is_what_its_name_says_and_no_larger_than_a_request(builder: Pocket) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from freehold.kit import until
 from freehold.master.foundation.causes import failure
-from freehold.node.link.letter_crypto import Order, seal
+from freehold.node.link.letter_crypto import SealOrder, seal
 from pocket import Pocket
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _letter(master: "Master", node: Pocket) -> dict[str, Any]:
     key.write_text(pem)
     (node.folder / "certificate.pem").write_text(f"-----BEGIN CERTIFICATE{certificate}")
     authority = master.authority.read_text()
-    order = Order(node.node, str(key), str(node.folder / "certificate.pem"), authority, node.date, [content])
+    order = SealOrder(node.node, str(key), str(node.folder / "certificate.pem"), authority, node.date, [content])
     (sealed,) = seal(order)
     return {"raw": sealed.content, "headers": {**sealed.headers, "Content-Type": "application/octet-stream"}}
 
@@ -111,8 +111,8 @@ class Doors:
         return self._master.call("GET", "/prices")
 
     def enrols(self) -> Any:
-        wish = {"token": self._token, "title": "second", "signing_request": self._node.signing_request()}
-        return self._master.call("POST", "/node/v1/enrol", wish)
+        spec = {"token": self._token, "title": "second", "signing_request": self._node.signing_request()}
+        return self._master.call("POST", "/node/v1/enrol", spec)
 
     def renews(self) -> Any:
         return self._node.call("POST", "/node/v1/certificate", {"signing_request": self._node.signing_request()})

@@ -74,9 +74,9 @@ def test_a_kill_among_fifty_requests_leaves_no_half_order(master: "Master", toke
 def test_a_kill_among_reports_counts_each_once(master: "Master", token: str) -> None:
     node = master.node("reporting", partitions=1)
     master.supply("tiny", "reporting")
-    wish = {"product": "tiny", "constraints": {"node": "reporting"}}
+    spec = {"product": "tiny", "constraints": {"node": "reporting"}}
     path = "/api/v1/projects/shop/instances/counted"
-    instance = master.call("PUT", path, wish, token=token).body["instance"]["id"]
+    instance = master.call("PUT", path, spec, token=token).body["instance"]["id"]
     now = time.time()
     outbox = [node.write({"kind": "usage", "instance": instance, "at": now, "cpu_ms": n}) for n in range(1, 201)]
     acknowledged = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from freehold.master.fleet.authority import Authority
-from freehold.master.foundation.statements import ForgedError, Statement, Statements
+from freehold.master.foundation.statements import ForgedError, MasterStatement, Statements
 
 if TYPE_CHECKING:
     from pocket import Pocket
@@ -41,8 +41,8 @@ def go_on(master: "Master", node: "Pocket") -> None:
     node.epoch, node.sequence, node.hash = feed["epoch"], 0, "0" * 64
 
 
-def refused(master: "Master", title: str, **wish: Any) -> str:
-    answer = master.call("PUT", f"/api/v1/projects/provider/instances/{title}", {"product": "tiny", **wish},
+def refused(master: "Master", title: str, **spec: Any) -> str:
+    answer = master.call("PUT", f"/api/v1/projects/provider/instances/{title}", {"product": "tiny", **spec},
                          token=master.owner)  # fmt: skip
     return str(answer.body.get("type", answer.status))
 
@@ -122,7 +122,7 @@ def test_a_ledger_that_went_on_otherwise_is_another_masters(master: "Master", ho
     """Numbers alone do not tell: the copy booked as much as was lost, and something else."""
     statements = Statements(Authority(master.root / "authority").statement_key())
     shown = statements.read(home.statement, home.node)
-    other = Statement(*(getattr(shown, name) for name in shown.__struct_fields__[:-3]), 1, "e" * 64, shown.at)
+    other = MasterStatement(*(getattr(shown, name) for name in shown.__struct_fields__[:-3]), 1, "e" * 64, shown.at)
     home.statement = statements.issue(other)
     assert home.report()[1].get("type") == "in-doubt" or home.feed()[1]["type"] == "in-doubt"
     assert "batch 1 of its ledgers" in master.run("check").stderr
@@ -130,7 +130,7 @@ def test_a_ledger_that_went_on_otherwise_is_another_masters(master: "Master", ho
 
 def test_a_statement_is_for_one_node_and_of_one_master() -> None:
     mine, other = Statements(b"a" * 32), Statements(b"b" * 32)
-    statement = Statement("node-a", 1, 2, 3, 4, 5, "ab", 6)
+    statement = MasterStatement("node-a", 1, 2, 3, 4, 5, "ab", 6)
     assert mine.read(mine.issue(statement), "node-a") == statement
     with pytest.raises(ForgedError, match="said to node-a"):
         mine.read(mine.issue(statement), "node-b")

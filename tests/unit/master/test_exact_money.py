@@ -119,8 +119,8 @@ def test_large_amounts_are_whole_units_on_every_database(shop: "Market", amount:
 
     seller = shop.seller("IDN", "ID", "IDR", "Asia/Jakarta")
     for kind in ("domestic", "abroad"):
-        wish = tax_rules.Wish(kind, "services", 1100, "S", days.parse("2026-01-01"))
-        tax_rules.add("IDN", wish, acting=shop.accountant)
+        spec = tax_rules.TaxRuleSpec(kind, "services", 1100, "S", days.parse("2026-01-01"))
+        tax_rules.add("IDN", spec, acting=shop.accountant)
     each = currencies.minor(amount, "IDR")
     shop.prices(shop.price(each), entity="IDN", currency="IDR", tax_included=True)
     ada = shop.customer(country="ID", currency="IDR")
@@ -151,7 +151,9 @@ def test_a_euro_is_worth_what_the_rate_says_in_books_of_any_currency(
     seller = shop.seller(f"X{own}", "US", own, "UTC")
     for kind in ("domestic", "abroad"):
         tax_rules.add(
-            seller.code, tax_rules.Wish(kind, "services", 0, "Z", days.parse("2026-01-01")), acting=shop.accountant
+            seller.code,
+            tax_rules.TaxRuleSpec(kind, "services", 0, "Z", days.parse("2026-01-01")),
+            acting=shop.accountant,
         )
     exchange.set_rate(seller.code, "EUR", days.parse("2026-01-01"), rate, acting=shop.accountant)
     shop.prices(shop.price(100), entity=seller.code)
@@ -260,8 +262,8 @@ def test_a_credit_note_has_the_names_of_its_own_day(shop: "Market") -> None:
     shop.ready(shop.order())
     (invoice,) = shop.bill("2026-05-01")
     shop.turn("2026-06-10")
-    wish = customers.Identity("Lovelace SARL", "person", "99 new street", "FR", "EUR")
-    customers.change_customer(ada, wish, acting=shop.sales)
+    spec = customers.CustomerIdentity("Lovelace SARL", "person", "99 new street", "FR", "EUR")
+    customers.change_customer(ada, spec, acting=shop.sales)
     party_history.change_seller("FR", party_history.Terms("New Hosting", "2 rue neuve"), acting=shop.accountant)
     shop.turn("2026-06-20")
     number = document_number("FR", "invoice", invoice.year, invoice.number)
@@ -312,8 +314,8 @@ def test_a_contract_without_a_tax_rule_waits_alone_and_its_seller_is_told(shop: 
     assert not Document.objects.exists()
     (ticket,) = Ticket.objects.filter(about__startswith="contract:")
     assert "Ada" in ticket.title
-    wish = tax_rules.Wish("domestic", "services", 2000, "S", days.parse("2026-05-01"))
-    tax_rules.add("FR", wish, acting=shop.accountant)
+    spec = tax_rules.TaxRuleSpec("domestic", "services", 2000, "S", days.parse("2026-05-01"))
+    tax_rules.add("FR", spec, acting=shop.accountant)
     shop.turn("2026-05-03")
     lanes.run_once(bulk=True)
     assert Document.objects.count() == 1
@@ -373,13 +375,13 @@ def test_who_has_no_tax_rule_sells_nothing_and_one_writes_them(shop: "Market") -
     shop.turn("2026-04-01")
     with pytest.raises(PaymentRequired, match="no tax rules"):
         shop.order()
-    wish = tax_rules.Wish("domestic", "services", 810, "S", days.parse("2024-01-01"))
-    tax_rules.add("CHE", wish, acting=shop.accountant)
+    spec = tax_rules.TaxRuleSpec("domestic", "services", 810, "S", days.parse("2024-01-01"))
+    tax_rules.add("CHE", spec, acting=shop.accountant)
     shop.ready(shop.order())
     (invoice,) = shop.bill("2026-05-01", "CHE")
     assert (invoice.net, invoice.tax) == (1000, 81)
     with pytest.raises(Conflict, match="were issued"):
-        tax_rules.add("CHE", wish, acting=shop.accountant)
+        tax_rules.add("CHE", spec, acting=shop.accountant)
 
 
 def test_rules_of_one_seller_are_not_those_of_another_of_its_country(shop: "Market") -> None:
@@ -387,8 +389,8 @@ def test_rules_of_one_seller_are_not_those_of_another_of_its_country(shop: "Mark
     from freehold.master.foundation import days
 
     other = shop.seller("FRB", "FR", "EUR", "Europe/Paris")
-    wish = tax_rules.Wish("domestic", "services", 1000, "S", days.parse("2026-06-01"))
-    tax_rules.add("FRB", wish, acting=shop.accountant)
+    spec = tax_rules.TaxRuleSpec("domestic", "services", 1000, "S", days.parse("2026-06-01"))
+    tax_rules.add("FRB", spec, acting=shop.accountant)
     june = days.parse("2026-06-02")
     own = tax_rules.holding(other, "domestic", "services", june)
     others = tax_rules.holding(shop.entity, "domestic", "services", june)
@@ -408,6 +410,6 @@ def test_rules_of_one_seller_are_not_those_of_another_of_its_country(shop: "Mark
 def test_what_is_no_tax_rule_is_refused(shop: "Market", field: str, value: Any) -> None:
     from freehold.master.billing import tax_rules
 
-    wish = {"tax_class": "domestic", "category": "services", "rate": 800, "code": "S", "from_day": 20_000, field: value}
+    spec = {"tax_class": "domestic", "category": "services", "rate": 800, "code": "S", "from_day": 20_000, field: value}
     with pytest.raises(Invalid):
-        tax_rules.add("FR", tax_rules.Wish(**wish), acting=shop.accountant)
+        tax_rules.add("FR", tax_rules.TaxRuleSpec(**spec), acting=shop.accountant)

@@ -96,14 +96,14 @@ def test_a_year_that_is_not_closed_yet_carries_its_result_all_the_same(shop: "Ma
 
 def test_entries_are_in_the_order_of_their_validation_and_dated_by_it(shop: "Market") -> None:
     from freehold.master.accounting import actions
-    from freehold.master.accounting.actions import Line
+    from freehold.master.accounting.actions import EntryLine
     from freehold.master.foundation import days
 
     shop.turn("2026-11-20")
     for number, day in enumerate(("2026-11-20", "2026-02-03")):
         actions.enter(
             "FR", day=days.parse(day), label=f"e{number}", currency="EUR", reference=f"r{number}",
-            lines=[Line("604", 100, 100), Line("401", -100, -100)], acting=shop.accountant,
+            lines=[EntryLine("604", 100, 100), EntryLine("401", -100, -100)], acting=shop.accountant,
         )  # fmt: skip
     rows = check_fec(books(shop.entity, "fec"))
     assert [row[2] for row in rows] == ["1", "1", "2", "2"]
@@ -143,7 +143,7 @@ HOSTILE = 'a "quote"; a | bar \\ back, {brace} ^link #tag @ 5 EUR'
 @pytest.mark.parametrize("program", ["hledger", "beancount"])
 def test_programs_read_books_with_any_text(shop: "Market", tmp_path: Path, program: str) -> None:
     from freehold.master.accounting import actions
-    from freehold.master.accounting.actions import Line
+    from freehold.master.accounting.actions import EntryLine
     from freehold.master.billing.customers import party_history
     from freehold.master.foundation import days
 
@@ -151,7 +151,7 @@ def test_programs_read_books_with_any_text(shop: "Market", tmp_path: Path, progr
     actions.add_account("FR", "a6041", HOSTILE.replace("|", ""), "expense", acting=shop.accountant)
     actions.enter(
         "FR", day=days.parse("2026-03-01"), label=HOSTILE.replace("|", ""), currency="EUR", reference="r",
-        lines=[Line("a6041", 100, 100), Line("401", -100, -100)], acting=shop.accountant,
+        lines=[EntryLine("a6041", 100, 100), EntryLine("401", -100, -100)], acting=shop.accountant,
     )  # fmt: skip
     read(tmp_path, program, books(shop.entity, program))
     check_fec(books(shop.entity, "fec"))

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from freehold.protocol import MAX_BODY
-from freehold.protocol.cache import PREFIX, Kind, blob_path, entries_path
+from freehold.protocol.cache import PREFIX, CacheKind, blob_path, entries_path
 from pocket import Pocket
 
 if TYPE_CHECKING:
@@ -193,7 +193,9 @@ STATEMENT = {"kind": "build", "release": "0" * 64, "platform": "x", "builder": "
 @given(almost({"statement": json.dumps(STATEMENT), "signature": "AAAA", "certificate": "x"}))
 def test_entries_of_the_cache(master: "Master", node: Pocket, tables: str, body: bytes) -> None:
     ((release,),) = master.sql("SELECT id FROM catalog_release")
-    _sent_by(node, master, tables, "PUT", PREFIX + entries_path(Kind.BUILD, release, "x86_64-debian-12-py3.11"), body)
+    _sent_by(
+        node, master, tables, "PUT", PREFIX + entries_path(CacheKind.BUILD, release, "x86_64-debian-12-py3.11"), body
+    )
     _sent_by(node, master, tables, "PUT", PREFIX + blob_path("0" * 64), body)
 
 

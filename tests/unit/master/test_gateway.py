@@ -35,8 +35,8 @@ def neighbour(master: "Master", node: Pocket) -> Pocket:
     return master.node("neighbour", partitions=2)
 
 
-def _on_main(master: "Master", title: str, **wish: Any) -> Any:
-    return master.request(title, constraints={"node": "main"}, **wish)["instance"]
+def _on_main(master: "Master", title: str, **spec: Any) -> Any:
+    return master.request(title, constraints={"node": "main"}, **spec)["instance"]
 
 
 def _waiting(pocket: Pocket, since: int, wait: float = 30) -> tuple[Thread, list[Any]]:

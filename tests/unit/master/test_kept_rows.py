@@ -196,14 +196,14 @@ def _publish_from_children(rooms: "Rooms", count: int) -> Any:
     from freehold.master.ordering.models import Instance, PublicationRow
     from unit.master.test_trees import ask, packed
 
-    wish = {"product": "leaf", "type": "default"}
+    spec = {"product": "leaf", "type": "default"}
     rooms.supply(rooms.publish(packed("leaf", default={})), rooms.node("rack", partitions=count + 2))
     rooms.supply(
-        rooms.publish(packed("site", default={"requests": [{**wish, "number": count}]})),
+        rooms.publish(packed("site", default={"requests": [{**spec, "number": count}]})),
         *_nodes(),
     )
     root = rooms.request("site", "site").instance
-    ask(root, **{f"part-{number}": wish for number in range(count)})
+    ask(root, **{f"part-{number}": spec for number in range(count)})
     for number in range(count):
         part = Instance.objects.get(title=f"site/part-{number}")
         published = json.dumps({"url": f"u{number}"})

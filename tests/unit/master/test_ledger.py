@@ -21,9 +21,9 @@ def enter(
     from freehold.master.accounting import actions
     from freehold.master.foundation import days
 
-    written = [actions.Line(account, amount, amount) for account, amount in lines]
-    wish = {"label": "by hand", "currency": "EUR", "acting": market.accountant, **more}
-    return actions.enter("FR", day=days.parse(day), lines=written, reference=reference, **wish)
+    written = [actions.EntryLine(account, amount, amount) for account, amount in lines]
+    spec = {"label": "by hand", "currency": "EUR", "acting": market.accountant, **more}
+    return actions.enter("FR", day=days.parse(day), lines=written, reference=reference, **spec)
 
 
 def balances(market: "Market", until: str = "2030-01-01") -> dict[str, int]:
@@ -114,7 +114,9 @@ def _talk(market: "Market") -> None:
 
     party_history.change_seller("FR", party_history.Terms("FR Cloud", "2 rue Neuve"), acting=market.accountant)
     buyer = Customer.objects.all()[0].id
-    payments.hear("FR", [payments.Told("card", "1", "p", "captured", buyer, "EUR", 100)], acting=market.accountant)
+    payments.hear(
+        "FR", [payments.ProviderAnswer("card", "1", "p", "captured", buyer, "EUR", 100)], acting=market.accountant
+    )
     support.ask("shop", "web", "It is slow", "Why?", acting=market.rooms.customer)
 
 
@@ -145,7 +147,7 @@ def test_an_entry_that_does_not_balance_cannot_be_sealed(market: "Market") -> No
     from freehold.master.accounting import actions
     from freehold.master.foundation.transactions import writing
 
-    lines = [actions.Line("512", 2, 2), actions.Line("411", -1, -1)]
+    lines = [actions.EntryLine("512", 2, 2), actions.EntryLine("411", -1, -1)]
     draft = actions.Draft(0, "misc", "wrong", "test:1", "entry", "EUR", lines)
     with pytest.raises(Conflict, match="does not sum to zero"), writing():
         actions.post(market.entity, "wrong", [draft])

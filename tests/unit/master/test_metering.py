@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from freehold import kit
 from freehold.master.foundation.errors import Busy
-from freehold.master.gateway.reports import Done, Job, Writer
+from freehold.master.gateway.reports import Done, ReportJob, Writer
 from freehold.protocol.report import GENESIS, Report, UsageReport, link
 from running import tiny_release
 
@@ -57,7 +57,7 @@ def master(rooms: "Rooms") -> Iterator[Writer]:
 
 def send(writer: Writer, mouth: Mouth, reports: list[Report]) -> Done:
     answers: SimpleQueue[Done | Exception] = SimpleQueue()
-    writer.submit(Job(mouth.node, mouth.epoch, reports, 1000, answers.put))
+    writer.submit(ReportJob(mouth.node, mouth.epoch, reports, 1000, answers.put))
     answer = answers.get(timeout=20)
     if isinstance(answer, Exception):
         raise answer
@@ -221,7 +221,7 @@ def test_a_master_with_too_much_to_do_says_so_and_nothing_is_lost(
     monkeypatch.setattr("freehold.master.gateway.reports.MOST_WAITING", 1500)
     writer = Writer(rooms.url)
     for _ in range(2):
-        writer.submit(Job(mouth.node, mouth.epoch, mouth.reports, 1000, lambda _: None))
+        writer.submit(ReportJob(mouth.node, mouth.epoch, mouth.reports, 1000, lambda _: None))
     with pytest.raises(Busy, match="Many nodes report at once"):
         send(writer, mouth, mouth.reports)
     writer.start()

@@ -234,7 +234,7 @@ def test_8_6_money_back_and_a_sale_by_hand(shop: "Market") -> None:
     def enter(reference: str, *lines: tuple[str, int]) -> None:
         actions.enter(
             "FR", day=days.parse("2026-03-01"), label="by hand", currency="EUR", reference=reference,
-            lines=[actions.Line(account, amount, amount) for account, amount in lines], acting=shop.accountant,
+            lines=[actions.EntryLine(account, amount, amount) for account, amount in lines], acting=shop.accountant,
         )  # fmt: skip
 
     enter("refund", ("411", 10030), ("512", -10030))

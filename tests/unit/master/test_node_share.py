@@ -121,8 +121,8 @@ def test_slow_requests_of_people_never_keep_a_node_waiting(master: "Master", slo
         began = time.monotonic()
         status, answer = node.call("POST", "/node/v1/certificate", {"signing_request": node.signing_request()})
         assert (status, "certificate" in answer) == (200, True)
-        wish = {"token": token, "title": "newcomer", "signing_request": node.signing_request()}
-        assert master.call("POST", "/node/v1/enrol", wish).status == 200
+        spec = {"token": token, "title": "newcomer", "signing_request": node.signing_request()}
+        assert master.call("POST", "/node/v1/enrol", spec).status == 200
         assert time.monotonic() - began < SLOW_S / 2
         assert not all(one.done() for one in asked)
         assert {one.result().status for one in asked} == {200}

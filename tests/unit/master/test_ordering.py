@@ -238,14 +238,14 @@ def test_another_product_or_type_under_a_title_is_a_conflict(shop: "Rooms") -> N
 
 
 def test_what_does_not_exist_cannot_be_requested(shop: "Rooms") -> None:
-    for wish, said in (
+    for spec, said in (
         ({"product": "lost"}, "no product 'lost'"),
         ({"product": "tiny", "release": "9"}, "no release '9'"),
         ({"product": "tiny", "type": "large"}, "no type 'large'"),
         ({"product": None}, "no 'page' in 'shop'"),
     ):
         with pytest.raises(NotFound, match=said):
-            shop.request("page", wish.pop("product"), **wish)
+            shop.request("page", spec.pop("product"), **spec)
 
 
 def test_a_release_changes_only_when_it_is_named(shop: "Rooms") -> None:
@@ -359,10 +359,10 @@ def crowd(master: "Master") -> list[str]:
     return [master.project("shop")]
 
 
-def _all_at_once(master: "Master", token: str, titles: list[str], **wish: Any) -> list[Any]:
+def _all_at_once(master: "Master", token: str, titles: list[str], **spec: Any) -> list[Any]:
     def one(title: str) -> Any:
         path = f"/api/v1/projects/shop/instances/{title}"
-        return master.call("PUT", path, {"product": "tiny", **wish}, token=token)
+        return master.call("PUT", path, {"product": "tiny", **spec}, token=token)
 
     with ThreadPoolExecutor(len(titles)) as pool:
         return list(pool.map(one, titles))
@@ -394,8 +394,8 @@ def test_the_last_partition_is_given_once(master: "Master", crowd: list[str]) ->
 
 
 def test_a_wrong_parameter_over_the_wire(master: "Master", crowd: list[str]) -> None:
-    wish = {"product": "tiny", "parameters": {"size": 99}}
-    answer = master.call("PUT", "/api/v1/projects/shop/instances/wrong", wish, token=crowd[0])
+    spec = {"product": "tiny", "parameters": {"size": 99}}
+    answer = master.call("PUT", "/api/v1/projects/shop/instances/wrong", spec, token=crowd[0])
     assert (answer.status, answer.kind) == (422, "application/problem+json")
     assert answer.body["errors"] == [{"field": "parameters.size", "rule": "maximum: 10", "value": 99}]
     assert master.call("GET", "/api/v1/projects/shop/instances/wrong", token=crowd[0]).status == 404
@@ -412,8 +412,8 @@ def test_a_dry_run_over_the_wire(master: "Master", crowd: list[str]) -> None:
     "body", [{"state": "flying"}, {"parameters": []}, {"parameters": "x"}, {"constraints": 7}, {"product": 7}]
 )
 def test_a_request_of_the_wrong_shape_names_the_field(master: "Master", crowd: list[str], body: dict[str, Any]) -> None:
-    wish = {"product": "tiny", **body}
-    answer = master.call("PUT", "/api/v1/projects/shop/instances/odd", wish, token=crowd[0])
+    spec = {"product": "tiny", **body}
+    answer = master.call("PUT", "/api/v1/projects/shop/instances/odd", spec, token=crowd[0])
     assert answer.status == 422
     assert next(iter(body)) in answer.body["errors"][0]["field"]
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
-from freehold.master.payments.settlement import Kind, settle
+from freehold.master.payments.settlement import SettlementKind, settle
 from freehold.protocol.states import Wanted
 from unit.master.test_billing_truth import books_hold
 
@@ -183,7 +183,7 @@ def _as_paid(shop: "Market", buyer: "Customer", web: str, today: int) -> None:
 
 
 EVENTS = some.lists(
-    some.tuples(some.sampled_from(["p1", "p2"]), some.sampled_from(list(Kind)), some.integers(1, 9000)),
+    some.tuples(some.sampled_from(["p1", "p2"]), some.sampled_from(list(SettlementKind)), some.integers(1, 9000)),
     min_size=1,
     max_size=8,
 )
@@ -261,10 +261,12 @@ def test_news_that_cannot_be_changes_nothing(shop: "Market") -> None:
 def _hear(shop: "Market", *told: dict[str, Any]) -> int:
     from freehold.master.payments import actions
 
-    return actions.hear("FR", [actions.Told(**one) for one in told], acting=shop.accountant)
+    return actions.hear("FR", [actions.ProviderAnswer(**one) for one in told], acting=shop.accountant)
 
 
-def _news(buyer: "Customer", mark: int, number: int, one: tuple[str, Kind, int], purpose: str) -> dict[str, Any]:
+def _news(
+    buyer: "Customer", mark: int, number: int, one: tuple[str, SettlementKind, int], purpose: str
+) -> dict[str, Any]:
     payment, kind, amount = one
     return {
         "customer": buyer.id, "payment": f"{payment}-{mark}", "provider": "card", "currency": "EUR", "amount": amount,
@@ -275,8 +277,8 @@ def _news(buyer: "Customer", mark: int, number: int, one: tuple[str, Kind, int],
 def _terms(shop: "Market", stop_days: int | None) -> None:
     from freehold.master.billing.customers import party_history
 
-    wish = party_history.Terms("FR Hosting", "1 rue de la Paix", stop_days=stop_days)
-    party_history.change_seller("FR", wish, acting=shop.accountant)
+    spec = party_history.Terms("FR Hosting", "1 rue de la Paix", stop_days=stop_days)
+    party_history.change_seller("FR", spec, acting=shop.accountant)
 
 
 def _hour(shop: "Market", when: str) -> None:

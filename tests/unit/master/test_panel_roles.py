@@ -84,14 +84,14 @@ def house(rooms: Rooms) -> dict[str, Visitor]:
     from freehold.master.people.models import Person, Project, Role
 
     rooms.supply(rooms.publish(tiny_release("own")), rooms.node("one"), everyone=False)
-    wish = actions.Request("provider", "theirs", "own", parameters={"greeting": "whispered"})
-    granted = actions.request(wish, acting=rooms.owner)
+    spec = actions.Request("provider", "theirs", "own", parameters={"greeting": "whispered"})
+    granted = actions.request(spec, acting=rooms.owner)
     PublicationRow.objects.create(
         instance_id=granted.instance, revision=10**9, published='{"password": "hushed"}', at=clock.now()
     )
     visitors = {"nobody": Visitor(None), "stranger": Visitor(rooms.customer)}
-    wish = accounting.Seller("BOOKS", "Books", "street", "FR", "EUR", "Europe/Paris")
-    accounting.add_entity(wish, "provider", acting=rooms.owner)
+    spec = accounting.Seller("BOOKS", "Books", "street", "FR", "EUR", "Europe/Paris")
+    accounting.add_entity(spec, "provider", acting=rooms.owner)
     for role in (Role.CUSTOMER, Role.OPERATOR, Role.SALES, Role.ACCOUNTANT, Role.AUDITOR):
         person = Person.objects.create(
             id=ids.new("pers"), email=f"{role.value}@example.org", password="!", created_at=clock.now()
@@ -189,7 +189,7 @@ def test_what_is_of_another_fleet_is_not_found_in_ones_own(house: dict[str, Visi
     for row in ("GET node", "POST node", "GET supply", "GET build-log"):
         assert _visit(visitor, row, "shop").status_code == 404, row
     for where in ("node:one", f"node:{Node.objects.get().id}", "site:here"):
-        wish = {"release": Supply.objects.get().release_id, "where": where, "wanted": "removed"}
-        assert visitor.post("/fleet/shop/supplies", wish).status_code == 404, where
+        spec = {"release": Supply.objects.get().release_id, "where": where, "wanted": "removed"}
+        assert visitor.post("/fleet/shop/supplies", spec).status_code == 404, where
     assert Supply.objects.get().wanted == "available"
     assert Node.objects.get().open

@@ -64,8 +64,8 @@ def test_a_zero_character_is_a_problem_of_its_sender(master: "Master", customer:
     assert answer.status in (400, 401)
     answer = master.call("GET", "/api/v1/projects/shop/instances/a%00b", token=customer)
     assert answer.status in (400, 404)
-    wish = {"product": "a\0b"}
-    answer = master.call("PUT", "/api/v1/projects/shop/instances/x", wish, token=customer)
+    spec = {"product": "a\0b"}
+    answer = master.call("PUT", "/api/v1/projects/shop/instances/x", spec, token=customer)
     assert answer.status in (400, 404)
     answer = master.call("GET", "/api/v1/projects/shop/instances?after=%00", token=customer)
     assert answer.status in (200, 400)
@@ -135,14 +135,14 @@ def test_an_expired_token_says_so(master: "Master", customer: str) -> None:
 
 @pytest.mark.parametrize("days", [0, -1, 367, 10**12])
 def test_a_token_lives_a_day_to_a_year(master: "Master", days: int) -> None:
-    wish = {"email": OWNER, "password": PASSWORD, "days": days}
-    status, problem = master.call("POST", "/api/v1/login", wish)
+    spec = {"email": OWNER, "password": PASSWORD, "days": days}
+    status, problem = master.call("POST", "/api/v1/login", spec)
     assert (status, problem["errors"][0]["field"]) == (422, "days")
 
 
 def test_a_revoked_token_is_over_at_once(master: "Master", customer: str) -> None:
-    wish = {"email": "customer@shop.example", "password": PASSWORD}
-    made = master.call("POST", "/api/v1/login", wish).body
+    spec = {"email": "customer@shop.example", "password": PASSWORD}
+    made = master.call("POST", "/api/v1/login", spec).body
     stranger = master.call("DELETE", f"/api/v1/tokens/{made['id']}", token=master.owner)
     assert stranger.status == 404
     assert master.call("DELETE", f"/api/v1/tokens/{made['id']}", token=made["token"]).status == 204

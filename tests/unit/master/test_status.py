@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from freehold.master.ordering.status import Status, Told, status
+from freehold.master.ordering.status import ReportedState, Status, status
 from freehold.protocol.states import Wanted
 from running import tiny_release
 
@@ -22,8 +22,8 @@ def _status(wanted: str = "started", **more: Any) -> Status:
     return status(Wanted(wanted), 5, **told)
 
 
-def _told(promise: str = "web", kept: bool = True, revision: int = 5, message: str = "") -> Told:
-    return Told(promise, revision, kept, message, 0)
+def _told(promise: str = "web", kept: bool = True, revision: int = 5, message: str = "") -> ReportedState:
+    return ReportedState(promise, revision, kept, message, 0)
 
 
 UNBUILT = "Its release is not built yet on its node."
@@ -104,7 +104,7 @@ def test_many_instances_are_read_with_few_queries(rooms: "Rooms") -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from freehold.master.foundation.paging import Part
+    from freehold.master.foundation.paging import ListPart
     from freehold.master.monitoring import queries as monitoring
     from freehold.master.ordering import queries
 
@@ -112,7 +112,7 @@ def test_many_instances_are_read_with_few_queries(rooms: "Rooms") -> None:
     for number in range(30):
         rooms.request(f"i{number}")
     with CaptureQueriesContext(connection) as captured:
-        assert len(monitoring.pictures(queries.in_projects([rooms.shop], Part()))) == 30
+        assert len(monitoring.pictures(queries.in_projects([rooms.shop], ListPart()))) == 30
     assert len(captured) == 2
 
 

@@ -19,7 +19,7 @@ def test_a_task_that_fails_is_kept_told_once_and_hinders_no_other(
     from freehold.master.people.models import Person
     from freehold.master.support.models import Ticket
     from freehold.master.tasks import lanes, queries
-    from freehold.master.tasks.registry import Task
+    from freehold.master.tasks.registry import MasterTask
 
     Person.objects.filter(id=rooms.owner.person).update(is_staff=True)
     ran, trouble = list[str](), list[Exception]([RuntimeError("password=secret")])
@@ -29,7 +29,10 @@ def test_a_task_that_fails_is_kept_told_once_and_hinders_no_other(
             raise trouble[0]
         return 3
 
-    tasks = [Task("a.fails", fails, period=0.0), Task("b.goes", lambda: len(ran.append("b") or ran), period=0.0)]
+    tasks = [
+        MasterTask("a.fails", fails, period=0.0),
+        MasterTask("b.goes", lambda: len(ran.append("b") or ran), period=0.0),
+    ]
     monkeypatch.setattr(queries, "TASKS", tasks)
     monkeypatch.setattr(lanes, "RETRY", 0.0)
     runner = lanes.Runner(tasks)
@@ -56,7 +59,7 @@ def test_a_task_that_fails_is_kept_told_once_and_hinders_no_other(
 def test_a_slow_bulk_task_delays_no_urgent_one(rooms: "Rooms", monkeypatch: pytest.MonkeyPatch) -> None:
     from freehold.master.foundation import hints
     from freehold.master.tasks import lanes
-    from freehold.master.tasks.registry import Lane, Task
+    from freehold.master.tasks.registry import Lane, MasterTask
 
     done, may_end, began = list[str](), threading.Event(), threading.Event()
 
@@ -66,7 +69,10 @@ def test_a_slow_bulk_task_delays_no_urgent_one(rooms: "Rooms", monkeypatch: pyte
         done.append("slow")
         return 1
 
-    tasks = [Task("x.slow", slow, Lane.BULK, 3600.0), Task("x.quick", lambda: done.append("quick") or 0, period=30.0)]
+    tasks = [
+        MasterTask("x.slow", slow, Lane.BULK, 3600.0),
+        MasterTask("x.quick", lambda: done.append("quick") or 0, period=30.0),
+    ]
     monkeypatch.setattr(lanes, "FIRST_BULK", 0.0)
     monkeypatch.setattr(lanes, "_begin", lambda *_: None)
     monkeypatch.setattr(lanes, "_end", lambda *_: None)

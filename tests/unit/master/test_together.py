@@ -20,8 +20,8 @@ def shop(master: "Master") -> str:
     return master.project("shop")
 
 
-def _put(master: "Master", token: str, title: str, **wish: Any) -> Any:
-    return master.call("PUT", f"/api/v1/projects/shop/instances/{title}", wish, token=token)
+def _put(master: "Master", token: str, title: str, **spec: Any) -> Any:
+    return master.call("PUT", f"/api/v1/projects/shop/instances/{title}", spec, token=token)
 
 
 def _together(*calls: Any) -> list[Any]:
@@ -66,10 +66,10 @@ def test_facts_that_arrive_among_requests_do_not_spoil_the_count(master: "Master
     telling = Thread(target=tell)
     telling.start()
     try:
-        wish = {"product": "tiny", "constraints": {"node": "busy"}}
+        spec = {"product": "tiny", "constraints": {"node": "busy"}}
         for start in range(0, 36, 12):
             answers = _together(
-                *(lambda n=n: _put(master, shop, f"busy-{n}", **wish) for n in range(start, start + 12))
+                *(lambda n=n: _put(master, shop, f"busy-{n}", **spec) for n in range(start, start + 12))
             )
             assert {answer.status for answer in answers} == {200}
     finally:
@@ -124,8 +124,8 @@ def test_machines_of_one_title_are_one_node(master: "Master", shop: str) -> None
 
 
 def test_operators_change_different_things_of_a_node_together(master: "Master", shop: str) -> None:
-    def change(**wish: Any) -> Any:
-        return master.call("PATCH", "/api/v1/projects/provider/nodes/wide", wish, token=master.owner)
+    def change(**spec: Any) -> Any:
+        return master.call("PATCH", "/api/v1/projects/provider/nodes/wide", spec, token=master.owner)
 
     for turn in range(1, 9):
         answers = _together(

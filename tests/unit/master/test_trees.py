@@ -61,14 +61,14 @@ def shop(rooms: "Rooms") -> "Rooms":
     return rooms
 
 
-def ask(parent: str, **wishes: dict[str, Any]) -> dict[str, Any]:
+def ask(parent: str, **specs: dict[str, Any]) -> dict[str, Any]:
     """Have an instance request these, and no others."""
     from freehold.master.ordering import actions, children
     from freehold.master.people import identity
 
     kind: dict[str, Any] = {"product": "tiny", "type": "other"}
-    requests = {title: actions.Request("shop", title, **(kind | wish)) for title, wish in wishes.items()}
-    return children.request_children(requests, acting=identity.by_certificate(identity.Kind.INSTANCE, parent))
+    requests = {title: actions.Request("shop", title, **(kind | spec)) for title, spec in specs.items()}
+    return children.request_children(requests, acting=identity.by_certificate(identity.ActorKind.INSTANCE, parent))
 
 
 def row(title: str) -> Any:
@@ -225,8 +225,8 @@ def test_only_what_is_started_requests_and_nothing_destroyed(shop: "Rooms") -> N
 # Shared instances
 
 
-def shelf(shop: "Rooms", title: str, **wish: Any) -> Any:
-    shop.request(title, "store", type="shelf", **wish)
+def shelf(shop: "Rooms", title: str, **spec: Any) -> Any:
+    shop.request(title, "store", type="shelf", **spec)
     return row(title)
 
 
@@ -273,8 +273,8 @@ def test_a_host_serves_its_own_project_until_it_is_offered_to_everyone(shop: "Ro
     from freehold.master.ordering import actions
 
     def offer(to: str) -> None:
-        wish = actions.Request("provider", "big", "store", offered_to=actions.OfferedTo(to))
-        actions.request(wish, acting=shop.owner)
+        spec = actions.Request("provider", "big", "store", offered_to=actions.OfferedTo(to))
+        actions.request(spec, acting=shop.owner)
 
     offer("project")
     with pytest.raises(NoPlace):
@@ -341,12 +341,12 @@ def test_guests_follow_their_host_to_another_release_if_they_fit(shop: "Rooms") 
 
 
 def test_what_a_host_is_told_of_a_guest_does_not_say_whose_it_is(shop: "Rooms") -> None:
-    from freehold.master.gateway.database import Connection
+    from freehold.master.gateway.database import DatabaseConnection
     from freehold.master.gateway.feeds import read_feed
 
     shop.request("store", "store")
     guest = shelf(shop, "very-private-title", parameters={"size": 1})
-    reader = Connection(shop.url)
+    reader = DatabaseConnection(shop.url)
     try:
         feed = read_feed(reader, guest.node_id, 0, 60.0)
     finally:

@@ -224,9 +224,9 @@ BAD = {
 def test_prices_that_cannot_be_are_refused_whole(market: "Market", case: str) -> None:
     from freehold.master.catalog.models import Price, PriceList
 
-    wish, field = BAD[case]
+    spec, field = BAD[case]
     market.offer()
-    asked = {"kind": "recurring", "amount": 1, **wish}  # type: ignore[dict-item]
+    asked = {"kind": "recurring", "amount": 1, **spec}  # type: ignore[dict-item]
     with pytest.raises(Invalid) as refused:
         market.prices(market.price(100), market.price(**asked))  # type: ignore[arg-type]
     assert f"prices.1.{field}" in [error.field for error in refused.value.errors]

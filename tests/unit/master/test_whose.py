@@ -76,8 +76,8 @@ class Side:
         self.rooms.tell(self.node, partitions=6)
         self.release = catalog.publish(tiny_release(self.product), self.name, acting=self.seller)
         fleet.supply(self.release, [self.node.id], self.name, acting=self.seller)
-        wish = accounting.Seller(self.code, self.name, "a street", "FR", "EUR", "Europe/Paris")
-        tax_rules.begin(accounting.add_entity(wish, self.name, acting=self.seller))
+        spec = accounting.Seller(self.code, self.name, "a street", "FR", "EUR", "Europe/Paris")
+        tax_rules.begin(accounting.add_entity(spec, self.name, acting=self.seller))
 
     def sell(self, name: str, product: str = "", currency: str = "EUR") -> None:
         """Offer something at a price."""
@@ -85,8 +85,8 @@ class Side:
 
         pricing.add_offer(pricing.Proposal(name, product or self.product, {"en": name}), self.name, acting=self.seller)
         prices = [pricing.Asked(name, "recurring", PRICES[self.name])]
-        wish = pricing.Listing(self.code, name, currency, False, 0, prices, region="")
-        pricing.publish_list(wish, self.name, acting=self.seller)
+        spec = pricing.Listing(self.code, name, currency, False, 0, prices, region="")
+        pricing.publish_list(spec, self.name, acting=self.seller)
 
     def be_paid(self, project: str) -> None:
         """Have a customer, with money, pay for a project."""
@@ -94,7 +94,7 @@ class Side:
         from freehold.master.billing.customers import actions as customers
 
         ada = customers.add_customer(
-            customers.Identity("Ada", "person", "a", "FR", "EUR"), self.name, acting=self.seller
+            customers.CustomerIdentity("Ada", "person", "a", "FR", "EUR"), self.name, acting=self.seller
         )
         customers.set_payer(self.name, project, ada, acting=self.seller)
         contract = customers.contract_of(ada, LegalEntity.objects.get(code=self.code), "EUR")
@@ -122,7 +122,7 @@ class Side:
 
         actions.change_node(self.node.id, self.name, builder=True, acting=self.seller)
 
-    def order(self, title: str, **wish: Any) -> tuple[object, ...]:
+    def order(self, title: str, **spec: Any) -> tuple[object, ...]:
         """Order as the customer; return what it got: whose node, at which price of whom; or why it got nothing."""
         from freehold.master.billing.models import Subscription, SubscriptionPrice
         from freehold.master.catalog.models import Offer
@@ -130,7 +130,7 @@ class Side:
         from freehold.master.ordering import actions
 
         try:
-            made = actions.request(actions.Request(self.shop, title, **wish), acting=self.buyer)
+            made = actions.request(actions.Request(self.shop, title, **spec), acting=self.buyer)
         except MasterError as error:
             return (type(error).__name__, error.detail)
         node = Node.objects.select_related("project").get(id=made.node).project.name
@@ -273,12 +273,12 @@ def test_a_host_serves_strangers_only_for_who_may_offer_its_product(sides: tuple
     everyone = actions.OfferedTo.EVERYONE
 
     def serve(side: Side) -> str:
-        wish = actions.Request(side.name, "store", "store", offered_to=everyone)
-        return actions.request(wish, acting=side.seller).instance
+        spec = actions.Request(side.name, "store", "store", offered_to=everyone)
+        return actions.request(spec, acting=side.seller).instance
 
     def host_of(title: str) -> str | None:
-        wish = actions.Request(ours.shop, title, "store", type="shelf")
-        return Instance.objects.get(id=actions.request(wish, acting=ours.buyer).instance).host
+        spec = actions.Request(ours.shop, title, "store", type="shelf")
+        return Instance.objects.get(id=actions.request(spec, acting=ours.buyer).instance).host
 
     with pytest.raises(Forbidden, match="may not offer to everyone"):
         serve(theirs)
@@ -387,21 +387,21 @@ def _whole(side: Side, product: str, *requests: dict[str, Any], schema: Any = No
     fleet.supply(release, [side.node.id], side.name, acting=side.seller)
 
 
-def _ask(root: str, **wishes: dict[str, Any]) -> dict[str, str]:
+def _ask(root: str, **specs: dict[str, Any]) -> dict[str, str]:
     """Request as an instance; return the kind of each answer."""
     from freehold.master.ordering import actions, children
     from freehold.master.people import identity
 
-    who = identity.by_certificate(identity.Kind.INSTANCE, root)
-    requests = {title: actions.Request("", title, **wish) for title, wish in wishes.items()}
+    who = identity.by_certificate(identity.ActorKind.INSTANCE, root)
+    requests = {title: actions.Request("", title, **spec) for title, spec in specs.items()}
     answers = children.request_children(requests, acting=who)
     return {title: getattr(answer, "type", "granted") for title, answer in answers.items()}
 
 
-def _root(side: Side, product: str, title: str = "whole", **wish: Any) -> str:
+def _root(side: Side, product: str, title: str = "whole", **spec: Any) -> str:
     from freehold.master.ordering import actions
 
-    made = actions.request(actions.Request(side.shop, title, product, **wish), acting=side.buyer)
+    made = actions.request(actions.Request(side.shop, title, product, **spec), acting=side.buyer)
     return made.instance
 
 
@@ -549,7 +549,7 @@ def test_whatever_can_be_counted_has_a_quota(sides: tuple[Side, Side]) -> None:
     ours.be_paid(ours.shop)
     ours.order("web", product=ours.product)
     ticket = support.ask(ours.shop, "web", "x", "x", acting=ours.buyer)
-    ada = customers.Identity("Ada", "person", "a", "FR", "EUR")
+    ada = customers.CustomerIdentity("Ada", "person", "a", "FR", "EUR")
     token = {"title": "x", "scopes": frozenset({Scope.READ})}
     entity = accounting.Seller("XX", "x", "x", "FR", "EUR", "Europe/Paris")
     more: dict[str, tuple[str, Callable[[], object]]] = {
@@ -656,7 +656,7 @@ def test_large_parameters_are_refused_and_their_history_has_a_share(sides: tuple
 def test_what_is_found_nowhere_and_what_is_anothers_are_refused_alike(sides: tuple[Side, Side]) -> None:
     ours, theirs = sides
     theirs.sell("small")
-    for wish in ({"product": ours.product, "offer": "small"}, {"offer": "OURS/small"}):
-        assert ours.order("web", **wish)[0] == NotFound.__name__
+    for spec in ({"product": ours.product, "offer": "small"}, {"offer": "OURS/small"}):
+        assert ours.order("web", **spec)[0] == NotFound.__name__
     assert ours.order("web", product=ours.product, constraints={"instance": "x"})[0] != NoPlace.__name__
     assert ours.order("late", product=theirs.product, offer="small")[0] == PaymentRequired.__name__

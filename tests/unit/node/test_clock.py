@@ -9,7 +9,7 @@ import pytest
 from freehold.node.clock import Clock, Hardware, date
 from freehold.node.state.desired import Store
 from freehold.protocol.feed import Feed, WantedInstance
-from freehold.protocol.report import AssessmentReport, Body, UsageReport
+from freehold.protocol.report import AssessmentReport, ReportBody, UsageReport
 from freehold.protocol.states import Observed, Wanted
 
 YEAR = 365 * 86400.0
@@ -54,7 +54,7 @@ def times(store: Store) -> list[float]:
     """Return the times of all that waits, reports and items."""
     found = []
     for report in store.outbox(1000, 1 << 30):
-        body = msgspec.json.decode(bytes(report.body), type=Body)
+        body = msgspec.json.decode(bytes(report.body), type=ReportBody)
         found += [body.at, *(item.at for item in body.items if isinstance(item, UsageReport | AssessmentReport))]
     return found
 

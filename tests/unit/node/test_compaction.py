@@ -9,11 +9,11 @@ from hypothesis import strategies as some
 from freehold.node.state.compaction import DAY, HOUR, compact
 from freehold.protocol.report import (
     AssessmentReport,
-    Body,
     HostFacts,
     InstanceReport,
     Item,
     PublicationReport,
+    ReportBody,
     SoftwareReport,
     UsageReport,
 )
@@ -24,16 +24,16 @@ REVISIONS = some.integers(1, 3)
 STATES = some.sampled_from([Observed.STARTED, Observed.FAILED])
 
 
-def size(bodies: list[Body]) -> int:
+def size(bodies: list[ReportBody]) -> int:
     return sum(len(msgspec.json.encode(body)) for body in bodies)
 
 
-def items(bodies: list[Body]) -> list[Item]:
+def items(bodies: list[ReportBody]) -> list[Item]:
     return [item for body in bodies for item in body.items]
 
 
 @some.composite
-def histories(draw: some.DrawFn) -> list[Body]:
+def histories(draw: some.DrawFn) -> list[ReportBody]:
     """Return what a node wrote in up to two weeks, oldest first; counters only grow."""
     bodies, at = [], 1e9
     counters: dict[str, int] = defaultdict(int)
@@ -56,11 +56,11 @@ def histories(draw: some.DrawFn) -> list[Body]:
                 said.append(PublicationReport(name, draw(REVISIONS), {"at": at}))
             else:
                 said.append(HostFacts([], cpus=draw(some.integers(1, 64))))
-        bodies.append(Body(at, said))
+        bodies.append(ReportBody(at, said))
     return bodies
 
 
-def conclusions(bodies: list[Body]) -> dict[object, object]:
+def conclusions(bodies: list[ReportBody]) -> dict[object, object]:
     """Return what a Master knows after it heard all this: the last of each."""
     known: dict[object, object] = {}
     for item in items(bodies):
@@ -77,7 +77,7 @@ def conclusions(bodies: list[Body]) -> dict[object, object]:
 
 
 @given(histories(), some.sampled_from([0, 500, 2000, 1 << 30]))
-def test_however_much_is_thinned_the_master_comes_to_the_same_conclusions(bodies: list[Body], most: int) -> None:
+def test_however_much_is_thinned_the_master_comes_to_the_same_conclusions(bodies: list[ReportBody], most: int) -> None:
     thinned = compact(bodies, most)
     assert conclusions(thinned) == conclusions(bodies)
     assert [body.at for body in thinned] == sorted(body.at for body in thinned)
@@ -85,14 +85,14 @@ def test_however_much_is_thinned_the_master_comes_to_the_same_conclusions(bodies
 
 
 @given(histories(), some.sampled_from([0, 500, 2000]))
-def test_thinning_what_was_thinned_changes_what_it_says_no_more(bodies: list[Body], most: int) -> None:
+def test_thinning_what_was_thinned_changes_what_it_says_no_more(bodies: list[ReportBody], most: int) -> None:
     once = compact(bodies, most)
     assert items(compact(once, most)) == items(once)
 
 
 @given(histories())
-def test_use_of_each_day_stays_however_little_room_there_is(bodies: list[Body]) -> None:
-    def days(of: list[Body]) -> set[tuple[str, float]]:
+def test_use_of_each_day_stays_however_little_room_there_is(bodies: list[ReportBody]) -> None:
+    def days(of: list[ReportBody]) -> set[tuple[str, float]]:
         return {(item.instance, item.at // DAY) for item in items(of) if isinstance(item, UsageReport)}
 
     assert days(compact(bodies, 0)) == days(bodies)
@@ -100,7 +100,9 @@ def test_use_of_each_day_stays_however_little_room_there_is(bodies: list[Body]) 
 
 def test_promise_history_goes_before_the_hourly_readings_of_use_do() -> None:
     bodies = [
-        Body(at, [UsageReport("shop", at, cpu_ms=int(at)), AssessmentReport("shop", 1, "page", bool(n % 2), at, "x")])
+        ReportBody(
+            at, [UsageReport("shop", at, cpu_ms=int(at)), AssessmentReport("shop", 1, "page", bool(n % 2), at, "x")]
+        )
         for n, at in enumerate(float(minute) * 60 for minute in range(14 * 24 * 60))
     ]
     hours = {item.at // HOUR for item in items(bodies) if isinstance(item, UsageReport)}

@@ -17,7 +17,7 @@ from freehold.node.errors import ConfigureError
 from freehold.node.partition import layout
 from freehold.node.partition.configure import run
 from freehold.node.partition.layout import Layout
-from freehold.node.partition.order import Order
+from freehold.node.partition.order import ConfigureOrder
 from freehold.node.partition.profile import profile_text
 from freehold.recipes import part
 from freehold.release import ReleaseError, parts
@@ -65,8 +65,10 @@ def partition(tmp_path: Path) -> Path:
     return folder
 
 
-def order(partition: Path, software: Path, **parameters: Any) -> Order:
-    return Order("inst-1", "shop", "default", "127.0.0.9", str(partition), str(software), json.dumps(parameters))
+def order(partition: Path, software: Path, **parameters: Any) -> ConfigureOrder:
+    return ConfigureOrder(
+        "inst-1", "shop", "default", "127.0.0.9", str(partition), str(software), json.dumps(parameters)
+    )
 
 
 def configured(partition: Path, software: Path, **parameters: Any) -> Layout:

@@ -12,7 +12,7 @@ import pytest
 import inside
 from freehold.kit.waiting import until
 from freehold.node.isolation import cgroups, firewall
-from freehold.node.isolation.firewall import Network, Surroundings
+from freehold.node.isolation.firewall import FirewallNetwork, Surroundings
 from freehold.node.supervisor.children import user_processes
 from inside import Inside, client, containers, server
 
@@ -73,7 +73,7 @@ def test_an_address_is_its_partitions_alone(pair: list[Inside]) -> None:
 def test_only_declared_ports_are_reached_and_what_is_refused_is_counted(pair: list[Inside]) -> None:
     one, other = pair
     with one.running(server("0.0.0.0", 7101)), one.running(server("0.0.0.0", 7102)):
-        one.admit(Network(tcp=[7101]))
+        one.admit(FirewallNetwork(tcp=[7101]))
         assert hears(HERE, 7101)
         assert not hears(HERE, 7102)
         assert other.run(client(HERE, 7102)) == "ConnectionRefusedError"
@@ -85,10 +85,10 @@ def test_only_declared_ports_are_reached_and_what_is_refused_is_counted(pair: li
 def test_it_connects_only_where_it_declared(pair: list[Inside]) -> None:
     one, other = pair
     with one.running(server("0.0.0.0", 7101)), one.running(server("0.0.0.0", 7102)):
-        other.admit(Network(connect=[f"{HERE}:7101"]))
+        other.admit(FirewallNetwork(connect=[f"{HERE}:7101"]))
         assert other.run(client(HERE, 7101)) == f"{THERE} hello"
         assert other.run(client(HERE, 7102)) == "ConnectionRefusedError"
-        other.admit(Network(connect=[]))
+        other.admit(FirewallNetwork(connect=[]))
         assert other.run(client(HERE, 7101)) == "ConnectionRefusedError"
         assert firewall.refusals(TAG)["p1"]["connect"] > 0
 
@@ -137,18 +137,18 @@ def test_the_world_is_reached_from_a_private_address_as_the_machine_itself(world
     with containers(TAG, {"p0": HERE}, uplinks=[world]) as (one,), elsewhere(server("198.51.100.2", 443)):
         one.admit(None)
         assert one.run(client("198.51.100.2", 443)) == "198.51.100.1 hello"
-        one.admit(Network(connect=[]), Surroundings(master="198.51.100.2:443"))
+        one.admit(FirewallNetwork(connect=[]), Surroundings(master="198.51.100.2:443"))
         assert one.run(client("198.51.100.2", 443)) == "198.51.100.1 hello", "the Master is always reached"
-        one.admit(Network(connect=[]))
+        one.admit(FirewallNetwork(connect=[]))
         assert one.run(client("198.51.100.2", 443)) == "ConnectionRefusedError"
 
 
 def test_names_are_asked_of_the_machines_own_resolvers_and_of_nobody_else(world: str) -> None:
     both = "import socket\n" + server("0.0.0.0", 53).partition("\n")[2]
     with containers(TAG, {"p0": HERE}, uplinks=[world]) as (one,), elsewhere(both):
-        one.admit(Network(connect=[]), Surroundings(resolvers=["198.51.100.2"]))
+        one.admit(FirewallNetwork(connect=[]), Surroundings(resolvers=["198.51.100.2"]))
         assert one.run(client("198.51.100.2", 53)) == "198.51.100.1 hello"
-        one.admit(Network(connect=[]), Surroundings(resolvers=["198.51.100.3"]))
+        one.admit(FirewallNetwork(connect=[]), Surroundings(resolvers=["198.51.100.3"]))
         assert one.run(client("198.51.100.2", 53)) == "ConnectionRefusedError"
 
 
@@ -158,7 +158,7 @@ def test_names_are_asked_of_the_machines_own_resolvers_and_of_nobody_else(world:
 def test_a_public_address_of_its_own_is_answered_for_and_kept(world: str, own: str, far: str) -> None:
     addresses, network = {"p0": own}, "198.51.100.64/26" if "." in own else "2001:db8:5::40/122"
     with containers(TAG, addresses, uplinks=[world], announced_on=world) as (one,):
-        one.admit(Network(tcp=[8080]), Surroundings(network=network))
+        one.admit(FirewallNetwork(tcp=[8080]), Surroundings(network=network))
         with one.running(server("::" if ":" in own else "0.0.0.0", 8080)):
             until(lambda: "hello" in from_elsewhere(own, 8080), 20, what="an answer from a public address")
             assert from_elsewhere(own, 8080) == f"{far} hello"

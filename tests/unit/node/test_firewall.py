@@ -8,16 +8,16 @@ from hypothesis import strategies as some
 
 from freehold.node.errors import HostError
 from freehold.node.isolation import firewall
-from freehold.node.isolation.firewall import Network, Rule, Surroundings
+from freehold.node.isolation.firewall import FirewallNetwork, FirewallRule, Surroundings
 from freehold.protocol.network import target, written
 
-RULE = Rule("p0", "10.9.9.1", "fhtest0", Network())
+RULE = FirewallRule("p0", "10.9.9.1", "fhtest0", FirewallNetwork())
 
 
-def rules(network: Network) -> str:
+def rules(network: FirewallNetwork) -> str:
     """Return the commands for a partition with this declaration, as nftables gets them."""
     table = firewall._Table("test")
-    return json.dumps(table.partition(Rule("p0", "10.9.9.1", "fhtest0", network), Surroundings(), []))
+    return json.dumps(table.partition(FirewallRule("p0", "10.9.9.1", "fhtest0", network), Surroundings(), []))
 
 
 @pytest.mark.parametrize(
@@ -29,23 +29,25 @@ def rules(network: Network) -> str:
 )  # fmt: skip
 def test_what_is_no_address_reaches_no_rule(declared: str) -> None:
     with pytest.raises(HostError, match="What p0 declares of its network cannot be"):
-        firewall.admit("test", [Rule("p0", "10.9.9.1", "fhtest0", Network(connect=[declared]))], Surroundings())
+        firewall.admit(
+            "test", [FirewallRule("p0", "10.9.9.1", "fhtest0", FirewallNetwork(connect=[declared]))], Surroundings()
+        )
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**30])
 def test_what_is_no_port_reaches_no_rule(port: int) -> None:
-    for network in (Network(tcp=[port]), Network(udp=[port])):
+    for network in (FirewallNetwork(tcp=[port]), FirewallNetwork(udp=[port])):
         with pytest.raises(HostError, match="is no port: they go from 1 to 65535"):
-            firewall.admit("test", [Rule("p0", "10.9.9.1", "fhtest0", network)], Surroundings())
+            firewall.admit("test", [FirewallRule("p0", "10.9.9.1", "fhtest0", network)], Surroundings())
 
 
 @given(some.text())
 def test_no_text_of_others_is_among_the_rules(text: str) -> None:
     try:
-        found = rules(Network(connect=[text]))
+        found = rules(FirewallNetwork(connect=[text]))
     except ValueError:
         return
-    assert found == rules(Network(connect=[written(*target(text))]))
+    assert found == rules(FirewallNetwork(connect=[written(*target(text))]))
 
 
 @given(some.ip_addresses(), some.none() | some.integers(1, 65535))

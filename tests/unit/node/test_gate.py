@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.node.errors import ConfigureError
-from freehold.node.isolation.firewall import Network
+from freehold.node.isolation.firewall import FirewallNetwork
 from freehold.node.partition import gate, layout
 from freehold.node.partition.layout import Layout
 from freehold.protocol import MAX_DEPTH, MAX_MESSAGE, MAX_PROMISES, MAX_PUBLICATION, validation
@@ -126,7 +126,7 @@ def test_what_is_beyond_a_bound_is_a_failure_with_words(said: str) -> None:
 def test_an_honest_answer_passes_in_its_one_form() -> None:
     found = gate.read_layout(answer(), NOW)
     assert found.published == HONEST["published"]
-    assert found.outcome.network == Network([8080], [53], ["192.0.2.7/32:443", "2001:db8::/32", ":25"])
+    assert found.outcome.network == FirewallNetwork([8080], [53], ["192.0.2.7/32:443", "2001:db8::/32", ":25"])
     assert msgspec.json.decode(msgspec.json.encode(found), type=Layout) == found
     assert gate.check_layout(found, NOW) == found
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from freehold.node.partition.layout import ChildRequest, Layout, Outcome, Served
-from freehold.node.plan import Instance
+from freehold.node.plan import PlannedInstance
 from freehold.node.state.desired import Store
 from freehold.protocol.feed import Feed, SharedInstance, WantedInstance
-from freehold.protocol.report import Body, InstanceReport, PublicationReport
+from freehold.protocol.report import InstanceReport, PublicationReport, ReportBody
 from freehold.protocol.states import Observed, Wanted
 
 HOST = WantedInstance("host", 1, "p0", "red", "default", Wanted.STARTED, "store", seed="aa" * 32)
@@ -52,12 +52,12 @@ def served(store: Store, **answers: Served) -> None:
 def told(store: Store, *about: str) -> list[Any]:
     """Return what waits to be told of these instances, and forget it."""
     reports = store.outbox(1000, 1 << 30)
-    items = [item for report in reports for item in msgspec.json.decode(report.body, type=Body).items]
+    items = [item for report in reports for item in msgspec.json.decode(report.body, type=ReportBody).items]
     store.acknowledged(10**6)
     return [item for item in items if isinstance(item, InstanceReport | PublicationReport) and item.instance in about]
 
 
-def host(store: Store) -> Instance:
+def host(store: Store) -> PlannedInstance:
     (one,) = store.instances()
     return one
 

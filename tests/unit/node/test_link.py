@@ -26,13 +26,13 @@ from freehold.node.clock import Clock
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.host.slots import prepare
 from freehold.node.link import client, enrolment
-from freehold.node.link.client import Link, Refused, denied
+from freehold.node.link.client import Link, MasterRefused, denied
 from freehold.node.link.sync import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after
 from freehold.node.settings import Paths, load
 from freehold.node.state.desired import Store
 from freehold.protocol.feed import Feed
 from freehold.protocol.problem import MEDIA_TYPE, FieldError, Problem, Reason
-from freehold.protocol.report import GENESIS, Applied, AsideReport, Batch, Body, SoftwareReport, link
+from freehold.protocol.report import GENESIS, Applied, AsideReport, ReportBatch, ReportBody, SoftwareReport, link
 from freehold.protocol.states import SoftwareObserved
 
 IMPOSTOR = "0" * 64
@@ -225,7 +225,7 @@ def test_the_words_of_a_problem_document_reach_the_message(endpoint: Endpoint, a
         [Reason("full", 2)],
     )
     endpoint.answer = (409, msgspec.json.encode(problem), MEDIA_TYPE)
-    with pytest.raises(Refused, match=r"^No place: No node can take it\. Add a node\.$") as error:
+    with pytest.raises(MasterRefused, match=r"^No place: No node can take it\. Add a node\.$") as error:
         Link(endpoint.url, authority.certificate).call("GET", "/")
     assert error.value.problem == problem
 
@@ -236,7 +236,7 @@ def test_a_refusal_without_a_document_is_told_by_its_status(
 ) -> None:
     for kind in (MEDIA_TYPE, "text/html"):
         endpoint.answer = (500, content, kind)
-        with pytest.raises(Refused, match="500 Internal Server Error"):
+        with pytest.raises(MasterRefused, match="500 Internal Server Error"):
             Link(endpoint.url, authority.certificate).call("GET", "/")
 
 
@@ -314,7 +314,7 @@ def test_a_refused_enrolment_leaves_the_identity_that_was_there(
     settings = load(root)
     problem = Problem("used-token", "Used token", 403, "It was used.", "Ask for another.")
     endpoint.answer = (403, msgspec.json.encode(problem), MEDIA_TYPE)
-    with pytest.raises(Refused, match="Ask for another"):
+    with pytest.raises(MasterRefused, match="Ask for another"):
         enrolment.enrol(root, endpoint.url, f"fh1.secret.{authority.fingerprint}", "me")
     assert paths.authority.read_text() == "the authority of our Master"
     assert load(root) == settings
@@ -433,9 +433,9 @@ class Particular:
         if path != "/node/v1/reports":
             return 200, b"", {}
         self.calls += 1
-        batch = msgspec.json.decode(body, type=Batch)
+        batch = msgspec.json.decode(body, type=ReportBatch)
         if self.hates_all or self.hates in body:
-            raise Refused(Problem(self.problem, "No", 400))
+            raise MasterRefused(Problem(self.problem, "No", 400))
         for report in batch.reports:
             assert report.sequence == self.sequence + 1
             assert link(self.hash, bytes(report.body)) == report.hash
@@ -459,7 +459,7 @@ def test_what_a_master_refuses_for_its_form_is_set_aside_and_the_rest_arrives(tm
     sender = told_particular(master, store)
     while store.outbox_size():
         sender.exchange()
-    heard = [item for body in master.heard for item in msgspec.json.decode(body, type=Body).items]
+    heard = [item for body in master.heard for item in msgspec.json.decode(body, type=ReportBody).items]
     assert [getattr(item, "release", "set aside") for item in heard] == ["a", "b", "set aside", "c", "set aside", "d"]
     assert {item.reason for item in heard if isinstance(item, AsideReport)} == {"The Master refuses it: No:"}
     store.tell()
@@ -496,7 +496,7 @@ class Knowing:
     def call(self, method: str, path: str, body: bytes = b"", **_: object) -> tuple[int, bytes, dict[str, str]]:
         if path == "/node/v1/epoch":
             return 200, b'{"epoch": 7}', {}
-        batch = msgspec.json.decode(body, type=Batch)
+        batch = msgspec.json.decode(body, type=ReportBatch)
         self.told.append((batch.epoch, [one.sequence for one in batch.reports]))
         known = 9 if batch.epoch == 1 else 0
         return 200, msgspec.json.encode(Applied(max([known, *self.told[-1][1]]), 60)), {}
@@ -535,18 +535,18 @@ class Remembering:
         if path == "/node/v1/epoch":
             self.epoch, self.chain = self.epoch + 1, [GENESIS]
             return 200, b'{"epoch": %d}' % self.epoch, {}
-        batch = msgspec.json.decode(body, type=Batch)
+        batch = msgspec.json.decode(body, type=ReportBatch)
         self.shown.append(batch.statement or "")
         if self.in_doubt:
             raise denied(Problem("in-doubt", "Doubt", 503))
         last = batch.reports[-1] if batch.reports else None
         if last and last.sequence == len(self.chain) - 1 and last.hash != self.chain[-1]:
-            raise Refused(Problem("report-gap", "Fork", 409))
+            raise MasterRefused(Problem("report-gap", "Fork", 409))
         for report in batch.reports[max(0, len(self.chain) - (batch.reports[0].sequence if batch.reports else 0)) :]:
             if report.sequence != len(self.chain) or link(self.chain[-1], bytes(report.body)) != report.hash:
-                raise Refused(Problem("report-gap", "Gap", 409))
+                raise MasterRefused(Problem("report-gap", "Gap", 409))
             self.chain.append(report.hash)
-            self.heard += [item.release for item in msgspec.json.decode(report.body, type=Body).items  # type: ignore[union-attr]
+            self.heard += [item.release for item in msgspec.json.decode(report.body, type=ReportBody).items  # type: ignore[union-attr]
                            if isinstance(item, SoftwareReport)]  # fmt: skip
         last = len(self.chain) - 1
         return 200, msgspec.json.encode(Applied(last, 60, statement=f"{self.epoch}.{last}")), {}
@@ -639,7 +639,7 @@ def test_an_answer_that_ends_in_its_middle_is_none(endpoint: Endpoint, authority
         with pytest.raises(LinkDown, match=r"cannot be reached.*too early"):
             link.call("GET", "/node/v1/feed")
     endpoint.torn = False
-    with pytest.raises(Refused, match="another chain"):
+    with pytest.raises(MasterRefused, match="another chain"):
         link.call("GET", "/node/v1/feed")
 
 

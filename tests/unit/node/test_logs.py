@@ -83,7 +83,7 @@ def test_the_kept_end_is_never_written_through_a_link(root: Path) -> None:
     (folder / layout.LOG / "web.log").write_bytes(b"x" * (logs.LIMIT + 1))
     (folder / layout.LOG / "web.log.1.gz").symlink_to(root / "precious")
     (folder / layout.LOG / "other.log").write_bytes(b"x" * (logs.LIMIT + 1))
-    logs.rotate(msgspec.json.encode(logs.Order(str(folder), [])))
+    logs.rotate(msgspec.json.encode(logs.RotationOrder(str(folder), [])))
     assert (folder / layout.LOG / "other.log").stat().st_size == 0
     assert (root / "precious").read_text() == "precious"
     assert not logs.too_long(root / "never was", [])
@@ -98,7 +98,7 @@ def test_a_plan_says_how_long_a_log_may_be_and_how_many_former_ones_are_kept(roo
     for day in ("monday", "tuesday", "wednesday"):
         log.write_bytes(day.encode() * 100)
         assert logs.too_long(folder, rotations)
-        logs.rotate(msgspec.json.encode(logs.Order(str(folder), rotations)))
+        logs.rotate(msgspec.json.encode(logs.RotationOrder(str(folder), rotations)))
         assert not logs.too_long(folder, rotations)
     kept = {path.name: gzip.decompress(path.read_bytes())[:9] for path in log.parent.glob("*.gz")}
     assert kept == {"today.1.gz": b"wednesday", "today.2.gz": b"tuesdaytu"}
@@ -109,7 +109,7 @@ def test_of_a_log_that_floods_a_bounded_part_is_kept_and_the_rest_counted(root: 
     layout.prepare(folder)
     log = folder / layout.LOG / "web.log"
     former = log.with_name("web.log.1.gz")
-    order = msgspec.json.encode(logs.Order(str(folder), []))
+    order = msgspec.json.encode(logs.RotationOrder(str(folder), []))
     with log.open("ab", buffering=0) as writer:
         for flood in (b"first", b"second", b"third!"):
             writer.write(flood * 2_500_000)

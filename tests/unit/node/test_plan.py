@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.node import plan as planning
-from freehold.node.plan import MOST_BUILDERS, TURN, Instance, Software, Step, Verb, may_build, plan
+from freehold.node.plan import MOST_BUILDERS, TURN, PlannedInstance, PlannedSoftware, Step, Verb, may_build, plan
 from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
 
 CASES = sorted((Path(__file__).parent / "plan").glob("*.json"))
@@ -23,15 +23,15 @@ LIVE = (Observed.STARTED, Observed.CONFIGURING)
 def test_case(path: Path) -> None:
     case = json.loads(path.read_text())
     plain = {"release": "hello", "revision": 1, "state_revision": 1}
-    software = msgspec.convert(case["software"], list[Software])
-    instances = msgspec.convert([{**plain, **one} for one in case["instances"]], list[Instance])
+    software = msgspec.convert(case["software"], list[PlannedSoftware])
+    instances = msgspec.convert([{**plain, **one} for one in case["instances"]], list[PlannedInstance])
     steps = plan(software, instances, case["now"], lease_is_over=case.get("lease_is_over", False))
     assert [f"{step.verb} {step.subject}" for step in steps] == case["steps"], case["title"]
 
 
 moments = some.just(0.0) | some.floats(NOW - 1000, NOW + 1000) | some.floats(0, 1e12)
 releases = some.builds(
-    Software,
+    PlannedSoftware,
     release=some.sampled_from(RELEASES),
     wanted=some.sampled_from(SoftwareWanted),
     state=some.none() | some.sampled_from(SoftwareObserved),
@@ -41,9 +41,9 @@ releases = some.builds(
 
 
 @some.composite
-def instances(draw: some.DrawFn) -> list[Instance]:
+def instances(draw: some.DrawFn) -> list[PlannedInstance]:
     """Return instances as a Master may want them: in a partition one at most is not to be destroyed."""
-    found: list[Instance] = []
+    found: list[PlannedInstance] = []
     for partition in PARTITIONS:
         started = False
         for former in range(draw(some.integers(0, 2))):
@@ -61,9 +61,9 @@ def instances(draw: some.DrawFn) -> list[Instance]:
     return draw(some.permutations(found))
 
 
-def _instance(draw: some.DrawFn, name: str, partition: str, wanted: Wanted, state: Observed | None) -> Instance:
+def _instance(draw: some.DrawFn, name: str, partition: str, wanted: Wanted, state: Observed | None) -> PlannedInstance:
     revision = draw(some.integers(1, 5))
-    return Instance(
+    return PlannedInstance(
         name,
         partition,
         draw(some.sampled_from(RELEASES)),
@@ -79,7 +79,7 @@ def _instance(draw: some.DrawFn, name: str, partition: str, wanted: Wanted, stat
 class Machine:
     """A simple node: it does steps in any order it likes, and some of them fail at first."""
 
-    def __init__(self, software: list[Software], instances: list[Instance], draw: some.DrawFn) -> None:
+    def __init__(self, software: list[PlannedSoftware], instances: list[PlannedInstance], draw: some.DrawFn) -> None:
         self.software = {one.release: one for one in software}
         self.instances = {one.instance: one for one in instances}
         self.now = NOW
@@ -149,7 +149,7 @@ class Machine:
 
 @given(some.lists(releases, unique_by=lambda one: one.release), instances(), some.data())
 def test_doing_the_steps_leads_to_what_is_wanted(
-    software: list[Software], instances: list[Instance], data: some.DataObject
+    software: list[PlannedSoftware], instances: list[PlannedInstance], data: some.DataObject
 ) -> None:
     machine = Machine(software, instances, data.draw)
     for _ in range(60):

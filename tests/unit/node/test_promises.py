@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 from freehold.kit.waiting import lives, until
 from freehold.node.forkserver import ForkServer
 from freehold.node.promises import Result, Scheduler, Watch, schedule, scheduler
-from freehold.node.promises.schedule import State
+from freehold.node.promises.schedule import PromiseState
 
 USER = 61000 + os.getpid() % 900
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -58,21 +58,21 @@ class Does:
 promise = Does()
 """
 
-states = some.builds(State, some.floats(0, 1e9), some.booleans(), some.integers(0, 10**9))
+states = some.builds(PromiseState, some.floats(0, 1e9), some.booleans(), some.integers(0, 10**9))
 periods = some.floats(1, 86400)
 names = some.text(max_size=40)
 
 
 @given(states, some.floats(0, 2e9), periods, names)
 def test_the_next_check_is_always_soon_enough_and_never_at_once(
-    state: State, now: float, period: float, name: str
+    state: PromiseState, now: float, period: float, name: str
 ) -> None:
     assert schedule.FIRST_RETRY <= schedule.pause(state, now, period, name) <= period * 1.1
 
 
 @given(periods, names, some.integers(0, 40))
 def test_a_fresh_promise_is_checked_eagerly_until_it_is_kept(period: float, name: str, failures: int) -> None:
-    state = State(0.0)
+    state = PromiseState(0.0)
     pauses = []
     for _ in range(failures):
         state = schedule.after(state, False)
@@ -84,13 +84,17 @@ def test_a_fresh_promise_is_checked_eagerly_until_it_is_kept(period: float, name
 
 
 @given(states, periods, names)
-def test_a_promise_that_broke_is_looked_at_sooner_than_its_period(state: State, period: float, name: str) -> None:
+def test_a_promise_that_broke_is_looked_at_sooner_than_its_period(
+    state: PromiseState, period: float, name: str
+) -> None:
     broken = schedule.after(replace(state, ever_kept=True), False)
     assert schedule.pause(broken, state.configured, period, name) <= min(period, schedule.BROKEN_RETRY)
 
 
 @given(states, some.floats(0, 1e3), periods, names)
-def test_a_minute_after_the_configuration_nobody_is_eager(state: State, late: float, period: float, name: str) -> None:
+def test_a_minute_after_the_configuration_nobody_is_eager(
+    state: PromiseState, late: float, period: float, name: str
+) -> None:
     broken = schedule.after(state, False)
     pause = schedule.pause(broken, state.configured + schedule.EAGER + late + 1, period, name)
     assert pause == min(period, schedule.BROKEN_RETRY)
@@ -98,7 +102,7 @@ def test_a_minute_after_the_configuration_nobody_is_eager(state: State, late: fl
 
 @given(periods, some.lists(names, min_size=1, unique=True))
 def test_checks_of_a_node_do_not_march_in_step(period: float, many: list[str]) -> None:
-    state = State(0.0, ever_kept=True)
+    state = PromiseState(0.0, ever_kept=True)
     for name in many:
         pause = schedule.pause(state, 1.0, period, name)
         assert 0.9 * period <= pause <= 1.1 * period

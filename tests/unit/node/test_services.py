@@ -8,7 +8,7 @@ import pytest
 
 from freehold.node.services import WELL, Services, assess
 from freehold.node.state.desired import Store
-from freehold.node.supervisor.client import Event
+from freehold.node.supervisor.client import SupervisorEvent
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.states import Observed, Wanted
 
@@ -17,11 +17,11 @@ TWO = {"service/web": "7-1", "service/database": "7-2"}
 
 def event(
     name: str = "service/web", version: str = "7-1", *, well: bool = True, deaths: int = 0, exit: int = 1
-) -> Event:
-    return Event("p0", name, well, deaths, exit, version)
+) -> SupervisorEvent:
+    return SupervisorEvent("p0", name, well, deaths, exit, version)
 
 
-def heard(*events: Event) -> dict[str, Event]:
+def heard(*events: SupervisorEvent) -> dict[str, SupervisorEvent]:
     return {one.name: one for one in events}
 
 

@@ -33,11 +33,11 @@ from freehold.protocol.report import (
     GENESIS,
     AsideReport,
     AssessmentReport,
-    Body,
     HostFacts,
     InstanceReport,
     PublicationReport,
     Report,
+    ReportBody,
     SoftwareReport,
     UsageReport,
     link,
@@ -98,8 +98,8 @@ def told(store: Store) -> list[Any]:
     return [item for report in store.outbox(*EVERYTHING) for item in body(report).items]
 
 
-def body(report: Report) -> Body:
-    return msgspec.json.decode(bytes(report.body), type=Body)
+def body(report: Report) -> ReportBody:
+    return msgspec.json.decode(bytes(report.body), type=ReportBody)
 
 
 class Reader:
@@ -192,7 +192,7 @@ def test_what_an_earlier_version_let_in_and_no_request_holds_is_set_aside(store:
     reader = Reader()
     store.tell()
     for number in range(2):
-        large = Body(1.0, [PublicationReport(f"large-{number}", 1, {"a": "x" * MAX_BODY})])
+        large = ReportBody(1.0, [PublicationReport(f"large-{number}", 1, {"a": "x" * MAX_BODY})])
         with store._transaction():
             store._append(msgspec.json.encode(large))
         store.tell(SoftwareReport(f"after-{number}", SoftwareObserved.AVAILABLE))

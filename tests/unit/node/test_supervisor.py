@@ -22,7 +22,7 @@ from freehold.node.errors import SupervisorError
 from freehold.node.isolation import cgroups
 from freehold.node.settings import Limits
 from freehold.node.supervisor import children
-from freehold.node.supervisor.client import Event, Process, ProcessStatus, Supervisor
+from freehold.node.supervisor.client import Process, ProcessStatus, Supervisor, SupervisorEvent
 
 USER = 64000 + os.getpid() % 900
 """A user id without a name: all that runs as it was started by these tests."""
@@ -408,9 +408,9 @@ def test_the_time_of_ended_processes_is_kept(supervisor: Supervisor, root: Path)
     assert 300 <= supervisor.status()["p0"].dead_cpu_ms < 600
 
 
-def watched(supervisor: Supervisor) -> list[Event]:
+def watched(supervisor: Supervisor) -> list[SupervisorEvent]:
     """Return a list to which all is added that the supervisor tells from now on."""
-    told: list[Event] = []
+    told: list[SupervisorEvent] = []
     threading.Thread(target=supervisor.watch, args=(told.append,), daemon=True).start()
     return told
 

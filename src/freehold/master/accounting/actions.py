@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from django.db import DatabaseError, IntegrityError
 
-from freehold.master.accounting.batches import QUERIES, Batch, batch, number
+from freehold.master.accounting.batches import QUERIES, OpenBatch, batch, number
 from freehold.master.accounting.charts import Purpose, chart
 from freehold.master.accounting.models import Account, LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
@@ -34,7 +34,7 @@ _UNFIT = re.compile(r"[|\x00-\x1f]")
 KINDS = ("asset", "liability", "equity", "income", "expense")
 
 
-class Line(NamedTuple):
+class EntryLine(NamedTuple):
     """What an entry puts on an account: debits are positive."""
 
     account: str
@@ -53,7 +53,7 @@ class Draft:
     source: str
     purpose: str
     currency: str
-    lines: Sequence[Line]
+    lines: Sequence[EntryLine]
 
 
 @dataclass(frozen=True)
@@ -72,22 +72,22 @@ class Seller:
     stop_days: int | None = None
 
 
-def add_entity(wish: Seller, project: str, *, acting: Caller) -> LegalEntity:
+def add_entity(spec: Seller, project: str, *, acting: Caller) -> LegalEntity:
     """Begin a legal entity of a project, with the chart of accounts of its country.
 
     Raise Invalid naming each field that is wrong, Conflict when the code is taken.
     """
     owner = acting.project(project, Scope.ACCOUNT)
-    _check_seller(wish)
-    entity = LegalEntity(id=ids.new("ent"), project_id=owner, created_at=clock.now(), **vars(wish))
+    _check_seller(spec)
+    entity = LegalEntity(id=ids.new("ent"), project_id=owner, created_at=clock.now(), **vars(spec))
     try:
         with writing():
             quotas.check(owner, Quota.ENTITIES, LegalEntity.objects.filter(project=owner).count)
             entity.save(force_insert=True)
-            Account.objects.bulk_create(Account(entity=entity, **line._asdict()) for line in chart(wish.country))
-            audit(acting.actor, "entity.add", entity.id, project=owner, code=wish.code, name=wish.name)
+            Account.objects.bulk_create(Account(entity=entity, **line._asdict()) for line in chart(spec.country))
+            audit(acting.actor, "entity.add", entity.id, project=owner, code=spec.code, name=spec.name)
     except IntegrityError:
-        raise Conflict(f"There is a legal entity '{wish.code}' already.", remedy="Choose another code.") from None
+        raise Conflict(f"There is a legal entity '{spec.code}' already.", remedy="Choose another code.") from None
     return entity
 
 
@@ -118,7 +118,7 @@ def enter(
     day: int,
     label: str,
     currency: str,
-    lines: Sequence[Line],
+    lines: Sequence[EntryLine],
     reference: str,
     acting: Caller,
 ) -> int:
@@ -168,9 +168,9 @@ def close_year(entity: str, year: int, *, acting: Caller) -> int:
         rows = run(QUERIES["result"], entity=found.id, until=end - 1)
         if not rows:
             raise Conflict(f"{found.code} has nothing to close in {year}.")
-        lines = [Line(row["account"], -row["functional"], -row["functional"]) for row in rows]
+        lines = [EntryLine(row["account"], -row["functional"], -row["functional"]) for row in rows]
         total = sum(row["functional"] for row in rows)
-        lines.append(Line(account_for(found.id, Purpose.RESULT), total, total))
+        lines.append(EntryLine(account_for(found.id, Purpose.RESULT), total, total))
         label = f"Result of {year}"
         draft = Draft(end - 1, "closing", label, f"year:{found.id}:{year}", "close", found.currency, lines)
         made = post(found, f"close {year}", [draft])
@@ -199,7 +199,7 @@ def post(entity: LegalEntity, what: str, drafts: Sequence[Draft]) -> list[int]:
     return numbers
 
 
-def _write(opened: Batch, identity: int, draft: Draft) -> int:
+def _write(opened: OpenBatch, identity: int, draft: Draft) -> int:
     year = days.to_date(draft.day).year
     given = number(opened.entity, "entry", year)
     named = {name: getattr(draft, name) for name in ("day", "journal", "label", "source", "purpose", "currency")}
@@ -266,15 +266,15 @@ def wrong_terms(
     return wrong
 
 
-def _check_seller(wish: Seller) -> None:
-    currencies.check(wish.currency)
-    wrong = wrong_terms(**vars(wish))
-    if not _CODE.fullmatch(wish.code):
-        wrong.append(FieldError("code", "2 to 8 capitals and digits, a capital first", wish.code))
-    if why := countries.wrong(wish.country):
-        wrong.append(FieldError("country", why, wish.country))
-    if not _is_civil(wish.time_zone):
-        wrong.append(FieldError("time_zone", "a name such as Europe/Paris", wish.time_zone))
+def _check_seller(spec: Seller) -> None:
+    currencies.check(spec.currency)
+    wrong = wrong_terms(**vars(spec))
+    if not _CODE.fullmatch(spec.code):
+        wrong.append(FieldError("code", "2 to 8 capitals and digits, a capital first", spec.code))
+    if why := countries.wrong(spec.country):
+        wrong.append(FieldError("country", why, spec.country))
+    if not _is_civil(spec.time_zone):
+        wrong.append(FieldError("time_zone", "a name such as Europe/Paris", spec.time_zone))
     if wrong:
         raise Invalid("This cannot be a legal entity.", errors=wrong)
 

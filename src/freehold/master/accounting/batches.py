@@ -18,7 +18,7 @@ _AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
-class Batch:
+class OpenBatch:
     """A batch that is open."""
 
     id: int
@@ -34,7 +34,7 @@ class Batch:
 
 
 @contextmanager
-def batch(entity: str, what: str, count: int) -> Iterator[Batch]:
+def batch(entity: str, what: str, count: int) -> Iterator[OpenBatch]:
     """Open a batch for so many entries, and seal it at the end, within a transaction of the caller.
 
     The database refuses to seal an entry that does not sum to zero, names an account that is none or lies in a locked
@@ -53,7 +53,7 @@ def batch(entity: str, what: str, count: int) -> Iterator[Batch]:
         last=first + count - 1,
         previous=last["digest"],
     )
-    opened = Batch(made["id"], entity, first, count)
+    opened = OpenBatch(made["id"], entity, first, count)
     yield opened
     run(QUERIES["seal"], batch=opened.id, digest=digest(last["digest"], opened.first, opened.last))
     counters.seal("entry")

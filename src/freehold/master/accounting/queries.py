@@ -10,7 +10,7 @@ from freehold.master.accounting.batches import QUERIES, digest
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import Account, Batch, LegalEntity
 from freehold.master.foundation.errors import Forbidden
-from freehold.master.foundation.paging import Part, part_of
+from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import run
 from freehold.master.people.identity import Caller, Scope
 
@@ -33,7 +33,7 @@ class Balance:
         return self.opening + self.debit - self.credit
 
 
-def entities(caller: Caller, scope: Scope, part: Part | None = None) -> list[LegalEntity]:
+def entities(caller: Caller, scope: Scope, part: ListPart | None = None) -> list[LegalEntity]:
     """Return the legal entities of the projects in which a caller may act so, by code; or a part, after a code."""
     rows = LegalEntity.objects.filter(project__in=caller.able(scope).values())
     return list(part_of(rows, ("code",), "code", part) if part else rows.order_by("code"))

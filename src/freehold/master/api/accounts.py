@@ -6,12 +6,12 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import any_person, caller, in_project, staff
-from freehold.master.api.bodies import Body
+from freehold.master.api.bodies import StrictBody
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
-from freehold.master.foundation.paging import Part, part_of
+from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.people import actions
 from freehold.master.people.identity import Scope
 from freehold.master.people.models import ApiToken, Membership, Person, Project
@@ -19,7 +19,7 @@ from freehold.master.people.models import ApiToken, Membership, Person, Project
 router = Router()
 
 
-class PasswordIn(Body):
+class PasswordIn(StrictBody):
     old: str = Field(json_schema_extra={"format": "password"})
     new: str = Field(json_schema_extra={"format": "password"}, description="12 characters or more.")
 
@@ -60,7 +60,7 @@ def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
     openapi_extra=listed("id"),
 )
 def list_tokens(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    return _tokens(caller(request).person, Part(after, limit))
+    return _tokens(caller(request).person, ListPart(after, limit))
 
 
 @router.get(
@@ -71,7 +71,7 @@ def list_tokens(request: HttpRequest, after: After = "", limit: Limit = USUAL) -
     openapi_extra=listed("email"),
 )
 def list_people(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    people = list(part_of(Person.objects.all(), ("email",), "email", Part(after, limit)))
+    people = list(part_of(Person.objects.all(), ("email",), "email", ListPart(after, limit)))
     roles: dict[str, dict[str, str]] = {}
     members = Membership.objects.filter(person__in=people)
     for person, project, role in members.values_list("person_id", "project__name", "role"):
@@ -93,7 +93,7 @@ def list_people(request: HttpRequest, after: After = "", limit: Limit = USUAL) -
     openapi_extra=listed("id"),
 )
 def list_tokens_of(request: HttpRequest, email: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    return _tokens(actions.find_person(email).id, Part(after, limit))
+    return _tokens(actions.find_person(email).id, ListPart(after, limit))
 
 
 @router.delete(
@@ -132,7 +132,7 @@ def reopen(request: HttpRequest, email: str) -> tuple[int, None]:
 )
 def list_members(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, str]]:
     rows = Membership.objects.filter(project__name=project).values_list("person__email", "role")
-    found = part_of(rows, ("person__email",), "person__email", Part(after, limit))
+    found = part_of(rows, ("person__email",), "person__email", ListPart(after, limit))
     return [{"email": email, "role": role} for email, role in found]
 
 
@@ -151,7 +151,7 @@ def remove_member(request: HttpRequest, project: str, email: str) -> tuple[int, 
     return 204, None
 
 
-def _tokens(person: str | None, part: Part) -> list[dict[str, Any]]:
+def _tokens(person: str | None, part: ListPart) -> list[dict[str, Any]]:
     now = clock.now()
     rows = ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=now).select_related("project")
     return [

@@ -17,10 +17,10 @@ from freehold.master.fleet import queries as fleet
 from freehold.master.fleet.peer import fingerprint
 from freehold.master.foundation.errors import MasterError
 from freehold.master.people import identity
-from freehold.master.people.identity import ANY_PERSON, ANYBODY, ITSELF, STAFF, Caller, Kind, Right, Scope
+from freehold.master.people.identity import ANY_PERSON, ANYBODY, ITSELF, STAFF, ActorKind, Caller, Right, Scope
 
 
-class Token(HttpBearer):
+class TokenAuth(HttpBearer):
     """`Authorization: Bearer …`; never in a URL."""
 
     def __init__(self, right: Right) -> None:
@@ -38,7 +38,7 @@ class Token(HttpBearer):
         return found
 
 
-class Certificate(AuthBase):
+class CertificateAuth(AuthBase):
     """The client certificate of an instance."""
 
     openapi_type = "mutualTLS"
@@ -49,7 +49,7 @@ class Certificate(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Caller:
         """Return the instance that calls; raise Unauthenticated or Forbidden."""
-        found = identity.by_certificate(Kind.INSTANCE, fleet.identify(fingerprint(request), "instance"))
+        found = identity.by_certificate(ActorKind.INSTANCE, fleet.identify(fingerprint(request), "instance"))
         found.check(self.right)
         return found
 
@@ -63,17 +63,17 @@ class Nobody:
         return "anybody"
 
 
-def in_project(*scopes: Scope) -> Token:
+def in_project(*scopes: Scope) -> TokenAuth:
     """Return the auth of an operation on the project in its path, for which one of the scopes is needed there."""
-    return Token(identity.in_project(*scopes))
+    return TokenAuth(identity.in_project(*scopes))
 
 
-def of_seller(*scopes: Scope) -> Token:
+def of_seller(*scopes: Scope) -> TokenAuth:
     """Return the auth of an operation on the legal entity in its path, for which one of the scopes is needed there."""
-    return Token(identity.of_seller(*scopes))
+    return TokenAuth(identity.of_seller(*scopes))
 
 
-any_person, staff, itself, anybody = Token(ANY_PERSON), Token(STAFF), Certificate(ITSELF), Nobody()
+any_person, staff, itself, anybody = TokenAuth(ANY_PERSON), TokenAuth(STAFF), CertificateAuth(ITSELF), Nobody()
 
 
 def caller(request: HttpRequest) -> Caller:

@@ -16,7 +16,7 @@ from freehold.master.foundation.errors import Invalid
 from freehold.protocol.problem import FieldError
 
 
-class Body(Schema):
+class StrictBody(Schema):
     """A body, or a part of one, all of whose fields are known."""
 
     @model_validator(mode="before")

@@ -8,7 +8,7 @@ from ninja import Field, Router, Schema
 
 from freehold.master.accounting import actions, exports, queries
 from freehold.master.api.auth import any_person, caller, in_project, of_seller
-from freehold.master.api.bodies import Body
+from freehold.master.api.bodies import StrictBody
 from freehold.master.api.costs import DocumentOut, out
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.paging import USUAL, After, Limit, listed
@@ -20,7 +20,7 @@ from freehold.master.billing.invoicing import documents, reversal, run
 from freehold.master.billing.queries import document_number
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
-from freehold.master.foundation.paging import Part
+from freehold.master.foundation.paging import ListPart
 from freehold.master.payments import actions as payments
 from freehold.master.people.identity import Scope
 
@@ -28,7 +28,7 @@ router = Router()
 _ENTITY = "/entities/{code}"
 
 
-class EntityIn(Body):
+class EntityIn(StrictBody):
     code: str = Field(description="2 to 8 capitals and digits: what document numbers begin with.")
     name: str
     address: str
@@ -41,7 +41,7 @@ class EntityIn(Body):
     stop_days: int | None = Field(None, description="Days from then to when what is not paid for is stopped.")
 
 
-class TermsIn(Body):
+class TermsIn(StrictBody):
     name: str
     address: str
     vat_number: str = ""
@@ -61,7 +61,7 @@ class EntityOut(Schema):
     open_from: str
 
 
-class PaymentIn(Body):
+class PaymentIn(StrictBody):
     customer: str
     currency: str
     amount: Amount
@@ -71,7 +71,7 @@ class PaymentIn(Body):
     day: Day | None = None
 
 
-class EventIn(Body):
+class EventIn(StrictBody):
     provider: str = Field(description="Its name, such as stripe.")
     event: str = Field(description="Its id of this news: told again, it changes nothing.")
     payment: str = Field(description="Its id of the payment.")
@@ -82,18 +82,18 @@ class EventIn(Body):
     purpose: str = "account"
 
 
-class EventsIn(Body):
+class EventsIn(StrictBody):
     events: list[EventIn]
 
 
-class DepositIn(Body):
+class DepositIn(StrictBody):
     customer: str
     currency: str
     amount: Amount
     reference: str
 
 
-class TaxRuleIn(Body):
+class TaxRuleIn(StrictBody):
     tax_class: str = Field(description="`domestic`, `abroad`, `eu-business` or `eu-consumer-COUNTRY`.")
     category: str = Field("services", description="`services`, `telecom` or `lease`, as offers have it.")
     rate: str = Field(description="Percent, such as `8.1`.")
@@ -113,7 +113,7 @@ class TaxRuleOut(Schema):
     until: str = Field(description="The day on which it holds no more; empty: none.")
 
 
-class RateIn(Body):
+class RateIn(StrictBody):
     currency: str
     day: Day
     rate: str = Field(
@@ -121,14 +121,14 @@ class RateIn(Body):
     )
 
 
-class LineIn(Body):
+class LineIn(StrictBody):
     account: str
     amount: Amount = Field(description="Debits above 0, credits below.")
     functional: Amount | None = Field(None, description="In the entity's currency, when the entry is in another.")
     party: str = ""
 
 
-class EntryIn(Body):
+class EntryIn(StrictBody):
     day: Day
     label: str
     reference: str
@@ -136,13 +136,13 @@ class EntryIn(Body):
     lines: list[LineIn]
 
 
-class AccountIn(Body):
+class AccountIn(StrictBody):
     code: str
     name: str
     kind: str = Field(description="asset, liability, equity, income or expense")
 
 
-class DayIn(Body):
+class DayIn(StrictBody):
     day: Day
 
 
@@ -172,7 +172,7 @@ def add_entity(request: HttpRequest, project: str, body: EntityIn) -> tuple[int,
     openapi_extra=listed("code"),
 )
 def list_entities(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    return [_entity(one) for one in queries.entities(caller(request), Scope.AUDIT, Part(after, limit))]
+    return [_entity(one) for one in queries.entities(caller(request), Scope.AUDIT, ListPart(after, limit))]
 
 
 @router.put(
@@ -217,7 +217,9 @@ def record_payment(request: HttpRequest, code: str, body: PaymentIn) -> tuple[in
 def hear(request: HttpRequest, code: str, body: EventsIn) -> tuple[int, dict[str, int]]:
     """News of payments, in any order and as often as it comes; all of it is taken in, or nothing."""
     told = [
-        payments.Told(**{**one.dict(), "amount": currencies.minor(one.amount, currencies.check(one.currency))})
+        payments.ProviderAnswer(
+            **{**one.dict(), "amount": currencies.minor(one.amount, currencies.check(one.currency))}
+        )
         for one in body.events
     ]
     return 201, {"new": payments.hear(code, told, acting=caller(request))}
@@ -269,7 +271,7 @@ def list_tax_rules(request: HttpRequest, code: str, after: After = "", limit: Li
             "from_day": days.iso(rule.from_day),
             "until": "" if rule.until_day == days.NEVER else days.iso(rule.until_day),
         }
-        for rule in tax_rules.of_entity(queries.find_entity(code, who, scope), Part(after, limit))
+        for rule in tax_rules.of_entity(queries.find_entity(code, who, scope), ListPart(after, limit))
     ]
 
 
@@ -280,11 +282,11 @@ def list_tax_rules(request: HttpRequest, code: str, after: After = "", limit: Li
     summary="Write a tax rule that holds from a day on",
 )
 def add_tax_rule(request: HttpRequest, code: str, body: TaxRuleIn) -> tuple[int, None]:
-    wish = tax_rules.Wish(
+    spec = tax_rules.TaxRuleSpec(
         body.tax_class, body.category, currencies.hundredths(body.rate, "rate"), body.code,
         days.read(body.from_day, "from"), body.text,
     )  # fmt: skip
-    tax_rules.add(code, wish, acting=caller(request))
+    tax_rules.add(code, spec, acting=caller(request))
     return 204, None
 
 
@@ -304,7 +306,7 @@ def enter(request: HttpRequest, code: str, body: EntryIn) -> tuple[int, dict[str
     own = queries.find_entity(code, who, Scope.ACCOUNT).currency
     currency = currencies.check(body.currency)
     lines = [
-        actions.Line(
+        actions.EntryLine(
             one.account,
             amount := currencies.minor(one.amount, currency, f"lines.{number}.amount"),
             amount if one.functional is None else currencies.minor(one.functional, own, f"lines.{number}.functional"),
@@ -373,7 +375,7 @@ def take_back(request: HttpRequest, code: str, number: str) -> tuple[int, dict[s
 )
 def list_documents(request: HttpRequest, code: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
-    return [out(row) for row in documents.of_entity(entity.id, Part(after, limit))]
+    return [out(row) for row in documents.of_entity(entity.id, ListPart(after, limit))]
 
 
 @router.get(

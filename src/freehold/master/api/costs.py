@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import anybody, caller, in_project
-from freehold.master.api.bodies import Body
+from freehold.master.api.bodies import StrictBody
 from freehold.master.api.money import Amount
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.billing import public_prices
@@ -15,13 +15,13 @@ from freehold.master.billing.invoicing import documents
 from freehold.master.billing.queries import period_of
 from freehold.master.billing.subscriptions import budgets, quotes
 from freehold.master.foundation import currencies, days
-from freehold.master.foundation.paging import Part
+from freehold.master.foundation.paging import ListPart
 from freehold.master.people.identity import Scope
 
 router = Router()
 
 
-class QuoteIn(Body):
+class QuoteIn(StrictBody):
     offer: str
     region: str = Field("", description="Where it would be placed; prices may differ.")
 
@@ -70,7 +70,7 @@ class DocumentOut(Schema):
     gross: str
 
 
-class BudgetIn(Body):
+class BudgetIn(StrictBody):
     amount: Amount
     currency: str
 
@@ -144,7 +144,7 @@ def budget(request: HttpRequest, project: str, body: BudgetIn) -> tuple[int, Non
 )
 def list_documents(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     owner = caller(request).project(project, Scope.READ)
-    return [out(row) for row in documents.of_project(owner, Part(after, limit))]
+    return [out(row) for row in documents.of_project(owner, ListPart(after, limit))]
 
 
 @router.get(

@@ -6,13 +6,13 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import caller, in_project
-from freehold.master.api.bodies import Body
+from freehold.master.api.bodies import StrictBody
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import actions, queries
 from freehold.master.foundation.errors import Invalid
-from freehold.master.foundation.paging import Part
+from freehold.master.foundation.paging import ListPart
 from freehold.master.ordering import moves
 from freehold.master.people.identity import Scope
 from freehold.protocol.problem import FieldError
@@ -21,7 +21,7 @@ from freehold.protocol.states import SoftwareWanted
 router = Router()
 
 
-class SiteIn(Body):
+class SiteIn(StrictBody):
     name: str
     region: str = ""
 
@@ -32,7 +32,7 @@ class SiteOut(Schema):
     nodes: int
 
 
-class EnrolTokenIn(Body):
+class EnrolTokenIn(StrictBody):
     site: str
 
 
@@ -71,7 +71,7 @@ class NodeOut(Schema):
     last_contact: str | None
 
 
-class NodeIn(Body):
+class NodeIn(StrictBody):
     open: bool | None = None
     builder: bool | None = None
     labels: dict[str, str] | None = None
@@ -79,7 +79,7 @@ class NodeIn(Body):
     lease: int | None = Field(None, description="Seconds of silence after which what holds no data is moved; 0: never.")
 
 
-class SupplyIn(Body):
+class SupplyIn(StrictBody):
     product: str
     release: str | None = Field(None, description="Version; the newest when left out.")
     nodes: list[str] = Field([], description="Ids or titles of nodes.")
@@ -108,7 +108,7 @@ class SupplyOut(Schema):
     openapi_extra=listed("name"),
 )
 def list_sites(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    return queries.sites(caller(request).project(project, Scope.OPERATE), Part(after, limit))
+    return queries.sites(caller(request).project(project, Scope.OPERATE), ListPart(after, limit))
 
 
 @router.post(
@@ -137,7 +137,7 @@ def make_enrol_token(request: HttpRequest, project: str, body: EnrolTokenIn) -> 
     openapi_extra=listed("id"),
 )
 def list_nodes(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    return queries.nodes(caller(request).project(project, Scope.OPERATE), part=Part(after, limit))
+    return queries.nodes(caller(request).project(project, Scope.OPERATE), part=ListPart(after, limit))
 
 
 @router.patch(
@@ -186,7 +186,7 @@ def drain_node(request: HttpRequest, project: str, node: str, dry_run: bool = Fa
     openapi_extra=listed("id"),
 )
 def list_supplies(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    return queries.supplies(caller(request).project(project, Scope.OPERATE), part=Part(after, limit))
+    return queries.supplies(caller(request).project(project, Scope.OPERATE), part=ListPart(after, limit))
 
 
 @router.put(

@@ -7,11 +7,11 @@ from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
 from freehold.master.api.auth import caller, in_project, itself
-from freehold.master.api.bodies import Body
+from freehold.master.api.bodies import StrictBody
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import MasterError
-from freehold.master.foundation.paging import Part
+from freehold.master.foundation.paging import ListPart
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
 from freehold.master.ordering import actions, children, handover, moves, queries
@@ -22,7 +22,7 @@ from freehold.protocol.states import Wanted
 router = Router()
 
 
-class RequestIn(Body):
+class RequestIn(StrictBody):
     """What is left out stays as it is, or takes its default for a new instance."""
 
     product: str | None = Field(None, description="Needed for a new instance, unless an offer says it.")
@@ -47,7 +47,7 @@ class RequestIn(Body):
     quote: str | None = Field(None, description="The quote to be held to; see quotes.")
 
 
-class RequestsIn(Body):
+class RequestsIn(StrictBody):
     requests: dict[str, RequestIn] = Field(
         description="Everything that the instance requests, by title; what is not here any more is stopped, and "
         "destroyed after a time of grace."
@@ -141,8 +141,8 @@ class AnswerOut(Schema):
 def request_instance(
     request: HttpRequest, project: str, title: str, body: RequestIn, dry_run: bool = False
 ) -> dict[str, Any]:
-    wish = actions.Request(project, title, **body.dict())
-    answer = actions.request(wish, dry_run=dry_run, acting=caller(request))
+    spec = actions.Request(project, title, **body.dict())
+    answer = actions.request(spec, dry_run=dry_run, acting=caller(request))
     return {
         "created": answer.created,
         "changed": answer.changed,
@@ -179,12 +179,12 @@ def list_instances(
     limit: Limit = USUAL,
 ) -> list[dict[str, Any]]:
     owner = caller(request).project(project, Scope.READ)
-    part = Part(after, limit)
+    part = ListPart(after, limit)
     rows = queries.part_below(queries.by_title(owner, below), part) if below else queries.in_projects([owner], part)
     return [out(picture) for picture in monitoring.pictures(rows)]
 
 
-class HandoverIn(Body):
+class HandoverIn(StrictBody):
     title: str
     to: str = Field(description="The project that has it from now on; you must be able to order there, too.")
 
@@ -200,7 +200,7 @@ def hand_over(request: HttpRequest, project: str, body: HandoverIn) -> tuple[int
     return 204, None
 
 
-class MoveIn(Body):
+class MoveIn(StrictBody):
     title: str
     abandon_data: bool = Field(False, description="Its data stays on the node where it is, and is destroyed there.")
 
@@ -241,12 +241,12 @@ def own(request: HttpRequest) -> dict[str, Any]:
 def request_children(request: HttpRequest, body: RequestsIn) -> dict[str, Any]:
     who = caller(request)
     project = queries.by_id(who.subject)["project"]
-    wishes = {title: actions.Request(project, title, **wish.dict()) for title, wish in body.requests.items()}
+    specs = {title: actions.Request(project, title, **spec.dict()) for title, spec in body.requests.items()}
     return {
         title: {"granted": False, "instance": None, "problem": msgspec.to_builtins(answer.problem())}
         if isinstance(answer, MasterError)
         else {"granted": True, "instance": answer.instance, "problem": None}
-        for title, answer in children.request_children(wishes, acting=who).items()
+        for title, answer in children.request_children(specs, acting=who).items()
     }
 
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import any_person, anybody, caller, in_project, staff
-from freehold.master.api.bodies import Body
+from freehold.master.api.bodies import StrictBody
 from freehold.master.foundation import clock
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
@@ -17,7 +17,7 @@ from freehold.master.people.models import Project
 router = Router()
 
 
-class LoginIn(Body):
+class LoginIn(StrictBody):
     email: str
     password: str = Field(json_schema_extra={"format": "password"})
     title: str = Field("login", description="What the token is for, shown in lists.")
@@ -79,7 +79,7 @@ def me(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-class ProjectIn(Body):
+class ProjectIn(StrictBody):
     name: str
 
 
@@ -89,7 +89,7 @@ def add_project(request: HttpRequest, body: ProjectIn) -> tuple[int, dict[str, s
     return 201, {"name": project.name, "role": ""}
 
 
-class QuotaIn(Body):
+class QuotaIn(StrictBody):
     most: int | None = Field(description="How many the project may have; null: as many as is usual.")
 
 

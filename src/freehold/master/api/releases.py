@@ -12,7 +12,7 @@ from freehold.master.catalog import actions
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import queries as fleet
 from freehold.master.foundation import clock
-from freehold.master.foundation.paging import Part, part_of
+from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.people.identity import Scope
 
 router = Router()
@@ -48,7 +48,7 @@ def list_releases(
     rows = Release.objects.select_related("product").prefetch_related("releasetype_set")
     if product is not None:
         rows = rows.filter(product__name=product)
-    return [_out(release) for release in part_of(rows, ("-published_at", "id"), "id", Part(after, limit))]
+    return [_out(release) for release in part_of(rows, ("-published_at", "id"), "id", ListPart(after, limit))]
 
 
 @router.get(

@@ -7,7 +7,7 @@ from ninja import Field, Router, Schema
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.api.auth import caller, in_project
-from freehold.master.api.bodies import Body
+from freehold.master.api.bodies import StrictBody
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.billing import public_prices
@@ -20,13 +20,13 @@ from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.rating import Model
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
-from freehold.master.foundation.paging import Part, part_of
+from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.people.identity import Scope
 
 router = Router()
 
 
-class OfferIn(Body):
+class OfferIn(StrictBody):
     name: str
     product: str
     type: str = "default"
@@ -41,7 +41,7 @@ class OfferIn(Body):
     account: str = Field("", description="Revenue account; empty: the seller's own.")
 
 
-class GrantIn(Body):
+class GrantIn(StrictBody):
     product: str
     project: str = Field(description="Who may offer it, too.")
 
@@ -52,12 +52,12 @@ class GrantOut(GrantIn):
     id: str
 
 
-class TierIn(Body):
+class TierIn(StrictBody):
     above: int
     amount: Amount
 
 
-class PriceIn(Body):
+class PriceIn(StrictBody):
     offer: str
     kind: str = Field(description="setup, recurring, usage or deposit")
     amount: Amount = "0"
@@ -67,7 +67,7 @@ class PriceIn(Body):
     tiers: list[TierIn] = []
 
 
-class ListIn(Body):
+class ListIn(StrictBody):
     seller: str = Field(description="Code of the legal entity.")
     title: str
     currency: str
@@ -78,7 +78,7 @@ class ListIn(Body):
     prices: list[PriceIn]
 
 
-class CustomerIn(Body):
+class CustomerIn(StrictBody):
     name: str
     kind: str = Field(description="person or company")
     address: str
@@ -98,12 +98,12 @@ class CustomerOut(Schema):
     anchor: int = Field(description="Day of the month of their invoices.")
 
 
-class PayerIn(Body):
+class PayerIn(StrictBody):
     project: str
     customer: str | None = Field(None, description="Id; null: the project has all for free.")
 
 
-class CostIn(Body):
+class CostIn(StrictBody):
     site: str
     offer: str
     kind: str = Field(description=", ".join(public_prices.KINDS))
@@ -114,14 +114,14 @@ class CostIn(Body):
     note: str = ""
 
 
-class ChangeIn(Body):
+class ChangeIn(StrictBody):
     project: str
     title: str
     customer: str | None = Field(None, description="Who pays from today on.")
     offer: str | None = Field(None, description="At which offer's price it is from today on.")
 
 
-class ChargeIn(Body):
+class ChargeIn(StrictBody):
     customer: str
     seller: str
     currency: str
@@ -133,11 +133,11 @@ class ChargeIn(Body):
     "/projects/{project}/offers", response={201: dict[str, str]}, auth=in_project(Scope.SELL), summary="Make an offer"
 )
 def add_offer(request: HttpRequest, project: str, body: OfferIn) -> tuple[int, dict[str, str]]:
-    wish = body.dict()
-    wish["availability"] = round(body.availability * 10_000)
+    spec = body.dict()
+    spec["availability"] = round(body.availability * 10_000)
     if body.credits is not None:
-        wish["credits"] = [(round(below * 10_000), percent) for below, percent in body.credits]
-    offer = pricing.add_offer(pricing.Proposal(**wish), project, acting=caller(request))
+        spec["credits"] = [(round(below * 10_000), percent) for below, percent in body.credits]
+    offer = pricing.add_offer(pricing.Proposal(**spec), project, acting=caller(request))
     return 201, {"name": offer.name}
 
 
@@ -157,7 +157,7 @@ def retire_offer(request: HttpRequest, project: str, name: str) -> tuple[int, No
     openapi_extra=listed("id"),
 )
 def list_grants(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, str]]:
-    return catalog.grants(caller(request).project(project, Scope.SELL), Part(after, limit))
+    return catalog.grants(caller(request).project(project, Scope.SELL), ListPart(after, limit))
 
 
 @router.put(
@@ -190,7 +190,7 @@ def end_grant(request: HttpRequest, project: str, product: str, to: str) -> tupl
 )
 def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[int, dict[str, str]]:
     currency = currencies.check(body.currency)
-    wish = pricing.Listing(
+    spec = pricing.Listing(
         body.seller,
         body.title,
         currency,
@@ -200,7 +200,7 @@ def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[in
         body.region,
         days.read(body.until_day, "until") if body.until_day else days.NEVER,
     )
-    return 201, {"id": pricing.publish_list(wish, project, acting=caller(request)).id}
+    return 201, {"id": pricing.publish_list(spec, project, acting=caller(request)).id}
 
 
 @router.get(
@@ -213,14 +213,14 @@ def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[in
 def list_customers(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[Customer]:
     who = caller(request)
     owner = who.project(project, Scope.SELL if who.may(project, Scope.SELL) else Scope.AUDIT)
-    return list(part_of(Customer.objects.filter(project=owner), ("name", "id"), "id", Part(after, limit)))
+    return list(part_of(Customer.objects.filter(project=owner), ("name", "id"), "id", ListPart(after, limit)))
 
 
 @router.post(
     "/projects/{project}/customers", response={201: CustomerOut}, auth=in_project(Scope.SELL), summary="Note a customer"
 )
 def add_customer(request: HttpRequest, project: str, body: CustomerIn) -> tuple[int, Customer]:
-    return 201, customers.add_customer(customers.Identity(**body.dict()), project, acting=caller(request))
+    return 201, customers.add_customer(customers.CustomerIdentity(**body.dict()), project, acting=caller(request))
 
 
 @router.put(
@@ -232,7 +232,7 @@ def add_customer(request: HttpRequest, project: str, body: CustomerIn) -> tuple[
 def change_customer(request: HttpRequest, project: str, identity: str, body: CustomerIn) -> tuple[int, None]:
     who = caller(request)
     customer = customers.find_customer(who.project(project, Scope.SELL), identity)
-    customers.change_customer(customer, customers.Identity(**body.dict()), acting=who)
+    customers.change_customer(customer, customers.CustomerIdentity(**body.dict()), acting=who)
     return 204, None
 
 
@@ -257,10 +257,10 @@ def set_payer(request: HttpRequest, project: str, body: PayerIn) -> tuple[int, N
     summary="Say what an offer costs at a site",
 )
 def add_cost(request: HttpRequest, project: str, body: CostIn) -> tuple[int, None]:
-    wish = body.dict()
-    wish["amount"] = currencies.minor(body.amount, currencies.check(body.currency))
-    wish["from_day"] = days.read(body.from_day, "from")
-    public_prices.add_cost(project, **wish, acting=caller(request))
+    spec = body.dict()
+    spec["amount"] = currencies.minor(body.amount, currencies.check(body.currency))
+    spec["from_day"] = days.read(body.from_day, "from")
+    public_prices.add_cost(project, **spec, acting=caller(request))
     return 204, None
 
 

@@ -6,10 +6,10 @@ from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import caller, in_project
-from freehold.master.api.bodies import Body
+from freehold.master.api.bodies import StrictBody
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
-from freehold.master.foundation.paging import Part
+from freehold.master.foundation.paging import ListPart
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.support import actions, queries
 from freehold.master.support.models import Ticket
@@ -18,13 +18,13 @@ router = Router()
 _TICKETS = "/projects/{project}/tickets"
 
 
-class QuestionIn(Body):
+class QuestionIn(StrictBody):
     service: str = Field(description="Title of the service that it is about.")
     title: str
     text: str
 
 
-class AnswerIn(Body):
+class AnswerIn(StrictBody):
     text: str = ""
     close: bool = False
 
@@ -55,7 +55,7 @@ class TicketWhole(TicketOut):
 )
 def list_tickets(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     """The open ones first, the newest first."""
-    return [_short(one) for one in queries.of_project(project, caller(request), Part(after, limit))]
+    return [_short(one) for one in queries.of_project(project, caller(request), ListPart(after, limit))]
 
 
 @router.post(

@@ -8,7 +8,7 @@ from ninja import Field, Router, Schema
 from freehold.master.api.auth import staff
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
-from freehold.master.foundation.paging import Part
+from freehold.master.foundation.paging import ListPart
 from freehold.master.tasks import queries
 
 router = Router()
@@ -36,5 +36,5 @@ class TaskOut(Schema):
 def list_tasks(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     return [
         {**vars(task), "began_at": clock.iso(task.began_at) if task.began_at else None}
-        for task in queries.statuses(Part(after, limit))
+        for task in queries.statuses(ListPart(after, limit))
     ]

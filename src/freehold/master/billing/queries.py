@@ -9,7 +9,7 @@ from typing import Any, Literal
 from freehold.master.billing.models import DocumentLine, DocumentTax, TaxRule
 from freehold.master.foundation import days, sql
 from freehold.master.foundation.money import rounded
-from freehold.master.foundation.paging import FIRST, Part, nowhere
+from freehold.master.foundation.paging import FIRST, ListPart, nowhere
 from freehold.master.foundation.transactions import run
 
 _NUMBER = re.compile(r"(?P<code>[A-Z][A-Z0-9]{1,7})(?P<credit>-C)?-(?P<year>[0-9]{4})-(?P<number>[0-9]{6,15})")
@@ -17,7 +17,7 @@ ORDERS = sql.load(Path(__file__).parent / "sql" / "orders.sql", prepared=True)
 
 
 @dataclass(frozen=True)
-class Balance:
+class CustomerBalance:
     """The money of a contract, in minor units of its currency; `_functional` in the seller's."""
 
     deposit: int
@@ -60,9 +60,9 @@ class Balance:
         return carried + rounded(functional * (amount - whole), amount)
 
 
-def balance(contract: int) -> Balance:
+def balance(contract: int) -> CustomerBalance:
     """Return the money of a contract: sums of payments and documents, never a number that is kept."""
-    return Balance(**run(ORDERS["money"], contract=contract)[0])
+    return CustomerBalance(**run(ORDERS["money"], contract=contract)[0])
 
 
 def document_number(code: str, kind: str, year: int, number: int) -> str:
@@ -85,7 +85,7 @@ def number_prefix(code: str, kind: str, year: int) -> str:
     return f"{code}{'-C' if kind == 'credit_note' else ''}-{year}-"
 
 
-def documents(condition: str, part: Part = FIRST, **values: object) -> list[dict[str, Any]]:
+def documents(condition: str, part: ListPart = FIRST, **values: object) -> list[dict[str, Any]]:
     """Return a part of the documents that fit a condition (our own text) on `d`, with their printed numbers.
 
     The newest first, after the one with a printed number; raise Invalid when that is not among them.

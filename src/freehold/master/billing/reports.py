@@ -14,7 +14,7 @@ from freehold.master.foundation.transactions import run
 
 
 @dataclass(frozen=True)
-class Report:
+class LedgerReport:
     """A table; amounts are in their currency's decimals."""
 
     columns: list[str]
@@ -29,14 +29,14 @@ class Report:
         return text.getvalue()
 
 
-def report(entity: LegalEntity, name: str, since: int, until: int) -> Report:
+def report(entity: LegalEntity, name: str, since: int, until: int) -> LedgerReport:
     """Return a report of an entity over a time (days, the last included); raise NotFound for one that is none."""
     if name not in REPORTS:
         raise NotFound(f"There is no report '{name}'.", remedy=f"Reports: {', '.join(REPORTS)}.")
     return REPORTS[name](entity, since, until)
 
 
-def _trial_balance(entity: LegalEntity, since: int, until: int) -> Report:
+def _trial_balance(entity: LegalEntity, since: int, until: int) -> LedgerReport:
     def money(amount: int) -> str:
         return currencies.plain(amount, entity.currency)
 
@@ -44,35 +44,35 @@ def _trial_balance(entity: LegalEntity, since: int, until: int) -> Report:
         [one.code, one.name, money(one.opening), money(one.debit), money(one.credit), money(one.closing)]
         for one in trial_balance(entity.id, since, until)
     ]
-    return Report(["account", "name", "opening", "debit", "credit", "closing"], rows)
+    return LedgerReport(["account", "name", "opening", "debit", "credit", "closing"], rows)
 
 
-def _receivables(entity: LegalEntity, since: int, until: int) -> Report:
+def _receivables(entity: LegalEntity, since: int, until: int) -> LedgerReport:
     rows = [
         [row["name"], row["currency"], *(currencies.plain(row[age], row["currency"]) for age in AGES)]
         for row in receivables(entity.id, until)
     ]
-    return Report(["customer", "currency", *AGES], rows)
+    return LedgerReport(["customer", "currency", *AGES], rows)
 
 
-def _vat(entity: LegalEntity, since: int, until: int) -> Report:
+def _vat(entity: LegalEntity, since: int, until: int) -> LedgerReport:
     rows = [
         [row["code"], f"{row['rate'] / 100:g}", row["tax_class"], row["currency"], str(row["documents"]),
          currencies.plain(row["base"], row["currency"]), currencies.plain(row["tax"], row["currency"])]
         for row in run(ORDERS["vat"], entity=entity.id, since=since, until=until)
     ]  # fmt: skip
-    return Report(["code", "rate", "class", "currency", "documents", "base", "tax"], rows)
+    return LedgerReport(["code", "rate", "class", "currency", "documents", "base", "tax"], rows)
 
 
-def _revenue(entity: LegalEntity, since: int, until: int) -> Report:
+def _revenue(entity: LegalEntity, since: int, until: int) -> LedgerReport:
     rows = [
         [row["offer"], row["kind"], row["site"], row["currency"], currencies.plain(row["net"], row["currency"])]
         for row in run(ORDERS["revenue"], entity=entity.id, since=since, until=until)
     ]
-    return Report(["offer", "kind", "site", "currency", "net"], rows)
+    return LedgerReport(["offer", "kind", "site", "currency", "net"], rows)
 
 
-REPORTS: dict[str, Callable[[LegalEntity, int, int], Report]] = {
+REPORTS: dict[str, Callable[[LegalEntity, int, int], LedgerReport]] = {
     "trial-balance": _trial_balance,
     "receivables": _receivables,
     "vat": _vat,

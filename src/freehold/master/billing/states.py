@@ -5,7 +5,7 @@ from enum import StrEnum
 from freehold.master.foundation.statemachine import StateMachine
 
 
-class State(StrEnum):
+class SubscriptionState(StrEnum):
     """Of a subscription."""
 
     PENDING = "pending"
@@ -16,13 +16,13 @@ class State(StrEnum):
     """Ended before it was ever ready: never costs anything."""
 
 
-SUBSCRIPTION = StateMachine[State](
+SUBSCRIPTION = StateMachine[SubscriptionState](
     "The subscription",
     {
-        State.PENDING: frozenset({State.ACTIVE, State.CANCELLED}),
-        State.ACTIVE: frozenset({State.ENDED}),
-        State.ENDED: frozenset(),
-        State.CANCELLED: frozenset(),
+        SubscriptionState.PENDING: frozenset({SubscriptionState.ACTIVE, SubscriptionState.CANCELLED}),
+        SubscriptionState.ACTIVE: frozenset({SubscriptionState.ENDED}),
+        SubscriptionState.ENDED: frozenset(),
+        SubscriptionState.CANCELLED: frozenset(),
     },
 )
 

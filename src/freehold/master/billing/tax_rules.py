@@ -14,7 +14,7 @@ from freehold.master.billing import taxes
 from freehold.master.billing.models import Document, TaxRule
 from freehold.master.foundation import clock, countries, days
 from freehold.master.foundation.errors import Conflict, Invalid
-from freehold.master.foundation.paging import Part, part_of
+from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
@@ -25,7 +25,7 @@ _TEXT = re.compile(r"[^|\x00-\x1f\x7f]{0,200}")
 
 
 @dataclass(frozen=True)
-class Wish:
+class TaxRuleSpec:
     """A rule that is to hold from a day on."""
 
     tax_class: str
@@ -52,7 +52,7 @@ def whose(entity: LegalEntity) -> str:
     return entity.id if TaxRule.objects.filter(country=entity.id).exists() else entity.country
 
 
-def of_entity(entity: LegalEntity, part: Part) -> list[TaxRule]:
+def of_entity(entity: LegalEntity, part: ListPart) -> list[TaxRule]:
     """Return a part of a seller's rules, after the one with an id: the newest first of each class and category."""
     rows = TaxRule.objects.filter(country=whose(entity))
     return list(part_of(rows, ("tax_class", "category", "-from_day", "id"), "id", part))
@@ -65,29 +65,29 @@ def holding(entity: LegalEntity, tax_class: str, category: str, day: int) -> Tax
     ).first()
 
 
-def add(code: str, wish: Wish, *, acting: Caller) -> TaxRule:
+def add(code: str, spec: TaxRuleSpec, *, acting: Caller) -> TaxRule:
     """Write a rule of a seller that holds from a day on, and ends the one before it.
 
     Raise Invalid naming what is wrong, Conflict when documents of that day or later were issued.
     """
     entity = find_entity(code, acting, Scope.ACCOUNT)
-    _check(wish)
+    _check(spec)
     with writing():
         LegalEntity.objects.select_for_update().get(id=entity.id)
-        issued = Document.objects.filter(entity=entity.id, day__gte=wish.from_day).exists()
-        if issued or wish.from_day < entity.open_from:
+        issued = Document.objects.filter(entity=entity.id, day__gte=spec.from_day).exists()
+        if issued or spec.from_day < entity.open_from:
             raise Conflict(
-                f"Documents of {days.iso(wish.from_day)} or later were issued, or that day is locked.",
+                f"Documents of {days.iso(spec.from_day)} or later were issued, or that day is locked.",
                 remedy="A rule holds from a day on of which nothing was issued yet.",
             )
         _have_own(entity)
-        same = TaxRule.objects.filter(country=entity.id, tax_class=wish.tax_class, category=wish.category)
-        same.filter(from_day__gte=wish.from_day).delete()
-        same.filter(until_day__gt=wish.from_day).update(until_day=wish.from_day)
-        made = TaxRule.objects.create(country=entity.id, **vars(wish))
+        same = TaxRule.objects.filter(country=entity.id, tax_class=spec.tax_class, category=spec.category)
+        same.filter(from_day__gte=spec.from_day).delete()
+        same.filter(until_day__gt=spec.from_day).update(until_day=spec.from_day)
+        made = TaxRule.objects.create(country=entity.id, **vars(spec))
         audit(
-            acting.actor, "tax-rule.add", f"{entity.code}:{wish.tax_class}:{wish.category}",
-            project=entity.project_id, rate=wish.rate, since=days.iso(wish.from_day),
+            acting.actor, "tax-rule.add", f"{entity.code}:{spec.tax_class}:{spec.category}",
+            project=entity.project_id, rate=spec.rate, since=days.iso(spec.from_day),
         )  # fmt: skip
     return made
 
@@ -99,23 +99,23 @@ def _have_own(entity: LegalEntity) -> None:
         TaxRule.objects.bulk_create(TaxRule(country=entity.id, **row) for row in known)
 
 
-def _check(wish: Wish) -> None:
+def _check(spec: TaxRuleSpec) -> None:
     wrong = []
-    consumer = wish.tax_class.removeprefix("eu-consumer-")
-    is_class = wish.tax_class in (taxes.DOMESTIC, taxes.EU_BUSINESS, taxes.ABROAD) or (
-        consumer != wish.tax_class and not countries.wrong(consumer)
+    consumer = spec.tax_class.removeprefix("eu-consumer-")
+    is_class = spec.tax_class in (taxes.DOMESTIC, taxes.EU_BUSINESS, taxes.ABROAD) or (
+        consumer != spec.tax_class and not countries.wrong(consumer)
     )
     if not is_class:
-        wrong.append(FieldError("tax_class", "domestic, abroad, eu-business or eu-consumer-COUNTRY", wish.tax_class))
-    if wish.category not in TAX_CATEGORIES:
-        wrong.append(FieldError("category", f"one of {', '.join(TAX_CATEGORIES)}", wish.category))
-    if not 0 <= wish.rate <= 10_000:
-        wrong.append(FieldError("rate", "0 to 100 percent, with at most two decimals", wish.rate))
-    if wish.code not in CODES:
-        wrong.append(FieldError("code", f"one of {', '.join(CODES)} (UNTDID 5305)", wish.code))
-    if not _TEXT.fullmatch(wish.text):
-        wrong.append(FieldError("text", "a line of at most 200 characters, without bars", wish.text))
-    if not 0 <= wish.from_day <= days.of_moment(clock.now(), "UTC") + 3660:
-        wrong.append(FieldError("from", "a day of the next ten years at most", days.iso(wish.from_day)))
+        wrong.append(FieldError("tax_class", "domestic, abroad, eu-business or eu-consumer-COUNTRY", spec.tax_class))
+    if spec.category not in TAX_CATEGORIES:
+        wrong.append(FieldError("category", f"one of {', '.join(TAX_CATEGORIES)}", spec.category))
+    if not 0 <= spec.rate <= 10_000:
+        wrong.append(FieldError("rate", "0 to 100 percent, with at most two decimals", spec.rate))
+    if spec.code not in CODES:
+        wrong.append(FieldError("code", f"one of {', '.join(CODES)} (UNTDID 5305)", spec.code))
+    if not _TEXT.fullmatch(spec.text):
+        wrong.append(FieldError("text", "a line of at most 200 characters, without bars", spec.text))
+    if not 0 <= spec.from_day <= days.of_moment(clock.now(), "UTC") + 3660:
+        wrong.append(FieldError("from", "a day of the next ten years at most", days.iso(spec.from_day)))
     if wrong:
         raise Invalid("This cannot be a tax rule.", errors=wrong)

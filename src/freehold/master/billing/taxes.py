@@ -26,7 +26,7 @@ _CHINA = {"services": 600, "telecom": 900, "lease": 1300}
 DOMESTIC, EU_BUSINESS, ABROAD = "domestic", "eu-business", "abroad"
 
 
-class Rule(NamedTuple):
+class AppliedTaxRule(NamedTuple):
     """A rate with its code (UNTDID 5305) and the words for the invoice."""
 
     tax_class: str
@@ -49,7 +49,7 @@ def classify(seller: str, kind: str, country: str, vat_number: str) -> str:
     return ABROAD
 
 
-def rules(seller: str) -> list[Rule]:
+def rules(seller: str) -> list[AppliedTaxRule]:
     """Return the rules that a seller of a country begins with; none where we know nothing."""
     if seller in STANDARD:
         law = "art. 283-2 CGI, " if seller == "FR" else ""
@@ -70,15 +70,15 @@ def rules(seller: str) -> list[Rule]:
             ),
         ]
         return [
-            Rule(name, category, rate, code, text)
+            AppliedTaxRule(name, category, rate, code, text)
             for name, rate, code, text in per_class
             for category in TAX_CATEGORIES
         ]
     if seller == "CN":
         return [
-            *(Rule(DOMESTIC, category, rate, "S", "") for category, rate in _CHINA.items()),
+            *(AppliedTaxRule(DOMESTIC, category, rate, "S", "") for category, rate in _CHINA.items()),
             *(
-                Rule(ABROAD, category, 0, "G", "跨境服务免征增值税 (export of services, exempt)")
+                AppliedTaxRule(ABROAD, category, 0, "G", "跨境服务免征增值税 (export of services, exempt)")
                 for category in TAX_CATEGORIES
             ),
         ]

@@ -20,7 +20,7 @@ from freehold.master.foundation.errors import Forbidden, Invalid, Malformed, Not
 from freehold.master.foundation.problem_responses import with_problems
 from freehold.master.people.identity import NODE
 from freehold.protocol import UNREADABLE
-from freehold.protocol.cache import Entries, Entry, Kind, Missing, is_hash, is_platform
+from freehold.protocol.cache import CacheEntry, CacheKind, Entries, Missing, is_hash, is_platform
 
 _ROOM = 1024**3
 """Bytes of the disk that the cache leaves to the Master."""
@@ -67,14 +67,14 @@ def blob(request: HttpRequest, start: str, piece: str) -> HttpResponse:
 @with_problems
 def entries(request: HttpRequest, kind: str, release: str, platform: str) -> HttpResponse:
     """`GET` or `PUT …/entries/KIND/RELEASE/PLATFORM.json`: what builders say of a release that this node must have."""
-    if kind not in list(Kind) or not is_hash(release) or not is_platform(platform):
+    if kind not in list(CacheKind) or not is_hash(release) or not is_platform(platform):
         raise NotFound("That is no name of an entry.")
     node = _builder(request) if request.method == "PUT" else queries.identify(fingerprint(request), "node")
     if not Supply.objects.filter(node=node, release=release).exists():
         raise NotFound(f"Release {release} is not supplied to this node.")
     if request.method == "PUT":
-        return _answer(_take(node, _entry(request, (Kind(kind), release, platform))))
-    known = folder().entries(Kind(kind), release, platform)
+        return _answer(_take(node, _entry(request, (CacheKind(kind), release, platform))))
+    known = folder().entries(CacheKind(kind), release, platform)
     # A project vouches for its own builders only: those of others would run their code on its nodes.
     owner = Node.objects.values_list("project_id", flat=True).get(id=node)
     trusted = set(Node.objects.filter(builder=True, project=owner).values_list("id", flat=True))
@@ -82,7 +82,7 @@ def entries(request: HttpRequest, kind: str, release: str, platform: str) -> Htt
     return _answer(Entries([one for one in known if read(one).builder in trusted]))
 
 
-def _take(node: str, entry: Entry) -> Missing | Entry:
+def _take(node: str, entry: CacheEntry) -> Missing | CacheEntry:
     """Keep an entry whose pieces are all here, vouched for; or say which are missing."""
     shelf = folder()
     missing = [piece for piece in pieces_of(read(entry)) if not shelf.has(piece)]
@@ -95,11 +95,11 @@ def _take(node: str, entry: Entry) -> Missing | Entry:
     return vouched
 
 
-def _entry(request: HttpRequest, named: tuple[Kind, str, str]) -> Entry:
+def _entry(request: HttpRequest, named: tuple[CacheKind, str, str]) -> CacheEntry:
     """Return the entry that a builder brings: its own, signed with the key that it shows."""
     node = queries.identify(fingerprint(request), "node")
     try:
-        entry = msgspec.json.decode(request.body, type=Entry)
+        entry = msgspec.json.decode(request.body, type=CacheEntry)
         statement, _ = read(entry), signing.signer(entry)
         known = signing.certificate_sha256(entry.certificate)
     except (CacheError, *UNREADABLE) as error:

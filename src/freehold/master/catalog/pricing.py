@@ -79,34 +79,34 @@ class Listing:
     until_day: int = days.NEVER
 
 
-def add_offer(wish: Proposal, project: str, *, acting: Caller) -> Offer:
+def add_offer(spec: Proposal, project: str, *, acting: Caller) -> Offer:
     """Make an offer of a product that the project may offer; raise Invalid naming what is wrong, Conflict when the
     project has another of that name."""
     owner = acting.project(project, Scope.SELL)
-    _check_offer(wish, owner)
-    chosen = wish.credits if wish.credits is not None else STANDARD_CREDITS if wish.availability else ()
+    _check_offer(spec, owner)
+    chosen = spec.credits if spec.credits is not None else STANDARD_CREDITS if spec.availability else ()
     offer = Offer(
         id=ids.new("offer"),
         project_id=owner,
-        name=wish.name,
-        product=wish.product,
-        type=wish.type,
-        titles=json.dumps(wish.titles, ensure_ascii=False),
-        size=json.dumps(wish.size),
-        parameters=json.dumps(wish.parameters),
-        availability=wish.availability,
-        credits=json.dumps([list(one) for one in chosen if one[0] <= wish.availability]),
-        tax_category=wish.tax_category,
-        account=wish.account,
+        name=spec.name,
+        product=spec.product,
+        type=spec.type,
+        titles=json.dumps(spec.titles, ensure_ascii=False),
+        size=json.dumps(spec.size),
+        parameters=json.dumps(spec.parameters),
+        availability=spec.availability,
+        credits=json.dumps([list(one) for one in chosen if one[0] <= spec.availability]),
+        tax_category=spec.tax_category,
+        account=spec.account,
         created_at=clock.now(),
     )
     try:
         with writing():
             quotas.check(owner, Quota.OFFERS, Offer.objects.filter(project=owner, retired_at=None).count)
             offer.save(force_insert=True)
-            audit(acting.actor, "offer.add", offer.id, project=owner, name=wish.name, product=wish.product)
+            audit(acting.actor, "offer.add", offer.id, project=owner, name=spec.name, product=spec.product)
     except IntegrityError:
-        raise Conflict(f"There is an offer '{wish.name}' already.", remedy="Choose another name.") from None
+        raise Conflict(f"There is an offer '{spec.name}' already.", remedy="Choose another name.") from None
     return offer
 
 
@@ -121,41 +121,41 @@ def retire_offer(project: str, name: str, *, acting: Caller) -> None:
         audit(acting.actor, "offer.retire", offer.id, project=offer.project_id)
 
 
-def publish_list(wish: Listing, project: str, *, acting: Caller) -> PriceList:
+def publish_list(spec: Listing, project: str, *, acting: Caller) -> PriceList:
     """Publish prices of an entity for a time; from then on nothing of them changes.
 
     A list of the same entity, currency and region that had no end ends where this one begins. Raise Conflict when
     the times of two overlap otherwise, Invalid naming each price that is wrong.
     """
     owner = acting.project(project, Scope.SELL)
-    entity = LegalEntity.objects.filter(project=owner, code=wish.entity).first()
+    entity = LegalEntity.objects.filter(project=owner, code=spec.entity).first()
     if entity is None:
         raise NotFound(
-            f"There is no legal entity '{wish.entity}' in '{project}'.", remedy="See `freehold billing entities`."
+            f"There is no legal entity '{spec.entity}' in '{project}'.", remedy="See `freehold billing entities`."
         )
-    currencies.check(wish.currency)
+    currencies.check(spec.currency)
     offers = {one.name: one for one in Offer.objects.filter(project=entity.project_id, retired_at=None)}
-    _check_list(wish, offers)
-    wrong = [one for asked in wish.prices for one in _wrong_account(offers[asked.offer].account, [entity])]
+    _check_list(spec, offers)
+    wrong = [one for asked in spec.prices for one in _wrong_account(offers[asked.offer].account, [entity])]
     if wrong:
         raise Invalid("These prices cannot be published.", errors=wrong)
     today = days.of_moment(clock.now(), entity.time_zone)
     made = PriceList(
         id=ids.new("prices"),
         entity=entity,
-        title=wish.title.strip(),
-        currency=wish.currency,
-        region=wish.region,
-        tax_included=wish.tax_included,
-        from_day=wish.from_day,
-        until_day=wish.until_day,
+        title=spec.title.strip(),
+        currency=spec.currency,
+        region=spec.region,
+        tax_included=spec.tax_included,
+        from_day=spec.from_day,
+        until_day=spec.until_day,
         created_at=clock.now(),
     )
     with writing():
         quotas.check(owner, Quota.PRICE_LISTS, PriceList.objects.filter(entity__project=owner).count)
         _make_room(made, today)
         made.save(force_insert=True)
-        for asked in wish.prices:
+        for asked in spec.prices:
             _add_price(made, offers[asked.offer], asked)
         PriceList.objects.filter(id=made.id).update(published_at=clock.now())
         audit(acting.actor, "prices.publish", made.id, project=entity.project_id, title=made.title)
@@ -202,23 +202,23 @@ def _add_price(made: PriceList, offer: Offer, asked: Asked) -> None:
     PriceTier.objects.bulk_create(PriceTier(price=price, **vars(tier)) for tier in steps(asked.tiers))
 
 
-def _check_offer(wish: Proposal, owner: str) -> None:
+def _check_offer(spec: Proposal, owner: str) -> None:
     wrong = []
-    if not _NAME.fullmatch(wish.name):
-        wrong.append(FieldError("name", "lower-case letters, digits and dashes", wish.name))
-    if not queries.may_offer(owner, wish.product):
+    if not _NAME.fullmatch(spec.name):
+        wrong.append(FieldError("name", "lower-case letters, digits and dashes", spec.name))
+    if not queries.may_offer(owner, spec.product):
         wrong.append(
-            FieldError("product", "a product of yours, or one that its owner granted you to offer", wish.product)
+            FieldError("product", "a product of yours, or one that its owner granted you to offer", spec.product)
         )
-    if "en" not in wish.titles or any(language not in LANGUAGES for language in wish.titles):
-        wrong.append(FieldError("titles", f"English, and others of {', '.join(LANGUAGES)}", list(wish.titles)))
-    if not 0 <= wish.availability <= 1_000_000:
-        wrong.append(FieldError("availability", "0 to 1000000 parts of a million", wish.availability))
-    if any(not 0 < step <= 1_000_000 or not 0 < share <= 100 for step, share in wish.credits or ()):
+    if "en" not in spec.titles or any(language not in LANGUAGES for language in spec.titles):
+        wrong.append(FieldError("titles", f"English, and others of {', '.join(LANGUAGES)}", list(spec.titles)))
+    if not 0 <= spec.availability <= 1_000_000:
+        wrong.append(FieldError("availability", "0 to 1000000 parts of a million", spec.availability))
+    if any(not 0 < step <= 1_000_000 or not 0 < share <= 100 for step, share in spec.credits or ()):
         wrong.append(FieldError("credits", "pairs of parts of a million and a percent from 1 to 100"))
-    if wish.tax_category not in TAX_CATEGORIES:
-        wrong.append(FieldError("tax_category", f"one of {', '.join(TAX_CATEGORIES)}", wish.tax_category))
-    wrong += _wrong_account(wish.account, LegalEntity.objects.filter(project=owner))
+    if spec.tax_category not in TAX_CATEGORIES:
+        wrong.append(FieldError("tax_category", f"one of {', '.join(TAX_CATEGORIES)}", spec.tax_category))
+    wrong += _wrong_account(spec.account, LegalEntity.objects.filter(project=owner))
     if wrong:
         raise Invalid("This cannot be an offer.", errors=wrong)
 
@@ -234,16 +234,16 @@ def _wrong_account(account: str, entities: Iterable[LegalEntity]) -> list[FieldE
     return [FieldError("account", rule, account)] if lacking else []
 
 
-def _check_list(wish: Listing, offers: dict[str, Offer]) -> None:
+def _check_list(spec: Listing, offers: dict[str, Offer]) -> None:
     wrong = []
-    if not wish.title.strip():
+    if not spec.title.strip():
         wrong.append(FieldError("title", "needed"))
-    if not 0 <= wish.from_day < wish.until_day:
+    if not 0 <= spec.from_day < spec.until_day:
         wrong.append(FieldError("until_day", "after its beginning"))
-    if not wish.prices:
+    if not spec.prices:
         wrong.append(FieldError("prices", "one or more"))
     seen = set()
-    for number, asked in enumerate(wish.prices):
+    for number, asked in enumerate(spec.prices):
         key = (asked.offer, asked.kind, asked.meter)
         if key in seen:
             wrong.append(FieldError(f"prices.{number}", "once in a list", " ".join(key)))

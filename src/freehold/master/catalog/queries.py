@@ -9,7 +9,7 @@ from typing import Any
 from freehold.master.catalog.models import Product, Release, ReleaseType, SellingGrant
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
-from freehold.master.foundation.paging import FIRST, Part, part_of
+from freehold.master.foundation.paging import FIRST, ListPart, part_of
 from freehold.master.foundation.transactions import run
 
 _SQL = sql.load(Path(__file__).parent / "sql" / "catalog.sql", prepared=True)
@@ -89,7 +89,7 @@ def may_offer(project: str, product: str) -> bool:
     return bool(run(_SQL["may_offer"], project=project, product=product))
 
 
-def grants(project: str, part: Part = FIRST) -> list[dict[str, str]]:
+def grants(project: str, part: ListPart = FIRST) -> list[dict[str, str]]:
     """Return a part, after the one with an id, of the grants of a project: of which product, and to whom."""
     rows = SellingGrant.objects.filter(product__project=project).select_related("product")
     found = part_of(rows, ("product__name", "name", "id"), "id", part)

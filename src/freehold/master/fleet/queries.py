@@ -8,7 +8,7 @@ from django.db.models import Count, F, Q
 from freehold.master.fleet.models import Certificate, Node, Partition, Site, Supply
 from freehold.master.foundation import certificates, clock
 from freehold.master.foundation.errors import NotFound, Unauthenticated
-from freehold.master.foundation.paging import Part, part_of
+from freehold.master.foundation.paging import ListPart, part_of
 
 _FACTS = (
     "id", "title", "open", "builder", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity",
@@ -16,13 +16,13 @@ _FACTS = (
 )  # fmt: skip
 
 
-def sites(project: str, part: Part | None = None) -> list[dict[str, Any]]:
+def sites(project: str, part: ListPart | None = None) -> list[dict[str, Any]]:
     """Return the sites of a project with their number of nodes, by name; all, or a part of them after a name."""
     rows = Site.objects.filter(project=project).annotate(nodes=Count("node")).values("name", "region", "nodes")
     return [dict(row) for row in (part_of(rows, ("name",), "name", part) if part else rows.order_by("name"))]
 
 
-def nodes(project: str, identity: str = "", *, part: Part | None = None) -> list[dict[str, Any]]:
+def nodes(project: str, identity: str = "", *, part: ListPart | None = None) -> list[dict[str, Any]]:
     """Return the nodes of a project with what they offer and when they last reported, by title.
 
     All of them, or one, or a part of them after the one with an id.
@@ -95,7 +95,7 @@ def node_ids(project: str, names: list[str], site: str | None) -> list[str]:
     return [known[name] for name in names]
 
 
-def supplies(project: str, ids: list[str] | None = None, *, part: Part | None = None) -> list[dict[str, Any]]:
+def supplies(project: str, ids: list[str] | None = None, *, part: ListPart | None = None) -> list[dict[str, Any]]:
     """Return what the nodes of a project are supplied with, and what they made of it.
 
     All of it, or those with these ids, or a part after the one with an id.

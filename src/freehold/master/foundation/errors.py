@@ -44,7 +44,7 @@ class Malformed(MasterError):
 
 class Unauthenticated(MasterError):
     type = "unauthenticated"
-    title = "Who are you?"
+    title = "Authentication required"
     status = 401
     remedy = "Run `freehold login`, or send a valid API token or client certificate."
 

@@ -18,7 +18,7 @@ USUAL, MOST = 200, 1000
 
 
 @dataclass(frozen=True)
-class Part:
+class ListPart:
     """The part of a list that is asked for."""
 
     after: str = ""
@@ -33,11 +33,11 @@ class Part:
         return max(1, min(self.limit, MOST))
 
 
-FIRST = Part()
+FIRST = ListPart()
 """Of a list whose rows are few."""
 
 
-def part_of(rows: "QuerySet[Any, Any]", order: Sequence[str], cursor: str, part: Part) -> "QuerySet[Any, Any]":
+def part_of(rows: "QuerySet[Any, Any]", order: Sequence[str], cursor: str, part: ListPart) -> "QuerySet[Any, Any]":
     """Return a part of rows in an order (of which the last field is unique), whose cursor is the field `cursor`.
 
     Raise Invalid when the row after which it is to begin is not there, which a list in the order of its cursor

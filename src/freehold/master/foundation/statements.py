@@ -17,7 +17,7 @@ _MAC = 32
 """Bytes of an HMAC-SHA256."""
 
 
-class Statement(msgspec.Struct, frozen=True, array_like=True):
+class MasterStatement(msgspec.Struct, frozen=True, array_like=True):
     """What a Master knew when it answered a node."""
 
     node: str
@@ -40,7 +40,7 @@ class ForgedError(ValueError):
     """What a node shows was never said to it."""
 
 
-_decoder = msgspec.json.Decoder(Statement)
+_decoder = msgspec.json.Decoder(MasterStatement)
 
 
 class Statements:
@@ -49,12 +49,12 @@ class Statements:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def issue(self, statement: Statement) -> str:
+    def issue(self, statement: MasterStatement) -> str:
         """Return a statement as nodes keep it: base64url of its content and of the HMAC over that."""
         content = msgspec.json.encode(statement)
         return base64.urlsafe_b64encode(hmac.digest(self._key, content, hashlib.sha256) + content).decode()
 
-    def read(self, text: str, node: str) -> Statement:
+    def read(self, text: str, node: str) -> MasterStatement:
         """Return what was said to a node; raise ForgedError for what was not, or not to it."""
         try:
             data = base64.b64decode(text, b"-_", validate=True)

@@ -16,14 +16,14 @@ import msgspec
 from freehold.master.foundation.causes import failure
 from freehold.master.foundation.certificates import check_date
 from freehold.master.foundation.errors import Malformed, MasterError, TooLarge, Unauthenticated
-from freehold.master.gateway.database import Connection
+from freehold.master.gateway.database import DatabaseConnection
 from freehold.master.gateway.doubt import Judge
 from freehold.master.gateway.feeds import read_feed
-from freehold.master.gateway.reports import Done, Job, ReportGap, Writer
-from freehold.master.gateway.watch import Identity, Revisions, Watcher, look_up
+from freehold.master.gateway.reports import Done, ReportGap, ReportJob, Writer
+from freehold.master.gateway.watch import CertificateIdentity, Revisions, Watcher, look_up
 from freehold.protocol import MAX_BODY, OLDEST_VERSION, UNREADABLE, VERSION
 from freehold.protocol.problem import MEDIA_TYPE
-from freehold.protocol.report import Applied, Batch
+from freehold.protocol.report import Applied, ReportBatch
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,7 +35,7 @@ CONTACTS, LONGEST_PACE = 1000.0, 600.0
 PEER = "freehold.peer"
 """Key of `scope["extensions"]` under which the server puts the SHA-256 of the client's certificate."""
 
-_batches = msgspec.json.Decoder(Batch)
+_batches = msgspec.json.Decoder(ReportBatch)
 
 
 class Gateway:
@@ -50,7 +50,7 @@ class Gateway:
         self._judge = judge
         self._next_contact = next_contact
         self._revisions = Revisions()
-        self._reader = Connection(url)
+        self._reader = DatabaseConnection(url)
         self._reading = ThreadPoolExecutor(1, "feed-reader")
         self._writer = Writer(url)
         self._watcher: Watcher | None = None
@@ -88,7 +88,7 @@ class Gateway:
         except Exception as error:
             await send_problem(send, failure(error, f"{scope['method']} {scope['path']} failed"))
 
-    async def _identify(self, scope: Scope) -> Identity:
+    async def _identify(self, scope: Scope) -> CertificateIdentity:
         fingerprint = scope.get("extensions", {}).get(PEER)
         if fingerprint is None:
             raise Unauthenticated(
@@ -102,7 +102,7 @@ class Gateway:
         check_date(identity.not_after)
         return identity
 
-    async def _feed(self, identity: Identity, scope: Scope, send: Send) -> None:
+    async def _feed(self, identity: CertificateIdentity, scope: Scope, send: Send) -> None:
         since, wait, statement = _feed_query(scope["query_string"])
         # Before anything is asked of it, the node says what it heard last.
         await self._look_at(identity.node, statement, None)
@@ -126,7 +126,7 @@ class Gateway:
         ]})  # fmt: skip
         await send({"type": "http.response.body", "body": b""})
 
-    async def _reports(self, identity: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _reports(self, identity: CertificateIdentity, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(scope, receive, MAX_BODY)
         try:
             batch = _batches.decode(body)
@@ -144,7 +144,7 @@ class Gateway:
         def answer(result: Done | Exception) -> None:
             loop.call_soon_threadsafe(_settle, future, result)
 
-        self._writer.submit(Job(identity.node, batch.epoch, batch.reports, len(body), answer))
+        self._writer.submit(ReportJob(identity.node, batch.epoch, batch.reports, len(body), answer))
         try:
             done = await future
         except ReportGap:

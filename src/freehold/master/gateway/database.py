@@ -21,7 +21,7 @@ QUERIES = sql.load_all(
 Values = Mapping[str, object]
 
 
-class Connection:
+class DatabaseConnection:
     """One connection to the Master's database, SQLite or PostgreSQL, given by its URL."""
 
     def __init__(self, url: str) -> None:

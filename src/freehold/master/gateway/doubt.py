@@ -9,8 +9,8 @@ import threading
 
 from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import InDoubt
-from freehold.master.foundation.statements import ForgedError, Statement, Statements
-from freehold.master.gateway.database import Connection
+from freehold.master.foundation.statements import ForgedError, MasterStatement, Statements
+from freehold.master.gateway.database import DatabaseConnection
 
 MOST_HEADS = 10_000
 """Heads of the ledgers that are remembered; others are looked up."""
@@ -26,7 +26,7 @@ class Standing:
         self.in_doubt = False
         self._digests = {0: ""}
 
-    def look(self, reader: Connection) -> None:
+    def look(self, reader: DatabaseConnection) -> None:
         """Read it from the database."""
         ((generation, in_doubt, revision, ledger, digest),) = reader.rows("standing", {})
         if len(self._digests) >= MOST_HEADS:
@@ -36,7 +36,7 @@ class Standing:
         self.revision, self.ledger = revision, ledger
         self.is_known = True
 
-    def covers(self, shown: Statement, head: tuple[int, int] | None) -> bool:
+    def covers(self, shown: MasterStatement, head: tuple[int, int] | None) -> bool:
         """Return whether a statement says nothing that is not in memory; `head`: epoch and sequence of its node.
 
         None stands for a head that is not asked for. False is no verdict: memory may be behind the database.
@@ -46,19 +46,19 @@ class Standing:
         is_applied = head is None or (shown.epoch, shown.sequence) <= head
         return is_applied and shown.revision <= self.revision and self._digests.get(shown.ledger) == shown.digest
 
-    def say(self, node: str, epoch: int, sequence: int) -> Statement | None:
+    def say(self, node: str, epoch: int, sequence: int) -> MasterStatement | None:
         """Return what is to be said to a node whose reports were applied up to a number; None while in doubt."""
         if not self.is_known or self.in_doubt:
             return None
         digest = self._digests[self.ledger]
-        return Statement(node, self.generation, epoch, sequence, self.revision, self.ledger, digest, clock.now())
+        return MasterStatement(node, self.generation, epoch, sequence, self.revision, self.ledger, digest, clock.now())
 
 
 class Judge:
     """Looks at what nodes show. One at a time: it has one connection."""
 
     def __init__(self, url: str, statements: Statements, standing: Standing) -> None:
-        self._connection = Connection(url)
+        self._connection = DatabaseConnection(url)
         self._statements, self.standing = statements, standing
         self._turn = threading.Lock()
         self._forgers: set[tuple[str, int]] = set()
@@ -100,7 +100,7 @@ class Judge:
         if self.standing.in_doubt:
             raise InDoubt("This Master was restored from an older copy; it asks nothing of its nodes.")
 
-    def _unknown(self, shown: Statement) -> str:
+    def _unknown(self, shown: MasterStatement) -> str:
         """Return what of a statement this Master does not know; an empty text when it knows all of it."""
         here = self.standing
         if shown.generation != here.generation:
@@ -118,7 +118,7 @@ class Judge:
             return f"it had applied report {shown.sequence} of epoch {shown.epoch} of this node, and has fewer"
         return ""
 
-    def _begin_doubt(self, shown: Statement, reason: str) -> None:
+    def _begin_doubt(self, shown: MasterStatement, reason: str) -> None:
         said = f"{reason} (shown by {shown.node}, said at {clock.iso(shown.at)})"
         _log.error("I know less than my peer: %s", said)
         row = {

@@ -4,12 +4,12 @@ import time
 
 import msgspec
 
-from freehold.master.gateway.database import Connection
+from freehold.master.gateway.database import DatabaseConnection
 from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance
 from freehold.protocol.states import SoftwareWanted, Wanted
 
 
-def read_feed(reader: Connection, node: str, since: int, pace: float) -> Feed:
+def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) -> Feed:
     """Return what changed for a node since a revision; all of it when it knows nothing, or more than there is."""
     # The revision is read before the rows: what changes in between is sent twice, never missed.
     ((revision, lease, epoch, is_unsettled),) = reader.rows("node_revision", {"node": node})

@@ -7,7 +7,7 @@ is written in the same transaction as the number of the report that told it.
 
 from typing import NamedTuple
 
-from freehold.master.gateway.database import Connection
+from freehold.master.gateway.database import DatabaseConnection
 from freehold.protocol.report import UsageReport
 
 COUNTERS = ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
@@ -21,7 +21,7 @@ LARGEST = 2**53
 Values = tuple[int | None, ...]
 
 
-class Reading(NamedTuple):
+class CounterReading(NamedTuple):
     """The last reading of a series."""
 
     at: int
@@ -31,11 +31,11 @@ class Reading(NamedTuple):
 class Meters:
     """The last readings, remembered between transactions; used by one thread."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: DatabaseConnection) -> None:
         self._connection = connection
-        self._known: dict[str, dict[str, Reading]] = {}
+        self._known: dict[str, dict[str, CounterReading]] = {}
         """By instance, then by series."""
-        self._fresh: dict[tuple[str, str], Reading] = {}
+        self._fresh: dict[tuple[str, str], CounterReading] = {}
         """What this transaction will write."""
         self._hours: dict[tuple[str, int], list[int | None]] = {}
 
@@ -62,7 +62,7 @@ class Meters:
         # A clock that was set right may step back a little.
         at = max(at, since)
         self._spread(item.instance, since, at, growth)
-        self._fresh[item.instance, item.series] = Reading(at, tuple(kept))
+        self._fresh[item.instance, item.series] = CounterReading(at, tuple(kept))
 
     def write(self) -> None:
         """Write what was noted, within the transaction."""
@@ -96,15 +96,15 @@ class Meters:
         self.drop()
         self._known.clear()
 
-    def _last(self, instance: str, series: str) -> Reading:
+    def _last(self, instance: str, series: str) -> CounterReading:
         fresh = self._fresh.get((instance, series))
         if fresh is not None:
             return fresh
         known = self._known.get(instance)
         if known is None:
             rows = self._connection.rows("counters", {"instance": instance})
-            known = self._known[instance] = {row[0]: Reading(row[1], tuple(row[2:])) for row in rows}
-        return known.get(series) or Reading(0, (None,) * len(COUNTERS))
+            known = self._known[instance] = {row[0]: CounterReading(row[1], tuple(row[2:])) for row in rows}
+        return known.get(series) or CounterReading(0, (None,) * len(COUNTERS))
 
     def _spread(self, instance: str, begin: int, end: int, growth: list[int | None]) -> None:
         """Add the growth between two readings to the hours between them, evenly and to the last unit."""

@@ -19,19 +19,19 @@ from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, hints
 from freehold.master.foundation.causes import failure
 from freehold.master.foundation.errors import Busy, Conflict, MasterError
-from freehold.master.gateway.database import Connection, integrity_errors
+from freehold.master.gateway.database import DatabaseConnection, integrity_errors
 from freehold.master.gateway.metering import Meters
 from freehold.protocol import FUTURE, MAX_MESSAGE, UNREADABLE, validation
 from freehold.protocol.report import (
     GENESIS,
     AsideReport,
     AssessmentReport,
-    Body,
     HostFacts,
     InstanceReport,
     Item,
     PublicationReport,
     Report,
+    ReportBody,
     SoftwareReport,
     UsageReport,
     link,
@@ -55,7 +55,7 @@ MOST_LOGGED = 20
 MOST_CONFLICTING = 10_000
 EQUIVOCATION = "This report was told before with another content, or comes after one that was."
 _log = logging.getLogger(__name__)
-_decoder = msgspec.json.Decoder(Body)
+_decoder = msgspec.json.Decoder(ReportBody)
 
 
 class ReportGap(Conflict):
@@ -96,7 +96,7 @@ class _Owner:
 
 
 @dataclass
-class Job:
+class ReportJob:
     """A batch of one node, waiting to be applied; `answer` is called from the writer's thread."""
 
     node: str
@@ -135,7 +135,7 @@ def apply(node: str, epoch: int, reports: Sequence[Report], size: int) -> Done:
     if not _serving:
         raise Busy("This Master is starting or stopping.")
     answers: queue.SimpleQueue[Done | Exception] = queue.SimpleQueue()
-    _serving[-1].submit(Job(node, epoch, reports, size, answers.put))
+    _serving[-1].submit(ReportJob(node, epoch, reports, size, answers.put))
     answer = answers.get()
     if isinstance(answer, Exception):
         raise answer
@@ -180,8 +180,8 @@ class Writer(threading.Thread):
 
     def __init__(self, url: str) -> None:
         super().__init__(name="report-writer", daemon=True)
-        self._connection = Connection(url)
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._connection = DatabaseConnection(url)
+        self._jobs: queue.SimpleQueue[ReportJob | None] = queue.SimpleQueue()
         self._heads: dict[str, Head] = {}
         self._meters = Meters(self._connection)
         self._owners: dict[str, _Owner] = {}
@@ -194,7 +194,7 @@ class Writer(threading.Thread):
         self._batching = BatchingPolicy()
         self._shares = Shares()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: ReportJob) -> None:
         """Have a batch applied; raise Busy when too much waits already, or this node tells more than its share.
 
         The node has it, and comes again.
@@ -248,7 +248,7 @@ class Writer(threading.Thread):
             with self._counting:
                 self._waiting -= sum(job.size for job in jobs)
 
-    def apply(self, jobs: list[Job]) -> None:
+    def apply(self, jobs: list[ReportJob]) -> None:
         """Write batches in one transaction and answer each; called by the thread, or in its place."""
         try:
             self._apply(jobs)
@@ -266,16 +266,16 @@ class Writer(threading.Thread):
                 except Exception as alone:
                     self._give_up(job, alone)
 
-    def _give_up(self, job: Job, error: Exception) -> None:
+    def _give_up(self, job: ReportJob, error: Exception) -> None:
         self._meters.forget()
         self._connection.close()
         job.answer(failure(error, f"reports of {job.node} could not be written"))
 
-    def _apply(self, jobs: list[Job]) -> None:
+    def _apply(self, jobs: list[ReportJob]) -> None:
         rows = _Rows(clock.now())
         before: dict[str, Head] = {}
         heads: dict[str, Head] = {}
-        answers: list[tuple[Job, Done | Exception]] = []
+        answers: list[tuple[ReportJob, Done | Exception]] = []
         with self._connection.transaction():
             self._forget_moved()
             for job in jobs:
@@ -326,7 +326,7 @@ class Writer(threading.Thread):
             head = Head(epoch, sequence or 0, digest or GENESIS)
         return head
 
-    def _collect(self, job: Job, head: Head, rows: _Rows) -> tuple[Head, Head, int]:
+    def _collect(self, job: ReportJob, head: Head, rows: _Rows) -> tuple[Head, Head, int]:
         """Add the rows of a job's new reports; return the chain's end, its new end and the count of refused items.
 
         Raise ReportGap, before anything was added, when the batch does not continue the chain.
@@ -350,7 +350,7 @@ class Writer(threading.Thread):
         refused = sum(self._collect_report(job.node, report, rows) for report in new)
         return head, end, refused
 
-    def _fresh_head(self, job: Job) -> Head:
+    def _fresh_head(self, job: ReportJob) -> Head:
         self._heads.pop(job.node, None)
         head = self._head(job.node)
         if job.epoch != head.epoch:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from freehold.master.foundation import certificates, hints
 from freehold.master.foundation.errors import Unauthenticated
-from freehold.master.gateway.database import Connection
+from freehold.master.gateway.database import DatabaseConnection
 from freehold.master.gateway.doubt import Standing
 
 TICK = 0.5
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class CertificateIdentity:
     """Whom a certificate speaks for."""
 
     node: str
@@ -33,7 +33,7 @@ class Revisions:
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
-        self._identities: dict[str, Identity] = {}
+        self._identities: dict[str, CertificateIdentity] = {}
         self._fingerprints: dict[str, set[str]] = defaultdict(set)
         self.updates = 0
         """How many times `update` was called."""
@@ -81,11 +81,11 @@ class Revisions:
                 if not future.done():
                     future.set_result(None)
 
-    def identity(self, fingerprint: str) -> Identity | None:
+    def identity(self, fingerprint: str) -> CertificateIdentity | None:
         """Return a remembered identity; None when it must be looked up."""
         return self._identities.get(fingerprint)
 
-    def remember(self, fingerprint: str, identity: Identity, asked_at: int) -> None:
+    def remember(self, fingerprint: str, identity: CertificateIdentity, asked_at: int) -> None:
         """Remember an identity, unless `update` was called since it was looked up (`updates` was `asked_at`).
 
         It may have been revoked in between, and nobody would tell again.
@@ -103,14 +103,14 @@ class Revisions:
                     future.set_result(None)
 
 
-def look_up(connection: Connection, fingerprint: str) -> Identity:
+def look_up(connection: DatabaseConnection, fingerprint: str) -> CertificateIdentity:
     """Return the node of a certificate, whose date is still to be checked; raise Unauthenticated or Forbidden."""
     rows = connection.rows("identify", {"fingerprint": fingerprint})
     if not rows:
         raise Unauthenticated("This certificate was not issued here.", remedy="Enrol the node: freehold node enrol.")
     kind, subject, not_after, revoked_at = rows[0]
     certificates.check(kind, "node", not_after, revoked_at, renewing=True)
-    return Identity(subject, not_after)
+    return CertificateIdentity(subject, not_after)
 
 
 class Watcher(threading.Thread):
@@ -118,7 +118,7 @@ class Watcher(threading.Thread):
 
     def __init__(self, url: str, revisions: Revisions, standing: Standing, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(name="watcher", daemon=True)
-        self._connection = Connection(url)
+        self._connection = DatabaseConnection(url)
         self._revisions = revisions
         self._standing = standing
         self._loop = loop

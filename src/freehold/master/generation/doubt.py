@@ -16,7 +16,7 @@ WAYS_ON = (
 
 
 @dataclass(frozen=True)
-class Reason:
+class DoubtReason:
     """Something that this Master said to a node, and does not know."""
 
     node: str
@@ -25,9 +25,9 @@ class Reason:
     """Milliseconds since 1970 UTC."""
 
 
-def doubts() -> list[Reason]:
+def doubts() -> list[DoubtReason]:
     """Return why this Master doubts that it knows all; empty when it does not."""
-    return [Reason(**row) for row in run(_SQL["doubts"])]
+    return [DoubtReason(**row) for row in run(_SQL["doubts"])]
 
 
 def refuse_in_doubt() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from freehold.master.foundation import sql
 from freehold.master.foundation.transactions import run
 from freehold.master.monitoring.availability import SPEAKS, Availability, Span, availability
-from freehold.master.ordering.status import Status, Told, status
+from freehold.master.ordering.status import ReportedState, Status, status
 from freehold.protocol.states import Wanted
 
 SQL = sql.load(Path(__file__).parent / "sql" / "assessments.sql")
@@ -24,7 +24,7 @@ class Picture:
     """An instance's row (as `ordering.queries` gives it), its promises and its status."""
 
     row: dict[str, Any]
-    results: list[Told]
+    results: list[ReportedState]
     status: Status
 
 
@@ -35,9 +35,9 @@ def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
     return [Picture(row, results[row["id"]], _status(row, results[row["id"]])) for row in rows]
 
 
-def latest(instances: list[str]) -> dict[str, list[Told]]:
+def latest(instances: list[str]) -> dict[str, list[ReportedState]]:
     """Return the last result of each promise, by instance."""
-    found: dict[str, list[Told]] = defaultdict(list)
+    found: dict[str, list[ReportedState]] = defaultdict(list)
     for start in range(0, len(instances), 500):
         part = instances[start : start + 500]
         names = {f"instance_{number}": instance for number, instance in enumerate(part)}
@@ -48,11 +48,11 @@ def latest(instances: list[str]) -> dict[str, list[Told]]:
         )
         for row in run(query, **names):
             instance = row.pop("instance_id")
-            found[instance].append(Told(**{**row, "kept": bool(row["kept"])}))
+            found[instance].append(ReportedState(**{**row, "kept": bool(row["kept"])}))
     return found
 
 
-def _status(row: dict[str, Any], results: list[Told]) -> Status:
+def _status(row: dict[str, Any], results: list[ReportedState]) -> Status:
     return status(
         Wanted(row["wanted"]),
         row["revision"],
@@ -68,7 +68,7 @@ def _status(row: dict[str, Any], results: list[Told]) -> Status:
     )
 
 
-def changes(instance: str, promises: list[str]) -> list[Told]:
+def changes(instance: str, promises: list[str]) -> list[ReportedState]:
     """Return when promises of an instance began to be kept or broken, the newest first, as far as one looks back."""
     if not promises:
         return []
@@ -79,7 +79,9 @@ def changes(instance: str, promises: list[str]) -> list[Told]:
         for name in names
     )
     rows = run(_RESULTS.where(f"id IN ({ids}) ORDER BY promise, id"), instance=instance, **names)
-    told = [Told(row["promise"], row["revision"], bool(row["kept"]), row["message"], row["at"]) for row in rows]
+    told = [
+        ReportedState(row["promise"], row["revision"], bool(row["kept"]), row["message"], row["at"]) for row in rows
+    ]
     earlier = zip([None, *told], told, strict=False)
     begun = [one for before, one in earlier if (before and (before.promise, before.kept)) != (one.promise, one.kept)]
     return sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]

@@ -28,19 +28,19 @@ from freehold.protocol.letter import (
     RECEIPT_TAG,
     TAG,
     Receipt,
-    Request,
     Response,
     Sealed,
+    SignedRequest,
     info,
 )
-from freehold.protocol.report import Batch
+from freehold.protocol.report import ReportBatch
 
 _SUITE = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _SIGNED = {name.lower(): name for name in (PEER, "Content-Digest", "Signature-Input", "Signature")}
 _REMEDY = "Have the node write its letter anew: freehold node letter write FILE."
 
 
-def open_letter(sealed: Sealed, authority: Authority) -> tuple[str, Batch]:
+def open_letter(sealed: Sealed, authority: Authority) -> tuple[str, ReportBatch]:
     """Return the node that wrote a letter, and the batch in it.
 
     Its certificate may be over by now, for letters travel slowly; it must be ours and not revoked. Raise
@@ -57,7 +57,9 @@ def open_letter(sealed: Sealed, authority: Authority) -> tuple[str, Batch]:
     verifier = HTTPMessageVerifier(signature_algorithm=ECDSA_P256_SHA256, key_resolver=_Only(node, key))
     try:
         # However old: what was applied already is not applied again.
-        verifier.verify(Request(headers), max_age=None, expect_tag=TAG, require_components=COVERED, body=sealed.content)
+        verifier.verify(
+            SignedRequest(headers), max_age=None, expect_tag=TAG, require_components=COVERED, body=sealed.content
+        )
     except InvalidSignature as error:
         raise Unauthenticated(f"The letter's signature does not hold: {error}.", remedy=_REMEDY) from None
     try:
@@ -83,9 +85,9 @@ def sign(receipt: Receipt, authority: Authority) -> Sealed:
     return Sealed(response.headers, content)
 
 
-def _batch(content: bytes) -> Batch:
+def _batch(content: bytes) -> ReportBatch:
     try:
-        batch = msgspec.json.decode(content, type=Batch)
+        batch = msgspec.json.decode(content, type=ReportBatch)
     except UNREADABLE as error:
         raise Malformed(f"The letter holds no batch of reports: {error}") from None
     if not OLDEST_VERSION <= batch.version <= VERSION:

@@ -88,7 +88,7 @@ class Answer:
 class Order:
     """A request as it is applied: by whom, and below which instance."""
 
-    wish: Request
+    spec: Request
     project: str
     """Id."""
     actor: str
@@ -100,7 +100,7 @@ class Order:
     """For one that another requests: what its release declares, whether it is a shared one."""
 
 
-def request(wish: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
+def request(spec: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
     """Make an instance exist as wished, in one transaction, and say which one it is.
 
     Idempotent by project and title: asking again with the same values changes nothing. With `dry_run`
@@ -108,17 +108,17 @@ def request(wish: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
     whole tree. Raise InvalidParameters, NoPlace (with every reason), Conflict (another product or type under
     this title), NotFound or Forbidden.
     """
-    project = acting.project(wish.project, Scope.ORDER)
-    parent = wish.title.rpartition("/")[0]
-    if parent and run(QUERIES["live"], project=project, title=wish.title):
+    project = acting.project(spec.project, Scope.ORDER)
+    parent = spec.title.rpartition("/")[0]
+    if parent and run(QUERIES["live"], project=project, title=spec.title):
         raise Conflict(
-            f"'{wish.title}' is requested by '{parent}', not by you.", remedy=f"Change, stop or destroy '{parent}'."
+            f"'{spec.title}' is requested by '{parent}', not by you.", remedy=f"Change, stop or destroy '{parent}'."
         )
-    check_title(wish.title)
-    if wish.offered_to is OfferedTo.EVERYONE:
+    check_title(spec.title)
+    if spec.offered_to is OfferedTo.EVERYONE:
         # Whoever serves strangers does what a provider does.
-        acting.project(wish.project, Scope.OPERATE)
-    return transact(Order(wish, project, acting.actor, wish.title), dry_run=dry_run)
+        acting.project(spec.project, Scope.OPERATE)
+    return transact(Order(spec, project, acting.actor, spec.title), dry_run=dry_run)
 
 
 def count_instances(project: str) -> int:
@@ -165,7 +165,7 @@ def _apply(order: Order) -> Answer:
     rows = run(locking(QUERIES["live"], "i"), project=order.project, title=order.title)
     if rows:
         return _change(order, rows[0])
-    if order.wish.state is Wanted.DESTROYED:
+    if order.spec.state is Wanted.DESTROYED:
         return _destroyed_already(order)
     return _create(order)
 
@@ -174,30 +174,30 @@ def _destroyed_already(order: Order) -> Answer:
     """Asked again, the end of an instance is no mistake; of one that never was, it is."""
     rows = run(QUERIES["destroyed_last"], project=order.project, title=order.title)
     if not rows:
-        raise NotFound(f"There is no '{order.title}' in '{order.wish.project}' to destroy.")
+        raise NotFound(f"There is no '{order.title}' in '{order.spec.project}' to destroy.")
     return Answer(rows[0]["id"], False, False, rows[0]["node_id"], rows[0]["partition"])
 
 
 def _create(order: Order) -> Answer:
-    wish, offer = _of_offer(order.wish)
-    order = replace(order, wish=wish)
-    wish, parent = order.wish, order.parent
-    if wish.product is None:
+    spec, offer = _of_offer(order.spec)
+    order = replace(order, spec=spec)
+    spec, parent = order.spec, order.parent
+    if spec.product is None:
         raise NotFound(
-            f"There is no '{wish.title}' in '{wish.project}'.",
+            f"There is no '{spec.title}' in '{spec.project}'.",
             remedy="To create it, name a product; `freehold list` shows what there is.",
         )
-    choice = _choose(wish, order.project)
+    choice = _choose(spec, order.project)
     if parent is not None:
         trees.refuse_circle(parent, choice.product, choice.type)
     if order.shared is not None and order.shared != bool(choice.host):
         kind = "shared" if choice.host else "not shared"
         raise Undeclared(f"{choice.product} ({choice.type}) is {kind}; the release declares otherwise.")
-    parameters = _fitting(choice.release, choice.type, wish.parameters or {})
-    constraints = _constraints(wish.constraints or {})
+    parameters = _fitting(choice.release, choice.type, spec.parameters or {})
+    constraints = _constraints(spec.constraints or {})
     instance = ids.new("inst")
     host, place = _place(order, instance, choice, constraints)
-    wanted = wish.state or Wanted.STARTED
+    wanted = spec.state or Wanted.STARTED
     made = run(
         QUERIES["insert"],
         id=instance,
@@ -226,8 +226,8 @@ def _create(order: Order) -> Answer:
         raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
     if choice.hosts:
         sharing.offer(instance, choice, order.project)
-    if wish.offered_to is not None:
-        sharing.offer_to(instance, order.project, choice.product, everyone=wish.offered_to is OfferedTo.EVERYONE)
+    if spec.offered_to is not None:
+        sharing.offer_to(instance, order.project, choice.product, everyone=spec.offered_to is OfferedTo.EVERYONE)
     if parent is not None:
         _forget_given(parent["id"], order.title)
     _remember(order, instance, choice.release, _text(parameters), wanted)
@@ -240,7 +240,7 @@ def _create(order: Order) -> Answer:
             place.node,
             parent["tree"] if parent else None,
             offer,
-            wish.quote,
+            spec.quote,
         )
     )
     audit(
@@ -259,35 +259,35 @@ def _create(order: Order) -> Answer:
     return Answer(instance, True, True, place.node, place.partition)
 
 
-def _of_offer(wish: Request) -> tuple[Request, str | None]:
+def _of_offer(spec: Request) -> tuple[Request, str | None]:
     """Return a request with all that its offer says of it, and the offer's id; raise Conflict when both differ."""
-    if wish.offer is None:
-        return wish, None
-    offer = catalog.offer(wish.offer, wish.product)
-    given = wish.parameters or {}
+    if spec.offer is None:
+        return spec, None
+    offer = catalog.offer(spec.offer, spec.product)
+    given = spec.parameters or {}
     fixed = {"product": offer.product, "type": offer.type}
-    wrong = [name for name, value in fixed.items() if getattr(wish, name) not in (None, value)]
+    wrong = [name for name, value in fixed.items() if getattr(spec, name) not in (None, value)]
     wrong += [name for name, value in offer.parameters.items() if given.get(name, value) != value]
     if wrong:
         raise Conflict(
-            f"The offer '{wish.offer}' has another {', '.join(wrong)}.", remedy="Leave it out, or take another offer."
+            f"The offer '{spec.offer}' has another {', '.join(wrong)}.", remedy="Leave it out, or take another offer."
         )
-    whole = replace(wish, product=offer.product, type=offer.type, parameters={**given, **offer.parameters})
+    whole = replace(spec, product=offer.product, type=offer.type, parameters={**given, **offer.parameters})
     return whole, offer.offer
 
 
-def _choose(wish: Request, project: str) -> ResolvedType:
+def _choose(spec: Request, project: str) -> ResolvedType:
     """Return the release and type that a new instance gets: the newest that can be had, unless one is named."""
-    assert wish.product is not None
-    type_name = wish.type or "default"
-    if wish.release is not None:
-        return catalog.choose(wish.product, wish.release, type_name)
-    newest = _version("newest_supplied", product=wish.product, project=project)
-    choice = catalog.choose(wish.product, newest, type_name)
+    assert spec.product is not None
+    type_name = spec.type or "default"
+    if spec.release is not None:
+        return catalog.choose(spec.product, spec.release, type_name)
+    newest = _version("newest_supplied", product=spec.product, project=project)
+    choice = catalog.choose(spec.product, newest, type_name)
     if not choice.host:
         return choice
-    served = _version("newest_shared", product=wish.product, type=type_name, project=project)
-    return catalog.choose(wish.product, served or choice.version, type_name)
+    served = _version("newest_shared", product=spec.product, type=type_name, project=project)
+    return catalog.choose(spec.product, served or choice.version, type_name)
 
 
 def _version(query: str, **values: str) -> str | None:
@@ -305,20 +305,20 @@ def _place(order: Order, instance: str, choice: ResolvedType, constraints: Const
 
 
 def _change(order: Order, row: dict[str, Any]) -> Answer:
-    wish = order.wish
+    spec = order.spec
     _refuse_another_kind(order, row)
-    if wish.offer is not None:
-        events.send(NamedAgain(row["id"], wish.offer))
+    if spec.offer is not None:
+        events.send(NamedAgain(row["id"], spec.offer))
     release = row["release_id"]
-    if wish.release is not None and wish.release != row["version"]:
+    if spec.release is not None and spec.release != row["version"]:
         release = _other_release(order, row)
-    given = json.loads(row["parameters"]) if wish.parameters is None else wish.parameters
+    given = json.loads(row["parameters"]) if spec.parameters is None else spec.parameters
     parameters = _text(_fitting(release, row["type"], given))
     old = Wanted(row["requested_state"])
-    asked = wish.state or old
+    asked = spec.state or old
     INSTANCE.check(old, asked)
-    offered = wish.offered_to is not None and sharing.offer_to(
-        row["id"], row["project_id"], row["product"], everyone=wish.offered_to is OfferedTo.EVERYONE
+    offered = spec.offered_to is not None and sharing.offer_to(
+        row["id"], row["project_id"], row["product"], everyone=spec.offered_to is OfferedTo.EVERYONE
     )
     before = (row["release_id"], row["parameters"], old, row["orphaned_at"] is None)
     if (release, parameters, asked, True) == before:
@@ -355,17 +355,17 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
 
 def _refuse_another_kind(order: Order, row: dict[str, Any]) -> None:
     """Raise Conflict when what is asked cannot become of this instance: product, type and place stay."""
-    wish = order.wish
+    spec = order.spec
     for field, present in (("product", row["product"]), ("type", row["type"])):
-        asked = getattr(wish, field)
+        asked = getattr(spec, field)
         if asked is not None and asked != present:
             raise Conflict(
                 f"'{order.title}' is {field} '{present}', not '{asked}'.",
                 remedy="Destroy it first, or use another title.",
             )
-    if wish.constraints is None:
+    if spec.constraints is None:
         return
-    if msgspec.json.encode(_constraints(wish.constraints)).decode() != row["constraints"]:
+    if msgspec.json.encode(_constraints(spec.constraints)).decode() != row["constraints"]:
         raise Conflict(
             f"'{order.title}' is placed already; its constraints cannot change.",
             remedy="Leave the constraints out, or destroy it and request it again.",
@@ -377,22 +377,22 @@ def _other_release(order: Order, row: dict[str, Any]) -> str:
 
     Raise NoPlace when its node may not run it: an instance never moves silently.
     """
-    wish = order.wish
+    spec = order.spec
     if row["host"] is not None:
         raise Conflict(
             f"'{order.title}' is served by another instance and has its release.",
             remedy="Change the release of the instance that serves it.",
         )
-    choice = catalog.choose(row["product"], wish.release, row["type"])
+    choice = catalog.choose(row["product"], spec.release, row["type"])
     if choice.weight != row["weight"]:
         raise Conflict(
-            f"Release {wish.release} has another size than {row['version']}.",
+            f"Release {spec.release} has another size than {row['version']}.",
             remedy="Request a new instance of it and destroy this one.",
         )
     if not run(QUERIES["supplied"], release=choice.release, node=row["node_id"], project=order.project):
         title = Node.objects.values_list("title", flat=True).get(id=row["node_id"])
         raise NoPlace(
-            f"Node '{title}', where '{order.title}' lives, has no supply of {row['product']} {wish.release}.",
+            f"Node '{title}', where '{order.title}' lives, has no supply of {row['product']} {spec.release}.",
             reasons=[Reason("no supply of this release on the instance's node", 1)],
             remedy="Ask the provider to supply the release on this node.",
         )

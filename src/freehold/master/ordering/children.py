@@ -14,7 +14,7 @@ from freehold.protocol.descriptor import MOST_REQUESTS, RequestDescriptor
 from freehold.protocol.states import Wanted
 
 
-def request_children(wishes: Mapping[str, Request], *, acting: Caller) -> dict[str, Answer | MasterError]:
+def request_children(specs: Mapping[str, Request], *, acting: Caller) -> dict[str, Answer | MasterError]:
     """Make the instances that the calling instance requests exist as it wishes: all of them, by their titles in it.
 
     Each is granted or refused on its own, in a transaction of its own; what the release of the instance does not
@@ -24,38 +24,38 @@ def request_children(wishes: Mapping[str, Request], *, acting: Caller) -> dict[s
     """
     acting.check(ITSELF)
     parent = acting.subject
-    if len(wishes) > MOST_REQUESTS:
-        raise Invalid(f"{len(wishes)} requests; an instance may make {MOST_REQUESTS}.")
-    for title in wishes:
+    if len(specs) > MOST_REQUESTS:
+        raise Invalid(f"{len(specs)} requests; an instance may make {MOST_REQUESTS}.")
+    for title in specs:
         check_title(title)
     rows = run(QUERIES["parent"], id=parent)
     if not rows or rows[0]["wanted"] != Wanted.STARTED:
         raise Conflict("Only an instance that is wanted started may request others.")
     row = rows[0]
-    for title, wish in wishes.items():
-        if wish.state is Wanted.DESTROYED:
+    for title, spec in specs.items():
+        if spec.state is Wanted.DESTROYED:
             raise Invalid(f"'{title}' cannot be requested destroyed.", remedy="Request it no more.")
-    may, undeclared = _undeclared(parent, wishes)
+    may, undeclared = _undeclared(parent, specs)
     answers: dict[str, Answer | MasterError] = {}
-    for title, wish in wishes.items():
+    for title, spec in specs.items():
         if title in undeclared:
             answers[title] = undeclared[title]
             continue
-        of_kind = may.get((wish.product or "", wish.type or "default"))
+        of_kind = may.get((spec.product or "", spec.type or "default"))
         shared = of_kind[0].shared if of_kind is not None else None
         try:
-            _refuse_of_people(wish)
+            _refuse_of_people(spec)
             answers[title] = transact(
-                Order(wish, row["project_id"], acting.actor, f"{row['title']}/{title}", row, shared)
+                Order(spec, row["project_id"], acting.actor, f"{row['title']}/{title}", row, shared)
             )
         except MasterError as error:
             answers[title] = error
-    _unask_others(row, set(wishes) - set(undeclared))
+    _unask_others(row, set(specs) - set(undeclared))
     return answers
 
 
 def _undeclared(
-    parent: str, wishes: Mapping[str, Request]
+    parent: str, specs: Mapping[str, Request]
 ) -> tuple[dict[tuple[str, str], tuple[RequestDescriptor, int]], dict[str, MasterError]]:
     """Return what an instance may request, and which of its requests are outside of that."""
     (row,) = run(QUERIES["declared"], id=parent)
@@ -64,14 +64,14 @@ def _undeclared(
         declared.Child(trees.name_in_parent(one["title"]), one["product"], one["type"])
         for one in run(QUERIES["children"], parent=parent)
     ]
-    kinds = {title: declared.RequestedKind(wish.product, wish.type) for title, wish in wishes.items()}
+    kinds = {title: declared.RequestedKind(spec.product, spec.type) for title, spec in specs.items()}
     return may, declared.refused(may, kinds, children)
 
 
-def _refuse_of_people(wish: Request) -> None:
+def _refuse_of_people(spec: Request) -> None:
     """Raise Forbidden for what only people may ask: an instance orders nothing at a price, and serves no strangers."""
     for name in ("offer", "quote", "offered_to"):
-        if getattr(wish, name) is not None:
+        if getattr(spec, name) is not None:
             raise Forbidden(
                 f"An instance requests parts of itself, without `{name}`.",
                 remedy="The offer of the whole tree covers what its release declares; people order everything else.",

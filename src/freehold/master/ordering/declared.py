@@ -42,7 +42,7 @@ def read(requests: str, schema: str, parameters: str) -> dict[tuple[str, str], t
 
 def refused(
     declared: Mapping[tuple[str, str], tuple[RequestDescriptor, int]],
-    wishes: Mapping[str, RequestedKind],
+    specs: Mapping[str, RequestedKind],
     children: Iterable[Child],
 ) -> dict[str, MasterError]:
     """Return which requests are outside of what is declared, by title, and why: those that are there go first."""
@@ -52,8 +52,8 @@ def refused(
         present[child.product, child.type] = present.get((child.product, child.type), 0) + 1
     asked: dict[tuple[str, str], int] = {}
     found: dict[str, MasterError] = {}
-    for title in [title for title in known if title in wishes] + [title for title in wishes if title not in known]:
-        kind = _kind(wishes[title], known.get(title))
+    for title in [title for title in known if title in specs] + [title for title in specs if title not in known]:
+        kind = _kind(specs[title], known.get(title))
         if kind not in declared:
             found[title] = Undeclared(f"'{title}' is {_named(*kind)}; the release declares {_list(declared)}.")
             continue
@@ -72,10 +72,10 @@ def refused(
     return found
 
 
-def _kind(wish: RequestedKind, child: Child | None) -> tuple[str, str]:
+def _kind(spec: RequestedKind, child: Child | None) -> tuple[str, str]:
     if child is not None:
         return child.product, child.type
-    return wish.product or "", wish.type or "default"
+    return spec.product or "", spec.type or "default"
 
 
 def _number(one: RequestDescriptor, values: Mapping[str, Any], properties: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ LISTING = sql.load(Path(__file__).parent / "sql" / "listing.sql")
 
 
 @dataclass(frozen=True)
-class Page:
+class InstancePage:
     """Some of the instances that were looked for."""
 
     rows: list[dict[str, Any]]
@@ -24,7 +24,7 @@ class Page:
     total: int
 
 
-def page(projects: list[str], *, text: str = "", state: str = "", number: int = 1) -> Page:
+def page(projects: list[str], *, text: str = "", state: str = "", number: int = 1) -> InstancePage:
     """Return a page of the instances of projects that are not gone, by title.
 
     `text` is a part of a title or product. Without it only roots of trees are listed; with it, what is below
@@ -46,7 +46,7 @@ def page(projects: list[str], *, text: str = "", state: str = "", number: int = 
     )
     found = run(query, **values, most=PAGE, start=(number - 1) * PAGE) if projects else []
     total = found[0]["total"] if found else 0
-    return Page(queries.by_ids([row["id"] for row in found]), number, max(1, -(-total // PAGE)), total)
+    return InstancePage(queries.by_ids([row["id"] for row in found]), number, max(1, -(-total // PAGE)), total)
 
 
 def on_node(node: str) -> dict[str, list[dict[str, Any]]]:

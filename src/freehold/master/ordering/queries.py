@@ -6,7 +6,7 @@ from typing import Any
 
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
-from freehold.master.foundation.paging import Part
+from freehold.master.foundation.paging import ListPart
 from freehold.master.foundation.transactions import run
 
 QUERIES = sql.load(Path(__file__).parent / "sql" / "instances.sql", prepared=True)
@@ -38,7 +38,7 @@ MOST_BELOW = 2000
 """Instances that `below` returns."""
 
 
-def in_projects(projects: list[str], part: Part) -> list[dict[str, Any]]:
+def in_projects(projects: list[str], part: ListPart) -> list[dict[str, Any]]:
     """Return a part of the instances of projects that are not gone, by id, after an id."""
     if not projects:
         return []
@@ -75,7 +75,7 @@ def below(row: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
     return rows, run(QUERIES["count_below"].where(_BELOW), **values)[0]["number"] - len(rows)
 
 
-def part_below(row: dict[str, Any], part: Part) -> list[dict[str, Any]]:
+def part_below(row: dict[str, Any], part: ListPart) -> list[dict[str, Any]]:
     """Return a part of the living instances below one, at every depth, by id, after an id."""
     values = {"tree": row["tree"], "prefix": f"{row['title']}/", "length": len(row["title"]) + 1}
     return _where(f"{_BELOW} AND i.id > :after ORDER BY i.id LIMIT :most", **values, after=part.after, most=part.most)

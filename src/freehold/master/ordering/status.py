@@ -9,7 +9,7 @@ UNPAID = "It is not paid for: an invoice is long overdue. Its data is kept, and 
 
 
 @dataclass(frozen=True)
-class Told:
+class ReportedState:
     """A promise's last result."""
 
     promise: str
@@ -42,7 +42,7 @@ def status(
     observed_revision: int | None,
     message: str | None,
     promises: Sequence[str],
-    results: Sequence[Told],
+    results: Sequence[ReportedState],
     software: str | None,
     software_message: str | None,
     suspended: bool = False,

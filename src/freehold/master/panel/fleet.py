@@ -172,7 +172,7 @@ def _number(request: HttpRequest) -> int:
     return lists.page_number(request.GET.get("page", ""))
 
 
-def _listed(page: lists.Page) -> dict[str, Any]:
+def _listed(page: lists.NumberedPage) -> dict[str, Any]:
     return {"page": page, "supplies": [_with_state(row) for row in page.rows]}
 
 

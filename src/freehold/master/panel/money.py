@@ -233,8 +233,8 @@ def _enter(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
         label=asked.get("label", ""),
         currency=entity.currency,
         lines=[
-            ledger.Line(asked.get("debit", ""), amount, amount),
-            ledger.Line(asked.get("credit", ""), -amount, -amount),
+            ledger.EntryLine(asked.get("debit", ""), amount, amount),
+            ledger.EntryLine(asked.get("credit", ""), -amount, -amount),
         ],
         reference=asked.get("reference", ""),
         acting=caller,

@@ -78,7 +78,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     parameters = form.parameters()
     if parameters is None:
         return draw(request, caller, "order", context, 422)
-    wish = actions.Request(
+    spec = actions.Request(
         str(project),
         asked.get("title", "").strip(),
         product,
@@ -88,14 +88,14 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         constraints={name: value.strip() for name, value in context["constraints"] if value.strip()},
     )
     try:
-        if queries.is_there(caller.project(wish.project, Scope.ORDER), wish.title):
+        if queries.is_there(caller.project(spec.project, Scope.ORDER), spec.title):
             # A request would change what is there; who fills in this form wants something new.
             context["errors"] = {"title": _("This title is taken. Choose another one.")}
             return draw(request, caller, "order", context, 409)
-        actions.request(_at_its_price(wish, context, caller), acting=caller)
+        actions.request(_at_its_price(spec, context, caller), acting=caller)
     except MasterError as error:
         return draw(request, caller, "order", {**context, **_explained(form, error)}, error.status)
-    return _go(request, wish.project, wish.title)
+    return _go(request, spec.project, spec.title)
 
 
 @require_http_methods(["GET", "POST"])
@@ -125,9 +125,9 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     parameters = form.parameters()
     if parameters is None:
         return draw(request, caller, "change", context, 422)
-    wish = actions.Request(project, title, release=chosen["version"], parameters=parameters)
+    spec = actions.Request(project, title, release=chosen["version"], parameters=parameters)
     try:
-        actions.request(wish, acting=caller)
+        actions.request(spec, acting=caller)
     except MasterError as error:
         return draw(request, caller, "change", {**context, **_explained(form, error)}, error.status)
     return _go(request, project, title)
@@ -141,7 +141,7 @@ def _offers(product: str, type_name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _at_its_price(wish: actions.Request, context: dict[str, Any], caller: Caller) -> actions.Request:
+def _at_its_price(spec: actions.Request, context: dict[str, Any], caller: Caller) -> actions.Request:
     """Return a wish with the offer that was chosen, held to the price that was shown.
 
     Raise Conflict when that price holds no more.
@@ -150,15 +150,15 @@ def _at_its_price(wish: actions.Request, context: dict[str, Any], caller: Caller
     if offer is None:
         if context["chosen_offer"]:
             raise Conflict("This price holds no more.", remedy="Look at the prices again.")
-        return wish
-    constraints = {**(wish.constraints or {}), **({"region": offer["region"]} if offer["region"] else {})}
+        return spec
+    constraints = {**(spec.constraints or {}), **({"region": offer["region"]} if offer["region"] else {})}
     name = f"{offer['seller']}/{offer['name']}"
-    wish = replace(wish, offer=name, constraints=constraints)
-    owner = caller.project(wish.project, Scope.ORDER)
+    spec = replace(spec, offer=name, constraints=constraints)
+    owner = caller.project(spec.project, Scope.ORDER)
     if find_deal(owner, offer["product"], offer["type"], offer=offer["offer"], region=offer["region"]) is None:
-        return wish
-    made = quotes.quote(wish.project, name, offer["region"], acting=caller)
-    return replace(wish, quote=made.id)
+        return spec
+    made = quotes.quote(spec.project, name, offer["region"], acting=caller)
+    return replace(spec, quote=made.id)
 
 
 def _protections(release: str, projects: list[str]) -> list[dict[str, Any]]:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from freehold.master.fleet.models import Supply
-from freehold.master.foundation.paging import Part
+from freehold.master.foundation.paging import ListPart
 
 PAGE = 50
 """Rows on a page."""
 
 
 @dataclass(frozen=True)
-class Page:
+class NumberedPage:
     """Some of the rows of a list."""
 
     rows: list[Any]
@@ -19,7 +19,7 @@ class Page:
     pages: int
 
 
-def supplies(project: str, *, node: str = "", number: int = 1) -> Page:
+def supplies(project: str, *, node: str = "", number: int = 1) -> NumberedPage:
     """Return a page, without logs, of what the nodes of a project are supplied with, or one of them by its title."""
     found = Supply.objects.filter(node__project=project)
     if node:
@@ -28,7 +28,7 @@ def supplies(project: str, *, node: str = "", number: int = 1) -> Page:
     rows = found.order_by("release__product__name", "release__version", "node__title").values(
         "id", "wanted", "observed", "beneficiary", "release__product__name", "release__version", "node__title"
     )[start : start + PAGE]
-    return Page(
+    return NumberedPage(
         [
             {
                 "id": row["id"],
@@ -46,19 +46,19 @@ def supplies(project: str, *, node: str = "", number: int = 1) -> Page:
     )
 
 
-def part(rows: list[dict[str, Any]], number: int) -> Page:
+def part(rows: list[dict[str, Any]], number: int) -> NumberedPage:
     """Return a page of rows that were read already."""
-    return Page(rows[(number - 1) * PAGE : number * PAGE], number, pages(len(rows)))
+    return NumberedPage(rows[(number - 1) * PAGE : number * PAGE], number, pages(len(rows)))
 
 
-def numbered_part(number: int) -> Part:
+def numbered_part(number: int) -> ListPart:
     """Return which rows are on a page."""
-    return Part(limit=PAGE, start=(number - 1) * PAGE)
+    return ListPart(limit=PAGE, start=(number - 1) * PAGE)
 
 
-def numbered(rows: list[Any], number: int, total: int) -> Page:
+def numbered(rows: list[Any], number: int, total: int) -> NumberedPage:
     """Return the page of these rows, of so many in all."""
-    return Page(rows, number, pages(total))
+    return NumberedPage(rows, number, pages(total))
 
 
 def pages(total: int) -> int:

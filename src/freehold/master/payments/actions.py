@@ -12,9 +12,9 @@ from freehold.master.foundation import clock, currencies, events
 from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.foundation.money import LARGEST
 from freehold.master.foundation.transactions import audit, writing
-from freehold.master.payments.events import Moved
+from freehold.master.payments.events import PaymentMoved
 from freehold.master.payments.models import PaymentEvent
-from freehold.master.payments.settlement import Kind
+from freehold.master.payments.settlement import SettlementKind
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
 
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[^|\s\x00-\x1f]{1,80}")
 
 
 @dataclass(frozen=True)
-class Told:
+class ProviderAnswer:
     """News of a payment, as its provider tells it."""
 
     provider: str
@@ -37,7 +37,7 @@ class Told:
     purpose: str = "account"
 
 
-def hear(entity: str, told: Sequence[Told], *, acting: Caller) -> int:
+def hear(entity: str, told: Sequence[ProviderAnswer], *, acting: Caller) -> int:
     """Take in what a provider tells, all of it or nothing; return how much of it was new.
 
     Raise Invalid naming what is wrong, Conflict when an event was told with another content before, or when a payment
@@ -55,7 +55,7 @@ def hear(entity: str, told: Sequence[Told], *, acting: Caller) -> int:
     raise Conflict("The same is being told by another.", remedy="Try again.")
 
 
-def _hear(entity: LegalEntity, told: Sequence[Told], acting: Caller) -> int:
+def _hear(entity: LegalEntity, told: Sequence[ProviderAnswer], acting: Caller) -> int:
     new = [one for one in dict.fromkeys(told) if not _known(entity, one)]
     PaymentEvent.objects.bulk_create(PaymentEvent(entity=entity, received_at=clock.now(), **vars(one)) for one in new)
     for one in dict.fromkeys((one.provider, one.payment, one.customer, one.currency, one.purpose) for one in new):
@@ -63,13 +63,13 @@ def _hear(entity: LegalEntity, told: Sequence[Told], acting: Caller) -> int:
         others = PaymentEvent.objects.filter(entity=entity, provider=provider, payment=payment)
         if others.exclude(**dict(zip(("customer", "currency", "purpose"), whose, strict=True))).exists():
             raise Conflict(f"{provider} {payment} was told of another customer, currency or purpose.")
-        events.send(Moved(entity.id, *one))
+        events.send(PaymentMoved(entity.id, *one))
     if new:
         audit(acting.actor, "payments.hear", entity.id, project=entity.project_id, events=len(new))
     return len(new)
 
 
-def _known(entity: LegalEntity, one: Told) -> bool:
+def _known(entity: LegalEntity, one: ProviderAnswer) -> bool:
     """Return whether this was told before; raise Conflict when something else was under its name."""
     before = PaymentEvent.objects.filter(entity=entity, provider=one.provider, event=one.event).first()
     if before is None:
@@ -79,7 +79,7 @@ def _known(entity: LegalEntity, one: Told) -> bool:
     return True
 
 
-def _check(told: Sequence[Told]) -> None:
+def _check(told: Sequence[ProviderAnswer]) -> None:
     wrong = []
     if len(told) > MOST:
         wrong.append(FieldError("events", f"at most {MOST} at once", len(told)))
@@ -89,8 +89,8 @@ def _check(told: Sequence[Told]) -> None:
                 wrong.append(FieldError(f"{number}.{name}", "1 to 80 characters without spaces and bars"))
         if one.provider == "deposit":
             wrong.append(FieldError(f"{number}.provider", "the name of a provider", one.provider))
-        if one.kind not in list(Kind):
-            wrong.append(FieldError(f"{number}.kind", " or ".join(Kind), one.kind))
+        if one.kind not in list(SettlementKind):
+            wrong.append(FieldError(f"{number}.kind", " or ".join(SettlementKind), one.kind))
         if one.purpose not in ("account", "deposit"):
             wrong.append(FieldError(f"{number}.purpose", "account or deposit", one.purpose))
         if not 0 < one.amount <= LARGEST:

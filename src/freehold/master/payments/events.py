@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Moved:
+class PaymentMoved:
     """Something new is known of a payment: `queries.settled` says where it stands."""
 
     entity: str

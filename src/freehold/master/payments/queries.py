@@ -1,10 +1,12 @@
 """All reads of payments."""
 
 from freehold.master.payments.models import PaymentEvent
-from freehold.master.payments.settlement import Kind, Settled, settle
+from freehold.master.payments.settlement import Settled, SettlementKind, settle
 
 
 def settled(entity: str, provider: str, payment: str) -> Settled:
     """Return where a payment stands."""
     rows = PaymentEvent.objects.filter(entity=entity, provider=provider, payment=payment)
-    return settle((event, Kind(kind), amount) for event, kind, amount in rows.values_list("event", "kind", "amount"))
+    return settle(
+        (event, SettlementKind(kind), amount) for event, kind, amount in rows.values_list("event", "kind", "amount")
+    )

@@ -28,7 +28,7 @@ class Scope(StrEnum):
     """See all that the books hold."""
 
 
-class Kind(StrEnum):
+class ActorKind(StrEnum):
     """What kind of actor somebody is."""
 
     PERSON = "person"
@@ -55,7 +55,7 @@ RIGHTS: dict[Role, frozenset[Scope]] = {
 class Right:
     """Who may do an operation; declared beside it, at every door. Made by the functions and names below."""
 
-    kind: Kind | None = None
+    kind: ActorKind | None = None
     """None: anybody, also who did not say who they are."""
     scopes: tuple[Scope, ...] = ()
     """One of them is needed in the project, or of the seller, that the operation names."""
@@ -70,19 +70,19 @@ class Right:
         return f"{'staff' if self.is_staff else who}{f': {scopes}{where}' if scopes else ''}"
 
 
-ANYBODY, ANY_PERSON = Right(), Right(Kind.PERSON)
-ITSELF, NODE = Right(Kind.INSTANCE), Right(Kind.NODE)
-STAFF = Right(Kind.PERSON, (Scope.OPERATE,), is_staff=True)
+ANYBODY, ANY_PERSON = Right(), Right(ActorKind.PERSON)
+ITSELF, NODE = Right(ActorKind.INSTANCE), Right(ActorKind.NODE)
+STAFF = Right(ActorKind.PERSON, (Scope.OPERATE,), is_staff=True)
 
 
 def in_project(*scopes: Scope) -> Right:
     """Return the right of persons whose role in the named project, and token, hold one of these."""
-    return Right(Kind.PERSON, scopes, "project")
+    return Right(ActorKind.PERSON, scopes, "project")
 
 
 def of_seller(*scopes: Scope) -> Right:
     """Return the right of persons whose role in the project of the named legal entity, and token, hold one of these."""
-    return Right(Kind.PERSON, scopes, "seller")
+    return Right(ActorKind.PERSON, scopes, "seller")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Caller:
     projects: dict[str, str] = field(default_factory=dict)
     """Project id by name."""
     is_staff: bool = False
-    kind: Kind = Kind.PERSON
+    kind: ActorKind = ActorKind.PERSON
     subject: str = ""
     """Id of the instance or node that this is; none for a person."""
 
@@ -209,7 +209,7 @@ def by_person(person: str, scopes: frozenset[Scope] = ALL_SCOPES, project: str |
     )
 
 
-def by_certificate(kind: Kind, subject: str) -> Caller:
+def by_certificate(kind: ActorKind, subject: str) -> Caller:
     """Return the instance or node whose client certificate was shown and checked."""
     return Caller(actor=f"{kind}:{subject}", person="", scopes=frozenset(), kind=kind, subject=subject)
 

@@ -3,7 +3,7 @@
 from django.db.models import Case, IntegerField, Q, Value, When
 
 from freehold.master.foundation.errors import NotFound
-from freehold.master.foundation.paging import FIRST, Part, part_of
+from freehold.master.foundation.paging import FIRST, ListPart, part_of
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.support.models import Message, Ticket
 
@@ -14,7 +14,7 @@ _IS_CLOSED = Case(When(closed_at=None, then=Value(0)), default=Value(1), output_
 _ORDER = ("is_closed", "-id")
 
 
-def of_project(project: str, acting: Caller, part: Part = FIRST) -> list[Ticket]:
+def of_project(project: str, acting: Caller, part: ListPart = FIRST) -> list[Ticket]:
     """Return a part of what a project asked and what it is to answer, the open ones first, the newest first.
 
     Raise Forbidden for a project in which the caller has nothing to see.
@@ -23,7 +23,7 @@ def of_project(project: str, acting: Caller, part: Part = FIRST) -> list[Ticket]
     return list(part_of(rows, _ORDER, "id", part))
 
 
-def of_projects(projects: list[str], acting: Caller, part: Part) -> tuple[list[Ticket], int]:
+def of_projects(projects: list[str], acting: Caller, part: ListPart) -> tuple[list[Ticket], int]:
     """Return the same of several projects, each ticket once, and how many there are in all."""
     seen = Q()
     for project in projects:

@@ -16,7 +16,7 @@ from freehold.master.generation import doubt
 from freehold.master.people.models import Membership, Role
 from freehold.master.support import actions as support
 from freehold.master.tasks.models import TaskState
-from freehold.master.tasks.registry import TASKS, Lane, Task
+from freehold.master.tasks.registry import TASKS, Lane, MasterTask
 
 RETRY = 60.0
 """Seconds until a task that failed is run again; doubled with each failure, up to its period."""
@@ -44,7 +44,7 @@ class _Memory:
 class Runner:
     """Runs the tasks of one lane or of both, in one thread."""
 
-    tasks: Sequence[Task]
+    tasks: Sequence[MasterTask]
     over: bool = False
     """Set from another thread: nothing more is begun."""
     _memory: dict[str, _Memory] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Runner:
         """Return the seconds until something is due."""
         return max(0.0, min(memory.due for memory in self._memory.values()) - time.monotonic())
 
-    def _run(self, task: Task, memory: _Memory) -> None:
+    def _run(self, task: MasterTask, memory: _Memory) -> None:
         began, clocked = clock.now(), time.monotonic()
         done, error = 0, ""
         try:
@@ -123,7 +123,7 @@ def run_once(*, bulk: bool = False, quietly: bool = False) -> list[str]:
 class LaneThread(threading.Thread):
     """The thread of a lane while the Master serves."""
 
-    def __init__(self, lane: Lane, tasks: Iterable[Task] = TASKS) -> None:
+    def __init__(self, lane: Lane, tasks: Iterable[MasterTask] = TASKS) -> None:
         super().__init__(name=f"{lane}-tasks", daemon=True)
         self._lane = lane
         self._runner = Runner([task for task in tasks if task.lane is lane])
@@ -154,12 +154,12 @@ class LaneThread(threading.Thread):
             hints.forget(hints.REPORTED, self._wake.set)
 
 
-def _begin(task: Task, began: int) -> None:
+def _begin(task: MasterTask, began: int) -> None:
     with writing():
         TaskState.objects.update_or_create(name=task.name, defaults={"began_at": began, "ended_at": None})
 
 
-def _end(task: Task, began: int, took_ms: int, done: int, error: str, failures: int) -> None:
+def _end(task: MasterTask, began: int, took_ms: int, done: int, error: str, failures: int) -> None:
     with writing():
         TaskState.objects.update_or_create(
             name=task.name,
@@ -181,7 +181,7 @@ def _words(failure: Exception) -> str:
     return f"An error of the Master itself ({type(failure).__name__}): its operator finds it in the log."
 
 
-def _tell(task: Task, error: str) -> None:
+def _tell(task: MasterTask, error: str) -> None:
     """Tell those who run the Master, by a ticket in their project, that a task keeps failing or that it is over."""
     about = f"task:{task.name}"
     if not error:

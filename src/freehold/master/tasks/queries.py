@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from freehold.master.foundation import clock
-from freehold.master.foundation.paging import FIRST, Part
+from freehold.master.foundation.paging import FIRST, ListPart
 from freehold.master.tasks.models import TaskState
 from freehold.master.tasks.registry import TASKS
 
@@ -32,7 +32,7 @@ class TaskStatus:
     error: str
 
 
-def statuses(part: Part = FIRST) -> list[TaskStatus]:
+def statuses(part: ListPart = FIRST) -> list[TaskStatus]:
     """Return a part of the tasks, by name; their cursor is the name."""
     kept = TaskState.objects.in_bulk()
     tasks = sorted((task for task in TASKS if task.name > part.after), key=lambda task: task.name)

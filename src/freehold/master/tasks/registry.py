@@ -28,7 +28,7 @@ class Lane(StrEnum):
 
 
 @dataclass(frozen=True)
-class Task:
+class MasterTask:
     """Something that a Master does again and again."""
 
     name: str
@@ -43,26 +43,26 @@ class Task:
 
 
 TASKS = (
-    Task("fleet.reports", fleet.take_over),
-    Task("ordering.publications", trees.PublicationForwarder()),
-    Task("ordering.orphans", trees.end_orphans),
-    Task("ordering.partitions", actions.release_partitions),
-    Task("ordering.lost-nodes", moves.find_lost),
-    Task("ordering.moves", moves.move_from_lost),
-    Task("ordering.departures", moves.finish_departures),
-    Task("ordering.recovery", recovery.settle),
-    Task("billing.subscriptions", billing.begin_ready),
-    Task("support.notices", support.give_notice, runs_in_doubt=True),
-    Task("monitoring.availability", monitoring.keep_record, Lane.BULK, HOURLY),
-    Task("billing.consumption", billing.add_up, Lane.BULK, HOURLY),
-    Task("billing.invoicing", billing.issue_due, Lane.BULK, HOURLY),
-    Task("billing.suspension", billing.suspend_overdue, period=HOURLY),
-    Task("support.budgets", support.watch_money, Lane.BULK, HOURLY),
-    Task("foundation.cleanup", foundation.clean_up, Lane.BULK, HOURLY),
-    Task("generation.cleanup", generation.clean_up, Lane.BULK, HOURLY),
-    Task("people.cleanup", people.clean_up, Lane.BULK, HOURLY),
-    Task("fleet.cleanup", fleet.clean_up, Lane.BULK, HOURLY),
-    Task("ordering.cleanup", ordering.clean_up, Lane.BULK, HOURLY),
-    Task("monitoring.cleanup", monitoring.clean_up, Lane.BULK, HOURLY),
-    Task("usage.cleanup", usage.clean_up, Lane.BULK, HOURLY),
+    MasterTask("fleet.reports", fleet.take_over),
+    MasterTask("ordering.publications", trees.PublicationForwarder()),
+    MasterTask("ordering.orphans", trees.end_orphans),
+    MasterTask("ordering.partitions", actions.release_partitions),
+    MasterTask("ordering.lost-nodes", moves.find_lost),
+    MasterTask("ordering.moves", moves.move_from_lost),
+    MasterTask("ordering.departures", moves.finish_departures),
+    MasterTask("ordering.recovery", recovery.settle),
+    MasterTask("billing.subscriptions", billing.begin_ready),
+    MasterTask("support.notices", support.give_notice, runs_in_doubt=True),
+    MasterTask("monitoring.availability", monitoring.keep_record, Lane.BULK, HOURLY),
+    MasterTask("billing.consumption", billing.add_up, Lane.BULK, HOURLY),
+    MasterTask("billing.invoicing", billing.issue_due, Lane.BULK, HOURLY),
+    MasterTask("billing.suspension", billing.suspend_overdue, period=HOURLY),
+    MasterTask("support.budgets", support.watch_money, Lane.BULK, HOURLY),
+    MasterTask("foundation.cleanup", foundation.clean_up, Lane.BULK, HOURLY),
+    MasterTask("generation.cleanup", generation.clean_up, Lane.BULK, HOURLY),
+    MasterTask("people.cleanup", people.clean_up, Lane.BULK, HOURLY),
+    MasterTask("fleet.cleanup", fleet.clean_up, Lane.BULK, HOURLY),
+    MasterTask("ordering.cleanup", ordering.clean_up, Lane.BULK, HOURLY),
+    MasterTask("monitoring.cleanup", monitoring.clean_up, Lane.BULK, HOURLY),
+    MasterTask("usage.cleanup", usage.clean_up, Lane.BULK, HOURLY),
 )

@@ -23,7 +23,7 @@ from freehold.node.forkserver import Enclosure
 from freehold.node.host import resolvers
 from freehold.node.isolation import cgroups, container, disk_usage, firewall, group, protections, quotas, remains
 from freehold.node.isolation.cgroups import Groups
-from freehold.node.isolation.firewall import Network, Rule, Surroundings
+from freehold.node.isolation.firewall import FirewallNetwork, FirewallRule, Surroundings
 from freehold.node.isolation.sandbox import init_of
 from freehold.node.partition import visible
 from freehold.node.partition.layout import Outcome
@@ -52,7 +52,7 @@ class Enclosures:
         self.limits = settings.limits.for_machine(memory_mb)
         self._links = {path: os.readlink(path) for path in visible.TOP if os.path.islink(path)}
         self._shown = visible.folders()
-        self._admitted: dict[str, Rule] = {}
+        self._admitted: dict[str, FirewallRule] = {}
         self._admitting = threading.Lock()
         self._opening = threading.Lock()
 
@@ -63,7 +63,7 @@ class Enclosures:
         if container.is_whole(self._init(slot), self.host_end(slot)):
             # Asked before each call and each start of a service; root's child is for the first of them.
             return
-        order = container.Order(
+        order = container.ContainerOrder(
             init=self.groups(slot).init,
             address=slot.address,
             host_end=self.host_end(slot),
@@ -193,13 +193,13 @@ class Enclosures:
             own,
         )
 
-    def admit(self, slots: list[tuple[PartitionSlot, Network | None]]) -> None:
+    def admit(self, slots: list[tuple[PartitionSlot, FirewallNetwork | None]]) -> None:
         """Have partitions listen and connect as declared, from now on; raise HostError."""
         if not (self.protections.firewall and self.protections.network):
             return
         with self._admitting:
             owned = [(slot, network) for slot, network in slots if slot.uid is not None]
-            rules = [Rule(slot.name, slot.address, self.host_end(slot), network) for slot, network in owned]
+            rules = [FirewallRule(slot.name, slot.address, self.host_end(slot), network) for slot, network in owned]
             news = [rule for rule in rules if self._admitted.get(rule.partition) != rule]
             if news:
                 url = urlsplit(self._settings.master)

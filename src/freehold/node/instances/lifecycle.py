@@ -19,7 +19,7 @@ from freehold.node.errors import ConfigureError, HostError, LinkDown, LinkError,
 from freehold.node.forkserver import ForkServer, ForkServerError, Interrupt
 from freehold.node.host.trees import empty
 from freehold.node.instances.enclosure import Enclosures, RunAsRoot
-from freehold.node.isolation.firewall import Network
+from freehold.node.isolation.firewall import FirewallNetwork
 from freehold.node.link.client import Link
 from freehold.node.partition import gate, logs
 from freehold.node.partition import layout as layouts
@@ -84,7 +84,7 @@ class InstanceLifecycle:
                     # Its neighbours run on.
                     _log.exception("%s cannot be revived", desired.instance)
 
-    def _admit(self, slots: list[tuple[PartitionSlot, Network | None]]) -> None:
+    def _admit(self, slots: list[tuple[PartitionSlot, FirewallNetwork | None]]) -> None:
         """Have the firewall admit these partitions: all at once, or as many as it takes, one by one."""
         try:
             self.enclosures.admit(slots)
@@ -319,7 +319,7 @@ class InstanceLifecycle:
             if slot is None or not logs.too_long(self._folder(slot), rotations):
                 continue
             folder = str(self._folder(slot))
-            order = msgspec.json.encode(logs.Order(folder, rotations))
+            order = msgspec.json.encode(logs.RotationOrder(folder, rotations))
             try:
                 self._call(desired, "freehold.node.partition.logs:rotate", order, timeout=ROTATE_TIMEOUT)
             except (NodeError, OSError) as error:
@@ -421,7 +421,7 @@ class InstanceLifecycle:
         try:
             self._call(
                 desired,
-                "freehold.node.partition.destroy:last_wishes",
+                "freehold.node.partition.destroy:run_pre_destroy_hook",
                 str(folder).encode(),
                 log=str(folder / layouts.LOG / "prerm.log"),
                 timeout=PRERM_TIMEOUT + 5.0,

@@ -29,7 +29,7 @@ _NAMESPACES = CLONE_NEWPID | CLONE_NEWIPC
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Order(msgspec.Struct, frozen=True):
+class ContainerOrder(msgspec.Struct, frozen=True):
     """What container to make."""
 
     init: str
@@ -46,7 +46,7 @@ class Order(msgspec.Struct, frozen=True):
 
 def make(payload: bytes) -> bytes:
     """Make a container, unless it is there whole; raise HostError, naming the step, when the kernel refuses one."""
-    order = msgspec.json.decode(payload, type=Order)
+    order = msgspec.json.decode(payload, type=ContainerOrder)
     if is_whole(order.init, order.host_end):
         return b""
     folder = os.path.dirname(order.init)
@@ -88,7 +88,7 @@ def default_interfaces() -> set[str]:
     return found
 
 
-def _start_init(program: str, order: Order) -> int:
+def _start_init(program: str, order: ContainerOrder) -> int:
     """Start an init in new namespaces and return its pid."""
     told, tell = os.pipe()
     between = os.fork()
@@ -135,7 +135,7 @@ def _become_init(program: str, procs: str) -> None:
         os._exit(127)
 
 
-def _link(order: Order, pid: int) -> None:
+def _link(order: ContainerOrder, pid: int) -> None:
     """Connect a container with the host: a pair of virtual interfaces, routed; there is no bridge."""
     is_6 = ipaddress.ip_address(order.address).version == 6
     gateway, length = (GATEWAY_6, 128) if is_6 else (GATEWAY_4, 32)
@@ -184,7 +184,7 @@ def _joining(procs: str) -> Callable[[], None]:
     return join
 
 
-def _allow_forwarding(order: Order, *, is_6: bool) -> None:
+def _allow_forwarding(order: ContainerOrder, *, is_6: bool) -> None:
     """Have the host pass on what comes from a container and what comes for it; the rest is the firewall's."""
     if is_6:
         # The kernel knows only one switch for all; who learns its routes from a router goes on doing so.

@@ -31,7 +31,7 @@ _PRIVATE = [
 _log = logging.getLogger(__name__)
 
 
-class Network(msgspec.Struct, frozen=True):
+class FirewallNetwork(msgspec.Struct, frozen=True):
     """What a release declared for an instance."""
 
     tcp: list[int] | None = None
@@ -41,14 +41,14 @@ class Network(msgspec.Struct, frozen=True):
     """Where it may connect: `ADDRESS`, `ADDRESS/LENGTH`, each also `…:PORT`, or `:PORT`; None: anywhere."""
 
 
-class Rule(msgspec.Struct, frozen=True):
+class FirewallRule(msgspec.Struct, frozen=True):
     """What holds for a partition."""
 
     partition: str
     address: str
     host_end: str
     """The host's end of its link."""
-    network: Network | None
+    network: FirewallNetwork | None
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ def works() -> bool:
     return os.geteuid() == 0 and _nft("list", "tables") is not None
 
 
-def admit(tag: str, rules: list[Rule], around: Surroundings) -> None:
+def admit(tag: str, rules: list[FirewallRule], around: Surroundings) -> None:
     """Have these partitions listen and connect as declared; others stay as they are.
 
     Raise HostError when the kernel does not take the rules; the former ones hold on.
@@ -148,7 +148,7 @@ class _Table:
             commands += [self._rule(name, *statements) for statements in those]
         return commands
 
-    def partition(self, rule: Rule, around: Surroundings, master: list[tuple[str, int]]) -> list[_Json]:
+    def partition(self, rule: FirewallRule, around: Surroundings, master: list[tuple[str, int]]) -> list[_Json]:
         """What holds for a partition."""
         name, address = rule.partition, ipaddress.ip_address(rule.address)
         commands: list[_Json] = [
@@ -162,7 +162,7 @@ class _Table:
         if any(address in network for network in _PRIVATE if network.version == address.version):
             own = {**self._where, "name": f"own{address.version}", "elem": [str(address)]}
             commands.append({"add": {"element": own}})
-        network = rule.network or Network()
+        network = rule.network or FirewallNetwork()
         commands += [self._rule(f"out_{name}", *one) for one in _outgoing(rule, network.connect, around, master)]
         if network.tcp is not None or network.udp is not None:
             commands += [self._rule(f"in_{name}", *one) for one in _incoming(rule, network)]
@@ -200,7 +200,7 @@ _ACCEPT: _Json = {"accept": None}
 _REJECT: _Json = {"reject": None}
 
 
-def _incoming(rule: Rule, network: Network) -> list[list[_Json]]:
+def _incoming(rule: FirewallRule, network: FirewallNetwork) -> list[list[_Json]]:
     rules: list[list[_Json]] = [[_KNOWN, _ACCEPT], [_ICMPS, _ACCEPT]]
     for protocol, ports in (("tcp", network.tcp), ("udp", network.udp)):
         if ports:
@@ -210,7 +210,7 @@ def _incoming(rule: Rule, network: Network) -> list[list[_Json]]:
 
 
 def _outgoing(
-    rule: Rule, connect: list[str] | None, around: Surroundings, master: list[tuple[str, int]]
+    rule: FirewallRule, connect: list[str] | None, around: Surroundings, master: list[tuple[str, int]]
 ) -> list[list[_Json]]:
     address = ipaddress.ip_address(rule.address)
     own, other = ("ip", "ipv6") if address.version == 4 else ("ip6", "ipv4")

@@ -122,7 +122,7 @@ def _contains(*, network: bool) -> bool:
     tag = f"trial-{os.getpid()}-{threading.get_native_id()}/p0"
     groups = cgroups.create(tag, Limits())
     link = f"{firewall.LINKS}try{os.getpid() % 10**7}" if network else ""
-    order = container.Order(init=groups.init, address="169.254.255.254", host_end=link)
+    order = container.ContainerOrder(init=groups.init, address="169.254.255.254", host_end=link)
     try:
         if not groups.init:
             return False

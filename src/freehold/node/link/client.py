@@ -24,7 +24,7 @@ _X509_V_FLAG_NO_CHECK_TIME = 0x200000
 """OpenSSL's flag, absent from Python's `ssl`: dates are judged by a clock that is better than this machine's."""
 
 
-class Refused(LinkError):
+class MasterRefused(LinkError):
     """The Master said no; `problem` is its document."""
 
     def __init__(self, problem: Problem) -> None:
@@ -40,9 +40,9 @@ class Unready(LinkDown):
         self.problem = problem
 
 
-def denied(problem: Problem) -> Refused | Unready:
+def denied(problem: Problem) -> MasterRefused | Unready:
     """Return the error that an answer stands for which is a problem."""
-    return Unready(problem) if problem.status in _LATER else Refused(problem)
+    return Unready(problem) if problem.status in _LATER else MasterRefused(problem)
 
 
 class Link:

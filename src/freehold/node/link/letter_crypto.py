@@ -19,14 +19,14 @@ from freehold.protocol.letter import (
     TAG,
     Receipt,
     Receipts,
-    Request,
     Response,
     Sealed,
+    SignedRequest,
     info,
 )
 
 
-class Order(msgspec.Struct, frozen=True):
+class SealOrder(msgspec.Struct, frozen=True):
     """What is to be sealed, by whom and for whom; keys are named by their files, or given as PEM."""
 
     node: str
@@ -48,7 +48,7 @@ class Answers(msgspec.Struct, frozen=True):
     receipts: Receipts
 
 
-def seal(order: Order) -> list[Sealed]:
+def seal(order: SealOrder) -> list[Sealed]:
     """Return the contents sealed: encrypted to the authority, signed by the node."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hpke
@@ -68,7 +68,7 @@ def seal(order: Order) -> list[Sealed]:
     sealed = []
     for content in order.contents:
         closed = suite.encrypt(content, authority, info(order.node))
-        request = Request({PEER: f":{peer}:"})
+        request = SignedRequest({PEER: f":{peer}:"})
         signer.sign(
             request,
             key_id=order.node,
@@ -111,7 +111,7 @@ if __name__ == "__main__":
     given = sys.stdin.buffer.read()
     result: object
     if sys.argv[1] == "seal":
-        result = seal(msgspec.json.decode(given, type=Order))
+        result = seal(msgspec.json.decode(given, type=SealOrder))
     else:
         result = open_receipts(msgspec.json.decode(given, type=Answers))
     sys.stdout.buffer.write(msgspec.json.encode(result))

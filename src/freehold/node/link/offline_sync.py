@@ -13,14 +13,14 @@ import msgspec
 from freehold import durable
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.link.client import connection_to
-from freehold.node.link.letter_crypto import Answers, Order
+from freehold.node.link.letter_crypto import Answers, SealOrder
 from freehold.node.link.sync import BATCH, BATCH_BYTES
 from freehold.node.settings import Paths, load
 from freehold.node.state.desired import Store
 from freehold.protocol import UNREADABLE
 from freehold.protocol.letter import PATH, Letter, Receipt, Receipts, Sealed
 from freehold.protocol.problem import Problem
-from freehold.protocol.report import Batch
+from freehold.protocol.report import ReportBatch
 
 T = TypeVar("T")
 
@@ -34,10 +34,10 @@ def write(root: Path, path: Path) -> int:
     try:
         contents, count, after = [], 0, 0
         while reports := store.outbox(BATCH, BATCH_BYTES, after=after):
-            contents.append(msgspec.json.encode(Batch(store.epoch, reports, statement=store.statement)))
+            contents.append(msgspec.json.encode(ReportBatch(store.epoch, reports, statement=store.statement)))
             count, after = count + len(reports), reports[-1].sequence
         authority = paths.authority.read_text()
-        order = Order(settings.node, str(paths.key), str(paths.certificate), authority, store.now(), contents)
+        order = SealOrder(settings.node, str(paths.key), str(paths.certificate), authority, store.now(), contents)
         letter = Letter(settings.master, authority, settings.node, store.epoch, _child("seal", order, list[Sealed]))
     finally:
         store.close()

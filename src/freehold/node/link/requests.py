@@ -15,7 +15,7 @@ from freehold.protocol.problem import Problem
 PATH = "/api/v1/instance/requests"
 
 
-class Letter(msgspec.Struct, frozen=True):
+class RequestLetter(msgspec.Struct, frozen=True):
     """What to send, and for whom."""
 
     master: str
@@ -33,7 +33,7 @@ class _Grant(msgspec.Struct, frozen=True):
 
 def send(payload: bytes) -> bytes:
     """Send a `Letter` (JSON); return in words what the Master did not grant, nothing when it granted all."""
-    letter = msgspec.json.decode(payload, type=Letter)
+    letter = msgspec.json.decode(payload, type=RequestLetter)
     ours = Path(letter.folder) / ".freehold"
     time = Clock(letter.now - Hardware().since_boot(), heard=True)
     link = Link(letter.master, ours / "authority.pem", (ours / "certificate.pem", ours / "key.pem"), time=time)

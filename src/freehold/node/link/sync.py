@@ -10,12 +10,12 @@ import msgspec
 
 from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError
-from freehold.node.link.client import Link, Refused, Unready
+from freehold.node.link.client import Link, MasterRefused, Unready
 from freehold.node.state.desired import Store
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import EpochAnswer
 from freehold.protocol.feed import Feed
-from freehold.protocol.report import Applied, Batch
+from freehold.protocol.report import Applied, ReportBatch
 
 WAIT = 50.0
 """Seconds to wait on the Master for something new."""
@@ -69,7 +69,7 @@ class SyncThread(threading.Thread):
                 self._reconnect.wait(min(pause_after(failures, down=isinstance(error, LinkDown)), self.patience()))
             except Exception:
                 failures += 1
-                _log.exception("%s stumbled; going on", self.name)
+                _log.exception("%s failed; retrying", self.name)
                 self._reconnect.wait(pause_after(failures, down=False))
         self.link.close()
 
@@ -173,7 +173,7 @@ class OutboxSender(SyncThread):
             if not told and not self.over.is_set() and not self._store.outbox_size():
                 self._store.tell()
             return
-        body = msgspec.json.encode(Batch(self._store.epoch, reports, statement=self._store.statement))
+        body = msgspec.json.encode(ReportBatch(self._store.epoch, reports, statement=self._store.statement))
         sent = self._store.clock.hardware.since_boot()
         try:
             _, content, _ = self.link.call("POST", "/node/v1/reports", body)
@@ -183,7 +183,7 @@ class OutboxSender(SyncThread):
                 self._store.renew_lease(sent)
                 self._renewed()
             raise
-        except Refused as error:
+        except MasterRefused as error:
             if error.problem.type == GAP:
                 _log.error("The Master does not accept this node's reports: %s", error)
                 self._leave_fork()
@@ -234,12 +234,12 @@ class OutboxSender(SyncThread):
         self._keep_epoch(epoch)
         self._store.begin_epoch(epoch)
 
-    def _is_about_form(self, error: Refused) -> bool:
+    def _is_about_form(self, error: MasterRefused) -> bool:
         """Return whether the Master refuses what we sent, and not whatever we would send."""
         if error.problem.type not in OF_FORM:
             return False
         # A Master that refuses a batch of nothing (another version of the protocol) is not heard about the reports.
-        self.link.call("POST", "/node/v1/reports", msgspec.json.encode(Batch(self._store.epoch, [])))
+        self.link.call("POST", "/node/v1/reports", msgspec.json.encode(ReportBatch(self._store.epoch, [])))
         return True
 
     def patience(self) -> float:

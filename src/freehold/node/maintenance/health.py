@@ -26,7 +26,7 @@ from freehold.node.state.desired import Store
 from freehold.node.upgrade import agent_pid
 from freehold.promises import Assessment, MemoryFree, NetworkErrors, Temperature
 from freehold.protocol import UNREADABLE
-from freehold.protocol.report import Applied, Batch, HostPromise
+from freehold.protocol.report import Applied, HostPromise, ReportBatch
 
 CERTIFICATE_DAYS = 7.0
 DRIFT = 60.0
@@ -190,7 +190,7 @@ def _master(paths: Paths, settings: Settings) -> Finding:
     link = Link(settings.master, paths.authority, (paths.certificate, paths.key), time=store)
     try:
         # As the agent does, by the time as it knows it; a batch of nothing says whether reports are accepted.
-        batch = Batch(store.epoch or settings.epoch, [])
+        batch = ReportBatch(store.epoch or settings.epoch, [])
         _, content, _ = link.call("POST", "/node/v1/reports", msgspec.json.encode(batch), timeout=10)
         known = msgspec.json.decode(content, type=Applied).sequence
     except LinkDown as error:

@@ -83,7 +83,7 @@ class MaintenanceLoop(threading.Thread):
                     tidy_due = time.monotonic() + TIDY
                     self._tidy()
             except Exception:
-                _log.exception("the node's care stumbled; going on")
+                _log.exception("the maintenance loop failed; retrying")
 
     def promises(self) -> list[HostPromise]:
         """Return the node's own promises as they are now: of the machine, then of its partitions."""

@@ -76,7 +76,7 @@ class MeteringThread(threading.Thread):
             except SupervisorError as error:
                 _log.warning("use cannot be measured now: %s", error)
             except Exception:
-                _log.exception("measuring stumbled; going on")
+                _log.exception("metering failed; retrying")
             if time.monotonic() >= due:
                 due = time.monotonic() + EARLY * self._store.pace
 

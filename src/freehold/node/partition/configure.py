@@ -9,13 +9,13 @@ import msgspec
 
 from freehold.node.errors import ConfigureError
 from freehold.node.partition import layout, planned, profile
-from freehold.node.partition.order import Order
+from freehold.node.partition.order import ConfigureOrder
 from freehold.release import ReleaseError
 
 
 def run(payload: bytes) -> bytes:
     """Configure as an `Order` in JSON says; return the `Layout` that came of it, in JSON."""
-    order = msgspec.json.decode(payload, type=Order)
+    order = msgspec.json.decode(payload, type=ConfigureOrder)
     folder, release = Path(order.folder), Path(order.software) / "release"
     layout.prepare(folder)
     if (release / "instance.py").exists():

@@ -13,7 +13,7 @@ import msgspec
 
 from freehold.escaping import encodable
 from freehold.node.errors import ConfigureError
-from freehold.node.isolation.firewall import Network
+from freehold.node.isolation.firewall import FirewallNetwork
 from freehold.node.partition import layout
 from freehold.node.partition.layout import Layout, Outcome, Served
 from freehold.protocol import UNREADABLE, validation
@@ -104,7 +104,7 @@ def words(said: bytes) -> str:
     return validation.text(encodable(said[-MOST_WORDS:].decode(errors="backslashreplace")))
 
 
-def network(declared: Network) -> Network:
+def network(declared: FirewallNetwork) -> FirewallNetwork:
     """Return a declaration of a network in its one form; raise ConfigureError for what no firewall knows.
 
     Ports are whole numbers from 1 to 65535; addresses are as Python writes them, without a scope.
@@ -120,7 +120,7 @@ def network(declared: Network) -> Network:
         raise ConfigureError(
             f"It connects to {len(targets or ())} targets; at most {layout.MOST_TARGETS} are possible."
         )
-    return Network(
+    return FirewallNetwork(
         None if declared.tcp is None else sorted(set(declared.tcp)),
         None if declared.udp is None else sorted(set(declared.udp)),
         None if targets is None else [_target(one) for one in targets],

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from freehold.node.errors import ConfigureError
-from freehold.node.isolation.firewall import Network
+from freehold.node.isolation.firewall import FirewallNetwork
 from freehold.protocol import MAX_PROMISES, UNREADABLE
 
 SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"
@@ -103,7 +103,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     logs: Annotated[list[Rotation], msgspec.Meta(max_length=MOST_LOGS)] = []
     attested: bool = False
     """Promises of the release's author speak of what runs here."""
-    network: Network | None = None
+    network: FirewallNetwork | None = None
     """Where it listens and connects; None: nothing was declared."""
     renew_at: float | None = None
     """When to configure again because a certificate must be renewed, seconds since 1970."""

@@ -29,7 +29,7 @@ _HEAD = 65536
 _FORMER = (".gz", ".xz", ".bz2", ".zst")
 
 
-class Order(msgspec.Struct, frozen=True):
+class RotationOrder(msgspec.Struct, frozen=True):
     """What to rotate."""
 
     folder: str
@@ -43,7 +43,7 @@ def too_long(folder: Path, rotations: list[Rotation]) -> bool:
 
 def rotate(payload: bytes) -> bytes:
     """Rotate what is too long; in a child, as the partition's user. Processes go on writing: they append."""
-    order = msgspec.json.decode(payload, type=Order)
+    order = msgspec.json.decode(payload, type=RotationOrder)
     for path, keep in list(_due(Path(order.folder), order.rotations)):
         try:
             _rotate(path, keep)

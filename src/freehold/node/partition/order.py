@@ -14,7 +14,7 @@ class Guest(msgspec.Struct, frozen=True):
     seed: str
 
 
-class Order(msgspec.Struct, frozen=True):
+class ConfigureOrder(msgspec.Struct, frozen=True):
     """What to configure, and where."""
 
     instance: str

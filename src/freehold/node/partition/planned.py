@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.node.isolation.firewall import Network
+from freehold.node.isolation.firewall import FirewallNetwork
 from freehold.node.partition import certificates, layout, ready, timer
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import ChildRequest, Outcome, Served
-from freehold.node.partition.order import Order
+from freehold.node.partition.order import ConfigureOrder
 from freehold.promises import CertificateValid, JobRan, Promise, TaskDone, source
 from freehold.release import Context, Job, Plan, Process, Refusal, Task, make_plan
 from freehold.release import Network as Declared
@@ -24,7 +24,7 @@ _SEED, _PORTS, _PLANNED = f"{layout.OURS}/seed", f"{layout.OURS}/ports.json", f"
 _EXPIRY_DAYS = 7.0
 
 
-def run(order: Order, folder: Path, release: Path) -> Outcome:
+def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
     """Make the plan of an order and apply it; raise ReleaseError when the plan is wrong, having changed nothing."""
     context = _context(order, folder, release)
     plan, renew_at = _make(order, folder, release, context)
@@ -41,7 +41,7 @@ def run(order: Order, folder: Path, release: Path) -> Outcome:
     )
 
 
-def _make(order: Order, folder: Path, release: Path, context: Context) -> tuple[Plan, float | None]:
+def _make(order: ConfigureOrder, folder: Path, release: Path, context: Context) -> tuple[Plan, float | None]:
     """Return the plan, and when a certificate of it must be renewed."""
     guests = tuple(
         SharedSpec(guest.instance, guest.type, guest.parameters.encode(), guest.wanted, guest.seed)
@@ -61,7 +61,7 @@ def _make(order: Order, folder: Path, release: Path, context: Context) -> tuple[
     return plan, min(moment for _, moment in made.values())
 
 
-def _context(order: Order, folder: Path, release: Path) -> Context:
+def _context(order: ConfigureOrder, folder: Path, release: Path) -> Context:
     seed = folder / _SEED
     if not seed.exists():
         write(seed, secrets.token_hex(32).encode(), 0o600)
@@ -176,11 +176,11 @@ def program(one: Process | Task | Job, context: Context) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _network(declared: Declared | None) -> Network | None:
+def _network(declared: Declared | None) -> FirewallNetwork | None:
     if declared is None:
         return None
     connect = None if declared.connect is None else list(declared.connect)
-    return Network(declared.ports("tcp"), declared.ports("udp"), connect)
+    return FirewallNetwork(declared.ports("tcp"), declared.ports("udp"), connect)
 
 
 def _served(plan: Plan, instance: str) -> Served:

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 
 from freehold import durable
-from freehold.node.isolation.firewall import Network
+from freehold.node.isolation.firewall import FirewallNetwork
 from freehold.node.partition import layout
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import ChildRequest, Outcome
-from freehold.node.partition.order import Order
+from freehold.node.partition.order import ConfigureOrder
 from freehold.protocol import UNREADABLE
 from freehold.recipes.part import escaped
 from freehold.release import ReleaseError
@@ -37,7 +37,7 @@ class _Request(msgspec.Struct, frozen=True):
     returns: list[str]
 
 
-def run(order: Order, folder: Path, release: Path) -> Outcome:
+def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
     """Process the profile; raise ReleaseError with buildout's last words."""
     profile = folder / layout.OURS / "buildout.cfg"
     write(profile, profile_text(order, release).encode(), 0o600)
@@ -55,7 +55,7 @@ def run(order: Order, folder: Path, release: Path) -> Outcome:
     return _outcome(order, folder)
 
 
-def _outcome(order: Order, folder: Path) -> Outcome:
+def _outcome(order: ConfigureOrder, folder: Path) -> Outcome:
     given = json.loads(order.given)
     requests, missing = [], []
     for path in sorted((folder / _REQUESTS).glob("*.json")):
@@ -68,10 +68,10 @@ def _outcome(order: Order, folder: Path) -> Outcome:
     return Outcome(requests=requests, missing=missing, served=served, network=_network(folder))
 
 
-def _network(folder: Path) -> Network | None:
+def _network(folder: Path) -> FirewallNetwork | None:
     """Return where a profile says that it connects, in SlapOS's file: a JSON list of addresses."""
     try:
-        return Network(connect=msgspec.json.decode((folder / _ALLOWED).read_bytes(), type=list[str]))
+        return FirewallNetwork(connect=msgspec.json.decode((folder / _ALLOWED).read_bytes(), type=list[str]))
     except FileNotFoundError:
         return None
     except UNREADABLE as error:
@@ -105,7 +105,7 @@ def _run_and_exit(profile: Path, log: Path) -> None:
         os._exit(status)
 
 
-def profile_text(order: Order, release: Path) -> str:
+def profile_text(order: ConfigureOrder, release: Path) -> str:
     """Return the profile that extends a release's `instance.cfg` with what is particular to an instance."""
     parameters = json.loads(order.parameters)
     return "".join(

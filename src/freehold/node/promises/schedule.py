@@ -12,7 +12,7 @@ BROKEN_RETRY = 15.0
 
 
 @dataclass(frozen=True)
-class State:
+class PromiseState:
     """What the schedule remembers of a promise since its configuration."""
 
     configured: float
@@ -21,12 +21,12 @@ class State:
     """In a row."""
 
 
-def after(state: State, kept: bool) -> State:
+def after(state: PromiseState, kept: bool) -> PromiseState:
     """Return the state after a result."""
     return replace(state, ever_kept=state.ever_kept or kept, failures=0 if kept else state.failures + 1)
 
 
-def pause(state: State, now: float, period: float, name: str) -> float:
+def pause(state: PromiseState, now: float, period: float, name: str) -> float:
     """Return the seconds until the next check, given that the last result is in the state.
 
     Eager right after a configuration, so that "ready" is seen when it becomes true; then each period, moved

@@ -17,7 +17,7 @@ from freehold.node.forkserver import Enclosure, ForkServer, ForkServerError
 from freehold.node.partition import gate
 from freehold.node.partition.gate import PromiseResult
 from freehold.node.promises import schedule
-from freehold.node.promises.schedule import State
+from freehold.node.promises.schedule import PromiseState
 
 FIRST_TIMEOUT = 30.0
 """How long a first check may take, while the promise's own timeout is not known."""
@@ -61,7 +61,7 @@ class Result:
 class _Promise:
     watch: Watch
     path: str
-    state: State
+    state: PromiseState
     period: float = 60.0
     timeout: float = FIRST_TIMEOUT
     entry: int = -1
@@ -104,7 +104,7 @@ class Scheduler(threading.Thread):
     def watch(self, watch: Watch) -> None:
         """Check these promises of a partition from now on, and no others of it; each at once."""
         now = time.monotonic()
-        fresh = [_Promise(watch, path, State(now)) for path in watch.plugins]
+        fresh = [_Promise(watch, path, PromiseState(now)) for path in watch.plugins]
         with self._lock:
             self._drop(watch.partition)
             self._watched[watch.partition] = fresh
@@ -140,7 +140,7 @@ class Scheduler(threading.Thread):
             try:
                 self._turn()
             except Exception:
-                _log.exception("the promise scheduler stumbled; going on")
+                _log.exception("the promise scheduler failed; retrying")
                 time.sleep(1)
 
     def _turn(self) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from freehold.cache.folder import CacheError, Folder
 from freehold.cache.mirrors import MASTER, Mirror, Mirrors, mirror
 from freehold.cache.signing import Trust, fingerprint
-from freehold.node.link.client import Link, Refused
+from freehold.node.link.client import Link, MasterRefused
 from freehold.node.settings import Paths, Settings
 from freehold.node.state.desired import Store
-from freehold.protocol.cache import PREFIX, Kind
+from freehold.protocol.cache import PREFIX, CacheKind
 
 ARCHIVE = "release.tar.gz"
 """The release's archive, among what was downloaded."""
@@ -29,7 +29,7 @@ class OurMaster:
     def fetch(self, path: str, most: int) -> bytes | None:
         try:
             return self._link.call("GET", PREFIX + path, timeout=60)[1]
-        except Refused as error:
+        except MasterRefused as error:
             if error.problem.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
@@ -65,4 +65,4 @@ def trust(paths: Paths, settings: Settings) -> Trust:
 
 def downloads_of(paths: Paths, release: str) -> Path:
     """Return the folder with what a build of a release needs, or took, from elsewhere."""
-    return paths.software / f"{release}.{Kind.DOWNLOADS}"
+    return paths.software / f"{release}.{CacheKind.DOWNLOADS}"

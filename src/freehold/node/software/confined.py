@@ -29,7 +29,7 @@ _SEEN = ("/etc/apt", "/etc/dpkg", "/etc/gitconfig", "/etc/pip.conf", "/etc/xdg/p
 _SECONDS = 10.0
 
 
-class Order(msgspec.Struct, frozen=True):
+class BuildOrder(msgspec.Struct, frozen=True):
     """Whose walls, and round what."""
 
     uid: int
@@ -57,7 +57,7 @@ def command(settings: Settings, folder: Path, made: Path, program: list[str]) ->
     groups = cgroups.create(_tag(settings, folder), Limits().for_machine(memory_mb))
     own = groups.call()
     entered = [*([f"{own}/cgroup.procs"] if own else []), *groups.checks]
-    order = Order(uid, entered, str(folder), str(made))
+    order = BuildOrder(uid, entered, str(folder), str(made))
     ours = [sys.executable, "-I", "-m", "freehold.node.software.confined", msgspec.json.encode(order).decode()]
     return [*ours, *program]
 
@@ -74,7 +74,7 @@ def end(settings: Settings, folder: Path) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Enter the walls and run the command; return its status."""
-    order = msgspec.json.decode(arguments[0], type=Order)
+    order = msgspec.json.decode(arguments[0], type=BuildOrder)
     around = _walls(order)
     for path in order.groups:
         group.enter(path)
@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _walls(order: Order) -> "SandboxSpec":
+def _walls(order: BuildOrder) -> "SandboxSpec":
     # Tried here, where there is one thread, and nothing of the agent's.
     mounts, landlock, program = protections.find_sandbox(privileged=True)
     slot = PartitionSlot("builder", "127.0.0.1", order.uid, order.uid)

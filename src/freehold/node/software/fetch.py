@@ -21,7 +21,7 @@ from freehold.node.settings import Paths, load
 from freehold.node.software.cache_server import ARCHIVE, MOST_TRIES, downloads_of, mirrors, trust
 from freehold.node.software.integrity import LINK, seal
 from freehold.protocol.archive import digest
-from freehold.protocol.cache import Kind, Statement
+from freehold.protocol.cache import BuildStatement, CacheKind
 
 MUST_BE_BUILT = 3
 
@@ -40,7 +40,7 @@ def main(root: Path, release: str) -> int:
 
 def _take_build(paths: Paths, found: Mirrors, believes: Trust, release: str) -> bool:
     folder = paths.software / release
-    for said in _said(found, believes, Kind.BUILD, release):
+    for said in _said(found, believes, CacheKind.BUILD, release):
         try:
             _check_fits(said, folder)
             made = unpack(said.files[0], found.blob, folder, place=said.place, mentions=said.mentions)
@@ -55,7 +55,7 @@ def _take_build(paths: Paths, found: Mirrors, believes: Trust, release: str) -> 
     return False
 
 
-def _check_fits(said: Statement, folder: Path) -> None:
+def _check_fits(said: BuildStatement, folder: Path) -> None:
     if len(said.files) != 1:
         raise CacheError("it is not one file")
     if said.fixed and said.place != str(folder):
@@ -66,7 +66,7 @@ def _check_fits(said: Statement, folder: Path) -> None:
 
 def _take_downloads(paths: Paths, found: Mirrors, believes: Trust, release: str) -> None:
     folder = downloads_of(paths, release)
-    for said in _said(found, believes, Kind.DOWNLOADS, release):
+    for said in _said(found, believes, CacheKind.DOWNLOADS, release):
         shutil.rmtree(folder, ignore_errors=True)
         try:
             for file in said.files:
@@ -91,7 +91,7 @@ def _keep_archive(paths: Paths, path: Path, release: str) -> None:
         durable.replace(paths.cache / f"{release}.tar.gz", content, 0o600)
 
 
-def _said(found: Mirrors, believes: Trust, kind: Kind, release: str) -> Iterator[Statement]:
+def _said(found: Mirrors, believes: Trust, kind: CacheKind, release: str) -> Iterator[BuildStatement]:
     """Yield what is said of a release by whom we believe."""
     here, tries = this_platform(), 0
     for said in believed(found.entries(kind, release, here), believes):

@@ -25,7 +25,16 @@ from freehold.node.settings import Paths, Settings, load
 from freehold.node.software.cache_server import ARCHIVE, downloads_of, link
 from freehold.node.software.integrity import MARK
 from freehold.node.software.packages import DEBS
-from freehold.protocol.cache import PREFIX, Entry, File, Kind, Missing, Statement, blob_path, entries_path
+from freehold.protocol.cache import (
+    PREFIX,
+    BuildStatement,
+    CacheEntry,
+    CacheKind,
+    File,
+    Missing,
+    blob_path,
+    entries_path,
+)
 from freehold.recipes import apt, locked
 
 
@@ -50,7 +59,7 @@ def _share(paths: Paths, settings: Settings, local: Folder, master: Link | None,
     if is_built and (settings.shares or master is not None):
         _keep_build(paths, settings, local, release)
     if is_built and master is not None:
-        for kind in Kind:
+        for kind in CacheKind:
             if (entry := _own(local, settings, kind, release)) is not None and not entry.voucher:
                 vouched = _send(master, local, entry)
                 failpoint("build-sent")
@@ -70,13 +79,13 @@ def _master(paths: Paths, settings: Settings) -> Link | None:
 
 
 def _keep_build(paths: Paths, settings: Settings, local: Folder, release: str) -> None:
-    if _own(local, settings, Kind.BUILD, release) is not None:
+    if _own(local, settings, CacheKind.BUILD, release) is not None:
         return
     folder = paths.software / release
     packed = pack(folder, local.put)
     failpoint("build-packed")
-    said = Statement(
-        Kind.BUILD,
+    said = BuildStatement(
+        CacheKind.BUILD,
         release,
         this_platform(),
         settings.node,
@@ -102,7 +111,7 @@ def _keep_downloads(paths: Paths, settings: Settings, local: Folder, release: st
     elsewhere = _known_debs(local) if missing else {}
     if all(name in elsewhere for name in missing):
         files += [elsewhere[name] for name in missing]
-        said = Statement(Kind.DOWNLOADS, release, this_platform(), settings.node, time.time(), files)
+        said = BuildStatement(CacheKind.DOWNLOADS, release, this_platform(), settings.node, time.time(), files)
         local.keep(_signed(paths, said))
     else:
         print(f"What {release} was made of is not kept: a package of it was here before.", flush=True)
@@ -134,16 +143,16 @@ def _known_debs(local: Folder) -> dict[str, File]:
     return {file.path: file for one in statements for file in one.files if file.path.startswith(f"{DEBS}/")}
 
 
-def _own(local: Folder, settings: Settings, kind: Kind, release: str) -> Entry | None:
+def _own(local: Folder, settings: Settings, kind: CacheKind, release: str) -> CacheEntry | None:
     found = local.entries(kind, release, this_platform())
     return next((one for one in found if read(one).builder == settings.node), None)
 
 
-def _signed(paths: Paths, said: Statement) -> Entry:
+def _signed(paths: Paths, said: BuildStatement) -> CacheEntry:
     return signing.sign(said, paths.key.read_bytes(), paths.certificate.read_text())
 
 
-def _send(master: Link, local: Folder, entry: Entry) -> Entry:
+def _send(master: Link, local: Folder, entry: CacheEntry) -> CacheEntry:
     """Send an entry with all its pieces; return it vouched for. Raise LinkError, or CacheError for a missing piece."""
     said = read(entry)
     path = PREFIX + entries_path(said.kind, said.release, said.platform)
@@ -151,7 +160,7 @@ def _send(master: Link, local: Folder, entry: Entry) -> Entry:
         _, content, _ = master.call("PUT", path, msgspec.json.encode(entry), timeout=60)
         answer = msgspec.json.decode(content, type=dict[str, object])
         if "pieces" not in answer:
-            return msgspec.json.decode(content, type=Entry)
+            return msgspec.json.decode(content, type=CacheEntry)
         for piece in msgspec.json.decode(content, type=Missing).pieces:
             if (blob := local.blob(piece)) is None:
                 raise CacheError(f"Piece {piece} is not here any more.")

@@ -10,11 +10,11 @@ import msgspec
 
 from freehold.protocol.report import (
     AssessmentReport,
-    Body,
     HostFacts,
     InstanceReport,
     Item,
     PublicationReport,
+    ReportBody,
     SoftwareReport,
     UsageReport,
 )
@@ -27,7 +27,7 @@ Timed = tuple[float, Item]
 """An item with the time of the report that it came in."""
 
 
-def compact(bodies: Iterable[Body], most: int) -> list[Body]:
+def compact(bodies: Iterable[ReportBody], most: int) -> list[ReportBody]:
     """Return reports that say the same with less history: in `most` bytes, if that can be without losing use."""
     items: list[Timed] = [(body.at, item) for body in bodies for item in body.items]
     end = max((at for at, _ in items), default=0.0)
@@ -125,15 +125,15 @@ def _last_of_each(items: Sequence[Timed], key: Callable[[float, Item], Hashable]
     return kept[::-1]
 
 
-def _pack(items: Sequence[Timed]) -> list[Body]:
+def _pack(items: Sequence[Timed]) -> list[ReportBody]:
     """Return items as few reports, in their order; a report has the time of its last item."""
-    bodies: list[Body] = []
+    bodies: list[ReportBody] = []
     packed: list[Item] = []
     size = 0
     for number, (at, item) in enumerate(items):
         packed.append(item)
         size += len(msgspec.json.encode(item))
         if size >= LARGEST_BODY or number == len(items) - 1:
-            bodies.append(Body(at, packed))
+            bodies.append(ReportBody(at, packed))
             packed, size = [], 0
     return bodies

@@ -15,7 +15,7 @@ from freehold.node.clock import Hardware
 from freehold.node.metering import Counters
 from freehold.node.partition.layout import Layout, Served
 from freehold.node.partition.order import Guest
-from freehold.node.plan import Instance, Software
+from freehold.node.plan import PlannedInstance, PlannedSoftware
 from freehold.node.state.outbox import BUDGET
 from freehold.node.state.results import Assessments
 from freehold.protocol import MAX_MESSAGE, UNREADABLE
@@ -274,11 +274,11 @@ class Store(Assessments):
             (revision, host),
         )
 
-    def software(self) -> list[Software]:
+    def software(self) -> list[PlannedSoftware]:
         """Return every release, as the plan wants it."""
         rows = self._rows("SELECT release, wanted, state, attempts, next_try FROM software")
         return [
-            Software(
+            PlannedSoftware(
                 release,
                 SoftwareWanted(wanted),
                 SoftwareObserved(state) if state else None,
@@ -288,7 +288,7 @@ class Store(Assessments):
             for release, wanted, state, attempts, next_try in rows
         ]
 
-    def instances(self) -> list[Instance]:
+    def instances(self) -> list[PlannedInstance]:
         """Return every instance, as the plan wants it; nothing is planned of one that nobody knows."""
         rows = self._rows(
             f"SELECT instance, partition, release, {_WANTED}, revision, state, state_revision, attempts, next_try, "
@@ -296,7 +296,7 @@ class Store(Assessments):
             "WHERE NOT (orphan = 1 AND state IS NULL AND wanted <> 'destroyed')"
         )
         return [
-            Instance(
+            PlannedInstance(
                 instance,
                 partition,
                 release,

@@ -24,7 +24,7 @@ from freehold.escaping import encodable
 from freehold.node.clock import Clock, Hardware
 from freehold.node.state.compaction import compact
 from freehold.protocol import MAX_BODY, UNREADABLE, validation
-from freehold.protocol.report import GENESIS, AsideReport, AssessmentReport, Body, Item, Report, UsageReport, link
+from freehold.protocol.report import GENESIS, AsideReport, AssessmentReport, Item, Report, ReportBody, UsageReport, link
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -207,7 +207,7 @@ class Outbox:
     def _enqueue(self, *items: Item) -> None:
         now = round(self.now(), 3)
         for packed in _packed([_admitted(item, now) for item in items]):
-            self._append(msgspec.json.encode(Body(now, packed)))
+            self._append(msgspec.json.encode(ReportBody(now, packed)))
         self._set("latest", repr(now))
         if self._size > self._most:
             self._compact()
@@ -261,7 +261,7 @@ class Outbox:
         # What cannot be thinned further is looked at again when there is much more of it.
         self._most = max(self._budget, self._size * 5 // 4)
 
-    def _rewrite(self, bodies: list[Body]) -> None:
+    def _rewrite(self, bodies: list[ReportBody]) -> None:
         self._db.execute("DELETE FROM outbox WHERE sequence > ?", (self._sent,))
         self._go_on_from_sent()
         for body in bodies:
@@ -388,8 +388,8 @@ def _look_into(path: Path) -> sqlite3.Connection:
     raise failure
 
 
-def _read(body: bytes) -> Body:
-    return msgspec.json.decode(body, type=Body)
+def _read(body: bytes) -> ReportBody:
+    return msgspec.json.decode(body, type=ReportBody)
 
 
 def _admitted(item: Item, now: float) -> Item:
@@ -431,18 +431,18 @@ def _packed(items: list[Item]) -> list[list[Item]]:
     return packed
 
 
-def _without_fault(body: bytes, reason: str) -> list[Body]:
+def _without_fault(body: bytes, reason: str) -> list[ReportBody]:
     """Return what stands in the place of a report that is refused for its form."""
     try:
         read = _read(body)
     except UNREADABLE:
-        return [Body(0.0, [AsideReport("report", validation.text(reason))])]
+        return [ReportBody(0.0, [AsideReport("report", validation.text(reason))])]
     if len(read.items) == 1:
-        return [Body(read.at, [_aside(read.items[0], reason)])]
-    return [Body(read.at, [item]) for item in read.items]
+        return [ReportBody(read.at, [_aside(read.items[0], reason)])]
+    return [ReportBody(read.at, [item]) for item in read.items]
 
 
-def _moved(body: Body, shift: float, since: float, floor: float) -> Body:
+def _moved(body: ReportBody, shift: float, since: float, floor: float) -> ReportBody:
     """Return a report with every time from `since` on moved, to `floor` at the earliest."""
 
     def moved(at: float) -> float:
@@ -452,4 +452,4 @@ def _moved(body: Body, shift: float, since: float, floor: float) -> Body:
         msgspec.structs.replace(item, at=moved(item.at)) if isinstance(item, AssessmentReport | UsageReport) else item
         for item in body.items
     ]
-    return Body(moved(body.at), items)
+    return ReportBody(moved(body.at), items)

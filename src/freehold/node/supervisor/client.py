@@ -68,7 +68,7 @@ class ProcessStatus:
 
 
 @dataclass(frozen=True)
-class Event:
+class SupervisorEvent:
     """A process has started and lives, or, not `well`, cannot live."""
 
     group: str
@@ -190,7 +190,7 @@ class Supervisor:
         if self._child is not None:
             self._child.wait()
 
-    def watch(self, on_event: Callable[[Event], None]) -> None:
+    def watch(self, on_event: Callable[[SupervisorEvent], None]) -> None:
         """Hand on what the supervisor tells; return when it ends, or when there is none."""
         try:
             with self._connect() as sock, sock.makefile("rb") as lines:
@@ -198,7 +198,7 @@ class Supervisor:
                 sock.sendall(b'{"verb": "watch"}\n')
                 for line in lines:
                     if event := json.loads(line).get("event"):
-                        on_event(Event(**event))
+                        on_event(SupervisorEvent(**event))
         except OSError:
             return
 

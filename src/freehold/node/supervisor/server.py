@@ -23,7 +23,7 @@ from freehold.failpoints import failpoint
 from freehold.node.isolation import group as control
 from freehold.node.isolation import sandbox
 from freehold.node.supervisor import children, stop_order, table
-from freehold.node.supervisor.table import Connection, Group, Process
+from freehold.node.supervisor.table import ClientConnection, Group, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ QUICK = 1.0
 MOST_ORDER = 16 * 1024 * 1024
 
 
-class Server:
+class SupervisorServer:
     """A supervisor with its table in `root/supervisor.json` and its socket in `root/supervisor.sock`."""
 
     def __init__(self, root: str) -> None:
@@ -57,7 +57,7 @@ class Server:
         self.poll.register(self.listener.fileno(), select.EPOLLIN)
         self.ends = _ends_of_children()
         self.poll.register(self.ends, select.EPOLLIN)
-        self.connections: dict[int, Connection] = {}
+        self.connections: dict[int, ClientConnection] = {}
         self.by_descriptor: dict[int, Process] = {}
         self.over = False
         self.unsaved = False
@@ -120,7 +120,7 @@ class Server:
         self._take_turns(name)
         self._save()
 
-    def stop(self, name: str, connection: Connection, within: float | None = None) -> None:
+    def stop(self, name: str, connection: ClientConnection, within: float | None = None) -> None:
         """End everything of a group; the answer is sent when nothing of it lives.
 
         What lives after `within` seconds is killed, in no order, and nothing waits for another any more.
@@ -370,10 +370,10 @@ class Server:
     def _accept(self) -> None:
         sock, _ = self.listener.accept()
         sock.setblocking(False)
-        self.connections[sock.fileno()] = Connection(sock)
+        self.connections[sock.fileno()] = ClientConnection(sock)
         self.poll.register(sock.fileno(), select.EPOLLIN)
 
-    def _read(self, connection: Connection) -> None:
+    def _read(self, connection: ClientConnection) -> None:
         try:
             data = connection.socket.recv(65536)
         except BlockingIOError:
@@ -391,7 +391,7 @@ class Server:
             except (ValueError, KeyError, TypeError) as error:
                 connection.answer(ok=False, error=f"order not understood: {error!r}")
 
-    def _obey(self, order: dict[str, Any], connection: Connection) -> None:
+    def _obey(self, order: dict[str, Any], connection: ClientConnection) -> None:
         verb = order["verb"]
         if verb == "apply" and self.over:
             connection.answer(ok=False, error="it is shutting down")
@@ -428,7 +428,7 @@ class Server:
         else:
             connection.answer(ok=False, error=f"unknown verb {verb!r}")
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: ClientConnection) -> None:
         self.poll.unregister(connection.socket.fileno())
         del self.connections[connection.socket.fileno()]
         for group in self.groups.values():
@@ -551,7 +551,7 @@ def main(arguments: list[str]) -> int:
     # Signals meant for a terminal or an agent are not for services: `shutdown` is the way to end us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    Server(root).run()
+    SupervisorServer(root).run()
     return 0
 
 

@@ -56,7 +56,7 @@ class Group:
         """Processor time of those of its processes that ended."""
         self.stopping = False
         """Nothing of it is wanted: forget it when nothing of it runs."""
-        self.waiting: list[Connection] = []
+        self.waiting: list[ClientConnection] = []
         """Who asked to be told when nothing of it runs any more."""
         self.uid = uid
         self.control = control or []
@@ -67,7 +67,7 @@ class Group:
         """It is lent until this moment (seconds since the boot); then it ends, whoever else has ended."""
 
 
-class Connection:
+class ClientConnection:
     """Someone who gives orders."""
 
     def __init__(self, sock: socket.socket) -> None:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from freehold.master.accounting import actions as ledger
-from freehold.master.accounting.actions import Draft, Line
+from freehold.master.accounting.actions import Draft, EntryLine
 from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for, find_entity
@@ -24,7 +24,7 @@ from freehold.protocol.problem import FieldError
 
 
 @dataclass(frozen=True)
-class Identity:
+class CustomerIdentity:
     """Who pays, as it is printed on invoices."""
 
     name: str
@@ -36,36 +36,36 @@ class Identity:
     vat_number: str = ""
 
 
-def add_customer(wish: Identity, project: str, *, acting: Caller) -> Customer:
+def add_customer(spec: CustomerIdentity, project: str, *, acting: Caller) -> Customer:
     """Note a customer of a selling project; raise Invalid naming what is wrong, the tax number's check included."""
     owner = acting.project(project, Scope.SELL)
-    number = _check(wish)
+    number = _check(spec)
     today = days.of_moment(clock.now(), _zone(owner))
     customer = Customer(
         id=ids.new("cust"),
         project_id=owner,
         anchor=days.anchor(today),
         created_at=clock.now(),
-        **{**vars(wish), "vat_number": number, "name": wish.name.strip()},
+        **{**vars(spec), "vat_number": number, "name": spec.name.strip()},
     )
     with writing():
         quotas.check(owner, Quota.CUSTOMERS, Customer.objects.filter(project=owner).count)
         customer.save(force_insert=True)
-        audit(acting.actor, "customer.add", customer.id, project=owner, country=wish.country, kind=wish.kind)
+        audit(acting.actor, "customer.add", customer.id, project=owner, country=spec.country, kind=spec.kind)
     return customer
 
 
-def change_customer(customer: Customer, wish: Identity, *, acting: Caller) -> None:
+def change_customer(customer: Customer, spec: CustomerIdentity, *, acting: Caller) -> None:
     """Note what a customer is now; what is issued from now on is taxed and addressed accordingly."""
     acting.project(Project.objects.values_list("name", flat=True).get(id=customer.project_id), Scope.SELL)
-    number = _check(wish)
+    number = _check(spec)
     with writing():
         party_history.snapshot(Customer.objects.get(id=customer.id))
-        Customer.objects.filter(id=customer.id).update(**{**vars(wish), "vat_number": number})
+        Customer.objects.filter(id=customer.id).update(**{**vars(spec), "vat_number": number})
         for contract in Contract.objects.filter(customer=customer).select_related("entity"):
-            tax_class = taxes.classify(contract.entity.country, wish.kind, wish.country, number)
+            tax_class = taxes.classify(contract.entity.country, spec.kind, spec.country, number)
             Contract.objects.filter(id=contract.id).update(tax_class=tax_class)
-        audit(acting.actor, "customer.change", customer.id, project=customer.project_id, country=wish.country)
+        audit(acting.actor, "customer.change", customer.id, project=customer.project_id, country=spec.country)
 
 
 def set_payer(seller: str, project: str, customer: Customer | None, *, acting: Caller) -> None:
@@ -201,13 +201,13 @@ def write_payment(
     money = account_for(entity.id, Purpose.ADVANCE if method == "deposit" else Purpose.BANK)
     party = contract.customer_id
     lines = [
-        Line(money, amount, functional, party if method == "deposit" else ""),
-        Line(against, -amount, -carried, party),
+        EntryLine(money, amount, functional, party if method == "deposit" else ""),
+        EntryLine(against, -amount, -carried, party),
     ]
     if carried != functional:
         difference = carried - functional
         purpose_of_it = Purpose.FX_LOSS if difference > 0 else Purpose.FX_GAIN
-        lines.append(Line(account_for(entity.id, purpose_of_it), 0, difference))
+        lines.append(EntryLine(account_for(entity.id, purpose_of_it), 0, difference))
     label = f"{method} {reference}"
     draft = Draft(day, "bank", label, f"payment:{payment.id}", "receive", contract.currency, lines)
     ledger.post(entity, "payment", [draft])
@@ -242,22 +242,22 @@ def _check_payment(amount: int, purpose: str, method: str, reference: str) -> No
         raise Invalid("This payment cannot be.", errors=wrong)
 
 
-def _check(wish: Identity) -> str:
+def _check(spec: CustomerIdentity) -> str:
     """Return the compact tax number; raise Invalid naming what is wrong with a customer."""
-    currencies.check(wish.currency)
+    currencies.check(spec.currency)
     wrong = []
     number = ""
-    if not wish.name.strip() or not wish.address.strip():
+    if not spec.name.strip() or not spec.address.strip():
         wrong.append(FieldError("name", "a name and an address, as on a letter"))
-    if wish.kind not in ("person", "company"):
-        wrong.append(FieldError("kind", "person or company", wish.kind))
-    if why := countries.wrong(wish.country):
-        wrong.append(FieldError("country", why, wish.country))
-    elif wish.vat_number:
+    if spec.kind not in ("person", "company"):
+        wrong.append(FieldError("kind", "person or company", spec.kind))
+    if why := countries.wrong(spec.country):
+        wrong.append(FieldError("country", why, spec.country))
+    elif spec.vat_number:
         try:
-            number = taxes.vat_number(wish.country, wish.vat_number)
+            number = taxes.vat_number(spec.country, spec.vat_number)
         except ValueError as error:
-            wrong.append(FieldError("vat_number", f"a tax number of {wish.country}: {error}", wish.vat_number))
+            wrong.append(FieldError("vat_number", f"a tax number of {spec.country}: {error}", spec.vat_number))
     if wrong:
         raise Invalid("This cannot be a customer.", errors=wrong)
     return number

@@ -27,15 +27,15 @@ class Terms:
     stop_days: int | None = None
 
 
-def change_seller(code: str, wish: Terms, *, acting: Caller) -> LegalEntity:
+def change_seller(code: str, spec: Terms, *, acting: Caller) -> LegalEntity:
     """Note what a seller is now; what was issued keeps what it says. Raise Invalid naming what is wrong."""
     entity = find_entity(code, acting, Scope.ACCOUNT)
-    if wrong := wrong_terms(**vars(wish)):
+    if wrong := wrong_terms(**vars(spec)):
         raise Invalid("A seller cannot be so.", errors=wrong)
     with writing():
         snapshot(entity)
-        change_terms(entity, vars(wish))
-        audit(acting.actor, "entity.change", entity.id, project=entity.project_id, stop_days=wish.stop_days)
+        change_terms(entity, vars(spec))
+        audit(acting.actor, "entity.change", entity.id, project=entity.project_id, stop_days=spec.stop_days)
     changed = find_entity(code, acting, Scope.ACCOUNT)
     overdue.look(changed)
     return changed

@@ -7,15 +7,15 @@ from freehold.master.billing.models import Contract, Payment
 from freehold.master.billing.queries import balance
 from freehold.master.foundation import clock, days, events
 from freehold.master.payments import queries as payments
-from freehold.master.payments.events import Moved
+from freehold.master.payments.events import PaymentMoved
 
 
 def listen() -> None:
     """Hear of payments."""
-    events.listen(Moved, moved)
+    events.listen(PaymentMoved, moved)
 
 
-def moved(event: Moved) -> None:
+def moved(event: PaymentMoved) -> None:
     """Write what a payment brought or took back since it was last looked at; services it pays for go on at once.
 
     Raise NotFound for a customer that is none of this seller's.
@@ -38,11 +38,11 @@ def moved(event: Moved) -> None:
     overdue.settle(contract)
 
 
-def _write(entity: LegalEntity, contract: Contract, event: Moved, purpose: str, amount: int, count: int) -> None:
+def _write(entity: LegalEntity, contract: Contract, event: PaymentMoved, purpose: str, amount: int, count: int) -> None:
     reference = f"{event.payment} {count + 1}" if count else event.payment
     today = days.of_moment(clock.now(), entity.time_zone)
     write_payment(entity, contract, purpose, amount, today, event.provider, reference)
 
 
-def _is_of(payment: Payment, event: Moved) -> bool:
+def _is_of(payment: Payment, event: PaymentMoved) -> bool:
     return payment.reference.split(" ")[0] == event.payment

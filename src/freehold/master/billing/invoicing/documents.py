@@ -12,11 +12,11 @@ from freehold.master.billing.queries import ORDERS, by_number, documents, lines,
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
-from freehold.master.foundation.paging import FIRST, Part
+from freehold.master.foundation.paging import FIRST, ListPart
 from freehold.master.foundation.transactions import run
 
 
-def of_project(project: str, part: Part) -> list[dict[str, Any]]:
+def of_project(project: str, part: ListPart) -> list[dict[str, Any]]:
     """Return a part of the documents of whoever pays for a project (its id), the newest first.
 
     One that is also about other projects is not shown: who may see this project need not know of them.
@@ -31,7 +31,7 @@ _ONLY_OURS = """d.customer IN (SELECT customer_id FROM billing_payer WHERE proje
   WHERE l.document = d.id AND (l.kind <> 'recurring' OR t.from_day < l.until_day AND t.until_day > l.from_day))"""
 
 
-def of_entity(entity: str, part: Part) -> list[dict[str, Any]]:
+def of_entity(entity: str, part: ListPart) -> list[dict[str, Any]]:
     """Return a part of the documents of a seller, the newest first."""
     return documents("d.entity = :entity", part, entity=entity)
 

@@ -4,7 +4,7 @@ from django.db.models import Sum
 
 from freehold.master.accounting import actions as ledger
 from freehold.master.accounting import batches
-from freehold.master.accounting.actions import Draft, Line
+from freehold.master.accounting.actions import Draft, EntryLine
 from freehold.master.accounting.models import Entry, Posting
 from freehold.master.accounting.queries import find_entity
 from freehold.master.billing import overdue
@@ -78,7 +78,7 @@ def _negative(invoice: Document, today: int) -> Document:
     return made
 
 
-def _reversed(invoice: Document) -> list[Line]:
+def _reversed(invoice: Document) -> list[EntryLine]:
     entry = Entry.objects.get(source=f"document:{invoice.id}", purpose="issue")
     postings = Posting.objects.filter(entry=entry.id).order_by("position")
-    return [Line(one.account, -one.amount, -one.functional, one.party) for one in postings]
+    return [EntryLine(one.account, -one.amount, -one.functional, one.party) for one in postings]

@@ -68,7 +68,7 @@ def run_for(entity: LegalEntity, day: int, actor: str) -> Run:
         opened = _locked(opened)
         if opened.state == RunState.OPEN:
             consumption.add_up(entity)
-            sla_credits.give_back(entity, day)
+            sla_credits.credit_broken_promises(entity, day)
             _to(opened, RunState.RATED)
     _issue_all(opened)
     with writing():

@@ -24,7 +24,7 @@ _SQL = sql.load(Path(__file__).parent.parent / "sql" / "sla_credits.sql")
 LOOK_BACK = 2
 
 
-def give_back(entity: LegalEntity, day: int) -> None:
+def credit_broken_promises(entity: LegalEntity, day: int) -> None:
     """Write the credits of a seller's services for the months before that of a day, in a transaction of the caller."""
     if not Offer.objects.filter(availability__gt=0).exists():
         return
@@ -42,10 +42,10 @@ def give_back(entity: LegalEntity, day: int) -> None:
             speaks=SPEAKS,
         )
         for row in rows:
-            _give_back(row, month, entity.time_zone, account)
+            _credit(row, month, entity.time_zone, account)
 
 
-def _give_back(row: dict[str, Any], month: int, zone: str, account: str) -> None:
+def _credit(row: dict[str, Any], month: int, zone: str, account: str) -> None:
     """Write what is still to be given back of a service's month."""
     begin, end = max(row["from_day"], days.first_day(month)), min(row["until_day"], days.first_day(month + 1))
     found = monitoring.available(row["instance"], (days.begins_at(begin, zone), days.begins_at(end, zone)))

@@ -7,7 +7,7 @@ from freehold.master.billing import overdue
 from freehold.master.billing.customers.actions import contract_of
 from freehold.master.billing.models import Contract, Customer, Subscription, SubscriptionPrice
 from freehold.master.billing.queries import ORDERS
-from freehold.master.billing.states import State
+from freehold.master.billing.states import SubscriptionState
 from freehold.master.billing.subscriptions import on_order
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, days
@@ -173,7 +173,9 @@ def agree(contract: Contract, label: str, amount: int, *, tax_category: str = "s
 
 
 def _find(instance: str) -> Subscription:
-    found = Subscription.objects.filter(instance=instance, state__in=[State.PENDING, State.ACTIVE]).first()
+    found = Subscription.objects.filter(
+        instance=instance, state__in=[SubscriptionState.PENDING, SubscriptionState.ACTIVE]
+    ).first()
     if found is None:
         raise Conflict("Nobody pays for this service (any more).")
     return found

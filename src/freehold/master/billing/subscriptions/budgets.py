@@ -6,7 +6,7 @@ from typing import Any
 from freehold.master.billing.models import Budget
 from freehold.master.billing.overdue import Unpaid, unpaid_for
 from freehold.master.billing.queries import ORDERS
-from freehold.master.billing.states import State
+from freehold.master.billing.states import SubscriptionState
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.money import LARGEST, rounded
@@ -83,11 +83,11 @@ def set_budget(project: str, amount: int, currency: str, *, acting: Caller) -> N
 def _cost(rows: list[dict[str, Any]]) -> Cost:
     """Return what a service costs one payer by the terms that held, the last of which says at what price now."""
     last = rows[-1]
-    is_over = last["state"] == State.ACTIVE and last["until_day"] < _tomorrow(last)
+    is_over = last["state"] == SubscriptionState.ACTIVE and last["until_day"] < _tomorrow(last)
     return Cost(
         last["title"],
         last["offer"],
-        State.ENDED.value if is_over else last["state"],
+        SubscriptionState.ENDED.value if is_over else last["state"],
         last["currency"],
         bool(last["tax_included"]),
         last["amount"],

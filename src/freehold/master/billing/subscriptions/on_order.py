@@ -14,7 +14,7 @@ from freehold.master.billing import overdue
 from freehold.master.billing.customers.actions import contract_of
 from freehold.master.billing.models import Contract, Customer, Payer, Quote, Subscription, SubscriptionPrice
 from freehold.master.billing.queries import ORDERS, balance
-from freehold.master.billing.states import State
+from freehold.master.billing.states import SubscriptionState
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, currencies, days, events
@@ -175,7 +175,7 @@ def replace_term(subscription: Subscription, today: int, **changed: object) -> N
     names = ("project", "contract", "offer", "list", "amount", "tax_included", "category", "account")
     values = {name: getattr(present, name) for name in names} | changed
     recount(subscription, today)
-    if subscription.state == State.PENDING or present.from_day >= today:
+    if subscription.state == SubscriptionState.PENDING or present.from_day >= today:
         SubscriptionPrice.objects.filter(id=present.id).update(**values)
         return
     SubscriptionPrice.objects.filter(id=present.id).update(until_day=today)
@@ -249,13 +249,13 @@ def open_subscription(instance: str, project: str, contract: int, deal: Deal, qu
 def end_subscription(subscription: int, today: int) -> None:
     """End a subscription with this day, which is its last; one that was never ready is cancelled and costs nothing."""
     (row,) = run(ORDERS["state"], subscription=subscription)
-    never_was = row["state"] == State.PENDING
+    never_was = row["state"] == SubscriptionState.PENDING
     # Each day of service that has begun counts.
     end = today if never_was else today + 1
     run(
         ORDERS["finish"],
         subscription=subscription,
-        state=(State.CANCELLED if never_was else State.ENDED).value,
+        state=(SubscriptionState.CANCELLED if never_was else SubscriptionState.ENDED).value,
         day=end,
     )
     run(ORDERS["end_term"], subscription=subscription, day=end)
