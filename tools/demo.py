@@ -6,6 +6,7 @@ them heals without a human.
 
 import argparse
 import hashlib
+import http
 import json
 import os
 import pwd
@@ -14,17 +15,20 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from commerce import open_shop
 
-from freehold.client import Client, ClientError, load_credentials, save_credentials
+from freehold.client import Client, ClientError, Refused, load_credentials, save_credentials
+from freehold.client.messages import Release
 from freehold.node import settings as node_settings
 from freehold.node.software.build import PASSED
 from freehold.node.supervisor.client import Process, Supervisor
 from freehold.protocol import archive
+from freehold.protocol.descriptor import DESCRIPTOR
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -111,7 +115,7 @@ def up(options: argparse.Namespace) -> int:
     keep(told, with_node=True)
     wait_for_partitions(operator)
     for product in ("hello", "postgresql", "website"):
-        release = operator.publish(archive.pack(REPOSITORY / "software" / product))
+        release = publish(operator, REPOSITORY / "software" / product)
         operator.supply(release.product, release=release.version)
     open_shop(operator, free="shopkeeper", paying="company")
     customer.request("demo", product="hello", parameters={"greeting": "Hello from Freehold"}, state="started")
@@ -121,6 +125,23 @@ def up(options: argparse.Namespace) -> int:
     customer.wait("demo", seconds=180)
     tell(told, url, customer, as_json=options.json)
     return 0
+
+
+def publish(operator: Client, folder: Path) -> Release:
+    """Publish a release of ours; one that changed since it was published, as a version of its own."""
+    packed = archive.pack(folder)
+    try:
+        return operator.publish(packed)
+    except Refused as refusal:
+        if refusal.problem.status != http.HTTPStatus.CONFLICT:
+            raise
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(shutil.copytree(folder, Path(temporary) / folder.name))
+        version = json.loads((copy / DESCRIPTOR).read_text())["version"]
+        for name in (DESCRIPTOR, "instance.py"):
+            text = (copy / name).read_text()
+            (copy / name).write_text(text.replace(f'"{version}"', f'"{version}.{archive.digest(packed)[:8]}"', 1))
+        return operator.publish(archive.pack(copy))
 
 
 def down(*, forget: bool) -> int:
