@@ -12,9 +12,9 @@ from django.views.decorators.csrf import csrf_exempt
 from freehold.cache import signing
 from freehold.cache.folder import CacheError, Folder, pieces_of, read
 from freehold.failpoints import failpoint
-from freehold.master.fleet import actions, queries
+from freehold.master.fleet import actions
 from freehold.master.fleet.models import Certificate, Node, Supply
-from freehold.master.fleet.peer import fingerprint
+from freehold.master.fleet.peer import node_of
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Invalid, Malformed, NotFound, OutOfStorage
 from freehold.master.foundation.problem_responses import with_problems
@@ -55,7 +55,7 @@ def blob(request: HttpRequest, start: str, piece: str) -> HttpResponse:
             raise OutOfStorage("The Master's disk is almost full.", remedy="Make room there: freehold cache prune.")
         folder().put(request.body)
         return HttpResponse(status=204)
-    queries.identify(fingerprint(request), "node")
+    node_of(request)
     content = folder().blob(piece)
     if content is None:
         raise NotFound(f"There is no piece {piece} here.")
@@ -69,7 +69,7 @@ def entries(request: HttpRequest, kind: str, release: str, platform: str) -> Htt
     """`GET` or `PUT …/entries/KIND/RELEASE/PLATFORM.json`: what builders say of a release that this node must have."""
     if kind not in list(CacheKind) or not is_hash(release) or not is_platform(platform):
         raise NotFound("That is no name of an entry.")
-    node = _builder(request) if request.method == "PUT" else queries.identify(fingerprint(request), "node")
+    node = _builder(request) if request.method == "PUT" else node_of(request)
     if not Supply.objects.filter(node=node, release=release).exists():
         raise NotFound(f"Release {release} is not supplied to this node.")
     if request.method == "PUT":
@@ -97,7 +97,7 @@ def _take(node: str, entry: CacheEntry) -> Missing | CacheEntry:
 
 def _entry(request: HttpRequest, named: tuple[CacheKind, str, str]) -> CacheEntry:
     """Return the entry that a builder brings: its own, signed with the key that it shows."""
-    node = queries.identify(fingerprint(request), "node")
+    node = node_of(request)
     try:
         entry = msgspec.json.decode(request.body, type=CacheEntry)
         statement, _ = read(entry), signing.signer(entry)
@@ -112,7 +112,7 @@ def _entry(request: HttpRequest, named: tuple[CacheKind, str, str]) -> CacheEntr
 
 
 def _builder(request: HttpRequest) -> str:
-    node = queries.identify(fingerprint(request), "node")
+    node = node_of(request)
     if not Node.objects.filter(id=node, builder=True).exists():
         raise Forbidden("This node's builds are not wanted here.", remedy="An operator says: freehold node builder.")
     return node

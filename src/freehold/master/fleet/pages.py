@@ -7,9 +7,9 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from freehold.master.catalog.actions import archive_path
-from freehold.master.fleet import actions, queries
+from freehold.master.fleet import actions
 from freehold.master.fleet.models import Partition, Supply
-from freehold.master.fleet.peer import fingerprint
+from freehold.master.fleet.peer import node_of
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, NotFound
 from freehold.master.foundation.problem_responses import with_problems
@@ -41,7 +41,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
 @with_problems
 def node_certificate(request: HttpRequest) -> HttpResponse:
     """`POST /node/v1/certificate`: a node renews its own, also when it was away for longer than it is valid."""
-    node = queries.identify(fingerprint(request), "node", renewing=True)
+    node = node_of(request, renewing=True)
     asked = _message(request, CertificateRequest)
     issued = actions.renew("node", node, asked.signing_request, actor=f"node:{node}")
     return _answer(CertificateAnswer(issued.pem, actions.the_authority().pem))
@@ -52,7 +52,7 @@ def node_certificate(request: HttpRequest) -> HttpResponse:
 @with_problems
 def node_epoch(request: HttpRequest) -> HttpResponse:
     """`POST /node/v1/epoch`: a node that lost its store begins its reports anew."""
-    node = queries.identify(fingerprint(request), "node")
+    node = node_of(request)
     if request.method != "POST":
         raise Malformed(f"{request.method} is not part of the protocol here; use POST.")
     return _answer(EpochAnswer(actions.begin_epoch(node)))
@@ -63,7 +63,7 @@ def node_epoch(request: HttpRequest) -> HttpResponse:
 @with_problems
 def instance_certificate(request: HttpRequest, instance: str) -> HttpResponse:
     """`POST /node/v1/instances/ID/certificate`: a node asks for an instance that lives on it."""
-    node = queries.identify(fingerprint(request), "node")
+    node = node_of(request)
     if not Partition.objects.filter(node=node, instance=instance).exists():
         raise Forbidden(f"Instance {instance} does not live on this node.")
     asked = _message(request, CertificateRequest)
@@ -75,7 +75,7 @@ def instance_certificate(request: HttpRequest, instance: str) -> HttpResponse:
 @with_problems
 def release_archive(request: HttpRequest, release: str) -> HttpResponse:
     """`GET /node/v1/releases/DIGEST`: the archive of a release that this node must have."""
-    node = queries.identify(fingerprint(request), "node")
+    node = node_of(request)
     path = archive_path(release)
     if not Supply.objects.filter(node=node, release=release).exists() or not path.exists():
         raise NotFound(f"Release {release} is not supplied to this node.")

@@ -2,6 +2,10 @@
 
 from django.http import HttpRequest
 
+from freehold.master.fleet import queries
+from freehold.master.people import identity
+from freehold.master.people.identity import NODE, ActorKind
+
 PEER = "freehold.peer"
 
 
@@ -10,3 +14,13 @@ def fingerprint(request: HttpRequest) -> str | None:
     scope = request.META.get("asgi.scope") or {}
     found: str | None = scope.get("extensions", {}).get(PEER)
     return found
+
+
+def node_of(request: HttpRequest, *, renewing: bool = False) -> str:
+    """Return the id of the node that calls; with `renewing` also one whose certificate is over.
+
+    Raise Unauthenticated, or Forbidden for who is no node.
+    """
+    node = queries.identify(fingerprint(request), "node", renewing=renewing)
+    identity.by_certificate(ActorKind.NODE, node).check(NODE)
+    return node
