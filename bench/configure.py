@@ -47,7 +47,7 @@ def measure(folder: Path, release: Path, rounds: int) -> None:
     software = folder / "software" / release.name
     shutil.copytree(release, software / "release", ignore=shutil.ignore_patterns("__pycache__"))
     is_profile = not (release / "instance.py").exists()
-    fork_server = ForkServer(folder / "workshop.log")
+    fork_server = ForkServer(folder / "forkserver.log")
     try:
         cold = configure(fork_server, order(folder / f"{release.name}-cold", software), is_profile)
         orders = [order(folder / f"{release.name}-{number}", software) for number in range(rounds)]

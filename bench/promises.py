@@ -53,7 +53,7 @@ def main() -> None:
 def checked(root: Path, promises: list[Promise]) -> float:
     """Return the share of a core, in percent, that 1,000 checks a minute cost."""
     results: list[Result] = []
-    fork_server = ForkServer(root / "workshop.log")
+    fork_server = ForkServer(root / "forkserver.log")
     scheduler = Scheduler(fork_server, results.append)
     scheduler.start()
     for number in range(PARTITIONS):

@@ -1,4 +1,4 @@
-"""What tests have the workshop do: each function gets bytes and returns bytes, or does not."""
+"""What tests have the fork server do: each function gets bytes and returns bytes, or does not."""
 
 import os
 import socket

@@ -354,8 +354,8 @@ def forget_places() -> None:
     for user in pwd.getpwall():
         if user.pw_name.startswith(f"fh-{settings.tag}-"):
             subprocess.run(["userdel", user.pw_name], capture_output=True, check=False)
-    for place in settings.places:
-        address = ["ip", "address", "del", f"{place.address}/32", "dev", settings.interface]
+    for slot in settings.slots:
+        address = ["ip", "address", "del", f"{slot.address}/32", "dev", settings.interface]
         subprocess.run(address, capture_output=True, check=False)
 
 

@@ -193,8 +193,8 @@ def test_what_it_eats_is_its_own(hostile: Hostile) -> None:
 
 
 def test_it_listens_and_connects_only_where_it_declared(hostile: Hostile) -> None:
-    places = json.loads(hostile.guest.must("cat /srv/freehold/node.json"))["slots"]
-    addresses = {one["name"]: one["address"] for one in places}
+    slots = json.loads(hostile.guest.must("cat /srv/freehold/node.json"))["slots"]
+    addresses = {one["name"]: one["address"] for one in slots}
     mine, other = (
         addresses[hostile.instance["partition"]],
         addresses[hostile.place.cloud.master.show("shop-0")["partition"]],

@@ -156,8 +156,8 @@ def test_it_is_reached_only_where_it_declared(place: Place) -> None:
 def test_nobody_listens_at_the_address_of_another(place: Place) -> None:
     if place.machine.unprivileged:
         pytest.skip("without root there are no networks of their own")
-    places = json.loads((place.machine.root / "node.json").read_text())["slots"]
-    for one in places:
+    slots = json.loads((place.machine.root / "node.json").read_text())["slots"]
+    for one in slots:
         if one["name"] != place.hostile["partition"]:
             assert not place.tries("listen", address=one["address"], port="8080").startswith("GOT"), one
     place.neighbour_is_well()
@@ -267,7 +267,7 @@ def test_absurd_answers_are_failures_of_their_instance_and_of_nobody_else(place:
 
 
 def test_what_a_configuration_prints_is_in_its_own_log(place: Place) -> None:
-    ours = place.machine.root / "run" / "workshop.log"
+    ours = place.machine.root / "run" / "forkserver.log"
     before = ours.read_bytes()
     place.answer("scribble")
     log = place.folder / "var" / "log" / "configure.log"
@@ -323,5 +323,5 @@ def reaches(address: str, port: int) -> bool:
 
 
 def _address(place: Place, partition: str) -> str:
-    places = json.loads((place.machine.root / "node.json").read_text())["slots"]
-    return str(next(one["address"] for one in places if one["name"] == partition))
+    slots = json.loads((place.machine.root / "node.json").read_text())["slots"]
+    return str(next(one["address"] for one in slots if one["name"] == partition))

@@ -25,8 +25,8 @@ def machine(cloud: Cloud) -> Machine:
 
 
 def uid(machine: Machine) -> int:
-    places = json.loads((machine.root / "node.json").read_text())["slots"]
-    return int(places[0]["uid"])
+    slots = json.loads((machine.root / "node.json").read_text())["slots"]
+    return int(slots[0]["uid"])
 
 
 def segments(machine: Machine) -> list[str]:

@@ -166,7 +166,7 @@ ALLOWED = {
     "node/supervisor/children.py": _TO_THE_KERNEL,
     "node/supervisor/server.py:main": _LOCK,
     "node/supervisor/table.py:write": "is of this boot: after a power cut nothing of it runs, and it is not read",
-    "node/maintenance/cleanup.py:tidy": _LOG,
+    "node/maintenance/cleanup.py:clean_up": _LOG,
     "node/isolation/sandbox.py": _TO_THE_KERNEL,
     "node/forkserver/server.py": _LOG,
     "promises/history.py:Samples": "is a measurement: a lost one is measured again",

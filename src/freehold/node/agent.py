@@ -86,8 +86,8 @@ class Agent:
         self.store.when_told(self.outbox.told)
         self.feed = FeedReader(self._link(), self.store, self._changed, self._keep_epoch)
         self.supervisor = Supervisor(self.paths.run)
-        self.fork_server = ForkServer(self.paths.run / "workshop.log")
-        self.own_fork_server = ForkServer(self.paths.run / "own-workshop.log")
+        self.fork_server = ForkServer(self.paths.run / "forkserver.log")
+        self.own_fork_server = ForkServer(self.paths.run / "own-forkserver.log")
         """For work that is all ours, with our rights: strangers' work cannot starve or break it."""
         self.promises = Scheduler(self.fork_server, self._on_result)
         self.lifecycle = InstanceLifecycle(

@@ -1,4 +1,4 @@
-"""The end of an instance: its last wishes, then nothing of it, and nothing of anybody else's."""
+"""The end of an instance: its pre-destroy programs, then nothing of it, and nothing of anybody else's."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The workshop: work done in children, as another user, within a time, whatever happens to it."""
+"""The fork server: work done in children, as another user, within a time, whatever happens to it."""
 
 import os
 import resource
@@ -34,12 +34,12 @@ def root() -> Iterator[Path]:
 
 @pytest.fixture
 def fork_server(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
-    """A workshop that knows the workpieces of these tests."""
+    """A fork server that knows the workpieces of these tests."""
     # Copied to where every user can read it: the repository may lie in a private folder.
     shutil.copy(TESTS / "workpieces.py", root)
     (root / "workpieces.py").chmod(0o644)
     monkeypatch.setenv("PYTHONPATH", str(root))
-    one = ForkServer(root / "workshop.log")
+    one = ForkServer(root / "forkserver.log")
     yield one
     one.close()
 
@@ -150,11 +150,11 @@ def test_a_killed_helper_is_replaced_and_its_children_end(fork_server: ForkServe
 def test_the_helper_and_its_work_end_with_their_owner(root: Path) -> None:
     program = f"""
 import pathlib
-from freehold.node.forkserver import Workshop
-workshop = Workshop(pathlib.Path({str(root / "fork_server.log")!r}))
-helper = workshop.call("workpieces:shell", {HELPER!r})
+from freehold.node.forkserver import ForkServer
+fork_server = ForkServer(pathlib.Path({str(root / "forkserver.log")!r}))
+helper = fork_server.call("workpieces:shell", {HELPER!r})
 pathlib.Path({str(root / "helper")!r}).write_bytes(helper)
-workshop.call("workpieces:sleep", {str(root / "pids").encode()!r})
+fork_server.call("workpieces:sleep", {str(root / "pids").encode()!r})
 """
     owner = subprocess.Popen([sys.executable, "-c", program], env={"PYTHONPATH": str(TESTS), "PATH": "/bin"})
     sleeper, grandchild = asleep(root)
@@ -211,7 +211,7 @@ def test_what_work_leaves_in_its_session_ends_with_its_answer(fork_server: ForkS
 
 
 def test_nothing_that_work_prints_reaches_the_helpers_log(fork_server: ForkServer, root: Path) -> None:
-    log = root / "workshop.log"
+    log = root / "forkserver.log"
     before = log.read_bytes() if log.exists() else b""
     fork_server.call("workpieces:scribble", b"")
     fork_server.call("workpieces:say", b"a word")

@@ -163,7 +163,7 @@ def test_users_of_a_preparation_that_was_killed_are_found_again(root: Path, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(slots, "_place", killed)
+        patch.setattr(slots, "_slot", killed)
         with pytest.raises(KeyboardInterrupt):
             prepare(root, 2, network="10.20.30.0/28")
     half = load(root)

@@ -131,6 +131,8 @@ class Endpoint:
         context.load_cert_chain(*authority.sign("master", days=days))
         context.verify_mode = ssl.CERT_REQUIRED if demand else ssl.CERT_OPTIONAL
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        # Who hangs up between `select` and `accept` is waited for otherwise, for ever.
+        self.server.socket.settimeout(1)
         self.url = f"https://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 

@@ -40,7 +40,7 @@ def shorten(root: Path) -> None:
     store = Store(root / "node.sqlite")
     wanted = [WantedInstance(f"i-{slot}", 1, slot, "red", "default", Wanted.STARTED, "") for slot in ("p0", "gone")]
     store.apply_feed(Feed(1, 0.0, 60.0, instances=wanted))
-    fork_server = ForkServer(root / "workshop.log")
+    fork_server = ForkServer(root / "forkserver.log")
     try:
         InstanceLifecycle(
             Paths(root), settings, store, cast(Any, None), fork_server, cast(Any, None), fork_server.call

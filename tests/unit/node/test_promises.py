@@ -117,7 +117,7 @@ class House:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.results: list[Result] = []
-        self.fork_server = ForkServer(root / "workshop.log")
+        self.fork_server = ForkServer(root / "forkserver.log")
         self.scheduler = Scheduler(self.fork_server, self.results.append)
         self.scheduler.start()
         self.revision = 0

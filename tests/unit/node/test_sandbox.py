@@ -19,7 +19,7 @@ PROGRAM = """
 import json, os, signal, socket, sys
 from freehold.node.isolation import sandbox
 order = json.loads(sys.argv[1])
-sandbox.raise_walls(order["sandbox"])
+sandbox.enter_sandbox(order["sandbox"])
 if order["uid"] is not None:
     os.setgroups([]); os.setgid(order["uid"]); os.setuid(order["uid"])
 sandbox.lock(order["sandbox"])

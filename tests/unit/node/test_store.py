@@ -561,7 +561,7 @@ from freehold.node.state.desired import Store
 from freehold.protocol.states import Observed
 
 store = Store(Path(sys.argv[1]))
-number = store.wish("shop").state_revision
+number = store.desired("shop").state_revision
 while True:
     number += 1
     store.instance_is("shop", number, Observed.WAITING, message="x" * (number % 3000))

@@ -169,6 +169,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
             tls.socket = context.wrap_socket(tls.socket, server_side=True)
+            tls.socket.settimeout(5)
             found[f"tls-{name}"] = stack.enter_context(serving(tls))
         for key, handler in (("echo", Echo), ("names", Names), ("clock", Clock)):
             found[key] = stack.enter_context(serving(socketserver.ThreadingUDPServer(("127.0.0.1", 0), handler)))

@@ -132,6 +132,7 @@ def test_a_server_with_its_own_authority_is_kept(tmp_path: Path) -> None:
     context.load_cert_chain(certificate, key)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.socket.settimeout(5)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         found = Http(f"https://127.0.0.1:{server.server_port}/", contains="hello").check()

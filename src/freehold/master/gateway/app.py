@@ -109,7 +109,7 @@ class Gateway:
         self._judge.refuse_in_doubt()
         if since == 0 or since != self._revisions.of(identity.node):
             feed = await self._read(read_feed, self._reader, identity.node, since, self._pace())
-            if feed.remember or feed.revision != since:
+            if feed.snapshot or feed.revision != since:
                 await _send(send, 200, msgspec.json.encode(feed))
                 return
             self._revisions.learn(identity.node, since)
@@ -118,7 +118,7 @@ class Gateway:
             identity = await self._identify(scope)
             self._judge.refuse_in_doubt()
             feed = await self._read(read_feed, self._reader, identity.node, since, self._pace())
-            if feed.remember or feed.revision != since:
+            if feed.snapshot or feed.revision != since:
                 await _send(send, 200, msgspec.json.encode(feed))
                 return
         await send({"type": "http.response.start", "status": 204, "headers": [

@@ -3,7 +3,7 @@
 Starting Python and importing a release author's library costs 100 ms and more; a fork of a process that has
 done so costs 2 ms. Children drop to the partition's user before they touch anything of it. What a child answers and
 prints is a stranger's: its answer is bounded before it is read, what it prints never reaches a log of ours. The agent
-has one workshop for strangers' work and another for its own.
+has one fork server for strangers' work and another for its own.
 """
 
 import json
@@ -172,7 +172,7 @@ class ForkServer:
                 self._send(json.dumps(job).encode(), theirs.fileno())
             except OSError as error:
                 ours.close()
-                raise ForkServerError(f"The workshop does not take orders: {error}") from None
+                raise ForkServerError(f"The fork server does not take orders: {error}") from None
             except ForkServerError:
                 ours.close()
                 raise

@@ -229,4 +229,4 @@ def _ip(*lines: str, within: Callable[[], None] | None = None) -> None:
     )
     if done.returncode:
         print(f"ip: {lines}: {done.stderr.strip()}", file=sys.stderr)
-        raise HostError("The network of a partition cannot be made; why is in run/workshop.log of the node.")
+        raise HostError("The network of a partition cannot be made; why is in run/forkserver.log of the node.")

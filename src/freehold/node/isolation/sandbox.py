@@ -1,6 +1,6 @@
 """The walls round a process of a partition: what it sees, and what the kernel lets it do. It enters them itself.
 
-It is forked into the namespaces that the partition's init holds (`Entrance`). `raise_walls` (a mount namespace with
+It is forked into the namespaces that the partition's init holds (`Entrance`). `enter_sandbox` (a mount namespace with
 only what is named) comes before the change of user, `lock` (Landlock, and a filter of system calls) after.
 Which of them this machine can give was tried before (`freehold.node.isolation.protections`), so that a wall that cannot
 be raised here means that the process does not start. It is used by the supervisor: the standard library only, no

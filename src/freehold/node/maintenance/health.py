@@ -1,6 +1,6 @@
 """What a node looks at in its own machine: hardware, disk, time, certificate; and what would mend it.
 
-`look` runs in a child of the workshop, for the agent; `findings` is what `freehold node doctor` shows.
+`look` runs in a child of the fork server, for the agent; `findings` is what `freehold node doctor` shows.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Configuring an instance: runs in a child of the workshop, as the partition's user.
+"""Configuring an instance: runs in a child of the fork server, as the partition's user.
 
 Two ways lead to the same layout: the typed plan of `instance.py`, and a buildout profile `instance.cfg`.
 """

@@ -21,7 +21,7 @@ from freehold.release import ReleaseError
 
 BUILDOUT_TIMEOUT = 300
 RUNNER = "freehold.recipes.run"
-"""Imports buildout, which takes most of a second: the workshop does it once."""
+"""Imports buildout, which takes most of a second: the fork server does it once."""
 _ALLOWED = ".slapos-whitelist-firewall"
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """What a parameter may be called to be an option of its own; buildout's own begin with other letters (`<`, `_`)."""

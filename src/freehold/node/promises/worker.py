@@ -1,4 +1,4 @@
-"""A worker: runs in a child of the workshop as a partition's user, and checks what it is told to.
+"""A worker: runs in a child of the fork server as a partition's user, and checks what it is told to.
 
 Orders and answers are JSON lines: `{"id": 1, "path": "/…/etc/plugin/page.py", "timeout": 20}` in,
 `{"id": 1, "kept": true, "message": "…", "period": 60, "timeout": 10}` out, in the order they end.
