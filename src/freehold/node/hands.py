@@ -65,7 +65,7 @@ class Hands:
         self._supervisor = supervisor
         self._workshop = workshop
         self._promises = promises
-        self.services = Services(store)
+        self.services = Services(store, promises)
         self._identifying = defaultdict[str, threading.Lock](threading.Lock)
         """By partition: two at once would make two keys, and the certificate of one would stand beside the other."""
         self._interrupts: dict[str, Interrupt] = {}
@@ -80,6 +80,7 @@ class Hands:
                 try:
                     self._run(place, wish, wish.layout)
                     self._watch(wish, wish.state_revision, wish.layout)
+                    self.services.tell(wish)
                 except (NodeError, OSError):
                     # Its neighbours run on.
                     _log.exception("%s cannot be revived", wish.instance)
@@ -148,10 +149,10 @@ class Hands:
             promises=names,
         )
         failpoint("instance-started")
+        self._watch(wish, wish.revision, layout)
         if (configured := self._store.wish(instance)) is not None:
             # What it runs may have settled before the line above.
             self.services.tell(configured)
-        self._watch(wish, wish.revision, layout)
         return True
 
     def _run(self, place: Place, wish: Wish, layout: Layout) -> None:
@@ -162,7 +163,8 @@ class Hands:
         self.enclosures.open(place)
         processes = self._processes(place, wish.release, layout)
         waits = bool(layout.outcome.missing)
-        versions = self._supervisor.apply(wish.partition, processes, until=self._until(wish), patient=waits)
+        until, told = self._until(wish), self.services.recall
+        versions = self._supervisor.apply(wish.partition, processes, until=until, patient=waits, on_event=told)
         self.services.expect(wish.partition, versions)
 
     def closed(self) -> list[str]:
@@ -185,6 +187,7 @@ class Hands:
         try:
             self._run(place, wish, wish.layout)
             self._watch(wish, wish.state_revision, wish.layout)
+            self.services.tell(wish)
         except NodeError as error:
             _log.error("%s does not run: %s", wish.instance, error)
 

@@ -69,7 +69,7 @@ class ProcessStatus:
 
 @dataclass(frozen=True)
 class Event:
-    """A process has started and lives, or, not `well`, cannot live."""
+    """A process lives, or ran to its end as it should; or, not `well`, it died and is started again."""
 
     group: str
     name: str
@@ -79,6 +79,10 @@ class Event:
     exit: int | None
     version: str = ""
     """Of its configuration, as `Supervisor.apply` names it."""
+    since: float = 0.0
+    """When the one that lives was started, or found (monotonic); 0: none lives."""
+    lived: float = 0.0
+    """Seconds between the start and the end of the one that died last."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,13 @@ class Supervisor:
             time.sleep(0.02)
 
     def apply(
-        self, group: str, processes: list[Process], *, until: float | None = None, patient: bool = False
+        self,
+        group: str,
+        processes: list[Process],
+        *,
+        until: float | None = None,
+        patient: bool = False,
+        on_event: Callable[[Event], None] | None = None,
     ) -> dict[str, str]:
         """Make a group consist of these processes; only what differs is started, restarted or ended.
 
@@ -135,13 +145,16 @@ class Supervisor:
         `patient`: what runs goes on as it is, whatever these say; what does not run is started.
         `until`: the group is lent until that moment (seconds since the boot, as `CLOCK_BOOTTIME` counts), unless `lend`
         prolongs it; then it ends, whether or not anybody orders that.
+        `on_event`: called with what was told already of each of these processes.
         """
         specs = [asdict(process) for process in processes]
         order = {"verb": "apply", "group": group, "processes": specs, "until": until, "patient": patient}
+        answer = self._order(order)
+        for event in answer.get("told", ()):
+            if on_event is not None:
+                on_event(Event(**event))
         # One that an earlier version started names none.
-        versions: dict[str, str] = self._order(order).get(
-            "versions", dict.fromkeys((one.name for one in processes), "")
-        )
+        versions: dict[str, str] = answer.get("versions", dict.fromkeys((one.name for one in processes), ""))
         return versions
 
     def lend(self, groups: dict[str, float | None]) -> None:
