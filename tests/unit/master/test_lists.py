@@ -74,10 +74,20 @@ class Asker:
             after = part[-1][cursor]
 
 
+def cost(market: "Market", site: str) -> None:
+    from freehold.master.billing import public
+
+    public.add_cost(
+        "provider", site=site, offer="small", kind="loan", currency="EUR", amount=100, from_day=0,
+        evidence="ab" * 32, acting=market.sales,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def full(market: "Market") -> Asker:
     """A Master with at least four rows in each of its lists."""
     from freehold.master.catalog import actions as catalog
+    from freehold.master.catalog.pricing import Model
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Project, Role
     from freehold.master.support import actions as support
@@ -95,12 +105,19 @@ def full(market: "Market") -> Asker:
         catalog.grant_selling("provider", "tiny", f"friend-{number}", acting=rooms.owner)
     market.offer()
     market.prices(market.price(1000))
+    usage = market.price(800, "usage", meter="network_out", model=Model.UNIT, unit=10**12)
+    for region in ("africa", "asia", "europe"):
+        market.prices(market.price(1000), usage, region=region)
+    for number in range(4):
+        cost(market, f"site-{number}")
     market.pay(market.customer(), 100_000, "deposit")
     for number in range(5):
         market.ready(market.order(f"web{number}", offer="small"))
         ticket = support.ask("shop", f"web{number}", f"question {number}", "?", acting=rooms.customer)
         if number % 2:
             support.answer("shop", ticket.id, "thanks", close=True, acting=rooms.customer)
+        for word in ("and", "so", "on"):
+            support.answer("shop", ticket.id, word, acting=rooms.customer)
     for month in ("04", "05", "06", "07"):
         market.bill(f"2026-{month}-02")
     return Asker(rooms)
@@ -113,6 +130,8 @@ def test_each_list_is_the_same_whole_and_in_parts(full: Asker) -> None:
         cursor = operation["x-cursor"]
         for project in ("provider", "shop") if "{project}" in path else ("",):
             way = WAYS.get(path, path).replace("{project}", project)
+            if "{ticket}" in path:
+                way = way.replace("{ticket}", full.get(f"/projects/{project}/tickets", limit=1)[0]["id"])
             if project == "shop" and path.endswith(FOR_OPERATORS):
                 continue
             whole = full.get(way, limit=1000)
@@ -163,6 +182,8 @@ def test_pages_of_the_panel_lead_to_every_ticket_and_document(full: Asker, marke
     for path, wanted in (
         ("/tickets", [one["title"] for one in full.get("/projects/shop/tickets")]),
         ("/books/FR", numbers),
+        ("/prices", [one["region"] for one in full.get("/prices") if one["region"]]),
+        ("/prices", [one["name"] for one in full.get("/prices/sites")]),
     ):
         pages = -(-len(wanted) // 2)
         read = [visitor.reads(f"{path}?page={number}") for number in range(1, pages + 1)]

@@ -34,7 +34,7 @@ class Part:
 
 
 FIRST = Part()
-"""Of a list whose rows are few."""
+"""Of rows that are few by what is asked for, as those with one number: never of a list that grows."""
 
 
 def part_of(rows: "QuerySet[Any, Any]", order: Sequence[str], cursor: str, part: Part) -> "QuerySet[Any, Any]":

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -27,20 +27,18 @@ WHOLE = "trial-balance"
 @for_anybody
 def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
     """What is offered at which price, what it costs us, and how promises were kept."""
-    found = public.prices()
-    for one in found["offers"]:
+    number = lists.page_number(request.GET.get("page", ""))
+    part = lists.numbered_part(number)
+    offers, sites = public.prices(part), public.sites(part)
+    for one in offers:
         one["title"] = words.of_language(one["titles"])
         one["sizes"] = [(words.size(name), value) for name, value in one["size"].items()]
         for usage in one["usage"]:
             usage["what"] = words.meter(usage["meter"], usage["unit"])
-    return draw(request, caller, "prices", {"prices": found})
-
-
-@require_GET
-@for_anybody
-def prices_as_data(request: HttpRequest, caller: Caller | None) -> HttpResponse:
-    """The same for programs."""
-    return JsonResponse(public.prices(), json_dumps_params={"ensure_ascii": False, "indent": 1})
+    # Both lists have their pages at once.
+    page = lists.numbered(offers, number, max(public.count_prices(), public.count_sites()))
+    day = days.iso(days.of_moment(clock.now(), "UTC"))
+    return draw(request, caller, "prices", {"day": day, "offers": offers, "sites": sites, "page": page})
 
 
 @require_GET
