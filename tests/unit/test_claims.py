@@ -261,3 +261,64 @@ def test_a_decision_says_which_later_one_supersedes_it() -> None:
             status = re.search(r"^\*\*Status\.\*\* (.+)$", path.read_text(), flags=re.MULTILINE)
             assert status is not None, f"{path.name} does not say that {page.name} supersedes it"
             assert page.name[:4] in status[1], path.name
+
+
+# Bounds
+
+MIB = 1024 * 1024
+OPERATORS, PROMISES = "docs/operators.md", "docs/authors/promises.md"
+BOUNDS = [
+    (OPERATORS, "A log that grew beyond 10 MiB", "node/partition/logs.py", "LIMIT", 10 * MIB),
+    (OPERATORS, "its last 64 MiB at most", "node/partition/logs.py", "MOST_KEPT", 64 * MIB),
+    (OPERATORS, "256 KiB a second", "node/partition/logs.py", "RATE", 256 * 1024),
+    (OPERATORS, "looked at every 5 minutes", "node/agent.py", "LOG_PERIOD", 300.0),
+    (OPERATORS, "when the disk filled by 32 MB", "node/partition/guard.py", "GROWTH_MB", 32),
+    (OPERATORS, "after 5, 10, 20 … 600 seconds", "node/plan.py", "LONGEST_BUILD_PAUSE", 600.0),
+    (OPERATORS, "after 1, 2, 4 … 300", "node/plan.py", "LONGEST_CONFIGURE_PAUSE", 300.0),
+    (OPERATORS, "body of a request | 4 MiB", "protocol/__init__.py", "MAX_BODY", 4 * MIB),
+    (OPERATORS, "the archive of a release 32 MiB", "protocol/archive.py", "LARGEST_PACKED", 32 * MIB),
+    (OPERATORS, "log-ins | 2 at once, 14 more wait", "master/server.py", "PASSWORD_QUEUE", 2 + 14),
+    (OPERATORS, "parameters of an instance | 64 KiB", "master/ordering/actions.py", "LARGEST_PARAMETERS", 64 * 1024),
+    (OPERATORS, "256 KiB of JSON, 64 deep, 500 patterns", "master/catalog/schemas.py", "MOST_PATTERNS", 500),
+    (OPERATORS, "500 patterns of 2,000 characters", "protocol/patterns.py", "LONGEST_PATTERN", 2000),
+    (OPERATORS, "100,000 steps of the schema", "master/catalog/evaluation.py", "MOST_STEPS", 100_000),
+    (OPERATORS, "64 MB at once and 0.5 MB a second", "master/gateway/reports.py", "SHARE_A_SECOND", 512 * 1024),
+    (OPERATORS, "1,000 of 4 MB together", "master/gateway/reports.py", "MOST_REFUSED", 1000),
+    (OPERATORS, "100 an hour of an account", "master/people/throttle.py", "MOST_FAILURES", 100),
+    (OPERATORS, "| an answer of a configuration | 8 MiB", "node/partition/gate.py", "MOST_ANSWER", 8 * MIB),
+    (OPERATORS, "| a publication | 256 KiB of JSON, 32 deep", "protocol/__init__.py", "MAX_PUBLICATION", 256 * 1024),
+    (OPERATORS, "| services; what runs once | 256 each", "node/partition/layout.py", "MOST_PROGRAMS", 256),
+    (OPERATORS, "| promises | 299;", "protocol/__init__.py", "MAX_PROMISES", 300),
+    (OPERATORS, "| requests of other instances | 200", "node/partition/layout.py", "MOST_REQUESTS", 200),
+    (OPERATORS, "| shared instances that a host answers | 20,000", "node/partition/layout.py", "MOST_SERVED", 20_000),
+    (OPERATORS, "at most 5 minutes ahead of the Master's clock", "protocol/__init__.py", "FUTURE", 300.0),
+    (OPERATORS, "within three minutes when it is stopped", "node/hands.py", "STOP_SECONDS", 180.0),
+    ("docs/protocol.md", "at most 4000 characters", "protocol/__init__.py", "MAX_MESSAGE", 4000),
+    (PROMISES, "at most every five minutes", "node/store.py", "BANG_PAUSE", 300.0),
+    (PROMISES, "shows the last 50 changes of each", "node/assessments.py", "HISTORY", 50),
+    (PROMISES, "has lived for a second since its start", "node/services.py", "SETTLED_UNATTESTED", 1.0),
+    (PROMISES, "a tenth of a second where the release has", "node/services.py", "SETTLED", 0.1),
+    (PROMISES, "from the second death in a row on", "node/supervisor/server.py", "TOO_OFTEN", 2),
+    (PROMISES, "within a minute of its start) for five", "node/supervisor/server.py", "WELL", 5.0),
+    (PROMISES, "started again after 0.1 s", "node/supervisor/server.py", "FIRST_PAUSE", 0.1),
+    ("docs/panel.md", "the first 200 by name", "master/panel/services.py", "MOST_PARTS", 200),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "said_of_it", "module", "name", "value"), BOUNDS)
+def test_bounds_are_as_pages_say(page: str, said_of_it: str, module: str, name: str, value: float) -> None:
+    assert said_of_it in " ".join(text_of(Path(page)).split())
+    assert constant(REPOSITORY / "src" / "freehold" / module, name) == value
+
+
+def constant(path: Path, name: str) -> object:
+    """Return a constant of a module that is written as numbers, without importing it."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign):
+            target, names, values = node.targets[0], node.targets[:1], [node.value]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                names, values = target.elts, node.value.elts
+            for one, written in zip(names, values, strict=True):
+                if isinstance(one, ast.Name) and one.id == name:
+                    return eval(compile(ast.Expression(written), str(path), "eval"), {"__builtins__": {}})
+    raise AssertionError(f"{path} has no constant {name}")

@@ -26,6 +26,8 @@ TEXTS = {
     "foundation/statements.py: data[:_MAC]",
     "gateway/doubt.py: shown.digest[:16]",
     "gateway/reports.py: item.decode(errors='replace').replace('\\x00', '�')[:LONGEST_REFUSED]",
+    "catalog/queries.py: text[:80]",
+    "billing/customers.py: name[:80]",
     "gateway/reports.py: reason[:MAX_MESSAGE]",
     "panel/services.py: asked['q'].replace('\\x00', '')[:100]",
     "panel/services.py: hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]",
@@ -58,7 +60,6 @@ PAGED = {
     "panel/queries.py: found.order_by('release__product__name', 'release__version', 'node__title').values('id', "
     "'wanted', 'observed', 'beneficiary', 'release__product__name', 'release__version', 'node__title')"
     "[start:start + PAGE]",
-    "panel/queries.py: rows[(number - 1) * PAGE:number * PAGE]",
 }
 """A part of a list, whose reader can ask for the next one."""
 TOLD = {
@@ -76,6 +77,9 @@ TOLD = {
     "panel/fields.py: numbers[:MOST_ROWS]": "more rows than this form takes",
     "panel/services.py: parts[:MOST_PARTS]": "parts_left_out",
     "payments/actions.py: wrong[:MOST_TOLD]": "are named",
+    "panel/money.py: rows[:lists.MOST_OFFERED + 1]": "else None",
+    "catalog/queries.py: rows.order_by('product__name', '-published_at', 'id')[:most + 1]": "else None",
+    "billing/customers.py: Customer.objects.filter(project=project, name=name)[:2]": "Several customers",
 }
 """The reader is told that there is more, by words in the same file."""
 

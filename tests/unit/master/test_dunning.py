@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
+from freehold.master.foundation.paging import FIRST
 from freehold.master.payments.settlement import Kind, settle
 from freehold.protocol.states import Wanted
 from unit.master.test_billing_truth import books_hold
@@ -302,5 +303,5 @@ def _owed(shop: "Market", buyer: "Customer") -> int:
 def _last_invoice(shop: "Market", buyer: "Customer") -> str:
     from freehold.master.billing.queries import documents
 
-    rows = documents("d.customer = :customer AND d.kind = 'invoice'", customer=buyer.id)
+    rows = documents("d.customer = :customer AND d.kind = 'invoice'", FIRST, customer=buyer.id)
     return str(rows[0]["name"]) if rows else ""

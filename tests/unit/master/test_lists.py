@@ -193,6 +193,33 @@ def test_pages_of_the_panel_lead_to_every_ticket_and_document(full: Asker, marke
     assert numbers[-1] in oldest
 
 
+def test_of_what_is_too_much_to_choose_from_one_is_named(full: Asker, market: "Market", monkeypatch: Any) -> None:
+    from freehold.master.billing.models import Payment
+    from freehold.master.fleet.models import Supply
+    from freehold.master.panel import queries
+
+    visitor = Visitor(market.rooms.owner)
+    assert "too many to choose from" not in visitor.reads("/books/FR") + visitor.reads("/fleet/provider/supplies")
+    monkeypatch.setattr(queries, "MOST_OFFERED", 1)
+    assert "The name or the id: there are too many" in visitor.reads("/books/FR")
+    assert "Product and version" in visitor.reads("/fleet/provider/supplies")
+    wish = {"act": "pay", "amount": "7.31", "purpose": "account", "method": "transfer", "currency": ""}
+
+    def pay(name: str) -> int:
+        return int(visitor.post("/books/FR/act", {**wish, "customer": name, "reference": name[:9]}).status_code)
+
+    alone = market.customer("Grace", project="")
+    assert (pay("Grace"), pay(alone.id)) == (302, 302)
+    assert Payment.objects.filter(amount=731, contract__customer=alone).count() == 2
+    assert (pay("Customer 1"), pay("nobody"), pay("nul\0byte")) == (422, 404, 404)
+    assert Payment.objects.filter(amount=731).count() == 2, "several have that name"
+    count = Supply.objects.filter(release__version="2.1", wanted="available").count()
+    for name, status in (("tiny 2.1", 302), ("tiny 9.9", 404), ("", 404), ("nul\0byte", 404)):
+        answer = visitor.post("/fleet/provider/supplies", {"release": name, "where": "all", "wanted": "available"})
+        assert answer.status_code == status, name
+    assert Supply.objects.filter(release__version="2.1", wanted="available").count() > count
+
+
 def test_a_service_behind_any_number_that_are_never_ready_begins(market: "Market", monkeypatch: Any) -> None:
     from freehold.master.billing import subscriptions
     from freehold.master.billing.models import Subscription

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.db.models import Q
+
 from freehold.master.catalog.models import Product, Release, ReleaseType, SellingGrant
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
@@ -151,10 +153,22 @@ def types(releases: list[str]) -> dict[str, list[ReleaseType]]:
     return found
 
 
-def releases() -> list[Release]:
-    """Return what was published, all of it without what is said of it, by product, the newest first."""
+def releases(most: int) -> list[Release] | None:
+    """Return what was published, without what is said of it, by product, the newest first; None: more than so many."""
     rows = Release.objects.select_related("product").only("id", "version", "product__name")
-    return list(rows.order_by("product__name", "-published_at"))
+    found = list(rows.order_by("product__name", "-published_at", "id")[: most + 1])
+    return found if len(found) <= most else None
+
+
+def named(text: str) -> Release:
+    """Return the release with an id, or with a name as people write it, `PRODUCT VERSION`; raise NotFound."""
+    product, _, version = text.strip().partition(" ")
+    # PostgreSQL refuses to be asked for a zero character, so no release has one.
+    rows = Release.objects.filter(Q(id=text) | Q(product__name=product, version=version.strip()))
+    found = None if "\0" in text else rows.first()
+    if found is None:
+        raise NotFound(f"There is no release '{text[:80]}'.", remedy="See `freehold release list`.")
+    return found
 
 
 def _as_object(schema: Any) -> dict[str, Any]:

@@ -189,9 +189,11 @@ def _draw_books(
     return draw(request, caller, "books", context, status)
 
 
-def _customers(entity: LegalEntity) -> list[Customer]:
-    """Return whom a payment may come from."""
-    return list(Customer.objects.filter(project=entity.project_id).order_by("name", "id").only("name", "currency"))
+def _customers(entity: LegalEntity) -> list[Customer] | None:
+    """Return whom a payment may come from; None where they are too many to choose from."""
+    rows = Customer.objects.filter(project=entity.project_id).order_by("name", "id").only("name", "currency")
+    found = list(rows[: lists.MOST_OFFERED + 1])
+    return found if len(found) <= lists.MOST_OFFERED else None
 
 
 def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:
@@ -207,7 +209,7 @@ def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:
 
 def _pay(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
     asked = request.POST
-    customer = customers.find_customer(entity.project_id, asked.get("customer", ""))
+    customer = customers.named_customer(entity.project_id, asked.get("customer", ""))
     contract = customers.contract_of(customer, entity, currencies.check(asked.get("currency") or customer.currency))
     customers.record_payment(
         contract,

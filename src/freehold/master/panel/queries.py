@@ -8,6 +8,8 @@ from freehold.master.foundation.paging import Part
 
 PAGE = 50
 """Rows on a page."""
+MOST_OFFERED = 200
+"""Rows that a field offers to choose from; of more, one is named."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,6 @@ def supplies(project: str, *, node: str = "", number: int = 1) -> Page:
         number,
         pages(found.count()),
     )
-
-
-def part(rows: list[dict[str, Any]], number: int) -> Page:
-    """Return a page of rows that were read already."""
-    return Page(rows[(number - 1) * PAGE : number * PAGE], number, pages(len(rows)))
 
 
 def numbered_part(number: int) -> Part:
