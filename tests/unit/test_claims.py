@@ -130,6 +130,23 @@ def _below(group: list[str]) -> set[str]:
     return set(found) if group else set()
 
 
+def test_what_asks_a_master_and_what_shows_things_takes_json() -> None:
+    shown = {"node status", "node promises", "node doctor", "cache show", "master check"}
+    page = " ".join(text_of(Path("docs/command-line.md")).split("\n\n")[1].split())
+    assert {name for name in shown if f"`{name}`" in page} == shown
+    for path, options in leaves(parser()):
+        asks = "--project" in options and path not in ("login", "master init", "master person")
+        assert (asks or path in shown) == ("--json" in options), path
+
+
+def leaves(here: argparse.ArgumentParser, path: str = "") -> Iterator[tuple[str, set[str]]]:
+    below = next((one.choices for one in here._actions if isinstance(one, argparse._SubParsersAction)), None)
+    if below is None:
+        yield path, set(here._option_string_actions)
+    for name, parser_below in (below or {}).items():
+        yield from leaves(parser_below, f"{path} {name}".strip())
+
+
 def test_each_command_that_our_own_words_name_is_one() -> None:
     """In errors, remedies and help: what somebody reads who needs it now."""
     wrong, seen = {}, 0

@@ -134,7 +134,7 @@ def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
     )
     publish = command(release, "publish", _publish, "publish a release from its folder, or packed")
     publish.add_argument("release", type=Path, metavar="FOLDER_OR_FILE")
-    listing = command(release, "list", _releases, "list what can be ordered")
+    listing = command(release, "list", _releases, "list what was published")
     listing.add_argument("product", nargs="?")
     site = subparsers.add_parser("site", help="places with nodes").add_subparsers(
         dest="site_command", required=True, metavar="COMMAND"

@@ -136,6 +136,7 @@ def test_a_page_and_a_list_of_the_api_never_take_a_part_that_nobody_asked_for() 
     assert names == [
         "billing/documents.py: documents(f'{named[0]} AND {condition}', FIRST, **values, **named[1])",
         "billing/documents.py: documents('d.id = :id', FIRST, id=document)",
+        "billing/reversal.py: documents(f'{named[0]} AND e.id = :entity', FIRST, entity=found.id, **named[1])",
     ]
 
 

@@ -75,7 +75,7 @@ def test_a_customer_is_told_why_it_is_stopped_and_when_it_will_be(shop: "Market"
     (picture,) = monitoring.pictures([ordering.by_id(web)])
     assert picture.status.state == "stopped"
     assert "not paid for" in picture.status.message
-    assert next(one["actor"] for one in ordering.history(web)) == "billing"
+    assert next(one["actor"] for one in ordering.history(web)[0]) == "billing"
 
 
 def test_time_in_which_nobody_paid_is_no_broken_promise(shop: "Market") -> None:
