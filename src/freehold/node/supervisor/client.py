@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,14 @@ class GroupStatus:
     processes: list[ProcessStatus]
 
 
+def _event(told: dict[str, Any]) -> Event:
+    """Read what a supervisor told; one of a later version may say more."""
+    return Event(**{name: value for name, value in told.items() if name in _EVENT})
+
+
+_EVENT = {one.name for one in fields(Event)}
+
+
 class Supervisor:
     """The supervisor of a folder. Every order opens its own connection: safe from any thread."""
 
@@ -152,7 +160,7 @@ class Supervisor:
         answer = self._order(order)
         for event in answer.get("told", ()):
             if on_event is not None:
-                on_event(Event(**event))
+                on_event(_event(event))
         # One that an earlier version started names none.
         versions: dict[str, str] = answer.get("versions", dict.fromkeys((one.name for one in processes), ""))
         return versions
@@ -211,7 +219,7 @@ class Supervisor:
                 sock.sendall(b'{"verb": "watch"}\n')
                 for line in lines:
                     if event := json.loads(line).get("event"):
-                        on_event(Event(**event))
+                        on_event(_event(event))
         except OSError:
             return
 
