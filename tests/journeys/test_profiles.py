@@ -59,7 +59,7 @@ def test_a_profile_waits_for_what_it_requests_and_uses_it(cloud: Cloud) -> None:
 
 
 SHORT_LIVED = {
-    "absent": ("exec /nonesuch/program", "program died right after its start, with status 127"),
+    "absent": ("exec /nonesuch/program", "right after its start, with status 127"),
     "failing": ("sleep 0.5; exit 3", "with status 3; see var/log/program.log"),
 }
 

@@ -40,20 +40,30 @@ class Client:
         password: str,
         *,
         project: str | None = None,
+        all_projects: bool = False,
         scopes: list[str] | None = None,
         authority: str = "",
     ) -> "Client":
-        """Return a client with a fresh token for `project` (or the person's only one)."""
+        """Return a client with a fresh token that opens `project` (or the person's only one), and nothing else.
+
+        `all_projects`: it opens each project of the person, those of later too, and what they may as staff; `project`
+        is then the one that is meant where none is named. Raise ClientError, naming the projects, where it is not said
+        which one is meant.
+        """
         anonymous = cls(Credentials(master.rstrip("/"), "", project or "", authority))
         body: dict[str, Any] = {"email": email, "password": password, "title": "freehold login"}
         if scopes:
             body["scopes"] = scopes
-        if project:
+        if project and not all_projects:
             body["project"] = project
         token = anonymous._call("POST", "/login", Token, body)
-        if project is None and len(token.projects) != 1:
-            raise ClientError(f"Say which project: --project {'|'.join(token.projects) or 'NAME (you have none yet)'}.")
-        return cls(Credentials(master.rstrip("/"), token.token, project or token.projects[0], authority))
+        only = token.projects[0] if len(token.projects) == 1 else ""
+        client = cls(Credentials(master.rstrip("/"), token.token, project or only, authority))
+        if (project or not all_projects) and client.credentials.project not in token.projects:
+            # Nobody keeps it.
+            client._call("DELETE", f"/tokens/{_part(token.id)}", None)
+            raise ClientError(_which_project(project, token.projects))
+        return client
 
     def request(
         self,
@@ -237,7 +247,7 @@ class Client:
 
     def _filled(self, path: str, parts: dict[str, str] | None, project: str | None) -> str:
         return path.format(
-            project=_part(project or self.credentials.project),
+            project=_part(self._meant(project)) if "{project}" in path else "",
             **{name: _part(value) for name, value in (parts or {}).items()},
         )
 
@@ -247,7 +257,13 @@ class Client:
         return f"{self._project(project)}/instances/{_part(title)}"
 
     def _project(self, project: str | None) -> str:
-        return f"/projects/{_part(project or self.credentials.project)}"
+        return f"/projects/{_part(self._meant(project))}"
+
+    def _meant(self, project: str | None) -> str:
+        meant = project or self.credentials.project
+        if not meant:
+            raise ClientError("Say which project: --project NAME. Your login opens all of yours, and names none.")
+        return meant
 
     def _call(self, method: str, path: str, kind: type[T] | None, body: object = None) -> T:
         headers = {"Accept": "application/json"}
@@ -312,6 +328,21 @@ class Client:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         self._connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
         return self._connection
+
+
+def _which_project(asked: str | None, projects: list[str]) -> str:
+    """Return what to do for who has no project, or several, and did not say which one, or one that is not theirs."""
+    if not projects:
+        return (
+            "You have no project yet: ask whoever runs this Master to give you a role in one. "
+            "Staff log in without one: --all-projects."
+        )
+    names = ", ".join(projects)
+    wrong = f"'{asked}' is not a project of yours. " if asked else ""
+    return (
+        f"{wrong}Say which of your projects: {names}. --project NAME gives a token for that one only; "
+        "--all-projects one for all of them, with what you may as staff."
+    )
 
 
 def _part(text: str) -> str:

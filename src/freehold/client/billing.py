@@ -12,7 +12,8 @@ from freehold.client.terminal import Subparsers, command, confirmed, json_object
 
 def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     """Add the customers' commands, and `billing` with those of sales and accountants."""
-    command(subparsers, "prices", _prices, "prices that anybody may see; needs no role")
+    prices = command(subparsers, "prices", _prices, "prices that anybody may see; needs no role")
+    prices.add_argument("--sites", action="store_true", help="what a month costs at each site, and what is left of it")
     quote = command(subparsers, "quote", _quote, "the price of an offer for your project, held for a day")
     quote.add_argument("offer")
     quote.add_argument("--region", default="")
@@ -139,7 +140,9 @@ def _act(options: argparse.Namespace) -> int:
 
 
 def _prices(options: argparse.Namespace) -> int:
-    found = open_client().ask("GET", "/prices")
+    if options.sites:
+        return _sites(options)
+    found = open_client().ask_all("/prices", "id")
     rows = [
         {
             "offer": one["name"],
@@ -150,9 +153,26 @@ def _prices(options: argparse.Namespace) -> int:
             "deposit": _amount(one["deposit"], one),
             "promise": f"{one['availability'] / 10_000:g} %" if one["availability"] else "-",
         }
-        for one in found["offers"]
+        for one in found
     ]
     say(options, found, _rows(rows) if rows else "Nothing is sold here.")
+    return 0
+
+
+def _sites(options: argparse.Namespace) -> int:
+    found = open_client().ask_all("/prices/sites", "id")
+    rows = [
+        {
+            "site": site["name"],
+            "region": site["region"],
+            "offer": one["offer"],
+            **{name: "-" if one[name] is None else _amount(one[name], one) for name in ("total", "price", "margin")},
+            "currency": one["currency"],
+        }
+        for site in found
+        for one in site["tables"]
+    ]
+    say(options, found, _rows(rows) if rows else "No site says what it costs.")
     return 0
 
 

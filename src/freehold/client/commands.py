@@ -44,7 +44,15 @@ def _add_login(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         metavar="FILE",
         help="read the password from a file, - for standard input; asked for otherwise",
     )
-    login.add_argument("--project", help="the project to speak of (needed when you have several)")
+    login.add_argument(
+        "--project", metavar="NAME", help="the only project that the token opens (default: yours, if you have one only)"
+    )
+    login.add_argument(
+        "--all-projects",
+        action="store_true",
+        help="the token opens all your projects, and what you may as staff; --project is then the one that commands "
+        "mean when they name none",
+    )
     login.add_argument(
         "--scopes",
         nargs="+",
@@ -126,7 +134,7 @@ def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
     )
     publish = command(release, "publish", _publish, "publish a release from its folder, or packed")
     publish.add_argument("release", type=Path, metavar="FOLDER_OR_FILE")
-    listing = command(release, "list", _releases, "list what can be ordered")
+    listing = command(release, "list", _releases, "list what was published")
     listing.add_argument("product", nargs="?")
     site = subparsers.add_parser("site", help="places with nodes").add_subparsers(
         dest="site_command", required=True, metavar="COMMAND"
@@ -189,11 +197,15 @@ def _login(options: argparse.Namespace) -> int:
         options.email,
         password,
         project=options.project,
+        all_projects=options.all_projects,
         scopes=options.scopes,
         authority=authority,
     )
     path = save_credentials(client.credentials)
-    print(f"Logged in to {client.credentials.master}, project '{client.credentials.project}'. Token kept in {path}.")
+    project = client.credentials.project
+    where = f"project '{project}'" if project else "no project of its own: name one with --project"
+    opens = "all your projects, " if options.all_projects else ""
+    print(f"Logged in to {client.credentials.master}, {opens}{where}. Token kept in {path}.")
     return 0
 
 

@@ -38,13 +38,17 @@ def _ticket(options: argparse.Namespace) -> int:
     else:
         body = {"text": _read(options.say or ""), "close": options.close}
         found = client.ask("POST", f"{path}/messages", parts, body, project=options.project)
+    found["messages"] = client.ask_all(f"{path}/messages", "id", parts, project=options.project)
     say(options, found, _conversation(found))
     return 0
 
 
 def _ask(options: argparse.Namespace) -> int:
     body = {"service": options.service, "title": options.subject, "text": _read(options.text)}
-    found = open_client().ask("POST", _TICKETS, {}, body, project=options.project)
+    client = open_client()
+    found = client.ask("POST", _TICKETS, {}, body, project=options.project)
+    parts = {"ticket": found["id"]}
+    found["messages"] = client.ask_all(f"{_TICKETS}/{{ticket}}/messages", "id", parts, project=options.project)
     say(options, found, f"{_conversation(found)}\n\nSee what is answered with: freehold ticket {found['id']}")
     return 0
 

@@ -24,7 +24,7 @@ def command(
     """Add a command with the options that all of them have; return its parser."""
     parser = subparsers.add_parser(name, help=help, description=help)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-    parser.add_argument("--project", help="another project than the one of the login")
+    parser.add_argument("--project", help="another project than the one of the login, if that opens it")
     parser.set_defaults(run=run)
     return parser
 

@@ -1,8 +1,8 @@
 """Between the ASGI server and Django, which is synchronous: a request is read whole, answered in a thread, sent.
 
-Bodies are bounded before they come here, and large ones wait on the disk; answers are pages, JSON and archives of at
-most 32 MiB, so nothing needs to stream; one hop to a thread and back costs a third less CPU a request than a bridge
-that streams (decision 0009).
+Bodies are bounded before they come here. What is large, body or answer (a ledger of years), waits on the disk and
+never in memory: so nothing needs to stream, and one hop to a thread and back costs a third less CPU a request than a
+bridge that streams (decision 0009).
 """
 
 import asyncio
@@ -10,13 +10,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import IO, Any, TypeVar
 
 from freehold.master.foundation.errors import Busy
 from freehold.master.gateway.app import Receive, Scope, Send
 
 LARGEST_IN_MEMORY = 1024 * 1024
-"""Bytes of a body from which on it waits on the disk."""
+"""Bytes of a body or an answer from which on it waits on the disk."""
+_PIECE = 256 * 1024
+"""Bytes of a large answer that are sent at once."""
 R = TypeVar("R")
 Headers = list[tuple[bytes, bytes]]
 
@@ -41,9 +44,17 @@ class Bridge:
                     break
             size = given.tell()
             given.seek(0)
-            status, headers, body = await self.run(self._answer, scope, given, size)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            status, headers, answer = await self.run(self._answer, scope, given, size)
+        with answer:
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            # In memory it is at hand; from the disk a thread reads it, while the loop serves others.
+            left = answer.tell()
+            answer.seek(0)
+            while left > LARGEST_IN_MEMORY:
+                piece = await asyncio.get_running_loop().run_in_executor(self._threads, answer.read, _PIECE)
+                left -= len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": answer.read()})
 
     async def run(self, function: Callable[..., R], *arguments: object) -> R:
         """Return what a function does in one of the threads; raise Busy when as many as may wait do so."""
@@ -59,7 +70,7 @@ class Bridge:
         """End the threads, after the requests they are answering."""
         self._threads.shutdown()
 
-    def _answer(self, scope: Scope, given: IO[bytes], size: int) -> tuple[int, Headers, bytes]:
+    def _answer(self, scope: Scope, given: IO[bytes], size: int) -> tuple[int, Headers, IO[bytes]]:
         status, headers = 500, Headers()
 
         def start_response(line: str, fields: list[tuple[str, str]], error: object = None) -> None:
@@ -69,7 +80,13 @@ class Bridge:
 
         answer = self._wsgi(environment(scope, given, size), start_response)
         try:
-            return status, headers, b"".join(answer)
+            with ExitStack() as until_whole:
+                kept = until_whole.enter_context(tempfile.SpooledTemporaryFile(LARGEST_IN_MEMORY))
+                # One by one: its `writelines` would have all of them in memory before it looks how much that is.
+                for piece in answer:
+                    kept.write(piece)
+                until_whole.pop_all()
+            return status, headers, kept
         finally:
             close: Callable[[], None] | None = getattr(answer, "close", None)
             if close is not None:

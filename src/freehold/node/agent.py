@@ -378,15 +378,20 @@ class Agent:
         self.lifecycle.ask(instance, self._link())
 
     def _on_result(self, result: Result) -> None:
-        changed = self.store.promise_is(
-            result.instance, result.revision, result.promise, result.kept, result.message, self.store.now()
-        )
+        changed = self._note(result)
+        self.lifecycle.services.measured(result.partition)
         if result.bang and changed and self.store.bang(result.instance):
             _log.info("%s is configured again: its promise %s asks for it", result.instance, result.promise)
             self._awake.set()
+
+    def _note(self, result: Result) -> bool:
+        changed = self.store.promise_is(
+            result.instance, result.revision, result.promise, result.kept, result.message, self.store.now()
+        )
         if changed:
             word = "kept" if result.kept else "broken"
             _log.info("promise %s of %s is %s", result.promise, result.instance, word)
+        return changed
 
     def _on_event(self, event: SupervisorEvent) -> None:
         try:

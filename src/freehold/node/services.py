@@ -1,11 +1,14 @@
 """Whether what an instance runs lives: the promise `services`, made of what the supervisor tells of each process.
 
-The one rule: the promise is kept when every process of the present configuration has lived for its settle time
-without a death, or, if it runs once, has ended well. Until the supervisor said either of all of them the promise has
-no result, and an instance whose promise has no result is not ready.
+The one rule: the promise is kept while every process of the present configuration lives, has lived for its settle
+time, or, if it runs once, has ended well; and once each promise of the release's author was checked since the
+youngest of them was started. Until the supervisor said so of all of them the promise has no result, and an instance
+whose promise has no result is not ready. A death, whenever it comes, breaks it at once.
 """
 
+import math
 import threading
+from typing import Protocol
 
 from freehold.node.state.desired import DesiredInstance, Store
 from freehold.node.supervisor.client import SupervisorEvent
@@ -22,16 +25,29 @@ once. Where there are none, nothing else will ever tell that a service cannot li
 """
 
 
+class Checks(Protocol):
+    """Who checks the promises of the release's author."""
+
+    def measured(self, partition: str) -> float:
+        """Return when the oldest of the last checks of a partition's promises was ordered (monotonic)."""
+
+    def look_again(self, partition: str, since: float) -> None:
+        """Check each promise of a partition now whose last check was ordered before `since` (monotonic)."""
+
+
 class Services:
     """What is known of the processes of each partition. Safe from any thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, checks: Checks) -> None:
         self._store = store
+        self._checks = checks
         self._lock = threading.Lock()
         self._expected: dict[str, dict[str, str]] = {}
         """By partition and process: the version that is to live, as the supervisor named it."""
         self._heard: dict[str, dict[str, SupervisorEvent]] = {}
         """By partition and process: what the supervisor told last."""
+        self._unmeasured: dict[str, float] = {}
+        """By partition whose processes live, and whose promises were not all checked since: since when."""
 
     def expect(self, partition: str, versions: dict[str, str]) -> None:
         """Take these as the processes of a partition: by name, the version that `Supervisor.apply` answered."""
@@ -45,21 +61,50 @@ class Services:
         with self._lock:
             self._expected.pop(partition, None)
             self._heard.pop(partition, None)
+            self._unmeasured.pop(partition, None)
 
     def hear(self, event: SupervisorEvent) -> None:
         """Note what the supervisor tells of a process, and tell what it means for its instance."""
         with self._lock:
             self._heard.setdefault(event.group, {})[event.name] = event
-        for desired in self._store.started(event.group):
-            self.tell(desired)
+        self._tell_of(event.group)
+
+    def recall(self, event: SupervisorEvent) -> None:
+        """Note what the supervisor told of a process before we listened; what was heard of it since is newer."""
+        with self._lock:
+            heard = self._heard.setdefault(event.group, {})
+            if event.name not in heard or heard[event.name].version != event.version:
+                heard[event.name] = event
+
+    def measured(self, partition: str) -> None:
+        """Tell of the instance in a partition if that waited for the check of a promise, which has now a result."""
+        with self._lock:
+            waits = partition in self._unmeasured
+        if waits:
+            self._tell_of(partition)
 
     def tell(self, desired: DesiredInstance) -> None:
         """Note the promise of an instance as of its present configuration, unless it is not known yet."""
         if desired.state not in (Observed.STARTED, Observed.CONFIGURING):
             return
+        partition, measured = desired.partition, self._checks.measured(desired.partition)
         with self._lock:
-            expected = self._expected.get(desired.partition, {})
-            result = assess(expected, self._heard.get(desired.partition, {}))
+            expected, heard = self._expected.get(partition, {}), self._heard.get(partition, {})
+            result, since = assess(expected, heard), youngest(expected, heard)
+            unmeasured = bool(result and result[0]) and measured < since
+            asked = self._unmeasured.pop(partition, None) == since
+            if unmeasured:
+                self._unmeasured[partition] = since
+        if unmeasured:
+            if not asked:
+                self._checks.look_again(partition, since)
+            if self._checks.measured(partition) >= since:
+                # Meanwhile, when nobody knew yet that it is waited for.
+                self.tell(desired)
+            return
+        if result is None and expected and self._store.is_kept(desired.instance, desired.state_revision, SERVICES):
+            # It was kept with processes that are gone: after a start of the machine, or a new configuration.
+            result = False, _starting(expected, heard)
         if result is not None:
             kept, message = result
             self._store.promise_is(desired.instance, desired.state_revision, SERVICES, kept, message, self._store.now())
@@ -69,18 +114,42 @@ class Services:
         for desired in self._store.started():
             self.tell(desired)
 
+    def _tell_of(self, partition: str) -> None:
+        for desired in self._store.started(partition):
+            self.tell(desired)
+
 
 def assess(expected: dict[str, str], heard: dict[str, SupervisorEvent]) -> tuple[bool, str] | None:
-    """Return whether the promise is kept, and in which words; None: that cannot be said yet. Pure.
+    """Return whether the processes live, and in which words; None: that cannot be said yet. Pure.
 
     `expected`: by process, its version; `heard`: by process, what was told last, maybe of a former version.
     """
-    known = [event for name, event in heard.items() if expected.get(name) == event.version]
+    known = _known(expected, heard)
     if broken := [event for event in known if not event.well]:
         return False, "; ".join(_death(event) for event in broken)
+    return (True, WELL) if expected and not _awaited(expected, heard) else None
+
+
+def youngest(expected: dict[str, str], heard: dict[str, SupervisorEvent]) -> float:
+    """Return when the youngest of the services that live was started (monotonic). Pure."""
+    # What runs once is started for its end, which promises need not have seen.
+    known = [event.since for event in _known(expected, heard) if not event.name.startswith("run/")]
+    return max(known, default=-math.inf)
+
+
+def _known(expected: dict[str, str], heard: dict[str, SupervisorEvent]) -> list[SupervisorEvent]:
+    return [event for name, event in heard.items() if expected.get(name) == event.version]
+
+
+def _awaited(expected: dict[str, str], heard: dict[str, SupervisorEvent]) -> list[str]:
     # A supervisor that an earlier version started names no versions, and tells of deaths only.
-    awaited = expected.keys() - {event.name for event in known} if any(expected.values()) else ()
-    return (True, WELL) if expected and not awaited else None
+    named = expected if any(expected.values()) else {}
+    return [name for name in named if name not in {event.name for event in _known(expected, heard)}]
+
+
+def _starting(expected: dict[str, str], heard: dict[str, SupervisorEvent]) -> str:
+    names = ", ".join(name.partition("/")[2] for name in _awaited(expected, heard))
+    return f"{names}: started, and has not lived for long enough yet"
 
 
 def _death(event: SupervisorEvent) -> str:
@@ -89,6 +158,11 @@ def _death(event: SupervisorEvent) -> str:
     log = f"see var/log/{name}.log"
     if kind == "run":
         return f"{name}, which runs once, ended with {status}; {log}"
+    when = f"{event.lived:g} s after its start, with {status}"
+    if not event.lived:
+        when = f"right after its start, with {status}"
+    if event.deaths < 1:
+        return f"{name} died {when}, and is started again; {log}"
     if event.deaths < 2:
-        return f"{name} died right after its start, with {status}; {log}"
-    return f"{name} died {event.deaths} times in a row right after its start, the last time with {status}; {log}"
+        return f"{name} died {when}; {log}"
+    return f"{name} died {event.deaths} times in a row, the last time {when}; {log}"

@@ -1,6 +1,7 @@
 """A made-up machine: partitions, processes, counters and builds that outlive the agent, and not the power."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -113,7 +114,13 @@ class Machine(Hardware):
                 self._lend(name, until)
 
     def apply(
-        self, name: str, processes: list[Process], *, until: float | None = None, patient: bool = False
+        self,
+        name: str,
+        processes: list[Process],
+        *,
+        until: float | None = None,
+        patient: bool = False,
+        on_event: object = None,
     ) -> dict[str, str]:
         partition = self.partition(name)
         if not partition.running and processes:
@@ -225,6 +232,12 @@ class Promises:
 
     def forget(self, partition: str) -> None:
         self._watched.pop(partition, None)
+
+    def measured(self, partition: str) -> float:
+        return math.inf
+
+    def look_again(self, partition: str, since: float) -> None:
+        pass
 
     def _check(self, watch: Watch, seconds: float) -> None:
         world = self._machine.world

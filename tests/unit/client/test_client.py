@@ -1,6 +1,7 @@
 """The Python library of customers, with a real Master."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,3 +90,73 @@ def test_credentials_are_kept_for_their_owner_only(tmp_path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["credentials.json"]
     with pytest.raises(ClientError, match="not logged in"):
         load_credentials(tmp_path / "none")
+
+
+# Which projects a login opens
+
+
+@pytest.fixture(scope="module")
+def partner(master: Master) -> str:
+    """The address of a person with roles in two projects."""
+    email = "partner@shop.example"
+    master.cli("project", "friends")
+    master.person(email, "provider", "operator")
+    master.cli("person", email, "--project", "friends", "--role", "customer")
+    return email
+
+
+def log_in(master: Master, email: str, **spec: Any) -> Client:
+    url = f"https://{master.host}:{master.port}"
+    return Client.log_in(url, email, PASSWORD, authority=master.authority.read_text(), **spec)
+
+
+def test_who_has_several_projects_is_told_their_names_and_how_to_choose(master: Master, partner: str) -> None:
+    wide = log_in(master, partner, all_projects=True)
+    before = len(wide.ask_all("/me/tokens", "id"))
+    for spec in ({}, {"project": "elsewhere", "all_projects": True}):
+        with pytest.raises(ClientError, match="friends, provider") as error:
+            log_in(master, partner, **spec)
+        assert "--project NAME" in str(error.value)
+        assert "--all-projects" in str(error.value)
+    assert len(wide.ask_all("/me/tokens", "id")) == before, "no token is left of a login that nobody keeps"
+
+
+def test_a_login_for_one_project_opens_no_other(master: Master, partner: str) -> None:
+    narrow = log_in(master, partner, project="friends")
+    assert narrow.instances() == []
+    with pytest.raises(Refused, match="not a project of yours"):
+        narrow.instances(project="provider")
+
+
+def test_a_login_for_all_projects_opens_each_and_means_the_one_that_was_named(master: Master, partner: str) -> None:
+    wide = log_in(master, partner, all_projects=True, project="friends")
+    assert wide.credentials.project == "friends"
+    assert [one["name"] for one in wide.ask("GET", "/me")["projects"]] == ["friends", "provider"]
+    assert wide.instances(project="provider") is not None
+    unnamed = log_in(master, partner, all_projects=True)
+    assert unnamed.credentials.project == ""
+    with pytest.raises(ClientError, match="Say which project: --project NAME"):
+        unnamed.instances()
+    assert unnamed.instances(project="friends") == []
+
+
+def test_staff_with_several_projects_act_as_staff_by_a_login_for_all_of_them(master: Master, partner: str) -> None:
+    master.cli("person", OWNER, "--project", "friends", "--role", "customer")
+    try:
+        with pytest.raises(ClientError, match="all-projects one for all of them, with what you may as staff"):
+            log_in(master, OWNER)
+        narrow = log_in(master, OWNER, project="provider", scopes=["read", "operate"])
+        with pytest.raises(Refused, match="Only staff of this Master"):
+            narrow.ask("POST", "/projects", {}, {"name": "of-staff"})
+        staff = log_in(master, OWNER, all_projects=True, project="provider", scopes=["read", "operate"])
+        assert staff.ask("POST", "/projects", {}, {"name": "of-staff"})["name"] == "of-staff"
+    finally:
+        master.cli("person", OWNER, "--project", "friends", "--role", "none")
+
+
+def test_who_has_no_project_is_told_whom_to_ask_or_goes_in_without_one(master: Master, partner: str) -> None:
+    master.person("nobody@shop.example", "friends")
+    master.cli("person", "nobody@shop.example", "--project", "friends", "--role", "none")
+    with pytest.raises(ClientError, match="ask whoever runs this Master to give you a role"):
+        log_in(master, "nobody@shop.example")
+    assert log_in(master, "nobody@shop.example", all_projects=True).ask("GET", "/me")["projects"] == []

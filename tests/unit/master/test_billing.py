@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, PaymentRequired
+from freehold.master.foundation.paging import FIRST
 
 if TYPE_CHECKING:
     from unit.master.market import Market
@@ -217,7 +218,7 @@ def test_a_document_names_what_the_ledger_held_when_it_was_issued(shop: "Market"
     shop.pay(shop.customer(), 4200, "deposit")
     shop.ready(shop.order())
     (invoice,) = shop.bill("2026-04-01")
-    (row,) = documents.documents("d.id = :id", id=invoice.id)
+    (row,) = documents.documents("d.id = :id", FIRST, id=invoice.id)
     head = documents.whole(row)["ledger"]
     assert checks.ledger(head) == []
     number, _, digest = head.partition(":")
@@ -240,7 +241,7 @@ def test_an_invoice_is_only_undone_whole_by_a_credit_note(shop: "Market") -> Non
     assert (note.kind, note.number, note.corrects, note.gross) == ("credit_note", 1, invoice.id, -5040)
     assert [line["net"] for line in lines(note.id)] == [-4200]
     assert balance(shop.contract(ada).id).owed == 0
-    (row,) = documents.documents("d.id = :id", id=note.id)
+    (row,) = documents.documents("d.id = :id", FIRST, id=note.id)
     assert (row["name"], documents.whole(row)["corrects"]) == ("FR-C-2026-000001", "FR-2026-000001")
     with pytest.raises(Conflict, match="corrected by a credit note already"):
         reversal.take_back("FR", "FR-2026-000001", acting=shop.accountant)
@@ -315,14 +316,14 @@ def test_a_document_says_for_ever_who_was_asked_by_whom(shop: "Market") -> None:
     shop.pay(buyer, 8400, "deposit")
     shop.ready(shop.order())
     (before,) = shop.bill("2026-04-01")
-    printed = [documents.whole(row) for row in documents.documents("d.id = :id", id=before.id)]
+    printed = [documents.whole(row) for row in documents.documents("d.id = :id", FIRST, id=before.id)]
     spec = customers.CustomerIdentity("Countess of Lovelace", "person", "St James's Square", "FR", "EUR")
     customers.change_customer(buyer, spec, acting=shop.sales)
     terms = party_history.Terms("FR Cloud", "2 rue Neuve", stop_days=None)
     party_history.change_seller("FR", terms, acting=shop.accountant)
     (after,) = shop.bill("2026-05-01")
-    assert [documents.whole(row) for row in documents.documents("d.id = :id", id=before.id)] == printed
-    (now,) = [documents.whole(row) for row in documents.documents("d.id = :id", id=after.id)]
+    assert [documents.whole(row) for row in documents.documents("d.id = :id", FIRST, id=before.id)] == printed
+    (now,) = [documents.whole(row) for row in documents.documents("d.id = :id", FIRST, id=after.id)]
     assert (printed[0]["customer"]["name"], now["customer"]["name"]) == ("Ada", "Countess of Lovelace")
     assert (printed[0]["seller"]["name"], now["seller"]["address"]) == ("FR Hosting", "2 rue Neuve")
 

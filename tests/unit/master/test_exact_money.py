@@ -8,6 +8,7 @@ from hypothesis import strategies as some
 
 from freehold.master.foundation import countries, currencies, money
 from freehold.master.foundation.errors import Conflict, Invalid, MasterError, PaymentRequired
+from freehold.master.foundation.paging import FIRST
 
 if TYPE_CHECKING:
     from unit.master.market import Market
@@ -268,10 +269,10 @@ def test_a_credit_note_has_the_names_of_its_own_day(shop: "Market") -> None:
     shop.turn("2026-06-20")
     number = document_number("FR", "invoice", invoice.year, invoice.number)
     note = reversal.take_back("FR", number, acting=shop.accountant)
-    (row,) = read("d.id = :id", id=note.id)
+    (row,) = read("d.id = :id", FIRST, id=note.id)
     whole = documents.whole(row)
     assert (whole["customer"]["name"], whole["seller"]["name"]) == ("Lovelace SARL", "New Hosting")
-    (row,) = read("d.id = :id", id=invoice.id)
+    (row,) = read("d.id = :id", FIRST, id=invoice.id)
     assert documents.whole(row)["customer"]["name"] == "Ada"
 
 

@@ -31,6 +31,7 @@ def test_a_customer_finds_the_own_service_in_the_record_and_the_record_adds_up(
     spring: "tuple[Market, str, str]",
 ) -> None:
     from freehold.master.billing import public_prices
+    from freehold.master.foundation.paging import ListPart
     from freehold.master.monitoring import record
     from freehold.master.monitoring.models import KeptRecord
 
@@ -38,7 +39,7 @@ def test_a_customer_finds_the_own_service_in_the_record_and_the_record_adds_up(
     record.keep()
     record.keep()
     assert KeptRecord.objects.count() == 1, "a month is written once"
-    (site,) = public_prices.prices()["sites"]
+    (site,) = public_prices.sites(ListPart())
     (month,) = site["record"]
     assert (month["month"], month["services"]) == ("2026-03", 2)
     assert 730_000 < month["millionths"] < 770_000

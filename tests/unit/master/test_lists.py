@@ -74,10 +74,20 @@ class Asker:
             after = part[-1][cursor]
 
 
+def cost(market: "Market", site: str) -> None:
+    from freehold.master.billing import public_prices
+
+    public_prices.add_cost(
+        "provider", site=site, offer="small", kind="loan", currency="EUR", amount=100, from_day=0,
+        evidence="ab" * 32, acting=market.sales,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def full(market: "Market") -> Asker:
     """A Master with at least four rows in each of its lists."""
     from freehold.master.catalog import actions as catalog
+    from freehold.master.catalog.pricing import Model
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Project, Role
     from freehold.master.support import actions as support
@@ -95,12 +105,19 @@ def full(market: "Market") -> Asker:
         catalog.grant_selling("provider", "tiny", f"friend-{number}", acting=rooms.owner)
     market.offer()
     market.prices(market.price(1000))
+    usage = market.price(800, "usage", meter="network_out", model=Model.UNIT, unit=10**12)
+    for region in ("africa", "asia", "europe"):
+        market.prices(market.price(1000), usage, region=region)
+    for number in range(4):
+        cost(market, f"site-{number}")
     market.pay(market.customer(), 100_000, "deposit")
     for number in range(5):
         market.ready(market.order(f"web{number}", offer="small"))
         ticket = support.ask("shop", f"web{number}", f"question {number}", "?", acting=rooms.customer)
         if number % 2:
             support.answer("shop", ticket.id, "thanks", close=True, acting=rooms.customer)
+        for word in ("and", "so", "on"):
+            support.answer("shop", ticket.id, word, acting=rooms.customer)
     for month in ("04", "05", "06", "07"):
         market.bill(f"2026-{month}-02")
     return Asker(rooms)
@@ -113,6 +130,8 @@ def test_each_list_is_the_same_whole_and_in_parts(full: Asker) -> None:
         cursor = operation["x-cursor"]
         for project in ("provider", "shop") if "{project}" in path else ("",):
             way = WAYS.get(path, path).replace("{project}", project)
+            if "{ticket}" in path:
+                way = way.replace("{ticket}", full.get(f"/projects/{project}/tickets", limit=1)[0]["id"])
             if project == "shop" and path.endswith(FOR_OPERATORS):
                 continue
             whole = full.get(way, limit=1000)
@@ -163,6 +182,8 @@ def test_pages_of_the_panel_lead_to_every_ticket_and_document(full: Asker, marke
     for path, wanted in (
         ("/tickets", [one["title"] for one in full.get("/projects/shop/tickets")]),
         ("/books/FR", numbers),
+        ("/prices", [one["region"] for one in full.get("/prices") if one["region"]]),
+        ("/prices", [one["name"] for one in full.get("/prices/sites")]),
     ):
         pages = -(-len(wanted) // 2)
         read = [visitor.reads(f"{path}?page={number}") for number in range(1, pages + 1)]
@@ -170,6 +191,33 @@ def test_pages_of_the_panel_lead_to_every_ticket_and_document(full: Asker, marke
         assert [one for text in read for one in wanted if one in text] == wanted, path
     oldest = Visitor(market.rooms.owner).reads(f"/books/FR/documents/{numbers[-1]}")
     assert numbers[-1] in oldest
+
+
+def test_of_what_is_too_much_to_choose_from_one_is_named(full: Asker, market: "Market", monkeypatch: Any) -> None:
+    from freehold.master.billing.models import Payment
+    from freehold.master.fleet.models import Supply
+    from freehold.master.panel import queries
+
+    visitor = Visitor(market.rooms.owner)
+    assert "too many to choose from" not in visitor.reads("/books/FR") + visitor.reads("/fleet/provider/supplies")
+    monkeypatch.setattr(queries, "MOST_OFFERED", 1)
+    assert "The name or the id: there are too many" in visitor.reads("/books/FR")
+    assert "Product and version" in visitor.reads("/fleet/provider/supplies")
+    spec = {"act": "pay", "amount": "7.31", "purpose": "account", "method": "transfer", "currency": ""}
+
+    def pay(name: str) -> int:
+        return int(visitor.post("/books/FR/act", {**spec, "customer": name, "reference": name[:9]}).status_code)
+
+    alone = market.customer("Grace", project="")
+    assert (pay("Grace"), pay(alone.id)) == (302, 302)
+    assert Payment.objects.filter(amount=731, contract__customer=alone).count() == 2
+    assert (pay("Customer 1"), pay("nobody"), pay("nul\0byte")) == (422, 404, 404)
+    assert Payment.objects.filter(amount=731).count() == 2, "several have that name"
+    count = Supply.objects.filter(release__version="2.1", wanted="available").count()
+    for name, status in (("tiny 2.1", 302), ("tiny 9.9", 404), ("", 404), ("nul\0byte", 404)):
+        answer = visitor.post("/fleet/provider/supplies", {"release": name, "where": "all", "wanted": "available"})
+        assert answer.status_code == status, name
+    assert Supply.objects.filter(release__version="2.1", wanted="available").count() > count
 
 
 def test_a_service_behind_any_number_that_are_never_ready_begins(market: "Market", monkeypatch: Any) -> None:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
+from freehold.master.foundation.paging import FIRST
 from freehold.master.payments.settlement import SettlementKind, settle
 from freehold.protocol.states import Wanted
 from unit.master.test_billing_truth import books_hold
@@ -74,7 +75,7 @@ def test_a_customer_is_told_why_it_is_stopped_and_when_it_will_be(shop: "Market"
     (picture,) = monitoring.pictures([ordering.by_id(web)])
     assert picture.status.state == "stopped"
     assert "not paid for" in picture.status.message
-    assert next(one["actor"] for one in ordering.history(web)) == "billing"
+    assert next(one["actor"] for one in ordering.history(web)[0]) == "billing"
 
 
 def test_time_in_which_nobody_paid_is_no_broken_promise(shop: "Market") -> None:
@@ -305,5 +306,5 @@ def _owed(shop: "Market", buyer: "Customer") -> int:
 def _last_invoice(shop: "Market", buyer: "Customer") -> str:
     from freehold.master.billing.queries import documents
 
-    rows = documents("d.customer = :customer AND d.kind = 'invoice'", customer=buyer.id)
+    rows = documents("d.customer = :customer AND d.kind = 'invoice'", FIRST, customer=buyer.id)
     return str(rows[0]["name"]) if rows else ""

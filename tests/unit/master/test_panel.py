@@ -48,7 +48,7 @@ def test_anybody_reads_prices_costs_and_records(market: Market) -> None:
         assert said in page, (said, page)
     assert "Margin €198.00" in page
     assert "2026-03 95.8333 % 1 service" in page
-    found = Visitor(None).get("/prices.json").json()
-    (site,) = [one for one in found["sites"] if one["name"] == Site.objects.get().name]
+    (site,) = Visitor(None).get("/api/v1/prices/sites").json()
+    assert site["name"] == Site.objects.get().name
     assert (site["tables"][0]["margin"], site["record"][0]["millionths"]) == (19800, 958_333)
     assert "Marge" in Visitor(None, "fr").reads("/prices")

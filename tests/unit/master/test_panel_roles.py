@@ -43,7 +43,6 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET supply":            (None, "login 403 403 200 403 403 403"),
     "GET build-log":         (None, "login 403 403 200 403 403 403"),
     "GET prices":            (None, "200 200 200 200 200 200 200"),
-    "GET prices-data":       (None, "200 200 200 200 200 200 200"),
     "GET evidence":          (None, "404 404 404 404 404 404 404"),
     "GET costs-choice":      (None, "login 302 302 302 200 200 200"),
     "GET costs":             (None, "login 403 200 200 403 403 403"),
@@ -62,7 +61,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST ticket":           ({"text": "x"}, "login 403 404 404 403 404 403"),
     "POST logout":           (None, "302 302 302 302 302 302 302"),
 }  # fmt: skip
-OPEN = {"login", "logout", "language", "prices", "prices-data", "evidence"}
+OPEN = {"login", "logout", "language", "prices", "evidence"}
 """Pages for which nobody needs to be anybody."""
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
+from freehold.master.foundation.paging import ListPart
 from running import tiny_release
 
 if TYPE_CHECKING:
@@ -26,12 +27,12 @@ def test_a_customer_asks_and_who_runs_the_node_answers(shop: "Rooms") -> None:
     from freehold.master.support import actions, queries
 
     asked = actions.ask("shop", "web", "It is slow", "Since this morning.", acting=shop.customer)
-    assert [one.id for one in queries.of_project("provider", shop.owner)] == [asked.id]
+    assert [one.id for one in queries.of_project("provider", shop.owner, ListPart())] == [asked.id]
     actions.answer("provider", asked.id, "A disk is dying; we move it.", acting=shop.owner)
     actions.answer("shop", asked.id, "Thank you", close=True, acting=shop.customer)
     found = queries.find("provider", asked.id, shop.owner)
     assert found.closed_at is not None
-    assert [(one.author, one.text) for one in queries.messages(found)] == [
+    assert [(one.author, one.text) for one in queries.messages(found, ListPart())] == [
         ("customer@shop.example", "Since this morning."),
         ("owner@example.org", "A disk is dying; we move it."),
         ("customer@shop.example", "Thank you"),
@@ -53,11 +54,11 @@ def test_nobody_else_sees_it(shop: "Rooms") -> None:
     people.give_role(guest, Project.objects.get(name="provider"), Role.CUSTOMER, acting=identity.system())
     for person, project in ((other, "other"), (guest, "provider")):
         caller = identity.by_person(person.id)
-        assert queries.of_project(project, caller) == []
+        assert queries.of_project(project, caller, ListPart()) == []
         with pytest.raises(NotFound, match="no ticket"):
             actions.answer(project, asked.id, "Let me see", acting=caller)
     with pytest.raises(Forbidden):
-        queries.of_project("shop", identity.by_person(other.id))
+        queries.of_project("shop", identity.by_person(other.id), ListPart())
 
 
 def test_what_says_nothing_is_no_question(shop: "Rooms") -> None:
@@ -146,6 +147,7 @@ def test_a_contract_that_cannot_be_billed_is_told_to_accountants_until_it_can(ma
 
 def test_a_project_is_told_when_its_budget_is_nearly_spent_and_when_it_is(market: "Market") -> None:
     from freehold.master.billing.subscriptions import budgets
+    from freehold.master.foundation.paging import ListPart
     from freehold.master.support import queries, reconcile
 
     market.offer()
@@ -157,9 +159,9 @@ def test_a_project_is_told_when_its_budget_is_nearly_spent_and_when_it_is(market
     for day in ("2026-03-10", "2026-03-21", "2026-03-22", "2026-03-26", "2026-03-30"):
         market.turn(day)
         reconcile.watch_money()
-        told.append(len(queries.of_project("shop", market.rooms.customer)))
+        told.append(len(queries.of_project("shop", market.rooms.customer, ListPart())))
     assert told == [0, 1, 1, 2, 2]
-    assert queries.of_project("shop", market.rooms.customer)[0].title == "100 % of the budget is spent"
+    assert queries.of_project("shop", market.rooms.customer, ListPart())[0].title == "100 % of the budget is spent"
 
 
 def _agree(market: "Market", buyer: object, entity: object) -> None:
@@ -179,13 +181,13 @@ def _refuse(node: "Node", reason: str) -> None:
 def _tickets(rooms: "Rooms") -> "list[Ticket]":
     from freehold.master.support import queries
 
-    return queries.of_project("provider", rooms.owner)
+    return queries.of_project("provider", rooms.owner, ListPart())
 
 
 def _messages(ticket: "Ticket") -> list[str]:
     from freehold.master.support import queries
 
-    return [one.text for one in queries.messages(ticket)]
+    return [one.text for one in queries.messages(ticket, ListPart())]
 
 
 def _said(rooms: "Rooms", node: str) -> list[str]:

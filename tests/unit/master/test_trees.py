@@ -364,7 +364,7 @@ def test_each_change_of_a_wish_is_remembered(shop: "Rooms") -> None:
     shop.request("page", parameters={"a": 2})
     shop.request("page", parameters={"a": 2})
     shop.request("page", state=Wanted.STOPPED)
-    found = [(one["parameters"]["a"], one["asked"]) for one in queries.history(instance)]
+    found = [(one["parameters"]["a"], one["asked"]) for one in queries.history(instance)[0]]
     assert found == [(2, "stopped"), (2, "started"), (1, "started")]
 
 

@@ -296,14 +296,15 @@ def test_a_host_serves_strangers_only_for_who_may_offer_its_product(sides: tuple
 
 def test_a_grant_says_nothing_of_who_is_there(sides: tuple[Side, Side]) -> None:
     from freehold.master.catalog import actions, queries
+    from freehold.master.foundation.paging import ListPart
 
     ours, _ = sides
     for name in ("theirs", "no-such-project"):
         actions.grant_selling("ours", ours.product, name, acting=ours.seller)
-    assert [one["project"] for one in queries.grants(ours.project.id)] == ["no-such-project", "theirs"]
+    assert [one["project"] for one in queries.grants(ours.project.id, ListPart())] == ["no-such-project", "theirs"]
     for name in ("theirs", "no-such-project"):
         actions.end_selling("ours", ours.product, name, acting=ours.seller)
-    assert queries.grants(ours.project.id) == []
+    assert queries.grants(ours.project.id, ListPart()) == []
 
 
 def test_only_the_owner_of_a_product_grants_it(sides: tuple[Side, Side]) -> None:
@@ -361,6 +362,7 @@ def test_a_name_of_a_node_or_site_means_ones_own_then_the_sellers(sides: tuple[S
 
 def test_the_public_page_keeps_sites_and_offers_of_one_name_apart(sides: tuple[Side, Side]) -> None:
     from freehold.master.billing import public_prices
+    from freehold.master.foundation.paging import ListPart
 
     for side, amount in zip(sides, (300, 100), strict=True):
         side.sell("small")
@@ -368,10 +370,10 @@ def test_the_public_page_keeps_sites_and_offers_of_one_name_apart(sides: tuple[S
             side.name, site="here", offer="small", kind="electricity", currency="EUR", amount=amount, from_day=0,
             evidence="0" * 64, acting=side.seller,
         )  # fmt: skip
-    shown = public_prices.prices()
-    assert [(one["name"], one["seller"]) for one in shown["offers"]] == [("small", "OURS"), ("small", "THEIRS")]
-    assert "project" not in str(shown)
-    tables = [table for site in shown["sites"] for table in site["tables"]]
+    shown, places = public_prices.prices(ListPart()), public_prices.sites(ListPart())
+    assert sorted((one["name"], one["seller"]) for one in shown) == [("small", "OURS"), ("small", "THEIRS")]
+    assert "project" not in str((shown, places))
+    tables = [table for site in places for table in site["tables"]]
     assert sorted((table["total"], table["margin"]) for table in tables) == [(100, 600), (300, 800)]
 
 

@@ -1,5 +1,6 @@
 """Promises: each is checked in time, and none keeps another from being checked."""
 
+import math
 import os
 import re
 import shutil
@@ -88,7 +89,7 @@ def test_a_promise_that_broke_is_looked_at_sooner_than_its_period(
     state: PromiseState, period: float, name: str
 ) -> None:
     broken = schedule.after(replace(state, ever_kept=True), False)
-    assert schedule.pause(broken, state.configured, period, name) <= min(period, schedule.BROKEN_RETRY)
+    assert schedule.pause(broken, state.awaited, period, name) <= min(period, schedule.BROKEN_RETRY)
 
 
 @given(states, some.floats(0, 1e3), periods, names)
@@ -96,7 +97,7 @@ def test_a_minute_after_the_configuration_nobody_is_eager(
     state: PromiseState, late: float, period: float, name: str
 ) -> None:
     broken = schedule.after(state, False)
-    pause = schedule.pause(broken, state.configured + schedule.EAGER + late + 1, period, name)
+    pause = schedule.pause(broken, state.awaited + schedule.EAGER + late + 1, period, name)
     assert pause == min(period, schedule.BROKEN_RETRY)
 
 
@@ -218,6 +219,22 @@ def test_a_changed_plugin_is_used_at_once(house: House) -> None:
     found = house.last("page")
     assert found is not None
     assert found.message == "as written later"
+
+
+def test_what_was_checked_before_a_moment_is_checked_again_since_it(house: House) -> None:
+    slow = house.executable("slow", f"test -e {house.root}/seen && exit 0; touch {house.root}/seen; sleep 0.5")
+    assert house.scheduler.measured("p0") == math.inf, "what is not there needs no check"
+    house.watch(slow, house.there("page", house.root))
+    until(lambda: house.kept("page"))
+    assert house.scheduler.measured("p0") == 0.0, "one of them has no result yet"
+    moment = time.monotonic()
+    house.scheduler.look_again("p0", moment)
+    until(lambda: house.scheduler.measured("p0") >= moment, 5.0)
+    assert len([one for one in house.results if one.promise == "slow"]) == 2, "what was under way says nothing of it"
+    seen = len(house.results)
+    house.scheduler.look_again("p0", moment)
+    time.sleep(0.2)
+    assert len(house.results) == seen, "each was checked since"
 
 
 def test_a_check_that_hangs_is_broken_and_others_go_on(house: House) -> None:

@@ -453,6 +453,20 @@ def test_a_service_that_dies_within_its_settle_time_never_counts_as_living(
     assert not any(one.well for one in told)
 
 
+def test_a_service_that_lived_and_dies_is_told_of_at_once_and_again_when_its_next_copy_lives(
+    supervisor: Supervisor, root: Path
+) -> None:
+    told = watched(supervisor)
+    supervisor.apply("p0", [service(root, "web", "test -e mended && exec sleep 1000; sleep 1.5; exit 3", settle=0.1)])
+    until(lambda: len(told) >= 4)
+    assert [(one.well, one.deaths) for one in told[:4]] == [(True, 0), (False, 1), (True, 1), (False, 2)]
+    assert (told[1].lived, told[1].since, told[1].exit) == (1.5, 0.0, 3)
+    assert told[2].since > told[0].since > 0.0
+    (root / "mended").touch()
+    until(lambda: told[-1].well, 30)
+    assert time.monotonic() - told[-1].since >= 5.0, "after two deaths in a row it has to live for longer"
+
+
 def test_what_runs_once_lives_when_it_runs_for_a_while_and_is_well_when_it_ended_well(
     supervisor: Supervisor, root: Path
 ) -> None:
@@ -488,6 +502,19 @@ def test_another_configuration_of_a_service_has_another_version_and_the_same_one
     assert (told[2].name, told[2].version, told[2].well) == ("web", changed["web"], True)
     supervisor.stop("p0")
     assert set(supervisor.apply("p0", [web, other]).values()).isdisjoint({*first.values(), *changed.values()})
+
+
+def test_who_orders_hears_what_was_told_of_it_already(supervisor: Supervisor, root: Path) -> None:
+    web, heard = service(root, "web", settle=0.1), list[SupervisorEvent]()
+    versions = supervisor.apply("p0", [web], on_event=heard.append)
+    assert heard == []
+    until(lambda: (supervisor.apply("p0", [web], on_event=heard.append), heard)[1])
+    assert (heard[0].name, heard[0].version, heard[0].well) == ("web", versions["web"], True)
+    kill_supervisor(supervisor)
+    supervisor.ensure()
+    heard.clear()
+    supervisor.apply("p0", [web], on_event=heard.append)
+    assert [(one.name, one.well) for one in heard] == [("web", True)], "it lives on, as it did"
 
 
 def test_a_new_supervisor_tells_of_what_the_former_one_started(supervisor: Supervisor, root: Path) -> None:

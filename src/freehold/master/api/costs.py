@@ -75,11 +75,101 @@ class BudgetIn(StrictBody):
     currency: str
 
 
+class TierOut(Schema):
+    above: int
+    amount: int
+
+
+class UsageOut(Schema):
+    meter: str
+    model: str
+    amount: int
+    unit: int = Field(description="So much of what is measured costs the amount.")
+    tiers: list[TierOut]
+
+
+class PriceOut(Schema):
+    id: str = Field(description="`SELLER/OFFER/LIST`. Amounts are in the currency's smallest unit.")
+    name: str
+    product: str
+    type: str
+    titles: dict[str, str] = Field(description="By language.")
+    size: dict[str, Any]
+    availability: int = Field(description="Promised, in millionths; 0: nothing is promised.")
+    credits: list[Any] = Field(description="Below which availability which percentage is given back.")
+    currency: str
+    decimals: int
+    region: str
+    tax_included: bool
+    seller: str
+    seller_name: str
+    country: str
+    from_day: str
+    setup: int
+    recurring: int = Field(description="A month.")
+    deposit: int
+    net: int = Field(description="Of a month, for a consumer of the seller's country.")
+    tax: int
+    tax_rate: int = Field(description="In hundredths of a percent.")
+    usage: list[UsageOut]
+    list: str
+
+
+class CostItemOut(Schema):
+    kind: str
+    amount: int
+    from_day: str
+    evidence: str = Field(description="SHA-256 of the paper that shows it.")
+    note: str
+
+
+class CostTableOut(Schema):
+    offer: str
+    currency: str
+    items: list[CostItemOut]
+    total: int
+    price: int | None = Field(description="A month, without tax; null: it is not sold in this currency.")
+    margin: int | None
+
+
+class KeptOut(Schema):
+    month: str
+    kept_ms: int
+    counted_ms: int
+    services: int
+    evidence: str = Field(description="SHA-256 of `/prices/evidence/SHA256`.")
+    millionths: int
+
+
+class PublicSiteOut(Schema):
+    id: str
+    name: str
+    region: str
+    tables: list[CostTableOut]
+    record: list[KeptOut]
+
+
 @router.get(
-    "/prices", response=dict[str, Any], auth=anybody, summary="Prices, costs, margins and kept promises: for anybody"
+    "/prices",
+    response=list[PriceOut],
+    auth=anybody,
+    summary="What can be ordered at which price: for anybody",
+    openapi_extra=listed("id"),
 )
-def prices(request: HttpRequest) -> dict[str, Any]:
-    return public_prices.prices()
+def prices(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    """By name, region and currency."""
+    return public_prices.prices(ListPart(after, limit))
+
+
+@router.get(
+    "/prices/sites",
+    response=list[PublicSiteOut],
+    auth=anybody,
+    summary="Costs, margins and kept promises of each site: for anybody",
+    openapi_extra=listed("id"),
+)
+def sites(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return public_prices.sites(ListPart(after, limit))
 
 
 @router.post(

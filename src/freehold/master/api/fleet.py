@@ -137,7 +137,7 @@ def make_enrol_token(request: HttpRequest, project: str, body: EnrolTokenIn) -> 
     openapi_extra=listed("id"),
 )
 def list_nodes(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    return queries.nodes(caller(request).project(project, Scope.OPERATE), part=ListPart(after, limit))
+    return queries.nodes(caller(request).project(project, Scope.OPERATE), ListPart(after, limit))
 
 
 @router.patch(
@@ -148,7 +148,7 @@ def list_nodes(request: HttpRequest, project: str, after: After = "", limit: Lim
 )
 def change_node(request: HttpRequest, project: str, node: str, body: NodeIn) -> dict[str, Any]:
     changed = actions.change_node(node, project, acting=caller(request), **body.dict())
-    return queries.nodes(changed.project_id, changed.id)[0]
+    return queries.node(changed.project_id, id=changed.id)
 
 
 @router.post(

@@ -39,12 +39,13 @@ class ReleaseOut(Schema):
     "/releases",
     response=list[ReleaseOut],
     auth=any_person,
-    summary="What can be ordered, newest first",
+    summary="What was published, newest first",
     openapi_extra=listed("release"),
 )
 def list_releases(
     request: HttpRequest, product: str | None = None, after: After = "", limit: Limit = USUAL
 ) -> list[dict[str, Any]]:
+    """Also what no node is supplied with, which nobody can order yet."""
     rows = Release.objects.select_related("product").prefetch_related("releasetype_set")
     if product is not None:
         rows = rows.filter(product__name=product)

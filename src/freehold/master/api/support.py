@@ -37,13 +37,10 @@ class TicketOut(Schema):
 
 
 class MessageOut(Schema):
+    id: str
     at: str
     author: str
     text: str
-
-
-class TicketWhole(TicketOut):
-    messages: list[MessageOut]
 
 
 @router.get(
@@ -60,35 +57,50 @@ def list_tickets(request: HttpRequest, project: str, after: After = "", limit: L
 
 @router.post(
     _TICKETS,
-    response={201: TicketWhole},
+    response={201: TicketOut},
     auth=in_project(Scope.ORDER),
     summary="Ask whoever runs a service's node about it",
 )
 def ask(request: HttpRequest, project: str, body: QuestionIn) -> tuple[int, dict[str, Any]]:
     who = caller(request)
-    return 201, _whole(actions.ask(project, body.service, body.title, body.text, acting=who))
+    return 201, _short(actions.ask(project, body.service, body.title, body.text, acting=who))
 
 
 @router.get(
     f"{_TICKETS}/{{ticket}}",
-    response=TicketWhole,
+    response=TicketOut,
     auth=in_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
-    summary="One ticket, with all that was said",
+    summary="One ticket",
 )
 def show(request: HttpRequest, project: str, ticket: str) -> dict[str, Any]:
-    return _whole(queries.find(project, ticket, caller(request)))
+    return _short(queries.find(project, ticket, caller(request)))
+
+
+@router.get(
+    f"{_TICKETS}/{{ticket}}/messages",
+    response=list[MessageOut],
+    auth=in_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
+    summary="What was said in a ticket",
+    openapi_extra=listed("id"),
+)
+def list_messages(
+    request: HttpRequest, project: str, ticket: str, after: After = "", limit: Limit = USUAL
+) -> list[dict[str, Any]]:
+    """The oldest first."""
+    found = queries.messages(queries.find(project, ticket, caller(request)), ListPart(after, limit))
+    return [{"id": str(one.id), "at": clock.iso(one.at), "author": one.author, "text": one.text} for one in found]
 
 
 @router.post(
     f"{_TICKETS}/{{ticket}}/messages",
-    response={201: TicketWhole},
+    response={201: TicketOut},
     auth=in_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
     summary="Answer, or close",
 )
 def answer(request: HttpRequest, project: str, ticket: str, body: AnswerIn) -> tuple[int, dict[str, Any]]:
     """What is said to a closed ticket opens it again."""
     who: Caller = caller(request)
-    return 201, _whole(actions.answer(project, ticket, body.text, close=body.close, acting=who))
+    return 201, _short(actions.answer(project, ticket, body.text, close=body.close, acting=who))
 
 
 def _short(ticket: Ticket) -> dict[str, Any]:
@@ -98,8 +110,3 @@ def _short(ticket: Ticket) -> dict[str, Any]:
         "opened_at": clock.iso(ticket.opened_at),
         "closed_at": clock.iso(ticket.closed_at),
     }
-
-
-def _whole(ticket: Ticket) -> dict[str, Any]:
-    said = [{"at": clock.iso(one.at), "author": one.author, "text": one.text} for one in queries.messages(ticket)]
-    return {**_short(ticket), "messages": said}

@@ -1,17 +1,20 @@
-"""What anybody may know: prices, what things cost us, what is left, and how promises were kept (`/prices`)."""
+"""What anybody may know: prices, what things cost us, what is left, and how promises were kept."""
 
 import re
 from typing import Any
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import tax_rules, taxes
 from freehold.master.billing.models import CostItem, TaxRule
-from freehold.master.billing.queries import ORDERS, public_offers
+from freehold.master.billing.queries import ORDERS, count_public_offers, public_offers
 from freehold.master.catalog.models import Offer, PriceTier
 from freehold.master.fleet.models import Site
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.money import LARGEST
+from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import audit, run, writing
 from freehold.master.monitoring.models import KeptRecord
 from freehold.master.people import quotas
@@ -69,12 +72,40 @@ def add_cost(
     return item
 
 
-def prices(today: int | None = None) -> dict[str, Any]:
-    """Return the public page as data: offers with their prices, sites with their costs, margins and records."""
-    today = days.of_moment(clock.now(), "UTC") if today is None else today
-    found = offers(today)
-    sites = _sites(today, found)
-    return {"day": days.iso(today), "offers": [_public(one) for one in found], "sites": [_public(one) for one in sites]}
+def prices(part: ListPart, today: int | None = None) -> list[dict[str, Any]]:
+    """Return a part, after `SELLER/OFFER/LIST`, of what can be ordered by anybody at which price.
+
+    Raise Invalid when there is no such offer.
+    """
+    return [_public(one) for one in offers(today, part)]
+
+
+def count_prices() -> int:
+    """Return how many rows `prices` has."""
+    return count_public_offers(_today())
+
+
+def sites(part: ListPart, today: int | None = None) -> list[dict[str, Any]]:
+    """Return a part, after the one with an id, of the sites that say what they cost or how promises were kept.
+
+    Each with the costs of its offers, what is left of their prices, and its months.
+    """
+    today = _today() if today is None else today
+    found = [_site(one, today) for one in part_of(_telling(today), ("name", "id"), "id", part)]
+    sold = {project: offers(today, project=project) for project in {one["project"] for one in found}}
+    for shown in found:
+        mine = sold[shown["project"]]
+        shown["tables"] = [_with_margin(table, shown["region"], mine) for table in shown["tables"]]
+    return [_public(one) for one in found]
+
+
+def count_sites() -> int:
+    """Return how many rows `sites` has."""
+    return _telling(_today()).count()
+
+
+def _today() -> int:
+    return days.of_moment(clock.now(), "UTC")
 
 
 def _public(shown: dict[str, Any]) -> dict[str, Any]:
@@ -82,19 +113,23 @@ def _public(shown: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if name not in ("offer", "project")}
 
 
-def offers(today: int | None = None, product: str = "", type_name: str = "") -> list[dict[str, Any]]:
-    """Return what can be ordered at which price, a row an offer and list; of one product and type, if any is named."""
-    today = days.of_moment(clock.now(), "UTC") if today is None else today
-    rows = [
-        row for row in public_offers(today) if not product or (row["product"] == product and row["type"] == type_name)
-    ]
+def offers(
+    today: int | None = None, part: ListPart | None = None, *, project: str = "", product: str = "", type_name: str = ""
+) -> list[dict[str, Any]]:
+    """Return what can be ordered at which price, a row an offer and list.
+
+    All of it, of a project (its id) or of a product and type; or a part, as `prices`.
+    """
+    today = _today() if today is None else today
+    rows = public_offers(today, part, project=project, product=product, type_name=type_name)
     ids = [price["price"] for row in rows for price in row["prices"] if price["kind"] == "usage"]
     tiers = list(PriceTier.objects.filter(price__in=ids).order_by("price", "above"))
     domestic = {
         (rule.country, rule.category): rule.rate
         for rule in TaxRule.objects.filter(tax_class=taxes.DOMESTIC, from_day__lte=today, until_day__gt=today)
     }
-    own = {entity.code: tax_rules.whose(entity) for entity in LegalEntity.objects.all()}
+    sellers = LegalEntity.objects.filter(code__in={row["seller"] for row in rows})
+    own = {entity.code: tax_rules.whose(entity) for entity in sellers}
     return [_priced(row, domestic.get((own[row["seller"]], row["tax_category"]), 0), tiers) for row in rows]
 
 
@@ -110,6 +145,7 @@ def _priced(row: dict[str, Any], rate: int, tiers: list[PriceTier]) -> dict[str,
     month = by_kind.get("recurring", 0)
     net, tax = taxes.split(month, rate, included=row["tax_included"])
     return {
+        "id": f"{row['seller']}/{row['name']}/{row['list']}",
         **{name: row[name] for name in _SHOWN},
         "from_day": days.iso(row["from_day"]),
         "decimals": currencies.decimals(row["currency"]),
@@ -132,34 +168,37 @@ def _priced(row: dict[str, Any], rate: int, tiers: list[PriceTier]) -> dict[str,
     }
 
 
-def _sites(today: int, offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    oldest = days.month_of(today) - MONTHS
-    records = list(KeptRecord.objects.filter(month__gte=oldest).defer("evidence").order_by("-month"))
-    for site in Site.objects.order_by("name", "id"):
-        found[site.id] = {
-            "name": site.name,
-            "project": site.project_id,
-            "region": site.region,
-            "tables": {},
-            "record": [
-                {"month": days.month_name(row.month), "kept_ms": row.kept, "counted_ms": row.counted,
-                 "services": row.instances, "evidence": row.digest, "millionths": row.kept * 1_000_000 // row.counted}
-                for row in records
-                if row.site_id == site.id and row.counted
-            ],
-        }  # fmt: skip
-    for row in run(ORDERS["cost_items"], day=today):
-        table = found[row["site"]]["tables"].setdefault(
+def _telling(today: int) -> "QuerySet[Site, Site]":
+    """Return the sites of which there is something to tell."""
+    costs = CostItem.objects.filter(site=OuterRef("pk"), from_day__lte=today)
+    return Site.objects.filter(Exists(costs) | Exists(_records(today).filter(site=OuterRef("pk"))))
+
+
+def _records(today: int) -> "QuerySet[KeptRecord, KeptRecord]":
+    return KeptRecord.objects.filter(month__gte=days.month_of(today) - MONTHS, counted__gt=0).defer("evidence")
+
+
+def _site(site: Site, today: int) -> dict[str, Any]:
+    tables: dict[str, dict[str, Any]] = {}
+    for row in run(ORDERS["cost_items"], day=today, site=site.id):
+        table = tables.setdefault(
             row["offer"], {"offer": row["offer"], "currency": row["currency"], "items": [], "total": 0}
         )
         item = {name: row[name] for name in ("kind", "amount", "evidence", "note")}
         table["items"].append({**item, "from_day": days.iso(row["from_day"])})
         table["total"] += row["amount"]
-    for shown in found.values():
-        mine = [one for one in offers if one["project"] == shown["project"]]
-        shown["tables"] = [_with_margin(table, shown["region"], mine) for table in shown["tables"].values()]
-    return [shown for shown in found.values() if shown["tables"] or shown["record"]]
+    return {
+        "id": site.id,
+        "name": site.name,
+        "project": site.project_id,
+        "region": site.region,
+        "tables": list(tables.values()),
+        "record": [
+            {"month": days.month_name(row.month), "kept_ms": row.kept, "counted_ms": row.counted,
+             "services": row.instances, "evidence": row.digest, "millionths": row.kept * 1_000_000 // row.counted}
+            for row in _records(today).filter(site=site).order_by("-month")
+        ],
+    }  # fmt: skip
 
 
 def _with_margin(table: dict[str, Any], region: str, offers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from freehold.master.billing.models import DocumentLine, DocumentTax, TaxRule
 from freehold.master.foundation import days, sql
 from freehold.master.foundation.money import rounded
-from freehold.master.foundation.paging import FIRST, ListPart, nowhere
+from freehold.master.foundation.paging import ListPart, nowhere
 from freehold.master.foundation.transactions import run
 
 _NUMBER = re.compile(r"(?P<code>[A-Z][A-Z0-9]{1,7})(?P<credit>-C)?-(?P<year>[0-9]{4})-(?P<number>[0-9]{6,15})")
@@ -85,7 +85,7 @@ def number_prefix(code: str, kind: str, year: int) -> str:
     return f"{code}{'-C' if kind == 'credit_note' else ''}-{year}-"
 
 
-def documents(condition: str, part: ListPart = FIRST, **values: object) -> list[dict[str, Any]]:
+def documents(condition: str, part: ListPart, **values: object) -> list[dict[str, Any]]:
     """Return a part of the documents that fit a condition (our own text) on `d`, with their printed numbers.
 
     The newest first, after the one with a printed number; raise Invalid when that is not among them.
@@ -146,10 +146,30 @@ def _age(late: int) -> str:
     return "to_30" if late <= 30 else "to_60" if late <= 60 else "to_90" if late <= 90 else "older"
 
 
-def public_offers(today: int) -> list[dict[str, Any]]:
-    """Return what can be ordered at which price on a day: a row an offer and price list, with its prices."""
+ALL = 2**31 - 1
+_BEGIN = dict.fromkeys(("name", "region", "currency", "offer", "list"), "")
+
+
+def public_offers(
+    today: int, part: ListPart | None = None, *, project: str = "", product: str = "", type_name: str = ""
+) -> list[dict[str, Any]]:
+    """Return what can be ordered at which price on a day: a row an offer and price list, with its prices.
+
+    All of it, of a project (its id) or of a product and type; or a part after `SELLER/OFFER/LIST`: raise Invalid when
+    there is no such offer.
+    """
+    place = _BEGIN
+    if part and part.after:
+        seller, _, rest = part.after.partition("/")
+        name, _, price_list = rest.partition("/")
+        named = run(ORDERS["offer_place"], seller=seller, name=name, list=price_list) if "\0" not in part.after else []
+        if not named:
+            raise nowhere(part.after)
+        place = named[0]
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in run(ORDERS["offers"], day=today):
+    most, start = (part.most, part.start) if part else (ALL, 0)
+    asked = {"project": project, "product": product, "type": type_name}
+    for row in run(ORDERS["offers"], day=today, most=most, start=start, **asked, **place):
         price = {name: row[name] for name in ("price", "kind", "meter", "model", "amount", "unit")}
         shown = {name: value for name, value in row.items() if name not in price}
         for name in ("titles", "size", "credits"):
@@ -157,6 +177,11 @@ def public_offers(today: int) -> list[dict[str, Any]]:
         shown["tax_included"] = bool(shown["tax_included"])
         found.setdefault((row["offer"], row["list"]), {**shown, "prices": []})["prices"].append(price)
     return list(found.values())
+
+
+def count_public_offers(today: int) -> int:
+    """Return how many rows `public_offers` has."""
+    return int(run(ORDERS["count_offers"], day=today)[0]["number"])
 
 
 def period_of(document: dict[str, Any]) -> str:

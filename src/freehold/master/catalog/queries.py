@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.db.models import Q
+
 from freehold.master.catalog.models import Product, Release, ReleaseType, SellingGrant
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
-from freehold.master.foundation.paging import FIRST, ListPart, part_of
+from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import run
 
 _SQL = sql.load(Path(__file__).parent / "sql" / "catalog.sql", prepared=True)
+
+MOST_NAMED = 20
+"""Products or versions that the answer to a wrong name names."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def may_offer(project: str, product: str) -> bool:
     return bool(run(_SQL["may_offer"], project=project, product=product))
 
 
-def grants(project: str, part: ListPart = FIRST) -> list[dict[str, str]]:
+def grants(project: str, part: ListPart) -> list[dict[str, str]]:
     """Return a part, after the one with an id, of the grants of a project: of which product, and to whom."""
     rows = SellingGrant.objects.filter(product__project=project).select_related("product")
     found = part_of(rows, ("product__name", "name", "id"), "id", part)
@@ -107,14 +112,18 @@ def _types(product: str, version: str | None) -> list[dict[str, Any]]:
 
 
 def _missing(product: str, version: str | None) -> NotFound:
-    versions = list(Release.objects.filter(product__name=product).values_list("version", flat=True))
+    rows = Release.objects.filter(product__name=product).order_by("-published_at", "version")
+    versions = list(rows.values_list("version", flat=True)[: MOST_NAMED + 1])
     if versions:
+        more = " and older ones" if len(versions) > MOST_NAMED else ""
         return NotFound(
             f"{product} has no release '{version}'.",
-            remedy=f"Published releases: {', '.join(sorted(versions))}.",
+            remedy=f"Published releases: {', '.join(sorted(versions[:MOST_NAMED]))}{more}.",
         )
-    names = ", ".join(Product.objects.order_by("name").values_list("name", flat=True)[:20]) or "none yet"
-    return NotFound(f"There is no product '{product}'.", remedy=f"Products here: {names}.")
+    found = list(Product.objects.order_by("name").values_list("name", flat=True)[: MOST_NAMED + 1])
+    names = ", ".join(found[:MOST_NAMED]) or "none yet"
+    more = " and more: see `freehold release list`" if len(found) > MOST_NAMED else ""
+    return NotFound(f"There is no product '{product}'.", remedy=f"Products here: {names}{more}.")
 
 
 @dataclass(frozen=True)
@@ -144,10 +153,22 @@ def types(releases: list[str]) -> dict[str, list[ReleaseType]]:
     return found
 
 
-def releases() -> list[Release]:
-    """Return what was published, all of it without what is said of it, by product, the newest first."""
+def releases(most: int) -> list[Release] | None:
+    """Return what was published, without what is said of it, by product, the newest first; None: more than so many."""
     rows = Release.objects.select_related("product").only("id", "version", "product__name")
-    return list(rows.order_by("product__name", "-published_at"))
+    found = list(rows.order_by("product__name", "-published_at", "id")[: most + 1])
+    return found if len(found) <= most else None
+
+
+def named(text: str) -> Release:
+    """Return the release with an id, or with a name as people write it, `PRODUCT VERSION`; raise NotFound."""
+    product, _, version = text.strip().partition(" ")
+    # PostgreSQL refuses to be asked for a zero character, so no release has one.
+    rows = Release.objects.filter(Q(id=text) | Q(product__name=product, version=version.strip()))
+    found = None if "\0" in text else rows.first()
+    if found is None:
+        raise NotFound(f"There is no release '{text[:80]}'.", remedy="See `freehold release list`.")
+    return found
 
 
 def _as_object(schema: Any) -> dict[str, Any]:

@@ -80,7 +80,8 @@ def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> 
     if errors:
         first = errors[0]
         raise InvalidParameters(
-            f"{_path(first) or 'parameters'}: {first.message[:300]}",
+            f"{_path(first) or 'parameters'}: {first.message[:300]}"
+            + (f" Only the first {MOST_ERRORS} errors are named." if len(errors) >= MOST_ERRORS else ""),
             errors=[
                 FieldError(
                     _field(error),

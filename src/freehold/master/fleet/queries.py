@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 
 from freehold.master.fleet.models import Certificate, Node, Partition, Site, Supply
 from freehold.master.foundation import certificates, clock
@@ -22,20 +22,36 @@ def sites(project: str, part: ListPart | None = None) -> list[dict[str, Any]]:
     return [dict(row) for row in (part_of(rows, ("name",), "name", part) if part else rows.order_by("name"))]
 
 
-def nodes(project: str, identity: str = "", *, part: ListPart | None = None) -> list[dict[str, Any]]:
-    """Return the nodes of a project with what they offer and when they last reported, by title.
+def count_nodes(project: str) -> int:
+    """Return how many nodes a project has."""
+    return Node.objects.filter(project=project).count()
 
-    All of them, or one, or a part of them after the one with an id.
-    """
-    wanted = Node.objects.filter(project=project)
-    rows = (
-        (wanted.filter(id=identity) if identity else wanted)
-        .annotate(
-            partitions=Count("partition", filter=Q(partition__present=True)), last_contact=F("chain__received_at")
-        )
-        .values(*_FACTS, "partitions", "last_contact", "site__name", "site__region")
-    )
-    order = ("title", "id")
+
+def node_titles(project: str) -> list[dict[str, Any]]:
+    """Return id and title of each node of a project, by title."""
+    return [dict(row) for row in Node.objects.filter(project=project).order_by("title", "id").values("id", "title")]
+
+
+def node(project: str, **named: str) -> dict[str, Any]:
+    """Return the node of a project with this `id` or `title`, as `nodes` does; raise NotFound."""
+    (name,) = named.values()
+    # PostgreSQL refuses to be asked for a zero character, so no node has one.
+    found = [] if "\0" in name else _told(Node.objects.filter(project=project, **named))
+    if not found:
+        raise NotFound(f"There is no node '{name}'.", remedy="See `freehold node list`.")
+    return found[0]
+
+
+def nodes(project: str, part: ListPart) -> list[dict[str, Any]]:
+    """Return a part, after the one with an id, of the nodes of a project with what they offer, by title."""
+    return _told(part_of(Node.objects.filter(project=project), ("title", "id"), "id", part))
+
+
+def _told(wanted: "QuerySet[Node, Node]") -> list[dict[str, Any]]:
+    """Return nodes with what they offer and when they last reported."""
+    rows = wanted.annotate(
+        partitions=Count("partition", filter=Q(partition__present=True)), last_contact=F("chain__received_at")
+    ).values(*_FACTS, "partitions", "last_contact", "site__name", "site__region")
     return [
         {
             **row,
@@ -47,7 +63,7 @@ def nodes(project: str, identity: str = "", *, part: ListPart | None = None) -> 
             "lost_at": clock.iso(row["lost_at"]),
             "last_contact": clock.iso(row["last_contact"]),
         }
-        for row in (part_of(rows, order, "id", part) if part else rows.order_by(*order))
+        for row in rows
     ]
 
 

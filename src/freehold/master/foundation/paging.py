@@ -34,7 +34,7 @@ class ListPart:
 
 
 FIRST = ListPart()
-"""Of a list whose rows are few."""
+"""Of rows that are few by what is asked for, as those with one number: never of a list that grows."""
 
 
 def part_of(rows: "QuerySet[Any, Any]", order: Sequence[str], cursor: str, part: ListPart) -> "QuerySet[Any, Any]":

@@ -1,6 +1,6 @@
 """All reads of promises, and the whole picture of an instance."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +68,13 @@ def _status(row: dict[str, Any], results: list[ReportedState]) -> Status:
     )
 
 
-def changes(instance: str, promises: list[str]) -> list[ReportedState]:
-    """Return when promises of an instance began to be kept or broken, the newest first, as far as one looks back."""
+def changes(instance: str, promises: list[str]) -> tuple[list[ReportedState], bool]:
+    """Return when promises of an instance began to be kept or broken, the newest first, as far as one looks back.
+
+    And whether there may be more than that.
+    """
     if not promises:
-        return []
+        return [], False
     names = {f"promise_{number}": promise for number, promise in enumerate(promises[:MOST_PROMISES])}
     ids = " UNION ALL ".join(
         f"SELECT id FROM (SELECT id FROM monitoring_assessment WHERE instance_id = :instance AND promise = :{name}"
@@ -84,7 +87,9 @@ def changes(instance: str, promises: list[str]) -> list[ReportedState]:
     ]
     earlier = zip([None, *told], told, strict=False)
     begun = [one for before, one in earlier if (before and (before.promise, before.kept)) != (one.promise, one.kept)]
-    return sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]
+    most = max(Counter(one.promise for one in told).values(), default=0)
+    is_cut = len(promises) > MOST_PROMISES or most >= LOOK_BACK or len(begun) > MOST_CHANGES
+    return sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES], is_cut
 
 
 def available(instance: str, span: Span) -> Availability:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from freehold.master.allocation import actions as allocation
 from freehold.master.allocation.choice import Constraints
@@ -77,7 +78,7 @@ def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[
     decide. With `dry_run` nothing is kept.
     """
     owner = acting.project(project, Scope.OPERATE)
-    node = next((one for one in Node.objects.filter(project=owner) if node_id in (one.id, one.title)), None)
+    node = _named(node_id, owner)
     if node is None:
         raise NotFound(f"There is no node '{node_id}' in '{project}'.", remedy="See `freehold node list`.")
     moved, stuck = [], {}
@@ -94,6 +95,12 @@ def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[
                 stuck[row["title"]] = str(error)
     stays = [row["title"] for row in run(QUERIES["staying"], node=node.id)]
     return {"moved": moved, "stuck": stuck, "stays": stays}
+
+
+def _named(name: str, project: str) -> Node | None:
+    # PostgreSQL refuses to be asked for a zero character, so no node has one.
+    rows = Node.objects.none() if "\0" in name else Node.objects.filter(Q(id=name) | Q(title=name), project=project)
+    return rows.order_by("title").first()
 
 
 def move(project: str, title: str, *, abandon_data: bool, dry_run: bool, acting: Caller) -> dict[str, Any]:

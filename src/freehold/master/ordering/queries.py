@@ -34,6 +34,8 @@ def by_id(instance: str) -> dict[str, Any]:
     return rows[0]
 
 
+MOST_ASKED = 50
+"""Requests of one instance that are shown."""
 MOST_BELOW = 2000
 """Instances that `below` returns."""
 
@@ -95,9 +97,11 @@ def offer(instance: str) -> dict[str, Any] | None:
     return {"offered_to": "project" if rows[0]["beneficiary"] else "everyone", "free": rows[0]["free"]}
 
 
-def history(instance: str) -> list[dict[str, Any]]:
-    """Return what was asked of an instance, the newest first."""
-    return [{**row, "parameters": json.loads(row["parameters"])} for row in run(QUERIES["history"], instance=instance)]
+def history(instance: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return what was asked of an instance, the newest first, and whether there is more, which is older."""
+    rows = run(QUERIES["history"], instance=instance, most=MOST_ASKED + 1)
+    shown = [{**row, "parameters": json.loads(row["parameters"])} for row in rows[:MOST_ASKED]]
+    return shown, len(rows) > MOST_ASKED
 
 
 def _where(condition: str, **values: object) -> list[dict[str, Any]]:

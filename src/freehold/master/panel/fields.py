@@ -430,8 +430,11 @@ class Rows(Field):
         removed = posted.get("remove-row", "")
         if posted.get("add-row", "") == self.name:
             numbers.append(max(numbers, default=-1) + 1)
+        numbers, beyond = numbers[:MOST_ROWS], numbers[MOST_ROWS:]
+        if beyond:
+            self._refuse(_("These are more rows than this form takes; the last ones are left out."))
         self.rows = []
-        for number in dict.fromkeys(numbers[:MOST_ROWS]):
+        for number in dict.fromkeys(numbers):
             row = self.make(number)
             row.take(posted)
             if row.name != removed:

@@ -7,9 +7,8 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from freehold.master.catalog import queries as catalog
-from freehold.master.catalog.models import Release
 from freehold.master.fleet import actions, queries
-from freehold.master.foundation.errors import Invalid, MasterError, NotFound
+from freehold.master.foundation.errors import Invalid, MasterError
 from freehold.master.ordering import listing
 from freehold.master.panel import queries as lists
 from freehold.master.panel import words
@@ -120,8 +119,8 @@ def supplies(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
     context = {
         "project": project,
         **_listed(lists.supplies(owner, number=_number(request))),
-        "releases": catalog.releases(),
-        "nodes": queries.nodes(owner),
+        "releases": catalog.releases(lists.MOST_OFFERED),
+        "nodes": queries.node_titles(owner),
         "sites": queries.sites(owner),
         **wrong,
     }
@@ -154,7 +153,8 @@ def _overview(
     typed: dict[str, str] | None = None,
 ) -> HttpResponse:
     owner = caller.project(project, Scope.OPERATE)
-    page = lists.part(queries.nodes(owner), _number(request))
+    number = _number(request)
+    page = lists.numbered(queries.nodes(owner, lists.numbered_part(number)), number, queries.count_nodes(owner))
     context = {"project": project, "sites": queries.sites(owner), "page": page, "typed": typed or {}}
     if error is None:
         return draw(request, caller, "fleet", context)
@@ -162,10 +162,7 @@ def _overview(
 
 
 def _node(caller: Caller, project: str, title: str) -> dict[str, Any]:
-    for one in queries.nodes(caller.project(project, Scope.OPERATE)):
-        if one["title"] == title:
-            return one
-    raise NotFound(f"There is no node '{title}' in '{project}'.", remedy="")
+    return queries.node(caller.project(project, Scope.OPERATE), title=title)
 
 
 def _number(request: HttpRequest) -> int:
@@ -190,9 +187,7 @@ def _with_state(row: dict[str, Any]) -> dict[str, Any]:
 
 def _supply(request: HttpRequest, caller: Caller, project: str) -> None:
     owner = caller.project(project, Scope.OPERATE)
-    release = Release.objects.filter(id=request.POST.get("release", "")).first()
-    if release is None:
-        raise NotFound("There is no such release.", remedy="")
+    release = catalog.named(request.POST.get("release", ""))
     kind, _colon, name = request.POST.get("where", "all").partition(":")
     wanted = SoftwareWanted.REMOVED if request.POST.get("wanted") == "removed" else SoftwareWanted.AVAILABLE
     actions.supply(

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -30,20 +30,18 @@ WHOLE = "trial-balance"
 @for_anybody
 def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
     """What is offered at which price, what it costs us, and how promises were kept."""
-    found = public_prices.prices()
-    for one in found["offers"]:
+    number = lists.page_number(request.GET.get("page", ""))
+    part = lists.numbered_part(number)
+    offers, sites = public_prices.prices(part), public_prices.sites(part)
+    for one in offers:
         one["title"] = words.of_language(one["titles"])
         one["sizes"] = [(words.size(name), value) for name, value in one["size"].items()]
         for usage in one["usage"]:
             usage["what"] = words.meter(usage["meter"], usage["unit"])
-    return draw(request, caller, "prices", {"prices": found})
-
-
-@require_GET
-@for_anybody
-def prices_as_data(request: HttpRequest, caller: Caller | None) -> HttpResponse:
-    """The same for programs."""
-    return JsonResponse(public_prices.prices(), json_dumps_params={"ensure_ascii": False, "indent": 1})
+    # Both lists have their pages at once.
+    page = lists.numbered(offers, number, max(public_prices.count_prices(), public_prices.count_sites()))
+    day = days.iso(days.of_moment(clock.now(), "UTC"))
+    return draw(request, caller, "prices", {"day": day, "offers": offers, "sites": sites, "page": page})
 
 
 @require_GET
@@ -194,9 +192,11 @@ def _draw_books(
     return draw(request, caller, "books", context, status)
 
 
-def _customers(entity: LegalEntity) -> list[Customer]:
-    """Return whom a payment may come from."""
-    return list(Customer.objects.filter(project=entity.project_id).order_by("name", "id").only("name", "currency"))
+def _customers(entity: LegalEntity) -> list[Customer] | None:
+    """Return whom a payment may come from; None where they are too many to choose from."""
+    rows = Customer.objects.filter(project=entity.project_id).order_by("name", "id").only("name", "currency")
+    found = list(rows[: lists.MOST_OFFERED + 1])
+    return found if len(found) <= lists.MOST_OFFERED else None
 
 
 def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:
@@ -212,7 +212,7 @@ def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:
 
 def _pay(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
     asked = request.POST
-    customer = customers.find_customer(entity.project_id, asked.get("customer", ""))
+    customer = customers.named_customer(entity.project_id, asked.get("customer", ""))
     contract = customers.contract_of(customer, entity, currencies.check(asked.get("currency") or customer.currency))
     customers.record_payment(
         contract,

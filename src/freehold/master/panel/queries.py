@@ -8,6 +8,8 @@ from freehold.master.foundation.paging import ListPart
 
 PAGE = 50
 """Rows on a page."""
+MOST_OFFERED = 200
+"""Rows that a field offers to choose from; of more, one is named."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,6 @@ def supplies(project: str, *, node: str = "", number: int = 1) -> NumberedPage:
         number,
         pages(found.count()),
     )
-
-
-def part(rows: list[dict[str, Any]], number: int) -> NumberedPage:
-    """Return a page of rows that were read already."""
-    return NumberedPage(rows[(number - 1) * PAGE : number * PAGE], number, pages(len(rows)))
 
 
 def numbered_part(number: int) -> ListPart:

@@ -58,11 +58,15 @@ def instance(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     """One service: what it is now, what was asked of it, what it used."""
     row = _find(caller, project, title)
     schema = catalog.type_schemas(row["release_id"], row["type"])
+    history, asked_before = _history(row)
+    changes, changed_before = monitoring.changes(row["id"], row["promises"])
     context = {
         **_live(row, schema),
         "parameters": hiding.shown(row["parameters"], schema.request),
-        "history": _history(row),
-        "changes": monitoring.changes(row["id"], row["promises"]),
+        "history": history,
+        "asked_before": asked_before,
+        "changes": changes,
+        "changed_before": changed_before,
         "usage": _usage(row["id"]),
     }
     return draw(request, caller, "instance", context)
@@ -113,12 +117,13 @@ def destroy(request: HttpRequest, caller: Caller, project: str, title: str) -> H
     return redirect("instance", project, title)
 
 
-def _history(row: dict[str, Any]) -> list[dict[str, Any]]:
+def _history(row: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
     """Return what was asked of a service; what is secret of it says the release of that time."""
-    history = queries.history(row["id"])
+    history, is_cut = queries.history(row["id"])
     known = Release.objects.filter(product__name=row["product"], version__in={one["version"] for one in history})
     schemas = {one.version: catalog.type_schemas(one.id, row["type"]) for one in known.only("id", "version")}
-    return [{**one, "shown": hiding.shown(one["parameters"], schemas[one["version"]].request)} for one in history]
+    shown = [{**one, "shown": hiding.shown(one["parameters"], schemas[one["version"]].request)} for one in history]
+    return shown, is_cut
 
 
 def _address(row: dict[str, Any]) -> str:

@@ -42,7 +42,12 @@ def ticket(request: HttpRequest, caller: Caller, project: str, identity: str) ->
         except Invalid as error:
             context |= {"problem": error, "what": words.problem(error)}
             status = error.status
-    return draw(request, caller, "ticket", {"ticket": found, "messages": queries.messages(found), **context}, status)
+    total = queries.count_messages(found)
+    # What was said last is on the last page, which is shown unless another one is asked for.
+    number = lists.page_number(request.GET["page"]) if "page" in request.GET else lists.pages(total)
+    rows = queries.messages(found, lists.numbered_part(number))
+    context |= {"ticket": found, "messages": rows, "page": lists.numbered(rows, number, total)}
+    return draw(request, caller, "ticket", context, status)
 
 
 @require_http_methods(["GET", "POST"])

@@ -23,7 +23,6 @@ urlpatterns = [
     path("catalogue", orders.catalogue, name="catalogue"),
     path("catalogue/<str:product>", orders.order, name="order"),
     path("prices", money.prices, name="prices"),
-    path("prices.json", money.prices_as_data, name="prices-data"),
     path("prices/evidence/<str:digest>", money.evidence, name="evidence"),
     path("costs", money.choose_costs, name="costs-choice"),
     path("costs/<str:project>", money.project_costs, name="costs"),

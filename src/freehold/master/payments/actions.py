@@ -18,6 +18,8 @@ from freehold.master.payments.settlement import SettlementKind
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
 
+MOST_TOLD = 20
+"""Mistakes that the answer to a list of events names."""
 MOST = 1000
 """Events that are heard at once."""
 _NAME = re.compile(r"[^|\s\x00-\x1f]{1,80}")
@@ -97,4 +99,5 @@ def _check(told: Sequence[ProviderAnswer]) -> None:
             wrong.append(FieldError(f"{number}.amount", "more than 0", one.amount))
         currencies.check(one.currency)
     if wrong:
-        raise Invalid("Nothing of this was taken in.", errors=wrong[:20])
+        more = f" {len(wrong)} values are wrong; the first {MOST_TOLD} are named." if len(wrong) > MOST_TOLD else ""
+        raise Invalid(f"Nothing of this was taken in.{more}", errors=wrong[:MOST_TOLD])

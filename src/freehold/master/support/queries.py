@@ -3,7 +3,7 @@
 from django.db.models import Case, IntegerField, Q, Value, When
 
 from freehold.master.foundation.errors import NotFound
-from freehold.master.foundation.paging import FIRST, ListPart, part_of
+from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.support.models import Message, Ticket
 
@@ -14,7 +14,7 @@ _IS_CLOSED = Case(When(closed_at=None, then=Value(0)), default=Value(1), output_
 _ORDER = ("is_closed", "-id")
 
 
-def of_project(project: str, acting: Caller, part: ListPart = FIRST) -> list[Ticket]:
+def of_project(project: str, acting: Caller, part: ListPart) -> list[Ticket]:
     """Return a part of what a project asked and what it is to answer, the open ones first, the newest first.
 
     Raise Forbidden for a project in which the caller has nothing to see.
@@ -40,9 +40,14 @@ def find(project: str, identity: str, acting: Caller) -> Ticket:
     return found
 
 
-def messages(ticket: Ticket) -> list[Message]:
-    """Return what was said, the oldest first."""
-    return list(Message.objects.filter(ticket=ticket).order_by("id"))
+def messages(ticket: Ticket, part: ListPart) -> list[Message]:
+    """Return a part of what was said, the oldest first, after the one with a number."""
+    return list(part_of(Message.objects.filter(ticket=ticket), ("id",), "id", part))
+
+
+def count_messages(ticket: Ticket) -> int:
+    """Return how many messages a ticket has."""
+    return Message.objects.filter(ticket=ticket).count()
 
 
 def has_tickets(acting: Caller) -> bool:

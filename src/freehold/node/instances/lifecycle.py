@@ -65,7 +65,7 @@ class InstanceLifecycle:
         self._supervisor = supervisor
         self._fork_server = fork_server
         self._promises = promises
-        self.services = Services(store)
+        self.services = Services(store, promises)
         self._identifying = defaultdict[str, threading.Lock](threading.Lock)
         """By partition: two at once would make two keys, and the certificate of one would stand beside the other."""
         self._interrupts: dict[str, Interrupt] = {}
@@ -80,6 +80,7 @@ class InstanceLifecycle:
                 try:
                     self._run(slot, desired, desired.layout)
                     self._watch(desired, desired.state_revision, desired.layout)
+                    self.services.tell(desired)
                 except (NodeError, OSError):
                     # Its neighbours run on.
                     _log.exception("%s cannot be revived", desired.instance)
@@ -148,10 +149,10 @@ class InstanceLifecycle:
             promises=names,
         )
         failpoint("instance-started")
+        self._watch(desired, desired.revision, layout)
         if (configured := self._store.desired(instance)) is not None:
             # What it runs may have settled before the line above.
             self.services.tell(configured)
-        self._watch(desired, desired.revision, layout)
         return True
 
     def _run(self, slot: PartitionSlot, desired: DesiredInstance, layout: Layout) -> None:
@@ -162,7 +163,8 @@ class InstanceLifecycle:
         self.enclosures.open(slot)
         processes = self._processes(slot, desired.release, layout)
         waits = bool(layout.outcome.missing)
-        versions = self._supervisor.apply(desired.partition, processes, until=self._until(desired), patient=waits)
+        until, told = self._until(desired), self.services.recall
+        versions = self._supervisor.apply(desired.partition, processes, until=until, patient=waits, on_event=told)
         self.services.expect(desired.partition, versions)
 
     def closed(self) -> list[str]:
@@ -186,6 +188,7 @@ class InstanceLifecycle:
         try:
             self._run(slot, desired, desired.layout)
             self._watch(desired, desired.state_revision, desired.layout)
+            self.services.tell(desired)
         except NodeError as error:
             _log.error("%s does not run: %s", desired.instance, error)
 

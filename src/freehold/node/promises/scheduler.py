@@ -4,6 +4,7 @@ import heapq
 import itertools
 import json
 import logging
+import math
 import os
 import selectors
 import socket
@@ -66,6 +67,14 @@ class _Promise:
     timeout: float = FIRST_TIMEOUT
     entry: int = -1
     """The number of its one valid entry in the heap; -1 while it is being checked or no longer wanted."""
+    was_kept: bool = False
+    """It was kept since its configuration."""
+    began: float = 0.0
+    """When its last check was ordered (monotonic)."""
+    measured: float = 0.0
+    """When the check was ordered that its last result is of."""
+    needed: float = 0.0
+    """A check that was ordered before this moment says nothing of what runs now."""
     current: bool = True
     """False once another configuration took its place."""
 
@@ -118,14 +127,28 @@ class Scheduler(threading.Thread):
             self._drop(partition)
         self._wake()
 
-    def look_again(self, partition: str) -> None:
-        """Check every promise of a partition now."""
+    def look_again(self, partition: str, since: float = math.inf) -> None:
+        """Check now each promise of a partition whose last check was ordered before `since` (monotonic).
+
+        It is checked eagerly until it is kept, as after a configuration.
+        """
         now = time.monotonic()
         with self._lock:
             for promise in self._watched.get(partition, []):
-                if promise.entry >= 0:
-                    self._push(promise, now)
+                if promise.measured < since:
+                    promise.needed, promise.state = min(since, now), PromiseState(now)
+                    # What is being checked is checked again after that, if it has to be.
+                    if promise.entry >= 0:
+                        self._push(promise, now)
         self._wake()
+
+    def measured(self, partition: str) -> float:
+        """Return when the oldest of the last checks of a partition's promises was ordered (monotonic).
+
+        Infinity where there are no promises, 0 when one has no result yet.
+        """
+        with self._lock:
+            return min((promise.measured for promise in self._watched.get(partition, [])), default=math.inf)
 
     def stop(self) -> None:
         """End the thread and the workers."""
@@ -173,7 +196,7 @@ class Scheduler(threading.Thread):
         return max(0.0, min(moments) - now) if moments else None
 
     def _order(self, promise: _Promise, now: float) -> None:
-        watch = promise.watch
+        watch, promise.began = promise.watch, now
         try:
             worker = self._workers.get(watch.partition)
             if worker is not None and worker.enclosure != watch.enclosure:
@@ -182,7 +205,7 @@ class Scheduler(threading.Thread):
             worker = worker or self._hire(watch)
             number = next(self._numbers)
             path = f"{watch.folder}/{promise.path}"
-            order = json.dumps({"id": number, "path": path, "was_kept": promise.state.ever_kept}).encode() + b"\n"
+            order = json.dumps({"id": number, "path": path, "was_kept": promise.was_kept}).encode() + b"\n"
             worker.socket.sendall(order)
         except (ForkServerError, OSError) as error:
             self._fire(watch.partition)
@@ -254,11 +277,16 @@ class Scheduler(threading.Thread):
     def _settle(self, promise: _Promise, kept: bool, message: str, now: float, *, bang: bool = False) -> None:
         if not promise.current:
             return
-        promise.state = schedule.after(promise.state, kept)
         watch = promise.watch
         key = f"{watch.instance}/{promise.name}"
         with self._lock:
-            self._push(promise, now + schedule.pause(promise.state, now, promise.period, key))
+            promise.measured, promise.was_kept = promise.began, promise.was_kept or kept
+            if promise.began < promise.needed:
+                pause = 0.0
+            else:
+                promise.state = schedule.after(promise.state, kept)
+                pause = schedule.pause(promise.state, now, promise.period, key)
+            self._push(promise, now + pause)
         try:
             self._on_result(Result(watch.partition, watch.instance, watch.revision, promise.name, kept, message, bang))
         except Exception:

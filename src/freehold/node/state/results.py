@@ -62,6 +62,12 @@ class Assessments(Lease):
                 self._enqueue(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
             return changed
 
+    def is_kept(self, instance: str, revision: int, name: str) -> bool:
+        """Return whether the last result of a promise is of this revision, and kept."""
+        return self._rows("SELECT revision, kept FROM promise WHERE instance = ? AND name = ?", (instance, name)) == [
+            (revision, 1)
+        ]
+
     def tell_promises_anew(self) -> None:
         """Have every promise told with its next result: what was told may not have been taken."""
         with self._transaction(quietly=True):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ class ProcessStatus:
 
 @dataclass(frozen=True)
 class SupervisorEvent:
-    """A process has started and lives, or, not `well`, cannot live."""
+    """A process lives, or ran to its end as it should; or, not `well`, it died and is started again."""
 
     group: str
     name: str
@@ -79,6 +79,10 @@ class SupervisorEvent:
     exit: int | None
     version: str = ""
     """Of its configuration, as `Supervisor.apply` names it."""
+    since: float = 0.0
+    """When the one that lives was started, or found (monotonic); 0: none lives."""
+    lived: float = 0.0
+    """Seconds between the start and the end of the one that died last."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,14 @@ class GroupStatus:
 
     dead_cpu_ms: int
     processes: list[ProcessStatus]
+
+
+def _event(told: dict[str, Any]) -> SupervisorEvent:
+    """Read what a supervisor told; one of a later version may say more."""
+    return SupervisorEvent(**{name: value for name, value in told.items() if name in _EVENT})
+
+
+_EVENT = {one.name for one in fields(SupervisorEvent)}
 
 
 class Supervisor:
@@ -126,7 +138,13 @@ class Supervisor:
             time.sleep(0.02)
 
     def apply(
-        self, group: str, processes: list[Process], *, until: float | None = None, patient: bool = False
+        self,
+        group: str,
+        processes: list[Process],
+        *,
+        until: float | None = None,
+        patient: bool = False,
+        on_event: Callable[[SupervisorEvent], None] | None = None,
     ) -> dict[str, str]:
         """Make a group consist of these processes; only what differs is started, restarted or ended.
 
@@ -135,13 +153,16 @@ class Supervisor:
         `patient`: what runs goes on as it is, whatever these say; what does not run is started.
         `until`: the group is lent until that moment (seconds since the boot, as `CLOCK_BOOTTIME` counts), unless `lend`
         prolongs it; then it ends, whether or not anybody orders that.
+        `on_event`: called with what was told already of each of these processes.
         """
         specs = [asdict(process) for process in processes]
         order = {"verb": "apply", "group": group, "processes": specs, "until": until, "patient": patient}
+        answer = self._order(order)
+        for event in answer.get("told", ()):
+            if on_event is not None:
+                on_event(_event(event))
         # One that an earlier version started names none.
-        versions: dict[str, str] = self._order(order).get(
-            "versions", dict.fromkeys((one.name for one in processes), "")
-        )
+        versions: dict[str, str] = answer.get("versions", dict.fromkeys((one.name for one in processes), ""))
         return versions
 
     def lend(self, groups: dict[str, float | None]) -> None:
@@ -198,7 +219,7 @@ class Supervisor:
                 sock.sendall(b'{"verb": "watch"}\n')
                 for line in lines:
                     if event := json.loads(line).get("event"):
-                        on_event(SupervisorEvent(**event))
+                        on_event(_event(event))
         except OSError:
             return
 

@@ -36,12 +36,12 @@ PAUSE_BEFORE_REST = 0.01
 """Seconds between looks at what a process left behind, and which is being killed."""
 PROVEN = 60.0
 """A process that lived so many seconds starts afresh: its next death is its first."""
-TOO_OFTEN = 3
-"""After so many quick deaths in a row of what lived before, those who watch are told."""
-WELL = 5.0
-"""A process that died too often and then lives so many seconds is told of as well again."""
 QUICK = 1.0
-"""A death within so many seconds of the start counts as a failure to start: of what never lived, it is told at once."""
+"""A process that died once and then lives so many seconds is told of as well again."""
+TOO_OFTEN = 2
+"""After so many deaths in a row it must live longer for that."""
+WELL = 5.0
+"""Namely so many seconds."""
 MOST_ORDER = 16 * 1024 * 1024
 
 
@@ -206,7 +206,7 @@ class SupervisorServer:
     def _renew(self, process: Process) -> None:
         """Know nothing of how a process lives: it is to run otherwise from now on."""
         process.version = f"{os.getpid()}-{next(self.versions)}"
-        process.told, process.proven, process.well_at = None, False, None
+        process.told, process.well_at = None, None
 
     def _watch_over(self, process: Process) -> None:
         """Have a process that was just started told of as well, once it lived long enough for what was told of it."""
@@ -285,17 +285,15 @@ class SupervisorServer:
             if not process.told:
                 self._tell(process, well=True)
         else:
-            never_lived = lived < QUICK and not process.proven
-            process.proven = not never_lived
             process.restarts += 1
+            process.lived = lived
             process.quick_deaths = 0 if lived >= PROVEN else process.quick_deaths + 1
+            self._tell(process, well=False)
             if process.quick_deaths <= 1 and lived >= QUICK:
                 self._start(process)
             else:
                 pause = min(FIRST_PAUSE * 2 ** max(0, process.quick_deaths - 1), LONGEST_PAUSE)
                 process.next_start = time.monotonic() + pause
-            if never_lived or process.spec.get("once") or process.quick_deaths >= TOO_OFTEN:
-                self._tell(process, well=False)
         self._take_turns(process.group)
 
     def _forget(self, process: Process) -> None:
@@ -361,6 +359,7 @@ class SupervisorServer:
     def _tell(self, process: Process, *, well: bool) -> None:
         """Tell those who watch that a process lives, or that it cannot."""
         process.told = well
+        self.unsaved = True
         for connection in list(self.connections.values()):
             if connection.watching:
                 connection.answer(ok=True, event=_event(process))
@@ -399,7 +398,9 @@ class SupervisorServer:
             self.apply(order["group"], order["processes"], order.get("until"), patient=order.get("patient", False))
             present = self.groups[order["group"]].processes
             names = [spec["name"] for spec in order["processes"]]
-            connection.answer(ok=True, versions={name: present[name].version for name in names if name in present})
+            versions = {name: present[name].version for name in names if name in present}
+            told = [_event(process) for process in present.values() if process.told is not None]
+            connection.answer(ok=True, versions=versions, told=told)
         elif verb == "lend":
             for name, until in order["groups"].items():
                 if name in self.groups:
@@ -469,7 +470,8 @@ class SupervisorServer:
                 pid, digest = _living(spec, one)
                 if pid:
                     process.pid, process.digest, process.started = pid, digest, time.monotonic()
-                    # How long it lived already is not known.
+                    # How long it lived already is not known, but whether it was long enough.
+                    process.told = True if spec["name"] in saved.get("well", ()) else None
                     self._watch_over(process)
                     self._follow(process)
                     if digest != spec["digest"]:
@@ -520,6 +522,8 @@ def _event(process: Process) -> dict[str, Any]:
         "well": process.told,
         "deaths": process.quick_deaths,
         "exit": process.exit,
+        "since": process.started if process.pid else 0.0,
+        "lived": round(process.lived, 1),
     }
 
 

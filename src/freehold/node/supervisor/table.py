@@ -41,8 +41,8 @@ class Process:
         """Of its configuration: another one whenever it is to run otherwise."""
         self.told: bool | None = None
         """Those who watch were told that it lives, or that it cannot; None: neither yet, of this version."""
-        self.proven = False
-        """Of this version, one lived for a while."""
+        self.lived = 0.0
+        """Seconds between the start and the end of the one that died last."""
         self.well_at: float | None = None
         """When it counts as living, if it lives until then."""
 
@@ -108,6 +108,7 @@ def write(root: str, groups: dict[str, Group]) -> None:
                 "until": group.until,
                 "processes": [p.spec for p in group.processes.values() if not p.leaving],
                 "done": [p.spec["name"] for p in group.processes.values() if p.done],
+                "well": [p.spec["name"] for p in group.processes.values() if p.told and p.pid],
             }
             file.write(f"{', ' if number else ''}{json.dumps(name)}: {json.dumps(content)}")
         file.write("}}")

@@ -90,10 +90,27 @@ def set_payer(seller: str, project: str, customer: Customer | None, *, acting: C
 
 def find_customer(project: str, identity: str) -> Customer:
     """Return a customer of a selling project (its id); raise NotFound."""
-    found = Customer.objects.filter(project=project, id=identity).first()
+    found = None if "\0" in identity else Customer.objects.filter(project=project, id=identity).first()
     if found is None:
         raise NotFound(f"There is no customer '{identity}'.", remedy="See `freehold billing customers`.")
     return found
+
+
+def named_customer(project: str, text: str) -> Customer:
+    """Return the customer of a selling project with an id, or the only one with a name.
+
+    Raise NotFound when there is none, Invalid when several have that name.
+    """
+    name = text.strip()
+    # PostgreSQL refuses to be asked for a zero character, so no customer has one.
+    found = [] if "\0" in name else list(Customer.objects.filter(project=project, name=name)[:2])
+    if len(found) > 1:
+        raise Invalid(
+            f"Several customers are called '{name[:80]}'.",
+            remedy="Name the one that you mean by its id: `freehold billing customers` lists them.",
+            errors=[FieldError("customer", "the id of a customer", name)],
+        )
+    return found[0] if found else find_customer(project, name)
 
 
 def contract_of(customer: Customer, entity: LegalEntity, currency: str) -> Contract:

@@ -78,7 +78,8 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
     """
     entity, customer = LegalEntity.objects.get(id=row["entity"]), Customer.objects.get(id=row["customer"])
     at = row["issued_at"]
-    offers = dict(Offer.objects.values_list("id", "name"))
+    asked = lines(row["id"])
+    offers = dict(Offer.objects.filter(id__in={line["offer"] for line in asked}).values_list("id", "name"))
     currency = row["currency"]
 
     def money(amount: int) -> str:
@@ -106,7 +107,7 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
                 "net": money(line["net"]),
                 "tax_rate": line["rate"] / 100,
             }
-            for line in lines(row["id"])
+            for line in asked
         ],
         "taxes": [
             {"code": one["code"], "rate": one["rate"] / 100, "base": money(one["base"]), "tax": money(one["tax"]),
@@ -127,4 +128,4 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _corrected(document: int) -> str:
-    return str(documents("d.id = :id", id=document)[0]["name"]) if document else ""
+    return str(documents("d.id = :id", FIRST, id=document)[0]["name"]) if document else ""

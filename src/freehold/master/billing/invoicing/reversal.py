@@ -12,6 +12,7 @@ from freehold.master.billing.models import Contract, Document, DocumentLine, Doc
 from freehold.master.billing.queries import by_number, document_number, documents
 from freehold.master.foundation import clock, counters, days
 from freehold.master.foundation.errors import Conflict, NotFound
+from freehold.master.foundation.paging import FIRST
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
 
@@ -24,7 +25,7 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
     """
     found = find_entity(entity, acting, Scope.ACCOUNT)
     named = by_number(number)
-    rows = documents(f"{named[0]} AND e.id = :entity", entity=found.id, **named[1]) if named else []
+    rows = documents(f"{named[0]} AND e.id = :entity", FIRST, entity=found.id, **named[1]) if named else []
     invoice = Document.objects.filter(
         id__in=[row["id"] for row in rows if row["name"] == number], kind="invoice"
     ).first()

@@ -28,6 +28,8 @@ from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
 
 _SQL = sql.load(Path(__file__).parent.parent / "sql" / "run.sql")
+MOST_NAMED = 10
+"""Contracts put aside that the answer to a run names."""
 SLICE = 20_000
 """Contracts of a transaction: others who write wait for about a second."""
 
@@ -48,10 +50,13 @@ def bill(entity: str, day: int, *, acting: Caller) -> Run:
     # Who asks has perhaps mended why some were put aside today.
     Contract.objects.filter(entity=found, aside_on=day).update(aside_on=0)
     made = run_for(found, day, acting.actor)
-    aside = list(Contract.objects.filter(entity=found, aside_on=day).values_list("customer__name", "trouble")[:10])
+    rows = Contract.objects.filter(entity=found, aside_on=day).order_by("id").values_list("customer__name", "trouble")
+    aside = list(rows[: MOST_NAMED + 1])
     if aside:
+        named = "; ".join(f"{name}: {trouble}" for name, trouble in aside[:MOST_NAMED])
+        more = f"; and more, {rows.count()} in all" if len(aside) > MOST_NAMED else ""
         raise Conflict(
-            "The others are billed; put aside: " + "; ".join(f"{name}: {trouble}" for name, trouble in aside),
+            f"The others are billed; put aside: {named}{more}",
             remedy="Mend what is wrong, then run this again for the same day.",
         )
     return made

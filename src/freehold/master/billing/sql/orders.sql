@@ -118,19 +118,51 @@ UPDATE billing_subscription SET recount_from = :since
 WHERE id = :subscription AND (recount_from IS NULL OR recount_from > :since)
 
 -- name: offers
--- The prices of the offers of all sellers that hold on a day, with what they are of.
+-- The prices of the offers of all sellers that hold on a day, with what they are of: so many offers at a price list,
+-- in their order after one of them.
 SELECT o.id AS offer, o.project_id AS project, o.name, o.product, o.type, o.titles, o.size, o.availability, o.credits, o.tax_category,
        l.id AS list, l.currency, l.region, l.tax_included, l.from_day, l.until_day, e.code AS seller, e.name AS seller_name,
        e.country, p.id AS price, p.kind, p.meter, p.model, p.amount, p.unit
-FROM catalog_offer o
-JOIN catalog_price p ON p.offer_id = o.id
-JOIN catalog_pricelist l ON l.id = p.list_id
+FROM (SELECT DISTINCT o.name, l.region, l.currency, o.id AS offer, l.id AS list
+      FROM catalog_offer o
+      JOIN catalog_price p ON p.offer_id = o.id
+      JOIN catalog_pricelist l ON l.id = p.list_id
+      JOIN catalog_product c ON c.name = o.product
+      WHERE o.retired_at IS NULL AND l.published_at IS NOT NULL AND l.from_day <= :day AND l.until_day > :day
+        AND (o.project_id = c.project_id
+             OR EXISTS (SELECT 1 FROM catalog_sellinggrant g
+                        WHERE g.product_id = c.id AND g.project_id = o.project_id))
+        AND (:project = '' OR o.project_id = :project)
+        AND (:product = '' OR (o.product = :product AND o.type = :type))
+        AND (o.name, l.region, l.currency, o.id, l.id) > (:name, :region, :currency, :offer, :list)
+      ORDER BY o.name, l.region, l.currency, o.id, l.id
+      LIMIT :most OFFSET :start) part
+JOIN catalog_offer o ON o.id = part.offer
+JOIN catalog_pricelist l ON l.id = part.list
+JOIN catalog_price p ON p.offer_id = o.id AND p.list_id = l.id
 JOIN accounting_legalentity e ON e.id = l.entity_id
-JOIN catalog_product c ON c.name = o.product
-WHERE o.retired_at IS NULL AND l.published_at IS NOT NULL AND l.from_day <= :day AND l.until_day > :day
-  AND (o.project_id = c.project_id
-       OR EXISTS (SELECT 1 FROM catalog_sellinggrant g WHERE g.product_id = c.id AND g.project_id = o.project_id))
-ORDER BY o.name, l.region, l.currency, p.kind, p.meter
+ORDER BY o.name, l.region, l.currency, o.id, l.id, p.kind, p.meter
+
+-- name: count_offers
+-- How many offers at a price list hold on a day.
+SELECT count(*) AS number
+FROM (SELECT DISTINCT o.id AS offer, l.id AS list
+      FROM catalog_offer o
+      JOIN catalog_price p ON p.offer_id = o.id
+      JOIN catalog_pricelist l ON l.id = p.list_id
+      JOIN catalog_product c ON c.name = o.product
+      WHERE o.retired_at IS NULL AND l.published_at IS NOT NULL AND l.from_day <= :day AND l.until_day > :day
+        AND (o.project_id = c.project_id
+             OR EXISTS (SELECT 1 FROM catalog_sellinggrant g
+                        WHERE g.product_id = c.id AND g.project_id = o.project_id))) held
+
+-- name: offer_place
+-- Where an offer at a price list stands in their order.
+SELECT o.name, l.region, l.currency, o.id AS offer, l.id AS list
+FROM catalog_offer o
+JOIN accounting_legalentity e ON e.project_id = o.project_id
+JOIN catalog_pricelist l ON l.entity_id = e.id
+WHERE e.code = :seller AND o.name = :name AND l.id = :list
 
 -- name: documents
 -- Documents of contracts, the newest first, with what was paid of each contract's money.
@@ -205,13 +237,13 @@ GROUP BY coalesce(o.name, ''), l.kind, coalesce(t.name, ''), d.currency
 ORDER BY 1, 2, 3, 4
 
 -- name: cost_items
--- What a month of each offer costs at each site on a day, item by item.
+-- What a month of each offer costs at a site on a day, item by item.
 SELECT t.id AS site, t.region, c.offer, c.kind, c.currency, c.amount, c.from_day, c.evidence, c.note
 FROM billing_costitem c
 JOIN fleet_site t ON t.id = c.site_id
-WHERE c.from_day = (SELECT max(l.from_day) FROM billing_costitem l
+WHERE t.id = :site AND c.from_day = (SELECT max(l.from_day) FROM billing_costitem l
                     WHERE l.site_id = c.site_id AND l.offer = c.offer AND l.kind = c.kind AND l.from_day <= :day)
-ORDER BY t.name, t.id, c.offer, c.id
+ORDER BY c.offer, c.id
 
 -- name: overdue
 -- The contracts whose invoices due before a day ask for more than settles invoices: payments and credit notes.

@@ -348,13 +348,13 @@ UPDATE ordering_hostoffer SET release_id = :release WHERE host_id = :host
 UPDATE ordering_instance SET release_id = :release WHERE host = :host AND wanted <> 'destroyed'
 
 -- name: history
--- What was asked of an instance, the newest first.
+-- What was asked of an instance, the newest first; so much of it.
 SELECT q.at, q.actor, r.version, q.parameters, q.requested_state
 FROM ordering_requestrow q
 JOIN catalog_release r ON r.id = q.release_id
 WHERE q.instance_id = :instance
 ORDER BY q.id DESC
-LIMIT 50
+LIMIT :most
 
 -- name: ask_end
 -- Nobody wants an instance any more.
