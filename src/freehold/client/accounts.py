@@ -21,13 +21,21 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     command(own, "tokens", _tokens, "list your tokens that are valid")
     token = command(own, "end-token", _end_token, "end one of your tokens")
     token.add_argument("token", metavar="ID")
-    _asked(command(own, "end-sessions", _end_sessions, "end all your sessions and tokens, this one too"))
+    command(own, "sessions", _sessions, "list the browsers in which you are logged in")
+    session = command(own, "end-session", _end_session, "log out of one browser")
+    session.add_argument("session", metavar="ID")
+    ending = command(own, "end-sessions", _end_sessions, "end all your sessions and tokens, this one too")
+    ending.add_argument("--keep-tokens", action="store_true", help="log out of all browsers only")
+    _asked(ending)
     others = subparsers.add_parser(
         "people", help="accounts of others (staff), and members of a project"
     ).add_subparsers(dest="people_command", required=True, metavar="COMMAND")
     command(others, "list", _people, "who has an account (staff)")
     for name, help_, run in (
         ("tokens", "list somebody's tokens (staff)", _tokens),
+        ("end-token", "end one of somebody's tokens (staff)", _end_token),
+        ("sessions", "list the browsers in which somebody is logged in (staff)", _sessions),
+        ("end-session", "log somebody out of one browser (staff)", _end_session),
         ("end-sessions", "end somebody's sessions and tokens (staff)", _end_sessions),
         ("close", "close an account: its sessions and tokens end (staff)", _close),
         ("reopen", "open an account again (staff)", _reopen),
@@ -35,6 +43,8 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     ):
         parser = command(others, name, run, help_)
         parser.add_argument("email")
+        if name in ("end-token", "end-session"):
+            parser.add_argument(name.removeprefix("end-"), metavar="ID")
         if name in ("end-sessions", "close", "remove"):
             _asked(parser)
     command(others, "members", _members, "who is in the project, as what")
@@ -69,13 +79,34 @@ def _tokens(options: argparse.Namespace) -> int:
 
 
 def _end_token(options: argparse.Namespace) -> int:
-    open_client().ask("DELETE", "/tokens/{token}", {"token": options.token})
+    path, parts = _whose(options)
+    path = f"{path}/tokens/{{token}}" if parts else "/tokens/{token}"
+    open_client().ask("DELETE", path, {**parts, "token": options.token})
     say(options, {}, f"The token {options.token} has ended.")
+    return 0
+
+
+def _sessions(options: argparse.Namespace) -> int:
+    path, parts = _whose(options)
+    found: list[dict[str, Any]] = open_client().ask_all(f"{path}/sessions", "id", parts)
+    rows = [(one["id"], one["began_at"], one["seen_at"], one["address"], one["browser"]) for one in found]
+    say(options, found, table(("SESSION", "BEGUN", "LAST USED", "FROM", "BROWSER"), rows))
+    return 0
+
+
+def _end_session(options: argparse.Namespace) -> int:
+    path, parts = _whose(options)
+    open_client().ask("DELETE", f"{path}/sessions/{{session}}", {**parts, "session": options.session})
+    say(options, {}, f"The session {options.session} has ended.")
     return 0
 
 
 def _end_sessions(options: argparse.Namespace) -> int:
     client = open_client()
+    if getattr(options, "keep_tokens", False):
+        client.ask("DELETE", "/me/sessions")
+        say(options, {}, "You are logged out of all browsers; your tokens are still valid.")
+        return 0
     email = getattr(options, "email", None) or client.ask("GET", "/me")["email"]
     if not (options.yes or confirmed(f"End all sessions and tokens of {email}?")):
         return 0

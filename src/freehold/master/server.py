@@ -218,11 +218,11 @@ def check_caller(scope: Scope) -> None:
     """Raise Unauthenticated unless a request shows an API token, a session or a certificate that is known here."""
     from django.conf import settings
     from django.contrib.auth import SESSION_KEY
-    from django.contrib.sessions.backends.db import SessionStore
     from django.http import parse_cookie
 
     from freehold.master.fleet import queries
     from freehold.master.people import identity
+    from freehold.master.people.sessions import SessionStore
 
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     fingerprint = scope.get("extensions", {}).get(PEER)

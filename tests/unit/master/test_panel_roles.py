@@ -17,6 +17,10 @@ LOGIN = {"email": "owner@example.org", "password": "wrong"}
 TABLE: dict[str, tuple[Any, str]] = {
     "GET login":             (None, "200 200 200 200 200 200 200"),
     "POST login":            (LOGIN, "401 401 401 401 401 401 401"),
+    "GET account":           (None, "login 200 200 200 200 200 200"),
+    "POST account":          ({"session": "lost"}, "login 404 404 404 404 404 404"),
+    "GET account-tokens":    (None, "login 200 200 200 200 200 200"),
+    "POST account-tokens":   ({"token": "lost"}, "login 404 404 404 404 404 404"),
     "POST language":         ({"language": "fr"}, "302 302 302 302 302 302 302"),
     "GET language":          (None, "302 302 302 302 302 302 302"),
     "GET instances":         (None, "login 200 200 200 200 200 200"),

@@ -14,7 +14,8 @@ from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.people import actions
 from freehold.master.people.identity import Scope
-from freehold.master.people.models import ApiToken, Membership, Person, Project
+from freehold.master.people.models import Membership, Person, Project
+from freehold.master.people.queries import open_sessions, valid_tokens
 
 router = Router()
 
@@ -31,6 +32,14 @@ class TokenRow(Schema):
     project: str = Field(description="The one project that it opens; empty: all of the person's.")
     created_at: str
     expires_at: str
+
+
+class SessionRow(Schema):
+    id: str = Field(description="Names the session, and does not open it.")
+    began_at: str
+    seen_at: str = Field(description="Of its last use, to a minute.")
+    address: str = Field(description="From which somebody logged in.")
+    browser: str = Field(description="As the browser said of itself.")
 
 
 class PersonRow(Schema):
@@ -64,6 +73,35 @@ def list_tokens(request: HttpRequest, after: After = "", limit: Limit = USUAL) -
 
 
 @router.get(
+    "/me/sessions",
+    response=list[SessionRow],
+    auth=any_person,
+    summary="Browsers in which you are logged in",
+    openapi_extra=listed("id"),
+)
+def list_sessions(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return _sessions(caller(request).person, ListPart(after, limit))
+
+
+@router.delete(
+    "/me/sessions",
+    response={204: None},
+    auth=any_person,
+    summary="Log out of all browsers; your tokens stay",
+)
+def end_own_sessions(request: HttpRequest) -> tuple[int, None]:
+    actions.end_other_sessions(acting=caller(request))
+    return 204, None
+
+
+@router.delete("/me/sessions/{session}", response={204: None}, auth=any_person, summary="Log out of one browser")
+def end_own_session(request: HttpRequest, session: str) -> tuple[int, None]:
+    who = caller(request)
+    actions.end_session(actions.find_person(who.actor), session, acting=who)
+    return 204, None
+
+
+@router.get(
     "/people",
     response=list[PersonRow],
     auth=staff,
@@ -94,6 +132,41 @@ def list_people(request: HttpRequest, after: After = "", limit: Limit = USUAL) -
 )
 def list_tokens_of(request: HttpRequest, email: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     return _tokens(actions.find_person(email).id, ListPart(after, limit))
+
+
+@router.delete(
+    "/people/{email}/tokens/{token}",
+    response={204: None},
+    auth=staff,
+    summary="Revoke one of somebody's tokens (staff)",
+)
+def revoke_token_of(request: HttpRequest, email: str, token: str) -> tuple[int, None]:
+    person = actions.find_person(email)
+    if not actions.revoke_token(token, acting=caller(request), person=person):
+        raise NotFound(f"{person.email} has no token '{token}' that is still valid.")
+    return 204, None
+
+
+@router.get(
+    "/people/{email}/sessions",
+    response=list[SessionRow],
+    auth=staff,
+    summary="Browsers in which somebody is logged in (staff)",
+    openapi_extra=listed("id"),
+)
+def list_sessions_of(request: HttpRequest, email: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return _sessions(actions.find_person(email).id, ListPart(after, limit))
+
+
+@router.delete(
+    "/people/{email}/sessions/{session}",
+    response={204: None},
+    auth=staff,
+    summary="Log somebody out of one browser (staff)",
+)
+def end_session_of(request: HttpRequest, email: str, session: str) -> tuple[int, None]:
+    actions.end_session(actions.find_person(email), session, acting=caller(request))
+    return 204, None
 
 
 @router.delete(
@@ -151,14 +224,22 @@ def remove_member(request: HttpRequest, project: str, email: str) -> tuple[int, 
     return 204, None
 
 
-def _tokens(person: str | None, part: ListPart) -> list[dict[str, Any]]:
-    now = clock.now()
-    rows = ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=now).select_related("project")
+def _tokens(person: str, part: ListPart) -> list[dict[str, Any]]:
     return [
         {
             "id": one.id, "title": one.title, "scopes": one.scopes.split(),
             "project": one.project.name if one.project else "",
             "created_at": clock.iso(one.created_at), "expires_at": clock.iso(one.expires_at),
         }
-        for one in part_of(rows, ("created_at", "id"), "id", part)
+        for one in part_of(valid_tokens(person), ("created_at", "id"), "id", part)
+    ]  # fmt: skip
+
+
+def _sessions(person: str, part: ListPart) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.public_id, "began_at": clock.iso(one.began_at), "seen_at": clock.iso(one.seen_at),
+            "address": one.address, "browser": one.browser,
+        }
+        for one in part_of(open_sessions(person), ("began_at", "public_id"), "public_id", part)
     ]  # fmt: skip

@@ -11,9 +11,9 @@ from django.db import IntegrityError
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Unauthenticated
 from freehold.master.foundation.transactions import audit, writing
-from freehold.master.people import identity, quotas
+from freehold.master.people import identity, queries, quotas
 from freehold.master.people.identity import Caller, Scope
-from freehold.master.people.models import ApiToken, Membership, Person, Project, Role
+from freehold.master.people.models import ApiToken, Membership, Person, Project, Role, Session
 from freehold.master.people.quotas import Quota
 from freehold.master.people.throttle import throttle
 from freehold.protocol.problem import FieldError
@@ -104,13 +104,29 @@ def change_password(old: str, new: str, *, acting: Caller, address: str = "") ->
 
 def end_sessions(person: Person, *, acting: Caller) -> None:
     """End all sessions and tokens of a person: one's own, or anybody's for the Master's staff."""
-    if acting.person != person.id:
-        acting.require(Scope.OPERATE)
-        acting.require_staff()
+    _check_whose(person, acting)
     with writing():
+        # Also a session that is being begun at this moment ends: it holds a hash of this.
         Person.objects.filter(id=person.id).update(sessions_since=clock.now())
-        _end_tokens(person)
+        _end_all(person)
         audit(acting.actor, "sessions.end", person.id)
+
+
+def end_session(person: Person, public_id: str, *, acting: Caller) -> None:
+    """End one session: one's own, or anybody's for the Master's staff; raise NotFound when it is not open."""
+    _check_whose(person, acting)
+    with writing():
+        if "\0" in public_id or not queries.open_sessions(person.id).filter(public_id=public_id).delete()[0]:
+            raise NotFound(f"{person.email} has no session '{public_id}' that is open.")
+        audit(acting.actor, "session.end", public_id, person=person.id)
+
+
+def end_other_sessions(this: str = "", *, acting: Caller) -> int:
+    """End all sessions of the caller but that with the public id `this`; tokens stay. Return how many ended."""
+    with writing():
+        ended, _ = queries.open_sessions(acting.person).exclude(public_id=this).delete()
+        audit(acting.actor, "sessions.end-others", acting.person, ended=ended)
+    return ended
 
 
 def find_person(email: str) -> Person:
@@ -128,7 +144,7 @@ def set_active(person: Person, active: bool, *, acting: Caller) -> None:
     with writing():
         Person.objects.filter(id=person.id).update(is_active=active)
         if not active:
-            _end_tokens(person)
+            _end_all(person)
         audit(acting.actor, "person.open" if active else "person.close", person.id)
 
 
@@ -148,13 +164,20 @@ def _keep_password(person: Person, password: str, verb: str, acting: Caller) -> 
     check_password_rules(password)
     hashed = make_password(password)
     with writing():
-        # Sessions hold a hash of the password's hash, and end with it.
+        # Sessions hold a hash of the password's hash: also one that is being begun at this moment ends.
         Person.objects.filter(id=person.id).update(password=hashed)
-        _end_tokens(person)
+        _end_all(person)
         audit(acting.actor, verb, person.id)
 
 
-def _end_tokens(person: Person) -> None:
+def _check_whose(person: Person, acting: Caller) -> None:
+    if acting.person != person.id:
+        acting.require(Scope.OPERATE)
+        acting.require_staff()
+
+
+def _end_all(person: Person) -> None:
+    Session.objects.filter(person=person).delete()
     ApiToken.objects.filter(person=person, revoked_at=None).update(revoked_at=clock.now())
 
 
@@ -225,12 +248,18 @@ def make_token(
     return secret, token
 
 
-def revoke_token(token: str, *, acting: Caller) -> bool:
-    """Revoke a token of the caller, effective at once; return whether there was one."""
+def revoke_token(token: str, *, acting: Caller, person: Person | None = None) -> bool:
+    """Revoke a token of the caller or, for the Master's staff, of a person, effective at once.
+
+    Return whether there was one.
+    """
+    if person is not None:
+        _check_whose(person, acting)
+    owner = acting.person if person is None else person.id
     with writing():
-        changed = ApiToken.objects.filter(id=token, person=acting.person, revoked_at=None).update(
+        changed = "\0" not in token and ApiToken.objects.filter(id=token, person=owner, revoked_at=None).update(
             revoked_at=clock.now()
         )
         if changed:
-            audit(acting.actor, "token.revoke", token)
+            audit(acting.actor, "token.revoke", token, person=owner)
     return bool(changed)

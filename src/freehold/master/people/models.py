@@ -1,6 +1,7 @@
 """Persons, projects and what they may do."""
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import F, Q
 from django.utils.crypto import salted_hmac
@@ -45,6 +46,21 @@ class Person(AbstractBaseUser):
         return salted_hmac(
             "freehold.sessions", f"{self.password}:{self.sessions_since}", algorithm="sha256"
         ).hexdigest()
+
+
+class Session(AbstractBaseSession):
+    """A browser in which a person is logged in, as `sessions.SessionStore` writes it: `session_data` says the same."""
+
+    public_id = models.TextField(unique=True, null=True)
+    """How people name it; its key opens it."""
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True)
+    """None for the moment between its making and the log-in."""
+    began_at = models.BigIntegerField()
+    seen_at = models.BigIntegerField()
+    address = models.TextField()
+    """The network address from which somebody logged in."""
+    browser = models.TextField()
+    """As it said of itself."""
 
 
 class Project(models.Model):

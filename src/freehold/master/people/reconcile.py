@@ -1,12 +1,11 @@
 """Forgets sessions and tokens that opened nothing for long."""
 
-from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import writing
 from freehold.master.people.actions import ENDED_TOKEN_DAYS
-from freehold.master.people.models import ApiToken
+from freehold.master.people.models import ApiToken, Session
 
 
 def clean_up() -> int:
