@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from browser.windows import DESKTOP, PHONE, Window
+from machines import Cloud
 
 
 def test_a_lost_phone_is_logged_out_from_the_desk(window: Callable[..., Window]) -> None:
@@ -37,3 +38,36 @@ def test_all_others_end_and_tokens_are_looked_at_without_a_script(window: Callab
     plain.open("account")
     plain.page.locator("tbody").get_by_role("button", name="Log out").click()
     assert plain.page.locator("h1").inner_text() == "Log in"
+
+
+def test_a_forgotten_password_is_replaced_with_a_code_without_a_script(
+    window: Callable[..., Window], cloud: Cloud
+) -> None:
+    email, new = "ann@example.org", "a battery of many horses"
+    cloud.master.person(email, "provider")
+    code = cloud.master.api("POST", f"/people/{email}/password-reset")["code"]
+    plain = window(viewport=PHONE, java_script_enabled=False)
+    page = plain.page
+    plain.open("login")
+    page.get_by_role("link", name="Password forgotten?").click()
+    page.locator("#email").fill(email)
+    page.locator("#code").fill("fhr_wrong")
+    page.locator("#password").fill(new)
+    page.get_by_role("button", name="Set another password").click()
+    assert "the code is wrong" in page.locator("[role=alert]").inner_text()
+    page.locator("#code").fill(code)
+    page.locator("#password").fill(new)
+    page.get_by_role("button", name="Set another password").click()
+    assert "Your password is changed" in page.locator("main").inner_text()
+    assert code not in page.url
+    page.locator("main").get_by_role("link", name="Log in").click()
+    page.locator("#email").fill(email)
+    page.locator("#password").fill(new)
+    page.locator("main").get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{plain.address}/")
+
+    seen = window(viewport=PHONE)
+    seen.open("reset")
+    seen.has_no_barrier()
+    seen.fits()
+    seen.shoot("reset")

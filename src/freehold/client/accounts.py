@@ -3,9 +3,11 @@
 import argparse
 import getpass
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from freehold.client.terminal import command, confirmed, open_client, say, table
+from freehold.client.api import Client
+from freehold.client.terminal import command, confirmed, open_client, read, say, table
 
 if TYPE_CHECKING:
     from freehold.client.terminal import Subparsers
@@ -27,6 +29,12 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     ending = command(own, "end-sessions", _end_sessions, "end all your sessions and tokens, this one too")
     ending.add_argument("--keep-tokens", action="store_true", help="log out of all browsers only")
     _asked(ending)
+    reset = subparsers.add_parser("reset-password", help="set another password with a code that staff gave you")
+    reset.add_argument("master", metavar="URL", help="https://HOST:PORT of the Master")
+    reset.add_argument("--email", required=True)
+    reset.add_argument("--authority", type=Path, metavar="FILE", help="the Master's authority.pem, as for login")
+    reset.add_argument("--stdin", action="store_true", help="read the code and the new password as two lines")
+    reset.set_defaults(run=_use_reset)
     others = subparsers.add_parser(
         "people", help="accounts of others (staff), and members of a project"
     ).add_subparsers(dest="people_command", required=True, metavar="COMMAND")
@@ -37,6 +45,7 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         ("sessions", "list the browsers in which somebody is logged in (staff)", _sessions),
         ("end-session", "log somebody out of one browser (staff)", _end_session),
         ("end-sessions", "end somebody's sessions and tokens (staff)", _end_sessions),
+        ("reset-password", "make a code with which somebody sets another password (staff)", _make_reset),
         ("close", "close an account: its sessions and tokens end (staff)", _close),
         ("reopen", "open an account again (staff)", _reopen),
         ("remove", "take somebody out of the project (its owner)", _remove),
@@ -67,6 +76,24 @@ def _password(options: argparse.Namespace) -> int:
         old, new = getpass.getpass("Your password: "), getpass.getpass("The new one: ")
     open_client().ask("PUT", "/me/password", body={"old": old, "new": new})
     say(options, {}, "Your password is changed; all your sessions and tokens have ended. Log in again: freehold login.")
+    return 0
+
+
+def _make_reset(options: argparse.Namespace) -> int:
+    made = open_client().ask("POST", "/people/{email}/password-reset", {"email": options.email})
+    text = f"Give this code to {options.email}. It is good once, until {made['expires_at']}, and not shown again:"
+    say(options, made, f"{text}\n{made['code']}")
+    return 0
+
+
+def _use_reset(options: argparse.Namespace) -> int:
+    if options.stdin:
+        code, new = sys.stdin.readline().strip(), sys.stdin.readline().rstrip("\n")
+    else:
+        code, new = getpass.getpass("The code: ").strip(), getpass.getpass("Your new password: ")
+    authority = read(options.authority) if options.authority else ""
+    Client.reset_password(options.master, options.email, code, new, authority=authority)
+    print("Your password is changed; all your sessions and tokens have ended. Log in: freehold login.")
     return 0
 
 

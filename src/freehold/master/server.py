@@ -42,7 +42,7 @@ NODE_THREADS = 2
 people are, and however many, nodes do not wait for them."""
 PASSWORD_THREADS, PASSWORD_QUEUE = 2, 16
 """Threads in which passwords are hashed (0.3 s and 100 MB each), and requests that may wait for them."""
-PASSWORD_PATHS = frozenset({"/login", "/api/v1/login", "/api/v1/me/password"})
+PASSWORD_PATHS = frozenset({"/login", "/reset", "/api/v1/login", "/api/v1/me/password", "/api/v1/password-reset"})
 NODE_PATHS = ("/node/", "/authority.pem")
 LARGEST_UPLOAD = 33 * 1024 * 1024
 LARGEST_OF_STRANGERS = 64 * 1024

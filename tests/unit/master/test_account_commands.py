@@ -74,3 +74,22 @@ def test_staff_lists_and_ends_what_others_have_open(master: "Master", owner: Ter
     assert "revoked" in ben.run("account", "sessions").stderr
     assert ben.run("account", "sessions").returncode == 1
     assert owner.json("account", "tokens"), "nobody else's ended"
+
+
+def test_a_forgotten_password_is_replaced_with_a_code_of_staff(
+    master: "Master", owner: Terminal, tmp_path: Path
+) -> None:
+    email = "cleo@example.org"
+    master.person(email, "provider")
+    cleo = Terminal(master, tmp_path, email)
+    code = owner.says("people", "reset-password", email).splitlines()[-1]
+    taking = ("reset-password", master.url, "--email", email, "--authority", str(master.authority), "--stdin")
+    short = cleo.run(*taking, given=f"{code}\nshort\n")
+    assert (short.returncode, "too short" in short.stderr) == (1, True)
+    assert cleo.json("account", "tokens")
+    assert "Your password is changed" in cleo.says(*taking, given=f"{code}\na battery of many horses\n")
+    assert cleo.run("account", "tokens").returncode == 1, "what was open has ended"
+    used = cleo.run(*taking, given=f"{code}\na battery of more horses\n")
+    assert (used.returncode, "was used" in used.stderr) == (1, True)
+    wish = {"email": email, "password": "a battery of many horses"}
+    assert master.call("POST", "/api/v1/login", wish).status == 200

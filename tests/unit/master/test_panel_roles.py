@@ -17,6 +17,8 @@ LOGIN = {"email": "owner@example.org", "password": "wrong"}
 TABLE: dict[str, tuple[Any, str]] = {
     "GET login":             (None, "200 200 200 200 200 200 200"),
     "POST login":            (LOGIN, "401 401 401 401 401 401 401"),
+    "GET reset":             (None, "200 200 200 200 200 200 200"),
+    "POST reset":            ({"email": "x"}, "422 422 422 422 422 422 422"),
     "GET account":           (None, "login 200 200 200 200 200 200"),
     "POST account":          ({"session": "lost"}, "login 404 404 404 404 404 404"),
     "GET account-tokens":    (None, "login 200 200 200 200 200 200"),
@@ -66,7 +68,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST ticket":           ({"text": "x"}, "login 403 404 404 403 404 403"),
     "POST logout":           (None, "302 302 302 302 302 302 302"),
 }  # fmt: skip
-OPEN = {"login", "logout", "language", "prices", "prices-data", "evidence"}
+OPEN = {"login", "logout", "reset", "language", "prices", "prices-data", "evidence"}
 """Pages for which nobody needs to be anybody."""
 
 

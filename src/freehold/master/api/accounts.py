@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
-from freehold.master.api.auth import any_person, caller, in_project, staff
+from freehold.master.api.auth import any_person, anybody, caller, in_project, staff
 from freehold.master.api.bodies import StrictBody
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
@@ -23,6 +23,17 @@ router = Router()
 class PasswordIn(StrictBody):
     old: str = Field(json_schema_extra={"format": "password"})
     new: str = Field(json_schema_extra={"format": "password"}, description="12 characters or more.")
+
+
+class ResetIn(StrictBody):
+    email: str
+    code: str = Field(json_schema_extra={"format": "password"}, description="As staff got it; good once, for a day.")
+    new: str = Field(json_schema_extra={"format": "password"}, description="12 characters or more.")
+
+
+class ResetOut(Schema):
+    code: str = Field(description="Shown only now: only its hash is kept.")
+    expires_at: str
 
 
 class TokenRow(Schema):
@@ -58,6 +69,17 @@ class MemberRow(Schema):
 @router.put("/me/password", response={204: None}, auth=any_person, summary="Change your password; all your tokens end")
 def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
     actions.change_password(body.old, body.new, acting=caller(request), address=network_of_caller(request))
+    return 204, None
+
+
+@router.post(
+    "/password-reset",
+    response={204: None},
+    auth=anybody,
+    summary="Set another password with a code; all your sessions and tokens end",
+)
+def use_reset(request: HttpRequest, body: ResetIn) -> tuple[int, None]:
+    actions.use_reset(body.email, body.code, body.new, network_of_caller(request))
     return 204, None
 
 
@@ -182,6 +204,17 @@ def end_sessions(request: HttpRequest, email: str) -> tuple[int, None]:
         raise NotFound(f"There is no person '{email}'.")
     actions.end_sessions(actions.find_person(email), acting=who)
     return 204, None
+
+
+@router.post(
+    "/people/{email}/password-reset",
+    response={201: ResetOut},
+    auth=staff,
+    summary="Make a code with which somebody sets another password (staff)",
+)
+def make_reset(request: HttpRequest, email: str) -> tuple[int, dict[str, Any]]:
+    code, reset = actions.make_reset(actions.find_person(email), acting=caller(request))
+    return 201, {"code": code, "expires_at": clock.iso(reset.expires_at)}
 
 
 @router.post("/people/{email}/close", response={204: None}, auth=staff, summary="Close an account (staff)")

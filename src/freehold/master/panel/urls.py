@@ -11,6 +11,7 @@ _FLEET = "fleet/<str:project>"
 urlpatterns = [
     path("login", session.log_in, name="login"),
     path("logout", session.log_out, name="logout"),
+    path("reset", session.reset, name="reset"),
     path("account", account.sessions, name="account"),
     path("account/tokens", account.tokens, name="account-tokens"),
     path("language", set_language, name="language"),

@@ -44,6 +44,7 @@ PROBLEMS: dict[str, str | Promise] = {
     "in-doubt": gettext_lazy("The Master knows less than it did"),
     "payment-required": gettext_lazy("It must be paid for first"),
     "quota-exceeded": gettext_lazy("A quota is used up"),
+    "too-many-tries": gettext_lazy("Too many wrong tries. Wait some minutes, then try again."),
     "busy": gettext_lazy("The Master has more to do than it can. Try again in a minute."),
     "unavailable": gettext_lazy("The Master cannot reach its database. Try again in a minute."),
     "out-of-storage": gettext_lazy("The Master has no place to write to: nothing was changed."),

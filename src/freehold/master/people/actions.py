@@ -13,7 +13,7 @@ from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Unaut
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people import identity, queries, quotas
 from freehold.master.people.identity import Caller, Scope
-from freehold.master.people.models import ApiToken, Membership, Person, Project, Role, Session
+from freehold.master.people.models import ApiToken, Membership, PasswordReset, Person, Project, Role, Session
 from freehold.master.people.quotas import Quota
 from freehold.master.people.throttle import throttle
 from freehold.protocol.problem import FieldError
@@ -21,6 +21,8 @@ from freehold.protocol.problem import FieldError
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1000
 TOKEN_DAYS = 90
+RESET_DAYS = 1
+"""How long a code to set another password is good."""
 ENDED_TOKEN_DAYS = 30
 """How long an API token that is over is still there."""
 
@@ -145,6 +147,7 @@ def set_active(person: Person, active: bool, *, acting: Caller) -> None:
         Person.objects.filter(id=person.id).update(is_active=active)
         if not active:
             _end_all(person)
+            PasswordReset.objects.filter(person=person).delete()
         audit(acting.actor, "person.open" if active else "person.close", person.id)
 
 
@@ -160,14 +163,77 @@ def remove_role(person: Person, project: Project, *, acting: Caller) -> None:
         audit(acting.actor, "role.remove", person.id, project=project.id)
 
 
+def make_reset(person: Person, *, acting: Caller) -> tuple[str, PasswordReset]:
+    """Return a code with which a person sets another password, once and within a day, and its row.
+
+    The code is shown only now; one that was made before opens nothing any more. For the Master's staff. Raise
+    Conflict for a closed account.
+    """
+    acting.require(Scope.OPERATE)
+    acting.require_staff()
+    if not person.is_active:
+        raise Conflict(f"The account of {person.email} is closed.", remedy="Open it again first.")
+    code = f"fhr_{secrets.token_urlsafe(32)}"
+    now = clock.now()
+    with writing():
+        reset, _ = PasswordReset.objects.update_or_create(
+            person=person,
+            defaults={"digest": identity.digest(code), "made_at": now, "expires_at": now + RESET_DAYS * clock.DAY},
+        )
+        audit(acting.actor, "reset.make", person.id)
+    return code, reset
+
+
+def use_reset(email: str, code: str, password: str, address: str = "") -> None:
+    """Set another password with a code of `make_reset`, which ends all sessions and tokens of the person.
+
+    Raise Invalid for a password that cannot be: the code is then still good. Raise Unauthenticated for a code that is
+    not this person's, over or used, never saying which; TooManyTries where that happened too often, as with passwords.
+    """
+    account = identity.digest(email.lower())
+    throttle.check(account, address)
+    check_password_rules(password)
+    reset = _find_reset(email, code)
+    if reset is None or not _take_reset(reset, make_password(password)):
+        throttle.failed(account, address)
+        raise Unauthenticated(
+            "The e-mail or the code is wrong, or the code is over or was used.", remedy="Ask for another code."
+        )
+    throttle.succeeded(account, address)
+
+
+def _find_reset(email: str, code: str) -> PasswordReset | None:
+    if "\0" in email:
+        return None
+    rows = PasswordReset.objects.filter(
+        digest=identity.digest(code), expires_at__gt=clock.now(), person__email=email.lower(), person__is_active=True
+    )
+    return rows.select_related("person").first()
+
+
+def _take_reset(reset: PasswordReset, hashed: str) -> bool:
+    with writing():
+        # Of two that come at the same moment with one code, one deletes the row.
+        taken, _ = PasswordReset.objects.filter(person=reset.person, digest=reset.digest).delete()
+        if taken:
+            _replace_password(reset.person, hashed)
+            audit(reset.person.email, "reset.use", reset.person.id)
+    return bool(taken)
+
+
 def _keep_password(person: Person, password: str, verb: str, acting: Caller) -> None:
     check_password_rules(password)
     hashed = make_password(password)
     with writing():
-        # Sessions hold a hash of the password's hash: also one that is being begun at this moment ends.
-        Person.objects.filter(id=person.id).update(password=hashed)
-        _end_all(person)
+        _replace_password(person, hashed)
         audit(acting.actor, verb, person.id)
+
+
+def _replace_password(person: Person, hashed: str) -> None:
+    # Sessions hold a hash of the password's hash: also one that is being begun at this moment ends.
+    Person.objects.filter(id=person.id).update(password=hashed)
+    _end_all(person)
+    PasswordReset.objects.filter(person=person).delete()
 
 
 def _check_whose(person: Person, acting: Caller) -> None:

@@ -99,6 +99,20 @@ class Membership(models.Model):
         ]
 
 
+class PasswordReset(models.Model):
+    """A person may set another password without the old one, once, with a code of which the hash is kept here."""
+
+    person = models.OneToOneField(Person, on_delete=models.CASCADE, primary_key=True)
+    digest = models.TextField(unique=True)
+    made_at = models.BigIntegerField()
+    expires_at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(expires_at__gt=F("made_at")), name="reset_expires_later"),
+        ]
+
+
 class ApiToken(models.Model):
     """A program's way in. Only its hash is kept; it is shown once."""
 
