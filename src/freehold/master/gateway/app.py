@@ -88,7 +88,20 @@ class Gateway:
         except Exception as error:
             await send_problem(send, failure(error, f"{scope['method']} {scope['path']} failed"))
 
+    async def is_of_node(self, scope: Scope) -> bool:
+        """Return whether a request shows the certificate of a node, which may be over: it may still renew by it."""
+        try:
+            await self._look_up(scope)
+        except MasterError:
+            return False
+        return True
+
     async def _identify(self, scope: Scope) -> CertificateIdentity:
+        identity = await self._look_up(scope)
+        check_date(identity.not_after)
+        return identity
+
+    async def _look_up(self, scope: Scope) -> CertificateIdentity:
         fingerprint = scope.get("extensions", {}).get(PEER)
         if fingerprint is None:
             raise Unauthenticated(
@@ -99,7 +112,6 @@ class Gateway:
             asked_at = self._revisions.updates
             identity = await self._read(look_up, self._reader, fingerprint)
             self._revisions.remember(fingerprint, identity, asked_at)
-        check_date(identity.not_after)
         return identity
 
     async def _feed(self, identity: CertificateIdentity, scope: Scope, send: Send) -> None:
