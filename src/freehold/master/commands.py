@@ -138,7 +138,7 @@ def _serve(options: argparse.Namespace) -> int:
     _django(options.root)
     from django.conf import settings
 
-    from freehold.master import schema
+    from freehold.master import checks, schema
     from freehold.master.server import serve
 
     lock = os.open(options.root / "master.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -157,6 +157,8 @@ def _serve(options: argparse.Namespace) -> int:
     if trouble := schema.trouble(schema.known_here()):
         print(trouble, file=sys.stderr)
         return 1
+    for message in checks.clock_at_start():
+        print(f"Warning: {message}", file=sys.stderr)
     trouble = serve(options.root, settings.DATABASE_URL, settings.NODE_WAIT, options.host, options.port)
     if trouble:
         print(trouble, file=sys.stderr)

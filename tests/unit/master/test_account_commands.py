@@ -91,5 +91,5 @@ def test_a_forgotten_password_is_replaced_with_a_code_of_staff(
     assert cleo.run("account", "tokens").returncode == 1, "what was open has ended"
     used = cleo.run(*taking, given=f"{code}\na battery of more horses\n")
     assert (used.returncode, "was used" in used.stderr) == (1, True)
-    wish = {"email": email, "password": "a battery of many horses"}
-    assert master.call("POST", "/api/v1/login", wish).status == 200
+    spec = {"email": email, "password": "a battery of many horses"}
+    assert master.call("POST", "/api/v1/login", spec).status == 200

@@ -93,8 +93,8 @@ def test_what_a_browser_says_of_itself_is_bounded_and_harmless(rooms: "Rooms") -
     Person.objects.filter(id=rooms.customer.person).update(password=make_password(PASSWORD))
     client = Client()
     agent = "<b>Fox\x1b[31m\x00\x7f" + "x" * 10_000
-    wish = {"email": rooms.customer.actor, "password": PASSWORD}
-    answer = client.post("/login", wish, secure=True, headers={"user-agent": agent}, REMOTE_ADDR="2001:db8::7")
+    spec = {"email": rooms.customer.actor, "password": PASSWORD}
+    answer = client.post("/login", spec, secure=True, headers={"user-agent": agent}, REMOTE_ADDR="2001:db8::7")
     assert answer.status_code == 302
     row = Session.objects.get()
     assert (row.person_id, row.address, len(row.browser)) == (rooms.customer.person, "2001:db8::7", 200)
