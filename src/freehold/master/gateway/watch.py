@@ -146,7 +146,8 @@ class Watcher(threading.Thread):
         while not self._over:
             try:
                 if is_new:
-                    self._connection.many("forget_agreement", [{"is_agreed": False}])
+                    with self._connection.transaction():
+                        self._connection.many("forget_agreement", [{"is_agreed": False}])
                     is_new = False
                 self._look()
                 self._compare()
