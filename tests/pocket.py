@@ -9,7 +9,7 @@ import http.client
 import json
 import ssl
 import time
-from email.utils import parsedate_to_datetime
+from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ class Pocket:
         self.hash = "0" * 64
         self.statement = ""
         """The last one of the Master, shown with each request."""
+        self.shows = 0.0
+        """By how many seconds the clock of this machine, which something else keeps, differs; `is_kept`: whether."""
+        self.is_kept = False
         self.date = 0.0
         """What the last answer said of the time."""
         self._connection: http.client.HTTPSConnection | None = None
@@ -79,8 +82,9 @@ class Pocket:
                 context.load_cert_chain(self.folder / "pocket.pem")
             self._connection = http.client.HTTPSConnection(self.host, self.port, context=context, timeout=70)
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        dated = {"Date": formatdate(time.time() + self.shows, usegmt=True)} if self.is_kept else {}
         try:
-            self._connection.request(method, path, data, headers or {})
+            self._connection.request(method, path, data, {**dated, **(headers or {})})
             response = self._connection.getresponse()
             content = response.read()
             self.date = parsedate_to_datetime(response.headers["Date"]).timestamp()

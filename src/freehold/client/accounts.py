@@ -3,9 +3,11 @@
 import argparse
 import getpass
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from freehold.client.terminal import command, confirmed, open_client, say, table
+from freehold.client.api import Client
+from freehold.client.terminal import command, confirmed, open_client, read, say, table
 
 if TYPE_CHECKING:
     from freehold.client.terminal import Subparsers
@@ -21,20 +23,37 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     command(own, "tokens", _tokens, "list your tokens that are valid")
     token = command(own, "end-token", _end_token, "end one of your tokens")
     token.add_argument("token", metavar="ID")
-    _asked(command(own, "end-sessions", _end_sessions, "end all your sessions and tokens, this one too"))
+    command(own, "sessions", _sessions, "list the browsers in which you are logged in")
+    session = command(own, "end-session", _end_session, "log out of one browser")
+    session.add_argument("session", metavar="ID")
+    ending = command(own, "end-sessions", _end_sessions, "end all your sessions and tokens, this one too")
+    ending.add_argument("--keep-tokens", action="store_true", help="log out of all browsers only")
+    _asked(ending)
+    reset = subparsers.add_parser("reset-password", help="set another password with a code that staff gave you")
+    reset.add_argument("master", metavar="URL", help="https://HOST:PORT of the Master")
+    reset.add_argument("--email", required=True)
+    reset.add_argument("--authority", type=Path, metavar="FILE", help="the Master's authority.pem, as for login")
+    reset.add_argument("--stdin", action="store_true", help="read the code and the new password as two lines")
+    reset.set_defaults(run=_use_reset)
     others = subparsers.add_parser(
         "people", help="accounts of others (staff), and members of a project"
     ).add_subparsers(dest="people_command", required=True, metavar="COMMAND")
     command(others, "list", _people, "who has an account (staff)")
     for name, help_, run in (
         ("tokens", "list somebody's tokens (staff)", _tokens),
+        ("end-token", "end one of somebody's tokens (staff)", _end_token),
+        ("sessions", "list the browsers in which somebody is logged in (staff)", _sessions),
+        ("end-session", "log somebody out of one browser (staff)", _end_session),
         ("end-sessions", "end somebody's sessions and tokens (staff)", _end_sessions),
+        ("reset-password", "make a code with which somebody sets another password (staff)", _make_reset),
         ("close", "close an account: its sessions and tokens end (staff)", _close),
         ("reopen", "open an account again (staff)", _reopen),
         ("remove", "take somebody out of the project (its owner)", _remove),
     ):
         parser = command(others, name, run, help_)
         parser.add_argument("email")
+        if name in ("end-token", "end-session"):
+            parser.add_argument(name.removeprefix("end-"), metavar="ID")
         if name in ("end-sessions", "close", "remove"):
             _asked(parser)
     command(others, "members", _members, "who is in the project, as what")
@@ -60,6 +79,24 @@ def _password(options: argparse.Namespace) -> int:
     return 0
 
 
+def _make_reset(options: argparse.Namespace) -> int:
+    made = open_client().ask("POST", "/people/{email}/password-reset", {"email": options.email})
+    text = f"Give this code to {options.email}. It is good once, until {made['expires_at']}, and not shown again:"
+    say(options, made, f"{text}\n{made['code']}")
+    return 0
+
+
+def _use_reset(options: argparse.Namespace) -> int:
+    if options.stdin:
+        code, new = sys.stdin.readline().strip(), sys.stdin.readline().rstrip("\n")
+    else:
+        code, new = getpass.getpass("The code: ").strip(), getpass.getpass("Your new password: ")
+    authority = read(options.authority) if options.authority else ""
+    Client.reset_password(options.master, options.email, code, new, authority=authority)
+    print("Your password is changed; all your sessions and tokens have ended. Log in: freehold login.")
+    return 0
+
+
 def _tokens(options: argparse.Namespace) -> int:
     path, parts = _whose(options)
     found: list[dict[str, Any]] = open_client().ask_all(f"{path}/tokens", "id", parts)
@@ -69,13 +106,34 @@ def _tokens(options: argparse.Namespace) -> int:
 
 
 def _end_token(options: argparse.Namespace) -> int:
-    open_client().ask("DELETE", "/tokens/{token}", {"token": options.token})
+    path, parts = _whose(options)
+    path = f"{path}/tokens/{{token}}" if parts else "/tokens/{token}"
+    open_client().ask("DELETE", path, {**parts, "token": options.token})
     say(options, {}, f"The token {options.token} has ended.")
+    return 0
+
+
+def _sessions(options: argparse.Namespace) -> int:
+    path, parts = _whose(options)
+    found: list[dict[str, Any]] = open_client().ask_all(f"{path}/sessions", "id", parts)
+    rows = [(one["id"], one["began_at"], one["seen_at"], one["address"], one["browser"]) for one in found]
+    say(options, found, table(("SESSION", "BEGUN", "LAST USED", "FROM", "BROWSER"), rows))
+    return 0
+
+
+def _end_session(options: argparse.Namespace) -> int:
+    path, parts = _whose(options)
+    open_client().ask("DELETE", f"{path}/sessions/{{session}}", {**parts, "session": options.session})
+    say(options, {}, f"The session {options.session} has ended.")
     return 0
 
 
 def _end_sessions(options: argparse.Namespace) -> int:
     client = open_client()
+    if getattr(options, "keep_tokens", False):
+        client.ask("DELETE", "/me/sessions")
+        say(options, {}, "You are logged out of all browsers; your tokens are still valid.")
+        return 0
     email = getattr(options, "email", None) or client.ask("GET", "/me")["email"]
     if not (options.yes or confirmed(f"End all sessions and tokens of {email}?")):
         return 0

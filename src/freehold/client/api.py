@@ -65,6 +65,12 @@ class Client:
             raise ClientError(_which_project(project, token.projects))
         return client
 
+    @classmethod
+    def reset_password(cls, master: str, email: str, code: str, new: str, *, authority: str = "") -> None:
+        """Set another password of a person with a code that staff made."""
+        anonymous = cls(Credentials(master.rstrip("/"), "", "", authority))
+        anonymous._call("POST", "/password-reset", None, {"email": email, "code": code, "new": new})
+
     def request(
         self,
         title: str,

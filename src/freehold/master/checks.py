@@ -6,16 +6,24 @@ from pathlib import Path
 from cryptography import x509
 from django.conf import settings
 from django.db import connection
+from django.db.models import Max
 
 from freehold.master import schema
 from freehold.master.accounting.models import Batch, LegalEntity
 from freehold.master.accounting.queries import broken_links
 from freehold.master.catalog.actions import archive_path
 from freehold.master.catalog.models import Release
-from freehold.master.fleet.models import Node
+from freehold.master.fleet.models import Chain, Node
 from freehold.master.foundation import clock
+from freehold.master.foundation.models import AuditRow
+from freehold.master.generation.clocks import WAY_ON, contradiction
 from freehold.master.generation.doubt import WAYS_ON, doubts
 from freehold.master.generation.models import Forgery
+
+BEHIND = 3600 * clock.SECOND
+"""Milliseconds by which what was written may be later than now."""
+AWAY = 7 * clock.DAY
+"""Milliseconds for which a Master is seldom away."""
 
 
 def run() -> list[str]:
@@ -56,6 +64,7 @@ def _database() -> list[str]:
     if trouble := schema.trouble(schema.known_here()):
         return [trouble]
     wrong = [f"This Master knows less than it did: {one.reason}. {WAYS_ON}" for one in doubts()]
+    wrong += _clock()
     wrong += [
         f"Node {one.node} showed a statement that was never made to it ({one.reason}): see `freehold node list`."
         for one in Forgery.objects.filter(at__gt=clock.now() - 7 * clock.DAY).order_by("id")
@@ -78,6 +87,34 @@ def _database() -> list[str]:
         ]
     if not Node.objects.exists():
         wrong.append("There is no node yet: freehold node token, then freehold node enrol on a machine.")
+    return wrong
+
+
+def last_written() -> int:
+    """Return the newest moment that the database has of acts, and of what nodes told; 0 for a new one."""
+    act = AuditRow.objects.order_by("-id").values_list("at", flat=True).first() or 0
+    heard: int = Chain.objects.aggregate(newest=Max("received_at"))["newest"] or 0
+    return max(act, heard)
+
+
+def clock_at_start() -> list[str]:
+    """Return why the clock of this machine may be wrong, by what a Master that is to start wrote when it ran last."""
+    last = last_written()
+    if last and clock.now() > last + AWAY:
+        return [
+            f"The clock of this machine shows {clock.iso(clock.now())}, and this Master wrote last at "
+            f"{clock.iso(last)}. If it was not away for so long, its clock is ahead: set it right before nodes hear it."
+        ]
+    return _clock()
+
+
+def _clock() -> list[str]:
+    wrong = [f"{said}. {WAY_ON}"] if (said := contradiction()) else []
+    if (last := last_written()) > clock.now() + BEHIND:
+        wrong.append(
+            f"The clock of this machine shows {clock.iso(clock.now())}, and this Master wrote something at "
+            f"{clock.iso(last)}: it is behind now, or was ahead then. {WAY_ON}"
+        )
     return wrong
 
 

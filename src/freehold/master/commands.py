@@ -77,6 +77,9 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     state = person.add_mutually_exclusive_group()
     state.add_argument("--close", action="store_true", help="close the account: nobody logs in, all tokens end")
+    state.add_argument(
+        "--reset", action="store_true", help="print a code with which the person sets another password, once, for a day"
+    )
     state.add_argument("--reopen", action="store_true", help="open a closed account again")
 
 
@@ -135,7 +138,7 @@ def _serve(options: argparse.Namespace) -> int:
     _django(options.root)
     from django.conf import settings
 
-    from freehold.master import schema
+    from freehold.master import checks, schema
     from freehold.master.server import serve
 
     lock = os.open(options.root / "master.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -154,6 +157,8 @@ def _serve(options: argparse.Namespace) -> int:
     if trouble := schema.trouble(schema.known_here()):
         print(trouble, file=sys.stderr)
         return 1
+    for message in checks.clock_at_start():
+        print(f"Warning: {message}", file=sys.stderr)
     trouble = serve(options.root, settings.DATABASE_URL, settings.NODE_WAIT, options.host, options.port)
     if trouble:
         print(trouble, file=sys.stderr)
@@ -253,6 +258,7 @@ def _quota(options: argparse.Namespace) -> int:
 
 def _person(options: argparse.Namespace) -> int:
     _django(options.root)
+    from freehold.master.foundation import clock
     from freehold.master.foundation.errors import Invalid, NotFound
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Person, Project, Role
@@ -268,7 +274,7 @@ def _person(options: argparse.Namespace) -> int:
             raise NotFound(f"There is no project '{options.project}'.", remedy=remedy)
     person = Person.objects.filter(email=options.email.lower()).first()
     if person is None:
-        if project is None or options.role == "none" or options.close or options.reopen:
+        if project is None or options.role == "none" or options.close or options.reopen or options.reset:
             raise NotFound(f"There is no person {options.email}.", remedy="A new one needs --project.")
         person = actions.add_person(options.email, _secret(options.password_file), acting=acting)
         print(f"{options.email} has an account.")
@@ -278,6 +284,9 @@ def _person(options: argparse.Namespace) -> int:
     if options.close or options.reopen:
         actions.set_active(person, options.reopen, acting=acting)
         print(f"The account of {options.email} is {'open again' if options.reopen else 'closed'}.")
+    if options.reset:
+        code, reset = actions.make_reset(person, acting=acting)
+        print(f"For {options.email}, good once, until {clock.iso(reset.expires_at)}, at /reset of this Master:\n{code}")
     if project is not None and options.role == "none":
         actions.remove_role(person, project, acting=acting)
         print(f"{options.email} is not in '{options.project}' any more.")

@@ -38,12 +38,12 @@ HOT_PATHS = frozenset({"/node/v1/feed", "/node/v1/reports"})
 DJANGO_THREADS = 4
 """More of them wait for each other: Python runs one at a time."""
 NODE_THREADS = 2
-"""Threads for what nodes ask rarely (enrolment, certificates, archives, caches, letters): however slow the requests of
-people are, and however many, nodes do not wait for them."""
+"""Threads for what nodes ask rarely (certificates, archives, caches): however slow the requests of people and strangers
+are, and however many, nodes do not wait for them. Who enrols or brings a letter shows no certificate of a node, and is
+a stranger."""
 PASSWORD_THREADS, PASSWORD_QUEUE = 2, 16
 """Threads in which passwords are hashed (0.3 s and 100 MB each), and requests that may wait for them."""
-PASSWORD_PATHS = frozenset({"/login", "/api/v1/login", "/api/v1/me/password"})
-NODE_PATHS = ("/node/", "/authority.pem")
+PASSWORD_PATHS = frozenset({"/login", "/reset", "/api/v1/login", "/api/v1/me/password", "/api/v1/password-reset"})
 LARGEST_UPLOAD = 33 * 1024 * 1024
 LARGEST_OF_STRANGERS = 64 * 1024
 """Bytes of a body that is read before it is known who sends it."""
@@ -87,13 +87,14 @@ class Outer:
             if path.startswith("/static/"):
                 await self._serve_static(scope, receive, send)
                 return
-            is_of_node = path.startswith(NODE_PATHS)
+            is_of_node = path.startswith("/node/") and await self._gateway.is_of_node(scope)
+            workers = self._nodes if is_of_node else self._django
             if _size(scope) > LARGEST_OF_STRANGERS:
-                await (self._nodes if is_of_node else self._django).run(check_caller, scope)
+                await workers.run(check_caller, scope)
             if path in PASSWORD_PATHS and scope["method"] in ("POST", "PUT"):
                 await self._passwords(scope, receive, send)
             else:
-                await (self._nodes if is_of_node else self._django)(scope, receive, send)
+                await workers(scope, receive, send)
         except MasterError as error:
             await send_problem(_closing(send), error)
         except Exception as error:
@@ -218,11 +219,11 @@ def check_caller(scope: Scope) -> None:
     """Raise Unauthenticated unless a request shows an API token, a session or a certificate that is known here."""
     from django.conf import settings
     from django.contrib.auth import SESSION_KEY
-    from django.contrib.sessions.backends.db import SessionStore
     from django.http import parse_cookie
 
     from freehold.master.fleet import queries
     from freehold.master.people import identity
+    from freehold.master.people.sessions import SessionStore
 
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     fingerprint = scope.get("extensions", {}).get(PEER)

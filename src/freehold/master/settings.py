@@ -42,7 +42,6 @@ else:
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
-    "django.contrib.sessions",
     "ninja",
     *(
         f"freehold.master.{room}"
@@ -67,7 +66,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "freehold.master.panel.security.IdleSessions",
+    "freehold.master.panel.security.EndingSessions",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -90,6 +89,7 @@ TEMPLATES = [
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "freehold.master.panel.door.not_our_form"
+SESSION_ENGINE = "freehold.master.people.sessions"
 SESSION_COOKIE_AGE = 12 * 3600
 # Of this very host, with TLS only (ASVS 3.4.4).
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-session", "__Host-csrf"

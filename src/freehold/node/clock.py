@@ -6,8 +6,9 @@ down last, and it is set right by the Master, whose answers say what time it is.
 most: further it goes only where the machine's own clock agrees, or where the Master says the same for long enough.
 """
 
+import ctypes
 import time
-from email.utils import parsedate_to_datetime
+from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -23,12 +24,18 @@ take it. Were it wrong, it is unlearned like any other.
 """
 
 
+_TIME_ERROR = 5
+"""What adjtimex(2) answers for a clock that nobody keeps right."""
+
+
 class TimeKeeper(Protocol):
     """Who is told what time it is, and asked whether dates can be right."""
 
     def hear(self, moment: float) -> object: ...
 
     def believes(self, begins: float, ends: float) -> bool: ...
+
+    def shows(self) -> float | None: ...
 
 
 class Hardware:
@@ -41,6 +48,12 @@ class Hardware:
     def since_boot(self) -> float:
         """Return the seconds since it started, those in which it slept included."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def is_synchronised(self) -> bool:
+        """Return whether the kernel says that its clock is kept right from elsewhere, as by NTP or GPS."""
+        # adjtimex(2) with `modes` 0 changes nothing; a buffer larger than any `struct timex`.
+        state: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024))
+        return 0 <= state < _TIME_ERROR
 
     def boot(self) -> str:
         """Return what tells this boot from any other."""
@@ -101,6 +114,13 @@ class Clock:
             self._claim = began, passed
         return not self.heard or passed - self._claim[1] >= AGREEMENT
 
+    def shows(self) -> float | None:
+        """Return the time by a clock that owes nothing to the Master; None where this machine has none.
+
+        That is its own clock, while something else than the Master keeps it right.
+        """
+        return self.hardware.wall() if self.hardware.is_synchronised() else None
+
     def believes(self, begins: float, ends: float) -> bool:
         """Return whether a certificate with these dates may be valid now.
 
@@ -117,3 +137,8 @@ def date(header: str | None) -> float | None:
         return parsedate_to_datetime(header).timestamp() if header else None
     except (ValueError, OverflowError):
         return None
+
+
+def header(moment: float) -> str:
+    """Return a moment as an HTTP `Date` says it."""
+    return formatdate(moment, usegmt=True)

@@ -80,6 +80,9 @@ class Machine(Hardware):
     def wall(self) -> float:
         return self.world.now + self.wrong_by
 
+    def is_synchronised(self) -> bool:
+        return False
+
     def since_boot(self) -> float:
         return self.world.now - self.booted
 

@@ -32,6 +32,7 @@ TEXTS = {
     "panel/services.py: asked['q'].replace('\\x00', '')[:100]",
     "panel/services.py: hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]",
     "people/actions.py: title[:100]",
+    "people/sessions.py: text[:longest]",
     "tasks/lanes.py: f\"{failure} {failure.remedy or ''}\".strip()[:_LONGEST_WORDS]",
 }
 """What is cut is a text, or bytes: no row is lost with its end."""
@@ -52,6 +53,7 @@ WHOLE = {
 }
 """Nothing is left out, only done later; or one is enough."""
 PAGED = {
+    "panel/account.py: found[part.start:part.start + part.most]",
     "tasks/queries.py: tasks[:part.most]",
     "foundation/paging.py: rows[part.start:part.start + part.most]",
     "billing/queries.py: LIMIT :most",
@@ -138,7 +140,8 @@ def test_a_page_and_a_list_of_the_api_never_take_a_part_that_nobody_asked_for() 
     assert names == [
         "billing/invoicing/documents.py: documents(f'{named[0]} AND {condition}', FIRST, **values, **named[1])",
         "billing/invoicing/documents.py: documents('d.id = :id', FIRST, id=document)",
-        "billing/invoicing/reversal.py: documents(f'{named[0]} AND e.id = :entity', FIRST, entity=found.id, **named[1])",
+        "billing/invoicing/reversal.py: documents(f'{named[0]} AND e.id = :entity', FIRST, entity=found.id, "
+        "**named[1])",
     ]
 
 

@@ -36,14 +36,13 @@ def test_each_table_says_how_long_it_keeps_its_rows(database: str) -> None:
 
 def test_what_is_over_for_long_is_forgotten_and_what_still_counts_is_not(shop: "Market") -> None:
     """Two and a half years pass; of everything that has an end, only what is still good for something is left."""
-    from django.contrib.sessions.models import Session
     from django.utils import timezone
 
     from freehold.master.fleet.models import Certificate, EnrolToken, RefusedItem
     from freehold.master.foundation import clock
     from freehold.master.generation.models import Forgery
     from freehold.master.monitoring.models import Maintenance
-    from freehold.master.people.models import ApiToken, Person
+    from freehold.master.people.models import ApiToken, Person, Session
     from freehold.master.tasks import lanes
 
     person = Person.objects.get(email="owner@example.org")
@@ -67,7 +66,9 @@ def test_what_is_over_for_long_is_forgotten_and_what_still_counts_is_not(shop: "
     Forgery.objects.create(node=shop.node.id, day=0, reason="", at=begun)
     Maintenance.objects.create(site=shop.node.site, begins_at=begun, ends_at=begun + 1, what="", announced_at=begun)
     for name, hours in (("over", -1), ("open", 1)):
-        Session.objects.create(session_key=name, session_data="", expire_date=timezone.now() + timedelta(hours=hours))
+        Session.objects.create(
+            session_key=name, expire_date=timezone.now() + timedelta(hours=hours), began_at=0, seen_at=0
+        )
 
     shop.turn("2028-09-01")
     lanes.run_once(bulk=True)
@@ -208,7 +209,7 @@ def _publish_from_children(rooms: "Rooms", count: int) -> Any:
         part = Instance.objects.get(title=f"site/part-{number}")
         published = json.dumps({"url": f"u{number}"})
         PublicationRow.objects.create(instance=part, revision=1, published=published, at=clock.now())
-    return lambda: json.loads(Instance.objects.get(id=root).given)
+    return lambda: json.loads(Instance.objects.get(id=root).child_publications)
 
 
 def _nodes() -> Any:

@@ -27,6 +27,7 @@ REPORTS = "/entities/{code}/reports/{name}"
 FOR_OPERATORS = ("/sites", "/nodes", "/supplies", "/grants", "/customers", "/members")
 WAYS = {
     "/people/{email}/tokens": "/people/owner@example.org/tokens",
+    "/people/{email}/sessions": "/people/owner@example.org/sessions",
     **{path: path.replace("{code}", "FR") for path in LISTS if path.startswith("/entities")},
 }
 
@@ -120,6 +121,8 @@ def full(market: "Market") -> Asker:
             support.answer("shop", ticket.id, word, acting=rooms.customer)
     for month in ("04", "05", "06", "07"):
         market.bill(f"2026-{month}-02")
+    for _ in range(4):
+        Visitor(rooms.owner)
     return Asker(rooms)
 
 

@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from running import Master
 
 SLOW_S = 3.0
+SLOW_PATHS = ("/api/v1/me", "/node/v1/enrol", "/node/v1/letters", "/node/v1/epoch")
 SLOW = f"""
 import sys
 if "serve" in sys.orig_argv:
@@ -31,7 +33,7 @@ if "serve" in sys.orig_argv:
     from django.core.handlers.wsgi import WSGIHandler
     answer = WSGIHandler.__call__
     def slowly(self, environ, start_response):
-        if environ["PATH_INFO"] == "/api/v1/me":
+        if environ["PATH_INFO"] in {SLOW_PATHS}:
             time.sleep({SLOW_S})
         return answer(self, environ, start_response)
     WSGIHandler.__call__ = slowly
@@ -112,17 +114,62 @@ def slow(master: "Master", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     master.start()
 
 
+def _renew(node: Pocket) -> None:
+    status, answer = node.call("POST", "/node/v1/certificate", {"signing_request": node.signing_request()})
+    assert (status, "certificate" in answer) == (200, True)
+
+
+def _fill(*crowd: Callable[[], int]) -> AbstractContextManager[list[Future[int]]]:
+    """Have a crowd ask at the same moment; it must not be answered before the block ends."""
+
+    @contextmanager
+    def filling() -> Iterator[list[Future[int]]]:
+        with ThreadPoolExecutor(len(crowd)) as people:
+            asked = [people.submit(one) for one in crowd]
+            time.sleep(0.5)
+            began = time.monotonic()
+            yield asked
+            assert time.monotonic() - began < SLOW_S / 2
+            assert not all(one.done() for one in asked)
+
+    return filling()
+
+
 def test_slow_requests_of_people_never_keep_a_node_waiting(master: "Master", slow: None) -> None:
     node = master.node("patient", partitions=1)
+    with _fill(*[lambda: master.call("GET", "/api/v1/me", token=master.owner).status] * 24) as asked:
+        _renew(node)
+    assert {one.result() for one in asked} == {200}
+
+
+def test_slow_strangers_at_the_doors_for_nodes_never_keep_a_node_waiting(master: "Master", slow: None) -> None:
+    node = master.node("served", partitions=1)
+    release = master.publish()
+    master.supply("tiny", "served")
+    spec = {"token": "0" * 32, "title": "stranger", "signing_request": node.signing_request()}
+    crowd = [
+        lambda: master.call("POST", "/node/v1/enrol", spec).status,
+        lambda: master.call("POST", "/node/v1/letters", raw=b"no letter").status,
+    ]
+    with _fill(*crowd * 12) as asked:
+        for _ in range(3):
+            _renew(node)
+        archive = master.call("GET", f"/node/v1/releases/{release}", certificate=node.folder / "pocket.pem")
+        assert archive.status == 200
+    assert all(400 <= one.result() < 500 for one in asked)
+
+
+def test_the_certificate_of_an_instance_opens_no_worker_of_the_nodes(master: "Master", slow: None) -> None:
+    node = master.node("landlord", partitions=1)
+    master.publish(version="2.0")
+    master.supply("tiny", "landlord")
+    tenant = master.certificate(node, master.request("tenant", constraints={"node": "landlord"})["instance"]["id"])
+    with _fill(*[lambda: master.call("POST", "/node/v1/epoch", {}, certificate=tenant).status] * 12) as asked:
+        _renew(node)
+    assert {one.result() for one in asked} == {403}
+
+
+def test_a_newcomer_enrols_when_strangers_are_done(master: "Master", slow: None) -> None:
     token = master.enrol_token("here").split(".")[1]
-    with ThreadPoolExecutor(24) as people:
-        asked = [people.submit(master.call, "GET", "/api/v1/me", token=master.owner) for _ in range(24)]
-        time.sleep(0.5)
-        began = time.monotonic()
-        status, answer = node.call("POST", "/node/v1/certificate", {"signing_request": node.signing_request()})
-        assert (status, "certificate" in answer) == (200, True)
-        spec = {"token": token, "title": "newcomer", "signing_request": node.signing_request()}
-        assert master.call("POST", "/node/v1/enrol", spec).status == 200
-        assert time.monotonic() - began < SLOW_S / 2
-        assert not all(one.done() for one in asked)
-        assert {one.result().status for one in asked} == {200}
+    spec = {"token": token, "title": "newcomer", "signing_request": master.pocket().signing_request()}
+    assert master.call("POST", "/node/v1/enrol", spec).status == 200

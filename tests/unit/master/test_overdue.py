@@ -40,7 +40,7 @@ def test_what_is_long_overdue_is_stopped_and_goes_on_the_moment_it_is_paid(shop:
     assert _found(web).wanted == "started", "it is two weeks overdue today, not more"
     revision = _found(web).revision
     _hour(shop, "2026-05-16")
-    assert (_found(web).wanted, _found(web).asked) == ("stopped", "started")
+    assert (_found(web).wanted, _found(web).requested_state) == ("stopped", "started")
     assert _found(web).revision > revision, "its node hears of it"
     shop.pay(buyer, invoice.gross - 1)
     assert _found(web).wanted == "stopped"
@@ -158,7 +158,7 @@ def test_a_paid_customer_is_never_stopped(shop: "Market", steps: list[tuple[str,
             shop.pay(buyer, value)
         elif what == "settle" and (owed := _owed(shop, buyer)) > 0:
             shop.pay(buyer, owed)
-            assert _found(web).wanted == _found(web).asked
+            assert _found(web).wanted == _found(web).requested_state
         elif what == "take back" and (number := _last_invoice(shop, buyer)):
             try:
                 reversal.take_back("FR", number, acting=shop.accountant)
@@ -180,7 +180,7 @@ def _as_paid(shop: "Market", buyer: "Customer", web: str, today: int) -> None:
     settled = sum(Payment.objects.filter(contract__customer=buyer, purpose="account").values_list("amount", flat=True))
     settled -= sum(gross for kind, _, gross in rows if kind == "credit_note")
     found = _found(web)
-    assert found.wanted == ("stopped" if asked > settled else found.asked)
+    assert found.wanted == ("stopped" if asked > settled else found.requested_state)
 
 
 EVENTS = some.lists(

@@ -97,7 +97,7 @@ def _run(project: str, numbers: range) -> None:
                 type="default",
                 parameters='{"greeting": "hello"}',
                 constraints="{}",
-                asked="started",
+                requested_state="started",
                 wanted="started",
                 seed="",
                 node_id=NODE.format(n // A_NODE),
@@ -124,7 +124,12 @@ def _run(project: str, numbers: range) -> None:
     Counter.objects.bulk_create(Counter(instance_id=row.id, series="", at=1, cpu_ms=5) for row in rows)
     RequestRow.objects.bulk_create(
         RequestRow(
-            instance_id=row.id, at=at, actor="me", release_id=row.release_id, parameters=row.parameters, asked="started"
+            instance_id=row.id,
+            at=at,
+            actor="me",
+            release_id=row.release_id,
+            parameters=row.parameters,
+            requested_state="started",
         )
         for row in rows
         for at in range(3)
@@ -231,7 +236,7 @@ def _every_combination(rooms: Rooms) -> list[str]:
                 type="default",
                 parameters="{}",
                 constraints="{}",
-                asked=wanted,
+                requested_state=wanted,
                 wanted=wanted,
                 seed="",
                 node=nodes[software],

@@ -17,6 +17,12 @@ LOGIN = {"email": "owner@example.org", "password": "wrong"}
 TABLE: dict[str, tuple[Any, str]] = {
     "GET login":             (None, "200 200 200 200 200 200 200"),
     "POST login":            (LOGIN, "401 401 401 401 401 401 401"),
+    "GET reset":             (None, "200 200 200 200 200 200 200"),
+    "POST reset":            ({"email": "x"}, "422 422 422 422 422 422 422"),
+    "GET account":           (None, "login 200 200 200 200 200 200"),
+    "POST account":          ({"session": "lost"}, "login 404 404 404 404 404 404"),
+    "GET account-tokens":    (None, "login 200 200 200 200 200 200"),
+    "POST account-tokens":   ({"token": "lost"}, "login 404 404 404 404 404 404"),
     "POST language":         ({"language": "fr"}, "302 302 302 302 302 302 302"),
     "GET language":          (None, "302 302 302 302 302 302 302"),
     "GET instances":         (None, "login 200 200 200 200 200 200"),
@@ -31,6 +37,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET catalogue":         (None, "login 200 200 200 200 200 200"),
     "GET order":             (None, "login 404 200 200 403 403 403"),
     "POST order":            ({"title": "/", "project": "provider"}, "login 404 422 422 403 403 403"),
+    "GET tasks":             (None, "login 403 403 403 403 403 403"),
     "GET fleet-choice":      (None, "login 200 200 302 200 200 200"),
     "GET fleet":             (None, "login 403 403 200 403 403 403"),
     "POST add-site":         ({"name": "-"}, "login 403 403 422 403 403 403"),
@@ -61,7 +68,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST ticket":           ({"text": "x"}, "login 403 404 404 403 404 403"),
     "POST logout":           (None, "302 302 302 302 302 302 302"),
 }  # fmt: skip
-OPEN = {"login", "logout", "language", "prices", "evidence"}
+OPEN = {"login", "logout", "reset", "language", "prices", "evidence"}
 """Pages for which nobody needs to be anybody."""
 
 

@@ -51,6 +51,7 @@ OFFER: dict[str, Any] = {"name": "-", "product": "x", "titles": {}}
 CHANGE = {"project": "lost", "title": "x"}
 RATE = {"currency": "USD", "day": "2026-01-01", "rate": "x"}
 PASSWORD = {"old": "not this one at all", "new": "another one altogether"}
+RESET = {"email": "nobody@a.example", "code": "fhr_none", "new": "x"}
 RULE = {"tax_class": "x", "category": "x", "rate": "1", "code": "S", "from": "2026-01-01"}
 ACCOUNT = {"code": "-", "name": "x", "kind": "x"}
 SUPPLY = {"product": "tiny", "all": True}
@@ -68,11 +69,19 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /me":                                  (None, "401 200 200 200 200 200 200 200 401 401"),
     # Staff is the owner here.
     "PUT /me/password":                         (PASSWORD, "401 422 422 422 422 422 422 422 401 401"),
+    "POST /password-reset":                     (RESET, "422 422 422 422 422 422 422 422 422 422"),
     "GET /me/tokens":                           (None, "401 200 200 200 200 200 200 200 401 401"),
     "GET /tasks":                               (None, "401 403 403 403 403 403 403 200 401 401"),
+    "GET /me/sessions":                         (None, "401 200 200 200 200 200 200 200 401 401"),
+    "DELETE /me/sessions":                      (None, "401 204 204 204 204 204 204 204 401 401"),
+    "DELETE /me/sessions/lost":                 (None, "401 404 404 404 404 404 404 404 401 401"),
     "GET /people":                              (None, "401 403 403 403 403 403 403 200 401 401"),
     "GET /people/lost@a.example/tokens":        (None, "401 403 403 403 403 403 403 404 401 401"),
+    "DELETE /people/lost@a.example/tokens/lost": (None, "401 403 403 403 403 403 403 404 401 401"),
+    "GET /people/lost@a.example/sessions":      (None, "401 403 403 403 403 403 403 404 401 401"),
+    "DELETE /people/lost@a.example/sessions/lost": (None, "401 403 403 403 403 403 403 404 401 401"),
     "DELETE /people/lost@a.example/sessions":   (None, "401 404 404 404 404 404 404 404 401 401"),
+    "POST /people/lost@a.example/password-reset": (None, "401 403 403 403 403 403 403 404 401 401"),
     "POST /people/lost@a.example/close":        (None, "401 403 403 403 403 403 403 404 401 401"),
     "POST /people/lost@a.example/reopen":       (None, "401 403 403 403 403 403 403 404 401 401"),
     "GET /projects/provider/members":           (None, "401 403 403 200 403 403 403 200 401 401"),
@@ -175,6 +184,10 @@ def _operation(row: str) -> str:
         parts[4] = "{email}"
     if parts[1] == "people" and len(parts) > 2:
         parts[2] = "{email}"
+        if len(parts) > 4:
+            parts[4] = {"tokens": "{token}", "sessions": "{session}"}[parts[3]]
+    if parts[1] == "me" and len(parts) > 3:
+        parts[3] = "{session}"
     if parts[1] == "tokens":
         parts[2] = "{token_id}"
     if parts[1] == "entities" and len(parts) > 2:

@@ -125,7 +125,7 @@ def test_what_a_child_publishes_comes_to_its_parent_which_is_configured_again(sh
     ask(root, left={})
     before = row("site").revision
     publish_as("site/left", url="http://left/")
-    assert json.loads(row("site").given) == {"left": {"url": "http://left/"}}
+    assert json.loads(row("site").child_publications) == {"left": {"url": "http://left/"}}
     assert row("site").revision > before
     told = row("site").revision
     publish_as("site/left", url="http://left/")
@@ -141,9 +141,9 @@ def test_what_a_former_child_of_the_title_published_is_not_given(shop: "Rooms") 
     root = shop.request("site").instance
     ask(root, left={})
     publish_as("site/left", url="http://old/")
-    Instance.objects.filter(title="site/left").update(wanted="destroyed", asked="destroyed", gone_at=clock.now())
+    Instance.objects.filter(title="site/left").update(wanted="destroyed", requested_state="destroyed", gone_at=clock.now())
     ask(root, left={})
-    assert json.loads(row("site").given) == {}
+    assert json.loads(row("site").child_publications) == {}
 
 
 def test_a_circular_request_is_refused(shop: "Rooms") -> None:
@@ -357,14 +357,14 @@ def test_what_a_host_is_told_of_a_guest_does_not_say_whose_it_is(shop: "Rooms") 
     assert "very-private-title" not in str(feed)
 
 
-def test_each_change_of_a_wish_is_remembered(shop: "Rooms") -> None:
+def test_each_change_of_a_request_is_remembered(shop: "Rooms") -> None:
     from freehold.master.ordering import queries
 
     instance = shop.request("page", parameters={"a": 1}).instance
     shop.request("page", parameters={"a": 2})
     shop.request("page", parameters={"a": 2})
     shop.request("page", state=Wanted.STOPPED)
-    found = [(one["parameters"]["a"], one["asked"]) for one in queries.history(instance)[0]]
+    found = [(one["parameters"]["a"], one["requested_state"]) for one in queries.history(instance)[0]]
     assert found == [(2, "stopped"), (2, "started"), (1, "started")]
 
 

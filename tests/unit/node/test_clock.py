@@ -1,5 +1,6 @@
 """What time it is: machines' clocks are wrong and jump; time passes evenly, and the Master sets it right."""
 
+import ctypes
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class World(Hardware):
 
     def __init__(self) -> None:
         self.shown, self.up, self.name = NOW, 100.0, "boot-1"
+        self.is_kept = False
 
     def wall(self) -> float:
         return self.shown
@@ -30,6 +32,9 @@ class World(Hardware):
 
     def boot(self) -> str:
         return self.name
+
+    def is_synchronised(self) -> bool:
+        return self.is_kept
 
     def pass_(self, seconds: float) -> None:
         self.shown += seconds
@@ -239,3 +244,40 @@ def test_a_date_that_is_none_tells_no_time(header: str | None) -> None:
 
 def test_a_date_of_http_is_utc() -> None:
     assert date("Thu, 01 Jan 1970 00:01:00 GMT") == 60.0
+
+
+def test_a_machine_shows_its_own_clock_while_something_else_than_the_master_keeps_it_right(world: World) -> None:
+    clock = Clock(hardware=world)
+    assert clock.shows() is None
+    world.is_kept = True
+    assert clock.shows() == NOW
+    agree_with(clock, world, NOW + YEAR)
+    assert clock.shows() == pytest.approx(NOW + 20), "what the Master says moves it not"
+
+
+def agree_with(clock: Clock, world: World, moment: float) -> None:
+    for passed in (0, 10, 20):
+        clock.hear(moment + passed)
+        if passed < 20:
+            world.pass_(10)
+
+
+@pytest.mark.parametrize(("answer", "is_kept"), [(0, True), (4, True), (5, False), (-1, False)])
+def test_the_kernel_is_asked_whether_its_clock_is_kept_right(
+    monkeypatch: pytest.MonkeyPatch, answer: int, is_kept: bool
+) -> None:
+    asked: list[bytes] = []
+
+    class Kernel:
+        def adjtimex(self, timex: ctypes.Array[ctypes.c_char]) -> int:
+            asked.append(timex.raw)
+            return answer
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Kernel())
+    assert Hardware().is_synchronised() is is_kept
+    assert asked[0][:4] == bytes(4), "nothing is to be changed"
+
+
+def test_the_real_kernel_answers() -> None:
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(1024))
+    assert Hardware().is_synchronised() is (0 <= state < 5)

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from freehold.kit.waiting import until
-from freehold.node.clock import Clock
+from freehold.node.clock import Clock, Hardware
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.host.slots import prepare
 from freehold.node.link import client, enrolment
@@ -88,6 +88,8 @@ class Endpoint:
     def __init__(self, authority: Authority, *, demand: bool = False, days: int = 0) -> None:
         """`demand`: who shows no certificate is refused; `days`: so far from now its own certificate is valid."""
         self.asked: list[tuple[str, str, bytes]] = []
+        self.dates: list[str | None] = []
+        """What requests said of the time of who asks."""
         self.connections = 0
         self.answer: tuple[int, bytes, str] = (200, b"{}", "application/json")
         self.hang_up = self.endless = self.torn = False
@@ -103,6 +105,7 @@ class Endpoint:
             def do_GET(self) -> None:
                 content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 outer.asked.append((self.command, self.path, content))
+                outer.dates.append(self.headers["Date"])
                 status, body, kind = outer.answer
                 if self.path == "/authority.pem":
                     status, body, kind = 200, authority.certificate.read_bytes(), "application/x-pem-file"
@@ -163,6 +166,18 @@ def test_an_answer_is_returned_as_it_came(endpoint: Endpoint, authority: Authori
     status, content, headers = Link(endpoint.url, authority.certificate).call("POST", "/x", b"body")
     assert (status, content, headers["Content-Type"]) == (200, b'{"a": 1}', "application/json")
     assert endpoint.asked == [("POST", "/x", b"body")]
+
+
+def test_a_master_hears_of_a_clock_that_owes_it_nothing_and_of_no_other(
+    endpoint: Endpoint, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hardware, "is_synchronised", lambda self: True)
+    monkeypatch.setattr(Hardware, "wall", lambda self: 784111777.0)
+    Link(endpoint.url, authority.certificate, time=Clock()).call("GET", "/")
+    monkeypatch.setattr(Hardware, "is_synchronised", lambda self: False)
+    Link(endpoint.url, authority.certificate, time=Clock()).call("GET", "/")
+    Link(endpoint.url, authority.certificate).call("GET", "/")
+    assert endpoint.dates == ["Sun, 06 Nov 1994 08:49:37 GMT", None, None]
 
 
 def test_a_master_that_is_down_is_told_apart(authority: Authority) -> None:

@@ -10,6 +10,7 @@ from django.db import connection
 
 from freehold.master.foundation import clock, counters, sql
 from freehold.master.foundation.transactions import run
+from freehold.master.generation.clocks import refuse_wrong_clock
 from freehold.master.generation.doubt import refuse_in_doubt
 
 QUERIES = sql.load(Path(__file__).parent / "sql" / "ledger.sql")
@@ -39,9 +40,11 @@ def batch(entity: str, what: str, count: int) -> Iterator[OpenBatch]:
 
     The database refuses to seal an entry that does not sum to zero, names an account that is none or lies in a locked
     time. Batches of a Master take turns, from their beginning to the end of their transaction. Raise InDoubt while this
-    Master may be behind what it booked already: a second entry of the same number could not be taken back.
+    Master may be behind what it booked already: a second entry of the same number could not be taken back. Raise
+    WrongClock while nodes contradict its clock, by which entries are dated.
     """
     refuse_in_doubt()
+    refuse_wrong_clock()
     first = take("entry", count)
     (last,) = run(QUERIES["last_digest"], entity=entity) or [{"digest": ""}]
     (made,) = run(

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
-from freehold.master.api.auth import any_person, caller, in_project, staff
+from freehold.master.api.auth import any_person, anybody, caller, in_project, staff
 from freehold.master.api.bodies import StrictBody
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
@@ -14,7 +14,8 @@ from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.people import actions
 from freehold.master.people.identity import Scope
-from freehold.master.people.models import ApiToken, Membership, Person, Project
+from freehold.master.people.models import Membership, Person, Project
+from freehold.master.people.queries import open_sessions, valid_tokens
 
 router = Router()
 
@@ -24,6 +25,17 @@ class PasswordIn(StrictBody):
     new: str = Field(json_schema_extra={"format": "password"}, description="12 characters or more.")
 
 
+class ResetIn(StrictBody):
+    email: str
+    code: str = Field(json_schema_extra={"format": "password"}, description="As staff got it; good once, for a day.")
+    new: str = Field(json_schema_extra={"format": "password"}, description="12 characters or more.")
+
+
+class ResetOut(Schema):
+    code: str = Field(description="Shown only now: only its hash is kept.")
+    expires_at: str
+
+
 class TokenRow(Schema):
     id: str
     title: str
@@ -31,6 +43,14 @@ class TokenRow(Schema):
     project: str = Field(description="The one project that it opens; empty: all of the person's.")
     created_at: str
     expires_at: str
+
+
+class SessionRow(Schema):
+    id: str = Field(description="Names the session, and does not open it.")
+    began_at: str
+    seen_at: str = Field(description="Of its last use, to a minute.")
+    address: str = Field(description="From which somebody logged in.")
+    browser: str = Field(description="As the browser said of itself.")
 
 
 class PersonRow(Schema):
@@ -52,6 +72,17 @@ def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
     return 204, None
 
 
+@router.post(
+    "/password-reset",
+    response={204: None},
+    auth=anybody,
+    summary="Set another password with a code; all your sessions and tokens end",
+)
+def use_reset(request: HttpRequest, body: ResetIn) -> tuple[int, None]:
+    actions.use_reset(body.email, body.code, body.new, network_of_caller(request))
+    return 204, None
+
+
 @router.get(
     "/me/tokens",
     response=list[TokenRow],
@@ -61,6 +92,35 @@ def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
 )
 def list_tokens(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     return _tokens(caller(request).person, ListPart(after, limit))
+
+
+@router.get(
+    "/me/sessions",
+    response=list[SessionRow],
+    auth=any_person,
+    summary="Browsers in which you are logged in",
+    openapi_extra=listed("id"),
+)
+def list_sessions(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return _sessions(caller(request).person, ListPart(after, limit))
+
+
+@router.delete(
+    "/me/sessions",
+    response={204: None},
+    auth=any_person,
+    summary="Log out of all browsers; your tokens stay",
+)
+def end_own_sessions(request: HttpRequest) -> tuple[int, None]:
+    actions.end_other_sessions(acting=caller(request))
+    return 204, None
+
+
+@router.delete("/me/sessions/{session}", response={204: None}, auth=any_person, summary="Log out of one browser")
+def end_own_session(request: HttpRequest, session: str) -> tuple[int, None]:
+    who = caller(request)
+    actions.end_session(actions.find_person(who.actor), session, acting=who)
+    return 204, None
 
 
 @router.get(
@@ -97,6 +157,41 @@ def list_tokens_of(request: HttpRequest, email: str, after: After = "", limit: L
 
 
 @router.delete(
+    "/people/{email}/tokens/{token}",
+    response={204: None},
+    auth=staff,
+    summary="Revoke one of somebody's tokens (staff)",
+)
+def revoke_token_of(request: HttpRequest, email: str, token: str) -> tuple[int, None]:
+    person = actions.find_person(email)
+    if not actions.revoke_token(token, acting=caller(request), person=person):
+        raise NotFound(f"{person.email} has no token '{token}' that is still valid.")
+    return 204, None
+
+
+@router.get(
+    "/people/{email}/sessions",
+    response=list[SessionRow],
+    auth=staff,
+    summary="Browsers in which somebody is logged in (staff)",
+    openapi_extra=listed("id"),
+)
+def list_sessions_of(request: HttpRequest, email: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    return _sessions(actions.find_person(email).id, ListPart(after, limit))
+
+
+@router.delete(
+    "/people/{email}/sessions/{session}",
+    response={204: None},
+    auth=staff,
+    summary="Log somebody out of one browser (staff)",
+)
+def end_session_of(request: HttpRequest, email: str, session: str) -> tuple[int, None]:
+    actions.end_session(actions.find_person(email), session, acting=caller(request))
+    return 204, None
+
+
+@router.delete(
     "/people/{email}/sessions",
     response={204: None},
     auth=any_person,
@@ -109,6 +204,17 @@ def end_sessions(request: HttpRequest, email: str) -> tuple[int, None]:
         raise NotFound(f"There is no person '{email}'.")
     actions.end_sessions(actions.find_person(email), acting=who)
     return 204, None
+
+
+@router.post(
+    "/people/{email}/password-reset",
+    response={201: ResetOut},
+    auth=staff,
+    summary="Make a code with which somebody sets another password (staff)",
+)
+def make_reset(request: HttpRequest, email: str) -> tuple[int, dict[str, Any]]:
+    code, reset = actions.make_reset(actions.find_person(email), acting=caller(request))
+    return 201, {"code": code, "expires_at": clock.iso(reset.expires_at)}
 
 
 @router.post("/people/{email}/close", response={204: None}, auth=staff, summary="Close an account (staff)")
@@ -151,14 +257,22 @@ def remove_member(request: HttpRequest, project: str, email: str) -> tuple[int, 
     return 204, None
 
 
-def _tokens(person: str | None, part: ListPart) -> list[dict[str, Any]]:
-    now = clock.now()
-    rows = ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=now).select_related("project")
+def _tokens(person: str, part: ListPart) -> list[dict[str, Any]]:
     return [
         {
             "id": one.id, "title": one.title, "scopes": one.scopes.split(),
             "project": one.project.name if one.project else "",
             "created_at": clock.iso(one.created_at), "expires_at": clock.iso(one.expires_at),
         }
-        for one in part_of(rows, ("created_at", "id"), "id", part)
+        for one in part_of(valid_tokens(person), ("created_at", "id"), "id", part)
+    ]  # fmt: skip
+
+
+def _sessions(person: str, part: ListPart) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.public_id, "began_at": clock.iso(one.began_at), "seen_at": clock.iso(one.seen_at),
+            "address": one.address, "browser": one.browser,
+        }
+        for one in part_of(open_sessions(person), ("began_at", "public_id"), "public_id", part)
     ]  # fmt: skip

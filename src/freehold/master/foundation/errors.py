@@ -112,6 +112,13 @@ class OutOfStorage(MasterError):
     remedy = "Its operator makes room; nodes come again by themselves, and services go on. Then try again."
 
 
+class WrongClock(MasterError):
+    type = "wrong-clock"
+    title = "The Master's clock is wrong"
+    status = 503
+    remedy = "Services go on. Its operator sets it right: freehold master check tells how."
+
+
 class InDoubt(MasterError):
     type = "in-doubt"
     title = "The Master knows less than it did"

@@ -16,6 +16,7 @@ import msgspec
 from freehold.master.foundation.causes import failure
 from freehold.master.foundation.certificates import check_date
 from freehold.master.foundation.errors import Malformed, MasterError, TooLarge, Unauthenticated
+from freehold.master.gateway.clocks import NodeClocks
 from freehold.master.gateway.database import DatabaseConnection
 from freehold.master.gateway.doubt import Judge
 from freehold.master.gateway.feeds import read_feed
@@ -53,11 +54,13 @@ class Gateway:
         self._reader = DatabaseConnection(url)
         self._reading = ThreadPoolExecutor(1, "feed-reader")
         self._writer = Writer(url)
+        self._clocks = NodeClocks()
         self._watcher: Watcher | None = None
 
     def start(self) -> None:
         """Start the threads; call it on the event loop that will serve."""
-        self._watcher = Watcher(self._url, self._revisions, self._judge.standing, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._watcher = Watcher(self._url, self._revisions, self._judge.standing, self._clocks, loop)
         self._watcher.start()
         self._writer.start()
 
@@ -88,7 +91,20 @@ class Gateway:
         except Exception as error:
             await send_problem(send, failure(error, f"{scope['method']} {scope['path']} failed"))
 
+    async def is_of_node(self, scope: Scope) -> bool:
+        """Return whether a request shows the certificate of a node, which may be over: it may still renew by it."""
+        try:
+            await self._look_up(scope)
+        except MasterError:
+            return False
+        return True
+
     async def _identify(self, scope: Scope) -> CertificateIdentity:
+        identity = await self._look_up(scope)
+        check_date(identity.not_after)
+        return identity
+
+    async def _look_up(self, scope: Scope) -> CertificateIdentity:
         fingerprint = scope.get("extensions", {}).get(PEER)
         if fingerprint is None:
             raise Unauthenticated(
@@ -99,7 +115,10 @@ class Gateway:
             asked_at = self._revisions.updates
             identity = await self._read(look_up, self._reader, fingerprint)
             self._revisions.remember(fingerprint, identity, asked_at)
-        check_date(identity.not_after)
+        # Also when its certificate is over, which it may be by our clock alone.
+        for name, value in scope["headers"]:
+            if name == b"date":
+                self._clocks.note(identity.node, value.decode("latin-1"))
         return identity
 
     async def _feed(self, identity: CertificateIdentity, scope: Scope, send: Send) -> None:

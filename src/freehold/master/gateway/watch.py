@@ -10,12 +10,15 @@ import threading
 from collections import defaultdict
 from dataclasses import dataclass
 
-from freehold.master.foundation import certificates, hints
+from freehold.master.foundation import certificates, clock, hints
 from freehold.master.foundation.errors import Unauthenticated
+from freehold.master.gateway.clocks import LIVING_S, Comparison, NodeClocks
 from freehold.master.gateway.database import DatabaseConnection
 from freehold.master.gateway.doubt import Standing
 
 TICK = 0.5
+COMPARE_S = 2.0
+"""Seconds between two comparisons of clocks."""
 _log = logging.getLogger(__name__)
 
 
@@ -116,8 +119,19 @@ def look_up(connection: DatabaseConnection, fingerprint: str) -> CertificateIden
 class Watcher(threading.Thread):
     """The thread that watches the revision clock, and what this Master knows of itself."""
 
-    def __init__(self, url: str, revisions: Revisions, standing: Standing, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        url: str,
+        revisions: Revisions,
+        standing: Standing,
+        clocks: NodeClocks,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         super().__init__(name="watcher", daemon=True)
+        self._clocks = clocks
+        self._began = self._compared_at = clock.passed()
+        self._noted: Comparison | None = None
+        """What the database says; None: what a Master before this one noted."""
         self._connection = DatabaseConnection(url)
         self._revisions = revisions
         self._standing = standing
@@ -128,9 +142,15 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         hints.listen(hints.FLEET_CHANGED, self._wake.set)
+        is_new = True
         while not self._over:
             try:
+                if is_new:
+                    with self._connection.transaction():
+                        self._connection.many("forget_agreement", [{"is_agreed": False}])
+                    is_new = False
                 self._look()
+                self._compare()
             except Exception:
                 _log.exception("the revision clock cannot be read; trying again")
                 self._connection.close()
@@ -143,6 +163,28 @@ class Watcher(threading.Thread):
         self._over = True
         self._wake.set()
         self.join()
+
+    def _compare(self) -> None:
+        if clock.passed() - self._compared_at < COMPARE_S:
+            return
+        self._compared_at = clock.passed()
+        found = self._clocks.compare()
+        if self._noted is None and not (found.is_agreed or found.ahead or clock.passed() - self._began > LIVING_S):
+            # Nobody was heard yet.
+            return
+        if self._noted is not None and found.resembles(self._noted):
+            return
+        if found.ahead:
+            _log.error(
+                "This Master's clock is %.0f s ahead of most of its nodes' (%d)", found.ahead / 1000, found.nodes
+            )
+        elif self._noted is not None and self._noted.ahead:
+            _log.warning("This Master's clock is not contradicted any more")
+        row = {"nodes": found.nodes, "is_agreed": found.is_agreed, "ahead": found.ahead, "at": clock.now()}
+        with self._connection.transaction():
+            self._connection.many("set_comparison", [row])
+        self._noted = found
+        hints.give(hints.REPORTED)
 
     def _look(self) -> None:
         self._standing.look(self._connection)

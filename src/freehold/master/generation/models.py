@@ -30,6 +30,18 @@ class Doubt(models.Model):
         constraints = [models.UniqueConstraint(fields=["node", "generation"], name="one_doubt_a_node")]
 
 
+class ClockComparison(models.Model):
+    """One row, as the gateway of the Master that serves last saw it: how its clock compares with those of its nodes."""
+
+    nodes = models.IntegerField(default=0)
+    """Heard lately, whose clocks something else than this Master keeps right."""
+    is_agreed = models.BooleanField(default=False)
+    """Most of them show about the same time."""
+    ahead = models.BigIntegerField(default=0)
+    """Milliseconds by which most say that this Master is ahead of them, negative: behind; 0: they do not say so."""
+    at = models.BigIntegerField(default=0)
+
+
 class Forgery(models.Model):
     """A node showed a statement that was never said to it: the first of a day."""
 

@@ -21,6 +21,7 @@ from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
+from freehold.master.generation.clocks import contradiction
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
 
@@ -37,12 +38,13 @@ def find_lost() -> int:
     """Fence nodes whose lease is over: nothing is placed there; take back those that report again; return how many.
 
     By a clock that went evenly for as long as the lease while this process looked: one that jumped, or a Master that
-    was away, says nothing of how long a node was silent.
+    was away, says nothing of how long a node was silent; nor does one that nodes contradict.
     """
     steady_for, count = _steadiness.look(), 0
     with writing():
         revisions.unlearn_contacts(clock.now() + AHEAD)
-    for row in run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000)):
+    silent = run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000))
+    for row in [] if contradiction() else silent:
         if steady_for > row["lease"] + settings.LEASE_MARGIN:
             _mark(row["id"], row["project_id"], "node.lost", clock.now())
             count += 1

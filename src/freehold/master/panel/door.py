@@ -16,6 +16,7 @@ from freehold.master.foundation.causes import failure
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound, Unauthenticated
 from freehold.master.foundation.problem_responses import is_for_programs, problem_response
+from freehold.master.generation.clocks import contradiction
 from freehold.master.generation.doubt import doubts
 from freehold.master.panel import words
 from freehold.master.people import identity
@@ -74,6 +75,7 @@ def draw(
         "has_tickets": caller is not None and has_tickets(caller),
         "has_books": caller is not None and bool(caller.able(Scope.AUDIT)),
         "in_doubt": bool(doubts()),
+        "is_clock_wrong": caller is not None and bool(operated(caller)) and bool(contradiction()),
     }
     return render(request, f"panel/{template}.html", {**common, **context}, status=status)
 

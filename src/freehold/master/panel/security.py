@@ -1,11 +1,12 @@
 """What browsers may load from our pages: only our own, and no script from within a page; and sessions that end."""
 
-import time
 from collections.abc import Callable
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
+
+from freehold.master.people import sessions
 
 STRICT = "; ".join(
     (
@@ -25,25 +26,15 @@ DOCS = STRICT.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'").re
 """The API's browser (Swagger UI) styles its elements from script."""
 
 
-IDLE_SECONDS, SEEN_SECONDS = 30 * 60, 60
-"""After so long without a use a session ends; uses are noted so often at most."""
-_SEEN = "seen"
-
-
-class IdleSessions:
-    """Middleware that ends a session which nobody used for half an hour (ASVS 3.3.2)."""
+class EndingSessions:
+    """Middleware that ends a session after 12 hours, or after half an hour without a use (ASVS 3.3.2)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if settings.SESSION_COOKIE_NAME in request.COOKIES and SESSION_KEY in request.session:
-            now = int(time.time())
-            seen = request.session.get(_SEEN, now)
-            if now - seen > IDLE_SECONDS:
-                request.session.flush()
-            elif now - seen > SEEN_SECONDS or _SEEN not in request.session:
-                request.session[_SEEN] = now
+            sessions.note_use(request.session)
         return self._get_response(request)
 
 

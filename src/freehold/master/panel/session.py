@@ -1,15 +1,16 @@
-"""Log in, log out."""
+"""Log in, log out, and a password that was forgotten."""
 
 from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.declared import declares
-from freehold.master.foundation.errors import MasterError
+from freehold.master.foundation.errors import Invalid, MasterError, Unauthenticated
 from freehold.master.panel import words
 from freehold.master.panel.door import draw
 from freehold.master.people import actions
@@ -35,8 +36,32 @@ def log_in(request: HttpRequest) -> HttpResponse:
 
 
 @declares(ANYBODY)
+@never_cache
+@require_http_methods(["GET", "POST"])
+def reset(request: HttpRequest) -> HttpResponse:
+    """Set another password with a code that staff made; it is in the form's body alone, never in an address."""
+    email = request.POST.get("email", "")
+    if request.method != "POST":
+        return draw(request, None, "reset", {"email": email})
+    code = request.POST.get("code", "").strip()
+    try:
+        actions.use_reset(email, code, request.POST.get("password", ""), network_of_caller(request))
+    except MasterError as error:
+        return draw(request, None, "reset", {"email": email, "wrong": _why_not(error)}, error.status)
+    return draw(request, None, "reset", {"done": True})
+
+
+@declares(ANYBODY)
 @require_POST
 def log_out(request: HttpRequest) -> HttpResponse:
     """Close the session."""
     logout(request)
     return redirect("login")
+
+
+def _why_not(error: MasterError) -> str:
+    if isinstance(error, Unauthenticated):
+        return _("The e-mail or the code is wrong, or the code is over or was used already.")
+    if isinstance(error, Invalid):
+        return _("This password is too short, too long or a common one. The code is still good.")
+    return words.problem(error)

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.i18n import set_language
 
-from freehold.master.panel import fleet, money, orders, services, session, support, tasks
+from freehold.master.panel import account, fleet, money, orders, services, session, support, tasks
 
 _SERVICE = "services/<str:project>/<path:title>"
 _FLEET = "fleet/<str:project>"
@@ -11,6 +11,9 @@ _FLEET = "fleet/<str:project>"
 urlpatterns = [
     path("login", session.log_in, name="login"),
     path("logout", session.log_out, name="logout"),
+    path("reset", session.reset, name="reset"),
+    path("account", account.sessions, name="account"),
+    path("account/tokens", account.tokens, name="account-tokens"),
     path("language", set_language, name="language"),
     path("", services.index, name="instances"),
     path(f"{_SERVICE}/-/live", services.live, name="instance-live"),

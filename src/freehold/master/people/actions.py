@@ -11,9 +11,9 @@ from django.db import IntegrityError
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Unauthenticated
 from freehold.master.foundation.transactions import audit, writing
-from freehold.master.people import identity, quotas
+from freehold.master.people import identity, queries, quotas
 from freehold.master.people.identity import Caller, Scope
-from freehold.master.people.models import ApiToken, Membership, Person, Project, Role
+from freehold.master.people.models import ApiToken, Membership, PasswordReset, Person, Project, Role, Session
 from freehold.master.people.quotas import Quota
 from freehold.master.people.throttle import throttle
 from freehold.protocol.problem import FieldError
@@ -21,6 +21,8 @@ from freehold.protocol.problem import FieldError
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1000
 TOKEN_DAYS = 90
+RESET_DAYS = 1
+"""How long a code to set another password is good."""
 ENDED_TOKEN_DAYS = 30
 """How long an API token that is over is still there."""
 
@@ -104,13 +106,29 @@ def change_password(old: str, new: str, *, acting: Caller, address: str = "") ->
 
 def end_sessions(person: Person, *, acting: Caller) -> None:
     """End all sessions and tokens of a person: one's own, or anybody's for the Master's staff."""
-    if acting.person != person.id:
-        acting.require(Scope.OPERATE)
-        acting.require_staff()
+    _check_whose(person, acting)
     with writing():
+        # Also a session that is being begun at this moment ends: it holds a hash of this.
         Person.objects.filter(id=person.id).update(sessions_since=clock.now())
-        _end_tokens(person)
+        _end_all(person)
         audit(acting.actor, "sessions.end", person.id)
+
+
+def end_session(person: Person, public_id: str, *, acting: Caller) -> None:
+    """End one session: one's own, or anybody's for the Master's staff; raise NotFound when it is not open."""
+    _check_whose(person, acting)
+    with writing():
+        if "\0" in public_id or not queries.open_sessions(person.id).filter(public_id=public_id).delete()[0]:
+            raise NotFound(f"{person.email} has no session '{public_id}' that is open.")
+        audit(acting.actor, "session.end", public_id, person=person.id)
+
+
+def end_other_sessions(this: str = "", *, acting: Caller) -> int:
+    """End all sessions of the caller but that with the public id `this`; tokens stay. Return how many ended."""
+    with writing():
+        ended, _ = queries.open_sessions(acting.person).exclude(public_id=this).delete()
+        audit(acting.actor, "sessions.end-others", acting.person, ended=ended)
+    return ended
 
 
 def find_person(email: str) -> Person:
@@ -128,7 +146,8 @@ def set_active(person: Person, active: bool, *, acting: Caller) -> None:
     with writing():
         Person.objects.filter(id=person.id).update(is_active=active)
         if not active:
-            _end_tokens(person)
+            _end_all(person)
+            PasswordReset.objects.filter(person=person).delete()
         audit(acting.actor, "person.open" if active else "person.close", person.id)
 
 
@@ -144,17 +163,87 @@ def remove_role(person: Person, project: Project, *, acting: Caller) -> None:
         audit(acting.actor, "role.remove", person.id, project=project.id)
 
 
+def make_reset(person: Person, *, acting: Caller) -> tuple[str, PasswordReset]:
+    """Return a code with which a person sets another password, once and within a day, and its row.
+
+    The code is shown only now; one that was made before opens nothing any more. For the Master's staff. Raise
+    Conflict for a closed account.
+    """
+    acting.require(Scope.OPERATE)
+    acting.require_staff()
+    if not person.is_active:
+        raise Conflict(f"The account of {person.email} is closed.", remedy="Open it again first.")
+    code = f"fhr_{secrets.token_urlsafe(32)}"
+    now = clock.now()
+    with writing():
+        reset, _ = PasswordReset.objects.update_or_create(
+            person=person,
+            defaults={"digest": identity.digest(code), "made_at": now, "expires_at": now + RESET_DAYS * clock.DAY},
+        )
+        audit(acting.actor, "reset.make", person.id)
+    return code, reset
+
+
+def use_reset(email: str, code: str, password: str, address: str = "") -> None:
+    """Set another password with a code of `make_reset`, which ends all sessions and tokens of the person.
+
+    Raise Invalid for a password that cannot be: the code is then still good. Raise Unauthenticated for a code that is
+    not this person's, over or used, never saying which; TooManyTries where that happened too often, as with passwords.
+    """
+    account = identity.digest(email.lower())
+    throttle.check(account, address)
+    check_password_rules(password)
+    reset = _find_reset(email, code)
+    if reset is None or not _take_reset(reset, make_password(password)):
+        throttle.failed(account, address)
+        raise Unauthenticated(
+            "The e-mail or the code is wrong, or the code is over or was used.", remedy="Ask for another code."
+        )
+    throttle.succeeded(account, address)
+
+
+def _find_reset(email: str, code: str) -> PasswordReset | None:
+    if "\0" in email:
+        return None
+    rows = PasswordReset.objects.filter(
+        digest=identity.digest(code), expires_at__gt=clock.now(), person__email=email.lower(), person__is_active=True
+    )
+    return rows.select_related("person").first()
+
+
+def _take_reset(reset: PasswordReset, hashed: str) -> bool:
+    with writing():
+        # Of two that come at the same moment with one code, one deletes the row.
+        taken, _ = PasswordReset.objects.filter(person=reset.person, digest=reset.digest).delete()
+        if taken:
+            _replace_password(reset.person, hashed)
+            audit(reset.person.email, "reset.use", reset.person.id)
+    return bool(taken)
+
+
 def _keep_password(person: Person, password: str, verb: str, acting: Caller) -> None:
     check_password_rules(password)
     hashed = make_password(password)
     with writing():
-        # Sessions hold a hash of the password's hash, and end with it.
-        Person.objects.filter(id=person.id).update(password=hashed)
-        _end_tokens(person)
+        _replace_password(person, hashed)
         audit(acting.actor, verb, person.id)
 
 
-def _end_tokens(person: Person) -> None:
+def _replace_password(person: Person, hashed: str) -> None:
+    # Sessions hold a hash of the password's hash: also one that is being begun at this moment ends.
+    Person.objects.filter(id=person.id).update(password=hashed)
+    _end_all(person)
+    PasswordReset.objects.filter(person=person).delete()
+
+
+def _check_whose(person: Person, acting: Caller) -> None:
+    if acting.person != person.id:
+        acting.require(Scope.OPERATE)
+        acting.require_staff()
+
+
+def _end_all(person: Person) -> None:
+    Session.objects.filter(person=person).delete()
     ApiToken.objects.filter(person=person, revoked_at=None).update(revoked_at=clock.now())
 
 
@@ -225,12 +314,18 @@ def make_token(
     return secret, token
 
 
-def revoke_token(token: str, *, acting: Caller) -> bool:
-    """Revoke a token of the caller, effective at once; return whether there was one."""
+def revoke_token(token: str, *, acting: Caller, person: Person | None = None) -> bool:
+    """Revoke a token of the caller or, for the Master's staff, of a person, effective at once.
+
+    Return whether there was one.
+    """
+    if person is not None:
+        _check_whose(person, acting)
+    owner = acting.person if person is None else person.id
     with writing():
-        changed = ApiToken.objects.filter(id=token, person=acting.person, revoked_at=None).update(
+        changed = "\0" not in token and ApiToken.objects.filter(id=token, person=owner, revoked_at=None).update(
             revoked_at=clock.now()
         )
         if changed:
-            audit(acting.actor, "token.revoke", token)
+            audit(acting.actor, "token.revoke", token, person=owner)
     return bool(changed)

@@ -1,6 +1,7 @@
 """Persons, projects and what they may do."""
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import F, Q
 from django.utils.crypto import salted_hmac
@@ -47,6 +48,21 @@ class Person(AbstractBaseUser):
         ).hexdigest()
 
 
+class Session(AbstractBaseSession):
+    """A browser in which a person is logged in, as `sessions.SessionStore` writes it: `session_data` says the same."""
+
+    public_id = models.TextField(unique=True, null=True)
+    """How people name it; its key opens it."""
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True)
+    """None for the moment between its making and the log-in."""
+    began_at = models.BigIntegerField()
+    seen_at = models.BigIntegerField()
+    address = models.TextField()
+    """The network address from which somebody logged in."""
+    browser = models.TextField()
+    """As it said of itself."""
+
+
 class Project(models.Model):
     """The tenant: people with roles, nodes, orders."""
 
@@ -80,6 +96,20 @@ class Membership(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["person", "project"], name="one_role_a_project"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="known_role"),
+        ]
+
+
+class PasswordReset(models.Model):
+    """A person may set another password without the old one, once, with a code of which the hash is kept here."""
+
+    person = models.OneToOneField(Person, on_delete=models.CASCADE, primary_key=True)
+    digest = models.TextField(unique=True)
+    made_at = models.BigIntegerField()
+    expires_at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(expires_at__gt=F("made_at")), name="reset_expires_later"),
         ]
 
 

@@ -7,6 +7,7 @@ from freehold.master.billing.models import Budget
 from freehold.master.billing.subscriptions import budgets
 from freehold.master.foundation import clock, currencies, days, sql
 from freehold.master.foundation.transactions import run
+from freehold.master.generation import clocks
 from freehold.master.generation.doubt import WAYS_ON
 from freehold.master.people.identity import Scope
 from freehold.master.support import actions
@@ -17,6 +18,8 @@ HOUR = 3_600_000
 """How long what goes on is not told again."""
 DOUBT = "doubt:"
 """What such tickets are about, before the id of the project."""
+CLOCK = "clock:"
+"""What tickets about this Master's clock are about, before the id of the project."""
 SPENT = (budgets.NEAR, 100)
 """Percents of a budget at which its project is told."""
 
@@ -35,6 +38,7 @@ def give_notice() -> int:
     if not doubts:
         for ticket in Ticket.objects.filter(about__startswith=DOUBT, closed_at=None):
             actions.settle(ticket.about, "It was decided to go on from what this Master knows.")
+    told = _tell_of_clock()
     forgeries = run(_SQL["forgeries"])
     for row in forgeries:
         text = (
@@ -44,7 +48,30 @@ def give_notice() -> int:
         )
         title = f"Node '{row['title']}' shows a false statement"
         actions.notice(f"forgery:{row['node']}", title, text, project=row["project"])
-    return len(doubts) + len(forgeries) + _quarantine()
+    return len(doubts) + told + len(forgeries) + _quarantine()
+
+
+def _tell_of_clock() -> int:
+    """Tell who runs nodes that they contradict this Master's clock, once while it lasts, and that it is over.
+
+    Return how many were told.
+    """
+    said = clocks.contradiction()
+    if not said:
+        over = list(Ticket.objects.filter(about__startswith=CLOCK, closed_at=None))
+        for ticket in over:
+            actions.settle(ticket.about, "Its clock is not contradicted any more.")
+        return len(over)
+    told, count = set(Ticket.objects.filter(about__startswith=CLOCK, closed_at=None).values_list("about", flat=True)), 0
+    for row in run(_SQL["providers"]):
+        if (about := f"{CLOCK}{row['project']}") not in told:
+            text = (
+                f"{said}.\n\nUntil they agree it forgets nothing, takes no node for lost, books nothing and issues no "
+                f"documents; services go on and are ordered. {clocks.WAY_ON}"
+            )
+            actions.notice(about, "This Master's clock is wrong", text, project=row["project"])
+            count += 1
+    return count
 
 
 class Quarantine:

@@ -12,7 +12,7 @@ from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import MasterError
 from freehold.master.foundation.transactions import writing
-from freehold.master.generation import doubt
+from freehold.master.generation import clocks, doubt
 from freehold.master.people.models import Membership, Role
 from freehold.master.support import actions as support
 from freehold.master.tasks.models import TaskState
@@ -26,6 +26,9 @@ WRITTEN_EVERY = 60.0
 """Seconds after which a run that changed nothing is written down all the same."""
 FIRST_BULK = 60.0
 """Seconds after the start of a Master before what may be late begins."""
+AGREEMENT = 900.0
+"""Seconds for which the bulk lane of a Master that just started waits for nodes to agree with its clock: what is
+forgotten or issued too early cannot be undone."""
 _LONGEST_WORDS = 2000
 _log = logging.getLogger(__name__)
 
@@ -60,13 +63,16 @@ class Runner:
     def run_due(self, *, hinted: bool = False) -> None:
         """Run what is due; after a hint, also what is due soon anyway and did not just fail."""
         now = time.monotonic()
-        is_in_doubt = doubt.doubts()
+        is_in_doubt, is_contradicted = doubt.doubts(), bool(clocks.contradiction())
         for task in self.tasks:
             if self.over:
                 return
             memory = self._memory[task.name]
             soon = hinted and not memory.failures and memory.due - now <= WRITTEN_EVERY
             if (soon or now >= memory.due) and (task.runs_in_doubt or not is_in_doubt):
+                if is_contradicted and (task.is_dated or task.lane is Lane.BULK):
+                    memory.due = now + RETRY / 6
+                    continue
                 self._run(task, memory)
 
     def be_quiet(self) -> None:
@@ -128,6 +134,7 @@ class LaneThread(threading.Thread):
         self._lane = lane
         self._runner = Runner([task for task in tasks if task.lane is lane])
         self._wake = threading.Event()
+        self._unasked = time.monotonic() + AGREEMENT
 
     def stop(self) -> None:
         """End after the task in progress."""
@@ -145,6 +152,9 @@ class LaneThread(threading.Thread):
             self._wake.clear()
             try:
                 close_old_connections()
+                if self._lane is Lane.BULK and time.monotonic() < self._unasked and not clocks.is_agreed():
+                    self._runner.put_off(RETRY / 6)
+                    continue
                 self._runner.run_due(hinted=hinted)
             except Exception:
                 # The database is away, for example: nothing can be looked at or kept.

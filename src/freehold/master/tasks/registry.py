@@ -40,6 +40,8 @@ class MasterTask:
     """Seconds."""
     runs_in_doubt: bool = False
     """Whether it goes on while this Master doubts that it knows all. What nodes report waits then."""
+    is_dated: bool = False
+    """Whether it acts by the date, for good: it rests while nodes contradict the clock, as all bulk tasks do."""
 
 
 TASKS = (
@@ -51,12 +53,12 @@ TASKS = (
     MasterTask("ordering.moves", moves.move_from_lost),
     MasterTask("ordering.departures", moves.finish_departures),
     MasterTask("ordering.recovery", recovery.settle),
-    MasterTask("billing.subscriptions", billing.begin_ready),
+    MasterTask("billing.subscriptions", billing.begin_ready, is_dated=True),
     MasterTask("support.notices", support.give_notice, runs_in_doubt=True),
     MasterTask("monitoring.availability", monitoring.keep_record, Lane.BULK, HOURLY),
     MasterTask("billing.consumption", billing.add_up, Lane.BULK, HOURLY),
     MasterTask("billing.invoicing", billing.issue_due, Lane.BULK, HOURLY),
-    MasterTask("billing.suspension", billing.suspend_overdue, period=HOURLY),
+    MasterTask("billing.suspension", billing.suspend_overdue, period=HOURLY, is_dated=True),
     MasterTask("support.budgets", support.watch_money, Lane.BULK, HOURLY),
     MasterTask("foundation.cleanup", foundation.clean_up, Lane.BULK, HOURLY),
     MasterTask("generation.cleanup", generation.clean_up, Lane.BULK, HOURLY),

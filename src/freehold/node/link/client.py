@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from freehold.bodies import whole
-from freehold.node.clock import TimeKeeper, date
+from freehold.node.clock import TimeKeeper, date, header
 from freehold.node.errors import LinkDown, LinkError
 from freehold.protocol import UNREADABLE
 from freehold.protocol.problem import MEDIA_TYPE, Problem
@@ -86,6 +86,9 @@ class Link:
                 if connection.sock is None:
                     connection.connect()
                     self._check_dates(connection)
+                if self._time is not None and (moment := self._time.shows()) is not None:
+                    # By this a Master whose clock is wrong notices it.
+                    headers["Date"] = header(moment)
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
                 content = whole(response, MOST)

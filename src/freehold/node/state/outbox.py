@@ -195,6 +195,10 @@ class Outbox:
                 self._set("latest", repr(self.now()))
                 self.moved()
 
+    def shows(self) -> float | None:
+        """Return the time by a clock that owes nothing to the Master; None where this machine has none."""
+        return self.clock.shows()
+
     def believes(self, begins: float, ends: float) -> bool:
         """Return whether a certificate with these dates may be valid now."""
         return self.clock.believes(begins, ends)

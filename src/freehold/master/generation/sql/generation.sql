@@ -25,3 +25,7 @@ UPDATE generation_generation SET settles_at = :now + settles_at - began_at, bega
 -- name: settle
 -- What can move runs nowhere any more but where this Master knows; no row, when that is not so yet, or was before.
 UPDATE generation_generation SET settles_at = NULL WHERE settles_at <= :now RETURNING value
+
+-- name: comparison
+-- How the clock of this Master compares with those of its nodes.
+SELECT nodes, is_agreed, ahead, at FROM generation_clockcomparison WHERE id = 1

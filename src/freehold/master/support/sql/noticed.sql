@@ -40,6 +40,10 @@ JOIN generation_generation g ON g.value <= d.generation
 JOIN fleet_node n ON n.id = d.node
 GROUP BY n.project_id
 
+-- name: providers
+-- The projects that run nodes.
+SELECT DISTINCT project_id AS project FROM fleet_node ORDER BY project_id
+
 -- name: forgeries
 -- The nodes that showed what was never said to them, each with the last time, unless a ticket tells of it.
 SELECT f.node, f.reason, n.title, n.project_id AS project

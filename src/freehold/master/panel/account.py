@@ -1,0 +1,57 @@
+"""Pages about one's own account: the browsers in which one is logged in, and one's tokens."""
+
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from freehold.master.foundation.errors import NotFound
+from freehold.master.panel import queries as lists
+from freehold.master.panel.door import draw, for_members
+from freehold.master.people import actions, queries
+from freehold.master.people.identity import Caller
+from freehold.master.people.models import Person
+from freehold.master.people.sessions import PUBLIC_ID
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def sessions(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Where somebody is logged in. POST ends one session, or all others."""
+    this = request.session[PUBLIC_ID]
+    if request.method == "POST":
+        return _end(request, caller, this)
+    number = lists.page_number(request.GET.get("page", ""))
+    found = queries.open_sessions(caller.person).order_by("-seen_at", "public_id")
+    part = lists.numbered_part(number)
+    rows = list(found[part.start : part.start + part.most])
+    return draw(request, caller, "account", {"page": lists.numbered(rows, number, found.count()), "this": this})
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The tokens that programs of somebody use. POST ends one."""
+    if request.method == "POST":
+        token = request.POST.get("token", "")
+        if not actions.revoke_token(token, acting=caller):
+            raise NotFound("There is no such token that is still valid.", remedy="")
+        return redirect("account-tokens")
+    number = lists.page_number(request.GET.get("page", ""))
+    found = queries.valid_tokens(caller.person).order_by("-created_at", "id")
+    part = lists.numbered_part(number)
+    rows = list(found[part.start : part.start + part.most])
+    return draw(request, caller, "account_tokens", {"page": lists.numbered(rows, number, found.count())})
+
+
+def _end(request: HttpRequest, caller: Caller, this: str) -> HttpResponse:
+    if request.POST.get("act") == "others":
+        actions.end_other_sessions(this, acting=caller)
+        return redirect("account")
+    session = request.POST.get("session", "")
+    actions.end_session(Person.objects.get(id=caller.person), session, acting=caller)
+    if session != this:
+        return redirect("account")
+    # Django would write what this request notes of its session, which is no more.
+    logout(request)
+    return redirect("login")

@@ -1,0 +1,73 @@
+"""One's own account in a browser: where one is logged in, and how that ends."""
+
+from collections.abc import Callable
+
+from browser.windows import DESKTOP, PHONE, Window
+from machines import Cloud
+
+
+def test_a_lost_phone_is_logged_out_from_the_desk(window: Callable[..., Window]) -> None:
+    phone = window(viewport=PHONE, user_agent="Phone/1.0 (lost)")
+    desk = window(viewport=DESKTOP)
+    for one in (phone, desk):
+        one.log_in()
+        one.page.locator(".who a").click()
+        assert "this one" in one.page.locator("main").inner_text()
+        one.has_no_barrier()
+        one.fits()
+    desk.shoot("account")
+    row = desk.page.locator("tr", has_text="Phone/1.0 (lost)")
+    assert "127.0.0.1" in row.inner_text()
+    row.get_by_role("button", name="End").click()
+    assert "Phone/1.0 (lost)" not in desk.page.locator("main").inner_text()
+    phone.open("account")
+    assert phone.page.locator("h1").inner_text() == "Log in"
+
+
+def test_all_others_end_and_tokens_are_looked_at_without_a_script(window: Callable[..., Window]) -> None:
+    other, plain = window(viewport=DESKTOP), window(viewport=PHONE, java_script_enabled=False)
+    other.log_in()
+    plain.log_in()
+    plain.open("account")
+    plain.page.get_by_role("button", name="End all others").click()
+    assert plain.page.locator("tbody tr").count() == 1
+    plain.page.get_by_role("link", name="Tokens").click()
+    plain.page.locator("tbody tr").first.wait_for()
+    other.open("account")
+    assert other.page.locator("h1").inner_text() == "Log in"
+    plain.open("account")
+    plain.page.locator("tbody").get_by_role("button", name="Log out").click()
+    assert plain.page.locator("h1").inner_text() == "Log in"
+
+
+def test_a_forgotten_password_is_replaced_with_a_code_without_a_script(
+    window: Callable[..., Window], cloud: Cloud
+) -> None:
+    email, new = "ann@example.org", "a battery of many horses"
+    cloud.master.person(email, "provider")
+    code = cloud.master.api("POST", f"/people/{email}/password-reset")["code"]
+    plain = window(viewport=PHONE, java_script_enabled=False)
+    page = plain.page
+    plain.open("login")
+    page.get_by_role("link", name="Password forgotten?").click()
+    page.locator("#email").fill(email)
+    page.locator("#code").fill("fhr_wrong")
+    page.locator("#password").fill(new)
+    page.get_by_role("button", name="Set another password").click()
+    assert "the code is wrong" in page.locator("[role=alert]").inner_text()
+    page.locator("#code").fill(code)
+    page.locator("#password").fill(new)
+    page.get_by_role("button", name="Set another password").click()
+    assert "Your password is changed" in page.locator("main").inner_text()
+    assert code not in page.url
+    page.locator("main").get_by_role("link", name="Log in").click()
+    page.locator("#email").fill(email)
+    page.locator("#password").fill(new)
+    page.locator("main").get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{plain.address}/")
+
+    seen = window(viewport=PHONE)
+    seen.open("reset")
+    seen.has_no_barrier()
+    seen.fits()
+    seen.shoot("reset")

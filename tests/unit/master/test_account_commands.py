@@ -1,0 +1,95 @@
+"""`freehold account …` and `freehold people …` against a real Master."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from running import OWNER, PASSWORD
+from unit.master.test_sessions import browse, logged_in
+
+if TYPE_CHECKING:
+    from running import Master
+
+
+class Terminal:
+    """Somebody who is logged in at a terminal."""
+
+    def __init__(self, master: "Master", folder: Path, email: str) -> None:
+        self._environment = {**os.environ, "FREEHOLD_CREDENTIALS": str(folder / email)}
+        self.says(
+            "login", master.url, "--email", email, "--password-file", "-", "--authority", str(master.authority),
+            "--scopes", "read", "order", "operate", given=PASSWORD,
+        )  # fmt: skip
+
+    def run(self, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "freehold.cli", *arguments]
+        return subprocess.run(
+            command, env=self._environment, input=given, capture_output=True, text=True, timeout=120
+        )  # fmt: skip
+
+    def says(self, *arguments: str, given: str = "") -> str:
+        done = self.run(*arguments, given=given)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.says(*arguments, "--json"))
+
+
+@pytest.fixture
+def owner(master: "Master", tmp_path: Path) -> Terminal:
+    return Terminal(master, tmp_path, OWNER)
+
+
+def test_one_lists_and_ends_where_one_is_logged_in(master: "Master", tmp_path: Path) -> None:
+    master.person("ann@example.org", "provider")
+    ann = Terminal(master, tmp_path, "ann@example.org")
+    keys = [browse(master, "ann@example.org") for _ in range(3)]
+    first, _, _ = ann.json("account", "sessions")
+    assert f"{first['id']}  {first['began_at']}" in ann.says("account", "sessions")
+    assert ann.says("account", "end-session", first["id"]) == f"The session {first['id']} has ended.\n"
+    assert [logged_in(master, key) for key in keys] == [False, True, True]
+    again = ann.run("account", "end-session", first["id"])
+    assert (again.returncode, first["id"] in again.stderr) == (1, True)
+    assert "logged out of all browsers" in ann.says("account", "end-sessions", "--keep-tokens")
+    assert not any(logged_in(master, key) for key in keys)
+    assert ann.json("account", "tokens"), "its token still opens"
+
+
+def test_staff_lists_and_ends_what_others_have_open(master: "Master", owner: Terminal, tmp_path: Path) -> None:
+    email = "ben@example.org"
+    master.person(email, "provider")
+    ben = Terminal(master, tmp_path, email)
+    key = browse(master, email)
+    (session,) = owner.json("people", "sessions", email)
+    owner.says("people", "end-session", email, session["id"])
+    assert not logged_in(master, key)
+    for token in owner.json("people", "tokens", email):
+        owner.says("people", "end-token", email, token["id"])
+    assert "revoked" in ben.run("account", "sessions").stderr
+    assert ben.run("account", "sessions").returncode == 1
+    assert owner.json("account", "tokens"), "nobody else's ended"
+
+
+def test_a_forgotten_password_is_replaced_with_a_code_of_staff(
+    master: "Master", owner: Terminal, tmp_path: Path
+) -> None:
+    email = "cleo@example.org"
+    master.person(email, "provider")
+    cleo = Terminal(master, tmp_path, email)
+    code = owner.says("people", "reset-password", email).splitlines()[-1]
+    taking = ("reset-password", master.url, "--email", email, "--authority", str(master.authority), "--stdin")
+    short = cleo.run(*taking, given=f"{code}\nshort\n")
+    assert (short.returncode, "too short" in short.stderr) == (1, True)
+    assert cleo.json("account", "tokens")
+    assert "Your password is changed" in cleo.says(*taking, given=f"{code}\na battery of many horses\n")
+    assert cleo.run("account", "tokens").returncode == 1, "what was open has ended"
+    used = cleo.run(*taking, given=f"{code}\na battery of more horses\n")
+    assert (used.returncode, "was used" in used.stderr) == (1, True)
+    spec = {"email": email, "password": "a battery of many horses"}
+    assert master.call("POST", "/api/v1/login", spec).status == 200
