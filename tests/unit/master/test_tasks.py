@@ -74,6 +74,7 @@ def test_a_slow_bulk_task_delays_no_urgent_one(rooms: "Rooms", monkeypatch: pyte
         MasterTask("x.quick", lambda: done.append("quick") or 0, period=30.0),
     ]
     monkeypatch.setattr(lanes, "FIRST_BULK", 0.0)
+    monkeypatch.setattr(lanes, "AGREEMENT", 0.0)
     monkeypatch.setattr(lanes, "_begin", lambda *_: None)
     monkeypatch.setattr(lanes, "_end", lambda *_: None)
     threads = [lanes.LaneThread(lane, tasks) for lane in Lane]
