@@ -183,6 +183,23 @@ def test_who_runs_nodes_reads_it_on_each_page_and_nobody_else(rooms: "Rooms", la
     assert said not in operator.reads("/")
 
 
+def test_while_it_is_contradicted_what_does_not_follow_the_date_goes_on_and_the_rest_is_looked_at_later(
+    rooms: "Rooms", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from freehold.master.tasks import lanes
+    from freehold.master.tasks.registry import TASKS
+
+    contradict(3 * DAY)
+    ran: list[str] = []
+    monkeypatch.setattr(lanes.Runner, "_run", lambda _, task, __: ran.append(task.name))
+    lanes.run_once(bulk=True)
+    assert {"fleet.reports", "ordering.partitions", "support.notices"} <= set(ran)
+    assert not {"billing.subscriptions", "billing.invoicing", "billing.suspension", "people.cleanup"} & set(ran)
+    dated = lanes.Runner([task for task in TASKS if task.is_dated])
+    dated.run_due()
+    assert dated.seconds_left() > 5, "a lane whose tasks rest does not spin"
+
+
 def test_a_master_that_starts_does_what_may_be_late_when_nodes_agree_or_after_a_while(
     rooms: "Rooms", monkeypatch: pytest.MonkeyPatch
 ) -> None:

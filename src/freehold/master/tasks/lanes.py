@@ -69,10 +69,13 @@ class Runner:
                 return
             memory = self._memory[task.name]
             soon = hinted and not memory.failures and memory.due - now <= WRITTEN_EVERY
-            if (soon or now >= memory.due) and (task.runs_in_doubt or not is_in_doubt):
-                if is_contradicted and (task.is_dated or task.lane is Lane.BULK):
-                    memory.due = now + RETRY / 6
-                    continue
+            if not (soon or now >= memory.due):
+                continue
+            is_dated = task.is_dated or task.lane is Lane.BULK
+            if (is_in_doubt and not task.runs_in_doubt) or (is_contradicted and is_dated):
+                # It is looked at again soon: what stays due would keep the lane from waiting at all.
+                memory.due = now + RETRY / 6
+            else:
                 self._run(task, memory)
 
     def be_quiet(self) -> None:
