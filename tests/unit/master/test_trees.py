@@ -141,7 +141,9 @@ def test_what_a_former_child_of_the_title_published_is_not_given(shop: "Rooms") 
     root = shop.request("site").instance
     ask(root, left={})
     publish_as("site/left", url="http://old/")
-    Instance.objects.filter(title="site/left").update(wanted="destroyed", requested_state="destroyed", gone_at=clock.now())
+    Instance.objects.filter(title="site/left").update(
+        wanted="destroyed", requested_state="destroyed", gone_at=clock.now()
+    )
     ask(root, left={})
     assert json.loads(row("site").child_publications) == {}
 
