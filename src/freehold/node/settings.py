@@ -100,14 +100,19 @@ def default_root() -> Path:
 
 
 def load(root: Path) -> Settings:
-    """Return the settings of a node's folder; raise SettingsError when there are none."""
+    """Return the settings of a node's folder; raise SettingsError when there are none, or of another spelling."""
     path = Paths(root).settings
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Settings)
+        content = path.read_bytes()
+        settings = msgspec.json.decode(content, type=Settings)
     except FileNotFoundError:
         raise SettingsError(f"{root} is not a node's folder yet. Run: freehold node prepare --root {root}") from None
     except (OSError, *UNREADABLE) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
+    # A node without partitions would think that all of its instances are to go.
+    if not settings.slots and "places" in msgspec.json.decode(content):
+        raise SettingsError(f"{path} calls its partitions 'places'; they are 'slots' now. Rename that key.")
+    return settings
 
 
 def save(root: Path, settings: Settings) -> None:

@@ -204,6 +204,16 @@ def test_settings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
             load(tmp_path)
 
 
+def test_settings_of_the_former_spelling_are_refused_with_the_new_one(tmp_path: Path) -> None:
+    """Read as they are, they would be those of a node without partitions."""
+    prepare(tmp_path, partitions=2, unprivileged=True)
+    former = Paths(tmp_path).settings.read_text().replace('"slots"', '"places"')
+    Paths(tmp_path).settings.write_text(former)
+    with pytest.raises(SettingsError, match=r"node\.json .*'places'.*'slots'.*Rename"):
+        load(tmp_path)
+    assert Paths(tmp_path).settings.read_text() == former
+
+
 def test_settings_are_replaced_whole(tmp_path: Path) -> None:
     first = Settings("abcdefgh", True)
     save(tmp_path, first)
