@@ -27,7 +27,7 @@ SLOW_WITHOUT_NEWS = [
 CHECKS: dict[str, list[str | Path]] = {
     "style": [BIN / "ruff", "check", "."],
     "format": [BIN / "ruff", "format", "--check", "."],
-    "sandbox": [BIN / "lint-imports"],
+    "imports": [BIN / "lint-imports"],
     "types": [BIN / "mypy"],
 }
 
