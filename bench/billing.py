@@ -209,8 +209,8 @@ def measure_orders(kind: str) -> None:
     from freehold.master.catalog import pricing
     from freehold.master.ordering import actions
     from freehold.master.people import identity, quotas
-    from running import tiny_release
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
+    from support.running import tiny_release
 
     rooms = Rooms.__new__(Rooms)
     rooms.owner, rooms.provider = identity.system(), LegalEntity.objects.first().project_id

@@ -21,7 +21,7 @@ from pathlib import Path
 from clouds import Master, cpu_seconds, kinds, master
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from pocket import Pocket
+from support.protocol_node import Pocket
 
 CONNECTIONS = 24
 SECONDS = 6.0

@@ -1,5 +1,5 @@
 """Fixtures for the tests of the two components: a real Master in a child process, its rooms in this process, and (in
-`tests/machines.py`) real nodes. The tests of releases, in `software/`, have what every author has: `freehold.kit`.
+`support/machines.py`) real nodes. The tests of releases, in `software/`, have what every author has: `freehold.kit`.
 """
 
 import os
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from machines import REPOSITORY, cloud
-from running import OWNER, PASSWORD, Master, fresh_database
+from support.machines import REPOSITORY, cloud
+from support.running import OWNER, PASSWORD, Master, fresh_database
 
 __all__ = ["cloud"]
 

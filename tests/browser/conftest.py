@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from browser.windows import CHROMIUM, FLAGS, Window, street
-from machines import Cloud
+from support.machines import Cloud
 
 __all__ = ["street"]
 

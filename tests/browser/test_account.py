@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from browser.windows import DESKTOP, PHONE, Window
-from machines import Cloud
+from support.machines import Cloud
 
 
 def test_a_lost_phone_is_logged_out_from_the_desk(window: Callable[..., Window]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from browser.windows import DESKTOP, PHONE, Window
-from machines import Cloud
+from support.machines import Cloud
 
 PAGES = {"prices": "prices", "costs": "costs/provider", "books": "books/FR"}
 

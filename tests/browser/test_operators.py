@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from browser.windows import DESKTOP, SLOW, Window, publish
 from freehold.kit.waiting import until
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from browser.windows import SLOW, Window
 from freehold.kit.waiting import shows, until
-from machines import Cloud
+from support.machines import Cloud
 
 
 @pytest.fixture(autouse=True)

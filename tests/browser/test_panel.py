@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.windows import PHONE, SLOW, Window
-from machines import Cloud
+from support.machines import Cloud
 
 WHISPERED = "sesame-1234"
 

@@ -12,7 +12,7 @@ from freehold.kit.master import OWNER
 from freehold.kit.waiting import until
 from freehold.protocol import archive
 from freehold.release.folder import generate, load
-from machines import REPOSITORY, Cloud
+from support.machines import REPOSITORY, Cloud
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]

@@ -16,7 +16,7 @@ from freehold.simulator.host import Builder
 from freehold.simulator.master import Master
 from freehold.simulator.node import Node, simulated
 from freehold.simulator.world import World
-from running import tiny_release
+from support.running import tiny_release
 
 LONGEST = 2 * 3600
 

@@ -156,7 +156,7 @@ def releases(folder: Path) -> tuple[Feed, list[bytes]]:
     from freehold.master.catalog import actions
     from freehold.master.foundation.errors import MasterError
     from freehold.protocol import archive
-    from running import tiny_release
+    from support.running import tiny_release
 
     number = [0]
 

@@ -16,7 +16,7 @@ import pytest
 
 from freehold.kit.waiting import page, until
 from freehold.protocol import archive
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 PRIVILEGED = os.geteuid() == 0
 

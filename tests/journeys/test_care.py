@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import until
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 SECRET = "do not tell anybody"
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from freehold.kit.waiting import lives, page, shows
-from machines import REPOSITORY, Cloud, Machine
-from running import OWNER, PASSWORD, Master
+from support.machines import REPOSITORY, Cloud, Machine
+from support.running import OWNER, PASSWORD, Master
 
 
 class Person:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from freehold.kit.waiting import gone, lives, page, shows, until
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 PRIVILEGED = os.geteuid() == 0
 

@@ -17,7 +17,7 @@ from freehold.failpoints import VARIABLE
 from freehold.kit.waiting import KitError, page, until
 from freehold.protocol import archive
 from freehold.release.lock import lock
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 PRIVILEGED = os.geteuid() == 0
 SOURCES = REPOSITORY / "src" / "freehold"

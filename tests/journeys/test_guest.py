@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from freehold.kit.waiting import until
-from guest import ARM, WANTED, X86, Guest, Kind, pyz
-from machines import REPOSITORY, Cloud
+from support.machines import REPOSITORY, Cloud
+from support.vm import ARM, WANTED, X86, Guest, Kind, pyz
 
 pytestmark = pytest.mark.skipif(not WANTED, reason="FREEHOLD_GUESTS is not set")
 SLOW = 400.0

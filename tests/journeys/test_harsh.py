@@ -13,7 +13,7 @@ import pytest
 
 from freehold.kit.waiting import gone, lives, page, shows, until
 from freehold.node.supervisor.client import Supervisor
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 PRIVILEGED = os.geteuid() == 0
 SIZE_MB = 300

@@ -15,7 +15,7 @@ import pytest
 
 from freehold.kit.waiting import page, until
 from freehold.node.isolation import audit, sandbox
-from machines import MODES, REPOSITORY, Cloud, Machine
+from support.machines import MODES, REPOSITORY, Cloud, Machine
 
 SLEEPERS = 5
 """More than may begin to be configured at once."""

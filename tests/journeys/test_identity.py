@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import page, until
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 WRONG_CLOCK = """
 import os, time

@@ -14,7 +14,7 @@ from freehold.kit.waiting import until
 from freehold.node.link.letter_crypto import SealOrder, seal
 from freehold.protocol.letter import Letter, Receipt, Receipts, Sealed
 from freehold.protocol.report import GENESIS, Report, ReportBatch, link
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 
 @pytest.fixture(scope="module")

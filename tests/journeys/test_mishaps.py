@@ -10,8 +10,8 @@ import pytest
 from freehold.kit.waiting import lives, until
 from freehold.node.isolation import cgroups
 from freehold.node.supervisor.children import MARK
-from machines import MODES, REPOSITORY, Cloud
-from running import Master
+from support.machines import MODES, REPOSITORY, Cloud
+from support.running import Master
 
 SHOP = "/api/v1/projects/provider/instances"
 

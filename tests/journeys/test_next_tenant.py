@@ -10,7 +10,7 @@ import pytest
 from freehold.kit.waiting import until
 from freehold.node.isolation import remains
 from freehold.node.supervisor.children import user_processes
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="without root partitions share one user")
 

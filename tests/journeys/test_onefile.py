@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import page, until
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 import pyz

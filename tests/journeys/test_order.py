@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from freehold.kit.waiting import gone, page, until
-from machines import MODES, REPOSITORY, Cloud, Machine
+from support.machines import MODES, REPOSITORY, Cloud, Machine
 
 
 @pytest.fixture(scope="module", params=MODES)

@@ -26,8 +26,8 @@ import zc.buildout.configparser
 
 from freehold.kit.master import _free_port as free_port
 from freehold.kit.waiting import until
-from machines import REPOSITORY, Cloud, Machine
-from running import ALL_SCOPES, OWNER, PASSWORD, Master
+from support.machines import REPOSITORY, Cloud, Machine
+from support.running import ALL_SCOPES, OWNER, PASSWORD, Master
 
 PAGES = [
     *("README.md", "CONTRIBUTING.md"),

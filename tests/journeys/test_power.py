@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import shows, until
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 CUTS = int(os.environ.get("FREEHOLD_POWER_CUTS", "6"))
 SEED = int(os.environ.get("FREEHOLD_POWER_SEED", "1"))
@@ -44,7 +44,12 @@ class Power:
         self.on()
 
     def on(self) -> None:
-        command = [sys.executable, str(REPOSITORY / "tests" / "powerless.py"), str(self._image), str(self._under)]
+        command = [
+            sys.executable,
+            str(REPOSITORY / "tests" / "support" / "lossy_disk.py"),
+            str(self._image),
+            str(self._under),
+        ]
         self._served = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
         until(lambda: (self._under / "disk").exists(), what="the disk")
         _must("mount", "-o", "loop", self._under / "disk", self.place)

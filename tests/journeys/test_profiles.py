@@ -6,7 +6,7 @@ import pytest
 
 from freehold.kit.waiting import page, shows, until
 from freehold.node.supervisor.client import Supervisor
-from machines import MODES, REPOSITORY, Cloud
+from support.machines import MODES, REPOSITORY, Cloud
 
 RELEASES = REPOSITORY / "tests" / "releases"
 

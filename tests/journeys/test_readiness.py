@@ -15,7 +15,7 @@ from freehold.node.services import SERVICES
 from freehold.node.settings import Paths
 from freehold.node.state.desired import Store
 from freehold.node.supervisor.client import Supervisor
-from machines import MODES, REPOSITORY, Cloud, Machine
+from support.machines import MODES, REPOSITORY, Cloud, Machine
 
 SOON = 0.5
 """Seconds within which a node notices a death, on a machine that does much else."""

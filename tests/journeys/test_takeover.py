@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from freehold.kit.waiting import page, until
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 LEASE = 10
 

@@ -7,7 +7,7 @@ import pytest
 
 from freehold.kit.waiting import until
 from freehold.release.folder import generate, load
-from machines import Cloud, Machine
+from support.machines import Cloud, Machine
 
 BUILT_OF_NOTHING = "[buildout]\nparts =\n"
 ASKING = '''\

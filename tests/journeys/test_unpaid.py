@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from freehold.kit.waiting import page, until
-from machines import REPOSITORY, Cloud
+from support.machines import REPOSITORY, Cloud
 
 BACK_S = 15
 """A node's look by itself takes longer: whoever is back sooner was told."""

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from freehold.kit.waiting import until
-from machines import Cloud
+from support.machines import Cloud
 
 PLAN = """
 import msgspec

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from freehold.kit.waiting import until
-from machines import REPOSITORY, Cloud, Machine
+from support.machines import REPOSITORY, Cloud, Machine
 
 SECONDS = float(os.environ.get("FREEHOLD_WEATHER", "45"))
 LONGEST_CUT = min(60.0, SECONDS / 6)

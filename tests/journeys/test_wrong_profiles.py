@@ -9,7 +9,7 @@ import pytest
 
 from freehold.kit.waiting import until
 from freehold.release import lock
-from machines import Cloud, Machine
+from support.machines import Cloud, Machine
 
 BUILT = "[buildout]\nparts =\n"
 PROFILE = """\

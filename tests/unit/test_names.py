@@ -101,3 +101,16 @@ def test_what_is_run_by_its_name_is_there() -> None:
     for target in sorted(named):
         module, _, function = target.partition(":")
         assert callable(getattr(importlib.import_module(module), function, None)), target
+
+
+def test_no_test_stands_on_another() -> None:
+    """What several tests need is in `tests/support`, which has no tests."""
+    tests = REPOSITORY / "tests"
+    borrowed = [
+        (path.name, line)
+        for path in tests.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if re.match(r"\s*(from|import) (\w+\.)*test_\w+( |\.|$)|\s*from unit(\.\w+)* import test_", line)
+    ]
+    assert not borrowed
+    assert not [path for path in (tests / "support").rglob("*.py") if re.search(r"^def test_", path.read_text(), re.M)]

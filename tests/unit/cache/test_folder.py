@@ -9,7 +9,7 @@ from freehold.cache.folder import CacheError, Folder, read
 from freehold.cache.packing import join, split
 from freehold.protocol.cache import PIECE, BuildStatement, CacheEntry, CacheKind, File, blob_path
 from freehold.protocol.cache import entries_path as path_of
-from words import entry
+from support.messages import entry
 
 PLATFORM = "x86_64-debian-12-py3.11"
 

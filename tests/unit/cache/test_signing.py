@@ -12,7 +12,7 @@ from freehold.cache.signing import Trust, believe, fingerprint, sign, signer, vo
 from freehold.master.fleet.authority import Authority, create_authority
 from freehold.node.link.keys import signing_request
 from freehold.protocol.cache import CacheEntry
-from words import statement
+from support.messages import statement
 
 SAID = statement("a" * 64, ["b" * 64])
 

@@ -15,7 +15,7 @@ from freehold.client import (
     load_credentials,
     save_credentials,
 )
-from running import OWNER, PASSWORD, Master
+from support.running import OWNER, PASSWORD, Master
 
 
 @pytest.fixture(scope="module")

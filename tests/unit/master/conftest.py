@@ -2,8 +2,8 @@
 
 import pytest
 
-from unit.master.market import Market
-from unit.master.rooms import Rooms
+from support.market import Market
+from support.rooms import Rooms
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from running import OWNER, PASSWORD
-from unit.master.test_sessions import browse, logged_in
+from support.browsing import browse, logged_in
+from support.running import OWNER, PASSWORD
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 
 class Terminal:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 OLD, NEW = "correct horse battery", "another horse entirely"
 

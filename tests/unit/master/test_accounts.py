@@ -7,11 +7,11 @@ import pytest
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid, TooManyTries
 from freehold.master.people.throttle import HOUR, MOST_FAILURES, Throttle
-from running import PASSWORD
+from support.running import PASSWORD
 
 if TYPE_CHECKING:
-    from running import Master
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
+    from support.running import Master
 
 OTHER = "another battery of horses"
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as some
 
 from freehold.master.allocation.choice import Candidate, Constraints, Placement, explain, misfit, rank
 from freehold.master.foundation.errors import NoPlace
-from running import tiny_release
+from support.running import tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
 
 
 def _candidate(node: str = "node-1", **more: Any) -> Candidate:

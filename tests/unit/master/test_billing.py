@@ -8,7 +8,7 @@ from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Payme
 from freehold.master.foundation.paging import FIRST
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
+    from support.market import Market
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_a_document_names_what_the_ledger_held_when_it_was_issued(shop: "Market"
 def test_an_invoice_is_only_undone_whole_by_a_credit_note(shop: "Market") -> None:
     from freehold.master.billing.invoicing import documents, reversal
     from freehold.master.billing.queries import balance, lines
-    from unit.master.test_billing_truth import books_hold
+    from support.books import books_hold
 
     ada = shop.customer()
     shop.pay(ada, 4200, "deposit")
@@ -285,7 +285,7 @@ def test_what_is_corrected_is_taxed_as_it_was(shop: "Market") -> None:
     from freehold.master.billing.models import TaxRule
     from freehold.master.billing.subscriptions import actions as subscriptions
     from freehold.master.foundation import days
-    from unit.master.test_billing_truth import books_hold
+    from support.books import books_hold
 
     buyer = shop.customer()
     shop.pay(buyer, 4200, "deposit")

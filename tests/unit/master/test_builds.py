@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives import serialization
 
 from freehold.cache import signing
 from freehold.protocol.cache import PREFIX, CacheEntry, CacheKind, blob_path, entries_path
-from pocket import Pocket
-from words import statement
+from support.messages import statement
+from support.protocol_node import Pocket
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 PLATFORM = "x86_64-debian-12-py3.11"
 

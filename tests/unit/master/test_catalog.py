@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
-from running import SCHEMA, tiny_release
+from support.running import SCHEMA, tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
 
 
 def test_publishing_the_same_again_changes_nothing(rooms: "Rooms") -> None:

@@ -17,10 +17,10 @@ import pytest
 from freehold.kit import until
 from freehold.master.foundation.causes import failure
 from freehold.node.link.letter_crypto import SealOrder, seal
-from pocket import Pocket
+from support.protocol_node import Pocket
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 SIZE_MB = 48
 POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
@@ -41,7 +41,7 @@ def disk() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def small(disk: Path) -> Iterator["Master"]:
     """A Master on a small disk."""
-    from running import Master
+    from support.running import Master
 
     running = Master(disk, f"sqlite:///{disk / 'master.sqlite'}")
     yield running
@@ -202,7 +202,7 @@ def server() -> Iterator[tuple[str, Callable[[str], None]]]:
 def test_a_database_that_is_away_is_said_at_every_door(
     server: tuple[str, Callable[[str], None]], tmp_path: Path
 ) -> None:
-    from running import Master
+    from support.running import Master
 
     url, control = server
     running = Master(tmp_path, url)

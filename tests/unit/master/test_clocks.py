@@ -12,13 +12,13 @@ import pytest
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import WrongClock
 from freehold.master.gateway.clocks import LIVING_S, MOST_KEPT, NodeClocks
-from unit.master.panels import Visitor
+from support.panels import Visitor
 
 if TYPE_CHECKING:
-    from pocket import Pocket
-    from running import Master
-    from unit.master.market import Market
-    from unit.master.rooms import Rooms
+    from support.market import Market
+    from support.protocol_node import Pocket
+    from support.rooms import Rooms
+    from support.running import Master
 
 DAY = 86400.0
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
-from running import tiny_release
+from support.running import tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
 
 _titles = some.sampled_from(["a", "b", "c", "d", "e", "f"])
 _nodes = some.sampled_from(["n0", "n1", "n2"])
@@ -83,7 +83,7 @@ class Orders(RuleBasedStateMachine):
 
 def test_free_counts_always_equal_free_partitions(database: str) -> None:
     from conftest import empty_tables
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
 
     def fresh() -> "Rooms":
         empty_tables()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import REPOSITORY
+from support.machines import REPOSITORY
 
 MASTER = REPOSITORY / "src" / "freehold" / "master"
 _LIMIT = re.compile(r"\bLIMIT\s+(\S+?)\)*(?:\s|$)")

@@ -14,7 +14,7 @@ import pytest
 from freehold.kit import until
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 HEADER_S, BODY_S, HANDSHAKE_S, CONNECTIONS = 2.0, 4.0, 1.5, 12
 IMPATIENT = f"""

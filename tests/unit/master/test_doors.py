@@ -13,7 +13,7 @@ from freehold.master.connections import Strangers
 from freehold.master.foundation.addresses import network_of
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 
 @contextlib.contextmanager

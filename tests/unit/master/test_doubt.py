@@ -13,8 +13,8 @@ from freehold.master.fleet.authority import Authority
 from freehold.master.foundation.statements import ForgedError, MasterStatement, Statements
 
 if TYPE_CHECKING:
-    from pocket import Pocket
-    from running import Master
+    from support.protocol_node import Pocket
+    from support.running import Master
 
 
 @pytest.fixture(scope="module")

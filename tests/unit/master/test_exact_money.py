@@ -11,7 +11,7 @@ from freehold.master.foundation.errors import Conflict, Invalid, MasterError, Pa
 from freehold.master.foundation.paging import FIRST
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
+    from support.market import Market
 
 
 def lines(document: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
+    from support.market import Market
 
 
 def books(entity: Any, name: str, since: str = "1970-01-01", until: str = "2079-01-01") -> str:

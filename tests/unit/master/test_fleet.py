@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
-    from running import Master
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
+    from support.running import Master
 
 
 def _enrol(master: "Master", token: str, title: str = "machine", request: str | None = None) -> tuple[int, Any]:
@@ -372,7 +372,7 @@ def test_a_partition_that_vanishes_keeps_its_instance(rooms: "Rooms") -> None:
 
 
 def rooms_release(**more: Any) -> bytes:
-    from running import tiny_release
+    from support.running import tiny_release
 
     return tiny_release(**more)
 

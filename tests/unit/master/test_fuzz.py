@@ -18,10 +18,10 @@ from hypothesis import strategies as some
 
 from freehold.protocol import MAX_BODY
 from freehold.protocol.cache import PREFIX, CacheKind, blob_path, entries_path
-from pocket import Pocket
+from support.protocol_node import Pocket
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 EXAMPLES = int(os.environ.get("FREEHOLD_FUZZ", "40"))
 fuzzed = settings(

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pocket import Pocket
+from support.protocol_node import Pocket
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 SOURCES = Path(__file__).parents[3] / "src" / "freehold"
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from unit.master.panels import Visitor
+from support.panels import Visitor
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
+    from support.market import Market
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from machines import REPOSITORY
+from support.machines import REPOSITORY
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
-    from unit.master.rooms import Rooms
+    from support.market import Market
+    from support.rooms import Rooms
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_hours_of_use_go_after_two_years_and_nothing_is_given_back_for_them(shop
     from freehold.master.billing.models import Consumption, Document
     from freehold.master.tasks import lanes
     from freehold.master.usage.models import Hour
-    from unit.master.test_usage_prices import HOUR, use
+    from support.metering import HOUR, use
 
     shop.pay(shop.customer(), 3100, "deposit")
     web = shop.order()
@@ -151,7 +151,7 @@ def test_a_host_where_a_guest_is_to_be_is_found_behind_any_number_of_others(
 ) -> None:
     from freehold.master.ordering import sharing
     from freehold.master.ordering.models import HostOffer, Instance
-    from unit.master.test_trees import packed
+    from support.trees import packed
 
     monkeypatch.setattr(sharing, "MOST_HOSTS", 1)
     shared = {"shared": True, "software-type": "default"}
@@ -195,7 +195,7 @@ def _publish_from_children(rooms: "Rooms", count: int) -> Any:
 
     from freehold.master.foundation import clock
     from freehold.master.ordering.models import Instance, PublicationRow
-    from unit.master.test_trees import ask, packed
+    from support.trees import ask, packed
 
     spec = {"product": "leaf", "type": "default"}
     rooms.supply(rooms.publish(packed("leaf", default={})), rooms.node("rack", partitions=count + 2))

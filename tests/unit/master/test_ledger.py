@@ -12,7 +12,7 @@ import pytest
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
+    from support.market import Market
 
 
 def enter(

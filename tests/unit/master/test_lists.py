@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from running import tiny_release
-from unit.master.panels import Visitor
+from support.panels import Visitor
+from support.running import tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
-    from unit.master.rooms import Rooms
+    from support.market import Market
+    from support.rooms import Rooms
 
 DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text())
 LISTS = {

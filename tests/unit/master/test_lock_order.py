@@ -13,7 +13,7 @@ import pytest
 from freehold.protocol.states import Wanted
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
+    from support.market import Market
 
 ORDER = ("instance", "clock", "contract", "counter")
 MARKS = (

@@ -1,12 +1,8 @@
 """Use is counted once and all of it, whatever happens between a node and its Master."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -14,54 +10,14 @@ from hypothesis import strategies as some
 from freehold import kit
 from freehold.master.foundation.errors import Busy
 from freehold.master.gateway.reports import Done, ReportJob, Writer
-from freehold.protocol.report import GENESIS, Report, UsageReport, link
-from running import tiny_release
+from support.metering import Mouth, master, send
+from support.running import tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
 
 HOUR = 3600.0
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-class Mouth:
-    """A node that only talks: numbers and chains its reports."""
-
-    def __init__(self, node: str, instance: str, epoch: int) -> None:
-        self.node, self.instance, self.epoch, self.hash = node, instance, epoch, GENESIS
-        self.reports: list[Report] = []
-
-    def say(self, at: float, series: str = "s", **counters: int | None) -> None:
-        item = UsageReport(self.instance, at, series=series, **counters)
-        body = msgspec.json.encode({"at": at, "items": [item]})
-        self.hash = link(self.hash, body)
-        self.reports.append(Report(len(self.reports) + 1, self.hash, msgspec.Raw(body)))
-
-    def enrol_anew(self) -> None:
-        from freehold.master.fleet.models import Node
-
-        self.epoch, self.hash, self.reports = self.epoch + 1, GENESIS, []
-        Node.objects.filter(id=self.node).update(epoch=self.epoch)
-
-
-@contextmanager
-def master(rooms: "Rooms") -> Iterator[Writer]:
-    """A writer of the Master; another one knows nothing of what this one remembered."""
-    writer = Writer(rooms.url)
-    writer.start()
-    try:
-        yield writer
-    finally:
-        writer.stop()
-
-
-def send(writer: Writer, mouth: Mouth, reports: list[Report]) -> Done:
-    answers: SimpleQueue[Done | Exception] = SimpleQueue()
-    writer.submit(ReportJob(mouth.node, mouth.epoch, reports, 1000, answers.put))
-    answer = answers.get(timeout=20)
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
 
 
 def used(instance: str) -> dict[int, dict[str, int | None]]:

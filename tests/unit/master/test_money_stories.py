@@ -12,7 +12,7 @@ import pytest
 from freehold.master.foundation.errors import Conflict, PaymentRequired
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
+    from support.market import Market
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def test_8_6_money_back_and_a_sale_by_hand(shop: "Market") -> None:
 def test_8_7_usage_is_asked_by_the_month_and_only_of_who_used(shop: "Market") -> None:
     from freehold.master.billing.queries import lines
     from freehold.master.catalog.rating import Model
-    from unit.master.test_usage_prices import use
+    from support.metering import use
 
     shop.prices(
         shop.price(4200), shop.price(100, "usage", meter="cpu_ms", model=Model.UNIT, unit=3_600_000)

@@ -25,11 +25,11 @@ from hypothesis import strategies as some
 from freehold.master.catalog.rating import Model, Tier, rate
 from freehold.master.foundation.errors import Conflict, PaymentRequired
 from freehold.master.foundation.money import rounded, share
-from unit.master.test_billing_truth import books_hold
+from support.books import books_hold
 
 if TYPE_CHECKING:
     from freehold.master.billing.models import Customer
-    from unit.master.market import Market
+    from support.market import Market
 
 HOUR = 3_600_000
 PARIS = ZoneInfo("Europe/Paris")

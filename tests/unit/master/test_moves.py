@@ -6,11 +6,11 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from running import tiny_release
+from support.running import tiny_release
 
 if TYPE_CHECKING:
     from freehold.master.fleet.models import Node
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_who_tells_again_what_is_known_has_been_heard(rooms: "Rooms", fleet: "li
     import time
 
     from freehold.master.fleet.models import Chain
-    from unit.master.test_metering import Mouth, master, send
+    from support.metering import Mouth, master, send
 
     instance = rooms.request("page").instance
     mouth = Mouth(_lives_on(instance), instance, 1)
@@ -181,7 +181,7 @@ def test_use_of_before_a_move_counts_also_when_it_is_told_after(rooms: "Rooms", 
     import time
 
     from freehold.master.usage import queries
-    from unit.master.test_metering import Mouth, master, send
+    from support.metering import Mouth, master, send
 
     instance = rooms.request("page").instance
     mouth = Mouth(_lives_on(instance), instance, 1)

@@ -19,10 +19,10 @@ from freehold.master.gateway.reports import (
     SHARE_A_SECOND,
     Shares,
 )
-from pocket import Pocket
+from support.protocol_node import Pocket
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 SLOW_S = 3.0
 SLOW_PATHS = ("/api/v1/me", "/node/v1/enrol", "/node/v1/letters", "/node/v1/epoch")

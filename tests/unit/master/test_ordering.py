@@ -15,11 +15,11 @@ from freehold.master.foundation.errors import (
     NotFound,
 )
 from freehold.protocol.states import Wanted
-from running import tiny_release
+from support.running import tiny_release
 
 if TYPE_CHECKING:
-    from running import Master
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
+    from support.running import Master
 
 
 @pytest.fixture

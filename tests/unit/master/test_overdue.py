@@ -10,12 +10,12 @@ from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.paging import FIRST
 from freehold.master.payments.settlement import SettlementKind, settle
 from freehold.protocol.states import Wanted
-from unit.master.test_billing_truth import books_hold
+from support.books import books_hold
 
 if TYPE_CHECKING:
     from freehold.master.billing.models import Customer
     from freehold.master.ordering.models import Instance
-    from unit.master.market import Market
+    from support.market import Market
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 STOP_DAYS = 14

@@ -1,8 +1,8 @@
 """The panel's pages: what they show, to whom, and at what cost."""
 
-from unit.master.market import Market
-from unit.master.panels import Visitor, ready_shop
-from unit.master.rooms import Rooms
+from support.market import Market
+from support.panels import Visitor, ready_shop
+from support.rooms import Rooms
 
 
 def test_a_customer_finds_what_runs(rooms: Rooms) -> None:

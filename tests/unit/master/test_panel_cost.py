@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from unit.master.panels import Visitor, ready_shop
-from unit.master.rooms import Rooms
+from support.panels import Visitor, ready_shop
+from support.rooms import Rooms
 
 A_NODE = 50
 """Instances on a node."""

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from running import tiny_release
-from unit.master.panels import Visitor, text
-from unit.master.rooms import Rooms
+from support.panels import Visitor, text
+from support.rooms import Rooms
+from support.running import tiny_release
 
 VISITORS = ("nobody", "stranger", "customer", "operator", "sales", "accountant", "auditor")
 LOGIN = {"email": "owner@example.org", "password": "wrong"}

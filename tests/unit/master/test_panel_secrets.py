@@ -10,9 +10,9 @@ import pytest
 
 from freehold.protocol import archive
 from freehold.release import Secret
-from running import tiny_release
-from unit.master.panels import Visitor, inputs, ready_shop
-from unit.master.rooms import Rooms
+from support.panels import Visitor, inputs, ready_shop
+from support.rooms import Rooms
+from support.running import tiny_release
 
 REPOSITORY = Path(__file__).parents[3]
 

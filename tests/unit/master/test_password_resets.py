@@ -8,12 +8,12 @@ import pytest
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, TooManyTries, Unauthenticated
 from freehold.master.people.throttle import FREE_FAILURES, Throttle
-from running import PASSWORD
-from unit.master.panels import Visitor, text
+from support.panels import Visitor, text
+from support.running import PASSWORD
 
 if TYPE_CHECKING:
-    from running import Master
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
+    from support.running import Master
 
 NEW = "another battery of horses"
 

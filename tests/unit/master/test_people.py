@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, Unauthenticated
-from running import OWNER, PASSWORD
+from support.running import OWNER, PASSWORD
 
 if TYPE_CHECKING:
-    from running import Master
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
+    from support.running import Master
 
 
 @pytest.fixture(scope="module")

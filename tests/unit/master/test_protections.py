@@ -11,7 +11,7 @@ import pytest
 from freehold.exposure import Protection, lines, weigh
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 
 def _one(name: str, holds: bool, weight: int) -> Protection:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 
 def test_after_a_restore_nodes_are_heard_again_and_no_revision_is_given_twice(master: "Master") -> None:

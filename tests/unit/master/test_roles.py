@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rooms import Rooms
-
-    from running import Master
+    from support.rooms import Rooms
+    from support.running import Master
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
 CALLERS = (

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 _TOMORROW = "INSERT INTO django_migrations (app, name, applied) VALUES ('people', '9999_of_tomorrow', ?)"
 _NO_TOMORROW = "DELETE FROM django_migrations WHERE name = '9999_of_tomorrow'"

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from freehold.master.foundation.errors import Invalid, InvalidParameters
-from running import tiny_release
+from support.running import tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
 
 CHAIN = {
     "$ref": "#/$defs/0",

@@ -1,16 +1,17 @@
 """Where people are logged in: they see each browser, end one or all others, and nobody sees or ends those of others."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from running import PASSWORD
-from unit.master.panels import Visitor, text
+from support.browsing import browse, logged_in
+from support.panels import Visitor, text
+from support.running import PASSWORD
 
 if TYPE_CHECKING:
-    from running import Master
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
+    from support.running import Master
 
 HOUR = 3600
 
@@ -212,37 +213,3 @@ def test_a_program_of_ones_own_logs_out_all_browsers_and_stays(master: "Master")
     master.api("DELETE", "/me/sessions", token=token)
     assert not any(logged_in(master, key) for key in keys)
     assert master.call("GET", "/api/v1/me", token=token).status == 200
-
-
-def browse(master: "Master", email: str) -> str:
-    """Log in as a browser does, and return the cookie of the session."""
-    answer = open_page(master, "GET", "/login")
-    csrf = cookie(answer, "__Host-csrf")
-    form = f"csrfmiddlewaretoken={csrf}&email={email}&password={PASSWORD.replace(' ', '+')}"
-    return cookie(open_page(master, "POST", "/login", form, f"__Host-csrf={csrf}"), "__Host-session")
-
-
-def logged_in(master: "Master", key: str) -> bool:
-    return bool(open_page(master, "GET", "/account", None, f"__Host-session={key}").status == 200)
-
-
-def cookie(answer: Any, name: str) -> str:
-    (found,) = [one for one in answer.headers.get_all("Set-Cookie") if one.startswith(f"{name}=")]
-    return str(found).partition("=")[2].partition(";")[0]
-
-
-def open_page(master: "Master", method: str, path: str, form: str | None = None, cookies: str = "") -> Any:
-    import http.client
-
-    connection = http.client.HTTPSConnection(master.host, master.port, context=master._context(None), timeout=60)
-    headers = {
-        "User-Agent": "tests", "Content-Type": "application/x-www-form-urlencoded", "Cookie": cookies,
-        "Origin": f"https://{master.host}:{master.port}", "Referer": f"https://{master.host}:{master.port}/login",
-    }  # fmt: skip
-    try:
-        connection.request(method, path, form, headers)
-        answer = connection.getresponse()
-        answer.read()
-        return answer
-    finally:
-        connection.close()

@@ -6,10 +6,10 @@ import pytest
 
 from freehold.master.ordering.status import ReportedState, Status, status
 from freehold.protocol.states import Wanted
-from running import tiny_release
+from support.running import tiny_release
 
 if TYPE_CHECKING:
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
 
 
 def _status(wanted: str = "started", **more: Any) -> Status:

@@ -6,13 +6,13 @@ import pytest
 
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
 from freehold.master.foundation.paging import ListPart
-from running import tiny_release
+from support.running import tiny_release
 
 if TYPE_CHECKING:
     from freehold.master.fleet.models import Node
     from freehold.master.support.models import Ticket
-    from unit.master.market import Market
-    from unit.master.rooms import Rooms
+    from support.market import Market
+    from support.rooms import Rooms
 
 
 @pytest.fixture

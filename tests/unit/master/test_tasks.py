@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freehold.kit.waiting import until
-from unit.master.panels import Visitor
+from support.panels import Visitor
 
 if TYPE_CHECKING:
-    from unit.master.rooms import Rooms
+    from support.rooms import Rooms
 
 
 def test_a_task_that_fails_is_kept_told_once_and_hinders_no_other(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from running import Master
+    from support.running import Master
 
 
 @pytest.fixture(scope="module")

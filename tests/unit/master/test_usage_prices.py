@@ -10,9 +10,10 @@ from freehold.master.catalog.rating import Model, credit, rate
 from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.foundation.money import rounded
 from freehold.master.monitoring.availability import SPEAKS, availability
+from support.metering import use
 
 if TYPE_CHECKING:
-    from unit.master.market import Market
+    from support.market import Market
 
 TERABYTE = 10**12
 HOUR = 3_600_000
@@ -25,20 +26,6 @@ def metered(market: "Market") -> "Market":
     market.offer()
     market.prices(market.price(0, "usage", meter="network_out", model=Model.VOLUME, unit=TERABYTE, tiers=STEPS))
     return market
-
-
-def use(instance: str, month_begins: str, amount: int, meter: str = "network_out") -> None:
-    """Have counted so much of a meter in the first hour of a month, as the gateway writes it."""
-    from freehold.master.foundation import days
-    from freehold.master.usage.models import Counter, Hour
-
-    hour = days.begins_at(days.parse(month_begins), "Europe/Paris") // HOUR
-    known, _ = Hour.objects.get_or_create(instance_id=instance, hour=hour, defaults={meter: 0})
-    Hour.objects.filter(instance_id=instance, hour=hour).update(**{meter: (getattr(known, meter) or 0) + amount})
-    counter, _ = Counter.objects.get_or_create(instance_id=instance, series=month_begins, defaults={"at": 0, meter: 0})
-    Counter.objects.filter(instance_id=instance, series=month_begins).update(
-        **{meter: (getattr(counter, meter) or 0) + amount, "at": hour * HOUR}
-    )
 
 
 def test_what_comes_late_is_asked_at_its_own_months_price_and_less_is_a_credit_note(metered: "Market") -> None:

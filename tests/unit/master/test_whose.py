@@ -17,9 +17,9 @@ from freehold.master.foundation.errors import (
     NotFound,
     PaymentRequired,
 )
-from running import tiny_release
-from unit.master.rooms import Rooms
-from unit.master.test_trees import packed
+from support.rooms import Rooms
+from support.running import tiny_release
+from support.trees import packed
 
 if TYPE_CHECKING:
     from freehold.master.people.identity import Caller
@@ -432,10 +432,10 @@ def test_requests_that_change_their_titles_have_no_end_of_instances(sides: tuple
 def test_a_parameter_says_how_many_parts_there_may_be(
     sides: tuple[Side, Side], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from unit.master import test_trees
+    from support import trees
 
     schema = {"type": "object", "properties": {"copies": {"type": "integer", "default": 1}}}
-    monkeypatch.setattr(test_trees, "ANYTHING", schema)
+    monkeypatch.setattr(trees, "ANYTHING", schema)
     ours, _ = sides
     _whole(ours, "whole", {"product": ours.product, "number": "copies"})
     part = {"product": ours.product}

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-import inside
 from freehold.kit.waiting import until
 from freehold.node.isolation import cgroups, firewall
 from freehold.node.isolation.firewall import FirewallNetwork, Surroundings
 from freehold.node.supervisor.children import user_processes
-from inside import Inside, client, containers, server
+from support import inside
+from support.inside import Inside, client, containers, server
 
 TAG = f"t{os.getpid() % 10**7}"
 HERE, THERE = f"10.61.{os.getpid() % 250}.1", f"10.61.{os.getpid() % 250}.2"

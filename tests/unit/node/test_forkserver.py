@@ -34,10 +34,10 @@ def root() -> Iterator[Path]:
 
 @pytest.fixture
 def fork_server(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
-    """A fork server that knows the workpieces of these tests."""
+    """A fork server that knows the jobs of these tests."""
     # Copied to where every user can read it: the repository may lie in a private folder.
-    shutil.copy(TESTS / "workpieces.py", root)
-    (root / "workpieces.py").chmod(0o644)
+    shutil.copy(TESTS / "support" / "forkserver_jobs.py", root)
+    (root / "forkserver_jobs.py").chmod(0o644)
     monkeypatch.setenv("PYTHONPATH", str(root))
     one = ForkServer(root / "forkserver.log")
     yield one
@@ -46,7 +46,7 @@ def fork_server(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkSer
 
 def helper(fork_server: ForkServer) -> int:
     """Return the pid of the helper process."""
-    return int(fork_server.call("workpieces:shell", HELPER))
+    return int(fork_server.call("forkserver_jobs:shell", HELPER))
 
 
 def asleep(root: Path) -> list[int]:
@@ -58,17 +58,17 @@ def asleep(root: Path) -> list[int]:
 def test_it_returns_what_the_work_returns(fork_server: ForkServer) -> None:
     large = os.urandom(3_000_000)
     assert fork_server.call("zlib:decompress", fork_server.call("zlib:compress", large)) == large
-    assert fork_server.call("workpieces:say", b"nothing to return") == b""
+    assert fork_server.call("forkserver_jobs:say", b"nothing to return") == b""
 
 
 def test_a_refusal_comes_back_in_its_own_words(fork_server: ForkServer) -> None:
     with pytest.raises(ForkServerError, match=r"^The port is taken\.$"):
-        fork_server.call("workpieces:refuse", b"The port is taken.")
+        fork_server.call("forkserver_jobs:refuse", b"The port is taken.")
 
 
 def test_a_stumble_comes_back_with_its_place(fork_server: ForkServer) -> None:
     with pytest.raises(ForkServerError, match=r"(?s)in stumble.*RuntimeError: over a stone"):
-        fork_server.call("workpieces:stumble", b"over a stone")
+        fork_server.call("forkserver_jobs:stumble", b"over a stone")
 
 
 def test_work_that_does_not_exist_is_named(fork_server: ForkServer) -> None:
@@ -85,34 +85,34 @@ def test_why_it_failed_before_it_looked_at_its_work_is_told(fork_server: ForkSer
 def test_a_child_that_vanishes_is_told_at_once(fork_server: ForkServer) -> None:
     started = time.monotonic()
     with pytest.raises(ForkServerError, match="ended suddenly"):
-        fork_server.call("workpieces:vanish", b"")
+        fork_server.call("forkserver_jobs:vanish", b"")
     assert time.monotonic() - started < 10
 
 
 def test_what_takes_too_long_is_killed_with_all_it_started(fork_server: ForkServer, root: Path) -> None:
     helper(fork_server)
     with pytest.raises(ForkServerError, match=r"did not end within 0\.5 s"):
-        fork_server.call("workpieces:sleep", str(root / "pids").encode(), timeout=0.5)
+        fork_server.call("forkserver_jobs:sleep", str(root / "pids").encode(), timeout=0.5)
     for pid in asleep(root):
         until(lambda pid=pid: not lives(pid))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_work_is_done_as_the_partitions_user_without_a_way_back(fork_server: ForkServer, root: Path) -> None:
-    found = fork_server.call("workpieces:whoami", b"", uid=USER, gid=USER, cwd=str(root))
+    found = fork_server.call("forkserver_jobs:whoami", b"", uid=USER, gid=USER, cwd=str(root))
     assert found.decode() == f"{USER} {USER} [] {root} 1"
     with pytest.raises(ForkServerError, match="PermissionError"):
-        fork_server.call("workpieces:whoami", b"", uid=USER, gid=USER, cwd=str(root), log="/root/log")
+        fork_server.call("forkserver_jobs:whoami", b"", uid=USER, gid=USER, cwd=str(root), log="/root/log")
 
 
 def test_nothing_of_our_environment_reaches_the_work(fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "secret")
-    assert fork_server.call("workpieces:environment", b"").decode().split() == ["HOME", "LANG", "PATH"]
+    assert fork_server.call("forkserver_jobs:environment", b"").decode().split() == ["HOME", "LANG", "PATH"]
 
 
 def test_what_the_work_prints_is_in_its_log(fork_server: ForkServer, root: Path) -> None:
-    fork_server.call("workpieces:say", b"first", log=str(root / "log"))
-    fork_server.call("workpieces:say", b"second", log=str(root / "log"))
+    fork_server.call("forkserver_jobs:say", b"first", log=str(root / "log"))
+    fork_server.call("forkserver_jobs:say", b"second", log=str(root / "log"))
     assert (root / "log").read_text() == "first\nsecond\n"
 
 
@@ -120,7 +120,7 @@ def test_a_link_in_place_of_the_log_is_not_followed(fork_server: ForkServer, roo
     (root / "precious").write_text("as it was")
     (root / "log").symlink_to(root / "precious")
     with pytest.raises(ForkServerError):
-        fork_server.call("workpieces:say", b"overwritten", log=str(root / "log"))
+        fork_server.call("forkserver_jobs:say", b"overwritten", log=str(root / "log"))
     assert (root / "precious").read_text() == "as it was"
 
 
@@ -129,14 +129,16 @@ def test_work_is_done_side_by_side(fork_server: ForkServer, root: Path) -> None:
     scripts = [f"touch {root}/{ours}; until [ -e {root}/{other} ]; do sleep 0.01; done" for ours, other in
                (("a", "b"), ("b", "a"))]  # fmt: skip
     with ThreadPoolExecutor(2) as threads:
-        waiting = [threads.submit(fork_server.call, "workpieces:shell", one.encode(), timeout=20) for one in scripts]
+        waiting = [
+            threads.submit(fork_server.call, "forkserver_jobs:shell", one.encode(), timeout=20) for one in scripts
+        ]
         assert [one.result() for one in waiting] == [b"", b""]
 
 
 def test_a_killed_helper_is_replaced_and_its_children_end(fork_server: ForkServer, root: Path) -> None:
     victim = helper(fork_server)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(fork_server.call, "workpieces:sleep", str(root / "pids").encode())
+        waiting = threads.submit(fork_server.call, "forkserver_jobs:sleep", str(root / "pids").encode())
         sleeper = asleep(root)[0]
         os.kill(victim, signal.SIGKILL)
         with pytest.raises(ForkServerError, match="ended suddenly"):
@@ -152,11 +154,13 @@ def test_the_helper_and_its_work_end_with_their_owner(root: Path) -> None:
 import pathlib
 from freehold.node.forkserver import ForkServer
 fork_server = ForkServer(pathlib.Path({str(root / "forkserver.log")!r}))
-helper = fork_server.call("workpieces:shell", {HELPER!r})
+helper = fork_server.call("forkserver_jobs:shell", {HELPER!r})
 pathlib.Path({str(root / "helper")!r}).write_bytes(helper)
-fork_server.call("workpieces:sleep", {str(root / "pids").encode()!r})
+fork_server.call("forkserver_jobs:sleep", {str(root / "pids").encode()!r})
 """
-    owner = subprocess.Popen([sys.executable, "-c", program], env={"PYTHONPATH": str(TESTS), "PATH": "/bin"})
+    owner = subprocess.Popen(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(TESTS / "support"), "PATH": "/bin"}
+    )
     sleeper, grandchild = asleep(root)
     zygote = int((root / "helper").read_text())
     assert lives(zygote)
@@ -174,22 +178,22 @@ def test_an_answer_beyond_what_is_read_is_refused_when_its_length_arrives(
 ) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ForkServerError, match=f"answered with {size} bytes; at most"):
-        fork_server.call(f"workpieces:{work}", str(size).encode(), timeout=20)
+        fork_server.call(f"forkserver_jobs:{work}", str(size).encode(), timeout=20)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
-    assert fork_server.call("workpieces:say", b"the next one") == b""
+    assert fork_server.call("forkserver_jobs:say", b"the next one") == b""
 
 
 def test_an_answer_byte_by_byte_has_one_deadline(fork_server: ForkServer) -> None:
     helper(fork_server)
     with pytest.raises(ForkServerError, match=r"did not end within 0\.5 s"):
-        fork_server.call("workpieces:drip", b"", timeout=0.5)
+        fork_server.call("forkserver_jobs:drip", b"", timeout=0.5)
 
 
 def test_work_is_interrupted_from_another_thread_with_all_it_started(fork_server: ForkServer, root: Path) -> None:
     interrupt = Interrupt()
     with ThreadPoolExecutor(1) as threads:
         payload = str(root / "pids").encode()
-        waiting = threads.submit(fork_server.call, "workpieces:sleep", payload, interrupt=interrupt)
+        waiting = threads.submit(fork_server.call, "forkserver_jobs:sleep", payload, interrupt=interrupt)
         pids = asleep(root)
         interrupt.end()
         with pytest.raises(ForkServerError, match="interrupted"):
@@ -202,40 +206,42 @@ def test_work_that_was_interrupted_before_it_began_does_not_begin(fork_server: F
     interrupt = Interrupt()
     interrupt.end()
     with pytest.raises(ForkServerError, match="interrupted"):
-        fork_server.call("workpieces:sleep", b"/nowhere/pids", interrupt=interrupt)
+        fork_server.call("forkserver_jobs:sleep", b"/nowhere/pids", interrupt=interrupt)
 
 
 def test_what_work_leaves_in_its_session_ends_with_its_answer(fork_server: ForkServer, root: Path) -> None:
-    assert fork_server.call("workpieces:leave", str(root / "pid").encode()) == b"done"
+    assert fork_server.call("forkserver_jobs:leave", str(root / "pid").encode()) == b"done"
     until(lambda: not lives(int((root / "pid").read_text())))
 
 
 def test_nothing_that_work_prints_reaches_the_helpers_log(fork_server: ForkServer, root: Path) -> None:
     log = root / "forkserver.log"
     before = log.read_bytes() if log.exists() else b""
-    fork_server.call("workpieces:scribble", b"")
-    fork_server.call("workpieces:say", b"a word")
+    fork_server.call("forkserver_jobs:scribble", b"")
+    fork_server.call("forkserver_jobs:say", b"a word")
     with pytest.raises(ForkServerError):
-        fork_server.call("workpieces:stumble", b"over a stone")
+        fork_server.call("forkserver_jobs:stumble", b"over a stone")
     assert log.read_bytes() == before
 
 
 def test_what_work_prints_is_in_the_file_that_it_may_write(fork_server: ForkServer, root: Path) -> None:
     mine = root / "var" / "log" / "mine.log"
-    fork_server.call("workpieces:say", b"a word", prints=str(mine))
+    fork_server.call("forkserver_jobs:say", b"a word", prints=str(mine))
     assert mine.read_text() == "a word\n"
     mine.unlink()
     os.mkfifo(mine)
-    assert fork_server.call("workpieces:say", b"another", prints=str(mine)) == b"", "a pipe without a reader is no log"
+    assert fork_server.call("forkserver_jobs:say", b"another", prints=str(mine)) == b"", (
+        "a pipe without a reader is no log"
+    )
 
 
 def test_an_order_that_cannot_be_served_harms_no_other(fork_server: ForkServer, root: Path) -> None:
     first = helper(fork_server)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(fork_server.call, "workpieces:sleep", str(root / "pids").encode(), timeout=30)
+        waiting = threads.submit(fork_server.call, "forkserver_jobs:sleep", str(root / "pids").encode(), timeout=30)
         asleep(root)
         with pytest.raises(ForkServerError):
-            fork_server.call("workpieces:say", b"", cwd="/" + "x" * MOST_ORDER)
+            fork_server.call("forkserver_jobs:say", b"", cwd="/" + "x" * MOST_ORDER)
         for order in (b"no JSON", b"{}", b"[]"):
             ours, theirs = socket.socketpair()
             with ours, theirs:

@@ -4,8 +4,8 @@ import html
 import re
 from typing import Any
 
-from running import tiny_release
-from unit.master.rooms import Rooms
+from support.rooms import Rooms
+from support.running import tiny_release
 
 
 class Visitor:

@@ -13,7 +13,7 @@ from freehold import kit
 from freehold.kit.waiting import until
 from freehold.protocol import archive
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 
 
 class Machine(kit.Machine):

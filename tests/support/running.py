@@ -23,7 +23,7 @@ from freehold import kit
 from freehold.kit import until
 from freehold.kit.master import OWNER, PASSWORD
 from freehold.protocol import archive
-from pocket import Pocket
+from support.protocol_node import Pocket
 
 SERVER_URL = os.environ.pop("DATABASE_URL", "")
 """The PostgreSQL server to make databases on; empty: SQLite. Taken out, so that nothing uses it by accident."""

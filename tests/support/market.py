@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from freehold.protocol.states import Wanted
-from running import tiny_release
-from unit.master.rooms import Rooms
+from support.rooms import Rooms
+from support.running import tiny_release
 
 if TYPE_CHECKING:
     from freehold.master.accounting.models import LegalEntity

@@ -22,7 +22,7 @@ from typing import Any
 
 from freehold.kit.waiting import until
 from freehold.node.software.build import PASSED
-from machines import REPOSITORY
+from support.machines import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 import pyz

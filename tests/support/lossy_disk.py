@@ -1,6 +1,6 @@
 """A disk that loses its power: what was written and not flushed is lost, in part and in any order.
 
-    python tests/powerless.py IMAGE FOLDER
+    python tests/support/lossy_disk.py IMAGE FOLDER
 
 serves the file IMAGE as FOLDER/disk, by the kernel's FUSE protocol, to be mounted as a loop device. Writes stay in
 memory until a flush. A line `cut STEPS SEED` on standard input has the power fail at the write or flush after so many

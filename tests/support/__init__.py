@@ -1,0 +1,1 @@
+"""What tests stand on: machines, Masters, markets, disks that lose power. No tests."""
