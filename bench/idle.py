@@ -1,7 +1,7 @@
 """What a node with 100 started partitions costs when nothing happens, and what the Master costs beside it.
 
-CPU of agent, supervisor, fork server and promise workers over two minutes; resident memory of each. The yardstick
-of the same run is the CPU of the 100 services themselves, which answer one check a minute each.
+CPU of agent, supervisor, inits, fork server and promise workers over two minutes; resident memory of each. The
+yardstick of the same run is the CPU of the 100 services themselves, which answer one check a minute each.
 
     .venv/bin/python bench/idle.py [PARTITIONS] [SECONDS]
 """
@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 
 from clouds import cpu_seconds, master, node, rss_mb
+
+from freehold.node.isolation.container import PROGRAM
+from freehold.node.settings import load
 
 PARTITIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 120
@@ -36,6 +39,7 @@ def main() -> None:
             print(
                 f"{kind:<12} {len(pids):4} processes  {100 * used / SECONDS:6.2f} % of a core  "
                 f"RSS {sum(map(rss_mb, pids)):8.1f} MiB  PSS {sum(map(pss_mb, pids)):8.1f} MiB"
+                f" ({1024 * sum(map(pss_mb, pids)) / len(pids):.0f} kB each)"
             )
         spent = {name: seconds - threads.get(name, 0.0) for name, seconds in by_thread(machine.agent).items()}
         shares = [
@@ -47,6 +51,7 @@ def main() -> None:
 def sort_processes(root: Path, master_pid: int, agent_pid: int) -> dict[str, list[int]]:
     """Return the processes of the cloud by what they are."""
     kinds: dict[str, list[int]] = {"master": [master_pid], "agent": [agent_pid]}
+    tag = load(root).tag
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -61,6 +66,8 @@ def sort_processes(root: Path, master_pid: int, agent_pid: int) -> dict[str, lis
             kinds.setdefault("fork server", []).append(int(entry.name))
         elif str(root) in text and "hello.py" in text:
             kinds.setdefault("services", []).append(int(entry.name))
+        elif command[0] == PROGRAM and tag in (entry / "cgroup").read_text():
+            kinds.setdefault("inits", []).append(int(entry.name))
     return kinds
 
 

@@ -1,7 +1,9 @@
-"""How many small pages a second come from a partition's own network, beside the same server on the machine's loopback.
+"""How many small pages a second come through a partition's link, beside the same server asked within its partition.
 
-The server is hello, once in its partition (reached by its address, through the routed link) and once on 127.0.0.1; a
-client asks each in turn, with a connection for each page. The ratio is the median of alternating pairs. Run as root:
+The server is hello in its partition. One client asks it from the machine, by its address, through the routed link;
+another one from within the partition's network, by the same address, which is loopback there. So the link is the only
+difference.
+Each asks in turn, with a connection for each page; the ratio is the median of alternating pairs. Run as root:
 
     .venv/bin/python bench/veth.py [PAIRS] [SECONDS]
 
@@ -9,19 +11,29 @@ Target: at least 90 % of loopback.
 """
 
 import json
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from urllib.parse import urlsplit
 
-from clouds import REPOSITORY, master, node
+from clouds import Node, master, node
+
+from freehold.node.isolation.sandbox import init_of
 
 PAIRS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
-PORT = 18080
+CLIENT = """
+import socket, sys, time
+address, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+count, began = 0, time.perf_counter()
+while time.perf_counter() < began + seconds:
+    with socket.create_connection((address, port)) as caller:
+        caller.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        while caller.recv(65536):
+            pass
+    count += 1
+print(count / (time.perf_counter() - began))
+"""
 
 
 def main() -> None:
@@ -29,23 +41,14 @@ def main() -> None:
         client = served.client()
         machine.order(client, "page")
         url = urlsplit(client.show("page").publication["url"])
-        settings = {"address": "127.0.0.1", "port": PORT, "title": "page", "parameters": {"greeting": "hello"}}
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(settings, file)
-            file.flush()
-            server = subprocess.Popen([sys.executable, REPOSITORY / "software" / "hello" / "hello.py", file.name])
-            try:
-                time.sleep(1.0)
-                pairs = [(_pages(str(url.hostname), 8080), _pages("127.0.0.1", PORT)) for _ in range(PAIRS)]
-            finally:
-                server.kill()
-                server.wait()
+        within = ["nsenter", f"--net=/proc/{_init(machine)}/ns/net"]
+        pairs = [(_pages([], str(url.hostname)), _pages(within, str(url.hostname))) for _ in range(PAIRS)]
     ratios = [through / beside for through, beside in pairs]
     print(
         json.dumps(
             {
-                "pages_per_s_through_the_link": round(statistics.median(one for one, _ in pairs)),
-                "pages_per_s_on_loopback": round(statistics.median(one for _, one in pairs)),
+                "pages_per_s_through_the_link": round(statistics.median(through for through, _ in pairs)),
+                "pages_per_s_on_loopback": round(statistics.median(beside for _, beside in pairs)),
                 "ratio_median": round(statistics.median(ratios), 3),
                 "ratio_least_most": [round(min(ratios), 3), round(max(ratios), 3)],
             }
@@ -53,16 +56,19 @@ def main() -> None:
     )
 
 
-def _pages(address: str, port: int) -> float:
-    """Return how many pages a second a server gives, each over a connection of its own."""
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() < began + SECONDS:
-        with socket.create_connection((address, port)) as caller:
-            caller.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            while caller.recv(65536):
-                pass
-        count += 1
-    return count / (time.perf_counter() - began)
+def _init(machine: Node) -> int:
+    """Return the init that holds the network of the only partition."""
+    from freehold.node.isolation import cgroups
+    from freehold.node.settings import load
+
+    settings = load(machine.root)
+    return init_of(cgroups.create(f"{settings.tag}/{settings.slots[0].name}", settings.limits).init)
+
+
+def _pages(within: list[str], address: str) -> float:
+    """Return how many pages a second a client gets, each over a connection of its own."""
+    command = [*within, sys.executable, "-c", CLIENT, address, "8080", str(SECONDS)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 if __name__ == "__main__":
