@@ -16,7 +16,7 @@ from freehold.master.generation import clocks, doubt
 from freehold.master.people.models import Membership, Role
 from freehold.master.support import actions as support
 from freehold.master.tasks.models import TaskState
-from freehold.master.tasks.registry import TASKS, Lane, MasterTask
+from freehold.master.tasks.registry import SOON, TASKS, Lane, MasterTask
 
 RETRY = 60.0
 """Seconds until a task that failed is run again; doubled with each failure, up to its period."""
@@ -106,8 +106,9 @@ class Runner:
         former, memory.failures = memory.failures, memory.failures + 1 if error else 0
         wait = min(task.period, RETRY * 2 ** (memory.failures - 1)) if error else task.period
         memory.due = time.monotonic() + wait
-        is_news = bool(done or error or former) or task.lane is Lane.BULK
-        if is_news or time.monotonic() - memory.written >= WRITTEN_EVERY:
+        is_news = bool(error or former) or task.lane is Lane.BULK
+        # A busy Master runs urgent tasks many times a second: their rows are no log.
+        if is_news or time.monotonic() - memory.written >= (SOON if done else WRITTEN_EVERY):
             try:
                 _end(task, began, round((time.monotonic() - clocked) * 1000), done, error, memory.failures)
                 memory.written = time.monotonic()

@@ -4,7 +4,10 @@ from django.db import models
 
 
 class TaskState(models.Model):
-    """A task, as its last run left it; written at each run that did or failed at something, else once a minute."""
+    """A task, as its last run left it.
+
+    Written at each run that failed, every ten seconds while there is something to do, else once a minute.
+    """
 
     name = models.TextField(primary_key=True)
     began_at = models.BigIntegerField()
