@@ -88,7 +88,7 @@ TEMPLATES = [
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "freehold.master.panel.door.not_our_form"
+CSRF_FAILURE_VIEW = "freehold.master.panel.decorators.not_our_form"
 SESSION_ENGINE = "freehold.master.people.sessions"
 SESSION_COOKIE_AGE = 12 * 3600
 # Of this very host, with TLS only (ASVS 3.4.4).

@@ -24,5 +24,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 # The API's operations declare their rights in `api.auth`; the choice of a language is Django's own, for anybody.
 declared.check(urlpatterns, ("api/v1/", "language"))
-handler404 = "freehold.master.panel.door.not_found"
-handler500 = "freehold.master.panel.door.failed"
+handler404 = "freehold.master.panel.decorators.not_found"
+handler500 = "freehold.master.panel.decorators.failed"

@@ -78,7 +78,7 @@ TOLD = {
     "monitoring/queries.py: sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]": "is_cut",
     "ordering/queries.py: rows[:MOST_ASKED]": "MOST_ASKED + 1",
     "ordering/sql/instances.sql history: LIMIT :most": "",
-    "panel/fields.py: numbers[:MOST_ROWS]": "more rows than this form takes",
+    "schemaform/fields.py: numbers[:MOST_ROWS]": "more rows than this form takes",
     "panel/services.py: parts[:MOST_PARTS]": "parts_left_out",
     "payments/actions.py: wrong[:MOST_TOLD]": "are named",
     "panel/money.py: rows[:lists.MOST_OFFERED + 1]": "else None",

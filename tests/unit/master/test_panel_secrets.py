@@ -154,9 +154,9 @@ def test_what_was_secret_in_an_earlier_release_stays_so_in_the_history(rooms: Ro
     ],
 )
 def test_a_secret_is_known_however_its_schema_says_so(schema: dict[str, Any]) -> None:
-    from freehold.master.panel import hiding
+    from freehold.master.schemaform import secrets
 
-    (key, plain) = hiding.shown({"key": "sesame", "open": "door"}, {**schema, "title": "x"})[:2]
+    (key, plain) = secrets.shown({"key": "sesame", "open": "door"}, {**schema, "title": "x"})[:2]
     assert (key.is_hidden, key.text) == (True, "")
     # Of names that may be any, rather one too many is hidden.
     assert plain.is_hidden == ("additionalProperties" in schema or "patternProperties" in schema)

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods
 
 from freehold.master.foundation.errors import NotFound
 from freehold.master.panel import queries as lists
-from freehold.master.panel.door import draw, for_members
+from freehold.master.panel.decorators import draw, for_members
 from freehold.master.people import actions, queries
 from freehold.master.people.identity import Caller
 from freehold.master.people.models import Person

@@ -10,9 +10,9 @@ from freehold.master.catalog import queries as catalog
 from freehold.master.fleet import actions, queries
 from freehold.master.foundation.errors import Invalid, MasterError
 from freehold.master.ordering import listing
+from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
-from freehold.master.panel import words
-from freehold.master.panel.door import draw, for_members, operated
+from freehold.master.panel.decorators import draw, for_members, operated
 from freehold.master.people.actions import NAME
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
@@ -95,8 +95,8 @@ def node(request: HttpRequest, caller: Caller, project: str, title: str) -> Http
         "project": project,
         "node": found,
         "partitions": partitions,
-        "holding": words.protections(found["protections"], holding=True),
-        "missing": words.protections(found["protections"], holding=False),
+        "holding": labels.protections(found["protections"], holding=True),
+        "missing": labels.protections(found["protections"], holding=False),
         **_listed(page),
     }
     return draw(request, caller, "node", context)
@@ -212,4 +212,4 @@ def _check_machine(typed: dict[str, str]) -> None:
 
 
 def _explained(error: MasterError) -> dict[str, Any]:
-    return {"problem": error, "what": words.problem(error), "wrong": {one.field for one in error.errors}}
+    return {"problem": error, "what": labels.problem(error), "wrong": {one.field for one in error.errors}}

@@ -18,9 +18,9 @@ from freehold.master.billing.subscriptions import budgets
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.monitoring import record
+from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
-from freehold.master.panel import words
-from freehold.master.panel.door import draw, for_anybody, for_members, sorry
+from freehold.master.panel.decorators import draw, for_anybody, for_members, sorry
 from freehold.master.people.identity import Caller, Scope
 
 WHOLE = "trial-balance"
@@ -34,10 +34,10 @@ def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
     part = lists.numbered_part(number)
     offers, sites = public_prices.prices(part), public_prices.sites(part)
     for one in offers:
-        one["title"] = words.of_language(one["titles"])
-        one["sizes"] = [(words.size(name), value) for name, value in one["size"].items()]
+        one["title"] = labels.of_language(one["titles"])
+        one["sizes"] = [(labels.size(name), value) for name, value in one["size"].items()]
         for usage in one["usage"]:
-            usage["what"] = words.meter(usage["meter"], usage["unit"])
+            usage["what"] = labels.meter(usage["meter"], usage["unit"])
     # Both lists have their pages at once.
     page = lists.numbered(offers, number, max(public_prices.count_prices(), public_prices.count_sites()))
     day = days.iso(days.of_moment(clock.now(), "UTC"))
@@ -175,8 +175,8 @@ def _draw_books(
         "open_from": days.iso(entity.open_from) if entity.open_from else "",
         "report": report,
         "name": name,
-        "names": [(one, words.report(one)) for one in reports.REPORTS],
-        "columns": [words.column(one) for one in report.columns],
+        "names": [(one, labels.report(one)) for one in reports.REPORTS],
+        "columns": [labels.column(one) for one in report.columns],
         "since": days.iso(since),
         "until": days.iso(until),
         "formats": list(exports.FORMATS),
@@ -260,5 +260,5 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
     """Return a document with what its lines are, in the reader's language."""
     document = documents.whole(row)
     for line in document["lines"]:
-        line["what"] = words.line(line)
+        line["what"] = labels.line(line)
     return document

@@ -16,10 +16,10 @@ from freehold.master.catalog import queries as catalog
 from freehold.master.fleet import queries as fleet
 from freehold.master.foundation.errors import Conflict, Forbidden, Malformed, MasterError, NotFound
 from freehold.master.ordering import actions, listing, queries
-from freehold.master.panel import words
-from freehold.master.panel.door import draw, for_members, is_fragment
-from freehold.master.panel.forms import Form
+from freehold.master.panel import labels
+from freehold.master.panel.decorators import draw, for_members, is_fragment
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.schemaform.forms import Form
 from freehold.protocol.problem import FieldError
 
 CONSTRAINTS = ("site", "node", "instance")
@@ -136,7 +136,11 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
 def _offers(product: str, type_name: str) -> list[dict[str, Any]]:
     """Return what a product is sold as: each offer at each of its prices, that of a region or the general one."""
     return [
-        {**one, "title": words.of_language(one["titles"]), "value": "|".join((one["name"], one["region"], one["list"]))}
+        {
+            **one,
+            "title": labels.of_language(one["titles"]),
+            "value": "|".join((one["name"], one["region"], one["list"])),
+        }
         for one in public_prices.offers(product=product, type_name=type_name)
     ]
 
@@ -166,8 +170,8 @@ def _protections(release: str, projects: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "site": site,
-            "holding": words.protections(held, holding=True),
-            "missing": words.protections(held, holding=False),
+            "holding": labels.protections(held, holding=True),
+            "missing": labels.protections(held, holding=False),
         }
         for site, held in fleet.protections(release, projects).items()
     ]
@@ -193,18 +197,18 @@ def _only_redraws(request: HttpRequest) -> bool:
 
 def _explained(form: Form, error: MasterError) -> dict[str, Any]:
     """Put an error where it belongs: at inputs of the form, at our own, or above everything."""
-    rest: list[FieldError] = form.refuse(error.errors, words.rule)
+    rest: list[FieldError] = form.refuse(error.errors, labels.rule)
     own: dict[str, str | Promise] = {}
     for one in rest:
         if one.field == "title":
             own["title"] = _("1 to 100 letters, digits, spaces, dots, dashes or underscores.")
-    others = words.field_errors(one for one in rest if one.field not in own)
+    others = labels.field_errors(one for one in rest if one.field not in own)
     at_fields = bool(error.errors) and not others
     return {
         "errors": own,
         "others": others,
         "problem": None if at_fields else error,
-        "what": words.problem(error),
+        "what": labels.problem(error),
     }
 
 

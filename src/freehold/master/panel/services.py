@@ -16,10 +16,11 @@ from freehold.master.foundation.errors import NotFound
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
 from freehold.master.ordering import actions, listing, queries
-from freehold.master.panel import hiding, words
-from freehold.master.panel.door import draw, for_members
+from freehold.master.panel import labels
+from freehold.master.panel.decorators import draw, for_members
 from freehold.master.panel.queries import page_number
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.schemaform import secrets
 from freehold.master.usage import queries as usage
 from freehold.protocol.states import Wanted
 
@@ -46,7 +47,7 @@ def index(request: HttpRequest, caller: Caller) -> HttpResponse:
         "found": [(one, _address(one.row)) for one in monitoring.pictures(page.rows)],
         "asked": asked,
         "projects": mine,
-        "filters": [(name, words.state(name)) for name in _FILTERS],
+        "filters": [(name, labels.state(name)) for name in _FILTERS],
         "query": urlencode({name: value for name, value in asked.items() if value}),
     }
     return draw(request, caller, "instances", context)
@@ -62,7 +63,7 @@ def instance(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     changes, changed_before = monitoring.changes(row["id"], row["promises"])
     context = {
         **_live(row, schema),
-        "parameters": hiding.shown(row["parameters"], schema.request),
+        "parameters": secrets.shown(row["parameters"], schema.request),
         "history": history,
         "asked_before": asked_before,
         "changes": changes,
@@ -91,7 +92,7 @@ def reveal(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     name = request.POST.get("name", "")
     if name not in row["published"] or row["wanted"] == Wanted.DESTROYED:
         raise NotFound(f"'{title}' publishes no '{name}'.", remedy="")
-    context = {"row": row, "name": name, "value": hiding.text(row["published"][name])}
+    context = {"row": row, "name": name, "value": secrets.text(row["published"][name])}
     return draw(request, caller, "secret", context)
 
 
@@ -122,7 +123,7 @@ def _history(row: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
     history, is_cut = queries.history(row["id"])
     known = Release.objects.filter(product__name=row["product"], version__in={one["version"] for one in history})
     schemas = {one.version: catalog.type_schemas(one.id, row["type"]) for one in known.only("id", "version")}
-    shown = [{**one, "shown": hiding.shown(one["parameters"], schemas[one["version"]].request)} for one in history]
+    shown = [{**one, "shown": secrets.shown(one["parameters"], schemas[one["version"]].request)} for one in history]
     return shown, is_cut
 
 
@@ -132,7 +133,7 @@ def _address(row: dict[str, Any]) -> str:
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         return ""
     schema = catalog.type_schemas(row["release_id"], row["type"]).response
-    return "" if hiding.is_secret("url", schema) else url
+    return "" if secrets.is_secret("url", schema) else url
 
 
 def _find(caller: Caller, project: str, title: str) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
     (picture, *parts) = monitoring.pictures([row, *below])
     results = {one.promise: one for one in picture.results if one.revision >= row["revision"]}
     published = row["published"] if picture.status.state != "destroyed" else {}
-    shown = hiding.shown(published, schema.response)
+    shown = secrets.shown(published, schema.response)
     return {
         "row": row,
         "status": picture.status,
@@ -172,7 +173,7 @@ def _nested(parts: list[Picture]) -> list[dict[str, Any]]:
     return roots
 
 
-def _fingerprint(row: dict[str, Any], published: list[hiding.Shown], pictures: list[Picture]) -> str:
+def _fingerprint(row: dict[str, Any], published: list[secrets.Shown], pictures: list[Picture]) -> str:
     """Return a short name of what a person sees: of no secret, which could be guessed from it.
 
     A promise that is kept again a quarter of an hour later is no news.
@@ -192,5 +193,5 @@ def _usage(instance: str) -> list[dict[str, Any]]:
     found = usage.so_far(instance)
     return [
         {"title": title, "value": None if found[name] is None else (found[name] or 0) / size, "sign": sign}
-        for name, (title, size, sign) in words.USAGE.items()
+        for name, (title, size, sign) in labels.USAGE.items()
     ]

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Invalid, MasterError, Unauthenticated
-from freehold.master.panel import words
-from freehold.master.panel.door import draw
+from freehold.master.panel import labels
+from freehold.master.panel.decorators import draw
 from freehold.master.people import actions
 from freehold.master.people.identity import ANYBODY
 
@@ -30,7 +30,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
     try:
         person = actions.log_in(email, request.POST.get("password", ""), network_of_caller(request))
     except MasterError as error:
-        return draw(request, None, "login", {**context, "wrong": words.problem(error), "email": email}, error.status)
+        return draw(request, None, "login", {**context, "wrong": labels.problem(error), "email": email}, error.status)
     login(request, person, backend="django.contrib.auth.backends.ModelBackend")
     return redirect(context["next"] or "instances")
 
@@ -64,4 +64,4 @@ def _why_not(error: MasterError) -> str:
         return _("The e-mail or the code is wrong, or the code is over or was used already.")
     if isinstance(error, Invalid):
         return _("This password is too short, too long or a common one. The code is still good.")
-    return words.problem(error)
+    return labels.problem(error)

@@ -8,9 +8,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from freehold.master.foundation.errors import Invalid
 from freehold.master.ordering import queries as ordering
+from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
-from freehold.master.panel import words
-from freehold.master.panel.door import draw, for_members
+from freehold.master.panel.decorators import draw, for_members
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.support import actions, queries
 from freehold.master.support.models import Ticket
@@ -40,7 +40,7 @@ def ticket(request: HttpRequest, caller: Caller, project: str, identity: str) ->
             actions.answer(project, identity, request.POST.get("text", ""), close=close, acting=caller)
             return redirect("ticket", project, identity)
         except Invalid as error:
-            context |= {"problem": error, "what": words.problem(error)}
+            context |= {"problem": error, "what": labels.problem(error)}
             status = error.status
     total = queries.count_messages(found)
     # What was said last is on the last page, which is shown unless another one is asked for.
@@ -63,7 +63,7 @@ def ask(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpR
             made = actions.ask(project, title, asked.get("title", ""), asked.get("text", ""), acting=caller)
             return redirect("ticket", project, made.id)
         except Invalid as error:
-            context |= {"problem": error, "what": words.problem(error)}
+            context |= {"problem": error, "what": labels.problem(error)}
             status = error.status
     return draw(request, caller, "ask", context, status)
 

@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from freehold.master.panel.door import draw, for_members
+from freehold.master.panel.decorators import draw, for_members
 from freehold.master.people.identity import STAFF, Caller
 from freehold.master.tasks import queries
 

@@ -10,11 +10,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from freehold.master.foundation import currencies, days
-from freehold.master.panel import words
+from freehold.master.panel import labels
 
 register = template.Library()
-register.filter("state_word", words.state)
-register.filter("cost_kind", words.cost_kind)
+register.filter("state_word", labels.state)
+register.filter("cost_kind", labels.cost_kind)
 
 _DATES = {"fr": "j M Y, H:i:s", "zh-hans": "Y年n月j日 H:i:s"}
 """Day and time; English as nobody misreads it."""
@@ -71,4 +71,4 @@ def gibibytes(mebibytes: int) -> str:
 @register.filter
 def choice_word(value: Any) -> str:
     """Draw one of a schema's values."""
-    return value if isinstance(value, str) else words.value(value)
+    return value if isinstance(value, str) else labels.value(value)

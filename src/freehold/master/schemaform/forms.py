@@ -7,7 +7,7 @@ the release's own default applies.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from freehold.master.panel.fields import (
+from freehold.master.schemaform.fields import (
     ABSENT,
     SCALARS,
     Choice,
@@ -23,7 +23,7 @@ from freehold.master.panel.fields import (
     Switch,
     Text,
 )
-from freehold.master.panel.hiding import holds_secret
+from freehold.master.schemaform.secrets import holds_secret
 from freehold.protocol.problem import FieldError
 
 ROOT = ("p",)

@@ -18,7 +18,7 @@ from freehold.master.foundation.errors import Forbidden, Malformed, MasterError,
 from freehold.master.foundation.problem_responses import is_for_programs, problem_response
 from freehold.master.generation.clocks import contradiction
 from freehold.master.generation.doubt import doubts
-from freehold.master.panel import words
+from freehold.master.panel import labels
 from freehold.master.people import identity
 from freehold.master.people.identity import ANY_PERSON, ANYBODY, Caller, Scope
 from freehold.master.support.queries import has_tickets
@@ -82,12 +82,12 @@ def draw(
 
 def sorry(request: HttpRequest, error: MasterError, caller: Caller | None) -> HttpResponse:
     """Return the page that says what cannot be done, and why."""
-    return draw(request, caller, "problem", {"error": error, "what": words.problem(error)}, error.status)
+    return draw(request, caller, "problem", {"error": error, "what": labels.problem(error)}, error.status)
 
 
 def helpless(request: HttpRequest, error: MasterError) -> HttpResponse:
     """Return the page for what this Master cannot do now; drawn without the database, which may be why."""
-    return render(request, "panel/problem.html", {"error": error, "what": words.problem(error)}, status=error.status)
+    return render(request, "panel/problem.html", {"error": error, "what": labels.problem(error)}, status=error.status)
 
 
 def failed(request: HttpRequest) -> HttpResponse:

@@ -9,7 +9,7 @@ import msgspec
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from freehold.master.panel.patterns import html_pattern
+from freehold.master.schemaform.html_pattern import html_pattern
 from freehold.protocol import UNREADABLE, numbers
 
 Path = tuple[str, ...]
