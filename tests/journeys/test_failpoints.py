@@ -16,7 +16,7 @@ import pytest
 from freehold.failpoints import VARIABLE
 from freehold.kit.waiting import KitError, page, until
 from freehold.protocol import archive
-from freehold.release.lock import lock
+from freehold.recipes.lock import lock
 from support.machines import REPOSITORY, Cloud, Machine
 
 PRIVILEGED = os.geteuid() == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import until
-from freehold.release import lock
+from freehold.recipes import lock
 from support.machines import Cloud, Machine
 
 BUILT = "[buildout]\nparts =\n"

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from freehold.protocol import archive
+from freehold.recipes import lock as release_lock
 from freehold.release import folder as release_folder
-from freehold.release import lock as release_lock
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -16,8 +16,7 @@ from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
 from freehold.node.software import build
 from freehold.protocol import archive
-from freehold.recipes import apt, locked
-from freehold.release import lock
+from freehold.recipes import apt, lock, locked
 
 NOBODY = 65534
 BUILDER = NOBODY if os.geteuid() == 0 else None

@@ -16,8 +16,8 @@ from tests.unit.recipes.conftest import Bench
 from freehold import cli
 from freehold.node.errors import BuildError
 from freehold.node.software import build
-from freehold.recipes import apt, locked
-from freehold.release import ReleaseError, lock
+from freehold.recipes import apt, lock, locked
+from freehold.release import ReleaseError
 
 BUILDS = int(os.environ.get("FREEHOLD_SAME_BUILDS", "3"))
 """How often one release is built to see that its bytes are the same; 60 for a campaign."""

@@ -6,8 +6,8 @@ import pytest
 from tests.unit.recipes.conftest import PROFILE, Bench
 
 from freehold import cli
-from freehold.recipes import apt, locked
-from freehold.release import ReleaseError, lock
+from freehold.recipes import apt, lock, locked
+from freehold.release import ReleaseError
 
 JQ = "[buildout]\nparts = tools\n\n[tools]\nrecipe = freehold:debian\npackages = jq\n"
 
