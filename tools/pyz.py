@@ -36,12 +36,11 @@ def main(target: Path = REPOSITORY / "dist" / "freehold-node.pyz") -> int:
 def contents() -> dict[str, bytes]:
     """Return what the file holds, by name."""
     package = SOURCES / "freehold"
-    paths = [package / "__init__.py", package / "cli.py"]
-    paths += [package / "durable.py", package / "escaping.py", package / "failpoints.py"]
+    paths = list(package.glob("*.py"))
     for name in PACKAGES:
         paths += [path for path in (package / name).rglob("*") if path.is_file() and path.suffix in (".py", ".sql")]
     found = {str(path.relative_to(SOURCES)): path.read_bytes() for path in paths}
-    found["__main__.py"] = (package / "node" / "onefile.py").read_bytes()
+    found["__main__.py"] = (package / "node" / "software" / "zipapp.py").read_bytes()
     found["freehold/node/needed.txt"] = "\n".join(needed()).encode()
     ours = importlib.metadata.distribution("freehold")
     folder = f"freehold-{ours.version}.dist-info"

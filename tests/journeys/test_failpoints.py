@@ -53,7 +53,7 @@ def test_each_point_has_a_name_of_its_own_and_every_part_has_some() -> None:
 
 OF_THE_MASTER = {
     "act-committed", "act-not-committed", "reports-committed", "reports-not-committed",
-    "room-reconciled",
+    "task-done",
 }  # fmt: skip
 
 

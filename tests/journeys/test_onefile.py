@@ -1,5 +1,6 @@
 """The agent as one file: a node runs by it, becomes another version in place, and goes back when that fails."""
 
+import ast
 import json
 import os
 import shutil
@@ -52,6 +53,20 @@ def machine(cloud: Cloud, versions: Path) -> Iterator[Machine]:
 
 def python_of(machine: Machine) -> str:
     return Path(f"/proc/{machine.agent_pid}/cmdline").read_bytes().split(b"\0")[0].decode()
+
+
+def test_whatever_its_modules_import_of_ours_is_in_the_file() -> None:
+    """Also where a function imports it: `doctor` would miss it on the machine that needs it."""
+    names = {Path(name).with_suffix("").as_posix().removesuffix("/__init__") for name in pyz.contents()}
+    packed, missing = {name.replace("/", ".") for name in names} | {"freehold.__version__"}, set[str]()
+    for name, content in pyz.contents().items():
+        for node in ast.walk(ast.parse(content)) if name.endswith(".py") else []:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "freehold":
+                missing |= {str(node.module)} - packed
+                if node.module == "freehold":
+                    missing |= {f"freehold.{alias.name}" for alias in node.names} - packed
+    # The one command knows of the other component and of what authors have, and says that they are not here.
+    assert missing == {"freehold.simulator.commands", "freehold.master.commands", "freehold.kit.commands"}
 
 
 def test_the_file_is_small_and_always_the_same(tmp_path: Path) -> None:

@@ -464,6 +464,7 @@ CHECKS: dict[str, dict[str, Use]] = {
         "[Service]": Checked(_unit),
         "freehold master person ann@example.org ": Pasted(given=PASSWORD),
         "freehold master resume ": Pasted(),
+        "freehold master status ": Pasted(),
         "freehold node orphans ": Pasted(
             only_parsed={"freehold node orphans --destroy": "nothing was forgotten; test_takeover.py ends what was"}
         ),

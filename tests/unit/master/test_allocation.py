@@ -315,7 +315,10 @@ def test_postgresql_uses_the_same_indexes_once_there_is_something_to_find(rooms:
 
     if connection.vendor != "postgresql":
         pytest.skip("of PostgreSQL")
+    node = rooms.node("large", partitions=500)
     with connection.cursor() as cursor:
+        # Of a handful of rows one index is as good as another, and which is taken depends on when they were counted.
+        cursor.execute("ANALYZE fleet_partition")
         cursor.execute("SET enable_seqscan = off")
         try:
             for name, index in (("anywhere_spread", "supply_choice"), ("take_partition", "partition_free")):
@@ -323,7 +326,7 @@ def test_postgresql_uses_the_same_indexes_once_there_is_something_to_find(rooms:
                     "release": "r",
                     "beneficiary": "",
                     "free": 9,
-                    "node": "n",
+                    "node": node.id,
                     "limit": 4,
                     "instance": "i",
                 }

@@ -385,7 +385,7 @@ UPGRADE = """
                deposit=0, quote="", opened_at=1)
         same = {"offer": "small", "tax_included": False, "category": "services", "account": "706"}
         for contract, begin, end in ((1, first, change), (2, change, 2147483647)):
-            insert("billing_subscriptionprice", subscription=1, contract=contract, list="winter", from_day=begin,
+            insert("billing_term", subscription=1, contract=contract, list="winter", from_day=begin,
                    until_day=end, amount=1, **same)
             insert("billing_charge", contract=contract, subscription=1, kind="sla", label="", month=march - contract,
                    day=last, amount=-1, evidence="{}", part=0, document=0, **same)
