@@ -43,7 +43,7 @@ class MaintenanceLoop(threading.Thread):
         fork_server: ForkServer,
     ) -> None:
         """`contain(instance, why)` ends what an instance runs; `reopen` makes containers anew that are gone."""
-        super().__init__(name="care", daemon=True)
+        super().__init__(name="maintenance", daemon=True)
         self._paths = paths
         self._settings = settings
         self._store = store

@@ -39,7 +39,7 @@ class MeteringThread(threading.Thread):
         tenant: Callable[[node_settings.PartitionSlot], str],
     ) -> None:
         """`host_end` names a partition's link on the host, `tenant` the instance that has it; empty: not known."""
-        super().__init__(name="measuring", daemon=True)
+        super().__init__(name="metering", daemon=True)
         self._paths = paths
         self._slots = {slot.name: slot for slot in settings.slots}
         self._store = store
