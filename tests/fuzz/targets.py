@@ -260,7 +260,7 @@ def strangers(folder: Path) -> tuple[Feed, list[bytes]]:
     from freehold.node.errors import ConfigureError
     from freehold.node.partition import gate
     from freehold.node.state.desired import Store
-    from freehold.protocol.report import AsideReport, Body
+    from freehold.protocol.report import AsideReport, ReportBody
     from freehold.protocol.states import Observed
 
     store = Store(folder / "node.sqlite")
@@ -283,7 +283,7 @@ def strangers(folder: Path) -> tuple[Feed, list[bytes]]:
         assert layout is not None or words.isprintable()
         store.instance_is("i", 1, Observed.STARTED, message=words, layout=layout)
         (report,) = store.outbox(10, 10_000_000)
-        items = msgspec.json.decode(report.body, type=Body).items
+        items = msgspec.json.decode(report.body, type=ReportBody).items
         assert not any(isinstance(item, AsideReport) for item in items)
         assert layout is None or store.all_desired()[0].layout.services == layout.services
         store.acknowledged(report.sequence)
