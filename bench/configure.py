@@ -103,8 +103,7 @@ def counted() -> Iterator[None]:
     finally:
         for file in files:
             (file.parents[3] / file.name).write_text("0")
-        cgroups.remove(GROUP)
-        cgroups.remove("bench")
+        cgroups.remove_node("bench")
 
 
 if __name__ == "__main__":
