@@ -23,7 +23,7 @@ class Machine:
     def __init__(
         self, *, unprivileged: bool, partitions: int, options: tuple[str, ...] = (), folder: Path | None = None
     ) -> None:
-        """Prepare it; `options` are more of `freehold node prepare`, `place` the folder in which it gets one."""
+        """Prepare it; `options` are more of `freehold node prepare`, `folder` the one in which it gets its own."""
         # Partitions have users of their own, who must be able to pass through the folders above theirs.
         self.root = Path(tempfile.mkdtemp(prefix="freehold-", dir=folder or "/var/tmp"))
         self.root.chmod(0o711)

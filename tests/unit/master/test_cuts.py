@@ -33,7 +33,7 @@ TEXTS = {
     "panel/services.py: hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]",
     "people/actions.py: title[:100]",
     "people/sessions.py: text[:longest]",
-    "tasks/lanes.py: f\"{failure} {failure.remedy or ''}\".strip()[:_LONGEST_WORDS]",
+    "tasks/lanes.py: explained(failure)[:_LONGEST_WORDS]",
 }
 """What is cut is a text, or bytes: no row is lost with its end."""
 WHOLE = {
@@ -53,7 +53,6 @@ WHOLE = {
 }
 """Nothing is left out, only done later; or one is enough."""
 PAGED = {
-    "panel/account.py: found[part.start:part.start + part.most]",
     "tasks/queries.py: tasks[:part.most]",
     "foundation/paging.py: rows[part.start:part.start + part.most]",
     "billing/queries.py: LIMIT :most",

@@ -56,6 +56,28 @@ def test_a_task_that_fails_is_kept_told_once_and_hinders_no_other(
     assert ticket.closed_at is not None
 
 
+def test_a_master_that_was_restarted_to_mend_a_task_says_that_it_succeeds_again(
+    rooms: "Rooms", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from freehold.master.people.models import Person
+    from freehold.master.support.models import Ticket
+    from freehold.master.tasks import lanes
+    from freehold.master.tasks.registry import MasterTask
+
+    def fails() -> int:
+        raise RuntimeError("not today")
+
+    Person.objects.filter(id=rooms.owner.person).update(is_staff=True)
+    monkeypatch.setattr(lanes, "RETRY", 0.0)
+    for _ in range(4):
+        lanes.Runner([MasterTask("a.task", fails, period=0.0)]).run_due()
+    (ticket,) = Ticket.objects.filter(about="task:a.task", closed_at=None)
+    assert ticket.message_set.count() == 1, "told once, though each failure was another process's"
+    lanes.Runner([MasterTask("a.task", lambda: 1, period=0.0)]).run_due()
+    ticket.refresh_from_db()
+    assert ticket.closed_at is not None
+
+
 def test_a_slow_bulk_task_delays_no_urgent_one(rooms: "Rooms", monkeypatch: pytest.MonkeyPatch) -> None:
     from freehold.master.foundation import hints
     from freehold.master.tasks import lanes

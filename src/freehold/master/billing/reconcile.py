@@ -14,7 +14,7 @@ from freehold.master.billing.rating import consumption
 from freehold.master.billing.states import RunState
 from freehold.master.billing.subscriptions import actions as subscriptions
 from freehold.master.foundation import clock, days
-from freehold.master.foundation.errors import MasterError
+from freehold.master.foundation.errors import MasterError, explained
 from freehold.master.foundation.transactions import writing
 
 begin_ready = subscriptions.begin_ready
@@ -44,11 +44,9 @@ def _for_each_seller(act: Callable[[LegalEntity], int]) -> int:
         except Exception as error:
             if isinstance(error, MasterError):
                 _log.warning("the documents of %s cannot be issued: %s", entity.code, error)
-                why = f"{error} {error.remedy or ''}".strip()
             else:
                 _log.exception("the documents of %s cannot be issued", entity.code)
-                why = f"An error of the Master itself ({type(error).__name__}): its operator finds it in the log."
-            Run.objects.filter(entity=entity).exclude(state=RunState.ISSUED.value).update(trouble=why)
+            Run.objects.filter(entity=entity).exclude(state=RunState.ISSUED.value).update(trouble=explained(error))
     return count
 
 

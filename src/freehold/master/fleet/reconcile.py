@@ -79,7 +79,7 @@ def clean_up() -> int:
 
 
 def _take_over_facts(row: HostFactsRow) -> None:
-    # Whoever deletes the row has the right to apply it: two reconcilers never do it twice.
+    # Whoever deletes the row has the right to apply it: two Masters never do it twice.
     if not HostFactsRow.objects.filter(id=row.id).delete()[0]:
         return
     # Whoever places an instance here meanwhile waits, so that what is counted is what is.

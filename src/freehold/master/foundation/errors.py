@@ -35,6 +35,16 @@ class MasterError(Exception):
         return Problem(self.type, self.title, self.status, self.detail, self.remedy, self.errors, self.reasons)
 
 
+def explained(failure: Exception) -> str:
+    """Return what those whom a failure concerns are told of it, with what to do.
+
+    The words of an error that we did not make may hold what is not theirs to see: of it only its kind is said.
+    """
+    if isinstance(failure, MasterError):
+        return f"{failure} {failure.remedy or ''}".strip()
+    return f"An error of the Master itself ({type(failure).__name__}): its operator finds it in the log."
+
+
 class Malformed(MasterError):
     type = "malformed"
     title = "The request cannot be read"

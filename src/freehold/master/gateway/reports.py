@@ -302,7 +302,7 @@ class Writer(threading.Thread):
             hints.give(hints.REPORTED)
 
     def _move_chains(self, before: dict[str, Head], heads: dict[str, Head], now: int) -> None:
-        """Note where the chains end now, and when; raise Overtaken when one did not end where we believed.
+        """Note where the chains end now, and when; raise StaleHead when one did not end where we believed.
 
         Also when all was known already: its node counts its lease from when it sent that again, and was answered.
         """

@@ -6,6 +6,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.paging import part_of
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_members
 from freehold.master.people import actions, queries
@@ -22,9 +23,8 @@ def sessions(request: HttpRequest, caller: Caller) -> HttpResponse:
     if request.method == "POST":
         return _end(request, caller, this)
     number = lists.page_number(request.GET.get("page", ""))
-    found = queries.open_sessions(caller.person).order_by("-seen_at", "public_id")
-    part = lists.numbered_part(number)
-    rows = list(found[part.start : part.start + part.most])
+    found = queries.open_sessions(caller.person)
+    rows = list(part_of(found, ("-seen_at", "public_id"), "public_id", lists.numbered_part(number)))
     return draw(request, caller, "account", {"page": lists.numbered(rows, number, found.count()), "this": this})
 
 
@@ -38,9 +38,8 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
             raise NotFound("There is no such token that is still valid.", remedy="")
         return redirect("account-tokens")
     number = lists.page_number(request.GET.get("page", ""))
-    found = queries.valid_tokens(caller.person).order_by("-created_at", "id")
-    part = lists.numbered_part(number)
-    rows = list(found[part.start : part.start + part.most])
+    found = queries.valid_tokens(caller.person)
+    rows = list(part_of(found, ("-created_at", "id"), "id", lists.numbered_part(number)))
     return draw(request, caller, "account_tokens", {"page": lists.numbered(rows, number, found.count())})
 
 

@@ -10,7 +10,7 @@ from django.db import close_old_connections
 
 from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, hints
-from freehold.master.foundation.errors import MasterError
+from freehold.master.foundation.errors import explained
 from freehold.master.foundation.transactions import writing
 from freehold.master.generation import clocks, doubt
 from freehold.master.people.models import Membership, Role
@@ -74,7 +74,7 @@ class Runner:
             is_dated = task.is_dated or task.lane is Lane.BULK
             if (is_in_doubt and not task.runs_in_doubt) or (is_contradicted and is_dated):
                 # It is looked at again soon: what stays due would keep the lane from waiting at all.
-                memory.due = now + RETRY / 6
+                memory.due = now + SOON
             else:
                 self._run(task, memory)
 
@@ -101,19 +101,17 @@ class Runner:
             failpoint("task-done")
         except Exception as failure:
             # Whatever it is: the other tasks go on, and this one is tried again.
-            error = _words(failure)
+            error = explained(failure)[:_LONGEST_WORDS]
             _log.exception("the task %s failed; it is tried again", task.name)
-        former, memory.failures = memory.failures, memory.failures + 1 if error else 0
+        is_news = bool(error or memory.failures) or task.lane is Lane.BULK
+        memory.failures = memory.failures + 1 if error else 0
         wait = min(task.period, RETRY * 2 ** (memory.failures - 1)) if error else task.period
         memory.due = time.monotonic() + wait
-        is_news = bool(error or former) or task.lane is Lane.BULK
         # A busy Master runs urgent tasks many times a second: their rows are no log.
         if is_news or time.monotonic() - memory.written >= (SOON if done else WRITTEN_EVERY):
             try:
-                _end(task, began, round((time.monotonic() - clocked) * 1000), done, error, memory.failures)
+                _end(task, began, round((time.monotonic() - clocked) * 1000), done, error)
                 memory.written = time.monotonic()
-                if memory.failures == TOLD_AFTER or (former >= TOLD_AFTER and not error):
-                    _tell(task, error)
             except Exception:
                 _log.exception("how %s ended cannot be kept", task.name)
 
@@ -157,13 +155,13 @@ class LaneThread(threading.Thread):
             try:
                 close_old_connections()
                 if self._lane is Lane.BULK and time.monotonic() < self._unasked and not clocks.is_agreed():
-                    self._runner.put_off(RETRY / 6)
+                    self._runner.put_off(SOON)
                     continue
                 self._runner.run_due(hinted=hinted)
             except Exception:
                 # The database is away, for example: nothing can be looked at or kept.
                 _log.exception("the %s tasks cannot be run; they are tried again", self._lane)
-                self._runner.put_off(RETRY / 6)
+                self._runner.put_off(SOON)
         if self._lane is Lane.URGENT:
             hints.forget(hints.REPORTED, self._wake.set)
 
@@ -173,26 +171,18 @@ def _begin(task: MasterTask, began: int) -> None:
         TaskState.objects.update_or_create(name=task.name, defaults={"began_at": began, "ended_at": None})
 
 
-def _end(task: MasterTask, began: int, took_ms: int, done: int, error: str, failures: int) -> None:
+def _end(task: MasterTask, began: int, took_ms: int, done: int, error: str) -> None:
+    """Keep how a run ended, and tell of it when it is the third in a row that failed, or the first after such.
+
+    In one transaction, and counted by the row: a Master that was restarted meanwhile tells neither twice nor never.
+    """
     with writing():
-        TaskState.objects.update_or_create(
-            name=task.name,
-            defaults={
-                "began_at": began,
-                "ended_at": clock.now(),
-                "took_ms": took_ms,
-                "done": done,
-                "error": error,
-                "failures": failures,
-            },
-        )
-
-
-def _words(failure: Exception) -> str:
-    """Return what operators are told; the words of an error that we did not make may hold what is not theirs to see."""
-    if isinstance(failure, MasterError):
-        return f"{failure} {failure.remedy or ''}".strip()[:_LONGEST_WORDS]
-    return f"An error of the Master itself ({type(failure).__name__}): its operator finds it in the log."
+        before = TaskState.objects.filter(name=task.name).values_list("failures", flat=True).first() or 0
+        values = {"began_at": began, "ended_at": clock.now(), "took_ms": took_ms, "done": done, "error": error}
+        failures = before + 1 if error else 0
+        TaskState.objects.update_or_create(name=task.name, defaults={**values, "failures": failures})
+        if failures == TOLD_AFTER or (before >= TOLD_AFTER and not error):
+            _tell(task, error)
 
 
 def _tell(task: MasterTask, error: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from freehold.master.foundation import clock
 from freehold.master.foundation.paging import FIRST, ListPart
 from freehold.master.tasks.models import TaskState
-from freehold.master.tasks.registry import TASKS
+from freehold.master.tasks.registry import TASKS, MasterTask
 
 LATE = 3
 """Periods after which a task that did not run is late."""
@@ -36,25 +36,19 @@ def statuses(part: ListPart = FIRST) -> list[TaskStatus]:
     """Return a part of the tasks, by name; their cursor is the name."""
     kept = TaskState.objects.in_bulk()
     tasks = sorted((task for task in TASKS if task.name > part.after), key=lambda task: task.name)
-    return [
-        TaskStatus(
-            task.name,
-            task.lane,
-            task.period,
-            _state(kept.get(task.name), task.period),
-            row.began_at if (row := kept.get(task.name)) else None,
-            row.took_ms if row else 0,
-            row.done if row else 0,
-            row.failures if row else 0,
-            row.error if row else "",
-        )
-        for task in tasks[: part.most]
-    ]
+    return [_status(task, kept.get(task.name)) for task in tasks[: part.most]]
 
 
-def _state(row: TaskState | None, period: float) -> str:
+def _status(task: MasterTask, row: TaskState | None) -> TaskStatus:
     if row is None:
-        return "new"
+        return TaskStatus(task.name, task.lane, task.period, "new", None, 0, 0, 0, "")
+    state = _state(row, task.period)
+    return TaskStatus(
+        task.name, task.lane, task.period, state, row.began_at, row.took_ms, row.done, row.failures, row.error
+    )
+
+
+def _state(row: TaskState, period: float) -> str:
     if row.ended_at is None:
         return "running"
     if row.failures:

@@ -80,7 +80,7 @@ WHERE i.wanted = 'destroyed' AND i.gone_at IS NULL
        WHERE o.instance_id = i.id ORDER BY o.id DESC LIMIT 1) = 'destroyed'
 
 -- name: note_gone
--- Note that an instance is gone; of two reconcilers, one succeeds.
+-- Note that an instance is gone; of two Masters, one succeeds.
 UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL RETURNING id
 
 -- name: show
