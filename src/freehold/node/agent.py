@@ -413,7 +413,7 @@ class Agent:
                 _log.error("%s", error)
                 self._over.wait(1)
             except Exception:
-                _log.exception("what ran cannot be revived; it is tried again")
+                _log.exception("what ran cannot be started again; retrying")
                 self._over.wait(1)
 
     def _identify(self, instance: str) -> None:

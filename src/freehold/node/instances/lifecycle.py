@@ -78,12 +78,10 @@ class InstanceLifecycle:
         for slot, desired in started:
             if desired.layout.services or desired.layout.runs:
                 try:
-                    self._run(slot, desired, desired.layout)
-                    self._watch(desired, desired.state_revision, desired.layout)
-                    self.services.tell(desired)
+                    self._resume(slot, desired)
                 except (NodeError, OSError):
                     # Its neighbours run on.
-                    _log.exception("%s cannot be revived", desired.instance)
+                    _log.exception("%s cannot be started again", desired.instance)
 
     def _admit(self, slots: list[tuple[PartitionSlot, FirewallNetwork | None]]) -> None:
         """Have the firewall admit these partitions: all at once, or as many as it takes, one by one."""
@@ -167,6 +165,12 @@ class InstanceLifecycle:
         versions = self._supervisor.apply(desired.partition, processes, until=until, patient=waits, on_event=told)
         self.services.expect(desired.partition, versions)
 
+    def _resume(self, slot: PartitionSlot, desired: DesiredInstance) -> None:
+        """Have an instance run again as it was last configured, and be watched."""
+        self._run(slot, desired, desired.layout)
+        self._watch(desired, desired.state_revision, desired.layout)
+        self.services.tell(desired)
+
     def closed(self) -> list[str]:
         """Return the instances that run, by what the store knows, and whose container is gone."""
         # Looked at every few seconds: nothing but the names is read.
@@ -186,9 +190,7 @@ class InstanceLifecycle:
             return
         _log.warning("the container of %s is gone; it is made anew", slot.name)
         try:
-            self._run(slot, desired, desired.layout)
-            self._watch(desired, desired.state_revision, desired.layout)
-            self.services.tell(desired)
+            self._resume(slot, desired)
         except NodeError as error:
             _log.error("%s does not run: %s", desired.instance, error)
 
