@@ -17,6 +17,8 @@ from freehold.protocol.states import Observed
 SERVICES = "services"
 """The promise of every instance that runs something."""
 WELL = "every service lives"
+_AT_ONCE_S = 1.0
+"""What lived for less died right after its start."""
 SETTLED, SETTLED_UNATTESTED = 0.1, 1.0
 """Seconds that a process lives before it counts as started.
 
@@ -159,7 +161,8 @@ def _death(event: SupervisorEvent) -> str:
     if kind == "run":
         return f"{name}, which runs once, ended with {status}; {log}"
     when = f"{event.lived:g} s after its start, with {status}"
-    if not event.lived:
+    if event.lived < _AT_ONCE_S:
+        # A busy machine needs a part of a second for what can never run: the words stay the same.
         when = f"right after its start, with {status}"
     if event.deaths < 1:
         return f"{name} died {when}, and is started again; {log}"

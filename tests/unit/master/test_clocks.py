@@ -210,7 +210,7 @@ def test_a_master_that_starts_does_what_may_be_late_when_nodes_agree_or_after_a_
     looked: list[bool] = []
     tasks = [MasterTask("a.late", lambda: len(ran.append("a") or ran), Lane.BULK, 0.01)]
     monkeypatch.setattr(lanes, "FIRST_BULK", 0.0)
-    monkeypatch.setattr(lanes, "RETRY", 0.06)
+    monkeypatch.setattr(lanes, "SOON", 0.06)
 
     def runs(agreed: bool, patience: float) -> bool:
         monkeypatch.setattr(lanes, "AGREEMENT", patience)

@@ -60,8 +60,9 @@ def test_that_a_former_version_lived_says_nothing_of_the_present_one() -> None:
     assert assess(TWO, heard(event(version="7-0", well=False), database)) is None
 
 
-def test_one_that_died_breaks_it_and_is_named_with_its_status_and_its_log() -> None:
-    died = event(well=False, deaths=1, exit=127)
+@pytest.mark.parametrize("lived", [0.0, 0.1, 0.9])
+def test_one_that_died_breaks_it_and_is_named_with_its_status_and_its_log(lived: float) -> None:
+    died = event(well=False, deaths=1, exit=127, lived=lived)
     assert assess(TWO, heard(died)) == (False, "web died right after its start, with status 127; see var/log/web.log")
     often = event("service/database", "7-2", well=False, deaths=3, exit=-9, lived=2.5)
     kept, message = assess(TWO, heard(died, often)) or (True, "")
