@@ -72,20 +72,21 @@ def sell(each: int) -> list:
     from freehold.master.accounting.queries import account_for
     from freehold.master.billing import exchange, tax_rules
     from freehold.master.billing.models import Contract, Customer, Subscription
-    from freehold.master.catalog import pricing
-    from freehold.master.catalog.models import Offer, Product, Release
-    from freehold.master.catalog.rating import Model
+    from freehold.master.catalog.models import Product, Release
     from freehold.master.fleet.models import Node, Site
     from freehold.master.foundation import days
     from freehold.master.people import identity
     from freehold.master.people.models import Project
+    from freehold.master.sales import actions as sales
+    from freehold.master.sales.models import Offer
+    from freehold.master.sales.rating import Model
 
     acting, project = identity.system(), Project.objects.get()
     product = Product.objects.create(id="prod", name="hello", project=project, created_at=1)
     release = Release.objects.create(id="0" * 64, product=product, version="1", description="", size=1, published_at=1)
     site = Site.objects.create(project=project, name="bench", region="", created_at=1)
     node = Node.objects.create(id="node", project=project, site=site, title="n", revision=1, created_at=1)
-    pricing.add_offer(pricing.Proposal("server", "hello", {"en": "Server"}), "provider", acting=acting)
+    sales.add_offer(sales.Proposal("server", "hello", {"en": "Server"}), "provider", acting=acting)
     offer = Offer.objects.get().id
     made = []
     for number, (code, country, books, zone, currency, included) in enumerate(SELLERS):
@@ -93,11 +94,11 @@ def sell(each: int) -> list:
         entity = actions.add_entity(spec, "provider", acting=acting)
         tax_rules.begin(entity)
         prices = [
-            pricing.Asked("server", "recurring", 23000),
-            pricing.Asked("server", "usage", 800, "network_out", Model.UNIT, 10**12),
+            sales.Asked("server", "recurring", 23000),
+            sales.Asked("server", "usage", 800, "network_out", Model.UNIT, 10**12),
         ]
-        listed = pricing.publish_list(
-            pricing.Listing(code, code, currency, included, 0, prices, region=code), "provider", acting=acting
+        listed = sales.publish_list(
+            sales.Listing(code, code, currency, included, 0, prices, region=code), "provider", acting=acting
         )
         if currency != books:
             exchange.set_rate(code, currency, 0, "0.9214", acting=acting)
@@ -206,9 +207,9 @@ def measure_orders(kind: str) -> None:
     clock.now = lambda: time.time_ns() // 1_000_000
     from freehold.master.accounting.models import LegalEntity
     from freehold.master.billing.customers import actions as customers
-    from freehold.master.catalog import pricing
     from freehold.master.ordering import actions
     from freehold.master.people import identity, quotas
+    from freehold.master.sales import actions as sales
     from support.rooms import Rooms
     from support.running import tiny_release
 
@@ -220,10 +221,10 @@ def measure_orders(kind: str) -> None:
     for product in ("free", "sold"):
         rooms.supply(rooms.publish(tiny_release(product)), node)
         if product == "sold":
-            pricing.add_offer(pricing.Proposal("sold", "sold", {"en": "s"}), "provider", acting=rooms.owner)
+            sales.add_offer(sales.Proposal("sold", "sold", {"en": "s"}), "provider", acting=rooms.owner)
             # A region of its own, whose prices no other list of the seller has.
-            spec = pricing.Listing("DE", "s", "EUR", False, 0, [pricing.Asked("sold", "recurring", 100)], region="FR")
-            pricing.publish_list(spec, "provider", acting=rooms.owner)
+            spec = sales.Listing("DE", "s", "EUR", False, 0, [sales.Asked("sold", "recurring", 100)], region="FR")
+            sales.publish_list(spec, "provider", acting=rooms.owner)
             customer = customers.add_customer(
                 customers.CustomerIdentity("Ada", "person", "a", "DE", "EUR"), "provider", acting=rooms.owner
             )

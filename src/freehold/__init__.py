@@ -1,3 +1,3 @@
 """Freehold: a cloud and edge operating system made of a Master, Nodes and the protocol between them."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

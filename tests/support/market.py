@@ -58,24 +58,24 @@ class Market:
         return entity
 
     def offer(self, name: str = "small", *, product: str = "tiny", **more: Any) -> None:
-        from freehold.master.catalog import pricing
+        from freehold.master.sales import actions as sales
 
-        pricing.add_offer(pricing.Proposal(name, product, {"en": name}, **more), "provider", acting=self.sales)
+        sales.add_offer(sales.Proposal(name, product, {"en": name}, **more), "provider", acting=self.sales)
 
     def prices(
         self, *asked: Any, since: str = "2026-01-01", entity: str = "FR", currency: str = "EUR", **more: Any
     ) -> Any:
-        from freehold.master.catalog import pricing
         from freehold.master.foundation import days
+        from freehold.master.sales import actions as sales
 
         title, included = more.pop("title", f"Prices of {since}"), more.pop("tax_included", False)
-        spec = pricing.Listing(entity, title, currency, included, days.parse(since), asked, **more)
-        return pricing.publish_list(spec, "provider", acting=self.sales)
+        spec = sales.Listing(entity, title, currency, included, days.parse(since), asked, **more)
+        return sales.publish_list(spec, "provider", acting=self.sales)
 
     def price(self, amount: int, kind: str = "recurring", offer: str = "small", **more: Any) -> Any:
-        from freehold.master.catalog import pricing
+        from freehold.master.sales import actions as sales
 
-        return pricing.Asked(offer, kind, amount, **more)
+        return sales.Asked(offer, kind, amount, **more)
 
     def customer(self, name: str = "Ada", *, country: str = "FR", project: str = "shop", **more: Any) -> "Customer":
         """Note a customer, and have them pay for a project."""

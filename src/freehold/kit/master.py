@@ -28,9 +28,13 @@ class Master:
         self.port = _free_port()
         self.authority = root / "authority" / "authority.pem"
         self._process: subprocess.Popen[bytes] | None = None
+        self.make()
+        self.start()
+
+    def make(self) -> None:
+        """Make keys, database and owner by `freehold master init`."""
         names = ("--name", self.host, "--name", "localhost")
         self.cli("init", *names, "--owner", OWNER, "--password-file", "-", secret=PASSWORD)
-        self.start()
 
     @property
     def url(self) -> str:

@@ -103,10 +103,12 @@ def initialise(root: Path, names: list[str], project: str, owner: str, password:
     _django(root)
     from django.core.management import call_command
 
+    from freehold.master import schema
     from freehold.master.fleet import authority
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Person, Project, Role
 
+    schema.refuse_foreign(schema.known_here())
     call_command("migrate", verbosity=0)
     keys = root / "authority"
     if not (keys / "authority.pem").exists():

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 
+from freehold.master.foundation.errors import Conflict
+
 _log = logging.getLogger(__name__)
 
 PACE = 3.0
@@ -20,6 +22,12 @@ NEWER = (
     "The database is of a newer version of Freehold than this program ({names}). "
     "Start the program that upgraded it, or restore a backup of before."
 )
+UNVERSIONED = (
+    "The database was made before version 0.2.0, the first from which upgrades are promised. "
+    "Begin a new Master in an empty folder or database, or go on with the program that made this one."
+)
+_FIRST = ("sales", "0001_initial")
+"""Made by every version from 0.2.0 on, and by none before."""
 OLDER = "The database is older than the software: run `freehold master init`."
 
 
@@ -27,9 +35,17 @@ def trouble(known: frozenset[tuple[str, str]]) -> str:
     """Return why code that knows these migrations may not use the database, or an empty text."""
     made = _made()
     ours = {app for app, _ in known}
+    if ("people", "0001_initial") in made and _FIRST not in made:
+        return UNVERSIONED
     if newer := sorted(f"{app} {name}" for app, name in made - known if app in ours):
         return NEWER.format(names=", ".join(newer))
     return OLDER if known - made else ""
+
+
+def refuse_foreign(known: frozenset[tuple[str, str]]) -> None:
+    """Raise Conflict when code that knows these migrations cannot upgrade the database."""
+    if (found := trouble(known)) not in ("", OLDER):
+        raise Conflict(found)
 
 
 @functools.cache

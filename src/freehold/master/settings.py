@@ -51,6 +51,7 @@ INSTALLED_APPS = [
             "people",
             "accounting",
             "catalog",
+            "sales",
             "fleet",
             "ordering",
             "monitoring",

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from freehold.master.catalog.rating import Model, rate
+from freehold.master.sales.rating import Model, rate
 from support.books import books_hold
 from support.metering import Mouth, master, send
 
@@ -140,8 +140,8 @@ def _asked(subscription: int) -> dict[tuple[str, str, int], int]:
 def _usage_is_rated_whole(subscription: int) -> None:
     """I3: what is asked for a month is what its whole quantity costs."""
     from freehold.master.billing.models import Consumption, DocumentLine
-    from freehold.master.catalog.models import Price, PriceTier
-    from freehold.master.catalog.rating import Tier
+    from freehold.master.sales.models import Price, PriceTier
+    from freehold.master.sales.rating import Tier
 
     for row in Consumption.objects.filter(subscription=subscription):
         price = Price.objects.get(id=row.price)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def shop(market: "Market") -> "Market":
-    from freehold.master.catalog.rating import Model
+    from freehold.master.sales.rating import Model
 
     market.offer()
     market.prices(

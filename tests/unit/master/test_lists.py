@@ -88,9 +88,9 @@ def cost(market: "Market", site: str) -> None:
 def full(market: "Market") -> Asker:
     """A Master with at least four rows in each of its lists."""
     from freehold.master.catalog import actions as catalog
-    from freehold.master.catalog.pricing import Model
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Project, Role
+    from freehold.master.sales.actions import Model
     from freehold.master.support import actions as support
 
     rooms, system = market.rooms, identity.system()

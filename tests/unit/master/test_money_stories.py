@@ -245,7 +245,7 @@ def test_8_6_money_back_and_a_sale_by_hand(shop: "Market") -> None:
 
 def test_8_7_usage_is_asked_by_the_month_and_only_of_who_used(shop: "Market") -> None:
     from freehold.master.billing.queries import lines
-    from freehold.master.catalog.rating import Model
+    from freehold.master.sales.rating import Model
     from support.metering import use
 
     shop.prices(

@@ -4,17 +4,11 @@ Each day and what was used on it is paid for once, by who paid on that day, at t
 had the service. The model says so day by day; the Master says so by terms.
 """
 
-import json
-import os
-import subprocess
-import sys
-import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -22,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from freehold.master.catalog.rating import Model, Tier, rate
 from freehold.master.foundation.errors import Conflict, PaymentRequired
 from freehold.master.foundation.money import rounded, share
+from freehold.master.sales.rating import Model, Tier, rate
 from support.books import books_hold
 
 if TYPE_CHECKING:
@@ -349,62 +343,6 @@ def test_a_change_while_use_is_added_up_is_seen_the_next_time(shop: "Market", mo
     assert rated == {second.id: 100}, f"nothing is asked of {payer.name}"
 
 
-def test_use_and_charges_of_before_are_of_the_term_that_they_were_asked_for(tmp_path: Path) -> None:
-    """A database of the version before, where another paid from 11 March on; one meter's row is of nobody's term."""
-    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/old.sqlite3"}
-    script = [sys.executable, "-c", textwrap.dedent(UPGRADE)]
-    done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    uses, charges, projects = json.loads(done.stdout)
-    assert uses == [["cpu_ms", 1, _day("2026-03-01"), 700], ["network_out", 9, 0, 800]]
-    assert charges == [[1, _day("2026-03-01")], [2, _day("2026-03-11")]]
-    assert projects == ["shop", "shop"]
-
-
-UPGRADE = """
-    import json, os
-    os.environ["DJANGO_SETTINGS_MODULE"] = "freehold.master.settings"
-    import django
-    django.setup()
-    from django.core.management import call_command
-    from django.db import connection
-    from freehold.master.foundation.days import parse
-    first, change, last = parse("2026-03-01"), parse("2026-03-11"), parse("2026-03-31")
-    march = 2026 * 12 + 2
-    call_command("migrate", verbosity=0)
-    call_command("migrate", "billing", "0009", verbosity=0)
-    insert = lambda table, **row: cursor.execute(
-        f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})", list(row.values()))
-    # The price list of this price, and all that it needs, is of no interest here.
-    connection.check_constraints = lambda *_, **__: None
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA foreign_keys = OFF")
-        insert("catalog_price", id=5, list_id="winter", offer_id="small", kind="usage", meter="cpu_ms", model="unit",
-               amount=1, unit=1)
-        insert("billing_subscription", id=1, instance="i", project="shop", contract=2, offer="small", state="active",
-               deposit=0, quote="", opened_at=1)
-        same = {"offer": "small", "tax_included": False, "category": "services", "account": "706"}
-        for contract, begin, end in ((1, first, change), (2, change, 2147483647)):
-            insert("billing_term", subscription=1, contract=contract, list="winter", from_day=begin,
-                   until_day=end, amount=1, **same)
-            insert("billing_charge", contract=contract, subscription=1, kind="sla", label="", month=march - contract,
-                   day=last, amount=-1, evidence="{}", part=0, document=0, **same)
-        for contract, meter, rated in ((1, "cpu_ms", 700), (9, "network_out", 800)):
-            insert("billing_consumption", subscription=1, meter=meter, month=march, contract=contract, price=5,
-                   quantity=7, rated=rated, billed_quantity=0, billed=0, document=0, **same)
-    call_command("migrate", verbosity=0)
-    found = []
-    with connection.cursor() as cursor:
-        for what in ("meter, contract, from_day, rated FROM billing_consumption",
-                     "contract, from_day FROM billing_charge"):
-            cursor.execute(f"SELECT {what} ORDER BY 1")
-            found.append(cursor.fetchall())
-        cursor.execute("SELECT project FROM billing_subscriptionprice")
-        found.append([project for project, in cursor.fetchall()])
-    print(json.dumps(found))
-"""
-
-
 # The model
 
 
@@ -641,7 +579,7 @@ def _publish(market: "Market", since: str, prices: dict[str, tuple[int, int]], *
 
 def _subscribed(market: "Market") -> "tuple[Customer, str]":
     """Return a customer and its service, which is ready since 1 March."""
-    from freehold.master.catalog.models import Offer
+    from freehold.master.sales.models import Offer
 
     customer = market.customer()
     market.pay(customer, 3100, "deposit")

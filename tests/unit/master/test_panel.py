@@ -19,10 +19,10 @@ def test_a_customer_finds_what_runs(rooms: Rooms) -> None:
 def test_anybody_reads_prices_costs_and_records(market: Market) -> None:
     """Every figure of the page is of dated rows: prices with the tax of the place, costs, what is left."""
     from freehold.master.billing import public_prices
-    from freehold.master.catalog.rating import Model
     from freehold.master.fleet.models import Site
     from freehold.master.foundation import days
     from freehold.master.monitoring import reconcile
+    from freehold.master.sales.rating import Model
 
     market.offer("server", size={"cpus": 20}, availability=990_000)
     market.prices(

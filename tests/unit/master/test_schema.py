@@ -50,3 +50,21 @@ def test_migrations_of_other_programs_in_the_same_database_are_no_ones_business(
         assert "9999_of_tomorrow" not in master.run("check").stderr
     finally:
         master.sql(_NO_TOMORROW)
+
+
+def test_a_database_of_before_upgrades_were_promised_is_refused_and_left_alone(master: "Master") -> None:
+    says = "The database was made before version 0.2.0, the first from which upgrades are promised."
+    master.stop()
+    master.sql("UPDATE django_migrations SET app = 'before' WHERE app = 'sales'")
+    try:
+        made = master.sql("SELECT count(*) FROM django_migrations")
+        init = ["init", "--owner", "another@example.org", "--password-file", "-"]
+        for command in (["serve", "--port", "0"], ["check"], init):
+            done = master.run(*command, secret="a long enough password")
+            assert (done.returncode, says in done.stderr) == (1, True), (command, done.stderr)
+        assert master.sql("SELECT count(*) FROM django_migrations") == made
+        assert not master.sql("SELECT id FROM people_person WHERE email = 'another@example.org'")
+    finally:
+        master.sql("UPDATE django_migrations SET app = 'sales' WHERE app = 'before'")
+        master.start()
+    assert master.api("GET", "/me")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from freehold.master.catalog.rating import Model, credit, rate
 from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.foundation.money import rounded
 from freehold.master.monitoring.availability import SPEAKS, availability
+from freehold.master.sales.rating import Model, credit, rate
 from support.metering import use
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def test_the_database_prices_as_we_say(market: "Market", model: Model, quantity:
     """`sql/consumption.sql` against `catalog.rating`, for every model."""
     from freehold.master.billing.models import Consumption, Subscription
     from freehold.master.billing.rating import consumption
-    from freehold.master.catalog import pricing
     from freehold.master.ordering.models import Instance
+    from freehold.master.sales import actions as sales
     from freehold.master.usage.models import Counter, Hour
 
     market.turn("2026-03-01")
@@ -94,7 +94,7 @@ def test_the_database_prices_as_we_say(market: "Market", model: Model, quantity:
     consumption.add_up(market.entity)
     subscription = Subscription.objects.get(instance=web)
     found = Consumption.objects.filter(subscription=subscription.id).values_list("rated", flat=True)
-    expected = rate(model, quantity, amount, unit, pricing.steps(tiers))
+    expected = rate(model, quantity, amount, unit, sales.steps(tiers))
     assert list(found) == ([expected] if quantity else [])
 
 
@@ -177,7 +177,7 @@ def test_a_credit_grows_with_what_was_not_kept_and_never_beyond_the_price(
     amount: int, counted: int, broken: int, more: int
 ) -> None:
     """I13."""
-    from freehold.master.catalog.pricing import STANDARD_CREDITS
+    from freehold.master.sales.actions import STANDARD_CREDITS
 
     def of(missing: int) -> int:
         return credit(amount, max(0, counted - missing), counted, 999_000, STANDARD_CREDITS)
@@ -209,7 +209,7 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_prices_that_cannot_be_are_refused_whole(market: "Market", case: str) -> None:
-    from freehold.master.catalog.models import Price, PriceList
+    from freehold.master.sales.models import Price, PriceList
 
     spec, field = BAD[case]
     market.offer()
@@ -224,8 +224,8 @@ def test_prices_that_cannot_be_are_refused_whole(market: "Market", case: str) ->
 def test_published_prices_do_not_change_and_do_not_overlap(market: "Market") -> None:
     from django.db import DatabaseError, transaction
 
-    from freehold.master.catalog.models import Price, PriceList
     from freehold.master.foundation import days
+    from freehold.master.sales.models import Price, PriceList
 
     market.offer()
     market.prices(market.price(100), until_day=days.parse("2026-06-01"))

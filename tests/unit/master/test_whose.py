@@ -81,12 +81,12 @@ class Side:
 
     def sell(self, name: str, product: str = "", currency: str = "EUR") -> None:
         """Offer something at a price."""
-        from freehold.master.catalog import pricing
+        from freehold.master.sales import actions as sales
 
-        pricing.add_offer(pricing.Proposal(name, product or self.product, {"en": name}), self.name, acting=self.seller)
-        prices = [pricing.Asked(name, "recurring", PRICES[self.name])]
-        spec = pricing.Listing(self.code, name, currency, False, 0, prices, region="")
-        pricing.publish_list(spec, self.name, acting=self.seller)
+        sales.add_offer(sales.Proposal(name, product or self.product, {"en": name}), self.name, acting=self.seller)
+        prices = [sales.Asked(name, "recurring", PRICES[self.name])]
+        spec = sales.Listing(self.code, name, currency, False, 0, prices, region="")
+        sales.publish_list(spec, self.name, acting=self.seller)
 
     def be_paid(self, project: str) -> None:
         """Have a customer, with money, pay for a project."""
@@ -108,9 +108,9 @@ class Side:
         customers.set_payer(self.name, project, None, acting=self.seller)
 
     def retire(self, name: str) -> None:
-        from freehold.master.catalog import pricing
+        from freehold.master.sales import actions as sales
 
-        pricing.retire_offer(self.name, name, acting=self.seller)
+        sales.retire_offer(self.name, name, acting=self.seller)
 
     def supply_others(self, other: "Side") -> None:
         from freehold.master.fleet import actions
@@ -125,9 +125,9 @@ class Side:
     def order(self, title: str, **spec: Any) -> tuple[object, ...]:
         """Order as the customer; return what it got: whose node, at which price of whom; or why it got nothing."""
         from freehold.master.billing.models import Subscription, SubscriptionPrice
-        from freehold.master.catalog.models import Offer
         from freehold.master.fleet.models import Node
         from freehold.master.ordering import actions
+        from freehold.master.sales.models import Offer
 
         try:
             made = actions.request(actions.Request(self.shop, title, **spec), acting=self.buyer)

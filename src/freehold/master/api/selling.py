@@ -15,13 +15,13 @@ from freehold.master.billing.customers import actions as customers
 from freehold.master.billing.models import Contract, Customer
 from freehold.master.billing.subscriptions import actions as subscriptions
 from freehold.master.catalog import actions as releases
-from freehold.master.catalog import pricing
 from freehold.master.catalog import queries as catalog
-from freehold.master.catalog.rating import Model
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.people.identity import Scope
+from freehold.master.sales import actions as sales
+from freehold.master.sales.rating import Model
 
 router = Router()
 
@@ -137,7 +137,7 @@ def add_offer(request: HttpRequest, project: str, body: OfferIn) -> tuple[int, d
     spec["availability"] = round(body.availability * 10_000)
     if body.credits is not None:
         spec["credits"] = [(round(below * 10_000), percent) for below, percent in body.credits]
-    offer = pricing.add_offer(pricing.Proposal(**spec), project, acting=caller(request))
+    offer = sales.add_offer(sales.Proposal(**spec), project, acting=caller(request))
     return 201, {"name": offer.name}
 
 
@@ -145,7 +145,7 @@ def add_offer(request: HttpRequest, project: str, body: OfferIn) -> tuple[int, d
     "/projects/{project}/offers/{name}", response={204: None}, auth=in_project(Scope.SELL), summary="Retire an offer"
 )
 def retire_offer(request: HttpRequest, project: str, name: str) -> tuple[int, None]:
-    pricing.retire_offer(project, name, acting=caller(request))
+    sales.retire_offer(project, name, acting=caller(request))
     return 204, None
 
 
@@ -190,7 +190,7 @@ def end_grant(request: HttpRequest, project: str, product: str, to: str) -> tupl
 )
 def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[int, dict[str, str]]:
     currency = currencies.check(body.currency)
-    spec = pricing.Listing(
+    spec = sales.Listing(
         body.seller,
         body.title,
         currency,
@@ -200,7 +200,7 @@ def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[in
         body.region,
         days.read(body.until_day, "until") if body.until_day else days.NEVER,
     )
-    return 201, {"id": pricing.publish_list(spec, project, acting=caller(request)).id}
+    return 201, {"id": sales.publish_list(spec, project, acting=caller(request)).id}
 
 
 @router.get(
@@ -301,9 +301,9 @@ def contract_of(project: str, customer: str, seller: str, currency: str) -> Cont
     return customers.contract_of(customers.find_customer(project, customer), entity, currencies.check(currency))
 
 
-def _asked(one: PriceIn, number: int, currency: str) -> pricing.Asked:
+def _asked(one: PriceIn, number: int, currency: str) -> sales.Asked:
     field = f"prices.{number}.amount"
-    return pricing.Asked(
+    return sales.Asked(
         one.offer,
         one.kind,
         currencies.minor(one.amount, currency, field),

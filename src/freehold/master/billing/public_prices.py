@@ -9,7 +9,6 @@ from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import tax_rules, taxes
 from freehold.master.billing.models import CostItem, TaxRule
 from freehold.master.billing.queries import ORDERS, count_public_offers, public_offers
-from freehold.master.catalog.models import Offer, PriceTier
 from freehold.master.fleet.models import Site
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
@@ -20,6 +19,7 @@ from freehold.master.monitoring.models import KeptRecord
 from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
+from freehold.master.sales.models import Offer, PriceTier
 from freehold.protocol.problem import FieldError
 
 KINDS = (

@@ -64,31 +64,6 @@ def find(product: str, version: str | None) -> str:
     return release
 
 
-@dataclass(frozen=True)
-class SoldItem:
-    """What an offer is of."""
-
-    offer: str
-    """Id."""
-    product: str
-    type: str
-    parameters: dict[str, Any]
-
-
-def offer(name: str, product: str | None = None) -> SoldItem:
-    """Return what an offer is of: `NAME`, or `SELLER/NAME` with the code of the seller's legal entity.
-
-    Of offers of one name the product decides, if the order names it, then who made that name first: nobody who comes
-    later changes what a name means. Raise NotFound when it cannot be ordered (any more).
-    """
-    seller, _, short = name.rpartition("/")
-    rows = run(_SQL["offer"], name=short, seller=seller, product=product or "")
-    if not rows or rows[0]["retired_at"] is not None or not rows[0]["may_sell"]:
-        raise NotFound(f"There is no offer '{name}'.", remedy="The page of prices names them all.")
-    row = rows[0]
-    return SoldItem(row["id"], row["product"], row["type"], json.loads(row["parameters"]))
-
-
 def may_offer(project: str, product: str) -> bool:
     """Whether a project (its id) may offer a product to others: it owns it, or the owner granted that."""
     return bool(run(_SQL["may_offer"], project=project, product=product))

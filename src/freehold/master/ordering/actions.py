@@ -30,6 +30,7 @@ from freehold.master.ordering.states import INSTANCE
 from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
+from freehold.master.sales import queries as sales
 from freehold.protocol import numbers
 from freehold.protocol.problem import FieldError, Reason
 from freehold.protocol.states import Wanted
@@ -263,7 +264,7 @@ def _of_offer(spec: Request) -> tuple[Request, str | None]:
     """Return a request with all that its offer says of it, and the offer's id; raise Conflict when both differ."""
     if spec.offer is None:
         return spec, None
-    offer = catalog.offer(spec.offer, spec.product)
+    offer = sales.offer(spec.offer, spec.product)
     given = spec.parameters or {}
     fixed = {"product": offer.product, "type": offer.type}
     wrong = [name for name, value in fixed.items() if getattr(spec, name) not in (None, value)]

@@ -9,11 +9,11 @@ from freehold.master.accounting.queries import sealed_by
 from freehold.master.billing.customers import party_history
 from freehold.master.billing.models import Customer
 from freehold.master.billing.queries import ORDERS, by_number, documents, lines, period_of, taxes_of
-from freehold.master.catalog.models import Offer
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import FIRST, ListPart
 from freehold.master.foundation.transactions import run
+from freehold.master.sales.models import Offer
 
 
 def of_project(project: str, part: ListPart) -> list[dict[str, Any]]:

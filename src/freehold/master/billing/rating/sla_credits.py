@@ -12,13 +12,13 @@ from freehold.master.accounting.charts import Purpose
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import account_for
 from freehold.master.billing.queries import ORDERS
-from freehold.master.catalog.models import Offer
-from freehold.master.catalog.rating import credit
 from freehold.master.foundation import days, sql
 from freehold.master.foundation.money import rounded
 from freehold.master.foundation.transactions import run
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.availability import SPEAKS, Availability
+from freehold.master.sales.models import Offer
+from freehold.master.sales.rating import credit
 
 _SQL = sql.load(Path(__file__).parent.parent / "sql" / "sla_credits.sql")
 LOOK_BACK = 2

@@ -80,14 +80,14 @@ FROM (
            WHEN used.model = 'volume' THEN
              (SELECT used.total / used.unit * t.amount
                      + (2 * (used.total % used.unit * t.amount) + used.unit) / (2 * used.unit)
-              FROM catalog_pricetier t
+              FROM sales_pricetier t
               WHERE t.price_id = used.price AND t.above < used.total AND used.total <= t.until)
            ELSE
              (SELECT sum(part.size / used.unit * part.amount
                          + (2 * (part.size % used.unit * part.amount) + used.unit) / (2 * used.unit))
               FROM (SELECT t.amount,
                            CASE WHEN used.total < t.until THEN used.total ELSE t.until END - t.above AS size
-                    FROM catalog_pricetier t
+                    FROM sales_pricetier t
                     WHERE t.price_id = used.price AND t.above < used.total) part)
          END AS bigint) AS cost
   FROM (
@@ -118,7 +118,7 @@ FROM (
         WHERE s.since < :end_moment
         GROUP BY t.subscription, t.contract, t.offer, t.list, t.project, t.tax_included, t.category, t.account
       ) h
-      JOIN catalog_price p ON p.list_id = h.list AND p.offer_id = h.offer AND p.kind = 'usage'
+      JOIN sales_price p ON p.list_id = h.list AND p.offer_id = h.offer AND p.kind = 'usage'
     ) m
     WHERE m.quantity > 0
   ) used

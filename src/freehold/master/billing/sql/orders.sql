@@ -4,16 +4,16 @@ SELECT o.id AS offer, o.name, o.project_id AS seller, CASE WHEN o.project_id = c
        o.tax_category, y.project_id AS payer, y.customer_id AS customer, k.currency AS preferred,
        l.id AS list, l.entity_id AS entity, e.time_zone, l.currency, l.region, l.tax_included, p.kind, p.amount,
        CASE WHEN o.account <> '' THEN o.account ELSE a.code END AS account
-FROM catalog_offer o
+FROM sales_offer o
 JOIN catalog_product c ON c.name = o.product
 LEFT JOIN billing_payer y ON y.project_id = :project AND y.seller_id = o.project_id
 LEFT JOIN billing_customer k ON k.id = y.customer_id
-LEFT JOIN catalog_pricelist l ON l.published_at IS NOT NULL
+LEFT JOIN sales_pricelist l ON l.published_at IS NOT NULL
   AND l.region IN ('', coalesce(CAST(:region AS text),
                                 (SELECT t.region FROM fleet_node n JOIN fleet_site t ON t.id = n.site_id WHERE n.id = :node)))
   AND (l.from_day <= :day AND l.until_day > :day OR l.id = :list)
-  AND EXISTS (SELECT 1 FROM catalog_price p WHERE p.list_id = l.id AND p.offer_id = o.id)
-LEFT JOIN catalog_price p ON p.list_id = l.id AND p.offer_id = o.id
+  AND EXISTS (SELECT 1 FROM sales_price p WHERE p.list_id = l.id AND p.offer_id = o.id)
+LEFT JOIN sales_price p ON p.list_id = l.id AND p.offer_id = o.id
 LEFT JOIN accounting_legalentity e ON e.id = l.entity_id
 LEFT JOIN accounting_account a ON a.entity_id = l.entity_id AND a.purpose = 'revenue'
 WHERE o.product = :product AND o.type = :type AND o.retired_at IS NULL
@@ -124,9 +124,9 @@ SELECT o.id AS offer, o.project_id AS project, o.name, o.product, o.type, o.titl
        l.id AS list, l.currency, l.region, l.tax_included, l.from_day, l.until_day, e.code AS seller, e.name AS seller_name,
        e.country, p.id AS price, p.kind, p.meter, p.model, p.amount, p.unit
 FROM (SELECT DISTINCT o.name, l.region, l.currency, o.id AS offer, l.id AS list
-      FROM catalog_offer o
-      JOIN catalog_price p ON p.offer_id = o.id
-      JOIN catalog_pricelist l ON l.id = p.list_id
+      FROM sales_offer o
+      JOIN sales_price p ON p.offer_id = o.id
+      JOIN sales_pricelist l ON l.id = p.list_id
       JOIN catalog_product c ON c.name = o.product
       WHERE o.retired_at IS NULL AND l.published_at IS NOT NULL AND l.from_day <= :day AND l.until_day > :day
         AND (o.project_id = c.project_id
@@ -137,9 +137,9 @@ FROM (SELECT DISTINCT o.name, l.region, l.currency, o.id AS offer, l.id AS list
         AND (o.name, l.region, l.currency, o.id, l.id) > (:name, :region, :currency, :offer, :list)
       ORDER BY o.name, l.region, l.currency, o.id, l.id
       LIMIT :most OFFSET :start) part
-JOIN catalog_offer o ON o.id = part.offer
-JOIN catalog_pricelist l ON l.id = part.list
-JOIN catalog_price p ON p.offer_id = o.id AND p.list_id = l.id
+JOIN sales_offer o ON o.id = part.offer
+JOIN sales_pricelist l ON l.id = part.list
+JOIN sales_price p ON p.offer_id = o.id AND p.list_id = l.id
 JOIN accounting_legalentity e ON e.id = l.entity_id
 ORDER BY o.name, l.region, l.currency, o.id, l.id, p.kind, p.meter
 
@@ -147,9 +147,9 @@ ORDER BY o.name, l.region, l.currency, o.id, l.id, p.kind, p.meter
 -- How many offers at a price list hold on a day.
 SELECT count(*) AS number
 FROM (SELECT DISTINCT o.id AS offer, l.id AS list
-      FROM catalog_offer o
-      JOIN catalog_price p ON p.offer_id = o.id
-      JOIN catalog_pricelist l ON l.id = p.list_id
+      FROM sales_offer o
+      JOIN sales_price p ON p.offer_id = o.id
+      JOIN sales_pricelist l ON l.id = p.list_id
       JOIN catalog_product c ON c.name = o.product
       WHERE o.retired_at IS NULL AND l.published_at IS NOT NULL AND l.from_day <= :day AND l.until_day > :day
         AND (o.project_id = c.project_id
@@ -159,9 +159,9 @@ FROM (SELECT DISTINCT o.id AS offer, l.id AS list
 -- name: offer_place
 -- Where an offer at a price list stands in their order.
 SELECT o.name, l.region, l.currency, o.id AS offer, l.id AS list
-FROM catalog_offer o
+FROM sales_offer o
 JOIN accounting_legalentity e ON e.project_id = o.project_id
-JOIN catalog_pricelist l ON l.entity_id = e.id
+JOIN sales_pricelist l ON l.entity_id = e.id
 WHERE e.code = :seller AND o.name = :name AND l.id = :list
 
 -- name: documents
@@ -189,7 +189,7 @@ ORDER BY c.name, d.contract, d.due_day, d.id
 
 -- name: setup
 -- What an offer costs once, by a price list.
-SELECT p.amount FROM catalog_price p WHERE p.list_id = :list AND p.offer_id = :offer AND p.kind = 'setup'
+SELECT p.amount FROM sales_price p WHERE p.list_id = :list AND p.offer_id = :offer AND p.kind = 'setup'
 
 -- name: costs
 -- What a project's services cost by the terms that held for it, as far as no document may have it yet, the oldest first.
@@ -205,7 +205,7 @@ SELECT * FROM (
   JOIN ordering_instance i ON i.id = s.instance
   JOIN billing_contract k ON k.id = t.contract
   JOIN accounting_legalentity e ON e.id = k.entity_id
-  JOIN catalog_offer o ON o.id = t.offer
+  JOIN sales_offer o ON o.id = t.offer
   WHERE t.project = :project AND s.state <> 'cancelled'
 ) c
 WHERE state = 'pending' OR used <> 0 OR until_day > from_day AND until_day > next_day - 32
@@ -227,7 +227,7 @@ ORDER BY t.code, t.rate, r.tax_class, d.currency
 SELECT coalesce(o.name, '') AS offer, l.kind, coalesce(t.name, '') AS site, d.currency, CAST(sum(l.net) AS bigint) AS net
 FROM billing_document d
 JOIN billing_documentline l ON l.document = d.id
-LEFT JOIN catalog_offer o ON o.id = l.offer
+LEFT JOIN sales_offer o ON o.id = l.offer
 LEFT JOIN billing_subscription s ON s.id = l.subscription
 LEFT JOIN ordering_instance i ON i.id = s.instance
 LEFT JOIN fleet_node n ON n.id = i.node_id
@@ -296,7 +296,7 @@ WHERE e.project_id = :seller AND j.name = :project AND i.title = :title AND s.st
 
 -- name: seller_of_tree
 -- Who sells a service, or owns its product when nobody pays for it.
-SELECT coalesce((SELECT o.project_id FROM billing_subscription s JOIN catalog_offer o ON o.id = s.offer
+SELECT coalesce((SELECT o.project_id FROM billing_subscription s JOIN sales_offer o ON o.id = s.offer
                  WHERE s.instance = i.id AND s.state IN ('pending', 'active')), p.project_id) AS project
 FROM ordering_instance i
 JOIN catalog_product p ON p.name = i.product

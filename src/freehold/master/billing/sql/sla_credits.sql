@@ -7,10 +7,10 @@ SELECT s.id AS subscription, s.instance, t.contract, t.offer, t.amount, t.tax_in
         WHERE c.subscription = s.id AND c.kind = 'sla' AND c.month = :month AND c.from_day = t.from_day) AS given,
        (SELECT count(*) FROM billing_charge c
         WHERE c.subscription = s.id AND c.kind = 'sla' AND c.month = :month AND c.from_day = t.from_day) AS parts
-FROM (SELECT * FROM billing_subscriptionprice WHERE offer IN (SELECT id FROM catalog_offer WHERE availability > 0)) t
+FROM (SELECT * FROM billing_subscriptionprice WHERE offer IN (SELECT id FROM sales_offer WHERE availability > 0)) t
 JOIN billing_subscription s ON s.id = t.subscription
 JOIN billing_contract k ON k.id = t.contract AND k.entity_id = :entity
-JOIN catalog_offer o ON o.id = t.offer
+JOIN sales_offer o ON o.id = t.offer
 LEFT JOIN (
   SELECT instance_id, max(CASE WHEN NOT kept OR coalesce(following, :end) - at > :speaks THEN 1 ELSE 0 END) AS doubt
   FROM (

@@ -9,7 +9,6 @@ from freehold.master.billing.models import Contract, Customer, Subscription, Sub
 from freehold.master.billing.queries import ORDERS
 from freehold.master.billing.states import SubscriptionState
 from freehold.master.billing.subscriptions import on_order
-from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, days
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
 from freehold.master.foundation.transactions import audit, run, writing
@@ -18,6 +17,7 @@ from freehold.master.ordering import queries as ordering
 from freehold.master.ordering import suspension
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Project
+from freehold.master.sales.models import Offer
 from freehold.protocol.problem import FieldError
 
 PENDING = 1000

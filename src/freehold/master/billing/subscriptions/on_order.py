@@ -16,13 +16,14 @@ from freehold.master.billing.models import Contract, Customer, Payer, Quote, Sub
 from freehold.master.billing.queries import ORDERS, balance
 from freehold.master.billing.states import SubscriptionState
 from freehold.master.catalog import queries as catalog
-from freehold.master.catalog.models import Offer
 from freehold.master.foundation import clock, currencies, days, events
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, PaymentRequired
 from freehold.master.foundation.transactions import audit, locking, run
 from freehold.master.ordering import queries as ordering
 from freehold.master.ordering import suspension
 from freehold.master.ordering.events import Changed, HandedOver, NamedAgain, Ordered
+from freehold.master.sales import queries as sales
+from freehold.master.sales.models import Offer
 from freehold.protocol.problem import FieldError
 from freehold.protocol.states import Wanted
 
@@ -68,7 +69,7 @@ def ordered(event: Ordered) -> None:
     quoted = _quoted(event)
     offer = event.offer
     if quoted and offer is None:
-        offer = catalog.offer(f"{quoted['seller']}/{quoted['offer']}", event.product).offer
+        offer = sales.offer(f"{quoted['seller']}/{quoted['offer']}", event.product).offer
     deal = find_deal(
         event.project,
         event.product,

@@ -8,14 +8,14 @@ from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import tax_rules, taxes
 from freehold.master.billing.models import Customer, Quote
 from freehold.master.billing.subscriptions.on_order import Deal, find_deal
-from freehold.master.catalog import queries as catalog
-from freehold.master.catalog.models import Price, PriceTier
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Conflict
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
+from freehold.master.sales import queries as sales
+from freehold.master.sales.models import Price, PriceTier
 
 VALID = clock.DAY
 """Milliseconds."""
@@ -28,7 +28,7 @@ def quote(project: str, offer: str, region: str = "", *, acting: Caller) -> Quot
     Conflict when the project has all for free.
     """
     owner = acting.project(project, Scope.ORDER)
-    sold = catalog.offer(offer)
+    sold = sales.offer(offer)
     deal = find_deal(owner, sold.product, sold.type, offer=sold.offer, region=region)
     if deal is None:
         raise Conflict(f"'{project}' has all for free: there is nothing to quote.", remedy="Order it.")

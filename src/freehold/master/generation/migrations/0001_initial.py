@@ -1,14 +1,27 @@
 from django.db import migrations, models
 
 
-def first(apps, schema_editor):  # type: ignore[no-untyped-def]
+def begin(apps, editor):
+    """Begin with the first generation."""
     apps.get_model("generation", "Generation").objects.create(id=1, value=1)
 
 
 class Migration(migrations.Migration):
     initial = True
+
     dependencies = []
+
     operations = [
+        migrations.CreateModel(
+            name="ClockComparison",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("nodes", models.IntegerField(default=0)),
+                ("is_agreed", models.BooleanField(default=False)),
+                ("ahead", models.BigIntegerField(default=0)),
+                ("at", models.BigIntegerField(default=0)),
+            ],
+        ),
         migrations.CreateModel(
             name="Generation",
             fields=[
@@ -46,5 +59,5 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("node", "day"), name="one_forgery_a_day")],
             },
         ),
-        migrations.RunPython(first, migrations.RunPython.noop),
+        migrations.RunPython(begin, migrations.RunPython.noop),
     ]

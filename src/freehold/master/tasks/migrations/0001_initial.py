@@ -3,7 +3,9 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     initial = True
+
     dependencies = []
+
     operations = [
         migrations.CreateModel(
             name="TaskState",

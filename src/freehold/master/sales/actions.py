@@ -10,9 +10,7 @@ from django.db import IntegrityError
 
 from freehold.master.accounting.charts import TAX_CATEGORIES
 from freehold.master.accounting.models import Account, LegalEntity
-from freehold.master.catalog import queries
-from freehold.master.catalog.models import Offer, Price, PriceList, PriceTier
-from freehold.master.catalog.rating import Model, Tier
+from freehold.master.catalog import queries as catalog
 from freehold.master.foundation import clock, currencies, days, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.money import LARGEST
@@ -20,6 +18,8 @@ from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
+from freehold.master.sales.models import Offer, Price, PriceList, PriceTier
+from freehold.master.sales.rating import Model, Tier
 from freehold.protocol.problem import FieldError
 
 LANGUAGES = ("en", "fr", "zh-hans")
@@ -206,7 +206,7 @@ def _check_offer(spec: Proposal, owner: str) -> None:
     wrong = []
     if not _NAME.fullmatch(spec.name):
         wrong.append(FieldError("name", "lower-case letters, digits and dashes", spec.name))
-    if not queries.may_offer(owner, spec.product):
+    if not catalog.may_offer(owner, spec.product):
         wrong.append(
             FieldError("product", "a product of yours, or one that its owner granted you to offer", spec.product)
         )
