@@ -2,6 +2,8 @@
 
 ./dev test             everything, in two lanes side by side; what needs a browser after them
 ./dev test --fast      style, types, and the tests on SQLite without the journeys
+./dev test --changed   style, types, and the tests that the last commit and what is not committed yet can break,
+                       the nearest first, for a minute and a half; `--changed=COMMIT` counts from another commit
 ./dev test PATH …      only pytest, with these options, on SQLite
 """
 
@@ -13,8 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from changed import changed_files, tests_of
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+PATIENCE = 75
+"""Seconds after which no further test of a change is begun."""
 PYTEST: list[str | Path] = [BIN / "python", "-m", "pytest", "-q", "--durations=8"]
 SLOW = ["journeys", "browser", "chaos"]
 ON_POSTGRESQL = ["tests/unit/master", "tests/contract", "tests/journeys"]
@@ -36,6 +42,8 @@ def main(arguments: list[str]) -> int:
     """Run what was asked for; return the first exit status that is not 0."""
     os.chdir(REPOSITORY)
     rest = [one for one in arguments if one != "--fast"]
+    if rest and rest[0].startswith("--changed"):
+        return after_change(rest[0].partition("=")[2] or "HEAD~1")
     if rest:
         return pytest(*rest)
     checks = [Step(name, command) for name, command in CHECKS.items()]
@@ -65,6 +73,21 @@ def main(arguments: list[str]) -> int:
         )
     if failed:
         print(f"Failed: {', '.join(failed)}.")
+    return 1 if failed else 0
+
+
+def after_change(since: str) -> int:
+    """Run the checks, and for a while the tests that what changed since a commit can break."""
+    files = changed_files(REPOSITORY, since)
+    chosen = tests_of(REPOSITORY, files)
+    print(f"{len(files)} files changed since {since}: {len(chosen)} files of tests import them.", flush=True)
+    tests = []
+    if chosen:
+        within = ["-p", "support.within", f"--within={PATIENCE}"]
+        tests = [Step("tests", ["env", "PYTHONPATH=tests", *PYTEST, *within, *chosen])]
+    with ThreadPoolExecutor(2) as pool:
+        checks = [Step(name, command) for name, command in CHECKS.items()]
+        failed = [name for lane in pool.map(run_lane, [checks, tests]) for name in lane]
     return 1 if failed else 0
 
 
