@@ -129,7 +129,7 @@ class Day:
 
     def events(self, began: float) -> list[tuple[float, int, bytes]]:
         """Return what all nodes tell in these minutes: when, who, and the batch."""
-        from freehold.master.gateway.app import pace
+        from freehold.master.foundation.pace import pace
         from freehold.node.metering.thread import EARLY
         from freehold.node.state.results import HEARTBEAT
         from freehold.protocol.report import AssessmentReport, UsageReport

@@ -157,6 +157,11 @@ class Client:
     def add_site(self, name: str, region: str = "", *, project: str | None = None) -> Site:
         return self._call("POST", f"{self._project(project)}/sites", Site, {"name": name, "region": region})
 
+    def change_site(self, name: str, *, expected_silence: int, project: str | None = None) -> Site:
+        """Declare for how many seconds the nodes of a site may be silent without anybody being told."""
+        path = f"{self._project(project)}/sites/{quote(name, safe='')}"
+        return self._call("PATCH", path, Site, {"expected_silence": expected_silence})
+
     def enrol_token(self, site: str, *, project: str | None = None) -> str:
         """Return a one-time token with which one machine becomes a node of a site."""
         answer = self._call("POST", f"{self._project(project)}/enrol-tokens", dict[str, str], {"site": site})

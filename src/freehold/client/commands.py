@@ -142,6 +142,11 @@ def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
     add = command(site, "add", _add_site, "create a site")
     add.add_argument("name")
     add.add_argument("--region", default="")
+    change = command(site, "change", _change_site, "declare for how long the nodes of a site may be silent")
+    change.add_argument("name")
+    change.add_argument(
+        "--expected-silence", type=int, required=True, metavar="SECONDS", help="until then nobody is told; 0: none"
+    )
     command(site, "list", _sites, "list the sites")
 
 
@@ -313,7 +318,7 @@ def _list(options: argparse.Namespace) -> int:
             one.title,
             f"{one.product} {one.release}",
             one.state,
-            ("kept" if one.promises_kept else "NOT KEPT") if one.state == "started" else "-",
+            _kept(one),
             one.node,
             _address(one),
         )
@@ -321,6 +326,13 @@ def _list(options: argparse.Namespace) -> int:
     ]
     say(options, instances, table(("TITLE", "PRODUCT", "STATE", "PROMISES", "NODE", "URL"), rows))
     return 0
+
+
+def _kept(instance: Instance) -> str:
+    """Return what is known of the promises of an instance, in a word or two."""
+    if instance.last_heard is not None:
+        return f"last heard {instance.last_heard}"
+    return {"": "-", "broken": "NOT KEPT"}.get(instance.health, instance.health)
 
 
 def _supply(options: argparse.Namespace) -> int:
@@ -383,12 +395,21 @@ def _add_site(options: argparse.Namespace) -> int:
     return 0
 
 
+def _change_site(options: argparse.Namespace) -> int:
+    site = open_client().change_site(options.name, expected_silence=options.expected_silence, project=options.project)
+    say(options, site, f"Nodes on site '{site.name}' may be silent for {site.expected_silence} s.")
+    return 0
+
+
 def _sites(options: argparse.Namespace) -> int:
     sites = open_client().sites(project=options.project)
     say(
         options,
         sites,
-        table(("SITE", "REGION", "NODES"), [(one.name, one.region, str(one.nodes)) for one in sites]),
+        table(
+            ("SITE", "REGION", "NODES", "EXPECTED SILENCE"),
+            [(one.name, one.region, str(one.nodes), f"{one.expected_silence} s") for one in sites],
+        ),
     )
     return 0
 
@@ -399,7 +420,7 @@ def _nodes(options: argparse.Namespace) -> int:
         (
             one.title,
             one.site,
-            ("open" if one.open else "closed") + (", builder" if one.builder else ""),
+            one.state + (", builder" if one.builder else ""),
             f"{one.free}/{one.partitions}",
             one.last_contact or "never",
             one.id,

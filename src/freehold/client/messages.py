@@ -44,6 +44,11 @@ class Instance(msgspec.Struct, frozen=True):
     type: str
     wanted: str
     state: str
+    health: str
+    """kept, starting, broken, unknown, or empty while it does not run."""
+    last_heard: str | None
+    """While its node is not heard: when it was last."""
+    last_known: str
     ready: bool
     message: str
     parameters: dict[str, Any]
@@ -103,6 +108,8 @@ class Site(msgspec.Struct, frozen=True):
     name: str
     region: str
     nodes: int
+    expected_silence: int
+    """Seconds for which its nodes may be silent and nobody is told."""
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -112,6 +119,8 @@ class Node(msgspec.Struct, frozen=True):
     title: str
     site: str
     region: str
+    state: str
+    """open, closed, silent, lost or new."""
     open: bool
     builder: bool
     labels: dict[str, str]
@@ -126,6 +135,8 @@ class Node(msgspec.Struct, frozen=True):
     partitions: int
     free: int
     last_contact: str | None
+    silent_since: str | None
+    expected_silence: int
     protections: dict[str, bool] = {}
     lease: int = 0
     lost_at: str | None = None

@@ -562,7 +562,7 @@ def test_the_gateway_writes_only_tables_that_grow_and_ends_and_sums_that_nobody_
 
 
 def test_a_large_fleet_is_asked_to_report_more_calmly_and_a_small_one_as_ever() -> None:
-    from freehold.master.gateway.app import LONGEST_PACE, pace
+    from freehold.master.foundation.pace import LONGEST_PACE, pace
 
     assert pace(60.0, 3) == pace(60.0, 50_000) == 60.0
     assert pace(60.0, 100_000) == 100.0

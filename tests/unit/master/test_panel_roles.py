@@ -41,6 +41,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET fleet-choice":      (None, "login 200 200 302 200 200 200"),
     "GET fleet":             (None, "login 403 403 200 403 403 403"),
     "POST add-site":         ({"name": "-"}, "login 403 403 422 403 403 403"),
+    "POST change-site":      ({"hours": "-"}, "login 403 403 422 403 403 403"),
     "GET enrol":             (None, "login 403 403 200 403 403 403"),
     "POST enrol":            ({"site": "here", "title": "new"}, "login 403 403 200 403 403 403"),
     "GET node":              (None, "login 403 403 200 403 403 403"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def _status(wanted: str = "started", **more: Any) -> Status:
     told: dict[str, Any] = {
         "gone": False, "observed": None, "observed_revision": None, "message": None, "promises": [],
-        "results": [], "software": None, "software_message": None, **more,
+        "results": [], "software": None, "software_message": None, "observed_at": 0, "now": LATER, **more,
     }  # fmt: skip
     if told["observed"] is not None and told["observed_revision"] is None:
         told["observed_revision"] = 5
@@ -26,6 +26,8 @@ def _told(promise: str = "web", kept: bool = True, revision: int = 5, message: s
     return ReportedState(promise, revision, kept, message, 0)
 
 
+LATER = 10 * 60_000
+"""Ten minutes after it was started."""
 UNBUILT = "Its release is not built yet on its node."
 # what is known -> state, message, promises kept, ready
 TABLE: list[tuple[dict[str, Any], tuple[str, str, bool, bool]]] = [
@@ -82,6 +84,44 @@ TABLE: list[tuple[dict[str, Any], tuple[str, str, bool, bool]]] = [
 def test_what_an_instance_is(known: dict[str, Any], expected: tuple[str, str, bool, bool]) -> None:
     found = _status(**known)
     assert (found.state, found.message, found.promises_kept, found.ready) == expected
+
+
+BROKEN = _told(kept=False, message="503")
+
+
+@pytest.mark.parametrize(
+    ("known", "health", "shown"),
+    [
+        ({"results": [_told()]}, "kept", "started"),
+        ({"results": [BROKEN]}, "broken", "trouble"),
+        ({"results": [BROKEN], "now": 59_000}, "starting", "starting"),
+        ({"results": [], "now": 59_000}, "starting", "starting"),
+        ({"results": []}, "unknown", "started"),
+        ({"promises": []}, "kept", "started"),
+        ({"results": [BROKEN], "last_heard": 0}, "unknown", "unreachable"),
+        ({"results": [_told()], "last_heard": 0}, "unknown", "unreachable"),
+        ({"wanted": "stopped"}, "", "stopping"),
+    ],
+)
+def test_an_outage_is_told_from_a_start_and_from_silence(known: dict[str, Any], health: str, shown: str) -> None:
+    found = _status(**{"observed": "started", "promises": ["web"], **known})
+    assert (found.health, found.shown) == (health, shown)
+
+
+@pytest.mark.parametrize(("known", "expected"), [case for case in TABLE if "gone" not in case[0]])
+def test_of_a_node_that_is_not_heard_nothing_is_known_but_what_was(
+    known: dict[str, Any], expected: tuple[str, str, bool, bool]
+) -> None:
+    found = _status(**known, last_heard=1_795_764_780_000)
+    former, message, *_ = expected
+    assert (found.last_known, found.ready, found.promises_kept) == (former, False, False)
+    assert found.state == ("destroying" if former == "destroying" else "unreachable")
+    assert found.message.startswith(f"Its node was last heard at 2026-11-27 07:33 UTC; it was {former} then.")
+    assert found.message.endswith(message)
+
+
+def test_what_is_gone_is_gone_wherever_its_node_is() -> None:
+    assert _status("destroyed", gone=True, last_heard=0) == _status("destroyed", gone=True)
 
 
 def test_the_last_result_of_each_promise_counts(rooms: "Rooms") -> None:

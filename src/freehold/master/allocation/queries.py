@@ -55,6 +55,7 @@ def why_not(release: str, project: str, constraints: Constraints, weight: int) -
         for column, words in (
             ("leaving", "the release is being removed there"),
             ("closed", "closed for new instances"),
+            ("silent", "is not heard at the moment"),
             ("no_capacity", "has no capacity left"),
             ("no_partition", "has no free partition"),
         )

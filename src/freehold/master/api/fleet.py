@@ -30,6 +30,11 @@ class SiteOut(Schema):
     name: str
     region: str
     nodes: int
+    expected_silence: int = Field(description="Seconds for which its nodes may be silent and nobody is told.")
+
+
+class SiteChangeIn(StrictBody):
+    expected_silence: int = Field(description="Seconds for which its nodes may be silent and nobody is told; 0: none.")
 
 
 class EnrolTokenIn(StrictBody):
@@ -51,6 +56,7 @@ class NodeOut(Schema):
     title: str
     site: str
     region: str
+    state: str = Field(description="open, closed (to new instances), silent, lost or new (never heard)")
     open: bool
     builder: bool = Field(description="Whether other nodes may take its finished builds.")
     labels: dict[str, str]
@@ -69,6 +75,8 @@ class NodeOut(Schema):
     lease: int
     lost_at: str | None
     last_contact: str | None
+    silent_since: str | None = Field(description="When it was last heard, while it let three contacts go by.")
+    expected_silence: int = Field(description="Seconds for which its site expects it to be silent.")
 
 
 class NodeIn(StrictBody):
@@ -116,7 +124,18 @@ def list_sites(request: HttpRequest, project: str, after: After = "", limit: Lim
 )
 def add_site(request: HttpRequest, project: str, body: SiteIn) -> tuple[int, dict[str, Any]]:
     site = actions.add_site(project, body.name, body.region, acting=caller(request))
-    return 201, {"name": site.name, "region": site.region, "nodes": 0}
+    return 201, {"name": site.name, "region": site.region, "nodes": 0, "expected_silence": 0}
+
+
+@router.patch(
+    "/projects/{project}/sites/{name}",
+    response=SiteOut,
+    auth=in_project(Scope.OPERATE),
+    summary="Declare for how long the nodes of a site may be silent",
+)
+def change_site(request: HttpRequest, project: str, name: str, body: SiteChangeIn) -> dict[str, Any]:
+    site = actions.change_site(project, name, expected_silence=body.expected_silence, acting=caller(request))
+    return queries.site(site.project_id, site.name)
 
 
 @router.post(

@@ -15,6 +15,7 @@ from freehold.master.foundation.paging import ListPart
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
 from freehold.master.ordering import actions, children, handover, moves, queries
+from freehold.master.ordering.status import Health
 from freehold.master.people.identity import Scope
 from freehold.master.usage import queries as usage
 from freehold.protocol.states import Wanted
@@ -70,8 +71,15 @@ class InstanceOut(Schema):
     type: str
     wanted: str
     state: str = Field(
-        description="waiting, building, configuring, started, stopping, stopped, failed, destroying or destroyed"
+        description="waiting, building, configuring, started, stopping, stopped, failed, destroying or destroyed; "
+        "unreachable while its node is not heard"
     )
+    health: Health = Field(
+        description="What is known now of its promises: kept, starting (for a minute), broken, unknown; empty while it "
+        "does not run."
+    )
+    last_heard: str | None = Field(description="While its node is not heard: when it was last.")
+    last_known: str = Field(description="While its node is not heard: the state that it was in then.")
     ready: bool = Field(description="It is as wanted; when started, every promise was checked and is kept.")
     message: str = Field(description="Why it is not as wanted; for a failed build, the last lines of its log.")
     parameters: dict[str, Any]
@@ -99,6 +107,7 @@ class ChildOut(Schema):
     type: str
     shared: bool
     state: str
+    health: Health
     ready: bool
     message: str
 
@@ -268,6 +277,7 @@ def _child(picture: Picture) -> dict[str, Any]:
         **{name: row[name] for name in ("title", "product", "type")},
         "shared": row["host"] is not None,
         "state": status.state,
+        "health": status.health,
         "ready": status.ready,
         "message": status.message,
     }
@@ -286,6 +296,9 @@ def out(picture: Picture) -> dict[str, Any]:
         "type": row["type"],
         "wanted": row["wanted"],
         "state": status.state,
+        "health": status.health,
+        "last_heard": clock.iso(status.last_heard),
+        "last_known": status.last_known,
         "ready": status.ready,
         "message": status.message,
         "parameters": row["parameters"],

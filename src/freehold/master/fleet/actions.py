@@ -25,6 +25,8 @@ from freehold.protocol.states import SoftwareWanted
 
 TOKEN_HOURS = 24
 MOST_CAPACITY = 2**31 - 1
+MOST_SILENCE = 366 * 86400
+"""Seconds that a site may expect its nodes to be silent."""
 LEAST_LEASE, MOST_LEASE = 10, 30 * 86400
 """Seconds. A lease is worth having when it outlasts some heartbeats."""
 
@@ -46,6 +48,25 @@ def add_site(project: str, name: str, region: str = "", *, acting: Caller) -> Si
             audit(acting.actor, "site.add", site.id, project=owner, name=name, region=region)
     except IntegrityError:
         raise Conflict(f"There is a site '{name}' already.") from None
+    return site
+
+
+def change_site(project: str, name: str, *, expected_silence: int, acting: Caller) -> Site:
+    """Declare for how many seconds the nodes of a site may be silent without anybody being told: a flight, a ship."""
+    owner = acting.project(project, Scope.OPERATE)
+    if not 0 <= expected_silence <= MOST_SILENCE:
+        rule = f"0 to {MOST_SILENCE} seconds"
+        raise Invalid(
+            f"An expected silence is {rule}.", errors=[FieldError("expected_silence", rule, expected_silence)]
+        )
+    # PostgreSQL refuses to be asked for a zero character, so no site has one.
+    site = None if "\0" in name else Site.objects.filter(project=owner, name=name).first()
+    if site is None:
+        raise NotFound(f"There is no site '{name}'.", remedy="See `freehold site list`.")
+    with writing():
+        Site.objects.filter(id=site.id).update(expected_silence=expected_silence)
+        audit(acting.actor, "site.change", site.id, project=owner, expected_silence=expected_silence)
+    site.expected_silence = expected_silence
     return site
 
 
@@ -109,8 +130,8 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
             node.epoch += 1
             # Whether this machine obeys a lease it has not said yet; and it is here: what was not moved away from the
             # one before, it begins.
-            node.acknowledged_lease, node.lost_at = 0, None
-            node.save(update_fields=["epoch", "acknowledged_lease", "lost_at"])
+            node.acknowledged_lease, node.lost_at, node.silent_since = 0, None, None
+            node.save(update_fields=["epoch", "acknowledged_lease", "lost_at", "silent_since"])
             revisions.bump(node.id)
             sync_supplies(node.id)
         issued = issuer.sign_client(signing_request, kind="node", subject=node.id)

@@ -31,6 +31,8 @@ class Site(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT)
     name = models.TextField()
     region = models.TextField(default="")
+    expected_silence = models.IntegerField(default=0)
+    """Seconds for which its nodes may be silent and nobody is told: a flight, a ship."""
     created_at = models.BigIntegerField()
 
     class Meta:
@@ -68,6 +70,8 @@ class Node(models.Model):
     """The lease that it said it obeys."""
     lost_at = models.BigIntegerField(null=True)
     """Since when it is taken for lost; nothing is placed there until it reports again."""
+    silent_since = models.BigIntegerField(null=True)
+    """When it was last heard, while it is not heard any more; nothing is placed there meanwhile."""
     capacity = models.IntegerField(default=1_000_000)
     """Sum of the weights of the instances it may hold."""
     used = models.IntegerField(default=0)

@@ -12,14 +12,21 @@ from freehold.master.foundation.paging import ListPart, part_of
 
 _FACTS = (
     "id", "title", "open", "builder", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity",
-    "used", "free", "labels", "protections", "promises", "lease", "lost_at",
+    "used", "free", "labels", "protections", "promises", "lease", "lost_at", "silent_since",
 )  # fmt: skip
+
+_OF_SITE = ("name", "region", "nodes", "expected_silence")
 
 
 def sites(project: str, part: ListPart | None = None) -> list[dict[str, Any]]:
     """Return the sites of a project with their number of nodes, by name; all, or a part of them after a name."""
-    rows = Site.objects.filter(project=project).annotate(nodes=Count("node")).values("name", "region", "nodes")
+    rows = Site.objects.filter(project=project).annotate(nodes=Count("node")).values(*_OF_SITE)
     return [dict(row) for row in (part_of(rows, ("name",), "name", part) if part else rows.order_by("name"))]
+
+
+def site(project: str, name: str) -> dict[str, Any]:
+    """Return one site of a project, as `sites` does."""
+    return dict(Site.objects.filter(project=project, name=name).annotate(nodes=Count("node")).values(*_OF_SITE).get())
 
 
 def count_nodes(project: str) -> int:
@@ -51,20 +58,34 @@ def _told(wanted: "QuerySet[Node, Node]") -> list[dict[str, Any]]:
     """Return nodes with what they offer and when they last reported."""
     rows = wanted.annotate(
         partitions=Count("partition", filter=Q(partition__present=True)), last_contact=F("chain__received_at")
-    ).values(*_FACTS, "partitions", "last_contact", "site__name", "site__region")
+    ).values(*_FACTS, "partitions", "last_contact", "site__name", "site__region", "site__expected_silence")
     return [
         {
             **row,
+            "state": _state(row),
             "site": row["site__name"],
             "region": row["site__region"],
             "labels": json.loads(row["labels"]),
             "protections": json.loads(row["protections"]),
             "promises": json.loads(row["promises"]),
             "lost_at": clock.iso(row["lost_at"]),
+            "silent_since": clock.iso(row["silent_since"]),
+            "expected_silence": row["site__expected_silence"],
             "last_contact": clock.iso(row["last_contact"]),
         }
         for row in rows
     ]
+
+
+def _state(row: dict[str, Any]) -> str:
+    """Return what a node is now: new (never heard), lost, silent, closed or open."""
+    if row["last_contact"] is None:
+        return "new"
+    if row["lost_at"] is not None:
+        return "lost"
+    if row["silent_since"] is not None:
+        return "silent"
+    return "open" if row["open"] else "closed"
 
 
 def protections(release: str, projects: list[str]) -> dict[str, dict[str, bool]]:

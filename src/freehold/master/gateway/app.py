@@ -16,6 +16,7 @@ import msgspec
 from freehold.master.foundation.causes import failure
 from freehold.master.foundation.certificates import check_date
 from freehold.master.foundation.errors import Malformed, MasterError, TooLarge, Unauthenticated
+from freehold.master.foundation.pace import JITTER, pace
 from freehold.master.gateway.clocks import NodeClocks
 from freehold.master.gateway.database import DatabaseConnection
 from freehold.master.gateway.doubt import Judge
@@ -31,8 +32,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LONGEST_WAIT = 55.0
-CONTACTS, LONGEST_PACE = 1000.0, 600.0
-"""Contacts a second that one Master is asked for at most, as long as nodes need not be silent for longer."""
 PEER = "freehold.peer"
 """Key of `scope["extensions"]` under which the server puts the SHA-256 of the client's certificate."""
 
@@ -182,12 +181,7 @@ class Gateway:
 
     def _pace(self) -> float:
         # Spread by a tenth, so that nodes that started together do not stay together.
-        return round(pace(self._next_contact, self._revisions.count) * random.uniform(0.9, 1.1), 1)
-
-
-def pace(least: float, nodes: int) -> float:
-    """Return the seconds between contacts of an idle node: calmer in a large fleet."""
-    return max(least, min(nodes / CONTACTS, LONGEST_PACE))
+        return round(pace(self._next_contact, self._revisions.count) * random.uniform(1 - JITTER, 1 + JITTER), 1)
 
 
 def _settle(future: "asyncio.Future[Done]", result: Done | Exception) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freehold.master.foundation import sql
+from freehold.master.foundation import clock, sql
 from freehold.master.foundation.transactions import run
 from freehold.master.monitoring.availability import SPEAKS, Availability, Span, availability
 from freehold.master.ordering.status import ReportedState, Status, status
@@ -17,6 +17,12 @@ _RESULTS = SQL["results"]
 LOOK_BACK = 200
 """Results of each promise in which changes are looked for."""
 MOST_PROMISES, MOST_CHANGES = 50, 20
+BROKEN = (
+    "EXISTS (SELECT 1 FROM monitoring_assessment a"
+    " WHERE a.instance_id = i.id AND NOT a.kept AND a.revision >= i.revision"
+    " AND a.id = (SELECT max(b.id) FROM monitoring_assessment b WHERE b.instance_id = i.id AND b.promise = a.promise))"
+)
+"""The condition that a promise of the instance `i` was not kept when it was checked last."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,8 @@ class Picture:
 def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
     """Complete rows of `ordering.queries` with two bounded queries, however many rows there are."""
     rows = list(rows)
-    results = latest([row["id"] for row in rows])
-    return [Picture(row, results[row["id"]], _status(row, results[row["id"]])) for row in rows]
+    results, now = latest([row["id"] for row in rows]), clock.now()
+    return [Picture(row, results[row["id"]], _status(row, results[row["id"]], now)) for row in rows]
 
 
 def latest(instances: list[str]) -> dict[str, list[ReportedState]]:
@@ -52,19 +58,22 @@ def latest(instances: list[str]) -> dict[str, list[ReportedState]]:
     return found
 
 
-def _status(row: dict[str, Any], results: list[ReportedState]) -> Status:
+def _status(row: dict[str, Any], results: list[ReportedState], now: int) -> Status:
     return status(
         Wanted(row["wanted"]),
         row["revision"],
         gone=row["gone_at"] is not None,
         observed=row["observed"],
         observed_revision=row["observed_revision"],
+        observed_at=row["observed_at"],
         message=row["message"],
         promises=row["promises"],
         results=results,
         software=row["software"],
         software_message=row["software_message"],
+        now=now,
         suspended=row["suspended_at"] is not None,
+        last_heard=row["silent_since"],
     )
 
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from freehold.master.foundation import sql
+from freehold.master.foundation import clock, sql
 from freehold.master.foundation.transactions import run
 from freehold.master.ordering import queries
+from freehold.master.ordering.status import STARTING_MS, TROUBLE
 
 PAGE = 50
 """Instances on a page."""
@@ -24,11 +25,15 @@ class InstancePage:
     total: int
 
 
-def page(projects: list[str], *, text: str = "", state: str = "", number: int = 1) -> InstancePage:
+def page(
+    projects: list[str], *, text: str = "", state: str = "", number: int = 1, broken: str = "FALSE"
+) -> InstancePage:
     """Return a page of the instances of projects that are not gone, by title.
 
-    `text` is a part of a title or product. Without it only roots of trees are listed; with it, what is below
-    them is found too. Two queries, however many there are.
+    `text` is a part of a title or product. Without it only roots of trees are listed; with it, or of what is in
+    trouble, what is below them is found too. `state` may be `trouble`: failed, unreachable, or started for more than
+    a minute and `broken`, which is a condition on `i` of the room that knows promises. Two queries, however many
+    there are.
     """
     conditions, values = _in("i.project_id", projects)
     conditions += " AND i.gone_at IS NULL"
@@ -36,9 +41,15 @@ def page(projects: list[str], *, text: str = "", state: str = "", number: int = 
         conditions += " AND (lower(i.title) LIKE :text ESCAPE '!' OR lower(i.product) LIKE :text ESCAPE '!')"
         escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
         values["text"] = f"%{escaped}%"
-    else:
+    elif state != TROUBLE:
         conditions += " AND i.parent IS NULL"
-    if state:
+    if state == TROUBLE:
+        conditions += (
+            " AND (i.state IN ('failed', 'unreachable')"
+            f" OR (i.state = 'started' AND i.observed_at < :settled AND {broken}))"
+        )
+        values["settled"] = clock.now() - STARTING_MS
+    elif state:
         conditions += " AND i.state = :state"
         values["state"] = state
     query = LISTING["in_state" if state else "all"].where(

@@ -1,11 +1,30 @@
-"""What an instance is, from what is wanted and what its node said: pure."""
+"""What an instance is, from what is wanted, what its node said and whether the node is heard: pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
 
 from freehold.protocol.states import Observed, Wanted
 
 UNPAID = "It is not paid for: an invoice is long overdue. Its data is kept, and it starts again when that is paid."
+TROUBLE = "trouble"
+"""What is shown of a started instance with a broken promise."""
+STARTING_MS = 60_000
+"""For so long after its start a promise that is not kept yet is no outage."""
+
+
+class Health(StrEnum):
+    """What is known now of the promises of what should run."""
+
+    KEPT = "kept"
+    STARTING = "starting"
+    """Just started; not every promise is kept yet."""
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+    """Its node is not heard, or did not check every promise."""
+    NONE = ""
+    """It does not run."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +43,25 @@ class Status:
     """The one answer for every door."""
 
     state: str
-    """waiting, building, configuring, started, stopping, stopped, failed, destroying or destroyed."""
+    """waiting, building, configuring, started, stopping, stopped, failed, unreachable, destroying or destroyed."""
     message: str
     """Why, when it is not as wanted."""
     promises_kept: bool
-    """Every promise of the present configuration was assessed, and kept."""
+    """Every promise of the present configuration was assessed, and kept, and its node is heard."""
     ready: bool
     """It is as wanted: started with its promises kept, stopped, or destroyed."""
+    health: Health = Health.NONE
+    last_heard: int | None = None
+    """While its node is silent: when it was last heard (milliseconds)."""
+    last_known: str = ""
+    """While its node is silent: the state that it was in then."""
+
+    @property
+    def shown(self) -> str:
+        """The one word for people: the state, unless what is known of a started one says more."""
+        if self.state == "started" and self.health is Health.BROKEN:
+            return TROUBLE
+        return "starting" if self.state == "started" and self.health is Health.STARTING else self.state
 
 
 def status(
@@ -40,37 +71,67 @@ def status(
     gone: bool,
     observed: str | None,
     observed_revision: int | None,
+    observed_at: int | None,
     message: str | None,
     promises: Sequence[str],
     results: Sequence[ReportedState],
     software: str | None,
     software_message: str | None,
+    now: int,
     suspended: bool = False,
+    last_heard: int | None = None,
 ) -> Status:
-    """Combine what is wanted (at a revision) with what was last observed (as of a revision)."""
+    """Combine what is wanted (at a revision) with what was last observed (as of a revision).
+
+    `now`, `observed_at` and `last_heard` are milliseconds; `last_heard` is None while the node is heard.
+    """
     if gone:
         return Status("destroyed", "", False, wanted is Wanted.DESTROYED)
     if wanted is Wanted.DESTROYED:
-        return Status("destroying", message or "", False, False)
+        return _heard(Status("destroying", message or "", False, False), last_heard)
     if observed is None or (observed_revision or 0) < revision or observed == Observed.WAITING:
-        if software == "failed":
-            return Status("failed", f"The release cannot be built:\n{software_message}", False, False)
-        if observed == Observed.WAITING or observed is None:
-            return Status(
-                "building" if software == "building" else "waiting",
-                message or _waiting_for(software),
-                False,
-                False,
-            )
-        return Status(_on_the_way(wanted, observed), message or "", False, False)
+        return _heard(_on_its_way(wanted, observed, message, software, software_message), last_heard)
+    if observed == Observed.STARTED and wanted is Wanted.STARTED:
+        return _heard(_started(revision, promises, results, now - (observed_at or 0)), last_heard)
+    if observed == Observed.STOPPED and wanted is Wanted.STOPPED:
+        return _heard(Status("stopped", UNPAID if suspended else "", False, True), last_heard)
+    return _heard(Status(_between(wanted, observed), message or "", False, False), last_heard)
+
+
+def _started(revision: int, promises: Sequence[str], results: Sequence[ReportedState], age: int) -> Status:
     results_by_name = {one.promise: one for one in results if one.revision >= revision}
     kept = all(name in results_by_name and results_by_name[name].kept for name in promises)
-    if observed == Observed.STARTED and wanted is Wanted.STARTED:
-        broken = [one.message for one in results_by_name.values() if not one.kept and one.promise in promises]
-        return Status("started", "; ".join(broken), kept, kept)
-    if observed == Observed.STOPPED and wanted is Wanted.STOPPED:
-        return Status("stopped", UNPAID if suspended else "", False, True)
-    return Status(_on_the_way(wanted, observed), message or "", False, False)
+    broken = [one.message for one in results_by_name.values() if not one.kept and one.promise in promises]
+    if kept:
+        health = Health.KEPT
+    elif age < STARTING_MS:
+        health = Health.STARTING
+    else:
+        health = Health.BROKEN if broken else Health.UNKNOWN
+    return Status("started", "; ".join(broken), kept, kept, health)
+
+
+def _heard(known: Status, last_heard: int | None) -> Status:
+    """Return what is known now: of a node that is not heard, only what was known when it was."""
+    if last_heard is None:
+        return known
+    when = datetime.fromtimestamp(last_heard / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    before = f" Then: {known.message}" if known.message else ""
+    message = f"Its node was last heard at {when}; it was {known.state} then.{before}"
+    if known.state == "destroying":
+        return replace(known, message=message, last_heard=last_heard, last_known=known.state)
+    return Status("unreachable", message, False, False, Health.UNKNOWN, last_heard, known.state)
+
+
+def _on_its_way(
+    wanted: Wanted, observed: str | None, message: str | None, software: str | None, software_message: str | None
+) -> Status:
+    if software == "failed":
+        return Status("failed", f"The release cannot be built:\n{software_message}", False, False)
+    if observed == Observed.WAITING or observed is None:
+        state = "building" if software == "building" else "waiting"
+        return Status(state, message or _waiting_for(software), False, False)
+    return Status(_between(wanted, observed), message or "", False, False)
 
 
 def _waiting_for(software: str | None) -> str:
@@ -79,7 +140,7 @@ def _waiting_for(software: str | None) -> str:
     return "Its release is not built yet on its node."
 
 
-def _on_the_way(wanted: Wanted, observed: str) -> str:
+def _between(wanted: Wanted, observed: str) -> str:
     if wanted is Wanted.STOPPED and observed == Observed.STARTED:
         return "stopping"
     if observed in (Observed.STARTED, Observed.STOPPED):

@@ -1,5 +1,6 @@
 """For operators: sites, nodes and who lives there, supplies and builds, enrolment."""
 
+import re
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -49,6 +50,26 @@ def add_site(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
     except MasterError as error:
         return _overview(request, caller, project, error=error, typed=typed)
     return redirect("fleet", project)
+
+
+@require_POST
+@for_members
+def change_site(request: HttpRequest, caller: Caller, project: str, name: str) -> HttpResponse:
+    """Declare for how long the nodes of a site may be silent."""
+    try:
+        actions.change_site(project, name, expected_silence=_seconds(request.POST.get("hours", "")), acting=caller)
+    except MasterError as error:
+        return _overview(request, caller, project, error=error)
+    return redirect("fleet", project)
+
+
+def _seconds(hours: str) -> int:
+    """Return the seconds of hours that somebody typed; raise Invalid."""
+    written = hours.strip().replace(",", ".")
+    if not re.fullmatch(r"\d{1,5}(\.\d{1,3})?", written):
+        rule = "hours, such as 12 or 0.5; 0 for none"
+        raise Invalid("This is no time.", errors=[FieldError("hours", rule, hours)])
+    return round(float(written) * 3600)
 
 
 @require_http_methods(["GET", "POST"])
@@ -155,7 +176,8 @@ def _overview(
     owner = caller.project(project, Scope.OPERATE)
     number = _number(request)
     page = lists.numbered(queries.nodes(owner, lists.numbered_part(number)), number, queries.count_nodes(owner))
-    context = {"project": project, "sites": queries.sites(owner), "page": page, "typed": typed or {}}
+    sites = [{**one, "silence_hours": f"{one['expected_silence'] / 3600:g}"} for one in queries.sites(owner)]
+    context = {"project": project, "sites": sites, "page": page, "typed": typed or {}}
     if error is None:
         return draw(request, caller, "fleet", context)
     return draw(request, caller, "fleet", {**context, **_explained(error)}, error.status)

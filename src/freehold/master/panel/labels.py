@@ -20,6 +20,15 @@ STATES: dict[str, str | Promise] = {
     "stopping": gettext_lazy("stopping"),
     "stopped": gettext_lazy("stopped"),
     "failed": gettext_lazy("failed"),
+    "starting": gettext_lazy("starting"),
+    "trouble": gettext_lazy("in trouble"),
+    "unreachable": gettext_lazy("unreachable"),
+    # Of a node.
+    "open": gettext_lazy("open"),
+    "closed": gettext_lazy("closed"),
+    "silent": gettext_lazy("silent"),
+    "lost": gettext_lazy("lost"),
+    "new": gettext_lazy("not heard yet"),
     "destroying": gettext_lazy("destroying"),
     "destroyed": gettext_lazy("destroyed"),
     # Of a release on a node.

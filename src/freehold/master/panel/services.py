@@ -12,10 +12,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
+from freehold.master.fleet import contact
+from freehold.master.foundation import clock
 from freehold.master.foundation.errors import NotFound
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
 from freehold.master.ordering import actions, listing, queries
+from freehold.master.ordering.status import TROUBLE
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw, for_members
 from freehold.master.panel.queries import page_number
@@ -26,7 +29,18 @@ from freehold.protocol.states import Wanted
 
 MOST_PARTS = 200
 """Instances of a tree that are drawn."""
-_FILTERS = ("waiting", "building", "configuring", "started", "stopping", "stopped", "failed", "destroying")
+_FILTERS = (
+    "waiting",
+    "building",
+    "configuring",
+    "started",
+    "stopping",
+    "stopped",
+    "failed",
+    "unreachable",
+    "destroying",
+    TROUBLE,
+)
 
 
 @require_GET
@@ -41,6 +55,7 @@ def index(request: HttpRequest, caller: Caller) -> HttpResponse:
         text=asked["q"].replace("\0", "")[:100],
         state=asked["state"] if asked["state"] in _FILTERS else "",
         number=page_number(request.GET.get("page", "")),
+        broken=monitoring.BROKEN,
     )
     context = {
         "page": page,
@@ -156,8 +171,15 @@ def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
         "parts": _nested(parts[:MOST_PARTS]),
         "parts_left_out": max(0, len(parts) - MOST_PARTS) + beyond,
         "offer": queries.offer(row["id"]),
+        "expected_until": _expected_until(row),
         "seen": _fingerprint(row, shown, [picture, *parts]),
     }
+
+
+def _expected_until(row: dict[str, Any]) -> int | None:
+    """Return until when its site declared that the node of a service may be silent, while it may."""
+    silence = contact.silence(row)
+    return silence.expected_until if silence is not None and silence.is_expected(clock.now()) else None
 
 
 def _nested(parts: list[Picture]) -> list[dict[str, Any]]:
@@ -181,7 +203,7 @@ def _fingerprint(row: dict[str, Any], published: list[secrets.Shown], pictures: 
     seen = [
         [[(one.name, one.text) for one in published], row["version"], row["address"], row["promises"]],
         [
-            (one.row["id"], one.status.state, one.status.ready, one.status.message, one.row["orphaned_at"] is None)
+            (one.row["id"], one.status.shown, one.status.ready, one.status.message, one.row["orphaned_at"] is None)
             for one in pictures
         ],
         [(one.promise, one.kept, one.message) for one in pictures[0].results],

@@ -42,6 +42,7 @@ urlpatterns = [
     path("fleet", fleet.choose, name="fleet-choice"),
     path(_FLEET, fleet.overview, name="fleet"),
     path(f"{_FLEET}/sites", fleet.add_site, name="add-site"),
+    path(f"{_FLEET}/sites/<str:name>", fleet.change_site, name="change-site"),
     path(f"{_FLEET}/enrol", fleet.enrol, name="enrol"),
     path(f"{_FLEET}/nodes/<str:title>", fleet.node, name="node"),
     path(f"{_FLEET}/supplies", fleet.supplies, name="supplies"),

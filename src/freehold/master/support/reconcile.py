@@ -48,7 +48,7 @@ def give_notice() -> int:
         )
         title = f"Node '{row['title']}' shows a false statement"
         actions.notice(f"forgery:{row['node']}", title, text, project=row["project"])
-    return len(doubts) + told + len(forgeries) + _quarantine()
+    return len(doubts) + told + len(forgeries) + _tell_of_silence() + _quarantine()
 
 
 def _tell_of_clock() -> int:
@@ -72,6 +72,22 @@ def _tell_of_clock() -> int:
             actions.notice(about, "This Master's clock is wrong", text, project=row["project"])
             count += 1
     return count
+
+
+def _tell_of_silence() -> int:
+    """Tell whose nodes are silent for longer than is expected, once for each, and that they are heard again."""
+    silent, heard = run(_SQL["silent"], now=clock.now()), run(_SQL["heard"])
+    for row in silent:
+        text = (
+            f"Node '{row['title']}' on site '{row['site']}' was last heard at {clock.iso(row['silent_since'])}. Its "
+            f"services may run on; nothing new is placed there until it is heard again. Look at its machine and its "
+            f"network.\n\nOn the node: freehold node status\nWhere such a silence is usual: freehold site change "
+            f"{row['site']} --expected-silence SECONDS"
+        )
+        actions.notice(f"silent:{row['id']}", f"Node '{row['title']}' is silent", text, project=row["project"])
+    for row in heard:
+        actions.settle(row["about"], "It is heard again.")
+    return len(silent) + len(heard)
 
 
 class Quarantine:

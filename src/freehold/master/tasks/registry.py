@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from freehold.master.billing import reconcile as billing
+from freehold.master.fleet import contact
 from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import reconcile as foundation
 from freehold.master.generation import reconcile as generation
@@ -49,6 +50,7 @@ TASKS = (
     MasterTask("ordering.publications", trees.PublicationForwarder()),
     MasterTask("ordering.orphans", trees.end_orphans),
     MasterTask("ordering.partitions", actions.release_partitions),
+    MasterTask("fleet.silence", contact.find_silent),
     MasterTask("ordering.lost-nodes", moves.find_lost),
     MasterTask("ordering.moves", moves.move_from_lost),
     MasterTask("ordering.departures", moves.finish_departures),

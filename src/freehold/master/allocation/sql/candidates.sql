@@ -34,8 +34,10 @@ ORDER BY distance, n.id
 SELECT count(*) AS supplies,
        count(CASE WHEN s.wanted <> 'available' THEN 1 END) AS leaving,
        count(CASE WHEN s.wanted = 'available' AND NOT n.open THEN 1 END) AS closed,
-       count(CASE WHEN s.wanted = 'available' AND n.open AND n.used >= n.capacity THEN 1 END) AS no_capacity,
-       count(CASE WHEN s.wanted = 'available' AND n.open AND n.used < n.capacity AND n.free = 0
+       count(CASE WHEN s.wanted = 'available' AND n.open AND n.silent_since IS NOT NULL THEN 1 END) AS silent,
+       count(CASE WHEN s.wanted = 'available' AND n.open AND n.silent_since IS NULL AND n.used >= n.capacity
+                  THEN 1 END) AS no_capacity,
+       count(CASE WHEN s.wanted = 'available' AND n.open AND n.silent_since IS NULL AND n.used < n.capacity AND n.free = 0
                   THEN 1 END) AS no_partition
 FROM fleet_supply s
 JOIN fleet_node n ON n.id = s.node_id

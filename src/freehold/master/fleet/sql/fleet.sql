@@ -12,9 +12,23 @@ UPDATE fleet_node SET revision = :revision WHERE id = :node
 -- Copy what a node has free, and whether it is open, to its supplies.
 UPDATE fleet_supply SET
   free = n.free,
-  open = (fleet_supply.wanted = 'available' AND n.open AND n.lost_at IS NULL AND n.used < n.capacity)
+  open = (fleet_supply.wanted = 'available' AND n.open AND n.lost_at IS NULL AND n.silent_since IS NULL AND n.used < n.capacity)
 FROM fleet_node n
 WHERE n.id = fleet_supply.node_id AND n.id = :node
+
+-- name: fallen_silent
+-- The nodes that were heard before a moment, and not since.
+SELECT n.id, n.project_id, c.received_at
+FROM fleet_node n
+JOIN fleet_chain c ON c.node_id = n.id
+WHERE n.silent_since IS NULL AND c.received_at < :before
+
+-- name: heard_again
+-- The nodes that were silent and were heard since.
+SELECT n.id, n.project_id
+FROM fleet_node n
+JOIN fleet_chain c ON c.node_id = n.id
+WHERE n.silent_since IS NOT NULL AND c.received_at > n.silent_since
 
 -- name: unlearn_contacts
 -- No node was heard in the future: the clock ran ahead when that was noted.

@@ -7,10 +7,11 @@ FROM ordering_instance i
 -- The same where the state matters: what `ordering.status` says of an instance is said here again, for the database.
 SELECT i.id, count(*) OVER () AS total
 FROM (
-  SELECT i.id, i.project_id, i.parent, i.title, i.product, i.gone_at,
+  SELECT i.id, i.project_id, i.parent, i.title, i.product, i.gone_at, i.revision, o.at AS observed_at,
          CASE
            WHEN i.gone_at IS NOT NULL THEN 'destroyed'
            WHEN i.wanted = 'destroyed' THEN 'destroying'
+           WHEN n.silent_since IS NOT NULL THEN 'unreachable'
            WHEN (o.state IS NULL OR o.state = 'waiting' OR o.revision < i.revision) AND s.observed = 'failed' THEN 'failed'
            WHEN o.state IS NULL OR o.state = 'waiting' THEN
              CASE WHEN s.observed = 'building' THEN 'building' ELSE 'waiting' END
@@ -20,6 +21,7 @@ FROM (
            ELSE o.state
          END AS state
   FROM ordering_instance i
+  JOIN fleet_node n ON n.id = i.node_id
   LEFT JOIN fleet_supply s ON s.node_id = i.node_id AND s.release_id = i.release_id
   LEFT JOIN ordering_instancerow o
     ON o.id = (SELECT max(id) FROM ordering_instancerow WHERE instance_id = i.id)

@@ -40,6 +40,20 @@ JOIN generation_generation g ON g.value <= d.generation
 JOIN fleet_node n ON n.id = d.node
 GROUP BY n.project_id
 
+-- name: silent
+-- The nodes that are silent for longer than their site expects, and that no ticket tells of.
+SELECT n.id, n.title, n.project_id AS project, n.silent_since, t.name AS site
+FROM fleet_node n
+JOIN fleet_site t ON t.id = n.site_id
+WHERE n.silent_since IS NOT NULL AND n.silent_since + 1000 * CAST(t.expected_silence AS bigint) <= :now
+  AND NOT EXISTS (SELECT 1 FROM support_ticket k WHERE k.about = 'silent:' || n.id AND k.closed_at IS NULL)
+
+-- name: heard
+-- The nodes of which a ticket says that they are silent, and that are heard again.
+SELECT k.about FROM support_ticket k
+JOIN fleet_node n ON k.about = 'silent:' || n.id
+WHERE substr(k.about, 1, 7) = 'silent:' AND k.closed_at IS NULL AND n.silent_since IS NULL
+
 -- name: providers
 -- The projects that run nodes.
 SELECT DISTINCT project_id AS project FROM fleet_node ORDER BY project_id
