@@ -21,6 +21,7 @@ from freehold.simulator.world import SimulatedEvent, World
 OWNER, PASSWORD = "owner@example.org", "of a simulation"
 PRODUCT = "simulated"
 NEXT_CONTACT = 60.0
+GONE = '"state":"destroyed"'
 LATE = 60.0
 """Seconds that an answer may be on its way."""
 _DESCRIPTOR = {
@@ -325,10 +326,15 @@ class Master:
         return queries.so_far(instance)["cpu_ms"] or 0, hours or 0
 
     def refused(self) -> list[str]:
-        """Return why items of reports were set aside."""
+        """Return why items of reports were set aside.
+
+        Not that something is destroyed which is gone: a node that asks for everything anew, before the Master acted on
+        its word of that, is told to destroy it once more, and says so once more.
+        """
         from freehold.master.fleet.models import RefusedItem
 
-        return list(RefusedItem.objects.values_list("reason", flat=True))
+        items = RefusedItem.objects.exclude(reason__endswith="does not live on this node", item__contains=GONE)
+        return list(items.values_list("reason", flat=True))
 
     def _hint(self) -> None:
         if not self._hinted:
