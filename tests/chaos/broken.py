@@ -4,42 +4,77 @@ In a process of its own: the simulator takes the clock and the database of the p
 """
 
 import logging
+import math
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from freehold.master.gateway.metering import CounterReading, Meters
 from freehold.node import plan as planning
-from freehold.node.link.sync import OutboxSender
+from freehold.node.errors import LinkError
+from freehold.node.link.sync import GAP
+from freehold.node.parts import AgentParts
 from freehold.node.plan import Step, Verb
-from freehold.node.state.desired import Store
+from freehold.node.upstream import MasterRefused
 from freehold.simulator import history
-from freehold.simulator.host import Machine
+from freehold.simulator.network import Link
+from freehold.simulator.node import FragileStore, Node, parts_of
+
+MakeParts = Callable[[Node], AgentParts]
 
 
-def forgetful() -> None:
+class ForgetfulStore(FragileStore):
+    def outbox(self, most: int, most_bytes: int, **more: Any) -> Any:
+        reports = super().outbox(most, most_bytes, **more)
+        if reports:
+            self.acknowledged(reports[-1].sequence)
+        return reports
+
+
+class StubbornLink(Link):
+    def call(self, *request: Any, **more: Any) -> tuple[int, bytes, dict[str, str]]:
+        try:
+            return super().call(*request, **more)
+        except MasterRefused as error:
+            raise LinkError("It does not listen.") if error.problem.type == GAP else error from None
+
+
+def forgetful() -> MakeParts:
     """Reports are forgotten when they are sent, and not when the Master has them; the gap that it names is not minded.
 
     Who minds it begins a new epoch and tells all anew, so that next to nothing is lost.
     """
-    handed_out = Store.outbox
 
-    def outbox(store: Store, most: int, most_bytes: int, **more: Any) -> Any:
-        reports = handed_out(store, most, most_bytes, **more)
-        if reports:
-            store.acknowledged(reports[-1].sequence)
-        return reports
+    def parts(node: Node) -> AgentParts:
+        made = parts_of(node, ForgetfulStore)
+        link = partial(StubbornLink, node.world, node.weather, node.ask, made.store, node.masters_now)
+        return replace(made, connect=link)
 
-    Store.outbox = outbox  # type: ignore[method-assign]
-    OutboxSender._leave_fork = lambda _: None  # type: ignore[method-assign]
+    return parts
 
 
-def counting_twice() -> None:
+class LastingStore(FragileStore):
+    def lease_left(self) -> float:
+        return math.inf
+
+
+def lasting() -> MakeParts:
+    """What a node was lent runs on there when the lease is over."""
+    return partial(parts_of, store=LastingStore)
+
+
+# Mistakes in what is no part of an agent: in the Master, and in the plan, which is pure.
+
+
+def counting_twice() -> MakeParts:
     """The Master does not remember the last reading of a counter."""
     Meters._last = lambda *_: CounterReading(0, (None,) * 5)  # type: ignore[method-assign]
+    return parts_of
 
 
-def deaf() -> None:
+def deaf() -> MakeParts:
     """An instance is configured once, and never again."""
     plan, asked = planning.plan, set()
 
@@ -49,25 +84,16 @@ def deaf() -> None:
         return steps
 
     planning.plan = once
-
-
-def lasting() -> None:
-    """What a node was lent runs on there when the lease is over."""
-    Machine._lend = lambda *_: None  # type: ignore[method-assign]
-    planning.plan = partial(_without_lease, planning.plan)
-
-
-def _without_lease(plan: Any, *arguments: Any, lease_is_over: bool = False) -> list[Step]:
-    steps: list[Step] = plan(*arguments)
-    return steps
+    return parts_of
 
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    {one.__name__: one for one in (forgetful, counting_twice, deaf, lasting)}[sys.argv[1]]()
+    mistake = {one.__name__: one for one in (forgetful, counting_twice, deaf, lasting)}[sys.argv[1]]
+    parts = mistake()
     with history.rooms() as rooms:
         for seed in range(80):
-            wrong = "\n".join(history.run(rooms, seed).wrong)
+            wrong = "\n".join(history.run(rooms, seed, parts=parts).wrong)
             print(wrong)
             if sys.argv[2] in wrong:
                 break

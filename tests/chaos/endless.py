@@ -5,16 +5,18 @@ In a process of its own: the simulator takes the clock and the database of the p
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from freehold.node.parts import AgentParts
 from freehold.simulator import history
 from freehold.simulator.host import Builder
 from freehold.simulator.master import Master
-from freehold.simulator.node import Node, simulated
+from freehold.simulator.node import Node, parts_of
 from freehold.simulator.world import World
 from support.running import tiny_release
 
@@ -22,8 +24,8 @@ LONGEST = 2 * 3600
 
 
 def main() -> None:
-    world, build = World(1), Builder.build
-    with history.rooms() as rooms, TemporaryDirectory(dir=rooms.root) as folder, simulated(world) as machines:
+    world = World(1)
+    with history.rooms() as rooms, TemporaryDirectory(dir=rooms.root) as folder:
         from freehold.master.catalog import actions as catalog
         from freehold.master.fleet import actions as fleet
 
@@ -31,14 +33,16 @@ def main() -> None:
         endless = [catalog.publish(tiny_release(name), "provider", acting=rooms.owner) for name in ("one", "two")]
         never = {release.id for release in endless}
 
-        def or_never(self: Builder, paths: Any, settings: Any, link: object, release: str) -> None:
-            if release in never:
-                world.sleep(10**9)
-            build(self, paths, settings, link, release)
+        class OrNever(Builder):
+            def build(self, paths: Any, settings: Any, link: object, release: str) -> None:
+                if release in never:
+                    world.sleep(10**9)
+                super().build(paths, settings, link, release)
 
-        Builder.build = or_never  # type: ignore[method-assign]
-        node = Node(world, master, Path(folder) / "n0", "n0")
-        machines["n0"] = node.machine
+        def parts(node: Node) -> AgentParts:
+            return replace(parts_of(node), builder=OrNever(node.machine))
+
+        node = Node(world, master, Path(folder) / "n0", "n0", parts)
         node.machine.troubled = False
         node.start()
         world.run(world.now + 10)

@@ -28,7 +28,7 @@ ROOMS = {"utils", "helpers", "manager", "common", "misc", "hands", "walls", "car
 PHRASES = ("one that is none any more", "who are you?", "stumbled; going on", "last wishes")
 """Riddles, in whatever a person reads."""
 SAME = {
-    "Agent": "the agent, and the simulator's of it", "Answer": "of a request, at the Master and at its client",
+    "Answer": "of a request, at the Master and at its client",
     "Assessment": "of a promise, measured and kept", "Certificate": "of an instance, issued and asked for by a release",
     "Child": "an instance that another requests", "Config": "of a Django app", "ForkServer": "and the simulator's",
     "GrantOut": "a grant, in two lists", "File": "what a release writes, and what is cached of it",

@@ -5,41 +5,31 @@ is due; it never polls. Everything it must remember is in the store, so it may b
 """
 
 import ctypes
-import fcntl
 import logging
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node import upgrade
-from freehold.node.errors import BuildError, LinkError, SettingsError, SupervisorError
-from freehold.node.forkserver import ForkServer
-from freehold.node.host.facts import host_facts
-from freehold.node.host.slots import keep_addresses
-from freehold.node.identities import Identities, keep_renewed
+from freehold.node.assembly import assemble
+from freehold.node.errors import BuildError, LinkError, SupervisorError
+from freehold.node.identities import keep_renewed
 from freehold.node.instances.lifecycle import InstanceLifecycle
 from freehold.node.link import enrolment
-from freehold.node.link.client import Link
 from freehold.node.link.sync import FeedReader, OutboxSender
-from freehold.node.maintenance.loop import MaintenanceLoop
 from freehold.node.metering.thread import MeteringThread
+from freehold.node.parts import AgentParts
 from freehold.node.plan import Step, Verb
-from freehold.node.promises import Result, Scheduler
-from freehold.node.settings import Paths, load
-from freehold.node.software import build
-from freehold.node.state.desired import Store
-from freehold.node.state.outbox import put_damaged_aside
+from freehold.node.promises import Result
+from freehold.node.runtime import NamedThread
 from freehold.node.supervisor.children import MARK
-from freehold.node.supervisor.client import Supervisor, SupervisorEvent
+from freehold.node.supervisor.client import SupervisorEvent
 from freehold.protocol.states import SoftwareObserved
 
 MOST_WORKERS = 64
@@ -50,8 +40,6 @@ LOG_PERIOD = 300.0
 PROGRESS_PERIOD = 2.0
 CARE_PERIOD, CARE_PAUSE = 3600.0, 0.5
 """Seconds after which builds are offered again that the Master did not want; or, ever more, could not be given."""
-LOCK_PATIENCE = 1.0
-"""Seconds after which whoever has the lock is another agent."""
 LOOK_PERIOD = 24 * 3600.0
 """Seconds after which every file of every build is looked at again."""
 _M_ARENA_MAX = -8
@@ -59,17 +47,12 @@ _log = logging.getLogger(__name__)
 
 
 class Agent:
-    """The agent of a node's folder. `run` returns when told to stop; services go on."""
+    """The agent of a node, built of the parts it is given. `run` returns when told to stop; services go on."""
 
-    def __init__(self, root: Path) -> None:
-        self.paths = Paths(root)
-        self.settings = load(root)
-        if not self.settings.node:
-            raise SettingsError(f"{root} is not enrolled yet. Run: freehold node enrol --root {root}")
-        self._lock = take_lock(self.paths)
-        self._over = threading.Event()
-        self._awake = threading.Event()
-        self._built = threading.Event()
+    def __init__(self, parts: AgentParts) -> None:
+        self.paths, self.settings, self.store = parts.paths, parts.settings, parts.store
+        self._parts, self._runtime = parts, parts.runtime
+        self._over, self._awake, self._built = self._runtime.event(), self._runtime.event(), self._runtime.event()
         self._busy: set[str] = set()
         self._building: dict[str, float] = {}
         """When each build that runs began (monotonic)."""
@@ -80,60 +63,49 @@ class Agent:
         self._wait = 0.0
         """Seconds until a step that was put off is looked at again; 0: none was."""
         self._busy_lock = threading.Lock()
-        put_damaged_aside(self.paths.store)
-        self.store = Store(self.paths.store, budget=self.settings.outbox_mb * 1024 * 1024)
-        self.outbox = OutboxSender(self._link(), self.store, self._renewed, self._keep_epoch)
-        self.store.when_told(self.outbox.told)
-        self.feed = FeedReader(self._link(), self.store, self._changed, self._keep_epoch)
-        self.supervisor = Supervisor(self.paths.run)
-        self.fork_server = ForkServer(self.paths.run / "forkserver.log")
-        self.own_fork_server = ForkServer(self.paths.run / "own-forkserver.log")
-        """For work that is all ours, with our rights: strangers' work cannot starve or break it."""
-        self.promises = Scheduler(self.fork_server, self._on_result)
+        self.promises = parts.promises(self._on_result)
         self.lifecycle = InstanceLifecycle(
             self.paths,
             self.settings,
             self.store,
-            self.supervisor,
-            self.fork_server,
+            parts.supervisor,
+            parts.fork_server,
             self.promises,
-            self.own_fork_server.call,
+            parts.enclosures,
         )
+        self.outbox = OutboxSender(parts.connect(), self.store, self._renewed, self._keep_epoch, runtime=self._runtime)
+        self.store.when_told(self.outbox.told)
+        self.feed = FeedReader(parts.connect(), self.store, self._changed, self._keep_epoch, runtime=self._runtime)
         self.metering = MeteringThread(
             self.paths,
             self.settings,
             self.store,
-            self.supervisor,
-            self.lifecycle.enclosures.host_end,
-            self.lifecycle.enclosures.tenant,
+            parts.supervisor,
+            parts.meter,
+            parts.enclosures.host_end,
+            parts.enclosures.tenant,
+            self._runtime,
         )
-        lifecycle = self.lifecycle
-        self.maintenance = MaintenanceLoop(
-            self.paths,
-            self.settings,
-            self.store,
-            lifecycle.enclosures,
-            self._contain,
-            lifecycle.shorten_logs,
-            self._reopen,
-            self.own_fork_server,
+        self.maintenance = parts.maintenance(
+            contain=self._contain, shorten_logs=self.lifecycle.shorten_logs, reopen=self._reopen
         )
-        self.builder: Any = build
-        """What builds releases: the module."""
-        self.identities = Identities(self._identify, lambda: [desired.instance for desired in self.store.started()])
+        self.identities = parts.identities(
+            self._identify, lambda: [desired.instance for desired in self.store.started()]
+        )
         # One more than may build: what is removed waits for no build.
-        self._builders = ThreadPoolExecutor(planning.MOST_BUILDERS + 1, "build")
+        self._builders = self._runtime.pool(planning.MOST_BUILDERS + 1, "build")
         workers = min(MOST_WORKERS, len(self.settings.slots) + 1)
-        self._configurers = ThreadPoolExecutor(workers, "configure")
-        self._enders = ThreadPoolExecutor(workers, "end")
+        self._configurers = self._runtime.pool(workers, "configure")
+        self._enders = self._runtime.pool(workers, "end")
 
     def run(self) -> None:
         """Keep the node's promises until `stop`."""
         self.store.begin_epoch(self.settings.epoch)
-        keep_addresses(self.settings, on_host=not self.lifecycle.enclosures.protections.network)
-        self.supervisor.ensure()
-        holding = self.lifecycle.enclosures.protections.holding()
-        self.store.tell_host(host_facts(self.paths.root, self.settings, holding, self.store.health(), self.store.lease))
+        parts = self._parts
+        parts.host.keep_addresses(on_host=not parts.enclosures.protections.network)
+        parts.supervisor.ensure()
+        holding = parts.enclosures.protections.holding()
+        self.store.tell_host(parts.host.facts(holding, self.store.health(), self.store.lease))
         self.promises.start()
         self.lifecycle.restore_running()
         self._start_threads()
@@ -156,11 +128,11 @@ class Agent:
             self._keep_builds,
             self._prove,
         )
-        _name(self.promises)
-        threads = [threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True) for work in works]
-        for one in (self.feed, self.outbox, self.metering, self.maintenance, self.identities, *threads):
-            one.start()
-            _name(one)
+        threads = [NamedThread(target=work, name=work.__name__.strip("_"), daemon=True) for work in works]
+        for thread in (self.feed, self.outbox, self.metering, *threads):
+            self._runtime.start(thread)
+        self.maintenance.start()
+        self.identities.start()
 
     def stop(self) -> None:
         """End the agent soon; callable from a signal handler."""
@@ -183,7 +155,7 @@ class Agent:
                 if step.subject in self._busy:
                     self._interrupt_for(step)
                     continue
-                if not self._may_begin(step, time.monotonic()):
+                if not self._may_begin(step, self._runtime.monotonic()):
                     continue
                 self._busy.add(step.subject)
             pools = {Verb.BUILD: self._builders, Verb.REMOVE: self._builders}
@@ -193,7 +165,7 @@ class Agent:
     def _interrupt_for(self, step: Step) -> None:
         """End what is being done to a release or an instance that is not wanted any more, and might never end."""
         if step.verb is Verb.REMOVE:
-            self.builder.interrupt(self.paths, self.settings, step.subject)
+            self._parts.builder.interrupt(self.paths, self.settings, step.subject)
         elif step.verb in (Verb.STOP, Verb.DESTROY):
             self.lifecycle.interrupt(step.subject)
 
@@ -230,7 +202,7 @@ class Agent:
         except Exception:
             times = self._failed.get(step, (0, 0.0))[0] + 1
             pause = planning.stumble_pause(times)
-            self._failed[step] = times, time.monotonic() + pause
+            self._failed[step] = times, self._runtime.monotonic() + pause
             _log.exception("%s %s failed; retrying in %g s", step.verb, step.subject, pause)
         finally:
             with self._busy_lock:
@@ -241,11 +213,11 @@ class Agent:
 
     def _build(self, release: str) -> None:
         found = next(one for one in self.store.software() if one.release == release)
-        if not self.builder.is_built(self.paths, release):
+        if not self._parts.builder.is_built(self.paths, release):
             self.store.software_is(release, SoftwareObserved.BUILDING, attempts=found.attempts)
         try:
             with self._telling_progress(release, found.attempts):
-                self.builder.build(self.paths, self.settings, self._link(), release)
+                self._parts.builder.build(self.paths, self.settings, self._parts.connect(), release)
         except (BuildError, LinkError, OSError) as error:
             attempts = found.attempts + 1
             next_try = self.store.now() + planning.build_pause(attempts)
@@ -267,11 +239,11 @@ class Agent:
         while not self._over.is_set():
             self._built.clear()
             built = [one.release for one in self.store.software() if one.state is SoftwareObserved.AVAILABLE]
-            if time.monotonic() - looked >= LOOK_PERIOD:
-                looked = time.monotonic()
+            if self._runtime.monotonic() - looked >= LOOK_PERIOD:
+                looked = self._runtime.monotonic()
                 built = [release for release in built if self._is_whole(release)]
             try:
-                trouble = self.builder.share(self.paths, built)
+                trouble = self._parts.builder.share(self.paths, built)
             except Exception:
                 _log.exception("builds cannot be shared; going on")
                 trouble = "an error of the node itself"
@@ -282,10 +254,10 @@ class Agent:
 
     def _is_whole(self, release: str) -> bool:
         try:
-            wrong = self.builder.damaged(self.paths, release)
+            wrong = self._parts.builder.damaged(self.paths, release)
             if wrong:
                 _log.error("release %s is damaged in %s files, and built anew", release[:12], len(wrong))
-                self.builder.discard(self.paths, release, wrong)
+                self._parts.builder.discard(self.paths, release, wrong)
                 words = f"{len(wrong)} files were damaged, such as {wrong[0]}: it is built anew."
                 self.store.software_is(release, SoftwareObserved.BUILDING, message=words)
                 self._awake.set()
@@ -298,27 +270,27 @@ class Agent:
     @contextmanager
     def _telling_progress(self, release: str, attempts: int) -> Iterator[None]:
         """Tell the last lines of a build's log while it runs, for those who watch."""
-        over = threading.Event()
+        over, one_at_a_time = self._runtime.event(), threading.Lock()
 
         def tell() -> None:
             told = ""
             while not over.wait(PROGRESS_PERIOD):
-                lines = self.builder.last_lines(self.paths, release)
-                if lines != told:
-                    told = lines
-                    self.store.software_is(release, SoftwareObserved.BUILDING, message=lines, attempts=attempts)
+                lines = self._parts.builder.last_lines(self.paths, release)
+                with one_at_a_time:
+                    if lines != told and not over.is_set():
+                        told = lines
+                        self.store.software_is(release, SoftwareObserved.BUILDING, message=lines, attempts=attempts)
 
-        teller = threading.Thread(target=tell, name="build-progress", daemon=True)
-        teller.start()
+        self._runtime.start(NamedThread(target=tell, name="build-progress", daemon=True))
         try:
             yield
         finally:
             # What comes of the build is told after the last of these.
-            over.set()
-            teller.join()
+            with one_at_a_time:
+                over.set()
 
     def _remove(self, release: str) -> None:
-        self.builder.remove(self.paths, self.settings, release)
+        self._parts.builder.remove(self.paths, self.settings, release)
         failpoint("release-removed")
         self.store.software_is(release, SoftwareObserved.REMOVED)
 
@@ -343,7 +315,7 @@ class Agent:
             _log.exception("the last use of %s cannot be told", instance)
 
     def _keep_epoch(self, epoch: int) -> None:
-        self.settings = enrolment.keep_epoch(self.paths.root, epoch)
+        self.settings = self._parts.keep_epoch(epoch)
 
     def _renewed(self) -> None:
         self.lifecycle.prolong()
@@ -375,7 +347,7 @@ class Agent:
             self._awake.set()
 
     def _ask(self, instance: str) -> None:
-        self.lifecycle.ask(instance, self._link())
+        self.lifecycle.ask(instance, self._parts.connect())
 
     def _on_result(self, result: Result) -> None:
         changed = self._note(result)
@@ -402,12 +374,12 @@ class Agent:
     def _keep_supervisor(self) -> None:
         """Start the supervisor again whenever it ends; it finds its processes by itself."""
         while not self._over.is_set():
-            self.supervisor.watch(self._on_event)
+            self._parts.supervisor.watch(self._on_event)
             if self._over.is_set():
                 return
             _log.warning("the supervisor ended; starting it again")
             try:
-                self.supervisor.ensure()
+                self._parts.supervisor.ensure()
                 self.lifecycle.restore_running()
             except SupervisorError as error:
                 _log.error("%s", error)
@@ -417,7 +389,7 @@ class Agent:
                 self._over.wait(1)
 
     def _identify(self, instance: str) -> None:
-        link = self._link()
+        link = self._parts.connect()
         try:
             self.lifecycle.identify(instance, link)
         finally:
@@ -429,16 +401,16 @@ class Agent:
         )
 
     def _renew_certificate(self) -> None:
-        link = self._link()
+        link = self._parts.connect()
         try:
-            self.settings = enrolment.renew(self.paths.root, link)
+            self.settings = self._parts.renew_certificate(link)
         finally:
             link.close()
         for conversation in (self.feed, self.outbox):
             conversation.reconnect()
 
     def _prove(self) -> None:
-        upgrade.prove(self.paths.root, self._link(), self.store, self._over)
+        upgrade.prove(self.paths.root, self._parts.connect(), self.store, self._over)
 
     def _keep_logs_short(self) -> None:
         while not self._over.wait(LOG_PERIOD):
@@ -456,13 +428,8 @@ class Agent:
         self.maintenance.stop()
         self.promises.stop()
         self.identities.stop()
-        self.fork_server.close()
-        self.own_fork_server.close()
-
-    def _link(self) -> Link:
-        return Link(
-            self.settings.master, self.paths.authority, (self.paths.certificate, self.paths.key), time=self.store
-        )
+        self._parts.fork_server.close()
+        self._parts.own_fork_server.close()
 
 
 def run(root: Path) -> None:
@@ -473,7 +440,7 @@ def run(root: Path) -> None:
     upgrade.follow(root)
     # Whatever keeps us, our children are not its.
     os.environ.pop(MARK, None)
-    agent = Agent(root)
+    agent = Agent(assemble(root))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
     signal.signal(signal.SIGHUP, lambda *_: agent.stop())
@@ -484,34 +451,8 @@ def run(root: Path) -> None:
     os._exit(0)
 
 
-def _name(thread: threading.Thread) -> None:
-    """Have the kernel know a thread by its name, for who asks `top -H` which of them works."""
-    with suppress(OSError):
-        Path(f"/proc/self/task/{thread.native_id}/comm").write_text(thread.name)
-
-
 def _share_one_heap() -> None:
     """Have all threads take C's memory of one heap: they rarely run at once, and a heap each is 200 kB of nothing."""
     # Of the GNU library; others have no such thing.
     with suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-
-
-def take_lock(paths: Paths) -> int:
-    """Return the lock that keeps a second agent away from this folder; raise SettingsError when there is one."""
-    paths.run.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    # Whoever asks whether an agent runs (`upgrade.agent_pid`) has it for a moment.
-    deadline = time.monotonic() + LOCK_PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                raise SettingsError(f"An agent runs already in {paths.root}. See: freehold node status") from None
-            time.sleep(0.02)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor

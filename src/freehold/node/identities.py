@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from freehold.node.errors import LinkError
+from freehold.node.runtime import Event, NamedThread
 
 WORKERS = 8
 """Instances that get theirs at once: one whose own processes hold ours up keeps a worker for seconds."""
@@ -24,7 +25,7 @@ RENEWAL_LOOK, RENEWAL_PAUSE = 3600.0, 60.0
 _log = logging.getLogger(__name__)
 
 
-class Identities(threading.Thread):
+class Identities(NamedThread):
     """Gives instances their certificates until stopped."""
 
     def __init__(self, identify: Callable[[str], None], started: Callable[[], Iterable[str]]) -> None:
@@ -108,7 +109,7 @@ class Identities(threading.Thread):
         self._changed.notify()
 
 
-def keep_renewed(is_due: Callable[[], bool], renew: Callable[[], None], over: threading.Event) -> None:
+def keep_renewed(is_due: Callable[[], bool], renew: Callable[[], None], over: Event) -> None:
     """Renew the node's own certificate in time, until it is over."""
     pause = 0.0
     while not over.wait(pause):

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -22,9 +21,10 @@ import msgspec
 
 from freehold import durable
 from freehold.node.errors import NodeError
-from freehold.node.link.client import Link
+from freehold.node.runtime import Event
 from freehold.node.settings import Paths
 from freehold.node.state.desired import Store
+from freehold.node.upstream import Upstream
 from freehold.protocol import UNREADABLE
 
 TRYING, DONE, FAILED = "trying", "done", "failed"
@@ -78,7 +78,7 @@ def follow(root: Path) -> None:
         os.execv(found.python, [found.python, "-m", "freehold.cli", "node", "run", "--root", str(root)])
 
 
-def prove(root: Path, link: Link, store: Store, over: threading.Event) -> None:
+def prove(root: Path, link: Upstream, store: Store, over: Event) -> None:
     """As the new version: note that we are well, as soon as we are. Runs in a thread of the agent."""
     found = read(root)
     if found is None or found.state != TRYING or found.python != sys.executable:
@@ -94,7 +94,7 @@ def prove(root: Path, link: Link, store: Store, over: threading.Event) -> None:
         return
 
 
-def _unproved(link: Link, store: Store, found: Upgrade, began: float) -> str:
+def _unproved(link: Upstream, store: Store, found: Upgrade, began: float) -> str:
     try:
         link.call("GET", f"/node/v1/feed?since={store.revision}&wait=0", timeout=20)
     except NodeError as error:

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from freehold.node.parts import AgentParts
 from freehold.simulator.host import RATE
 from freehold.simulator.master import Master, Rooms
 from freehold.simulator.network import Weather
-from freehold.simulator.node import Node, simulated
+from freehold.simulator.node import Node, parts_of
 from freehold.simulator.world import BEGINNING, World
 
 OPERATED = 300.0
@@ -47,16 +48,22 @@ class HistoryOutcome:
 
 
 def run(
-    rooms: Rooms, seed: int, *, nodes: int = 3, days: float = 0.06, faults: int = 30, orders: int = 12
+    rooms: Rooms,
+    seed: int,
+    *,
+    nodes: int = 3,
+    days: float = 0.06,
+    faults: int = 30,
+    orders: int = 12,
+    parts: Callable[[Node], AgentParts] = parts_of,
 ) -> HistoryOutcome:
-    """Return what came of the history of a seed: the same each time."""
+    """Return what came of the history of a seed: the same each time. `parts` makes those of each node's agent."""
     world = World(seed)
     outcome = HistoryOutcome(seed)
-    with TemporaryDirectory(prefix="freehold-world-", dir=rooms.root) as folder, simulated(world) as machines:
+    with TemporaryDirectory(prefix="freehold-world-", dir=rooms.root) as folder:
         master = Master(world, rooms)
         try:
-            history = History(world, master, Path(folder), nodes)
-            machines |= {node.name: node.machine for node in history.nodes}
+            history = History(world, master, Path(folder), nodes, parts)
             history.live(days * 86400, faults, orders)
             history.judge(outcome)
             history.end()
@@ -69,9 +76,12 @@ def run(
 class History:
     """A world with a Master and nodes in it."""
 
-    def __init__(self, world: World, master: Master, folder: Path, nodes: int) -> None:
+    def __init__(
+        self, world: World, master: Master, folder: Path, nodes: int, parts: Callable[[Node], AgentParts] = parts_of
+    ) -> None:
         self.world, self.master = world, master
-        self.nodes = [Node(world, master, folder / f"n{number}", f"n{number}") for number in range(nodes)]
+        names = [f"n{number}" for number in range(nodes)]
+        self.nodes = [Node(world, master, folder / name, name, parts) for name in names]
         self.lost: dict[str, float] = {}
         """Milliseconds of each instance that were lost with a disk, before the Master could be told."""
         self.faults = self.orders = 0
@@ -89,11 +99,11 @@ class History:
             node.machine.on_destroy = partial(self._destroyed, node)
             node.start()
         world.run(world.now + 30)
-        names = [node.settings.node for node in self.nodes]
-        master.supply(names)
+        enrolled = [node.settings.node for node in self.nodes]
+        master.supply(enrolled)
         if lease := world.random.choice(LEASES):
             world.note(f"nodes have a lease of {lease} s")
-            master.lease(names, lease)
+            master.lease(enrolled, lease)
         self._leased = lease > 0
 
     def live(self, seconds: float, faults: int, orders: int) -> None:
@@ -243,7 +253,7 @@ class History:
 
     def _power_loss_at_a_commit(self, node: Node) -> None:
         node.fragility = 0.05
-        self._later(lambda: setattr(node, "fragility", 0.0))
+        self._later(node.become_sturdy)
 
     def _wrong_clock(self, node: Node) -> None:
         node.machine.wrong_by = self.world.random.choice([-1, 1]) * self.world.random.uniform(60, 400 * 86400)
@@ -275,7 +285,7 @@ class History:
     def _master_crash(self, node: Node) -> None:
         self.master.crash()
         self.master.down = True
-        self._later(lambda: setattr(self.master, "down", False))
+        self._later(self.master.come_up)
 
     def _masters_clock(self, node: Node) -> None:
         self.explained |= {"is in the future", "is of before the instance was ordered"}
@@ -326,7 +336,7 @@ class History:
 
     def _make_peace(self) -> None:
         self.world.note("the last fault is over")
-        self.master.down = False
+        self.master.come_up()
         self.master.set_clock(0.0)
         for seconds in range(0, round(PEACE / 2), 60):
             self.world.at(self.world.now + seconds, self._decide)

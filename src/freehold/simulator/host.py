@@ -2,8 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from freehold.node.partition.layout import Executable, Layout
 from freehold.node.promises import Result, Watch
 from freehold.node.settings import Paths, Settings
 from freehold.node.supervisor.client import GroupStatus, Process, SupervisorEvent
-from freehold.simulator.world import World
+from freehold.simulator.world import SimulatedEvent, World
 
 BUILD_FAILS = 0.2
 RATE = 10.0
@@ -66,6 +65,8 @@ class Machine(Hardware):
     """Told which instance's processes begin to run."""
     on_event: Callable[[SupervisorEvent], None] | None = None
     """Told what becomes of processes, as long as an agent watches."""
+    agents: int = 0
+    """How many agents ended here."""
     spawn: Callable[[Callable[[], object]], object] = lambda work: None
     """Begins a task that ends with the agent."""
     booted: float = 0.0
@@ -111,6 +112,15 @@ class Machine(Hardware):
     def ensure(self) -> None:
         pass
 
+    def watch(self, on_event: Callable[[SupervisorEvent], None]) -> None:
+        self.on_event = on_event
+        # It never ends by itself.
+        SimulatedEvent(self.world).wait()
+
+    def agent_ended(self) -> None:
+        """Nobody watches any more."""
+        self.on_event, self.agents = None, self.agents + 1
+
     def lend(self, groups: dict[str, float | None]) -> None:
         for name, until in groups.items():
             if self.partition(name).running:
@@ -118,26 +128,25 @@ class Machine(Hardware):
 
     def apply(
         self,
-        name: str,
+        group: str,
         processes: list[Process],
         *,
         until: float | None = None,
         patient: bool = False,
-        on_event: object = None,
+        on_event: Callable[[SupervisorEvent], None] | None = None,
     ) -> dict[str, str]:
-        partition = self.partition(name)
+        partition, agents = self.partition(group), self.agents
         if not partition.running and processes:
             partition.running, partition.since = True, self.world.now
             self.on_start(partition.instance)
-        self._lend(name, until)
+        self._lend(group, until)
         versions = {one.name: f"{self.boots}-{one.digest}" for one in processes}
-        on_event = self.on_event
 
         def settled() -> None:
-            # Told by whom an agent that ended watched: nobody hears it.
-            if on_event is not None and on_event == self.on_event and partition.running:
+            # Of an agent that ended meanwhile: nobody hears it.
+            if self.on_event is not None and self.agents == agents and partition.running:
                 for process, version in versions.items():
-                    on_event(SupervisorEvent(name, process, True, 0, None, version))
+                    self.on_event(SupervisorEvent(group, process, True, 0, None, version))
 
         self.world.at(self.world.now + SETTLES, lambda: self.spawn(settled))
         return versions
@@ -159,11 +168,11 @@ class Machine(Hardware):
         """Return whether processes of an instance run here."""
         return any(one.running and one.instance == instance for one in self.partitions.values())
 
-    def stop(self, name: str, timeout: float = 0.0, *, then_kill: bool = False) -> None:
-        partition = self.partition(name)
+    def stop(self, group: str, timeout: float = 0.0, *, then_kill: bool = False) -> None:
+        partition = self.partition(group)
         if partition.running:
             self.on_stop(partition.instance)
-            partition.cpu_ms = self.cpu_ms(name)
+            partition.cpu_ms = self.cpu_ms(group)
             self._end(partition)
 
     def given_to(self, name: str, instance: str) -> Partition:
@@ -202,8 +211,8 @@ class ForkServer:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def call(self, function: str, payload: bytes, **_: object) -> bytes:
-        if not function.endswith("configure:run"):
+    def call(self, target: str, payload: bytes, **_: object) -> bytes:
+        if not target.endswith("configure:run"):
             return b""
         order = msgspec.json.decode(payload, type=dict[str, Any])
         greeting = str(msgspec.json.decode(order["parameters"]).get("greeting", ""))
@@ -273,6 +282,15 @@ class Builder:
             raise BuildError("The package index is down.")
         self._machine.built.add(release)
 
+    def share(self, paths: Paths, releases: list[str]) -> str:
+        return ""
+
+    def damaged(self, paths: Paths, release: str) -> list[str]:
+        return []
+
+    def discard(self, paths: Paths, release: str, wrong: list[str]) -> None:
+        pass
+
     def remove(self, paths: Paths, settings: Settings, release: str) -> None:
         self._machine.built.discard(release)
 
@@ -295,9 +313,3 @@ class Meter:
     def _reading(self, name: str) -> Reading:
         read = self._machine.partition(name).read_ms = self._machine.cpu_ms(name)
         return Reading(read, True, 16.0, None, None, None)
-
-
-@contextmanager
-def quietly(*_: object) -> Iterator[None]:
-    """Tell no progress."""
-    yield

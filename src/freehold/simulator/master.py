@@ -3,13 +3,14 @@
 import os
 import sqlite3
 from collections import defaultdict
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from freehold.master.foundation import clock
 from freehold.node.errors import LinkDown
 from freehold.protocol.enrol import EpochAnswer
 from freehold.protocol.report import Applied, ReportBatch
@@ -20,6 +21,7 @@ from freehold.simulator.world import SimulatedEvent, World
 OWNER, PASSWORD = "owner@example.org", "of a simulation"
 PRODUCT = "simulated"
 NEXT_CONTACT = 60.0
+GONE = '"state":"destroyed"'
 LATE = 60.0
 """Seconds that an answer may be on its way."""
 _DESCRIPTOR = {
@@ -71,22 +73,39 @@ class Rooms:
             copy.backup(database)
 
 
+class VirtualClock(clock.SystemClock):
+    """A Master's clock in virtual time, right or wrong."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.wrong_by = 0.0
+        """Seconds."""
+
+    def wall(self) -> float:
+        return self._world.now + self.wrong_by
+
+    def now(self) -> int:
+        return int(self.wall() * 1000)
+
+    def passed(self) -> float:
+        return self._world.now
+
+
 class Master:
     """Answers nodes as the gateway does, one after the other."""
 
     def __init__(self, world: World, rooms: Rooms) -> None:
         from freehold.master.fleet import actions as fleet
-        from freehold.master.foundation import clock, hints
+        from freehold.master.foundation import hints
         from freehold.master.gateway import feeds, reports
         from freehold.master.gateway.database import DatabaseConnection
         from freehold.master.ordering import moves
 
         self._world, self._rooms = world, rooms
         self._feeds, self._reports, self._hints, self._fleet = feeds, reports, hints, fleet
-        self._moves, self._clock = moves, clock
-        self._wrong_by = 0.0
-        setattr(clock, "now", lambda: int(self.now() * 1000))  # noqa: B010
-        setattr(clock, "passed", world.monotonic)  # noqa: B010
+        self._moves, self._clock = moves, VirtualClock(world)
+        self._closing = ExitStack()
+        self._closing.enter_context(clock.use(self._clock))
         rooms.begin()
         self._forget_clock()
         self._reader = DatabaseConnection(rooms.url)
@@ -109,6 +128,7 @@ class Master:
         self._hints.forget(self._hints.REPORTED, self._hint)
         self._reader.close()
         self._writer.close()
+        self._closing.close()
 
     def crash(self) -> None:
         """Lose all that was only in memory."""
@@ -118,17 +138,21 @@ class Master:
         self._judge = self._new_judge()
         self._forget_clock()
 
+    def come_up(self) -> None:
+        """Answer again."""
+        self.down = False
+
     def now(self) -> float:
         """Return what its clock shows."""
-        return self._world.now + self._wrong_by
+        return self._clock.wall()
 
     def set_clock(self, wrong_by: float) -> None:
         """Have its clock be wrong by so many seconds. In life it is looked at every few seconds, and so it is here."""
-        self._wrong_by = wrong_by
-        self._moves._steadiness.look()
+        self._clock.wrong_by = wrong_by
+        self._moves.steadiness.look()
 
     def _forget_clock(self) -> None:
-        setattr(self._moves, "_steadiness", self._clock.Steadiness())  # noqa: B010
+        self._moves.steadiness.forget()
 
     # Its database, and older copies of it
 
@@ -302,10 +326,15 @@ class Master:
         return queries.so_far(instance)["cpu_ms"] or 0, hours or 0
 
     def refused(self) -> list[str]:
-        """Return why items of reports were set aside."""
+        """Return why items of reports were set aside.
+
+        Not that something is destroyed which is gone: a node that asks for everything anew, before the Master acted on
+        its word of that, is told to destroy it once more, and says so once more.
+        """
         from freehold.master.fleet.models import RefusedItem
 
-        return list(RefusedItem.objects.values_list("reason", flat=True))
+        items = RefusedItem.objects.exclude(reason__endswith="does not live on this node", item__contains=GONE)
+        return list(items.values_list("reason", flat=True))
 
     def _hint(self) -> None:
         if not self._hinted:

@@ -8,7 +8,7 @@ import msgspec
 
 from freehold.node.clock import TimeKeeper, date
 from freehold.node.errors import LinkDown
-from freehold.node.link.client import denied
+from freehold.node.upstream import denied
 from freehold.protocol.problem import Problem
 from freehold.simulator.world import World
 
@@ -29,7 +29,7 @@ class Weather:
 
 
 class Link:
-    """Stands for `freehold.node.link.client.Link`."""
+    """An upstream over this network; stands for `freehold.node.link.client.Link`."""
 
     def __init__(
         self, world: World, weather: Weather, master: Exchange, time: TimeKeeper, now: Callable[[], float]

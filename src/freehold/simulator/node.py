@@ -5,58 +5,77 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from freehold.node import agent as agents
+from freehold.node.agent import Agent
 from freehold.node.errors import HostError
-from freehold.node.identities import Identities
-from freehold.node.instances import lifecycle
-from freehold.node.isolation import sandbox
+from freehold.node.forkserver import Enclosure
 from freehold.node.isolation.cgroups import Groups
 from freehold.node.isolation.protections import Protections
-from freehold.node.link import sync
+from freehold.node.isolation.sandbox import NONE
 from freehold.node.link.keys import signing_request
-from freehold.node.link.sync import FeedReader, OutboxSender
-from freehold.node.metering import thread
+from freehold.node.parts import AgentParts
+from freehold.node.runtime import Runtime
 from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.state.desired import Store
 from freehold.node.state.outbox import put_damaged_aside
 from freehold.protocol.report import HostFacts, Item, PartitionFacts, ReportBody
-from freehold.simulator.host import Builder, ForkServer, Machine, Meter, Promises, quietly
+from freehold.simulator.host import Builder, ForkServer, Machine, Meter, Promises
 from freehold.simulator.master import Master
 from freehold.simulator.network import Link, Weather
-from freehold.simulator.world import Killed, SimulatedEvent, SimulatedTask, Timeless, World
+from freehold.simulator.world import Killed, SimulatedEvent, SimulatedTask, World
+
+if TYPE_CHECKING:
+    from freehold.node.isolation.sandbox import SandboxSpec
 
 PARTITIONS = 4
 
 
-class _Enclosures:
-    """Stands for what encloses partitions, which the machine's are by themselves."""
+class VirtualRuntime(Runtime):
+    """Virtual time, chances from the seed, and a task in the place of each thread; all of it ends with the agent."""
+
+    def __init__(self, world: World, spawn: Callable[[Callable[[], object]], None]) -> None:
+        self.random = world.random
+        self._world, self._spawn = world, spawn
+
+    def monotonic(self) -> float:
+        return self._world.now
+
+    def sleep(self, seconds: float) -> None:
+        self._world.sleep(seconds)
+
+    def event(self) -> SimulatedEvent:
+        return SimulatedEvent(self._world)
+
+    def start(self, thread: threading.Thread) -> None:
+        self._spawn(thread.run)
+
+    def pool(self, workers: int, name: str) -> "TaskPool":
+        return TaskPool(self._spawn)
+
+
+class TaskPool:
+    """A pool that does everything at once."""
+
+    def __init__(self, spawn: Callable[[Callable[[], object]], None]) -> None:
+        self._spawn = spawn
+
+    def submit(self, work: Callable[..., object], /, *arguments: Any) -> None:
+        self._spawn(lambda: work(*arguments))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        pass
+
+
+class MachineEnclosures:
+    """What isolates partitions; a made-up machine's are isolated by themselves."""
 
     protections = Protections(True, True, False, 0, 0, [], False, False, False, "")
 
-    def __init__(self, machines: dict[str, Machine], node: str) -> None:
-        self._machines, self._node = machines, node
-
-    def sandbox(self, slot: PartitionSlot, release: str, outcome: object = None) -> Any:
-        return sandbox.NONE
-
-    def groups(self, slot: PartitionSlot) -> Groups:
-        return Groups([], [])
-
-    def resource_limits(self, slot: PartitionSlot) -> dict[str, int]:
-        return {}
-
-    @contextmanager
-    def around(
-        self, slot: PartitionSlot, release: str, outcome: object = None, *, network: bool = True
-    ) -> Iterator[None]:
-        yield None
-
-    def lasting(self, slot: PartitionSlot, release: str, outcome: object = None) -> None:
-        return None
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
 
     def open(self, slot: PartitionSlot) -> None:
         pass
@@ -71,18 +90,33 @@ class _Enclosures:
         pass
 
     def tenant(self, slot: PartitionSlot) -> str:
-        return self._machines[self._node].partition(slot.name).instance
+        return self._machine.partition(slot.name).instance
 
     def occupy(self, slot: PartitionSlot, instance: str, *, is_new: bool) -> None:
         if self.tenant(slot) not in ("", instance):
             raise HostError(f"Partition {slot.name} has data of {self.tenant(slot)}.")
-        self._machines[self._node].given_to(slot.name, instance)
+        self._machine.given_to(slot.name, instance)
 
     def vacate(self, slot: PartitionSlot) -> None:
         pass
 
-    def host_end(self, slot: PartitionSlot) -> str:
-        return ""
+    def sandbox(self, slot: PartitionSlot, release: str, outcome: object = None) -> "SandboxSpec":
+        return NONE
+
+    def groups(self, slot: PartitionSlot) -> Groups:
+        return Groups([], [])
+
+    def resource_limits(self, slot: PartitionSlot) -> dict[str, int]:
+        return {}
+
+    @contextmanager
+    def around(
+        self, slot: PartitionSlot, release: str, outcome: object = None, *, network: bool = True
+    ) -> Iterator[Enclosure]:
+        yield Enclosure(NONE)
+
+    def lasting(self, slot: PartitionSlot, release: str, outcome: object = None) -> Enclosure:
+        return Enclosure(NONE)
 
     def admit(self, slots: object) -> None:
         pass
@@ -91,31 +125,53 @@ class _Enclosures:
         return ""
 
     def remove(self, slot: PartitionSlot) -> None:
-        self._machines[self._node].given_to(slot.name, "")
+        self._machine.given_to(slot.name, "")
+
+    def host_end(self, slot: PartitionSlot) -> str:
+        return ""
 
 
-@contextmanager
-def simulated(world: World) -> Iterator[dict[str, Machine]]:
-    """Have the agent's modules live in virtual time and take their chances from the seed; yield where machines go."""
-    time = Timeless(world)
-    machines: dict[str, Machine] = {}
-    changed: list[tuple[Any, str, Any]] = [
-        (agents, "time", time),
-        (sync, "time", time),
-        (thread, "time", time),
-        (sync, "random", world.random),
-        (lifecycle, "Enclosures", lambda paths, settings, run_as_root: _Enclosures(machines, settings.tag)),
-        (agents, "host_facts", _facts),
-        (agents, "keep_addresses", lambda settings, on_host: None),
-    ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in changed]
-    for module, name, value in changed:
-        setattr(module, name, value)
-    try:
-        yield machines
-    finally:
-        for module, name, value in before:
-            setattr(module, name, value)
+class SimulatedHost:
+    """Tells of a made-up machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def facts(self, protections: object, promises: object, lease: float) -> HostFacts:
+        partitions = [PartitionFacts(slot.name, slot.address) for slot in self._settings.slots]
+        return HostFacts(partitions, cpus=2, lease=lease)
+
+    def keep_addresses(self, *, on_host: bool) -> None:
+        pass
+
+
+class SimulatedMaintenance:
+    """Tells of the machine when something changed; a made-up one needs no care."""
+
+    def __init__(self, store: Store, host: SimulatedHost) -> None:
+        self._store, self._host = store, host
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def tell_soon(self) -> None:
+        self._store.tell_host(self._host.facts({}, [], self._store.lease))
+
+
+class NoIdentities:
+    """Gives instances no certificates: nothing here reads them."""
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def want(self, instance: str) -> None:
+        pass
 
 
 class FragileStore(Store):
@@ -139,81 +195,39 @@ class FragileStore(Store):
         self._node.machine.keep_readings()
 
 
-class Agent(agents.Agent):
-    """The real agent with threads that are tasks, and hands that touch a made-up machine."""
-
-    def __init__(self, node: "Node") -> None:
-        world, machine = node.world, node.machine
-        self.paths, self.settings = Paths(node.root), node.settings
-        self._node = node
-        self._over, self._awake, self._built = SimulatedEvent(world), SimulatedEvent(world), SimulatedEvent(world)  # type: ignore[assignment]
-        self._busy, self._building, self._configuring, self._failed = set(), {}, {}, {}
-        self._wait = 0.0
-        self._busy_lock = threading.Lock()
-        self.store = FragileStore(self.paths.store, node)
-        self.supervisor = machine  # type: ignore[assignment]
-        self.fork_server = ForkServer(machine)  # type: ignore[assignment]
-        self.promises = Promises(machine, self._on_result)  # type: ignore[assignment]
-        self.lifecycle = lifecycle.InstanceLifecycle(
-            self.paths,
-            self.settings,
-            self.store,
-            self.supervisor,
-            self.fork_server,
-            self.promises,
-            self.fork_server.call,
-        )
-        machine.on_event = self._on_event
-        self.outbox = self._as_task(OutboxSender(self._link(), self.store, self._renewed, self._keep_epoch))
-        self.outbox._told = SimulatedEvent(world)  # type: ignore[assignment]
-        self.store.when_told(self.outbox.told)
-        self.feed = self._as_task(FeedReader(self._link(), self.store, self._heard, self._keep_epoch))
-        self.metering = thread.MeteringThread(
-            self.paths,
-            self.settings,
-            self.store,
-            self.supervisor,
-            self.lifecycle.enclosures.host_end,
-            self.lifecycle.enclosures.tenant,
-        )
-        self.metering._meter = Meter(machine)  # type: ignore[assignment]
-        self.metering._hurry = SimulatedEvent(world)  # type: ignore[assignment]
-        self.builder = Builder(machine)
-        self.identities = Identities(lambda instance: None, list)
-        self._builders = self._configurers = self._enders = node  # type: ignore[assignment]
-
-    def _keep_epoch(self, epoch: int) -> None:
-        self._node.settings = msgspec.structs.replace(self._node.settings, epoch=epoch)
-
-    def _heard(self) -> None:
-        self.lifecycle.adopt()
-        self.store.tell_host(_facts(self.paths.root, self.settings, self.store.lease))
-        self._awake.set()
-
-    def _as_task(self, one: Any) -> Any:
-        one.over, one._reconnect = SimulatedEvent(self._node.world), SimulatedEvent(self._node.world)
-        return one
-
-    def _start_threads(self) -> None:
-        for work in (self.feed.run, self.outbox.run, self.metering.run, self._tell_services):
-            self._node.spawn(work)
-
-    def _tell_services(self) -> None:
-        while not self._over.wait(agents.LOG_PERIOD):
-            self.lifecycle.services.tell_all()
-
-    def _link(self) -> Any:
-        return Link(self._node.world, self._node.weather, self._node.ask, self.store, self._node.masters_now)
-
-    def _telling_progress(self, release: str, attempts: int) -> Any:
-        return quietly()
+def parts_of(node: "Node", store: type[FragileStore] = FragileStore) -> AgentParts:
+    """Return the parts of an agent that lives in virtual time, on a made-up machine."""
+    paths, machine = Paths(node.root), node.machine
+    kept, host, fork_server = store(paths.store, node), SimulatedHost(node.settings), ForkServer(machine)
+    return AgentParts(
+        paths=paths,
+        settings=node.settings,
+        runtime=VirtualRuntime(node.world, node.spawn),
+        store=kept,
+        connect=lambda: Link(node.world, node.weather, node.ask, kept, node.masters_now),
+        keep_epoch=node.keep_epoch,
+        renew_certificate=lambda upstream: node.settings,
+        supervisor=machine,
+        fork_server=fork_server,
+        own_fork_server=fork_server,
+        enclosures=MachineEnclosures(machine),
+        meter=Meter(machine),
+        builder=Builder(machine),
+        host=host,
+        promises=lambda on_result: Promises(machine, on_result),
+        maintenance=lambda **_: SimulatedMaintenance(kept, host),
+        identities=lambda identify, started: NoIdentities(),
+    )
 
 
 class Node:
     """A machine with an agent that comes and goes."""
 
-    def __init__(self, world: World, master: Master, root: Path, name: str) -> None:
-        self.world, self.root, self.name = world, root, name
+    def __init__(
+        self, world: World, master: Master, root: Path, name: str, parts: "Callable[[Node], AgentParts]" = parts_of
+    ) -> None:
+        """`parts` makes those of each agent that starts here."""
+        self.world, self.root, self.name, self._parts = world, root, name, parts
         self._master = master
         self.weather = Weather()
         self.machine = Machine(world, name, on_stop=self._stopped, spawn=self.spawn)
@@ -248,7 +262,11 @@ class Node:
             return
         self._is_enrolled = True
         self.settings = msgspec.structs.replace(
-            self.settings, node=answer.node, epoch=answer.epoch, certificate_ends=self.world.now + 1e9
+            self.settings,
+            node=answer.node,
+            epoch=answer.epoch,
+            certificate_begins=self.world.now,
+            certificate_ends=self.world.now + 1e9,
         )
 
     def start(self) -> None:
@@ -257,7 +275,7 @@ class Node:
             self.world.at(self.world.now + 60, self.start)
         elif self.agent is None and not self.burnt:
             put_damaged_aside(Paths(self.root).store)
-            self.agent = Agent(self)
+            self.agent = Agent(self._parts(self))
             self.spawn(self.agent.run)
 
     def kill(self) -> None:
@@ -266,7 +284,7 @@ class Node:
         if agent is None:
             return
         agent.promises.stop()
-        self.machine.on_event = None
+        self.machine.agent_ended()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.kill()
@@ -306,6 +324,10 @@ class Node:
         (self.root / "copy.sqlite").unlink(missing_ok=True)
         self.world.at(self.world.now, self.enrol)
 
+    def become_sturdy(self) -> None:
+        """Lose no more power at commits."""
+        self.fragility = 0.0
+
     def may_lose_power(self) -> None:
         """Called around each commit of the store."""
         if self.fragility and self.world.random.random() < self.fragility:
@@ -318,9 +340,9 @@ class Node:
         self._tasks = [task for task in self._tasks if task.lives]
         self._tasks.append(self.world.spawn(work))
 
-    def submit(self, work: Callable[..., object], *arguments: Any) -> None:
-        """As a pool of threads."""
-        self.spawn(lambda: work(*arguments))
+    def keep_epoch(self, epoch: int) -> Settings:
+        self.settings = msgspec.structs.replace(self.settings, epoch=epoch)
+        return self.settings
 
     def untold(self) -> float:
         """Return for how many seconds the oldest report has been waiting."""
@@ -348,8 +370,3 @@ def _overwrite(path: Path, content: bytes) -> None:
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     path.write_bytes(content)
-
-
-def _facts(root: Path, settings: Settings, *told: Any) -> HostFacts:
-    partitions = [PartitionFacts(slot.name, slot.address) for slot in settings.slots]
-    return HostFacts(partitions, cpus=2, lease=told[-1])

@@ -4,7 +4,6 @@ import heapq
 import itertools
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
 import greenlet
 
@@ -52,14 +51,6 @@ class World:
             self.now, _, what = heapq.heappop(self._due)
             what()
         self.now = max(self.now, until)
-
-    # What code that knows `time` asks of it
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class SimulatedTask:
@@ -151,22 +142,3 @@ class SimulatedEvent:
         if wake in self._waiting:
             self._waiting.remove(wake)
         return self._set
-
-
-class Timeless:
-    """Stands for the module `time` in code that is simulated."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def time(self) -> float:
-        return self._world.now
-
-    def monotonic(self) -> float:
-        return self._world.now
-
-    def sleep(self, seconds: float) -> None:
-        self._world.sleep(seconds)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{name} is not simulated")

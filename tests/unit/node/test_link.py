@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -26,10 +27,11 @@ from freehold.node.clock import Clock, Hardware
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.host.slots import prepare
 from freehold.node.link import client, enrolment
-from freehold.node.link.client import Link, MasterRefused, denied
+from freehold.node.link.client import Link
 from freehold.node.link.sync import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after
 from freehold.node.settings import Paths, load
 from freehold.node.state.desired import Store
+from freehold.node.upstream import MasterRefused, denied
 from freehold.protocol.feed import Feed
 from freehold.protocol.problem import MEDIA_TYPE, FieldError, Problem, Reason
 from freehold.protocol.report import GENESIS, Applied, AsideReport, ReportBatch, ReportBody, SoftwareReport, link
@@ -357,10 +359,10 @@ def test_a_certificate_is_renewed_in_the_last_third_of_its_life(root: Path) -> N
 # Conversations
 
 
-@given(some.integers(1, 10_000), some.booleans())
-def test_the_next_try_comes_ever_later_but_within_a_minute(failures: int, down: bool) -> None:
-    assert 0 < pause_after(failures, down=down) <= LONGEST_PAUSE
-    assert pause_after(1, down=True) < pause_after(1, down=False)
+@given(some.integers(1, 10_000), some.booleans(), some.randoms())
+def test_the_next_try_comes_ever_later_but_within_a_minute(failures: int, down: bool, chance: Random) -> None:
+    assert 0 < pause_after(failures, chance, down=down) <= LONGEST_PAUSE
+    assert pause_after(1, chance, down=True) < pause_after(1, chance, down=False)
 
 
 def test_a_feed_of_a_newer_master_is_not_half_understood(

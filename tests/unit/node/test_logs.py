@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from freehold.node.forkserver import ForkServer
+from freehold.node.instances.enclosure import Enclosures
 from freehold.node.instances.lifecycle import InstanceLifecycle
 from freehold.node.partition import layout, logs
 from freehold.node.settings import PartitionSlot, Paths, Settings
@@ -42,8 +43,9 @@ def shorten(root: Path) -> None:
     store.apply_feed(Feed(1, 0.0, 60.0, instances=wanted))
     fork_server = ForkServer(root / "forkserver.log")
     try:
+        enclosures = Enclosures(Paths(root), settings, fork_server.call)
         InstanceLifecycle(
-            Paths(root), settings, store, cast(Any, None), fork_server, cast(Any, None), fork_server.call
+            Paths(root), settings, store, cast(Any, None), fork_server, cast(Any, None), enclosures
         ).shorten_logs()
     finally:
         fork_server.close()

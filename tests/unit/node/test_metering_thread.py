@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from freehold import kit
+from freehold.node.metering import Meter
 from freehold.node.metering.thread import MeteringThread
+from freehold.node.runtime import Runtime
 from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.state.desired import Store
 from freehold.node.state.results import HEARTBEAT
@@ -40,7 +42,9 @@ def test_every_reading_is_kept_and_some_are_told(tmp_path: Path, sleeper: int) -
     store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
     store.instance_is("shop", 1, Observed.STARTED)
     settings = Settings(f"test{os.getpid()}", True, slots=[PartitionSlot("p0", "127.0.0.1")])
-    metering = MeteringThread(Paths(tmp_path), settings, store, OfOne(sleeper), lambda slot: "", lambda slot: "")
+    meter = Meter(settings.tag, root_mode=False)
+    paths, supervisor = Paths(tmp_path), OfOne(sleeper)
+    metering = MeteringThread(paths, settings, store, supervisor, meter, lambda slot: "", lambda slot: "", Runtime())
     waited = store.outbox_size()
     metering.measure()
     metering.measure(tell=False)

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from freehold.node.agent import take_lock
+from freehold.node.assembly import take_lock
 from freehold.node.clock import Hardware
 from freehold.node.errors import SettingsError
 from freehold.node.partition.layout import Executable, Layout

@@ -4,6 +4,8 @@ One integer type reads the same from SQLite, PostgreSQL and the gateway, and nev
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 SECOND = 1000
@@ -12,20 +14,48 @@ JUMP = 5.0
 DAY = 24 * 3600 * SECOND
 
 
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def passed(self) -> float:
+        return time.monotonic()
+
+
+_clock = SystemClock()
+
+
 def now() -> int:
     """Return the present moment."""
-    return time.time_ns() // 1_000_000
+    return _clock.now()
 
 
 def passed() -> float:
     """Return seconds since some moment of this boot, by a clock that nobody sets."""
-    return time.monotonic()
+    return _clock.passed()
+
+
+@contextmanager
+def use(clock: SystemClock) -> Iterator[None]:
+    """Have this process, with all its threads, read another clock meanwhile: simulations and tests do."""
+    global _clock
+    former, _clock = _clock, clock
+    try:
+        yield
+    finally:
+        _clock = former
 
 
 class Steadiness:
     """For how long the clock went as time passes: nothing that cannot be undone follows from one that just jumped."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Know no more than a process that just started."""
         self._since = self._wall = self._passed = 0.0
         self._began = False
 

@@ -30,7 +30,7 @@ AHEAD = 60_000
 _log = logging.getLogger(__name__)
 
 
-_steadiness = clock.Steadiness()
+steadiness = clock.Steadiness()
 """Of this process."""
 
 
@@ -40,7 +40,7 @@ def find_lost() -> int:
     By a clock that went evenly for as long as the lease while this process looked: one that jumped, or a Master that
     was away, says nothing of how long a node was silent; nor does one that nodes contradict.
     """
-    steady_for, count = _steadiness.look(), 0
+    steady_for, count = steadiness.look(), 0
     with writing():
         revisions.unlearn_contacts(clock.now() + AHEAD)
     silent = run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000))

@@ -16,20 +16,20 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.node import plan as planning
 from freehold.node.errors import ConfigureError, HostError, LinkDown, LinkError, NodeError
-from freehold.node.forkserver import ForkServer, ForkServerError, Interrupt
+from freehold.node.forkserver import ForkServerError, Interrupt
 from freehold.node.host.trees import empty
-from freehold.node.instances.enclosure import Enclosures, RunAsRoot
 from freehold.node.isolation.firewall import FirewallNetwork
-from freehold.node.link.client import Link
 from freehold.node.partition import gate, logs
 from freehold.node.partition import layout as layouts
 from freehold.node.partition.destroy import PRERM_TIMEOUT
 from freehold.node.partition.layout import Executable, Layout
-from freehold.node.promises import Scheduler, Watch
+from freehold.node.parts import EnclosuresPart, ForkServerPart, PromisesPart, SupervisorPart
+from freehold.node.promises import Watch
 from freehold.node.services import SERVICES, SETTLED, SETTLED_UNATTESTED, Services
 from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.state.desired import DesiredInstance, Store
-from freehold.node.supervisor.client import Process, Supervisor
+from freehold.node.supervisor.client import Process
+from freehold.node.upstream import Upstream
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted
@@ -53,13 +53,13 @@ class InstanceLifecycle:
         paths: Paths,
         settings: Settings,
         store: Store,
-        supervisor: Supervisor,
-        fork_server: ForkServer,
-        promises: Scheduler,
-        run_as_root: RunAsRoot,
+        supervisor: SupervisorPart,
+        fork_server: ForkServerPart,
+        promises: PromisesPart,
+        enclosures: EnclosuresPart,
     ) -> None:
         self._paths = paths
-        self.enclosures = Enclosures(paths, settings, run_as_root)
+        self.enclosures = enclosures
         self._slots = {slot.name: slot for slot in settings.slots}
         self._store = store
         self._supervisor = supervisor
@@ -233,14 +233,14 @@ class InstanceLifecycle:
         left = self._store.lease_left()
         return None if not desired.movable or math.isinf(left) else self._store.clock.hardware.since_boot() + left
 
-    def ask(self, instance: str, link: Link) -> None:
+    def ask(self, instance: str, link: Upstream) -> None:
         """Request of the Master, in an instance's name, what the instance requests of others."""
         with self._interruptible(instance) as interrupt:
             desired = self._store.desired(instance)
             if desired is not None and desired.wanted is Wanted.STARTED:
                 self._ask(desired, link, interrupt)
 
-    def _ask(self, desired: DesiredInstance, link: Link, interrupt: Interrupt) -> None:
+    def _ask(self, desired: DesiredInstance, link: Upstream, interrupt: Interrupt) -> None:
         instance = desired.instance
         slot, attempts = self._slot(desired), desired.ask_attempts + 1
         folder = str(self._folder(slot))
@@ -330,14 +330,14 @@ class InstanceLifecycle:
             except (NodeError, OSError) as error:
                 _log.warning("logs of %s cannot be shortened (%s)", slot.name, _kind(error))
 
-    def identify(self, instance: str, link: Link) -> None:
+    def identify(self, instance: str, link: Upstream) -> None:
         """Give an instance a certificate of its own, or a new one in time; its key never leaves its folder."""
         desired = self._store.desired(instance)
         if desired is not None:
             with self._identifying[desired.partition]:
                 self._identify(instance, link)
 
-    def _identify(self, instance: str, link: Link) -> None:
+    def _identify(self, instance: str, link: Upstream) -> None:
         desired = self._store.desired(instance)
         if desired is None or desired.wanted is not Wanted.STARTED or desired.partition not in self._slots:
             return

@@ -12,37 +12,14 @@ import msgspec
 from freehold.bodies import whole
 from freehold.node.clock import TimeKeeper, date, header
 from freehold.node.errors import LinkDown, LinkError
+from freehold.node.upstream import TIMEOUT, denied
 from freehold.protocol import UNREADABLE
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
-TIMEOUT = 30.0
-_LATER = (http.HTTPStatus.SERVICE_UNAVAILABLE, http.HTTPStatus.INSUFFICIENT_STORAGE)
-"""Answers of a Master that is there and cannot do anything now: nothing was refused."""
 MOST = 64 * 1024 * 1024
 """Bytes of an answer at most: twice the largest archive."""
 _X509_V_FLAG_NO_CHECK_TIME = 0x200000
 """OpenSSL's flag, absent from Python's `ssl`: dates are judged by a clock that is better than this machine's."""
-
-
-class MasterRefused(LinkError):
-    """The Master said no; `problem` is its document."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.title}: {problem.detail} {problem.remedy}".strip())
-        self.problem = problem
-
-
-class Unready(LinkDown):
-    """The Master is there and cannot do it now: nothing was refused. `problem` is its document."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(f"The Master cannot do so now. {problem.detail}".rstrip())
-        self.problem = problem
-
-
-def denied(problem: Problem) -> MasterRefused | Unready:
-    """Return the error that an answer stands for which is a problem."""
-    return Unready(problem) if problem.status in _LATER else MasterRefused(problem)
 
 
 class Link:
@@ -70,11 +47,7 @@ class Link:
     def call(
         self, method: str, path: str, body: bytes | None = None, *, timeout: float = TIMEOUT
     ) -> tuple[int, bytes, dict[str, str]]:
-        """Return status, body and headers of an answer.
-
-        Raise Refused when the Master says no, Unready when it cannot do it now, LinkDown when it cannot be reached,
-        LinkError when who answers is not our Master or refuses our certificate.
-        """
+        """Return status, body and headers of an answer; raise as `Upstream.call` says."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
         for attempt in (1, 2):
             fresh = self._connection is None

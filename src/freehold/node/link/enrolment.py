@@ -17,6 +17,7 @@ from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError, SettingsError
 from freehold.node.link.client import Link, connection_to
 from freehold.node.settings import Paths, Settings, load, save
+from freehold.node.upstream import Upstream
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest, EnrolAnswer, EnrolRequest, Token
 
@@ -73,7 +74,7 @@ def enrol(root: Path, master: str, token_text: str, title: str) -> Settings:
     return settings
 
 
-def renew(root: Path, link: Link) -> Settings:
+def renew(root: Path, link: Upstream) -> Settings:
     """Get a new certificate for the same key and return the settings that know it."""
     paths = Paths(root)
     request = CertificateRequest(make_signing_request(paths.key))

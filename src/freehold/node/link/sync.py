@@ -1,17 +1,16 @@
 """The two conversations with the Master, each on its own thread: the feed in, the outbox out."""
 
 import logging
-import random
-import threading
-import time
 from collections.abc import Callable
+from random import Random
 
 import msgspec
 
 from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError
-from freehold.node.link.client import Link, MasterRefused, Unready
+from freehold.node.runtime import NamedThread, Runtime
 from freehold.node.state.desired import Store
+from freehold.node.upstream import MasterRefused, Unready, Upstream
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import EpochAnswer
 from freehold.protocol.feed import Feed
@@ -35,16 +34,17 @@ _answers = msgspec.json.Decoder(Applied)
 _epochs = msgspec.json.Decoder(EpochAnswer)
 
 
-class SyncThread(threading.Thread):
+class SyncThread(NamedThread):
     """A loop of exchanges that goes on through failures, ever slower while they last."""
 
-    def __init__(self, name: str, link: Link) -> None:
+    def __init__(self, name: str, link: Upstream, runtime: Runtime) -> None:
         super().__init__(name=name, daemon=True)
         self.link = link
-        self.over = threading.Event()
+        self.runtime = runtime
+        self.over = runtime.event()
         self.trouble = ""
         """Why the last exchange failed; empty when it did not."""
-        self._reconnect = threading.Event()
+        self._reconnect = runtime.event()
 
     def reconnect(self) -> None:
         """Open a new connection at once, with the identity as it is then, also after a failure."""
@@ -66,11 +66,12 @@ class SyncThread(threading.Thread):
                 if str(error) != self.trouble:
                     _log.warning("%s: %s", self.name, error)
                 self.trouble = str(error)
-                self._reconnect.wait(min(pause_after(failures, down=isinstance(error, LinkDown)), self.patience()))
+                pause = pause_after(failures, self.runtime.random, down=isinstance(error, LinkDown))
+                self._reconnect.wait(min(pause, self.patience()))
             except Exception:
                 failures += 1
                 _log.exception("%s failed; retrying", self.name)
-                self._reconnect.wait(pause_after(failures, down=False))
+                self._reconnect.wait(pause_after(failures, self.runtime.random, down=False))
         self.link.close()
 
     def exchange(self) -> None:
@@ -82,7 +83,7 @@ class SyncThread(threading.Thread):
         return LONGEST_PAUSE
 
 
-def pause_after(failures: int, *, down: bool) -> float:
+def pause_after(failures: int, random: Random, *, down: bool) -> float:
     """Return the seconds until the next try: doubling, at random, so that nodes do not come back all at once.
 
     A Master that is down may be back at any moment; one that says no will say it again for a while.
@@ -95,10 +96,16 @@ class FeedReader(SyncThread):
     """Asks for what changed and takes it over."""
 
     def __init__(
-        self, link: Link, store: Store, changed: Callable[[], None], keep_epoch: Callable[[int], None] = lambda _: None
+        self,
+        link: Upstream,
+        store: Store,
+        changed: Callable[[], None],
+        keep_epoch: Callable[[int], None] = lambda _: None,
+        *,
+        runtime: Runtime | None = None,
     ) -> None:
         """`keep_epoch` writes down which epoch the Master gave, before anything is told in it."""
-        super().__init__("feed", link)
+        super().__init__("feed", link, runtime or Runtime())
         self._keep_epoch = keep_epoch
         self._store = store
         self._changed = changed
@@ -133,16 +140,18 @@ class OutboxSender(SyncThread):
 
     def __init__(
         self,
-        link: Link,
+        link: Upstream,
         store: Store,
         renewed: Callable[[], None] = lambda: None,
         keep_epoch: Callable[[int], None] = lambda _: None,
+        *,
+        runtime: Runtime | None = None,
     ) -> None:
-        super().__init__("outbox", link)
+        super().__init__("outbox", link, runtime or Runtime())
         self._keep_epoch = keep_epoch
         self._store = store
         self._renewed = renewed
-        self._told = threading.Event()
+        self._told = self.runtime.event()
         self._singly_until = 0
         """Reports up to this number are sent one by one: the Master refused one of them for its form."""
         self._heartbeat_at = self._next_heartbeat()
@@ -168,7 +177,7 @@ class OutboxSender(SyncThread):
             return
         reports = self._store.outbox(1 if self._singly_until else BATCH, BATCH_BYTES)
         if not reports:
-            told = self._told.wait(max(0.0, self._heartbeat_at - time.monotonic()))
+            told = self._told.wait(max(0.0, self._heartbeat_at - self.runtime.monotonic()))
             # What was told quietly is as good as a heartbeat.
             if not told and not self.over.is_set() and not self._store.outbox_size():
                 self._store.tell()
@@ -247,7 +256,7 @@ class OutboxSender(SyncThread):
         return self._store.within_lease(LONGEST_PAUSE)
 
     def _next_heartbeat(self) -> float:
-        return time.monotonic() + self._store.within_lease(self._store.pace)
+        return self.runtime.monotonic() + self._store.within_lease(self._store.pace)
 
 
 def _read_applied(content: bytes) -> Applied:

@@ -13,6 +13,7 @@ from freehold.node.host.facts import host_facts
 from freehold.node.instances.enclosure import Enclosures
 from freehold.node.maintenance.cleanup import clean_up
 from freehold.node.maintenance.limits import LimitEnforcer
+from freehold.node.runtime import NamedThread
 from freehold.node.settings import Paths, Settings
 from freehold.node.state.desired import Store
 from freehold.protocol import UNREADABLE
@@ -28,7 +29,7 @@ _promises = msgspec.json.Decoder(list[HostPromise])
 _log = logging.getLogger(__name__)
 
 
-class MaintenanceLoop(threading.Thread):
+class MaintenanceLoop(NamedThread):
     """Cares until stopped."""
 
     def __init__(

@@ -3,17 +3,18 @@
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable
 
 import msgspec
 
 from freehold.node import settings as node_settings
 from freehold.node.errors import SupervisorError
-from freehold.node.metering import Counters, Meter, MeteredPartition, accumulate
+from freehold.node.metering import Counters, MeteredPartition, accumulate
+from freehold.node.parts import MeterPart, SupervisorPart
+from freehold.node.runtime import NamedThread, Runtime
 from freehold.node.settings import Paths, Settings
 from freehold.node.state.desired import Store
-from freehold.node.supervisor.client import GroupStatus, Supervisor
+from freehold.node.supervisor.client import GroupStatus
 from freehold.protocol.report import Item, UsageReport
 from freehold.protocol.states import Observed
 
@@ -26,7 +27,7 @@ _counters = msgspec.json.Decoder(Counters)
 _log = logging.getLogger(__name__)
 
 
-class MeteringThread(threading.Thread):
+class MeteringThread(NamedThread):
     """Measures until stopped."""
 
     def __init__(
@@ -34,9 +35,11 @@ class MeteringThread(threading.Thread):
         paths: Paths,
         settings: Settings,
         store: Store,
-        supervisor: Supervisor,
+        supervisor: SupervisorPart,
+        meter: MeterPart,
         host_end: Callable[[node_settings.PartitionSlot], str],
         tenant: Callable[[node_settings.PartitionSlot], str],
+        runtime: Runtime,
     ) -> None:
         """`host_end` names a partition's link on the host, `tenant` the instance that has it; empty: not known."""
         super().__init__(name="metering", daemon=True)
@@ -46,14 +49,15 @@ class MeteringThread(threading.Thread):
         self._supervisor = supervisor
         self._host_end = host_end
         self._tenant = tenant
-        self._meter = Meter(settings.tag, root_mode=not settings.unprivileged)
+        self._meter = meter
+        self._runtime = runtime
         self._last: dict[str, float] = {}
         """When an instance was last measured (monotonic): what passed while we were away is not billed."""
         self._told: dict[str, str] = {}
         """The counters of each instance as they were last told."""
         self._one_at_a_time = threading.Lock()
         """An older reading must not be told after a newer one."""
-        self._hurry = threading.Event()
+        self._hurry = runtime.event()
         self._over = False
 
     def soon(self) -> None:
@@ -65,20 +69,20 @@ class MeteringThread(threading.Thread):
         self._hurry.set()
 
     def run(self) -> None:
-        due = time.monotonic() + EARLY * self._store.pace
+        due = self._runtime.monotonic() + EARLY * self._store.pace
         while not self._over:
-            if self._hurry.wait(max(0.0, min(PERIOD, due - time.monotonic()))) and not self._over:
-                time.sleep(SOON)
+            if self._hurry.wait(max(0.0, min(PERIOD, due - self._runtime.monotonic()))) and not self._over:
+                self._runtime.sleep(SOON)
                 self._hurry.clear()
                 due = 0.0
             try:
-                self.measure(tell=time.monotonic() >= due)
+                self.measure(tell=self._runtime.monotonic() >= due)
             except SupervisorError as error:
                 _log.warning("use cannot be measured now: %s", error)
             except Exception:
                 _log.exception("metering failed; retrying")
-            if time.monotonic() >= due:
-                due = time.monotonic() + EARLY * self._store.pace
+            if self._runtime.monotonic() >= due:
+                due = self._runtime.monotonic() + EARLY * self._store.pace
 
     def measure(self, *, tell: bool = True) -> None:
         """Read, accumulate, keep and perhaps tell, once; callable from any thread."""
@@ -100,7 +104,7 @@ class MeteringThread(threading.Thread):
             [self._slot(desired.partition, desired.instance, status.get(desired.partition)) for desired in instances]
         )
         kept = self._store.counters()
-        now, moment = time.monotonic(), self._store.now()
+        now, moment = self._runtime.monotonic(), self._store.now()
         texts: dict[str, str] = {}
         items: list[Item] = []
         for desired in instances:

@@ -19,6 +19,7 @@ from freehold.node.partition import gate
 from freehold.node.partition.gate import PromiseResult
 from freehold.node.promises import schedule
 from freehold.node.promises.schedule import PromiseState
+from freehold.node.runtime import NamedThread
 
 FIRST_TIMEOUT = 30.0
 """How long a first check may take, while the promise's own timeout is not known."""
@@ -92,7 +93,7 @@ class _Worker:
     """By order: the promise and the moment at which it is late."""
 
 
-class Scheduler(threading.Thread):
+class Scheduler(NamedThread):
     """Checks every watched promise in time; hands each result to `on_result`, on its own thread."""
 
     def __init__(self, fork_server: ForkServer, on_result: Callable[[Result], None]) -> None:

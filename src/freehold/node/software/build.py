@@ -22,10 +22,10 @@ from freehold import durable
 from freehold.failpoints import failpoint
 from freehold.node.errors import BuildError
 from freehold.node.host import trees
-from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
 from freehold.node.software import confined, integrity, store
 from freehold.node.software.integrity import MARK as COMPLETE
+from freehold.node.upstream import Upstream
 from freehold.protocol import archive
 
 TIMEOUT = 3600.0
@@ -60,7 +60,7 @@ def is_built(paths: Paths, release: str) -> bool:
     return (paths.software / release / COMPLETE).exists()
 
 
-def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: float = TIMEOUT) -> None:
+def build(paths: Paths, settings: Settings, link: Upstream, release: str, timeout: float = TIMEOUT) -> None:
     """Build a release unless it is there; raise BuildError with the end of the log.
 
     The archive is kept, so that a release can be built again when the Master is away.
@@ -87,7 +87,7 @@ def build(paths: Paths, settings: Settings, link: Link, release: str, timeout: f
         raise
 
 
-def _make(paths: Paths, settings: Settings, link: Link, folder: Path, log: Path, timeout: float) -> None:
+def _make(paths: Paths, settings: Settings, link: Upstream, folder: Path, log: Path, timeout: float) -> None:
     release = folder.name
     packed = _archive(paths, link, release)
     try:
@@ -246,7 +246,7 @@ def _below(folder: Path) -> list[Path]:
     return [folder, *(Path(parent, name) for parent, names in found for name in names)]
 
 
-def _archive(paths: Paths, link: Link, release: str) -> bytes:
+def _archive(paths: Paths, link: Upstream, release: str) -> bytes:
     kept = paths.cache / f"{release}.tar.gz"
     if kept.exists():
         content = kept.read_bytes()

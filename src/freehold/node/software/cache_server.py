@@ -7,9 +7,10 @@ from pathlib import Path
 from freehold.cache.folder import CacheError, Folder
 from freehold.cache.mirrors import MASTER, Mirror, Mirrors, mirror
 from freehold.cache.signing import Trust, fingerprint
-from freehold.node.link.client import Link, MasterRefused
+from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
 from freehold.node.state.desired import Store
+from freehold.node.upstream import MasterRefused, Upstream
 from freehold.protocol.cache import PREFIX, CacheKind
 
 ARCHIVE = "release.tar.gz"
@@ -23,7 +24,7 @@ class OurMaster:
 
     name = MASTER
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Upstream) -> None:
         self._link = link
 
     def fetch(self, path: str, most: int) -> bytes | None:
@@ -50,7 +51,7 @@ def mirrors(paths: Paths, settings: Settings, tell: Callable[[str], object]) -> 
     return Mirrors(Folder(paths.kept), found, tell)
 
 
-def link(paths: Paths, settings: Settings) -> Link:
+def link(paths: Paths, settings: Settings) -> Upstream:
     """Return a connection to the Master, as the agent's are."""
     return Link(settings.master, paths.authority, (paths.certificate, paths.key), time=Store(paths.store))
 

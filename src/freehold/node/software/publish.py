@@ -20,11 +20,11 @@ from freehold.cache.folder import CacheError, Folder, read
 from freehold.cache.packing import pack, split, this_platform
 from freehold.failpoints import failpoint
 from freehold.node.errors import LinkError
-from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings, load
 from freehold.node.software.cache_server import ARCHIVE, downloads_of, link
 from freehold.node.software.integrity import MARK
 from freehold.node.software.packages import DEBS
+from freehold.node.upstream import Upstream
 from freehold.protocol.cache import (
     PREFIX,
     BuildStatement,
@@ -53,7 +53,7 @@ def main(root: Path, releases: Sequence[str]) -> None:
         raise trouble
 
 
-def _share(paths: Paths, settings: Settings, local: Folder, master: Link | None, release: str) -> None:
+def _share(paths: Paths, settings: Settings, local: Folder, master: Upstream | None, release: str) -> None:
     _keep_downloads(paths, settings, local, release)
     is_built = (paths.software / release / MARK).exists()
     if is_built and (settings.shares or master is not None):
@@ -66,7 +66,7 @@ def _share(paths: Paths, settings: Settings, local: Folder, master: Link | None,
                 local.keep(vouched)
 
 
-def _master(paths: Paths, settings: Settings) -> Link | None:
+def _master(paths: Paths, settings: Settings) -> Upstream | None:
     """Return a connection to a Master that wants this node's builds; None when it does not, or is away."""
     if not settings.node:
         return None
@@ -152,7 +152,7 @@ def _signed(paths: Paths, said: BuildStatement) -> CacheEntry:
     return signing.sign(said, paths.key.read_bytes(), paths.certificate.read_text())
 
 
-def _send(master: Link, local: Folder, entry: CacheEntry) -> CacheEntry:
+def _send(master: Upstream, local: Folder, entry: CacheEntry) -> CacheEntry:
     """Send an entry with all its pieces; return it vouched for. Raise LinkError, or CacheError for a missing piece."""
     said = read(entry)
     path = PREFIX + entries_path(said.kind, said.release, said.platform)
