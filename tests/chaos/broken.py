@@ -13,6 +13,7 @@ from freehold.node import plan as planning
 from freehold.node.link.sync import OutboxSender
 from freehold.node.plan import Step, Verb
 from freehold.node.state.desired import Store
+from freehold.protocol.meters import NAMES
 from freehold.simulator import history
 from freehold.simulator.host import Machine
 
@@ -36,7 +37,7 @@ def forgetful() -> None:
 
 def counting_twice() -> None:
     """The Master does not remember the last reading of a counter."""
-    Meters._last = lambda *_: CounterReading(0, (None,) * 5)  # type: ignore[method-assign]
+    Meters._last = lambda *_: CounterReading(0, (None,) * len(NAMES))  # type: ignore[method-assign]
 
 
 def deaf() -> None:

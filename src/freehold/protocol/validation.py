@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from freehold.protocol import FUTURE, MAX_DEPTH, MAX_ITEM, MAX_MESSAGE, MAX_NAME, MAX_PROMISES, MAX_PUBLICATION
+from freehold.protocol.meters import counters
 from freehold.protocol.report import (
     AsideReport,
     AssessmentReport,
@@ -58,7 +59,7 @@ def check(item: Item, now: float) -> None:
             name(item.instance)
             series(item.series)
             moment(item.at, now)
-            for counter in (item.cpu_ms, item.memory_mb_s, item.disk_mb_s, item.network_in, item.network_out):
+            for counter in counters(item):
                 count(counter)
         case AsideReport():
             name(item.item)

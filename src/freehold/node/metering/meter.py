@@ -52,15 +52,14 @@ class Meter:
         readings = {}
         for slot in slots:
             cpu_ms, memory_mb, exact = self._used(slot, living)
-            counted = network.read(slot.host_end)
-            readings[slot.partition] = Reading(
-                cpu_ms=cpu_ms,
-                exact=exact,
-                memory_mb=memory_mb,
-                disk_mb=self._disk[slot.partition, slot.instance][1],
-                network_in=counted[0] if counted else None,
-                network_out=counted[1] if counted else None,
-            )
+            values = {
+                "cpu_ms": cpu_ms,
+                "memory_mb_s": memory_mb,
+                "disk_mb_s": self._disk[slot.partition, slot.instance][1],
+            }
+            if counted := network.read(slot.host_end):
+                values["network_in"], values["network_out"] = counted
+            readings[slot.partition] = Reading(values, exact)
         return readings
 
     def _used(self, slot: MeteredPartition, living: "_Living") -> tuple[float, float, bool]:
