@@ -68,6 +68,12 @@ class MeterValues(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
         int | None, MeterDeclaration("Network, received", "bytes received", Source.INHERITED, _BYTES)
     ] = None
     network_out: Annotated[int | None, MeterDeclaration("Network, sent", "bytes sent", Source.INHERITED, _BYTES)] = None
+    process_s: Annotated[
+        int | None,
+        MeterDeclaration(
+            "Processes", "processes of services times seconds", Source.LEVEL, (Unit(3600, "h"),), is_priced=False
+        ),
+    ] = None
 
 
 def _declared() -> dict[str, MeterDeclaration]:

@@ -35,7 +35,7 @@ def test_what_is_the_same_for_every_meter_is_written_once(tmp_path: Path) -> Non
     (tmp_path / "q.sql").write_text('-- name: all\n-- All.\nSELECT {{each meter ", ": sum($meter) - :$meter}} FROM t\n')
     query = sql.load(tmp_path / "q.sql")["all"]
     assert query.named.startswith("SELECT sum(cpu_ms) - :cpu_ms, sum(memory_mb_s) - :memory_mb_s, ")
-    assert query.format.endswith("sum(network_out) - %(network_out)s FROM t")
+    assert "sum(network_out) - %(network_out)s" in query.format
 
 
 @pytest.mark.parametrize("text", ["SELECT 1\n", "-- name: silent\nSELECT 1\n", "-- name: Big\n-- Why.\nSELECT 1\n"])

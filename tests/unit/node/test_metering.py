@@ -143,6 +143,7 @@ def test_the_time_of_a_busy_session_is_measured(tmp_path: Path, tag: str) -> Non
     assert not used.exact
     assert 450 <= used.values["cpu_ms"] <= 620
     assert 3 <= used.values["memory_mb_s"] <= 30
+    assert used.values["process_s"] == 1
     assert "network_in" not in used.values
 
 
@@ -162,6 +163,7 @@ def test_the_time_of_a_user_is_measured_also_of_children_that_ended(tmp_path: Pa
         burner.communicate()
     assert 450 <= used["p0"].values["cpu_ms"] <= 650
     assert used["p1"].values["cpu_ms"] == 0
+    assert (used["p0"].values["process_s"], used["p1"].values["process_s"]) == (1, 0), "who ended counts no more"
 
 
 @as_root
