@@ -32,7 +32,7 @@ def test_a_cast_is_not_taken_for_a_parameter(tmp_path: Path) -> None:
 
 
 def test_what_is_the_same_for_every_meter_is_written_once(tmp_path: Path) -> None:
-    (tmp_path / "q.sql").write_text('-- name: all\n-- All.\nSELECT {{each meter ", ": sum($meter) - :$meter}} FROM t\n')
+    (tmp_path / "q.sql").write_text('-- name: all\n-- All.\nSELECT {{each meter ", ": sum($name) - :$name}} FROM t\n')
     query = sql.load(tmp_path / "q.sql")["all"]
     assert query.named.startswith("SELECT sum(cpu_ms) - :cpu_ms, sum(memory_mb_s) - :memory_mb_s, ")
     assert "sum(network_out) - %(network_out)s" in query.format

@@ -6,11 +6,13 @@ A file holds queries in this form; names are unique within the file and paramete
     -- What changed for a node after a revision.
     SELECT … WHERE node_id = :node
 
-What is the same for every meter is written once, between double braces, with what stands between two of them:
+What is the same for each of a list is written once, between double braces, with what stands between two of them:
 
-    SELECT {{each meter ", ": CAST(sum($meter) AS bigint) AS $meter}} FROM …
+    SELECT {{each meter ", ": CAST(sum($name) AS bigint) AS $name}} FROM …
 
-`each priced` is for those that have prices. No Django here: the gateway imports this module.
+`meter` is of all meters, `priced` of those that have prices, `free_text` of the fields of an order that are free text.
+
+No Django here: the gateway imports this module.
 """
 
 import functools
@@ -20,9 +22,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from freehold.protocol import meters
+from freehold.protocol import meters, order
 
-_LISTS = {"meter": meters.NAMES, "priced": meters.PRICED}
+_LISTS = {"meter": meters.NAMES, "priced": meters.PRICED, "free_text": order.FREE_TEXT}
 _EACH = re.compile(r'\{\{each (\w+) "([^"]*)": (.*?)\}\}', re.DOTALL)
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z_0-9]*)")
 _HEADER = re.compile(r"^-- name: ([a-z_]+)$")
@@ -86,7 +88,7 @@ def load_all(paths: Iterable[Path]) -> dict[str, Query]:
 
 
 def _each(found: re.Match[str]) -> str:
-    return found[2].join(found[3].replace("$meter", name) for name in _LISTS[found[1]])
+    return found[2].join(found[3].replace("$name", name) for name in _LISTS[found[1]])
 
 
 @functools.lru_cache(maxsize=512)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from freehold.master.foundation.errors import MasterError
 from freehold.protocol.meters import METERS
+from freehold.protocol.order import FIELDS, FREE_TEXT
 from freehold.protocol.problem import FieldError
 
 STATES: dict[str, str | Promise] = {
@@ -122,6 +123,14 @@ def meter(name: str, unit: int) -> str:
 def meter_title(name: str) -> str:
     """Return what a meter is called; one that is not known here, as it is."""
     return _(METERS[name].title) if name in METERS else name
+
+
+def free_text(texts: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the fields of an order that are free text, each with its title, its bound and its text."""
+    return [
+        {"name": name, "title": _(FIELDS[name].title), "longest": FIELDS[name].longest, "text": texts.get(name, "")}
+        for name in FREE_TEXT
+    ]
 
 
 def cost_kind(name: str) -> str:

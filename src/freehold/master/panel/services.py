@@ -65,6 +65,7 @@ def instance(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     context = {
         **_live(row, schema),
         "parameters": secrets.shown(row["parameters"], schema.request),
+        "free_text": [one for one in labels.free_text(row["free_text"]) if one["text"]],
         "history": history,
         "asked_before": asked_before,
         "changes": changes,

@@ -1,6 +1,6 @@
 -- name: so_far
 -- What an instance used since it was placed: the last counters of each series, added up.
-SELECT {{each meter ", ": CAST(sum($meter) AS bigint) AS $meter}}
+SELECT {{each meter ", ": CAST(sum($name) AS bigint) AS $name}}
 FROM usage_counter WHERE instance_id = :instance
 
 -- name: stretch
