@@ -102,6 +102,17 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             is_of_people=True,
         ),
     ] = None
+    note: Annotated[
+        str | None,
+        OrderField(
+            "Own words about it, of at most 200 characters in one line; empty: none any more.",
+            "own words about it, shown with it (empty: none any more)",
+            "TEXT",
+            is_of_people=True,
+            title="Note",
+            longest=200,
+        ),
+    ] = None
 
 
 def _declared() -> dict[str, OrderField]:
