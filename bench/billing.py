@@ -235,7 +235,7 @@ def measure_orders(kind: str) -> None:
             )
         began = time.monotonic()
         for number in range(ORDERS):
-            actions.request(actions.Request("provider", f"{product}{number}", product), acting=rooms.owner)
+            actions.request(actions.Request("provider", f"{product}{number}", product=product), acting=rooms.owner)
         rates[product] = ORDERS / (time.monotonic() - began)
     print(
         f"{kind}: {rates['sold']:.0f} durable orders a second of what is sold, {rates['free']:.0f} of what is not "

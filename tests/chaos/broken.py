@@ -18,6 +18,7 @@ from freehold.node.link.sync import GAP
 from freehold.node.parts import AgentParts
 from freehold.node.plan import Step, Verb
 from freehold.node.upstream import MasterRefused
+from freehold.protocol.meters import NAMES
 from freehold.simulator import history
 from freehold.simulator.network import Link
 from freehold.simulator.node import FragileStore, Node, parts_of
@@ -70,7 +71,7 @@ def lasting() -> MakeParts:
 
 def counting_twice() -> MakeParts:
     """The Master does not remember the last reading of a counter."""
-    Meters._last = lambda *_: CounterReading(0, (None,) * 5)  # type: ignore[method-assign]
+    Meters._last = lambda *_: CounterReading(0, (None,) * len(NAMES))  # type: ignore[method-assign]
     return parts_of
 
 

@@ -56,7 +56,7 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
     # These stand inside others.
     inner = {
         feed.Installation, feed.WantedInstance, feed.SharedInstance, report.PartitionFacts, report.HostPromise,
-        report.Report,
+        report.Report, report.MeterValues,
         problem.FieldError, problem.Reason, descriptor.TypeDescriptor, descriptor.RequestDescriptor, enrol.Token,
     }  # fmt: skip
     assert structs - inner == told

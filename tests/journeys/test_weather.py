@@ -169,7 +169,7 @@ def _used_is_counted(cloud: Cloud, machine: Machine) -> None:
     kept = {instance: text for instance, text in store.counters().items() if "cpu_ms" in text}
     store.close()
     machine.start()
-    least = {instance: int(json.loads(text)["cpu_ms"]) for instance, text in kept.items()}
+    least = {instance: int(json.loads(text)["used"]["cpu_ms"]) for instance, text in kept.items()}
 
     def told() -> bool:
         return all(_cpu(cloud, "usage_counter").get(instance, 0) >= used for instance, used in least.items())

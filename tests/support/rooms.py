@@ -76,7 +76,7 @@ class Rooms:
         """Request as the customer of `shop`."""
         from freehold.master.ordering import actions
 
-        asked = actions.Request("shop", title, product, **spec)
+        asked = actions.Request("shop", title, product=product, **spec)
         return actions.request(asked, dry_run=dry_run, acting=self.customer)
 
     def node_says(self, instance: str, state: str, revision: int = 10**9, **more: Any) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from freehold.protocol.meters import METERS
+
 REPOSITORY = Path(__file__).parent.parent.parent
 PAGES = sorted(path.relative_to(REPOSITORY) for path in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 
@@ -56,6 +58,14 @@ def test_every_kind_of_report_is_documented() -> None:
             assert f"`{field}`" in text, field
     for field in (*feed.Feed.__struct_fields__, *feed.WantedInstance.__struct_fields__):
         assert re.search(rf"\b{field}\b", text), field
+
+
+def test_every_meter_is_documented() -> None:
+    billing, protocol = ((REPOSITORY / "docs" / name).read_text() for name in ("billing.md", "protocol.md"))
+    for name, meter in METERS.items():
+        priced = "" if meter.is_priced else "; it has no price"
+        assert f"| `{name}` | {meter.counts}{priced} |" in billing
+        assert f"`{name}`" in protocol
 
 
 def test_the_examples_for_authors_are_releases() -> None:

@@ -13,6 +13,7 @@ from freehold.client.credentials import Credentials
 from freehold.client.errors import ClientError, NotReady, Refused, Unreachable
 from freehold.client.messages import Answer, Drained, Instance, MoveAnswer, Node, Release, Site, Supply, Token
 from freehold.protocol import UNREADABLE
+from freehold.protocol.order import OrderSpec
 from freehold.protocol.problem import MEDIA_TYPE, Problem
 
 T = TypeVar("T")
@@ -75,32 +76,16 @@ class Client:
         self,
         title: str,
         *,
-        product: str | None = None,
-        release: str | None = None,
-        type: str | None = None,
-        parameters: dict[str, Any] | None = None,
-        constraints: dict[str, Any] | None = None,
-        state: str | None = None,
-        offered_to: str | None = None,
-        offer: str | None = None,
-        quote: str | None = None,
         dry_run: bool = False,
         project: str | None = None,
+        **fields: Any,
     ) -> Answer:
-        """Make an instance exist as described. What is None stays as it is, or takes its default."""
-        spec = {
-            "product": product,
-            "release": release,
-            "type": type,
-            "parameters": parameters,
-            "constraints": constraints,
-            "state": state,
-            "offered_to": offered_to,
-            "offer": offer,
-            "quote": quote,
-        }
+        """Make an instance exist as described by fields of `protocol.order.OrderSpec`.
+
+        What is None stays as it is, or takes its default. Raise TypeError for a field that an order does not have.
+        """
+        body = msgspec.to_builtins(OrderSpec(**fields))
         path = self._instance(title, project)
-        body = {name: value for name, value in spec.items() if value is not None}
         return self._call("PUT", path + ("?dry_run=true" if dry_run else ""), Answer, body)
 
     def move(

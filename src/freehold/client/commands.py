@@ -5,6 +5,7 @@ import getpass
 import json
 import sys
 from pathlib import Path
+from typing import Any, get_args
 
 from freehold.client.api import Client
 from freehold.client.credentials import save_credentials
@@ -22,7 +23,7 @@ from freehold.client.terminal import (
     seconds,
     table,
 )
-from freehold.protocol import archive
+from freehold.protocol import archive, order
 
 
 def add_commands(
@@ -71,25 +72,12 @@ def _add_login(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
 def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     request = command(subparsers, "request", _request, "make a service exist as described, or change it")
     request.add_argument("title")
-    request.add_argument("product", nargs="?", help="needed for a new one")
-    request.add_argument(
-        "--release",
-        metavar="VERSION",
-        help="a new one takes the newest; an existing one changes only when named",
-    )
-    request.add_argument("--type", help="flavour of the product (default: default)")
-    request.add_argument("--parameters", metavar="JSON", help="JSON object, or @FILE, or - for standard input")
-    request.add_argument(
-        "--constraints", metavar="JSON", help='where it may go, such as {"site": "home", "placement": "pack"}'
-    )
-    request.add_argument("--state", choices=["started", "stopped"])
-    request.add_argument(
-        "--offered-to",
-        choices=["project", "everyone"],
-        help="who may have shared instances on it (everyone: for operators)",
-    )
-    request.add_argument("--offer", help="what is ordered at its price; says the product")
-    request.add_argument("--quote", metavar="HASH", help="the quote to be held to (freehold quote)")
+    request.add_argument("product", nargs="?", help=order.FIELDS["product"].help)
+    for name, field in order.FIELDS.items():
+        if name != "product":
+            request.add_argument(
+                f"--{name.replace('_', '-')}", metavar=field.metavar, choices=field.choices, help=field.help
+            )
     request.add_argument("--dry-run", action="store_true", help="check and place it, but keep nothing")
     _add_wait(request)
     show = command(subparsers, "show", _show, "show one service")
@@ -218,23 +206,20 @@ def _request(options: argparse.Namespace) -> int:
     client = open_client()
     answer = client.request(
         options.title,
-        product=options.product,
-        release=options.release,
-        type=options.type,
-        parameters=json_object("--parameters", options.parameters),
-        constraints=json_object("--constraints", options.constraints),
-        state=options.state,
-        offered_to=options.offered_to,
-        offer=options.offer,
-        quote=options.quote,
         dry_run=options.dry_run,
         project=options.project,
+        **{name: _said(name, getattr(options, name)) for name in order.FIELDS},
     )
     if options.dry_run:
         verb = "create it" if answer.created else "change it" if answer.changed else "change nothing"
         say(options, answer, f"Would {verb}, on node {answer.node}, partition {answer.partition}.")
         return 0
     return _finish(options, client, answer)
+
+
+def _said(name: str, text: str | None) -> Any:
+    """Return the value of a field of an order as it was typed."""
+    return json_object(f"--{name}", text) if dict[str, Any] in get_args(order.TYPES[name]) else text
 
 
 def _set_state(options: argparse.Namespace) -> int:
@@ -508,6 +493,7 @@ def _describe(instance: Instance) -> str:
         f"  product     {instance.product} {instance.release}, type {instance.type}",
         f"  place       {instance.site} / {instance.node} / {instance.partition} {instance.address or ''}".rstrip(),
     ]
+    lines += [f"  {name:11} {text}" for name in order.FREE_TEXT if (text := getattr(instance, name))]
     lines += [
         f"  parameter   {name} = {json.dumps(value, ensure_ascii=False)}" for name, value in instance.parameters.items()
     ]

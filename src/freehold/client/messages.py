@@ -63,6 +63,7 @@ class Instance(msgspec.Struct, frozen=True):
     revision: int
     created_at: str
     changed_at: str
+    note: str = ""
     usage: dict[str, int | None] = {}
     parent: str | None = None
     """Title of the instance that requested it."""

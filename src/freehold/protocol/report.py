@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from freehold.protocol import VERSION
+from freehold.protocol.meters import MeterValues
 from freehold.protocol.states import Observed, SoftwareObserved
 
 GENESIS = "0" * 64
@@ -92,23 +93,14 @@ class AssessmentReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_fiel
     message: str = ""
 
 
-class UsageReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="usage"):
-    """Cumulative counters of one instance since it was placed; they only grow.
+class UsageReport(MeterValues, frozen=True, omit_defaults=True, tag_field="kind", tag="usage"):
+    """Cumulative counters of one instance since it was placed, by meter; they only grow.
 
     A counter that this machine cannot measure is absent, not zero.
     """
 
     instance: str
     at: float
-    cpu_ms: int | None = None
-    memory_mb_s: int | None = None
-    """Resident megabytes times seconds."""
-    disk_mb_s: int | None = None
-    """Megabytes on disk times seconds."""
-    network_in: int | None = None
-    """Bytes received."""
-    network_out: int | None = None
-    """Bytes sent."""
     series: str = ""
     """What these counters belong to: another series begins at zero, after a machine lost its memory or was replaced."""
 

@@ -4,11 +4,13 @@ Each function raises ValueError, with the reason, for what cannot be true or can
 ones, so what a node sends is what its Master takes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
 
 import msgspec
 
 from freehold.protocol import FUTURE, MAX_DEPTH, MAX_ITEM, MAX_MESSAGE, MAX_NAME, MAX_PROMISES, MAX_PUBLICATION
+from freehold.protocol.meters import counters
 from freehold.protocol.report import (
     AsideReport,
     AssessmentReport,
@@ -36,32 +38,7 @@ LATEST = 1e11
 
 def check(item: Item, now: float) -> None:
     """Raise ValueError for an item that the Master would set aside for its form; `now`: seconds since 1970."""
-    match item:
-        case HostFacts():
-            check_facts(item)
-        case SoftwareReport():
-            name(item.release)
-        case InstanceReport():
-            name(item.instance)
-            count(item.revision)
-            promises(item.promises)
-        case PublicationReport():
-            name(item.instance)
-            count(item.revision)
-            publication(item.values)
-        case AssessmentReport():
-            name(item.instance)
-            name(item.promise)
-            count(item.revision)
-            moment(item.at, now)
-        case UsageReport():
-            name(item.instance)
-            series(item.series)
-            moment(item.at, now)
-            for counter in (item.cpu_ms, item.memory_mb_s, item.disk_mb_s, item.network_in, item.network_out):
-                count(counter)
-        case AsideReport():
-            name(item.item)
+    _CHECKS[type(item)](item, now)
     if (size := len(encoded(item))) > MAX_ITEM:
         raise ValueError(f"it has {size} bytes; an item has at most {MAX_ITEM}")
 
@@ -180,3 +157,52 @@ def time(seconds: float) -> float:
 def ahead(seconds: float, now: float) -> str:
     """Return why a time that is reported now cannot be; empty when it may be."""
     return f"{seconds:.0f} is in the future: it is {now:.0f}" if seconds > now + FUTURE else ""
+
+
+def _check_software(item: SoftwareReport, now: float) -> None:
+    name(item.release)
+
+
+def _check_instance(item: InstanceReport, now: float) -> None:
+    name(item.instance)
+    count(item.revision)
+    promises(item.promises)
+
+
+def _check_publication(item: PublicationReport, now: float) -> None:
+    name(item.instance)
+    count(item.revision)
+    publication(item.values)
+
+
+def _check_assessment(item: AssessmentReport, now: float) -> None:
+    name(item.instance)
+    name(item.promise)
+    count(item.revision)
+    moment(item.at, now)
+
+
+def _check_usage(item: UsageReport, now: float) -> None:
+    name(item.instance)
+    series(item.series)
+    moment(item.at, now)
+    for counter in counters(item):
+        count(counter)
+
+
+def _check_aside(item: AsideReport, now: float) -> None:
+    name(item.item)
+
+
+_CHECKS: dict[type[Item], Callable[[Any, float], None]] = {
+    HostFacts: lambda item, now: check_facts(item),
+    SoftwareReport: _check_software,
+    InstanceReport: _check_instance,
+    PublicationReport: _check_publication,
+    AssessmentReport: _check_assessment,
+    UsageReport: _check_usage,
+    AsideReport: _check_aside,
+}
+"""The form of each kind of item."""
+if set(_CHECKS) != set(get_args(Item)):
+    raise TypeError(f"the form of each kind of item is checked: {set(_CHECKS) ^ set(get_args(Item))}")

@@ -312,4 +312,4 @@ class Meter:
 
     def _reading(self, name: str) -> Reading:
         read = self._machine.partition(name).read_ms = self._machine.cpu_ms(name)
-        return Reading(read, True, 16.0, None, None, None)
+        return Reading({"cpu_ms": read, "memory_mb_s": 16.0})

@@ -276,7 +276,7 @@ class Master:
         from freehold.master.ordering import actions
 
         desired = actions.Request(
-            "provider", title, PRODUCT, type=type, parameters={"greeting": greeting}, state=Wanted(state)
+            "provider", title, product=PRODUCT, type=type, parameters={"greeting": greeting}, state=Wanted(state)
         )
         granted = actions.request(desired, acting=self._rooms.owner)
         self.asked[granted.instance].append((self._world.now, state))

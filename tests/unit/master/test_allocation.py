@@ -214,7 +214,7 @@ def test_a_release_without_supply_has_no_place(fleet: "Rooms") -> None:
 
     fleet.publish(tiny_release("other"))
     with pytest.raises(NoPlace, match="there is no supply for it"):
-        actions.request(actions.Request("shop", "x", "other"), acting=fleet.customer)
+        actions.request(actions.Request("shop", "x", product="other"), acting=fleet.customer)
 
 
 def test_a_release_being_removed_takes_nobody(rooms: "Rooms") -> None:
@@ -233,7 +233,7 @@ def test_a_private_supply_serves_its_owner_only(rooms: "Rooms") -> None:
     rooms.supply(release, node, everyone=False)
     with pytest.raises(NoPlace, match="there is no supply for it"):
         rooms.request("x")
-    mine = actions.request(actions.Request("provider", "x", "tiny"), acting=rooms.owner)
+    mine = actions.request(actions.Request("provider", "x", product="tiny"), acting=rooms.owner)
     assert mine.created
     rooms.supply(release, node, everyone=True)
     assert rooms.request("x").created
@@ -252,7 +252,9 @@ def test_public_and_private_supplies_are_chosen_among_together(rooms: "Rooms") -
     release = rooms.publish(tiny_release())
     rooms.supply(release, rooms.node("open", partitions=2))
     rooms.supply(release, rooms.node("own", partitions=3), everyone=False)
-    nodes = [actions.request(actions.Request("provider", f"x{n}", "tiny"), acting=rooms.owner).node for n in range(5)]
+    nodes = [
+        actions.request(actions.Request("provider", f"x{n}", product="tiny"), acting=rooms.owner).node for n in range(5)
+    ]
     assert len(set(nodes)) == 2
 
 

@@ -31,6 +31,13 @@ def test_a_cast_is_not_taken_for_a_parameter(tmp_path: Path) -> None:
     assert sql.load(tmp_path / "q.sql")["cast"].format == "SELECT %(a)s::text"
 
 
+def test_what_is_the_same_for_every_meter_is_written_once(tmp_path: Path) -> None:
+    (tmp_path / "q.sql").write_text('-- name: all\n-- All.\nSELECT {{each meter ", ": sum($name) - :$name}} FROM t\n')
+    query = sql.load(tmp_path / "q.sql")["all"]
+    assert query.named.startswith("SELECT sum(cpu_ms) - :cpu_ms, sum(memory_mb_s) - :memory_mb_s, ")
+    assert "sum(network_out) - %(network_out)s" in query.format
+
+
 @pytest.mark.parametrize("text", ["SELECT 1\n", "-- name: silent\nSELECT 1\n", "-- name: Big\n-- Why.\nSELECT 1\n"])
 def test_a_query_without_name_or_description_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "q.sql").write_text(text)

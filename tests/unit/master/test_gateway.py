@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from freehold.protocol.meters import NAMES
 from support.protocol_node import Pocket
 
 if TYPE_CHECKING:
@@ -162,9 +163,7 @@ def test_what_a_node_tells_is_shown(master: "Master", node: Pocket) -> None:
     assert (shown["state"], shown["ready"], shown["promises_kept"]) == ("started", True, True)
     assert shown["publication"] == {"url": "http://[::1]/"}
     assert shown["promises"][0] | {"at": ""} == {"name": "web", "kept": True, "message": "ok", "at": ""}
-    assert shown["usage"] == {
-        "cpu_ms": 1234, "memory_mb_s": None, "disk_mb_s": 0, "network_in": None, "network_out": None,
-    }  # fmt: skip
+    assert shown["usage"] == {**dict.fromkeys(NAMES), "cpu_ms": 1234, "disk_mb_s": 0}
 
 
 def test_a_report_sent_twice_counts_once(master: "Master", node: Pocket) -> None:

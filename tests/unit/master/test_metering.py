@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 from freehold import kit
 from freehold.master.foundation.errors import Busy
 from freehold.master.gateway.reports import Done, ReportJob, Writer
+from freehold.protocol.meters import NAMES
 from support.metering import Mouth, master, send
 from support.running import tiny_release
 
@@ -31,6 +32,19 @@ def used(instance: str) -> dict[int, dict[str, int | None]]:
 def total(instance: str, counter: str) -> int | None:
     values = [hour[counter] for hour in used(instance).values() if hour[counter] is not None]
     return sum(value or 0 for value in values) if values else None
+
+
+@pytest.mark.parametrize("meter", NAMES)
+def test_each_meter_is_counted_by_hour_and_so_far(rooms: "Rooms", mouth: Mouth, meter: str) -> None:
+    from freehold.master.usage import queries
+    from freehold.master.usage.models import Hour
+
+    mouth.say(10 * HOUR, **{meter: 40})
+    mouth.say(12 * HOUR, **{meter: 100})
+    with master(rooms) as writer:
+        assert send(writer, mouth, mouth.reports).refused == 0
+    assert queries.so_far(mouth.instance) == {**dict.fromkeys(NAMES), meter: 100}
+    assert sum(getattr(row, meter) for row in Hour.objects.filter(instance_id=mouth.instance)) == 100
 
 
 @pytest.fixture

@@ -623,7 +623,7 @@ def _end(market: "Market", project: str, title: str) -> None:
     from freehold.master.ordering import actions
     from freehold.protocol.states import Wanted
 
-    asked = actions.Request(project, title, None, state=Wanted.DESTROYED)
+    asked = actions.Request(project, title, state=Wanted.DESTROYED)
     actions.request(asked, acting=_both(market))
 
 

@@ -306,13 +306,13 @@ def test_the_projects_of_others_take_no_requests(shop: "Rooms") -> None:
 
     for project in ("provider", "nowhere"):
         with pytest.raises(Forbidden, match=f"'{project}' is not a project of yours"):
-            actions.request(actions.Request(project, "x", "tiny"), acting=shop.customer)
+            actions.request(actions.Request(project, "x", product="tiny"), acting=shop.customer)
 
 
 def test_titles_are_a_projects_own(shop: "Rooms") -> None:
     from freehold.master.ordering import actions
 
-    theirs = actions.request(actions.Request("provider", "page", "tiny"), acting=shop.owner)
+    theirs = actions.request(actions.Request("provider", "page", product="tiny"), acting=shop.owner)
     assert shop.request("page").instance != theirs.instance
 
 

@@ -13,10 +13,18 @@ from pathlib import Path
 import polib
 import pytest
 
+from freehold.protocol.meters import METERS
+from freehold.protocol.order import FIELDS, FREE_TEXT
+
 PANEL = Path(__file__).parents[3] / "src" / "freehold" / "master" / "panel"
 SCHEMAFORM = PANEL.parent / "schemaform"
 LANGUAGES = sorted(path.parent.parent.name for path in PANEL.glob("locale/*/LC_MESSAGES/django.po"))
 CALLS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext", "npgettext"}
+DECLARED = {
+    "METERS": [meter.title for meter in METERS.values()],
+    "FIELDS": [FIELDS[name].title for name in FREE_TEXT],
+}
+"""Titles that are written in a table of declarations, by its name."""
 Message = tuple[str, ...]
 """What is said: of one; or of one and of many."""
 
@@ -43,6 +51,10 @@ def _called(source: str) -> Iterator[Message]:
     ]
     for place, word in enumerate(words[:-1]):
         if word.string not in CALLS or words[place + 1].string != "(":
+            continue
+        if words[place + 2].string in DECLARED:
+            # Not written here: the title of each declaration.
+            yield from ((title,) for title in DECLARED[words[place + 2].string])
             continue
         assert "pgettext" not in word.string, f"a text with a context, which is not looked for here: {word.line}"
         texts = [""]

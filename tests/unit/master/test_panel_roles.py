@@ -91,7 +91,7 @@ def house(rooms: Rooms) -> dict[str, Visitor]:
     from freehold.master.people.models import Person, Project, Role
 
     rooms.supply(rooms.publish(tiny_release("own")), rooms.node("one"), everyone=False)
-    spec = actions.Request("provider", "theirs", "own", parameters={"greeting": "whispered"})
+    spec = actions.Request("provider", "theirs", product="own", parameters={"greeting": "whispered"})
     granted = actions.request(spec, acting=rooms.owner)
     PublicationRow.objects.create(
         instance_id=granted.instance, revision=10**9, published='{"password": "hushed"}', at=clock.now()

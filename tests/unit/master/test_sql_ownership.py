@@ -13,6 +13,8 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from freehold.master.foundation import sql
+
 REPOSITORY = Path(__file__).parents[3]
 MASTER = REPOSITORY / "src" / "freehold" / "master"
 FOREIGN_WRITES = {
@@ -42,9 +44,8 @@ def floors() -> dict[str, int]:
 def queries() -> Iterator[tuple[str, str, str]]:
     """Yield room, name and text of every query; what the gateway composes is its owners'."""
     for path in sorted(MASTER.glob("*/sql/*.sql")):
-        for block in re.split(r"^-- name: ", path.read_text(), flags=re.MULTILINE)[1:]:
-            name, _, text = block.partition("\n")
-            yield path.parts[-3], name.strip(), text
+        for query in sql.load(path).values():
+            yield path.parts[-3], query.name, query.named
 
 
 def uses(room: str, name: str, text: str) -> tuple[set[Use], set[Use]]:

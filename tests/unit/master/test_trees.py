@@ -230,7 +230,7 @@ def test_a_host_serves_its_own_project_until_it_is_offered_to_everyone(shop: "Ro
     from freehold.master.ordering import actions
 
     def offer(to: str) -> None:
-        spec = actions.Request("provider", "big", "store", offered_to=actions.OfferedTo(to))
+        spec = actions.Request("provider", "big", product="store", offered_to=actions.OfferedTo(to))
         actions.request(spec, acting=shop.owner)
 
     offer("project")

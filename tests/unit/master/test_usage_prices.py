@@ -10,6 +10,7 @@ from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.foundation.money import rounded
 from freehold.master.monitoring.availability import SPEAKS, availability
 from freehold.master.sales.rating import Model, credit, rate
+from freehold.protocol.meters import PRICED
 from support.metering import use
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ BAD = {
     "below zero": ({"amount": -1}, "amount"),
     "usage of no meter": ({"kind": "usage"}, "meter"),
     "a meter of what is no usage": ({"meter": "cpu_ms"}, "meter"),
+    "a meter that has no price": ({"kind": "usage", "meter": "process_s", "model": Model.UNIT}, "meter"),
     "an offer that is none": ({"offer": "lost"}, "offer"),
     "steps that do not grow": (
         {"kind": "usage", "meter": "cpu_ms", "model": Model.VOLUME, "unit": 10**6, "tiers": ((0, 1), (5, 2), (5, 3))},
@@ -205,6 +207,20 @@ BAD = {
         {"kind": "usage", "meter": "cpu_ms", "amount": 10**6, "model": Model.UNIT}, "unit",
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("meter", PRICED)
+def test_each_meter_that_has_a_price_is_asked_for(market: "Market", meter: str) -> None:
+    from freehold.master.billing.queries import lines
+
+    market.offer()
+    market.prices(market.price(31, "usage", meter=meter, model=Model.UNIT, unit=100))
+    market.pay(market.customer(), 3100, "deposit")
+    web = market.order()
+    market.ready(web)
+    use(web, "2026-03-01", 900, meter)
+    (invoice,) = market.bill("2026-04-01")
+    assert [(line["kind"], line["meter"], line["net"]) for line in lines(invoice.id)] == [("usage", meter, 279)]
 
 
 @pytest.mark.parametrize("case", BAD)

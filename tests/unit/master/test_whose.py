@@ -273,11 +273,11 @@ def test_a_host_serves_strangers_only_for_who_may_offer_its_product(sides: tuple
     everyone = actions.OfferedTo.EVERYONE
 
     def serve(side: Side) -> str:
-        spec = actions.Request(side.name, "store", "store", offered_to=everyone)
+        spec = actions.Request(side.name, "store", product="store", offered_to=everyone)
         return actions.request(spec, acting=side.seller).instance
 
     def host_of(title: str) -> str | None:
-        spec = actions.Request(ours.shop, title, "store", type="shelf")
+        spec = actions.Request(ours.shop, title, product="store", type="shelf")
         return Instance.objects.get(id=actions.request(spec, acting=ours.buyer).instance).host
 
     with pytest.raises(Forbidden, match="may not offer to everyone"):
@@ -403,7 +403,7 @@ def _ask(root: str, **specs: dict[str, Any]) -> dict[str, str]:
 def _root(side: Side, product: str, title: str = "whole", **spec: Any) -> str:
     from freehold.master.ordering import actions
 
-    made = actions.request(actions.Request(side.shop, title, product, **spec), acting=side.buyer)
+    made = actions.request(actions.Request(side.shop, title, product=product, **spec), acting=side.buyer)
     return made.instance
 
 

@@ -62,6 +62,18 @@ def test_every_reading_is_kept_and_some_are_told(tmp_path: Path, sleeper: int) -
     assert b'"usage"' in bytes(store.outbox(10, 10**6)[-1].body)
 
 
+def test_counters_that_an_older_agent_kept_go_on_as_another_series(tmp_path: Path, sleeper: int) -> None:
+    store = Store(tmp_path / "node.sqlite")
+    store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
+    store.instance_is("shop", 1, Observed.STARTED)
+    store.count({"shop": '{"series":"old","cpu_ms":9000.0,"raw_cpu_ms":9000.0,"raw_exact":true}'}, [])
+    settings = Settings(f"test{os.getpid()}", True, slots=[PartitionSlot("p0", "127.0.0.1")])
+    MeteringThread(Paths(tmp_path), settings, store, OfOne(sleeper), lambda slot: "", lambda slot: "").measure()
+    told = bytes(store.outbox(10, 10**6)[-1].body)
+    assert b'"usage"' in told
+    assert b'"old"' not in told, "a counter never goes back within its series"
+
+
 def test_a_result_that_is_no_news_wakes_nobody_and_goes_along_with_what_is(tmp_path: Path) -> None:
     store = Store(tmp_path / "node.sqlite")
     store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))

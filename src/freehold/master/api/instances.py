@@ -1,10 +1,11 @@
 """Requests and what became of them."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
+from pydantic import create_model
 
 from freehold.master.api.auth import caller, in_project, itself
 from freehold.master.api.bodies import StrictBody
@@ -18,34 +19,35 @@ from freehold.master.ordering import actions, children, handover, moves, queries
 from freehold.master.ordering.status import Health
 from freehold.master.people.identity import Scope
 from freehold.master.usage import queries as usage
-from freehold.protocol.states import Wanted
+from freehold.protocol import order
 
 router = Router()
 
 
-class RequestIn(StrictBody):
-    """What is left out stays as it is, or takes its default for a new instance."""
+if TYPE_CHECKING:
 
-    product: str | None = Field(None, description="Needed for a new instance, unless an offer says it.")
-    release: str | None = Field(
-        None,
-        description="Version. A new instance takes the newest supplied; an existing one changes only when named.",
+    class RequestIn(StrictBody): ...
+
+    class FreeTextOut(Schema): ...
+
+else:
+    RequestIn = create_model(
+        "RequestIn",
+        __base__=StrictBody,
+        __doc__="What is left out stays as it is, or takes its default for a new instance.",
+        **{
+            name: (
+                order.TYPES[name],
+                Field(None, description=field.says, **({"max_length": field.longest} if field.longest else {})),
+            )
+            for name, field in order.FIELDS.items()
+        },
     )
-    type: str | None = None
-    parameters: dict[str, Any] | None = Field(None, description="Must fit the JSON schema of the release's type.")
-    constraints: dict[str, Any] | None = Field(
-        None,
-        description="Where it may go: node, site, region, labels, cpus, memory_mb, disk_mb, architecture, "
-        "placement (spread or pack).",
+    FreeTextOut = create_model(
+        "FreeTextOut",
+        __base__=Schema,
+        **{name: (str, Field("", description=order.FIELDS[name].says)) for name in order.FREE_TEXT},
     )
-    state: Wanted | None = None
-    offered_to: actions.OfferedTo | None = Field(
-        None,
-        description="For an instance that serves shared ones: its own project (as at first), or everyone "
-        "(this takes the role of an operator).",
-    )
-    offer: str | None = Field(None, description="What is ordered at its price: says product, type and its parameters.")
-    quote: str | None = Field(None, description="The quote to be held to; see quotes.")
 
 
 class RequestsIn(StrictBody):
@@ -62,7 +64,7 @@ class PromiseOut(Schema):
     at: str | None
 
 
-class InstanceOut(Schema):
+class InstanceOut(FreeTextOut):
     id: str
     project: str
     title: str
@@ -113,7 +115,7 @@ class ChildOut(Schema):
 
 
 class OfferOut(Schema):
-    offered_to: actions.OfferedTo
+    offered_to: order.OfferedTo
     free: int = Field(description="Places left for shared instances.")
 
 
@@ -301,6 +303,7 @@ def out(picture: Picture) -> dict[str, Any]:
         "last_known": status.last_known,
         "ready": status.ready,
         "message": status.message,
+        **row["free_text"],
         "parameters": row["parameters"],
         "constraints": row["constraints"],
         "publication": row["published"] if status.state != "destroyed" else {},

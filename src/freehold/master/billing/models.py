@@ -12,6 +12,8 @@ from freehold.master.accounting.models import LegalEntity
 from freehold.master.fleet.models import Site
 from freehold.master.foundation import days
 from freehold.master.people.models import Project
+from freehold.master.usage.models import add_columns
+from freehold.protocol import meters
 
 
 class Customer(models.Model):
@@ -241,11 +243,9 @@ class MeteringCheckpoint(models.Model):
     instance = models.TextField()
     series = models.TextField()
     at = models.BigIntegerField()
-    cpu_ms = models.BigIntegerField(null=True)
-    memory_mb_s = models.BigIntegerField(null=True)
-    disk_mb_s = models.BigIntegerField(null=True)
-    network_in = models.BigIntegerField(null=True)
-    network_out = models.BigIntegerField(null=True)
+
+
+add_columns(MeteringCheckpoint, meters.PRICED)
 
 
 class TaxRule(models.Model):

@@ -6,6 +6,12 @@ A file holds queries in this form; names are unique within the file and paramete
     -- What changed for a node after a revision.
     SELECT … WHERE node_id = :node
 
+What is the same for each of a list is written once, between double braces, with what stands between two of them:
+
+    SELECT {{each meter ", ": CAST(sum($name) AS bigint) AS $name}} FROM …
+
+`meter` is of all meters, `priced` of those that have prices, `free_text` of the fields of an order that are free text.
+
 No Django here: the gateway imports this module.
 """
 
@@ -16,6 +22,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from freehold.protocol import meters, order
+
+_LISTS = {"meter": meters.NAMES, "priced": meters.PRICED, "free_text": order.FREE_TEXT}
+_EACH = re.compile(r'\{\{each (\w+) "([^"]*)": (.*?)\}\}', re.DOTALL)
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z_0-9]*)")
 _HEADER = re.compile(r"^-- name: ([a-z_]+)$")
 
@@ -61,7 +71,7 @@ def load(path: Path, *, prepared: bool = False) -> dict[str, Query]:
             raise ValueError(f"{path.name}: a query needs '-- name: …' and a line that describes it: {lines[0]}")
         if header[1] in queries:
             raise ValueError(f"{path.name}: the name {header[1]} is used twice")
-        body = "\n".join(line for line in lines[1:] if not line.startswith("--")).strip()
+        body = _EACH.sub(_each, "\n".join(line for line in lines[1:] if not line.startswith("--")).strip())
         queries[header[1]] = _query(header[1], " ".join(comment), body, prepared)
     return queries
 
@@ -75,6 +85,10 @@ def load_all(paths: Iterable[Path]) -> dict[str, Query]:
             raise ValueError(f"{path}: the name {min(both)} is used in another file")
         queries |= more
     return queries
+
+
+def _each(found: re.Match[str]) -> str:
+    return found[2].join(found[3].replace("$name", name) for name in _LISTS[found[1]])
 
 
 @functools.lru_cache(maxsize=512)

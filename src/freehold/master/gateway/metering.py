@@ -8,9 +8,9 @@ is written in the same transaction as the number of the report that told it.
 from typing import NamedTuple
 
 from freehold.master.gateway.database import DatabaseConnection
+from freehold.protocol.meters import NAMES, counters
 from freehold.protocol.report import UsageReport
 
-COUNTERS = ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
 HOUR = 3_600_000
 """Milliseconds."""
 MOST_KNOWN = 1_000_000
@@ -42,16 +42,15 @@ class Meters:
     def add(self, item: UsageReport, at: int) -> None:
         """Note a reading made at a moment (milliseconds); raise ValueError when it cannot be true."""
         before = self._last(item.instance, item.series)
-        values = (item.cpu_ms, item.memory_mb_s, item.disk_mb_s, item.network_in, item.network_out)
         growth: list[int | None] = []
         kept: list[int | None] = []
-        for old, new in zip(before.values, values, strict=True):
+        for old, new in zip(before.values, counters(item), strict=True):
             if new is None:
                 growth.append(None)
                 kept.append(old)
                 continue
             if not (old or 0) <= new <= LARGEST:
-                name = COUNTERS[len(kept)]
+                name = NAMES[len(kept)]
                 raise ValueError(f"{name} went from {old or 0} to {new}: a counter only grows within its series")
             growth.append(new - (old or 0))
             kept.append(new)
@@ -68,12 +67,12 @@ class Meters:
         """Write what was noted, within the transaction."""
         if self._fresh:
             self._connection.many("set_counters", [
-                dict(zip(("instance", "series", "at", *COUNTERS), (*key, reading.at, *reading.values), strict=True))
+                dict(zip(("instance", "series", "at", *NAMES), (*key, reading.at, *reading.values), strict=True))
                 for key, reading in self._fresh.items()
             ])  # fmt: skip
         if self._hours:
             self._connection.many("add_hours", [
-                dict(zip(("instance", "hour", *COUNTERS), (*key, *values), strict=True))
+                dict(zip(("instance", "hour", *NAMES), (*key, *values), strict=True))
                 for key, values in self._hours.items()
             ])  # fmt: skip
 
@@ -104,7 +103,7 @@ class Meters:
         if known is None:
             rows = self._connection.rows("counters", {"instance": instance})
             known = self._known[instance] = {row[0]: CounterReading(row[1], tuple(row[2:])) for row in rows}
-        return known.get(series) or CounterReading(0, (None,) * len(COUNTERS))
+        return known.get(series) or CounterReading(0, (None,) * len(NAMES))
 
     def _spread(self, instance: str, begin: int, end: int, growth: list[int | None]) -> None:
         """Add the growth between two readings to the hours between them, evenly and to the last unit."""

@@ -20,29 +20,16 @@ from freehold.master.foundation import clock, hints
 from freehold.master.foundation.causes import failure
 from freehold.master.foundation.errors import Busy, Conflict, MasterError
 from freehold.master.gateway.database import DatabaseConnection, integrity_errors
+from freehold.master.gateway.items import ItemRows, ReportingNode, collect
 from freehold.master.gateway.metering import Meters
-from freehold.protocol import FUTURE, MAX_MESSAGE, UNREADABLE, validation
-from freehold.protocol.report import (
-    GENESIS,
-    AsideReport,
-    AssessmentReport,
-    HostFacts,
-    InstanceReport,
-    Item,
-    PublicationReport,
-    Report,
-    ReportBody,
-    SoftwareReport,
-    UsageReport,
-    link,
-)
-from freehold.protocol.states import Observed
+from freehold.master.gateway.owners import Owners
+from freehold.protocol import MAX_MESSAGE, UNREADABLE, validation
+from freehold.protocol.report import GENESIS, Item, Report, ReportBody, link
 
 MOST_JOBS = 512
 """How many requests share a transaction at most."""
 BUSY_RATE, GATHERING = 200, 0.05
 """With more requests a second than that, each transaction waits so many seconds for others to share it."""
-MOST_OWNERS = 1_000_000
 MOST_WAITING = 64 * 1024 * 1024
 """Bytes of batches that may wait: nodes that come back all at once keep what they have until there is room."""
 SHARE, SHARE_A_SECOND = 64 * 1024 * 1024, 512 * 1024
@@ -85,16 +72,6 @@ class Done:
     refused: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """What must be known of an instance to believe a report about it."""
-
-    node: str
-    is_child: bool
-    """Another instance requested it, and waits for what it publishes."""
-    created_at: int
-
-
 @dataclass
 class ReportJob:
     """A batch of one node, waiting to be applied; `answer` is called from the writer's thread."""
@@ -115,15 +92,12 @@ class _Refused:
     count: int = 0
 
 
-@dataclass
-class _Rows:
-    """What a transaction will append, by statement."""
+@dataclass(slots=True)
+class _Rows(ItemRows):
+    """What a transaction will append."""
 
-    received_at: int
-    by_statement: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    refused: dict[str, "_Refused"] = field(default_factory=lambda: defaultdict(_Refused))
+    refused: dict[str, _Refused] = field(default_factory=lambda: defaultdict(_Refused))
     """By node."""
-    hint: bool = False
 
 
 _serving: "list[Writer]" = []
@@ -184,10 +158,9 @@ class Writer(threading.Thread):
         self._jobs: queue.SimpleQueue[ReportJob | None] = queue.SimpleQueue()
         self._heads: dict[str, Head] = {}
         self._meters = Meters(self._connection)
-        self._owners: dict[str, _Owner] = {}
+        self._owners = Owners(self._connection)
         self._conflicting_reports: set[tuple[str, int, str]] = set()
         """Reports of another chain that were set aside already."""
-        self._moves = 0
         self._waiting = 0
         """Bytes that were submitted and not applied yet."""
         self._counting = threading.Lock()
@@ -258,7 +231,7 @@ class Writer(threading.Thread):
                 return
             # What memory says may be wrong (another process wrote), or one of them is at fault: one by one.
             self._heads.clear()
-            self._owners.clear()
+            self._owners.forget()
             self._meters.forget()
             for job in jobs:
                 try:
@@ -277,7 +250,7 @@ class Writer(threading.Thread):
         heads: dict[str, Head] = {}
         answers: list[tuple[ReportJob, Done | Exception]] = []
         with self._connection.transaction():
-            self._forget_moved()
+            self._owners.forget_moved()
             for job in jobs:
                 try:
                     head = heads.get(job.node) or self._head(job.node)
@@ -369,9 +342,10 @@ class Writer(threading.Thread):
             items, ahead = body.items, validation.ahead(body.at, rows.received_at / 1000)
         except (ValueError, *UNREADABLE) as error:
             refused += self._refuse(node, report, str(error), bytes(report.body), rows)
+        reporter = ReportingNode(node, rows, self._owners, self._meters)
         for item in items:
             try:
-                self._collect_item(node, item, rows)
+                collect(item, reporter)
             except ValueError as error:
                 refused += self._refuse(node, report, str(error), msgspec.json.encode(item), rows)
         if ahead and not refused:
@@ -413,117 +387,3 @@ class Writer(threading.Thread):
             gone = refused.count - len(refused.newest) + self._connection.many("trim_refused", [share])
             if gone:
                 self._connection.many("count_overflow", [{"node": node, "items": gone}])
-
-    def _collect_item(self, node: str, item: Item, rows: _Rows) -> None:
-        """Add the row of one item; raise ValueError when it cannot be true."""
-        match item:
-            case HostFacts():
-                validation.check_facts(item)
-                facts = msgspec.json.encode(item).decode()
-                rows.by_statement["add_host"].append({"node": node, "facts": facts, "received_at": rows.received_at})
-                rows.hint = True
-            case SoftwareReport():
-                rows.by_statement["add_software"].append(
-                    {
-                        "node": node,
-                        "release": validation.name(item.release),
-                        "state": item.state.value,
-                        "message": validation.text(item.message),
-                        "at": rows.received_at,
-                    }
-                )
-                rows.hint = True
-            case InstanceReport() if self._has_left(node, item.instance):
-                if item.state is Observed.DESTROYED:
-                    rows.by_statement["add_departed"].append(
-                        {"instance": item.instance, "node": node, "at": rows.received_at}
-                    )
-                    rows.hint = True
-            case PublicationReport() | AssessmentReport() if self._has_left(node, item.instance):
-                # It told so before it knew.
-                pass
-            case InstanceReport():
-                self._owner(node, item.instance)
-                rows.by_statement["add_instance"].append(
-                    {
-                        "instance": item.instance,
-                        "revision": validation.count(item.revision),
-                        "state": item.state.value,
-                        "message": validation.text(item.message),
-                        "promises": msgspec.json.encode(validation.promises(item.promises)).decode(),
-                        "at": rows.received_at,
-                    }
-                )
-                rows.hint = rows.hint or item.state is Observed.DESTROYED
-            case PublicationReport():
-                published = validation.publication(item.values).decode()
-                rows.hint = self._owner(node, item.instance).is_child or rows.hint
-                rows.by_statement["add_publication"].append(
-                    {
-                        "instance": item.instance,
-                        "revision": validation.count(item.revision),
-                        "published": published,
-                        "at": rows.received_at,
-                    }
-                )
-            case AssessmentReport():
-                self._owner(node, item.instance)
-                rows.by_statement["add_assessment"].append(
-                    {
-                        "instance": item.instance,
-                        "revision": validation.count(item.revision),
-                        "promise": validation.name(item.promise),
-                        "kept": item.kept,
-                        "message": validation.text(item.message),
-                        "at": validation.moment(item.at, rows.received_at / 1000),
-                    }
-                )
-            case UsageReport():
-                # What it used before it moved away counts as well, and may be told late.
-                left = self._has_left(node, item.instance)
-                owner = self._look_up(item.instance) if left else self._owner(node, item.instance)
-                validation.series(item.series)
-                # Of one that was ordered when our clock ran ahead, the present is before that.
-                created_at = min(owner.created_at, rows.received_at)
-                if (at := validation.moment(item.at, rows.received_at / 1000)) < created_at - FUTURE * 1000:
-                    raise ValueError(f"use at {at} ms is of before the instance was ordered, at {owner.created_at} ms")
-                self._meters.add(item, at)
-            case AsideReport():
-                raise ValueError(f"set aside by the node: {validation.text(item.reason)}")
-
-    def _has_left(self, node: str, instance: str) -> bool:
-        """Return whether an instance was moved away from a node that does not know it yet, or has not tidied up."""
-        owner = self._owners.get(instance)
-        if owner is not None and owner.node == node:
-            return False
-        return bool(self._connection.rows("departed", {"instance": validation.name(instance), "node": node}))
-
-    def _forget_moved(self) -> None:
-        found = self._connection.rows("moves", {})
-        moves = int(found[0][0]) if found else 0
-        if moves != self._moves:
-            self._owners.clear()
-            self._moves = moves
-
-    def _owner(self, node: str, instance: str) -> _Owner:
-        """Return what is known of an instance of this node.
-
-        Raise ValueError when it does not live on this node: a node can speak only of itself.
-        """
-        owner = self._look_up(instance)
-        if owner.node != node:
-            raise ValueError(f"instance {instance} does not live on this node")
-        return owner
-
-    def _look_up(self, instance: str) -> _Owner:
-        owner = self._owners.get(instance)
-        if owner is None:
-            validation.name(instance)
-            found = self._connection.rows("owner", {"instance": instance})
-            owner = _Owner(found[0][0], found[0][1] is not None, found[0][2]) if found else _Owner("", False, 0)
-            if found:
-                if len(self._owners) >= MOST_OWNERS:
-                    # The one that was looked up first of all: never all of them, for all would be asked for again.
-                    del self._owners[next(iter(self._owners))]
-                self._owners[instance] = owner
-        return owner

@@ -3,9 +3,9 @@
 import json
 import re
 import secrets
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -32,6 +32,7 @@ from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
 from freehold.master.sales import queries as sales
 from freehold.protocol import numbers
+from freehold.protocol.order import FIELDS, FREE_TEXT, OfferedTo, OrderSpec
 from freehold.protocol.problem import FieldError, Reason
 from freehold.protocol.states import Wanted
 
@@ -42,36 +43,11 @@ LARGE_PARAMETERS, HISTORY_OF_LARGE = 4 * 1024, 1024 * 1024
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 
 
-class OfferedTo(StrEnum):
-    """Who may have shared instances on a host."""
-
-    PROJECT = "project"
-    EVERYONE = "everyone"
-
-
-@dataclass(frozen=True)
-class Request:
-    """ "An instance with this title, product, parameters and state should exist."
-
-    What is None stays as it is, or takes its default for a new instance: the newest release that some node
-    offers, type `default`, no parameters, no constraints, started.
-    """
+class Request(OrderSpec, frozen=True):
+    """ "An instance with this title, and what its order says, should exist." """
 
     project: str
     title: str
-    product: str | None = None
-    release: str | None = None
-    """Version of the product. A new version is taken only when it is named here: never silently."""
-    type: str | None = None
-    parameters: dict[str, Any] | None = None
-    constraints: dict[str, Any] | None = None
-    state: Wanted | None = None
-    offered_to: OfferedTo | None = None
-    """For an instance that serves shared ones; a new one is offered to its own project."""
-    offer: str | None = None
-    """Name of the offer that is ordered: says product, type, and the parameters that belong to it."""
-    quote: str | None = None
-    """The price that was shown, to be held to."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +139,7 @@ def transact(order: Order, *, dry_run: bool = False) -> Answer:
 
 
 def _apply(order: Order) -> Answer:
+    _check_free_text(order.spec)
     rows = run(locking(QUERIES["live"], "i"), project=order.project, title=order.title)
     if rows:
         return _change(order, rows[0])
@@ -221,6 +198,7 @@ def _create(order: Order) -> Answer:
         revision=place.revision,
         now=clock.now(),
         usual=quotas.USUAL[Quota.INSTANCES],
+        **{name: getattr(spec, name) or None for name in FREE_TEXT},
     )
     if not made:
         quotas.check(order.project, Quota.INSTANCES, lambda: count_instances(order.project))
@@ -273,7 +251,9 @@ def _of_offer(spec: Request) -> tuple[Request, str | None]:
         raise Conflict(
             f"The offer '{spec.offer}' has another {', '.join(wrong)}.", remedy="Leave it out, or take another offer."
         )
-    whole = replace(spec, product=offer.product, type=offer.type, parameters={**given, **offer.parameters})
+    whole = msgspec.structs.replace(
+        spec, product=offer.product, type=offer.type, parameters={**given, **offer.parameters}
+    )
     return whole, offer.offer
 
 
@@ -321,9 +301,10 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     offered = spec.offered_to is not None and sharing.offer_to(
         row["id"], row["project_id"], row["product"], everyone=spec.offered_to is OfferedTo.EVERYONE
     )
+    noted = _note_free_text(order, row)
     before = (row["release_id"], row["parameters"], old, row["orphaned_at"] is None)
     if (release, parameters, asked, True) == before:
-        return Answer(row["id"], False, offered, row["node_id"], row["partition"])
+        return Answer(row["id"], False, offered or noted, row["node_id"], row["partition"])
     events.send(Changed(row["id"], json.loads(parameters), asked))
     run(
         QUERIES["change"],
@@ -352,6 +333,35 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         parameters_changed=parameters != row["parameters"],
     )
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
+
+
+def _note_free_text(order: Order, row: dict[str, Any]) -> bool:
+    """Record what is said of an instance in free text; return whether that is something else than before.
+
+    Its node is not told, so its revision stays: nothing is configured anew.
+    """
+    said = {name: getattr(order.spec, name) for name in FREE_TEXT}
+    texts = {name: row[name] if text is None else text or None for name, text in said.items()}
+    if changed := sorted(name for name, text in texts.items() if text != row[name]):
+        run(QUERIES["set_free_text"], id=row["id"], now=clock.now(), **texts)
+        audit(order.actor, "instance.describe", row["id"], project=order.project, fields=changed)
+    return bool(changed)
+
+
+def _check_free_text(spec: Request) -> None:
+    for name in FREE_TEXT:
+        text, longest = getattr(spec, name) or "", FIELDS[name].longest
+        if len(text) > longest:
+            raise Invalid(
+                f"The {name} has {len(text)} characters; it has at most {longest}.",
+                errors=[FieldError(name, f"maxLength: {longest}", len(text))],
+            )
+        # A terminal or a list would show more than text: another line, another colour.
+        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+            raise Invalid(
+                f"The {name} is one line of text, without characters of control.",
+                errors=[FieldError(name, "one line of text")],
+            )
 
 
 def _refuse_another_kind(order: Order, row: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from freehold.master.ordering.actions import Answer, Order, Request, check_title
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import ITSELF, Caller
 from freehold.protocol.descriptor import MOST_REQUESTS, RequestDescriptor
+from freehold.protocol.order import OF_PEOPLE
 from freehold.protocol.states import Wanted
 
 
@@ -70,7 +71,7 @@ def _undeclared(
 
 def _refuse_of_people(spec: Request) -> None:
     """Raise Forbidden for what only people may ask: an instance orders nothing at a price, and serves no strangers."""
-    for name in ("offer", "quote", "offered_to"):
+    for name in OF_PEOPLE:
         if getattr(spec, name) is not None:
             raise Forbidden(
                 f"An instance requests parts of itself, without `{name}`.",

@@ -6,6 +6,7 @@ from django.db.models import Q
 from freehold.master.catalog.models import Release
 from freehold.master.fleet.models import Node
 from freehold.master.people.models import Project
+from freehold.protocol.order import FREE_TEXT
 from freehold.protocol.states import Wanted
 
 
@@ -134,6 +135,12 @@ class RequestRow(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["instance", "id"], name="requestrow_latest")]
+
+
+for _name in FREE_TEXT:
+    # What a customer says of it in own words; null: nothing. Only as nullable it is added without a new table, which
+    # would lose the triggers of this one on SQLite.
+    Instance.add_to_class(_name, models.TextField(null=True))
 
 
 class InstanceRow(models.Model):

@@ -8,6 +8,7 @@ from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart
 from freehold.master.foundation.transactions import run
+from freehold.protocol.order import FREE_TEXT
 
 QUERIES = sql.load(Path(__file__).parent / "sql" / "instances.sql", prepared=True)
 _SHOW = QUERIES["show"]
@@ -111,4 +112,5 @@ def _where(condition: str, **values: object) -> list[dict[str, Any]]:
         row["constraints"] = json.loads(row["constraints"])
         row["promises"] = json.loads(row["promises"] or "[]")
         row["published"] = json.loads(row["published"] or "{}")
+        row["free_text"] = {name: row.pop(name) or "" for name in FREE_TEXT}
     return rows

@@ -10,6 +10,8 @@ from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from freehold.master.foundation.errors import MasterError
+from freehold.protocol.meters import METERS
+from freehold.protocol.order import FIELDS, FREE_TEXT
 from freehold.protocol.problem import FieldError
 
 STATES: dict[str, str | Promise] = {
@@ -61,22 +63,11 @@ PROBLEMS: dict[str, str | Promise] = {
     "undeclared-request": gettext_lazy("The release does not declare this request"),
 }
 
-USAGE: dict[str, tuple[str | Promise, float, str]] = {
-    "cpu_ms": (gettext_lazy("Processor"), 3_600_000, "h"),
-    "memory_mb_s": (gettext_lazy("Memory"), 1024 * 3600, "GiB h"),
-    "disk_mb_s": (gettext_lazy("Disk"), 1024 * 3600, "GiB h"),
-    "network_in": (gettext_lazy("Network, received"), 1024**2, "MiB"),
-    "network_out": (gettext_lazy("Network, sent"), 1024**2, "MiB"),
-}
-"""What is measured: how it is called, how many of the counter's units make one of the shown, and its sign."""
-
-
 _SIZES: dict[str, str | Promise] = {
     "cpus": gettext_lazy("cores"),
     "memory_gb": gettext_lazy("GB of memory"),
     "disk_gb": gettext_lazy("GB of disk"),
 }
-_UNITS = {10**12: "TB", 10**9: "GB", 10**6: "MB", 3_600_000: "h", 3_686_400: "GiB h"}
 COST_KINDS: dict[str, str | Promise] = {
     "amortisation": gettext_lazy("Amortisation"),
     "loan": gettext_lazy("Loan"),
@@ -134,8 +125,21 @@ def size(name: str) -> str:
 
 def meter(name: str, unit: int) -> str:
     """Return what a price by use is for: `Network, sent, per TB`."""
-    what = str(USAGE[name][0]) if name in USAGE else name
-    return _("%(what)s, per %(unit)s") % {"what": what, "unit": _UNITS.get(unit, str(unit))}
+    signs = {known.size: known.sign for known in METERS[name].units} if name in METERS else {}
+    return _("%(what)s, per %(unit)s") % {"what": meter_title(name), "unit": signs.get(unit, str(unit))}
+
+
+def meter_title(name: str) -> str:
+    """Return what a meter is called; one that is not known here, as it is."""
+    return _(METERS[name].title) if name in METERS else name
+
+
+def free_text(texts: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the fields of an order that are free text, each with its title, its bound and its text."""
+    return [
+        {"name": name, "title": _(FIELDS[name].title), "longest": FIELDS[name].longest, "text": texts.get(name, "")}
+        for name in FREE_TEXT
+    ]
 
 
 def cost_kind(name: str) -> str:
@@ -158,8 +162,11 @@ def line(one: dict[str, Any]) -> str:
     if one["kind"] == "recurring":
         return _("%(offer)s, %(days)s days") % {"offer": one["offer"], "days": one["quantity"]}
     if one["kind"] == "usage":
-        what = str(USAGE[one["meter"]][0]) if one["meter"] in USAGE else one["meter"]
-        return _("%(offer)s: %(what)s in %(month)s") % {"offer": one["offer"], "what": what, "month": one["month"]}
+        return _("%(offer)s: %(what)s in %(month)s") % {
+            "offer": one["offer"],
+            "what": meter_title(one["meter"]),
+            "month": one["month"],
+        }
     if one["kind"] == "sla":
         return _("%(offer)s: promises not kept in %(month)s") % {"offer": one["offer"], "month": one["month"]}
     if one["kind"] == "setup":

@@ -1,8 +1,8 @@
 """What can be ordered, ordering it, and changing what was ordered."""
 
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.functional import Promise
@@ -20,6 +20,7 @@ from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw, for_members, is_fragment
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.schemaform.forms import Form
+from freehold.protocol.order import FREE_TEXT
 from freehold.protocol.problem import FieldError
 
 CONSTRAINTS = ("site", "node", "instance")
@@ -70,6 +71,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         "constraints": [(name, asked.get(name, "")) for name in CONSTRAINTS if name != "instance" or kind.shared],
         "errors": {},
         "others": [],
+        "free_text": labels.free_text(_free_text(asked)),
         "offers": _offers(product, kind.name),
         "chosen_offer": asked.get("offer", ""),
     }
@@ -81,11 +83,12 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     spec = actions.Request(
         str(project),
         asked.get("title", "").strip(),
-        product,
+        product=product,
         release=chosen["version"],
         type=kind.name,
         parameters=parameters,
         constraints={name: value.strip() for name, value in context["constraints"] if value.strip()},
+        **_free_text(asked),
     )
     try:
         if queries.is_there(caller.project(spec.project, Scope.ORDER), spec.title):
@@ -115,6 +118,7 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     context: dict[str, Any] = {
         "form": form,
         "row": row,
+        "free_text": labels.free_text({**row["free_text"], **_free_text(asked)}),
         "releases": releases if row["host"] is None else [present],
         "chosen": chosen,
         "errors": {},
@@ -125,7 +129,7 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     parameters = form.parameters()
     if parameters is None:
         return draw(request, caller, "change", context, 422)
-    spec = actions.Request(project, title, release=chosen["version"], parameters=parameters)
+    spec = actions.Request(project, title, release=chosen["version"], parameters=parameters, **_free_text(asked))
     try:
         actions.request(spec, acting=caller)
     except MasterError as error:
@@ -157,12 +161,17 @@ def _at_its_price(spec: actions.Request, context: dict[str, Any], caller: Caller
         return spec
     constraints = {**(spec.constraints or {}), **({"region": offer["region"]} if offer["region"] else {})}
     name = f"{offer['seller']}/{offer['name']}"
-    spec = replace(spec, offer=name, constraints=constraints)
+    spec = msgspec.structs.replace(spec, offer=name, constraints=constraints)
     owner = caller.project(spec.project, Scope.ORDER)
     if find_deal(owner, offer["product"], offer["type"], offer=offer["offer"], region=offer["region"]) is None:
         return spec
     made = quotes.quote(spec.project, name, offer["region"], acting=caller)
-    return replace(spec, quote=made.id)
+    return msgspec.structs.replace(spec, quote=made.id)
+
+
+def _free_text(asked: "QueryDict | dict[str, str]") -> dict[str, Any]:
+    """Return the free text of an order that was typed."""
+    return {name: str(asked[name]).strip() for name in FREE_TEXT if name in asked}
 
 
 def _protections(release: str, projects: list[str]) -> list[dict[str, Any]]:

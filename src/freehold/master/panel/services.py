@@ -25,6 +25,7 @@ from freehold.master.panel.queries import page_number
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.schemaform import secrets
 from freehold.master.usage import queries as usage
+from freehold.protocol.meters import METERS
 from freehold.protocol.states import Wanted
 
 MOST_PARTS = 200
@@ -79,6 +80,7 @@ def instance(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     context = {
         **_live(row, schema),
         "parameters": secrets.shown(row["parameters"], schema.request),
+        "free_text": [one for one in labels.free_text(row["free_text"]) if one["text"]],
         "history": history,
         "asked_before": asked_before,
         "changes": changes,
@@ -214,6 +216,7 @@ def _fingerprint(row: dict[str, Any], published: list[secrets.Shown], pictures: 
 def _usage(instance: str) -> list[dict[str, Any]]:
     found = usage.so_far(instance)
     return [
-        {"title": title, "value": None if found[name] is None else (found[name] or 0) / size, "sign": sign}
-        for name, (title, size, sign) in labels.USAGE.items()
+        {"title": labels.meter_title(name), "value": None if used is None else used / unit.size, "sign": unit.sign}
+        for name, used in found.items()
+        for unit in METERS[name].units[:1]
     ]

@@ -20,10 +20,10 @@ from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
 from freehold.master.sales.models import Offer, Price, PriceList, PriceTier
 from freehold.master.sales.rating import Model, Tier
+from freehold.protocol.meters import PRICED
 from freehold.protocol.problem import FieldError
 
 LANGUAGES = ("en", "fr", "zh-hans")
-METERS = ("cpu_ms", "memory_mb_s", "disk_mb_s", "network_in", "network_out")
 KINDS = ("setup", "recurring", "usage", "deposit")
 LARGEST_UNIT = 10**12
 ENDLESS = 2**62
@@ -272,7 +272,7 @@ def _wrong(asked: Asked, offers: dict[str, Offer]) -> list[tuple[str, str, objec
             # So that what the largest counter costs fits the database's whole numbers.
             (not is_usage or _most(asked) <= 256 * asked.unit, "unit", "larger, for this price", asked.unit),
             (asked.unit * _most(asked) < 2**61, "unit", "smaller, for this price", asked.unit),
-            (is_usage == (asked.meter in METERS), "meter", f"for usage, one of {', '.join(METERS)}", asked.meter),
+            (is_usage == (asked.meter in PRICED), "meter", f"for usage, one of {', '.join(PRICED)}", asked.meter),
             (is_usage or asked.model is Model.FLAT, "model", "flat, unless it is for usage", asked.model.value),
             (bool(asked.tiers) == has_tiers, "tiers", "for graduated and volume prices only", list(asked.tiers)),
             (not asked.tiers or (starts[0] == 0 and starts == sorted(set(starts))), "tiers", "growing, from 0", starts),

@@ -1,24 +1,20 @@
 """What instances used: written by the gateway alone, from the counters that nodes tell."""
 
+from collections.abc import Iterable
+
 from django.db import models
 
 from freehold.master.ordering.models import Instance
+from freehold.protocol import meters
 
 
-class _Counters(models.Model):
-    """What is measured. Null, and never zero, is what the node cannot measure."""
-
-    cpu_ms = models.BigIntegerField(null=True)
-    memory_mb_s = models.BigIntegerField(null=True)
-    disk_mb_s = models.BigIntegerField(null=True)
-    network_in = models.BigIntegerField(null=True)
-    network_out = models.BigIntegerField(null=True)
-
-    class Meta:
-        abstract = True
+def add_columns(model: type[models.Model], names: Iterable[str]) -> None:
+    """Give a table a column for each meter. Null, and never zero, is what the node cannot measure."""
+    for name in names:
+        model.add_to_class(name, models.BigIntegerField(null=True))
 
 
-class Counter(_Counters):
+class Counter(models.Model):
     """The last reading of the cumulative counters of an instance, by series: a series begins at zero."""
 
     pk = models.CompositePrimaryKey("instance_id", "series")
@@ -27,10 +23,14 @@ class Counter(_Counters):
     at = models.BigIntegerField()
 
 
-class Hour(_Counters):
+class Hour(models.Model):
     """What an instance used in an hour, over all series: the sums of all hours are the sums of all counters."""
 
     pk = models.CompositePrimaryKey("instance_id", "hour")
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False)
     hour = models.BigIntegerField()
     """Hours since 1970 UTC."""
+
+
+for _model in (Counter, Hour):
+    add_columns(_model, meters.NAMES)

@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from freehold.node.isolation import cgroups, disk_usage
 from freehold.node.metering import network
@@ -51,28 +52,30 @@ class Meter:
         self._disk = {(one.partition, one.instance): self._disk_mb(one) for one in slots}
         readings = {}
         for slot in slots:
-            cpu_ms, memory_mb, exact = self._used(slot, living)
-            counted = network.read(slot.host_end)
-            readings[slot.partition] = Reading(
-                cpu_ms=cpu_ms,
-                exact=exact,
-                memory_mb=memory_mb,
-                disk_mb=self._disk[slot.partition, slot.instance][1],
-                network_in=counted[0] if counted else None,
-                network_out=counted[1] if counted else None,
-            )
+            used, exact = self._used(slot, living)
+            values = {
+                "cpu_ms": used.cpu_ms,
+                "memory_mb_s": used.memory_mb,
+                "process_s": used.processes,
+                "disk_mb_s": self._disk[slot.partition, slot.instance][1],
+            }
+            if counted := network.read(slot.host_end):
+                values["network_in"], values["network_out"] = counted
+            readings[slot.partition] = Reading(values, exact)
         return readings
 
-    def _used(self, slot: MeteredPartition, living: "_Living") -> tuple[float, float, bool]:
+    def _used(self, slot: MeteredPartition, living: "_Living") -> tuple["_Used", bool]:
         tag = f"{self._tag}/{slot.partition}"
         exact = cgroups.cpu_ms(tag) if self._root_mode else None
         if exact is not None:
-            return exact, sum(_beyond_free(*cgroups.processes(tag), living.memory_mb)), True
+            services, checks = cgroups.processes(tag)
+            return _Used(exact, sum(_beyond_free(services, checks, living.memory_mb)), len(services)), True
         if slot.uid is not None:
             found = [living.by_uid[slot.uid]]
         else:
             found = [living.by_session[session] for session in slot.sessions]
-        return sum(cpu for cpu, _ in found) + slot.dead_cpu_ms, sum(memory for _, memory in found), False
+        cpu_ms = sum(used.cpu_ms for used in found) + slot.dead_cpu_ms
+        return _Used(cpu_ms, sum(used.memory_mb for used in found), sum(used.processes for used in found)), False
 
     def _disk_mb(self, slot: MeteredPartition) -> tuple[float, float]:
         looked, size = self._disk.get((slot.partition, slot.instance), (-DISK_PERIOD, 0.0))
@@ -90,16 +93,21 @@ def _beyond_free(services: list[int], checks: list[int], memory_mb: dict[int, fl
         yield max(0.0, memory_mb.get(pid, 0.0) - FREE_MB)
 
 
-_Used = tuple[float, float]
-"""Processor milliseconds and resident megabytes."""
+class _Used(NamedTuple):
+    """What processes use together."""
+
+    cpu_ms: float
+    memory_mb: float
+    """Resident."""
+    processes: int
 
 
 class _Living:
     """What living processes use, added up in three ways."""
 
     def __init__(self) -> None:
-        self.by_uid: defaultdict[int, _Used] = defaultdict(lambda: (0.0, 0.0))
-        self.by_session: defaultdict[int, _Used] = defaultdict(lambda: (0.0, 0.0))
+        self.by_uid: defaultdict[int, _Used] = defaultdict(lambda: _Used(0.0, 0.0, 0))
+        self.by_session: defaultdict[int, _Used] = defaultdict(lambda: _Used(0.0, 0.0, 0))
         self.memory_mb: dict[int, float] = {}
         """By process."""
 
@@ -120,5 +128,6 @@ def _processes() -> _Living:
         memory_mb = int(fields[21]) * _PAGE_MB
         living.memory_mb[int(entry)] = memory_mb
         for table, key in ((living.by_uid, uid), (living.by_session, int(fields[3]))):
-            table[key] = (table[key][0] + cpu_ms, table[key][1] + memory_mb)
+            known = table[key]
+            table[key] = _Used(known.cpu_ms + cpu_ms, known.memory_mb + memory_mb, known.processes + 1)
     return living

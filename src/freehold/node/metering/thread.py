@@ -108,8 +108,7 @@ class MeteringThread(NamedThread):
         texts: dict[str, str] = {}
         items: list[Item] = []
         for desired in instances:
-            text = kept.get(desired.instance, "{}")
-            before = _counters.decode(text)
+            before = _decode(kept.get(desired.instance, "{}"))
             if not before.series:
                 before = msgspec.structs.replace(before, series=secrets.token_hex(4))
             elapsed = now - self._last.get(desired.instance, now)
@@ -140,14 +139,14 @@ def _report(instance: str, moment: float, counters: Counters) -> UsageReport:
     return UsageReport(
         instance,
         round(moment, 3),
-        cpu_ms=_whole(counters.cpu_ms),
-        memory_mb_s=_whole(counters.memory_mb_s),
-        disk_mb_s=_whole(counters.disk_mb_s),
-        network_in=_whole(counters.network_in),
-        network_out=_whole(counters.network_out),
-        series=counters.series,
+        counters.series,
+        **{name: int(value) for name, value in counters.used.items()},
     )
 
 
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)
+def _decode(text: str) -> Counters:
+    try:
+        return _counters.decode(text)
+    except msgspec.ValidationError:
+        # An older agent kept them in another form. They begin anew, in another series: nothing is told twice.
+        return Counters()

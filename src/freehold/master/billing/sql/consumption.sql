@@ -13,16 +13,14 @@ UPDATE billing_subscription SET recount_from = NULL WHERE id IN (SELECT subscrip
 -- name: readings
 -- The readings of a seller's subscriptions that moved since they were last added up, and since when.
 CREATE TEMP TABLE consumption_reading AS
-SELECT s.id AS subscription, c.instance_id AS instance, c.series, c.at, c.cpu_ms, c.memory_mb_s, c.disk_mb_s, c.network_in,
-       c.network_out, CAST(coalesce(r.at, 0) AS bigint) AS since
+SELECT s.id AS subscription, c.instance_id AS instance, c.series, c.at, {{each priced ", ": c.$name}},
+       CAST(coalesce(r.at, 0) AS bigint) AS since
 FROM usage_counter c
 JOIN ordering_instance i ON i.id = c.instance_id
 JOIN billing_subscription s ON s.instance = i.tree
 JOIN billing_contract k ON k.id = s.contract AND k.entity_id = :entity
 LEFT JOIN billing_meteringcheckpoint r ON r.instance = c.instance_id AND r.series = c.series
-WHERE r.at IS NULL OR r.at <> c.at OR r.cpu_ms IS DISTINCT FROM c.cpu_ms OR r.memory_mb_s IS DISTINCT FROM c.memory_mb_s
-   OR r.disk_mb_s IS DISTINCT FROM c.disk_mb_s OR r.network_in IS DISTINCT FROM c.network_in
-   OR r.network_out IS DISTINCT FROM c.network_out
+WHERE r.at IS NULL OR r.at <> c.at OR {{each priced " OR ": r.$name IS DISTINCT FROM c.$name}}
 
 -- name: stale
 -- The subscriptions whose use is to be added up, and since when.
@@ -98,17 +96,11 @@ FROM (
     FROM (
       SELECT h.subscription, h.from_day, h.contract, h.offer, h.tax_included, h.category, h.account,
              p.id AS price, p.meter, p.model, p.amount, p.unit,
-             CASE p.meter WHEN 'cpu_ms' THEN h.cpu_ms WHEN 'memory_mb_s' THEN h.memory_mb_s
-                          WHEN 'disk_mb_s' THEN h.disk_mb_s WHEN 'network_in' THEN h.network_in
-                          ELSE h.network_out END AS quantity
+             CASE p.meter {{each priced " ": WHEN '$name' THEN h.$name}} END AS quantity
       FROM (
         SELECT t.subscription, t.contract, t.offer, t.list, t.project, t.tax_included, t.category, t.account,
                min(t.from_day) AS from_day,
-               CAST(coalesce(sum(u.cpu_ms), 0) AS bigint) AS cpu_ms,
-               CAST(coalesce(sum(u.memory_mb_s), 0) AS bigint) AS memory_mb_s,
-               CAST(coalesce(sum(u.disk_mb_s), 0) AS bigint) AS disk_mb_s,
-               CAST(coalesce(sum(u.network_in), 0) AS bigint) AS network_in,
-               CAST(coalesce(sum(u.network_out), 0) AS bigint) AS network_out
+               {{each priced ", ": CAST(coalesce(sum(u.$name), 0) AS bigint) AS $name}}
         FROM consumption_stale s
         JOIN billing_subscriptionprice t ON t.subscription = s.subscription AND t.from_day < :end_day AND t.until_day > :begin_day
         JOIN consumption_day f ON f.day = CASE WHEN t.from_day > :begin_day THEN t.from_day ELSE :begin_day END
@@ -156,13 +148,11 @@ DROP TABLE consumption_day
 
 -- name: roll
 -- Remember the readings that are added up now: those that were seen at the beginning, and none that came since.
-INSERT INTO billing_meteringcheckpoint (instance, series, at, cpu_ms, memory_mb_s, disk_mb_s, network_in, network_out)
-SELECT DISTINCT instance, series, at, cpu_ms, memory_mb_s, disk_mb_s, network_in, network_out
+INSERT INTO billing_meteringcheckpoint (instance, series, at, {{each priced ", ": $name}})
+SELECT DISTINCT instance, series, at, {{each priced ", ": $name}}
 FROM consumption_reading
 WHERE 1 = 1
-ON CONFLICT (instance, series) DO UPDATE SET at = excluded.at, cpu_ms = excluded.cpu_ms,
-  memory_mb_s = excluded.memory_mb_s, disk_mb_s = excluded.disk_mb_s, network_in = excluded.network_in,
-  network_out = excluded.network_out
+ON CONFLICT (instance, series) DO UPDATE SET at = excluded.at, {{each priced ", ": $name = excluded.$name}}
 
 -- name: forget_changed
 -- All of it is added up.

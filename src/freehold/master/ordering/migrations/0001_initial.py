@@ -75,6 +75,7 @@ class Migration(migrations.Migration):
                 ("child_publications", models.TextField(default="{}")),
                 ("forwarded_publication", models.BigIntegerField(default=0)),
                 ("partition", models.TextField()),
+                ("note", models.TextField(null=True)),
                 ("weight", models.IntegerField()),
                 ("revision", models.BigIntegerField()),
                 ("created_at", models.BigIntegerField()),

@@ -16,9 +16,11 @@ ORDER BY i.created_at DESC LIMIT 1
 -- Record a new instance, unless its project has as many as its quota allows.
 INSERT INTO ordering_instance
   (id, project_id, tree, parent, host, title, product, release_id, type, parameters, constraints, requested_state, wanted,
-   seed, child_publications, forwarded_publication, node_id, partition, weight, revision, created_at, changed_at)
+   seed, child_publications, forwarded_publication, node_id, partition, weight, revision, created_at, changed_at
+   {{each free_text "": , $name}})
 SELECT :id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :requested_state,
        :wanted, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now
+       {{each free_text "": , :$name}}
 WHERE coalesce((SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project), 0)
       < coalesce((SELECT q.most FROM people_quotalimit q WHERE q.project_id = :project AND q.name = 'instances'), :usual)
 RETURNING id
@@ -71,6 +73,10 @@ SET release_id = :release, parameters = :parameters, requested_state = :requeste
     revision = :revision, changed_at = :now
 WHERE id = :id AND gone_at IS NULL
 
+-- name: set_free_text
+-- Record what was said of an instance that its node is not told.
+UPDATE ordering_instance SET changed_at = :now{{each free_text "": , $name = :$name}} WHERE id = :id AND gone_at IS NULL
+
 -- name: gone
 -- The instances that are to be destroyed and of which their node, having read that, says so.
 SELECT i.id, i.project_id, i.node_id, i.partition, i.weight, i.host
@@ -87,7 +93,7 @@ UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL R
 -- Instances with the last thing their node said of them, their publication and their supply.
 SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at, i.title, i.product, r.version, i.release_id,
        i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
-       i.node_id, n.title AS node, n.silent_since, t.name AS site, t.expected_silence, i.partition, a.address,
+       {{each free_text "": i.$name, }}i.node_id, n.title AS node, n.silent_since, t.name AS site, t.expected_silence, i.partition, a.address,
        o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.at AS observed_at,
        b.published, b.revision AS published_revision,
        s.observed AS software, s.message AS software_message

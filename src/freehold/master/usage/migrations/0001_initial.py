@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
                 ("disk_mb_s", models.BigIntegerField(null=True)),
                 ("network_in", models.BigIntegerField(null=True)),
                 ("network_out", models.BigIntegerField(null=True)),
+                ("process_s", models.BigIntegerField(null=True)),
                 (
                     "pk",
                     models.CompositePrimaryKey(
@@ -45,6 +46,7 @@ class Migration(migrations.Migration):
                 ("disk_mb_s", models.BigIntegerField(null=True)),
                 ("network_in", models.BigIntegerField(null=True)),
                 ("network_out", models.BigIntegerField(null=True)),
+                ("process_s", models.BigIntegerField(null=True)),
                 (
                     "pk",
                     models.CompositePrimaryKey(
