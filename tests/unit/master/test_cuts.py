@@ -38,6 +38,7 @@ TEXTS = {
 """What is cut is a text, or bytes: no row is lost with its end."""
 WHOLE = {
     "sales/actions.py: [*(above for above, _ in tiers[1:]), ENDLESS][:len(tiers)]": "one end for each beginning",
+    "panel/services.py: METERS[name].units[:1]": "a number is shown in one unit",
     "people/identity.py: found[0][:2]": "columns of one row",
     "monitoring/queries.py: instances[start:start + 500]": "all of them, some at a time",
     "fleet/reconcile.py: model.objects.order_by('id')[:BATCH]": "all of them, some at a time",

@@ -37,7 +37,7 @@ def heard(node: "Node", ago: int = 0) -> None:
 def look(monkeypatch: pytest.MonkeyPatch, *, steady_for: float = 10_000.0) -> int:
     from freehold.master.fleet import contact
 
-    monkeypatch.setattr(contact, "_steadiness", Mock(look=lambda: steady_for))
+    monkeypatch.setattr(contact, "steadiness", Mock(look=lambda: steady_for))
     return contact.find_silent()
 
 
@@ -223,3 +223,21 @@ def test_every_page_says_since_when_a_node_is_not_heard(
         seen = visitor.get(path).content.decode()
         assert (word in seen, moment in seen) == (True, True), (path, seen)
     assert "Nothing fits." in customer.reads("/?state=started")
+
+
+def test_a_node_is_heard_again_though_the_clock_had_run_ahead_when_it_fell_silent(
+    rooms: "Rooms", fleet: "list[Node]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from freehold.master.fleet.models import Node
+    from freehold.master.foundation import clock
+
+    away, _ = fleet
+    ahead = clock.now() + 600 * MINUTE
+    with monkeypatch.context() as wrong:
+        wrong.setattr(clock, "now", lambda: ahead)
+        heard(away, 4 * MINUTE)
+        look(wrong)
+    assert Node.objects.get(id=away.id).silent_since == ahead - 4 * MINUTE
+    heard(away)
+    look(monkeypatch)
+    assert Node.objects.get(id=away.id).silent_since is None

@@ -68,7 +68,8 @@ def test_counters_that_an_older_agent_kept_go_on_as_another_series(tmp_path: Pat
     store.instance_is("shop", 1, Observed.STARTED)
     store.count({"shop": '{"series":"old","cpu_ms":9000.0,"raw_cpu_ms":9000.0,"raw_exact":true}'}, [])
     settings = Settings(f"test{os.getpid()}", True, slots=[PartitionSlot("p0", "127.0.0.1")])
-    MeteringThread(Paths(tmp_path), settings, store, OfOne(sleeper), lambda slot: "", lambda slot: "").measure()
+    meter, paths = Meter(settings.tag, root_mode=False), Paths(tmp_path)
+    MeteringThread(paths, settings, store, OfOne(sleeper), meter, lambda slot: "", lambda slot: "", Runtime()).measure()
     told = bytes(store.outbox(10, 10**6)[-1].body)
     assert b'"usage"' in told
     assert b'"old"' not in told, "a counter never goes back within its series"

@@ -20,7 +20,7 @@ from freehold.master.generation.clocks import contradiction
 
 MISSED = 3
 """Contacts that a node lets go by until it is silent."""
-_steadiness = clock.Steadiness()
+steadiness = clock.Steadiness()
 """Of this process."""
 
 
@@ -51,7 +51,7 @@ def find_silent() -> int:
     """
     limit = MISSED * pace(settings.NODE_WAIT, Node.objects.count()) * (1 + JITTER)
     fallen = []
-    if _steadiness.look() > limit and not contradiction():
+    if steadiness.look() > limit and not contradiction():
         fallen = run(revisions.SQL["fallen_silent"], before=clock.now() - round(limit * clock.SECOND))
     again = run(revisions.SQL["heard_again"])
     for row in fallen:

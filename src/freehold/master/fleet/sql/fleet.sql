@@ -24,11 +24,11 @@ JOIN fleet_chain c ON c.node_id = n.id
 WHERE n.silent_since IS NULL AND c.received_at < :before
 
 -- name: heard_again
--- The nodes that were silent and were heard since.
+-- The nodes that were silent and were heard since: at another moment, which is an earlier one where the clock had run ahead.
 SELECT n.id, n.project_id
 FROM fleet_node n
 JOIN fleet_chain c ON c.node_id = n.id
-WHERE n.silent_since IS NOT NULL AND c.received_at > n.silent_since
+WHERE n.silent_since IS NOT NULL AND c.received_at <> n.silent_since
 
 -- name: unlearn_contacts
 -- No node was heard in the future: the clock ran ahead when that was noted.
