@@ -225,8 +225,9 @@ def test_progress_is_for_terminals_only(owner: Person, shop: Any) -> None:
 
 def test_the_fleet_is_listed_labelled_closed_and_opened(owner: Person, hello: Any) -> None:
     assert owner.says("site", "add", "attic", "--region", "eu") == "Site 'attic' is there.\n"
-    assert {"name": "attic", "region": "eu", "nodes": 0} in owner.json("site", "list")
-    assert owner.says("site", "list").splitlines()[0].split() == ["SITE", "REGION", "NODES"]
+    assert owner.json("site", "change", "attic", "--expected-silence", "3600")["expected_silence"] == 3600
+    assert {"name": "attic", "region": "eu", "nodes": 0, "expected_silence": 3600} in owner.json("site", "list")
+    assert owner.says("site", "list").splitlines()[0].split() == ["SITE", "REGION", "NODES", "EXPECTED", "SILENCE"]
     assert owner.says("node", "token", "--site", "attic").startswith("fh1.")
     (node,) = owner.json("node", "list")
     assert (node["title"], node["open"], node["partitions"]) == ("home", True, 6)
