@@ -12,6 +12,7 @@ from freehold.client import (
     NotReady,
     Refused,
     Unreachable,
+    commands,
     load_credentials,
     save_credentials,
 )
@@ -41,6 +42,18 @@ def test_a_request_says_what_it_did_and_the_same_again_does_nothing(client: Clie
     shown = client.show("shop")
     assert (shown.parameters, shown.wanted, shown.ready) == ({"greeting": "bonjour"}, "started", False)
     assert [one.id for one in client.instances()] == [shown.id]
+
+
+def test_a_note_is_said_and_read_and_a_field_that_is_none_is_refused(client: Client) -> None:
+    answer = client.request("noted", product="tiny", note="Ada's")
+    assert answer.instance is not None
+    assert (answer.instance.note, client.show("noted").note) == ("Ada's", "Ada's")
+    assert "  note        Ada's" in commands._describe(client.show("noted"))
+    with pytest.raises(Refused) as refused:
+        client.request("noted", note="x" * 201)
+    assert "note" in str(refused.value)
+    with pytest.raises(TypeError, match="colour"):
+        client.request("noted", colour="red")
 
 
 def test_a_title_is_any_text_that_the_master_takes_and_never_another_address(client: Client) -> None:

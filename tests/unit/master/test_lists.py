@@ -22,8 +22,6 @@ LISTS = {
     and operations["get"]["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
     .get("type") == "array"
 }  # fmt: skip
-REPORTS = "/entities/{code}/reports/{name}"
-"""Sums of a time, which are no list of what there is."""
 FOR_OPERATORS = ("/sites", "/nodes", "/supplies", "/grants", "/customers", "/members")
 WAYS = {
     "/people/{email}/tokens": "/people/owner@example.org/tokens",
@@ -35,8 +33,6 @@ WAYS = {
 def test_every_list_of_the_api_is_asked_for_in_parts_by_a_cursor_that_its_rows_have() -> None:
     assert len(LISTS) > 15
     for path, operation in LISTS.items():
-        if path == REPORTS:
-            continue
         names = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
         assert names[-2:] == ["after", "limit"], path
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
@@ -128,8 +124,6 @@ def full(market: "Market") -> Asker:
 
 def test_each_list_is_the_same_whole_and_in_parts(full: Asker) -> None:
     for path, operation in LISTS.items():
-        if path == REPORTS:
-            continue
         cursor = operation["x-cursor"]
         for project in ("provider", "shop") if "{project}" in path else ("",):
             way = WAYS.get(path, path).replace("{project}", project)

@@ -316,6 +316,55 @@ def test_titles_are_a_projects_own(shop: "Rooms") -> None:
     assert shop.request("page").instance != theirs.instance
 
 
+def test_a_note_is_kept_with_a_service_and_configures_nothing_anew(shop: "Rooms") -> None:
+    from freehold.master.foundation.models import AuditRow
+    from freehold.master.ordering import queries
+
+    made = shop.request("page", note="For the élèves 👩‍🏫")
+    before = _row(made)
+    assert queries.by_id(made.instance)["free_text"] == {"note": "For the élèves 👩‍🏫"}
+    assert not shop.request("page", None).changed, "what is not said stays"
+    assert not shop.request("page", None, note="For the élèves 👩‍🏫").changed
+    assert shop.request("page", None, note="Mine").changed
+    assert (_row(made).note, _row(made).revision) == ("Mine", before.revision)
+    assert shop.request("page", None, note="").changed
+    assert queries.by_id(made.instance)["free_text"] == {"note": ""}
+    assert AuditRow.objects.filter(subject=made.instance, verb="instance.describe").count() == 2
+    assert "Mine" not in str(list(AuditRow.objects.values()))
+    assert shop.request("other").created
+    assert queries.by_title(shop.shop, "other")["free_text"] == {"note": ""}
+
+
+def test_notes_leave_the_count_of_a_projects_instances_as_it_is(shop: "Rooms") -> None:
+    """The column was added to a table whose triggers count."""
+    from freehold.master.ordering import actions
+
+    shop.request("page", note="one")
+    shop.request("page", None, note="two")
+    assert actions.count_instances(shop.shop) == 1
+
+
+@pytest.mark.parametrize("note", ["x" * 201, "two\nlines", "red \x1b[31m", "zero \0", "half \ud800", "line\u2028"])
+def test_a_note_that_is_no_line_of_text_changes_nothing(shop: "Rooms", note: str) -> None:
+    shop.request("page", note="kept")
+    before = _everything()
+    for title in ("page", "new"):
+        with pytest.raises(Invalid) as refused:
+            shop.request(title, note=note)
+        assert [error.field for error in refused.value.errors] == ["note"]
+    assert _everything() == before
+
+
+def test_what_instances_say_of_their_parts_is_what_an_order_may_say(shop: "Rooms") -> None:
+    from dataclasses import fields
+
+    from freehold.protocol.order import FIELDS, OF_PEOPLE
+    from freehold.release import Request
+
+    said = {field.name for field in fields(Request)} - {"title", "returns"}
+    assert said == set(FIELDS) - set(OF_PEOPLE)
+
+
 def test_each_act_is_in_the_audit_log(shop: "Rooms") -> None:
     from freehold.master.foundation.models import AuditRow
 

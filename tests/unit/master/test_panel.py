@@ -1,5 +1,7 @@
 """The panel's pages: what they show, to whom, and at what cost."""
 
+import html
+
 from support.market import Market
 from support.panels import Visitor, ready_shop
 from support.rooms import Rooms
@@ -14,6 +16,20 @@ def test_a_customer_finds_what_runs(rooms: Rooms) -> None:
     for nothing in ("/?q=other", "/?state=started", "/?page=2"):
         assert "Nothing fits." in me.reads(nothing)
     assert "greeting bonjour" in me.reads("/services/shop/web")
+
+
+def test_a_note_is_typed_with_an_order_and_shown_with_the_service(rooms: Rooms) -> None:
+    ready_shop(rooms)
+    me = Visitor(rooms.customer)
+    assert 'name="note"' in me.get("/catalogue/tiny").content.decode()
+    typed = {"title": "web", "project": "shop", "note": " For <b>Ada</b> ", "p.greeting": "bonjour"}
+    assert me.post("/catalogue/tiny", typed).status_code == 302
+    assert "Note For <b>Ada</b>" in html.unescape(me.reads("/services/shop/web"))
+    assert "<b>Ada" not in me.get("/services/shop/web").content.decode()
+    assert 'value="For &lt;b&gt;Ada&lt;/b&gt;"' in me.get("/services/shop/web/-/change").content.decode()
+    assert me.post("/services/shop/web/-/change", {"note": "x" * 201}).status_code == 422
+    assert me.post("/services/shop/web/-/change", {"note": ""}).status_code == 302
+    assert "Note" not in me.reads("/services/shop/web")
 
 
 def test_anybody_reads_prices_costs_and_records(market: Market) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Field, Router, Schema
+from pydantic import ConfigDict
 
 from freehold.master.accounting import actions, exports, queries
 from freehold.master.api.auth import any_person, caller, in_project, of_seller
@@ -26,6 +27,57 @@ from freehold.master.people.identity import Scope
 
 router = Router()
 _ENTITY = "/entities/{code}"
+
+
+class ReportRowOut(Schema):
+    """A row of a report. Amounts are texts in their currency's decimals."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class BalanceRowOut(ReportRowOut):
+    """Of `trial-balance`, in the currency of the books."""
+
+    account: str
+    name: str
+    opening: str
+    debit: str
+    credit: str
+    closing: str
+
+
+class ReceivableRowOut(ReportRowOut):
+    """Of `receivables`: what a customer owes, by how many days it is overdue."""
+
+    customer: str
+    currency: str
+    not_due: str
+    to_30: str
+    to_60: str
+    to_90: str
+    older: str
+
+
+class VatRowOut(ReportRowOut):
+    """Of `vat`."""
+
+    code: str = Field(description="EN 16931 (UNTDID 5305).")
+    rate: str = Field(description="Percent.")
+    tax_class: str = Field(alias="class")
+    currency: str
+    documents: str = Field(description="How many.")
+    base: str
+    tax: str
+
+
+class RevenueRowOut(ReportRowOut):
+    """Of `revenue`."""
+
+    offer: str
+    kind: str
+    site: str
+    currency: str
+    net: str
 
 
 class EntityIn(StrictBody):
@@ -380,9 +432,10 @@ def list_documents(request: HttpRequest, code: str, after: After = "", limit: Li
 
 @router.get(
     _ENTITY + "/reports/{name}",
-    response=list[dict[str, Any]],
+    response=list[BalanceRowOut] | list[ReceivableRowOut] | list[VatRowOut] | list[RevenueRowOut],
     auth=of_seller(Scope.AUDIT),
     summary="What the books say",
+    by_alias=True,
 )
 def report(request: HttpRequest, code: str, name: str, since: Day, until: Day) -> list[dict[str, Any]]:
     """`trial-balance`, `receivables`, `vat` or `revenue`."""

@@ -26,9 +26,54 @@ class QuoteIn(StrictBody):
     region: str = Field("", description="Where it would be placed; prices may differ.")
 
 
+class TierOut(Schema):
+    above: int
+    amount: int
+
+
+class UsageOut(Schema):
+    meter: str
+    model: str
+    amount: int
+    unit: int = Field(description="So much of what is measured costs the amount.")
+    tiers: list[TierOut]
+
+
+class QuoteTaxOut(Schema):
+    rate: int = Field(description="In hundredths of a percent.")
+    code: str = Field(description="EN 16931 (UNTDID 5305); empty: no rule says it.")
+    text: str = Field(description="The words that the law wants on the invoice.")
+
+
+class QuoteMonthOut(Schema):
+    net: int
+    tax: int
+    gross: int
+
+
+class QuoteContentOut(Schema):
+    offer: str = Field(description="Name.")
+    seller: str = Field(description="Code of the legal entity.")
+    region: str
+    currency: str
+    decimals: int
+    tax_included: bool
+    setup: int
+    recurring: int = Field(description="A month.")
+    deposit: int
+    usage: list[UsageOut]
+    tax: QuoteTaxOut
+    month: QuoteMonthOut = Field(description="What a whole month is asked for.")
+    project: str
+    until: str = Field(description="How long it holds.")
+    list: str = Field(description="Id of the price list.")
+
+
 class QuoteOut(Schema):
-    quote: str = Field(description="SHA-256 of what follows: name it in the order.")
-    content: dict[str, Any] = Field(description="Amounts are in the currency's smallest unit.")
+    quote: str = Field(
+        description="SHA-256 of the content as JSON with sorted keys, as Python writes it: name it in the order."
+    )
+    content: QuoteContentOut = Field(description="Amounts are in the currency's smallest unit.")
 
 
 class CostOut(Schema):
@@ -70,22 +115,55 @@ class DocumentOut(Schema):
     gross: str
 
 
+class PartyOut(Schema):
+    """As it was when the document was issued."""
+
+    name: str
+    address: str
+    country: str
+    vat_number: str
+    registration: str = Field("", description="Of a seller.")
+
+
+class LineOut(Schema):
+    kind: str = Field(description="recurring, usage, setup, sla, reversal or what was entered by hand")
+    label: str
+    meter: str = Field(description="Of usage; else empty.")
+    quantity: int = Field(description="Days of a recurring line, units of its meter of usage.")
+    offer: str = Field(description="Name; empty: none.")
+    month: str
+    period: str = Field(description="Half-open, `2026-03-19/2026-04-19`; empty: none.")
+    price: str
+    amount: str
+    net: str
+    tax_rate: float = Field(description="Percent.")
+
+
+class TaxOut(Schema):
+    code: str = Field(description="EN 16931 (UNTDID 5305).")
+    rate: float = Field(description="Percent.")
+    base: str
+    tax: str
+    text: str = Field(description="The words that the law wants.")
+
+
+class DocumentDetailOut(DocumentOut):
+    corrects: str = Field(description="Number of the document that this one corrects; empty: none.")
+    seller: PartyOut
+    customer: PartyOut
+    tax_included: bool
+    lines: list[LineOut]
+    taxes: list[TaxOut]
+    tax_in_books: str = Field(
+        "", description="The tax in the currency of the seller's books, where that is another (EN 16931, BT-6, BT-111)."
+    )
+    ledger: str = Field(description="The sealed batch of the ledger that holds it, `BATCH:DIGEST`; empty: not yet.")
+    digest: str = Field(description="SHA-256 of all else as JSON with sorted keys, as Python writes it in UTF-8.")
+
+
 class BudgetIn(StrictBody):
     amount: Amount
     currency: str
-
-
-class TierOut(Schema):
-    above: int
-    amount: int
-
-
-class UsageOut(Schema):
-    meter: str
-    model: str
-    amount: int
-    unit: int = Field(description="So much of what is measured costs the amount.")
-    tiers: list[TierOut]
 
 
 class PriceOut(Schema):
@@ -239,7 +317,9 @@ def list_documents(request: HttpRequest, project: str, after: After = "", limit:
 
 @router.get(
     "/projects/{project}/documents/{number}",
-    response=dict[str, Any],
+    response=DocumentDetailOut,
+    # What it does not say is not in its digest either.
+    exclude_unset=True,
     auth=in_project(Scope.READ),
     summary="One document, line by line",
 )

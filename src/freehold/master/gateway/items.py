@@ -37,7 +37,7 @@ class ItemRows:
     """Something waits for what was told: the tasks that act on it run at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReportingNode:
     """Who tells an item, and where its rows go."""
 
