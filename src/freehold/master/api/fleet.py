@@ -124,7 +124,7 @@ def list_sites(request: HttpRequest, project: str, after: After = "", limit: Lim
 )
 def add_site(request: HttpRequest, project: str, body: SiteIn) -> tuple[int, dict[str, Any]]:
     site = actions.add_site(project, body.name, body.region, acting=caller(request))
-    return 201, {"name": site.name, "region": site.region, "nodes": 0, "expected_silence": 0}
+    return 201, queries.site(site.project_id, site.name)
 
 
 @router.patch(

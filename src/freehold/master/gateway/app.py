@@ -180,7 +180,7 @@ class Gateway:
         return await asyncio.get_running_loop().run_in_executor(self._reading, function, *arguments)
 
     def _pace(self) -> float:
-        # Spread by a tenth, so that nodes that started together do not stay together.
+        # Spread, so that nodes that started together do not stay together.
         return round(pace(self._next_contact, self._revisions.count) * random.uniform(1 - JITTER, 1 + JITTER), 1)
 
 
