@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from freehold.kit.waiting import until
-from freehold.node.isolation import remains
-from freehold.node.supervisor.children import user_processes
+from freehold.node.isolation import processes, remains
 from support.machines import REPOSITORY, Cloud, Machine
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="without root partitions share one user")
@@ -37,7 +36,7 @@ def segments(machine: Machine) -> list[str]:
 
 
 def leftovers(machine: Machine) -> list[int]:
-    return [pid for pid in user_processes(uid(machine)) if b"kworker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in processes.of_user(uid(machine)) if b"kworker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def destroy(cloud: Cloud, title: str, product: str) -> None:

@@ -132,7 +132,7 @@ def test_a_reinstalled_machine_is_the_same_node_in_a_new_epoch(master: "Master",
     new.enrol(master.enrol_token(site), "reborn")
     assert (new.node, new.epoch) == (old.node, old.epoch + 1)
     # At once, on every door, also on the connection that was open.
-    assert master.until(lambda: old.feed()[0] == 401, 2)
+    assert master.until(lambda: old.feed()[0] == 401)
     assert old.report()[0] == 401
     assert old.call("POST", "/node/v1/certificate", {"signing_request": old.signing_request()})[0] == 401
     status, feed = new.feed()
@@ -148,7 +148,7 @@ def test_a_revoked_node_is_nobody_at_once(master: "Master", site: str) -> None:
     assert master.call(
         "POST", "/api/v1/projects/provider/nodes/revoked/revoke", token=master.owner
     ).status == 204  # fmt: skip
-    assert master.until(lambda: node.feed()[0] == 401, 2)
+    assert master.until(lambda: node.feed()[0] == 401)
     status, problem = node.report()
     assert (status, problem["detail"]) == (401, "This certificate was revoked.")
 

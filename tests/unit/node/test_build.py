@@ -145,7 +145,7 @@ def test_a_build_that_takes_too_long_ends_with_everything_it_started(paths: Path
         until(lambda: len(sleepers()) == 2, 6, what="what the build starts")
         with pytest.raises(BuildError, match=r"It did not end within 6 s\."):
             built.result()
-    until(lambda: not sleepers(), 5)
+    until(lambda: not sleepers())
 
 
 def test_what_a_build_leaves_ends_with_it_whatever_it_made_of_itself(paths: Paths, tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from freehold.kit.waiting import until
-from freehold.node.isolation import cgroups, firewall
+from freehold.node.isolation import cgroups, firewall, processes
 from freehold.node.isolation.firewall import FirewallNetwork, Surroundings
-from freehold.node.supervisor.children import user_processes
 from support import inside
 from support.inside import Inside, client, containers, server
 
@@ -183,7 +182,7 @@ def test_nothing_is_left_of_a_container_that_ends(pair: list[Inside]) -> None:
     assert "0x00001234" not in subprocess.run(["ipcs", "-m"], capture_output=True, text=True, check=True).stdout
     daemon = "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\n"
     one.run(daemon + "os.close(0); os.close(1); os.close(2); time.sleep(1000)\n")
-    until(lambda: user_processes(one.uid), what="a process that nobody waits for")
+    until(lambda: processes.of_user(one.uid), what="a process that nobody waits for")
     assert cgroups.end(f"{TAG}/p0", 10)
     until(lambda: not os.path.exists(f"/sys/class/net/{one.host_end}"), what="its link's end")
-    until(lambda: not user_processes(one.uid), what="the end of what was left")
+    until(lambda: not processes.of_user(one.uid), what="the end of what was left")

@@ -21,14 +21,23 @@ from freehold import durable
 from freehold.node.errors import HostError
 from freehold.node.forkserver import Enclosure
 from freehold.node.host import resolvers
-from freehold.node.isolation import cgroups, container, disk_usage, firewall, group, protections, quotas, remains
+from freehold.node.isolation import (
+    cgroups,
+    container,
+    disk_usage,
+    firewall,
+    group,
+    processes,
+    protections,
+    quotas,
+    remains,
+)
 from freehold.node.isolation.cgroups import Groups
 from freehold.node.isolation.firewall import FirewallNetwork, FirewallRule, Surroundings
 from freehold.node.isolation.sandbox import init_of
 from freehold.node.partition import visible
 from freehold.node.partition.layout import Outcome
 from freehold.node.settings import PartitionSlot, Paths, Settings
-from freehold.node.supervisor.children import kill_user
 
 if TYPE_CHECKING:
     from freehold.node.isolation.sandbox import SandboxSpec
@@ -79,11 +88,11 @@ class Enclosures:
 
     def end(self, slot: PartitionSlot) -> None:
         """End all that runs in a partition's name, by whatever way it was started; raise HostError when it does not."""
-        if slot.uid is None:
+        if (uid := slot.uid) is None:
             return
         deadline = time.monotonic() + END_SECONDS
         gone = cgroups.end(self._tag(slot), END_SECONDS)
-        pids = kill_user(slot.uid, deadline - time.monotonic())
+        pids = processes.end(lambda: processes.of_user(uid), deadline - time.monotonic())
         container.remove_link(self.host_end(slot))
         if pids or not gone:
             raise HostError(f"{slot.name} does not end: {len(pids)} of its processes are still there.")

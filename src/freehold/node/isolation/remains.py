@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from freehold.node.supervisor.children import user_processes
+from freehold.node.isolation import processes
 
 SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock", "/var/lock", "/var/crash")
 """Folders of the machine in which every user may write, unless it is kept from seeing them."""
@@ -19,7 +19,7 @@ def of_user(uid: int, folder: Path | None, host_end: str = "") -> list[str]:
 
     `folder` is the partition's, which is to be empty, if it has one; `host_end` its link, which is to be gone.
     """
-    found = [f"process {pid}" for pid in user_processes(uid)]
+    found = [f"process {pid}" for pid in processes.of_user(uid)]
     found += [words for kind, words in _IPC.items() if _owns(f"/proc/sysvipc/{kind}", uid)]
     found += [f"{name} socket" for name in _SOCKETS if _has_socket(f"/proc/net/{name}", uid)]
     found += [f"{count} keys" for count in _keys(uid)]

@@ -22,6 +22,7 @@ from freehold import durable
 from freehold.failpoints import failpoint
 from freehold.node.errors import BuildError
 from freehold.node.host import trees
+from freehold.node.isolation import processes
 from freehold.node.settings import Paths, Settings
 from freehold.node.software import confined, integrity, store
 from freehold.node.software.integrity import MARK as COMPLETE
@@ -29,6 +30,7 @@ from freehold.node.upstream import Upstream
 from freehold.protocol import archive
 
 TIMEOUT = 3600.0
+_END_SECONDS = 10.0
 SPARED, LEAST_SPARED = 0.05, 512 * 1024 * 1024
 """What a build leaves of the disk to services and to the agent: a twentieth, or so many bytes if that is less."""
 TAIL = 30
@@ -181,16 +183,13 @@ def _end(settings: Settings, folder: Path) -> None:
 
 
 def _kill_marked(mark: str) -> None:
-    """Kill what has the mark of a build: without root nothing else is known of its processes."""
-    needle = f"{MARK}={mark}".encode()
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        try:
-            if needle in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
-                os.kill(int(entry), signal.SIGKILL)
-        except OSError:
-            continue
+    """End what has the mark of a build, or raise BuildError: without root nothing else is known of its processes."""
+    left = processes.end(
+        lambda: [pid for pid, value in processes.with_variable(MARK) if value == mark and pid != os.getpid()],
+        _END_SECONDS,
+    )
+    if left:
+        raise BuildError(f"{len(left)} processes of a build do not end, for example {left[0]}.")
 
 
 def _take(paths: Paths, folder: Path, log: Path, timeout: float) -> bool:

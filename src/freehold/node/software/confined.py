@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from freehold.node.isolation import cgroups, group, protections, remains, sandbox
+from freehold.node.isolation import cgroups, group, processes, protections, remains, sandbox
 from freehold.node.partition import visible
 from freehold.node.settings import Limits, PartitionSlot, Settings
-from freehold.node.supervisor.children import kill_user
 
 if TYPE_CHECKING:
     from freehold.node.isolation.sandbox import SandboxSpec
@@ -68,7 +67,7 @@ def end(settings: Settings, folder: Path) -> list[str]:
     if uid is None:
         return []
     cgroups.end(_tag(settings, folder), _SECONDS)
-    kill_user(uid, _SECONDS)
+    processes.end(lambda: processes.of_user(uid), _SECONDS)
     return remains.of_user(uid, None)
 
 

@@ -14,9 +14,8 @@ import errno
 import os
 import resource
 import signal
-import time
 
-from freehold.node.isolation import group, sandbox
+from freehold.node.isolation import group, processes, sandbox
 from freehold.node.supervisor import table
 
 TYPE_CHECKING = False
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MARK = "FREEHOLD_PROCESS"
+_REST_SECONDS = 0.5
+"""A supervisor has others to look after: what does not end in this time is killed again a second later."""
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -158,7 +159,7 @@ def leader(folder: str, init: int) -> int:
     pids, found = group.members(folder), []
     for pid in pids:
         try:
-            fields = _fields(pid)
+            fields = processes.fields(pid)
         except OSError:
             continue
         parent, session = int(fields[1]), int(fields[3])
@@ -170,23 +171,16 @@ def leader(folder: str, init: int) -> int:
 
 def find(supervisor: str) -> Iterator[Found]:
     """Yield the living processes that carry the mark of this supervisor."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
+    for pid, mark in processes.with_variable(MARK):
+        parts = mark.split("\n")
+        if len(parts) != 4 or parts[0] != supervisor:
             continue
-        pid = int(entry)
         try:
-            environment = _environment(pid)
-            if MARK.encode() not in environment or is_zombie(pid):
-                continue
             session, uid = os.getsid(pid), os.stat(f"/proc/{pid}").st_uid
-            born = int(_fields(pid)[19])
+            born = int(processes.fields(pid)[19])
         except OSError:
             continue
-        for variable in environment.split(b"\0"):
-            name, _, value = variable.decode(errors="replace").partition("=")
-            parts = value.split("\n")
-            if name == MARK and len(parts) == 4 and parts[0] == supervisor:
-                yield Found(pid, uid, parts[1], parts[2], parts[3], session == pid, born)
+        yield Found(pid, uid, parts[1], parts[2], parts[3], session == pid, born)
 
 
 def running(supervisor: str) -> set[str]:
@@ -198,35 +192,6 @@ def running(supervisor: str) -> set[str]:
         if spec.get("track")
     }
     return {one.group for one in find(supervisor)} | {name for name, track in tracks if group.members(track)}
-
-
-def _environment(pid: int) -> bytes:
-    """Return a process's environment. In the middle of `exec` the kernel shows none: look again then."""
-    for _ in range(10):
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            environment = file.read()
-        if environment:
-            break
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            if file.read().startswith(b"0 "):
-                # Of the kernel, or a zombie: it has no memory.
-                break
-        time.sleep(0.002)
-    return environment
-
-
-def _fields(pid: int) -> list[bytes]:
-    """Return what the kernel says of a process after its name: state, parent …"""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()
-
-
-def is_zombie(pid: int) -> bool:
-    """Return whether a process has ended and only waits to be noticed."""
-    try:
-        return _fields(pid)[0] == b"Z"
-    except OSError:
-        return True
 
 
 def reap_orphans(ours: set[int]) -> None:
@@ -268,40 +233,8 @@ def kill_rest(supervisor: str, name: str, uid: int | None, folders: Iterable[str
     """Kill whatever still lives of a group: in its control groups, as its user, or with its mark."""
     for folder in folders:
         group.kill(folder)
-    for _ in range(50):
-        rest = [] if uid else [one.pid for one in find(supervisor) if one.group == name]
-        if uid:
-            rest += user_processes(uid)
-        if not rest:
-            return
-        for pid in rest:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
 
+    def rest() -> list[int]:
+        return processes.of_user(uid) if uid else [one.pid for one in find(supervisor) if one.group == name]
 
-def kill_user(uid: int, seconds: float) -> list[int]:
-    """Kill all processes of a user until there is none, for so many seconds at most; return which are left."""
-    deadline = time.monotonic() + seconds
-    while (pids := user_processes(uid)) and time.monotonic() < deadline:
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        time.sleep(0.002)
-    return pids
-
-
-def user_processes(uid: int) -> list[int]:
-    """Return the living processes of a user."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                if os.stat(f"/proc/{entry}").st_uid == uid and not is_zombie(int(entry)):
-                    found.append(int(entry))
-            except OSError:
-                continue
-    return found
+    processes.end(rest, _REST_SECONDS)
