@@ -28,6 +28,7 @@ KINDS: dict[str, Any] = {
     "item-usage": report.Item,
     "item-usage-unmeasured": report.Item,
     "item-usage-series": report.Item,
+    "item-farewell": report.Item,
     "enrol-request": enrol.EnrolRequest,
     "enrol-answer": enrol.EnrolAnswer,
     "certificate-request": enrol.CertificateRequest,

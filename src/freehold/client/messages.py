@@ -121,7 +121,7 @@ class Node(msgspec.Struct, frozen=True):
     site: str
     region: str
     state: str
-    """open, closed, silent, lost or new."""
+    """open, closed, silent, stopped, lost or new."""
     open: bool
     builder: bool
     labels: dict[str, str]
@@ -137,6 +137,7 @@ class Node(msgspec.Struct, frozen=True):
     free: int
     last_contact: str | None
     silent_since: str | None
+    stopped: str | None
     expected_silence: int
     protections: dict[str, bool] = {}
     lease: int = 0

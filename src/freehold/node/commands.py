@@ -419,10 +419,12 @@ def _agreed(options: argparse.Namespace, words: str) -> bool:
 
 
 def _stop(options: argparse.Namespace) -> int:
+    from freehold.node import farewell
     from freehold.node.host.slots import forget_addresses
     from freehold.node.instances.enclosure import host_end
     from freehold.node.isolation import cgroups, container, firewall
     from freehold.node.supervisor.client import Supervisor
+    from freehold.protocol.states import Stopped
 
     root = options.root.resolve()
     settings = node_settings.load(root)
@@ -451,6 +453,8 @@ def _stop(options: argparse.Namespace) -> int:
             forget_addresses(settings)
             firewall.remove(settings.tag)
     print("The agent has ended; its services go on." if options.keep_services else "The node has ended.")
+    if why := farewell.say(root, Stopped.AGENT if options.keep_services else Stopped.NODE):
+        print(f"Its Master could not be told and will take it for silent: {why}", file=sys.stderr)
     return 0
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from freehold.protocol import VERSION
 from freehold.protocol.meters import MeterValues
-from freehold.protocol.states import Observed, SoftwareObserved
+from freehold.protocol.states import Observed, SoftwareObserved, Stopped
 
 GENESIS = "0" * 64
 
@@ -118,7 +118,22 @@ class AsideReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ki
     """Of which it told, if of one."""
 
 
-Item = HostFacts | SoftwareReport | InstanceReport | PublicationReport | AssessmentReport | UsageReport | AsideReport
+class FarewellReport(msgspec.Struct, frozen=True, tag_field="kind", tag="farewell"):
+    """The operator of the node stopped it: while nothing comes after this, it is not heard because of that."""
+
+    stopped: Stopped
+
+
+Item = (
+    HostFacts
+    | SoftwareReport
+    | InstanceReport
+    | PublicationReport
+    | AssessmentReport
+    | UsageReport
+    | AsideReport
+    | FarewellReport
+)
 
 
 class ReportBody(msgspec.Struct, frozen=True):

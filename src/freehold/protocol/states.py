@@ -39,3 +39,12 @@ class SoftwareObserved(StrEnum):
     AVAILABLE = "available"
     FAILED = "failed"
     REMOVED = "removed"
+
+
+class Stopped(StrEnum):
+    """What an operator stopped of a node."""
+
+    NODE = "node"
+    """All of it: its services ended too."""
+    AGENT = "agent"
+    """Its agent: its services run on, and nobody looks after them."""

@@ -14,6 +14,7 @@ from freehold.protocol.meters import counters
 from freehold.protocol.report import (
     AsideReport,
     AssessmentReport,
+    FarewellReport,
     HostFacts,
     InstanceReport,
     Item,
@@ -202,6 +203,7 @@ _CHECKS: dict[type[Item], Callable[[Any, float], None]] = {
     AssessmentReport: _check_assessment,
     UsageReport: _check_usage,
     AsideReport: _check_aside,
+    FarewellReport: lambda item, now: None,
 }
 """The form of each kind of item."""
 if set(_CHECKS) != set(get_args(Item)):

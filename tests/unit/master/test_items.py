@@ -31,7 +31,7 @@ def test_each_kind_of_item_writes_only_what_its_handler_declares(rooms: "Rooms")
         item = msgspec.convert({**json.loads(path.read_bytes()), "instance": answer.instance}, Item)
         rows = items.ItemRows(int(time.time() * 1000))
         with contextlib.suppress(ValueError):
-            items.collect(item, items.ReportingNode(answer.node, rows, Owners(connection), Meters(connection)))
+            items.collect(item, items.ReportingNode(answer.node, 1, rows, Owners(connection), Meters(connection)))
         told = {name for name, values in rows.by_statement.items() if values}
         assert told <= set(items.HANDLERS[type(item)].statements), path.stem
         kinds.add(type(item))
@@ -46,4 +46,4 @@ def test_a_statement_that_no_handler_declares_cannot_be_written_to(rooms: "Rooms
     connection = DatabaseConnection(rooms.url)
     rows = items.ItemRows(1)
     with pytest.raises(KeyError, match="trim_refused"):
-        items.ReportingNode("n", rows, Owners(connection), Meters(connection)).add("trim_refused", node="n")
+        items.ReportingNode("n", 1, rows, Owners(connection), Meters(connection)).add("trim_refused", node="n")

@@ -11,6 +11,7 @@ from support.running import tiny_release
 if TYPE_CHECKING:
     from freehold.master.fleet.models import Node
     from support.rooms import Rooms
+    from support.running import Master
 
 MINUTE = 60_000
 
@@ -25,12 +26,12 @@ def fleet(rooms: "Rooms") -> "list[Node]":
     return nodes
 
 
-def heard(node: "Node", ago: int = 0) -> None:
-    """Have a node be heard, so many milliseconds ago."""
+def heard(node: "Node", ago: int = 0, sequence: int = 1) -> None:
+    """Have a node be heard, so many milliseconds ago, by its report of this number."""
     from freehold.master.fleet.models import Chain
     from freehold.master.foundation import clock
 
-    told = {"epoch": 1, "sequence": 1, "hash": "00", "received_at": clock.now() - ago}
+    told = {"epoch": 1, "sequence": sequence, "hash": "00", "received_at": clock.now() - ago}
     Chain.objects.update_or_create(node_id=node.id, defaults=told)
 
 
@@ -223,6 +224,52 @@ def test_every_page_says_since_when_a_node_is_not_heard(
         seen = visitor.get(path).content.decode()
         assert (word in seen, moment in seen) == (True, True), (path, seen)
     assert "Nothing fits." in customer.reads("/?state=started")
+
+
+@pytest.mark.parametrize(("stopped", "words"), [("node", "Its node was stopped"), ("agent", "The agent of its node")])
+def test_a_node_that_its_operator_stopped_says_so_and_nobody_is_called(
+    rooms: "Rooms", fleet: "list[Node]", monkeypatch: pytest.MonkeyPatch, stopped: str, words: str
+) -> None:
+    from django.urls import reverse
+
+    from freehold.master.fleet import queries
+    from freehold.master.fleet.models import Farewell
+    from freehold.master.foundation.errors import NoPlace
+
+    away, _ = fleet
+    rooms.node_says(rooms.request("page", constraints={"node": "away"}).instance, "started")
+    Farewell.objects.create(node=away, epoch=1, sequence=1, stopped=stopped)
+    assert (look(monkeypatch), look(monkeypatch)) == (1, 0), "at once, and once"
+    assert [queries.node(away.project_id, title=title)["state"] for title in ("away", "here")] == ["stopped", "open"]
+    assert (shown("page").state, shown("page").message.startswith(f"{words} ")) == ("unreachable", True)
+    assert tickets(away) == []
+    assert "stopped" in Visitor(rooms.owner).reads(reverse("node", args=["provider", "away"]))
+    with pytest.raises(NoPlace):
+        rooms.request("more", constraints={"node": "away"})
+    # What was sent twice is heard later, and nothing else was.
+    heard(away)
+    look(monkeypatch)
+    assert queries.node(away.project_id, title="away")["state"] == "stopped"
+    heard(away, sequence=2)
+    look(monkeypatch)
+    assert (queries.node(away.project_id, title="away")["state"], shown("page").state) == ("open", "started")
+    heard(away, 4 * MINUTE, sequence=2)
+    look(monkeypatch)
+    assert queries.node(away.project_id, title="away")["state"] == "silent", "what it said before is over"
+
+
+def test_what_a_node_says_last_is_heard_as_its_good_bye(master: "Master") -> None:
+    node = master.node("leaving", site="away")
+    assert node.offer()[0] == 200
+    refused = node.report({"kind": "farewell", "stopped": "moon"})[1]["refused"]
+    assert (refused, master.node_row("leaving")["state"]) == (1, "open")
+    assert node.report({"kind": "farewell", "stopped": "node"})[0] == 200
+    row = master.until(lambda: (row := master.node_row("leaving"))["silent_since"] and row)
+    assert (row["state"], row["stopped"]) == ("stopped", "node")
+    assert node.report({"kind": "farewell", "stopped": "agent"}, {"kind": "farewell", "stopped": "agent"})[0] == 200
+    assert master.until(lambda: (row := master.node_row("leaving"))["stopped"] == "agent" and row)["state"] == "stopped"
+    assert node.report()[0] == 200
+    assert master.until(lambda: (row := master.node_row("leaving"))["silent_since"] is None and row)["state"] == "open"
 
 
 def test_a_node_is_heard_again_though_the_clock_had_run_ahead_when_it_fell_silent(

@@ -75,7 +75,13 @@ class NodeOut(Schema):
     lease: int
     lost_at: str | None
     last_contact: str | None
-    silent_since: str | None = Field(description="When it was last heard, while it let three contacts go by.")
+    silent_since: str | None = Field(
+        description="When it was last heard, while it is not: it let three contacts go by, or was stopped."
+    )
+    stopped: str | None = Field(
+        description="What its operator stopped, while it is not heard because of that: `node`, with its services, or "
+        "`agent`, whose services run on."
+    )
     expected_silence: int = Field(description="Seconds for which its site expects it to be silent.")
 
 

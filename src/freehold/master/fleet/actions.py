@@ -130,8 +130,8 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
             node.epoch += 1
             # Whether this machine obeys a lease it has not said yet; and it is here: what was not moved away from the
             # one before, it begins.
-            node.acknowledged_lease, node.lost_at, node.silent_since = 0, None, None
-            node.save(update_fields=["epoch", "acknowledged_lease", "lost_at", "silent_since"])
+            node.acknowledged_lease, node.lost_at, node.silent_since, node.stopped = 0, None, None, ""
+            node.save(update_fields=["epoch", "acknowledged_lease", "lost_at", "silent_since", "stopped"])
             revisions.bump(node.id)
             sync_supplies(node.id)
         issued = issuer.sign_client(signing_request, kind="node", subject=node.id)

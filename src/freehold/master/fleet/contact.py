@@ -1,7 +1,8 @@
 """Which nodes are silent now: known in one place, from when each was last heard.
 
 A node speaks at least once in each pace that its Master sets (`foundation.pace`). One that let three go by is silent:
-what it said before is no longer what is known of it, and nothing new is placed there. Whether it is lost, and what
+what it said before is no longer what is known of it, and nothing new is placed there; so is one whose operator stopped
+it, at once, if it said so. Whether it is lost, and what
 moves away from it, is another question (`ordering.moves`), asked of nodes with a lease only.
 """
 
@@ -44,25 +45,29 @@ def silence(row: dict[str, Any]) -> Silence | None:
 
 
 def find_silent() -> int:
-    """Note which nodes fell silent, and which are heard again; return how many.
+    """Note which nodes fell silent or were stopped, and which are heard again; return how many.
 
     By a clock that went evenly for as long while this process looked: a Master that was away itself, or whose clock
-    jumped or is contradicted by nodes, says nothing of how long others were silent.
+    jumped or is contradicted by nodes, says nothing of how long others were silent. One whose operator stopped it said
+    so: it is not waited for.
     """
     limit = MISSED * pace(settings.NODE_WAIT, Node.objects.count()) * (1 + JITTER)
+    again = run(revisions.SQL["heard_again"])
+    for row in again:
+        _note(row, "node.heard", None)
+    gone = run(revisions.SQL["stopped"])
+    for row in gone:
+        _note(row, "node.stopped", row["received_at"], row["stopped"])
     fallen = []
     if steadiness.look() > limit and not contradiction():
         fallen = run(revisions.SQL["fallen_silent"], before=clock.now() - round(limit * clock.SECOND))
-    again = run(revisions.SQL["heard_again"])
     for row in fallen:
-        _note(row["id"], row["project_id"], "node.silent", row["received_at"])
-    for row in again:
-        _note(row["id"], row["project_id"], "node.heard", None)
-    return len(fallen) + len(again)
+        _note(row, "node.silent", row["received_at"])
+    return len(again) + len(gone) + len(fallen)
 
 
-def _note(node: str, project: str, verb: str, since: int | None) -> None:
+def _note(row: dict[str, Any], verb: str, since: int | None, stopped: str = "") -> None:
     with writing():
-        Node.objects.filter(id=node).update(silent_since=since)
-        sync_supplies(node)
-        audit("freehold", verb, node, project=project)
+        Node.objects.filter(id=row["id"]).update(silent_since=since, stopped=stopped)
+        sync_supplies(row["id"])
+        audit("freehold", verb, row["id"], project=row["project_id"])

@@ -72,6 +72,8 @@ class Node(models.Model):
     """Since when it is taken for lost; nothing is placed there until it reports again."""
     silent_since = models.BigIntegerField(null=True)
     """When it was last heard, while it is not heard any more; nothing is placed there meanwhile."""
+    stopped = models.TextField(default="")
+    """protocol.states.Stopped: what its operator stopped, while it is not heard because of that; else empty."""
     capacity = models.IntegerField(default=1_000_000)
     """Sum of the weights of the instances it may hold."""
     used = models.IntegerField(default=0)
@@ -224,6 +226,15 @@ class RefusedOverflow(models.Model):
 
     node = models.OneToOneField(Node, on_delete=models.CASCADE, primary_key=True)
     items = models.BigIntegerField()
+
+
+class Farewell(models.Model):
+    """What the operator of a node stopped, by the report that told it: it holds while that is the chain's last."""
+
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, primary_key=True)
+    epoch = models.IntegerField()
+    sequence = models.BigIntegerField()
+    stopped = models.TextField()
 
 
 class HostFactsRow(models.Model):

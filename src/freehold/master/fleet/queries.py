@@ -12,7 +12,7 @@ from freehold.master.foundation.paging import ListPart, part_of
 
 _FACTS = (
     "id", "title", "open", "builder", "cpus", "memory_mb", "disk_mb", "architecture", "system", "agent", "capacity",
-    "used", "free", "labels", "protections", "promises", "lease", "lost_at", "silent_since",
+    "used", "free", "labels", "protections", "promises", "lease", "lost_at", "silent_since", "stopped",
 )  # fmt: skip
 
 _OF_SITE = ("name", "region", "nodes", "expected_silence")
@@ -70,6 +70,7 @@ def _told(wanted: "QuerySet[Node, Node]") -> list[dict[str, Any]]:
             "promises": json.loads(row["promises"]),
             "lost_at": clock.iso(row["lost_at"]),
             "silent_since": clock.iso(row["silent_since"]),
+            "stopped": row["stopped"] or None,
             "expected_silence": row["site__expected_silence"],
             "last_contact": clock.iso(row["last_contact"]),
         }
@@ -78,13 +79,13 @@ def _told(wanted: "QuerySet[Node, Node]") -> list[dict[str, Any]]:
 
 
 def _state(row: dict[str, Any]) -> str:
-    """Return what a node is now: new (never heard), lost, silent, closed or open."""
+    """Return what a node is now: new (never heard), lost, stopped (it said so), silent, closed or open."""
     if row["last_contact"] is None:
         return "new"
     if row["lost_at"] is not None:
         return "lost"
     if row["silent_since"] is not None:
-        return "silent"
+        return "stopped" if row["stopped"] else "silent"
     return "open" if row["open"] else "closed"
 
 

@@ -16,6 +16,7 @@ from freehold.protocol import FUTURE, validation
 from freehold.protocol.report import (
     AsideReport,
     AssessmentReport,
+    FarewellReport,
     HostFacts,
     InstanceReport,
     Item,
@@ -42,6 +43,8 @@ class ReportingNode:
     """Who tells an item, and where its rows go."""
 
     node: str
+    sequence: int
+    """The number of the report that the item stands in."""
     rows: ItemRows
     owners: Owners
     meters: Meters
@@ -160,6 +163,16 @@ def _usage(item: UsageReport, reporter: ReportingNode) -> None:
     reporter.meters.add(item, at)
 
 
+def _farewell(item: FarewellReport, reporter: ReportingNode) -> None:
+    reporter.add(
+        "note_farewell",
+        node=reporter.node,
+        sequence=reporter.sequence,
+        stopped=item.stopped.value,
+    )
+    reporter.rows.hint = True
+
+
 def _aside(item: AsideReport, reporter: ReportingNode) -> None:
     raise ValueError(f"set aside by the node: {validation.text(item.reason)}")
 
@@ -172,6 +185,7 @@ HANDLERS: dict[type[Item], Handler] = {
     AssessmentReport: Handler(_assessment, ("add_assessment",)),
     UsageReport: Handler(_usage),
     AsideReport: Handler(_aside),
+    FarewellReport: Handler(_farewell, ("note_farewell",)),
 }
 """Every kind of item, and what it does."""
 STATEMENTS: tuple[str, ...] = tuple(name for handler in HANDLERS.values() for name in handler.statements)

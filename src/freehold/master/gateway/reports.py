@@ -342,7 +342,7 @@ class Writer(threading.Thread):
             items, ahead = body.items, validation.ahead(body.at, rows.received_at / 1000)
         except (ValueError, *UNREADABLE) as error:
             refused += self._refuse(node, report, str(error), bytes(report.body), rows)
-        reporter = ReportingNode(node, rows, self._owners, self._meters)
+        reporter = ReportingNode(node, report.sequence, rows, self._owners, self._meters)
         for item in items:
             try:
                 collect(item, reporter)

@@ -74,6 +74,7 @@ def _status(row: dict[str, Any], results: list[ReportedState], now: int) -> Stat
         now=now,
         suspended=row["suspended_at"] is not None,
         last_heard=row["silent_since"],
+        stopped=row["stopped"],
     )
 
 

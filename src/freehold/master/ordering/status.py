@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from freehold.protocol.states import Observed, Wanted
+from freehold.protocol.states import Observed, Stopped, Wanted
 
 UNPAID = "It is not paid for: an invoice is long overdue. Its data is kept, and it starts again when that is paid."
 TROUBLE = "trouble"
@@ -80,22 +80,25 @@ def status(
     now: int,
     suspended: bool = False,
     last_heard: int | None = None,
+    stopped: str = "",
 ) -> Status:
     """Combine what is wanted (at a revision) with what was last observed (as of a revision).
 
-    `now`, `observed_at` and `last_heard` are milliseconds; `last_heard` is None while the node is heard.
+    `now`, `observed_at` and `last_heard` are milliseconds; `last_heard` is None while the node is heard;
+    `stopped` is what the node's operator stopped, by `protocol.states.Stopped`, or empty.
     """
     if gone:
         return Status("destroyed", "", False, wanted is Wanted.DESTROYED)
+    silence = None if last_heard is None else _Silence(last_heard, stopped)
     if wanted is Wanted.DESTROYED:
-        return _heard(Status("destroying", message or "", False, False), last_heard)
+        return _heard(Status("destroying", message or "", False, False), silence)
     if observed is None or (observed_revision or 0) < revision or observed == Observed.WAITING:
-        return _heard(_on_its_way(wanted, observed, message, software, software_message), last_heard)
+        return _heard(_on_its_way(wanted, observed, message, software, software_message), silence)
     if observed == Observed.STARTED and wanted is Wanted.STARTED:
-        return _heard(_started(revision, promises, results, now - (observed_at or 0)), last_heard)
+        return _heard(_started(revision, promises, results, now - (observed_at or 0)), silence)
     if observed == Observed.STOPPED and wanted is Wanted.STOPPED:
-        return _heard(Status("stopped", UNPAID if suspended else "", False, True), last_heard)
-    return _heard(Status(_between(wanted, observed), message or "", False, False), last_heard)
+        return _heard(Status("stopped", UNPAID if suspended else "", False, True), silence)
+    return _heard(Status(_between(wanted, observed), message or "", False, False), silence)
 
 
 def _started(revision: int, promises: Sequence[str], results: Sequence[ReportedState], age: int) -> Status:
@@ -111,16 +114,31 @@ def _started(revision: int, promises: Sequence[str], results: Sequence[ReportedS
     return Status("started", "; ".join(broken), kept, kept, health)
 
 
-def _heard(known: Status, last_heard: int | None) -> Status:
+@dataclass(frozen=True)
+class _Silence:
+    """Since when a node is not heard, and what of it its operator stopped."""
+
+    since: int
+    stopped: str
+
+    def __str__(self) -> str:
+        when = datetime.fromtimestamp(self.since / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        if self.stopped == Stopped.NODE:
+            return f"Its node was stopped by its operator at {when}, and it with it"
+        if self.stopped == Stopped.AGENT:
+            return f"The agent of its node was stopped by its operator at {when}; what it does since is not known"
+        return f"Its node was last heard at {when}"
+
+
+def _heard(known: Status, silence: _Silence | None) -> Status:
     """Return what is known now: of a node that is not heard, only what was known when it was."""
-    if last_heard is None:
+    if silence is None:
         return known
-    when = datetime.fromtimestamp(last_heard / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     before = f" Then: {known.message}" if known.message else ""
-    message = f"Its node was last heard at {when}; it was {known.state} then.{before}"
+    message = f"{silence}; it was {known.state} then.{before}"
     if known.state == "destroying":
-        return replace(known, message=message, last_heard=last_heard, last_known=known.state)
-    return Status("unreachable", message, False, False, Health.UNKNOWN, last_heard, known.state)
+        return replace(known, message=message, last_heard=silence.since, last_known=known.state)
+    return Status("unreachable", message, False, False, Health.UNKNOWN, silence.since, known.state)
 
 
 def _on_its_way(

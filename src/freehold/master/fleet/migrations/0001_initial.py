@@ -41,6 +41,7 @@ class Migration(migrations.Migration):
                 ("acknowledged_lease", models.IntegerField(default=0)),
                 ("lost_at", models.BigIntegerField(null=True)),
                 ("silent_since", models.BigIntegerField(null=True)),
+                ("stopped", models.TextField(default="")),
                 ("capacity", models.IntegerField(default=1000000)),
                 ("used", models.IntegerField(default=0)),
                 ("free", models.IntegerField(default=0)),
@@ -93,6 +94,20 @@ class Migration(migrations.Migration):
                 ("sequence", models.BigIntegerField()),
                 ("hash", models.TextField()),
                 ("received_at", models.BigIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Farewell",
+            fields=[
+                (
+                    "node",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to="fleet.node"
+                    ),
+                ),
+                ("epoch", models.IntegerField()),
+                ("sequence", models.BigIntegerField()),
+                ("stopped", models.TextField()),
             ],
         ),
         migrations.CreateModel(

@@ -23,6 +23,14 @@ FROM fleet_node n
 JOIN fleet_chain c ON c.node_id = n.id
 WHERE n.silent_since IS NULL AND c.received_at < :before
 
+-- name: stopped
+-- The nodes that are not known to be silent, and said last that their operator stops them.
+SELECT n.id, n.project_id, c.received_at, f.stopped
+FROM fleet_farewell f
+JOIN fleet_node n ON n.id = f.node_id AND n.epoch = f.epoch
+JOIN fleet_chain c ON c.node_id = f.node_id AND c.epoch = f.epoch AND c.sequence = f.sequence
+WHERE n.silent_since IS NULL
+
 -- name: heard_again
 -- The nodes that were silent and were heard since: at another moment, which is an earlier one where the clock had run ahead.
 SELECT n.id, n.project_id

@@ -51,3 +51,9 @@ INSERT INTO fleet_hostfactsrow (node_id, facts, received_at) VALUES (:node, :fac
 -- What a node says of a release.
 INSERT INTO fleet_softwarerow (node_id, release, state, message, at)
 VALUES (:node, :release, :state, :message, :at)
+
+-- name: note_farewell
+-- The operator of a node stopped it; it holds as long as nothing comes after this report.
+INSERT INTO fleet_farewell (node_id, epoch, sequence, stopped)
+SELECT id, epoch, :sequence, :stopped FROM fleet_node WHERE id = :node
+ON CONFLICT (node_id) DO UPDATE SET epoch = excluded.epoch, sequence = excluded.sequence, stopped = excluded.stopped

@@ -41,11 +41,11 @@ JOIN fleet_node n ON n.id = d.node
 GROUP BY n.project_id
 
 -- name: silent
--- The nodes that are silent for longer than their site expects, and that no ticket tells of.
+-- The nodes that are silent for longer than their site expects, and that neither their operator nor a ticket told of.
 SELECT n.id, n.title, n.project_id AS project, n.silent_since, t.name AS site
 FROM fleet_node n
 JOIN fleet_site t ON t.id = n.site_id
-WHERE n.silent_since IS NOT NULL AND n.silent_since + 1000 * CAST(t.expected_silence AS bigint) <= :now
+WHERE n.silent_since IS NOT NULL AND n.stopped = '' AND n.silent_since + 1000 * CAST(t.expected_silence AS bigint) <= :now
   AND NOT EXISTS (SELECT 1 FROM support_ticket k WHERE k.about = 'silent:' || n.id AND k.closed_at IS NULL)
 
 -- name: heard
