@@ -16,6 +16,9 @@ from support.running import OWNER, PASSWORD, Master, fresh_database
 
 __all__ = ["cloud"]
 
+# What tests destroy ends at once, unless they are about the time of grace.
+os.environ["FREEHOLD_DESTROY_GRACE"] = "0"
+
 
 @pytest.fixture(scope="module")
 def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Master]:

@@ -77,16 +77,19 @@ class Client:
         title: str,
         *,
         dry_run: bool = False,
+        now: bool = False,
         project: str | None = None,
         **fields: Any,
     ) -> Answer:
         """Make an instance exist as described by fields of `protocol.order.OrderSpec`.
 
-        What is None stays as it is, or takes its default. Raise TypeError for a field that an order does not have.
+        What is None stays as it is, or takes its default; an end that is asked for `now` has no time of grace. Raise
+        TypeError for a field that an order does not have.
         """
         body = msgspec.to_builtins(OrderSpec(**fields))
         path = self._instance(title, project)
-        return self._call("PUT", path + ("?dry_run=true" if dry_run else ""), Answer, body)
+        said = urlencode({name: "true" for name, value in (("dry_run", dry_run), ("now", now)) if value})
+        return self._call("PUT", f"{path}?{said}" if said else path, Answer, body)
 
     def move(
         self, title: str, *, abandon_data: bool = False, dry_run: bool = False, project: str | None = None

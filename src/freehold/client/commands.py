@@ -87,12 +87,17 @@ def _add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
     for verb, state, help in (
         ("start", "started", "start a stopped service"),
         ("stop", "stopped", "stop a service; it keeps its data and its place"),
-        ("destroy", "destroyed", "destroy a service and its data, for good"),
+        (
+            "destroy",
+            "destroyed",
+            "stop a service, and destroy it with its data a few days later, until when `start` has it back",
+        ),
     ):
         parser = command(subparsers, verb, _set_state, help)
         parser.set_defaults(state=state)
         parser.add_argument("title")
         if verb == "destroy":
+            parser.add_argument("--now", action="store_true", help="destroy it at once, for good")
             parser.add_argument("--dry-run", action="store_true", help="only say what would end")
             parser.add_argument("--yes", action="store_true", help="do not ask")
         _add_wait(parser)
@@ -228,17 +233,21 @@ def _set_state(options: argparse.Namespace) -> int:
     if options.state == "destroyed" and not options.yes and not confirmed(f"Destroy '{options.title}' and its data?"):
         return 1
     client = open_client()
-    return _finish(options, client, client.request(options.title, state=options.state, project=options.project))
+    now = options.state == "destroyed" and options.now
+    answer = client.request(options.title, state=options.state, now=now, project=options.project)
+    return _finish(options, client, answer)
 
 
 def _say_end(options: argparse.Namespace) -> int:
     client = open_client()
-    answer = client.request(options.title, state="destroyed", dry_run=True, project=options.project)
+    answer = client.request(options.title, state="destroyed", dry_run=True, now=options.now, project=options.project)
     if not answer.changed:
         say(options, answer, f"'{options.title}' is destroyed already.")
         return 0
     shown = client.show(options.title, project=options.project)
     lines = [f"Would destroy '{options.title}' and its data, on node {shown.node}."]
+    if answer.ends_at is not None:
+        lines = [f"Would stop '{options.title}' on node {shown.node}, and destroy it and its data at {answer.ends_at}."]
     lines += [f"  with it: {child.title}, and what it requested" for child in shown.children]
     say(options, answer, "\n".join(lines))
     return 0
@@ -302,7 +311,7 @@ def _list(options: argparse.Namespace) -> int:
         (
             one.title,
             f"{one.product} {one.release}",
-            one.state,
+            one.state if one.ends_at is None else "to be destroyed",
             _kept(one),
             one.node,
             _address(one),
@@ -507,6 +516,8 @@ def _describe(instance: Instance) -> str:
     if instance.offer is not None:
         lines.append(f"  offers      places to {instance.offer.offered_to}: {instance.offer.free} are free")
     lines += [f"  used        {name} = {value}" for name, value in instance.usage.items() if value is not None]
+    if instance.ends_at is not None:
+        lines.append(f"  ends        {instance.ends_at}, with its data; `freehold start {instance.title}` has it back")
     if instance.message:
         lines.append("  " + instance.message.replace("\n", "\n  "))
     return "\n".join(lines)

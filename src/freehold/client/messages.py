@@ -71,6 +71,8 @@ class Instance(msgspec.Struct, frozen=True):
     """For a shared instance: id of the one that serves it."""
     orphaned_at: str | None = None
     """Since when its parent does not request it: after a time of grace it is destroyed."""
+    ends_at: str | None = None
+    """When it is destroyed, while it is stopped and can be had back."""
     children: list[Child] = []
     offer: Offer | None = None
 
@@ -83,6 +85,7 @@ class Answer(msgspec.Struct, frozen=True):
     dry_run: bool
     node: str
     partition: str
+    ends_at: str | None
     instance: Instance | None
 
 

@@ -71,7 +71,8 @@ class Cloud:
         return self._change(title, "started")
 
     def destroy(self, title: str) -> Instance:
-        return self._change(title, "destroyed")
+        self.client.request(title, state="destroyed", now=True)
+        return self.ready(title)
 
     def partition(self, title: str) -> Path:
         """Return the folder of a service, to look at its files and logs."""

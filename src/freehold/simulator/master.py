@@ -96,15 +96,13 @@ class Master:
 
     def __init__(self, world: World, rooms: Rooms) -> None:
         from freehold.master.fleet import actions as fleet
-        from freehold.master.fleet import contact
         from freehold.master.foundation import hints
         from freehold.master.gateway import feeds, reports
         from freehold.master.gateway.database import DatabaseConnection
-        from freehold.master.ordering import moves
 
         self._world, self._rooms = world, rooms
         self._feeds, self._reports, self._hints, self._fleet = feeds, reports, hints, fleet
-        self._moves, self._contact, self._clock = moves, contact, VirtualClock(world)
+        self._clock = VirtualClock(world)
         self._closing = ExitStack()
         self._closing.enter_context(clock.use(self._clock))
         rooms.begin()
@@ -150,12 +148,10 @@ class Master:
     def set_clock(self, wrong_by: float) -> None:
         """Have its clock be wrong by so many seconds. In life it is looked at every few seconds, and so it is here."""
         self._clock.wrong_by = wrong_by
-        self._moves.steadiness.look()
-        self._contact.steadiness.look()
+        clock.steadiness.look()
 
     def _forget_clock(self) -> None:
-        self._moves.steadiness.forget()
-        self._contact.steadiness.forget()
+        clock.steadiness.forget()
 
     # Its database, and older copies of it
 

@@ -53,9 +53,10 @@ def _lives_on(instance: str) -> str:
 
 
 def _find_lost(*, steady_for: float = 1000.0) -> None:
+    from freehold.master.foundation import clock
     from freehold.master.ordering import moves
 
-    with patch.object(moves, "steadiness", Mock(look=lambda: steady_for)):
+    with patch.object(clock, "steadiness", Mock(look=lambda: steady_for)):
         moves.find_lost()
 
 

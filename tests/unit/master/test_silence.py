@@ -37,8 +37,9 @@ def heard(node: "Node", ago: int = 0, sequence: int = 1) -> None:
 
 def look(monkeypatch: pytest.MonkeyPatch, *, steady_for: float = 10_000.0) -> int:
     from freehold.master.fleet import contact
+    from freehold.master.foundation import clock
 
-    monkeypatch.setattr(contact, "steadiness", Mock(look=lambda: steady_for))
+    monkeypatch.setattr(clock, "steadiness", Mock(look=lambda: steady_for))
     return contact.find_silent()
 
 

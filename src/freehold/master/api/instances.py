@@ -97,6 +97,11 @@ class InstanceOut(FreeTextOut):
     orphaned_at: str | None = Field(
         None, description="Since when its parent does not request it: after a time of grace it is destroyed."
     )
+    ends_at: str | None = Field(
+        None,
+        description="While it is stopped because it is to be destroyed: when that is. Until then a request of the "
+        "state started or stopped has it back, with its data.",
+    )
     address: str | None
     revision: int
     created_at: str
@@ -140,6 +145,7 @@ class AnswerOut(Schema):
     dry_run: bool
     node: str
     partition: str
+    ends_at: str | None = Field(description="When it is destroyed, if that was asked for and it can be had back.")
     instance: InstanceDetailOut | None = Field(description="Null for a dry run.")
 
 
@@ -150,16 +156,24 @@ class AnswerOut(Schema):
     summary="Request: an instance with this title should exist as described",
 )
 def request_instance(
-    request: HttpRequest, project: str, title: str, body: RequestIn, dry_run: bool = False
+    request: HttpRequest,
+    project: str,
+    title: str,
+    body: RequestIn,
+    dry_run: bool = False,
+    now: Annotated[
+        bool, Query(description="What is to be destroyed ends at once, without the time in which it can be had back.")
+    ] = False,
 ) -> dict[str, Any]:
     spec = actions.Request(project, title, **body.dict())
-    answer = actions.request(spec, dry_run=dry_run, acting=caller(request))
+    answer = actions.request(spec, dry_run=dry_run, now=now, acting=caller(request))
     return {
         "created": answer.created,
         "changed": answer.changed,
         "dry_run": dry_run,
         "node": answer.node,
         "partition": answer.partition,
+        "ends_at": clock.iso(answer.ends_at),
         "instance": None if dry_run else _detail(queries.by_id(answer.instance)),
     }
 
@@ -323,6 +337,7 @@ def out(picture: Picture) -> dict[str, Any]:
         "parent": row["title"].rpartition("/")[0] or None,
         "host": row["host"],
         "orphaned_at": None if row["orphaned_at"] is None else clock.iso(row["orphaned_at"]),
+        "ends_at": clock.iso(row["ends_at"]),
         "address": row["address"],
         "revision": row["revision"],
         "created_at": clock.iso(row["created_at"]),

@@ -21,8 +21,6 @@ from freehold.master.generation.clocks import contradiction
 
 MISSED = 3
 """Contacts that a node lets go by until it is silent."""
-steadiness = clock.Steadiness()
-"""Of this process."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def find_silent() -> int:
     for row in gone:
         _note(row, "node.stopped", row["received_at"], row["stopped"])
     fallen = []
-    if steadiness.look() > limit and not contradiction():
+    if clock.steadiness.look() > limit and not contradiction():
         fallen = run(revisions.SQL["fallen_silent"], before=clock.now() - round(limit * clock.SECOND))
     for row in fallen:
         _note(row, "node.silent", row["received_at"])

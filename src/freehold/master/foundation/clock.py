@@ -68,6 +68,10 @@ class Steadiness:
         return passing - self._since
 
 
+steadiness = Steadiness()
+"""Of this process: whoever acts by the time alone looks at it."""
+
+
 def iso(moment: int | None) -> str | None:
     """Return a moment as people and programs read it, such as `2026-11-23T20:41:49.123Z`."""
     if moment is None:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def latest(instances: list[str]) -> dict[str, list[ReportedState]]:
 
 
 def _status(row: dict[str, Any], results: list[ReportedState], now: int) -> Status:
-    return status(
+    known = status(
         Wanted(row["wanted"]),
         row["revision"],
         gone=row["gone_at"] is not None,
@@ -76,6 +76,7 @@ def _status(row: dict[str, Any], results: list[ReportedState], now: int) -> Stat
         last_heard=row["silent_since"],
         stopped=row["stopped"],
     )
+    return replace(known, ends_at=row["ends_at"])
 
 
 def changes(instance: str, promises: list[str]) -> tuple[list[ReportedState], bool]:

@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +22,7 @@ from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, events, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound, Undeclared
 from freehold.master.foundation.transactions import audit, locking, run, writing
-from freehold.master.ordering import sharing, trees
+from freehold.master.ordering import endings, free_text, sharing, trees
 from freehold.master.ordering.events import Changed, NamedAgain, Ordered
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.states import INSTANCE
@@ -32,7 +31,7 @@ from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
 from freehold.master.sales import queries as sales
 from freehold.protocol import numbers
-from freehold.protocol.order import FIELDS, FREE_TEXT, OfferedTo, OrderSpec
+from freehold.protocol.order import FREE_TEXT, OfferedTo, OrderSpec
 from freehold.protocol.problem import FieldError, Reason
 from freehold.protocol.states import Wanted
 
@@ -59,6 +58,8 @@ class Answer:
     changed: bool
     node: str
     partition: str
+    ends_at: int | None = None
+    """When it is destroyed, if that was asked for and it can be had back (milliseconds)."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,22 @@ class Order:
     """The row of the instance that requests, if one does."""
     shared: bool | None = None
     """For one that another requests: what its release declares, whether it is a shared one."""
+    now: bool = False
+    """An end that is asked for has no time of grace."""
 
 
-def request(spec: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
+def request(spec: Request, *, dry_run: bool = False, now: bool = False, acting: Caller) -> Answer:
     """Make an instance exist as wished, in one transaction, and say which one it is.
 
     Idempotent by project and title: asking again with the same values changes nothing. With `dry_run`
     everything is checked and placed, and nothing is kept. Stopping, starting and destroying go through the
-    whole tree. Raise InvalidParameters, NoPlace (with every reason), Conflict (another product or type under
+    whole tree. What is destroyed stops, and can be had back for a time (`endings`), unless it is to be so `now`. Raise
+    InvalidParameters, NoPlace (with every reason), Conflict (another product or type under
     this title), NotFound or Forbidden.
     """
     project = acting.project(spec.project, Scope.ORDER)
+    if now and spec.state is not Wanted.DESTROYED:
+        raise Invalid("Only an end can be asked for at once.", errors=[FieldError("now", "with the state destroyed")])
     parent = spec.title.rpartition("/")[0]
     if parent and run(QUERIES["live"], project=project, title=spec.title):
         raise Conflict(
@@ -95,7 +101,7 @@ def request(spec: Request, *, dry_run: bool = False, acting: Caller) -> Answer:
     if spec.offered_to is OfferedTo.EVERYONE:
         # Whoever serves strangers does what a provider does.
         acting.project(spec.project, Scope.OPERATE)
-    return transact(Order(spec, project, acting.actor, spec.title), dry_run=dry_run)
+    return transact(Order(spec, project, acting.actor, spec.title, now=now), dry_run=dry_run)
 
 
 def count_instances(project: str) -> int:
@@ -139,7 +145,7 @@ def transact(order: Order, *, dry_run: bool = False) -> Answer:
 
 
 def _apply(order: Order) -> Answer:
-    _check_free_text(order.spec)
+    free_text.check(order.spec)
     rows = run(locking(QUERIES["live"], "i"), project=order.project, title=order.title)
     if rows:
         return _change(order, rows[0])
@@ -288,6 +294,11 @@ def _place(order: Order, instance: str, choice: ResolvedType, constraints: Const
 def _change(order: Order, row: dict[str, Any]) -> Answer:
     spec = order.spec
     _refuse_another_kind(order, row)
+    ends_at = None if order.now or row["parent"] is not None else endings.grace_ends_at()
+    if spec.state is Wanted.DESTROYED and ends_at is not None:
+        return _end_later(order, row, ends_at)
+    if spec.state is None:
+        endings.refuse_ending(row)
     if spec.offer is not None:
         events.send(NamedAgain(row["id"], spec.offer))
     release = row["release_id"]
@@ -301,10 +312,12 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     offered = spec.offered_to is not None and sharing.offer_to(
         row["id"], row["project_id"], row["product"], everyone=spec.offered_to is OfferedTo.EVERYONE
     )
-    noted = _note_free_text(order, row)
-    before = (row["release_id"], row["parameters"], old, row["orphaned_at"] is None)
+    noted = free_text.note(order.spec, row, order.actor)
+    before = (row["release_id"], row["parameters"], old, row["orphaned_at"] is None and row["ends_at"] is None)
     if (release, parameters, asked, True) == before:
         return Answer(row["id"], False, offered or noted, row["node_id"], row["partition"])
+    if row["ends_at"] is not None and asked is not Wanted.DESTROYED:
+        endings.keep_on(row, order.actor)
     events.send(Changed(row["id"], json.loads(parameters), asked))
     run(
         QUERIES["change"],
@@ -317,7 +330,7 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     )
     if release != row["release_id"]:
         sharing.follow(row["id"], release)
-    if asked != old or row["orphaned_at"] is not None:
+    if asked != old or row["orphaned_at"] is not None or row["ends_at"] is not None:
         trees.settle(row["tree"])
     _remember(order, row["id"], release, parameters, asked)
     if len(parameters) > LARGE_PARAMETERS:
@@ -335,33 +348,11 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
 
 
-def _note_free_text(order: Order, row: dict[str, Any]) -> bool:
-    """Record what is said of an instance in free text; return whether that is something else than before.
-
-    Its node is not told, so its revision stays: nothing is configured anew.
-    """
-    said = {name: getattr(order.spec, name) for name in FREE_TEXT}
-    texts = {name: row[name] if text is None else text or None for name, text in said.items()}
-    if changed := sorted(name for name, text in texts.items() if text != row[name]):
-        run(QUERIES["set_free_text"], id=row["id"], now=clock.now(), **texts)
-        audit(order.actor, "instance.describe", row["id"], project=order.project, fields=changed)
-    return bool(changed)
-
-
-def _check_free_text(spec: Request) -> None:
-    for name in FREE_TEXT:
-        text, longest = getattr(spec, name) or "", FIELDS[name].longest
-        if len(text) > longest:
-            raise Invalid(
-                f"The {name} has {len(text)} characters; it has at most {longest}.",
-                errors=[FieldError(name, f"maxLength: {longest}", len(text))],
-            )
-        # A terminal or a list would show more than text: another line, another colour.
-        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
-            raise Invalid(
-                f"The {name} is one line of text, without characters of control.",
-                errors=[FieldError(name, "one line of text")],
-            )
+def _end_later(order: Order, row: dict[str, Any], ends_at: int) -> Answer:
+    is_news = row["ends_at"] is None
+    if is_news:
+        endings.begin(row, ends_at, order.actor)
+    return Answer(row["id"], False, is_news, row["node_id"], row["partition"], ends_at if is_news else row["ends_at"])
 
 
 def _refuse_another_kind(order: Order, row: dict[str, Any]) -> None:

@@ -44,6 +44,22 @@ class NamedAgain:
 
 
 @dataclass(frozen=True)
+class Ending:
+    """A tree stops, and is destroyed later unless it is had back."""
+
+    instance: str
+    """Its root."""
+
+
+@dataclass(frozen=True)
+class KeptOn:
+    """A tree that was to be destroyed is had back."""
+
+    instance: str
+    """Its root."""
+
+
+@dataclass(frozen=True)
 class Changed:
     """Something else is asked of an instance than before; its end, too."""
 

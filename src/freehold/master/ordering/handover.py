@@ -6,7 +6,7 @@ from freehold.master.fleet import revisions
 from freehold.master.foundation import events
 from freehold.master.foundation.errors import Conflict, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
-from freehold.master.ordering import trees
+from freehold.master.ordering import endings, trees
 from freehold.master.ordering.actions import count_instances
 from freehold.master.ordering.events import HandedOver
 from freehold.master.ordering.queries import QUERIES
@@ -32,6 +32,7 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
                 raise Conflict(
                     f"'{title}' belongs to another service.", remedy="Hand over the whole tree, by its root."
                 )
+            endings.refuse_ending(row)
             if not run(QUERIES["supplied"], release=row["release_id"], node=row["node_id"], project=new):
                 raise Conflict(f"'{to}' may not run {row['product']} where '{title}' is.")
             trees.lock(row["tree"])

@@ -38,6 +38,8 @@ class Instance(models.Model):
     """Since when its parent does not request it any more."""
     suspended_at = models.BigIntegerField(null=True)
     """Of a root: since when its tree is stopped because nobody pays for it (`suspension`)."""
+    ends_at = models.BigIntegerField(null=True)
+    """Of a root: when its tree, which is stopped until then, is destroyed (`endings`)."""
     seed = models.TextField()
     """32 random bytes, hexadecimal: its secrets that survive the loss of a node derive from it."""
     child_publications = models.TextField(default="{}")
@@ -71,6 +73,7 @@ class Instance(models.Model):
             models.Index(fields=["project", "title", "created_at"], name="instance_by_title"),
             models.Index(fields=["node", "revision"], name="instance_feed", condition=Q(gone_at__isnull=True)),
             models.Index(fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)),
+            models.Index(fields=["ends_at"], name="instance_ending", condition=Q(ends_at__isnull=False)),
             models.Index(fields=["orphaned_at"], name="instance_orphaned", condition=Q(orphaned_at__isnull=False)),
         ]
 

@@ -30,17 +30,13 @@ AHEAD = 60_000
 _log = logging.getLogger(__name__)
 
 
-steadiness = clock.Steadiness()
-"""Of this process."""
-
-
 def find_lost() -> int:
     """Fence nodes whose lease is over: nothing is placed there; take back those that report again; return how many.
 
     By a clock that went evenly for as long as the lease while this process looked: one that jumped, or a Master that
     was away, says nothing of how long a node was silent; nor does one that nodes contradict.
     """
-    steady_for, count = steadiness.look(), 0
+    steady_for, count = clock.steadiness.look(), 0
     with writing():
         revisions.unlearn_contacts(clock.now() + AHEAD)
     silent = run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000))

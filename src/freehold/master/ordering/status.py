@@ -10,6 +10,8 @@ from freehold.protocol.states import Observed, Stopped, Wanted
 UNPAID = "It is not paid for: an invoice is long overdue. Its data is kept, and it starts again when that is paid."
 TROUBLE = "trouble"
 """What is shown of a started instance with a broken promise."""
+ENDING = "ending"
+"""What is shown of an instance that is to be destroyed, and can be had back."""
 STARTING_MS = 60_000
 """For so long after its start a promise that is not kept yet is no outage."""
 
@@ -55,12 +57,16 @@ class Status:
     """While its node is silent: when it was last heard (milliseconds)."""
     last_known: str = ""
     """While its node is silent: the state that it was in then."""
+    ends_at: int | None = None
+    """While it is stopped because it is to be destroyed: when that is (milliseconds)."""
 
     @property
     def shown(self) -> str:
         """The one word for people: the state, unless what is known of a started one says more."""
         if self.state == "started" and self.health is Health.BROKEN:
             return TROUBLE
+        if self.ends_at is not None and self.state != "unreachable":
+            return ENDING
         return "starting" if self.state == "started" and self.health is Health.STARTING else self.state
 
 

@@ -63,17 +63,14 @@ def settle(tree: str) -> bool:
     """
     rows = run(QUERIES["tree"], tree=tree)
     found = effective(
-        Branch(
-            row["id"], row["parent"], Wanted(row["requested_state"]), bool(row["orphaned_at"] or row["suspended_at"])
-        )
-        for row in rows
+        Branch(row["id"], row["parent"], Wanted(row["requested_state"]), _is_held_back(row)) for row in rows
     )
     changed = [row for row in rows if found[row["id"]] != row["wanted"]]
     ending = {row["id"] for row in changed if found[row["id"]] is Wanted.DESTROYED}
     if ending:
         # Before looking at guests: one that is placed right now is seen.
         revisions.take_turn()
-        _refuse_with_guests(tree, {row["title"] for row in rows if row["id"] in ending})
+        refuse_guests(tree, {row["title"] for row in rows if row["id"] in ending})
     news: dict[str, int] = {}
     for row in changed:
         wanted = found[row["id"]]
@@ -153,9 +150,14 @@ def _give(parent: str, rows: list[dict[str, Any]]) -> None:
     run(QUERIES["set_child_publications"], id=parent, child_publications=text, revision=revision)
 
 
-def _refuse_with_guests(tree: str, ending: set[str]) -> None:
+def _is_held_back(row: dict[str, Any]) -> bool:
+    return any(row[since] is not None for since in ("orphaned_at", "suspended_at", "ends_at"))
+
+
+def refuse_guests(tree: str, ending: set[str] | None = None) -> None:
+    """Raise Conflict when a host of a tree (of these titles) serves shared instances of other trees."""
     serving = {row["title"]: row["guests"] for row in run(QUERIES["guests"], tree=tree)}
-    for title in sorted(serving.keys() & ending):
+    for title in sorted(serving if ending is None else serving.keys() & ending):
         raise Conflict(
             f"'{title}' serves {serving[title]} shared instances of others.",
             remedy="They must be destroyed first; nobody's data ends by surprise.",

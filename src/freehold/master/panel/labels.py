@@ -21,6 +21,7 @@ STATES: dict[str, str | Promise] = {
     "started": gettext_lazy("started"),
     "stopping": gettext_lazy("stopping"),
     "stopped": gettext_lazy("stopped"),
+    "ending": gettext_lazy("to be destroyed"),
     "failed": gettext_lazy("failed"),
     "starting": gettext_lazy("starting"),
     "trouble": gettext_lazy("in trouble"),

@@ -17,7 +17,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import NotFound
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
-from freehold.master.ordering import actions, listing, queries
+from freehold.master.ordering import actions, endings, listing, queries
 from freehold.master.ordering.status import TROUBLE
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw, for_members
@@ -125,13 +125,17 @@ def change_state(request: HttpRequest, caller: Caller, project: str, title: str)
 @require_http_methods(["GET", "POST"])
 @for_members
 def destroy(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
-    """Destroy a service, after its title was typed."""
+    """Destroy a service, after its title was typed: after a time of grace, or at once."""
     row = _find(caller, project, title)
+    # Of what is to be destroyed already, only the time of grace is left to end.
+    ends_at = endings.grace_ends_at() if row["ends_at"] is None else None
+    context = {"row": row, "ends_at": ends_at, "now": "now" in request.POST}
     if request.method == "GET":
-        return draw(request, caller, "destroy", {"row": row})
+        return draw(request, caller, "destroy", context)
     if request.POST.get("confirm", "").strip() != title:
-        return draw(request, caller, "destroy", {"row": row, "wrong": _("This is not its title.")}, 422)
-    actions.request(actions.Request(project, title, state=Wanted.DESTROYED), acting=caller)
+        return draw(request, caller, "destroy", {**context, "wrong": _("This is not its title.")}, 422)
+    now = ends_at is None or "now" in request.POST
+    actions.request(actions.Request(project, title, state=Wanted.DESTROYED), now=now, acting=caller)
     return redirect("instance", project, title)
 
 

@@ -21,17 +21,22 @@ from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Payme
 from freehold.master.foundation.transactions import audit, locking, run
 from freehold.master.ordering import queries as ordering
 from freehold.master.ordering import suspension
-from freehold.master.ordering.events import Changed, HandedOver, NamedAgain, Ordered
+from freehold.master.ordering.events import Changed, Ending, HandedOver, KeptOn, NamedAgain, Ordered
 from freehold.master.sales import queries as sales
 from freehold.master.sales.models import Offer
 from freehold.protocol.problem import FieldError
 from freehold.protocol.states import Wanted
+
+_TERMS = ("project", "contract", "offer", "list", "amount", "tax_included", "category", "account")
+"""What holds of a price from a day to another."""
 
 
 def listen() -> None:
     """Have a say in what is ordered."""
     events.listen(Ordered, ordered)
     events.listen(Changed, changed)
+    events.listen(Ending, ending)
+    events.listen(KeptOn, kept_on)
     events.listen(NamedAgain, named_again)
     events.listen(HandedOver, handed_over)
 
@@ -103,6 +108,33 @@ def changed(event: Changed) -> None:
         )
 
 
+def ending(event: Ending) -> None:
+    """Have what is to be destroyed cost nothing after today; its deposit is kept until its end."""
+    rows = run(ORDERS["of_instance"], instance=event.instance)
+    if not rows or rows[0]["state"] != SubscriptionState.ACTIVE:
+        return
+    today = days.of_moment(clock.now(), rows[0]["time_zone"])
+    # Each day of service that has begun counts.
+    run(ORDERS["end_term"], subscription=rows[0]["id"], day=today + 1)
+    recount(Subscription.objects.get(id=rows[0]["id"]), today)
+
+
+def kept_on(event: KeptOn) -> None:
+    """Have what is not destroyed after all cost what it did, from today on."""
+    rows = run(ORDERS["of_instance"], instance=event.instance)
+    if not rows or rows[0]["state"] != SubscriptionState.ACTIVE:
+        return
+    today = days.of_moment(clock.now(), rows[0]["time_zone"])
+    last = _last_term(rows[0]["id"])
+    if last.until_day > today:
+        # The day on which it stopped is paid for already.
+        SubscriptionPrice.objects.filter(id=last.id).update(until_day=days.NEVER)
+    else:
+        values = {name: getattr(last, name) for name in _TERMS}
+        SubscriptionPrice.objects.create(subscription=last.subscription, from_day=today, until_day=days.NEVER, **values)
+    recount(Subscription.objects.get(id=rows[0]["id"]), today)
+
+
 def named_again(event: NamedAgain) -> None:
     """Refuse another offer than the one that a service is had at: its price would change with it."""
     rows = run(ORDERS["of_instance"], instance=event.instance)
@@ -171,16 +203,24 @@ def _begin_to_pay(event: HandedOver) -> None:
 
 def replace_term(subscription: Subscription, today: int, **changed: object) -> None:
     """End what a subscription costs, and go on from today with what changed of it."""
-    present = SubscriptionPrice.objects.filter(subscription=subscription.id).order_by("-from_day").first()
-    assert present is not None
-    names = ("project", "contract", "offer", "list", "amount", "tax_included", "category", "account")
-    values = {name: getattr(present, name) for name in names} | changed
+    present = _last_term(subscription.id)
+    if subscription.state == SubscriptionState.ACTIVE and present.until_day != days.NEVER:
+        raise Conflict(
+            "This service is to be destroyed, and nobody pays for it.", remedy="Have it back first: start it."
+        )
+    values = {name: getattr(present, name) for name in _TERMS} | changed
     recount(subscription, today)
     if subscription.state == SubscriptionState.PENDING or present.from_day >= today:
         SubscriptionPrice.objects.filter(id=present.id).update(**values)
         return
     SubscriptionPrice.objects.filter(id=present.id).update(until_day=today)
     SubscriptionPrice.objects.create(subscription=subscription.id, from_day=today, until_day=days.NEVER, **values)
+
+
+def _last_term(subscription: int) -> SubscriptionPrice:
+    found = SubscriptionPrice.objects.filter(subscription=subscription).order_by("-from_day").first()
+    assert found is not None
+    return found
 
 
 def recount(subscription: Subscription, day: int) -> None:

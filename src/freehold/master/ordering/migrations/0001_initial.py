@@ -71,6 +71,7 @@ class Migration(migrations.Migration):
                 ),
                 ("orphaned_at", models.BigIntegerField(null=True)),
                 ("suspended_at", models.BigIntegerField(null=True)),
+                ("ends_at", models.BigIntegerField(null=True)),
                 ("seed", models.TextField()),
                 ("child_publications", models.TextField(default="{}")),
                 ("forwarded_publication", models.BigIntegerField(default=0)),
@@ -224,6 +225,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("gone_at__isnull", True), ("wanted", "destroyed")),
                 fields=["id"],
                 name="instance_going",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="instance",
+            index=models.Index(
+                condition=models.Q(("ends_at__isnull", False)), fields=["ends_at"], name="instance_ending"
             ),
         ),
         migrations.AddIndex(

@@ -70,6 +70,7 @@ VALUES (:instance, :now, :actor, :release, :parameters, :requested_state)
 -- Record what is now wanted of an instance.
 UPDATE ordering_instance
 SET release_id = :release, parameters = :parameters, requested_state = :requested_state, orphaned_at = NULL,
+    ends_at = NULL,
     revision = :revision, changed_at = :now
 WHERE id = :id AND gone_at IS NULL
 
@@ -91,7 +92,7 @@ UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL R
 
 -- name: show
 -- Instances with the last thing their node said of them, their publication and their supply.
-SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at, i.title, i.product, r.version, i.release_id,
+SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at, i.ends_at, i.requested_state, i.title, i.product, r.version, i.release_id,
        i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
        {{each free_text "": i.$name, }}i.node_id, n.title AS node, n.silent_since, n.stopped, t.name AS site, t.expected_silence, i.partition, a.address,
        o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.at AS observed_at,
@@ -132,7 +133,7 @@ SELECT i.id FROM ordering_instance i WHERE i.id = :tree
 
 -- name: tree
 -- The instances of a tree that are not gone, as far as what is wanted of them goes.
-SELECT i.id, i.parent, i.host, i.title, i.node_id, i.requested_state, i.wanted, i.orphaned_at, i.suspended_at
+SELECT i.id, i.parent, i.host, i.title, i.node_id, i.requested_state, i.wanted, i.orphaned_at, i.suspended_at, i.ends_at
 FROM ordering_instance i
 WHERE i.tree = :tree AND i.gone_at IS NULL
 ORDER BY i.created_at, i.id
@@ -158,6 +159,17 @@ SELECT i.id, i.tree, i.title, i.project_id
 FROM ordering_instance i
 WHERE i.orphaned_at <= :before AND i.wanted <> 'destroyed' AND (:id = '' OR i.id = :id)
 ORDER BY i.orphaned_at
+
+-- name: set_end
+-- Record when a tree is to be destroyed; or that it is not.
+UPDATE ordering_instance SET ends_at = :ends_at, changed_at = :now WHERE id = :id AND gone_at IS NULL
+
+-- name: due_to_end
+-- The trees whose time of grace before their end is over; or whether that of one is.
+SELECT i.id, i.tree, i.title, i.project_id, i.release_id, i.parameters
+FROM ordering_instance i
+WHERE i.ends_at <= :now AND i.wanted <> 'destroyed' AND (:id = '' OR i.id = :id)
+ORDER BY i.ends_at
 
 -- name: guests
 -- How many living shared instances of other trees the hosts of a tree serve, by host.
@@ -299,6 +311,7 @@ JOIN ordering_instance i ON i.id = h.host_id
 JOIN fleet_node n ON n.id = i.node_id
 JOIN fleet_site t ON t.id = n.site_id
 WHERE h.release_id = :release AND h.type = :type AND h.beneficiary IN ('', :project) AND i.wanted <> 'destroyed'
+  AND NOT EXISTS (SELECT 1 FROM ordering_instance r WHERE r.id = i.tree AND r.ends_at IS NOT NULL)
   AND (:instance = '' OR i.id = :instance
        OR (i.project_id = :project AND i.title IN (:instance, :sibling)))
 ORDER BY CASE WHEN h.free > 0 AND (:place = '' OR :place IN (n.id, n.title)) AND (:site = '' OR t.name = :site)
@@ -364,7 +377,7 @@ LIMIT :most
 
 -- name: ask_end
 -- Nobody wants an instance any more.
-UPDATE ordering_instance SET requested_state = 'destroyed' WHERE id = :id
+UPDATE ordering_instance SET requested_state = 'destroyed', ends_at = NULL WHERE id = :id
 
 -- name: hand_over
 -- A tree is another project's.
