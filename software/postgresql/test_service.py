@@ -89,7 +89,7 @@ def test_a_stopped_database_lets_nobody_in_and_a_destroyed_one_is_gone(
     until(lambda: not _works(given))
     cloud.client.request(title, state="started")
     until(lambda: _works(given))
-    cloud.client.request(title, state="destroyed")
+    cloud.client.request(title, state="destroyed", now=True)
     until(lambda: cloud.show(title).state == "destroyed")
     until(lambda: not _works(given))
     root = {**server.publication, "url": _superuser(server.publication)}

@@ -74,7 +74,7 @@ def test_stop_start_and_destroy_go_through_the_whole_tree(cloud: Cloud, site: In
     until(shows(url, "visits"), 30)
     assert visits(url) > before
     pids = [pid for name in names for pid in cloud.pids(title + name)]
-    cloud.client.request(title, state="destroyed")
+    cloud.client.request(title, state="destroyed", now=True)
     until(gone(pids), 30)
     until(lambda: all(cloud.show(title + name).state == "destroyed" for name in (*names, "/database")), 30)
     assert not any(any(folder.iterdir()) for folder in (cloud.machines[0].root / "partitions").iterdir()), (

@@ -218,7 +218,8 @@ class History:
                 type = None
                 title, state = random.choice(living), random.choice(["started", "started", "stopped", "destroyed"])
             self.world.note(f"{title} is wanted {state}{(type and f', {type}') or ''}")
-            self.master.request(title, f"g{self.orders}", state, type)
+            now = state == "destroyed" and self.orders % 2 == 0
+            self.master.request(title, f"g{self.orders}", state, type, now=now)
         except MasterError as error:
             # Its words name what was made at random.
             self.world.note(f"refused: {error.type}")

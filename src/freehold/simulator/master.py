@@ -21,6 +21,8 @@ from freehold.simulator.world import SimulatedEvent, World
 OWNER, PASSWORD = "owner@example.org", "of a simulation"
 PRODUCT = "simulated"
 NEXT_CONTACT = 60.0
+DESTROY_GRACE = 600.0
+"""Seconds for which what is destroyed can be had back here: a part of a history."""
 GONE = '"state":"destroyed"'
 LATE = 60.0
 """Seconds that an answer may be on its way."""
@@ -50,6 +52,7 @@ class Rooms:
         from freehold.master.people import identity
         from freehold.master.people.models import Person
 
+        settings.DESTROY_GRACE_S = DESTROY_GRACE
         self.root, self.path = root, root / "master.sqlite"
         self.url = str(settings.DATABASE_URL)
         self.owner = identity.by_person(Person.objects.get(email=OWNER).id)
@@ -270,14 +273,14 @@ class Master:
             actions.change_node(node, "provider", lease=seconds, acting=self._rooms.owner)
         self._changed.set()
 
-    def request(self, title: str, greeting: str, state: str, type: str | None = None) -> None:
-        """Request as the customer; raise MasterError when it is refused."""
+    def request(self, title: str, greeting: str, state: str, type: str | None = None, *, now: bool = False) -> None:
+        """Request as the customer (an end: `now`, or after its time of grace); raise MasterError when it is refused."""
         from freehold.master.ordering import actions
 
         desired = actions.Request(
             "provider", title, product=PRODUCT, type=type, parameters={"greeting": greeting}, state=Wanted(state)
         )
-        granted = actions.request(desired, acting=self._rooms.owner)
+        granted = actions.request(desired, now=now, acting=self._rooms.owner)
         self.asked[granted.instance].append((self._world.now, state))
         if type == "movable":
             self._movable.add(granted.instance)
