@@ -58,7 +58,7 @@ def refuse_ending(row: dict[str, Any]) -> None:
     if row["ends_at"] is not None:
         raise Conflict(
             f"'{row['title']}' is to be destroyed, at {clock.iso(row['ends_at'])}.",
-            remedy=f"Have it back first: freehold start '{row['title']}'. Or end it at once: freehold destroy --now.",
+            remedy=f"`freehold start {row['title']}` has it back; `freehold destroy {row['title']} --now` ends it at once.",
         )
 
 

@@ -93,9 +93,11 @@ class Enclosures:
         deadline = time.monotonic() + END_SECONDS
         gone = cgroups.end(self._tag(slot), END_SECONDS)
         pids = processes.end(lambda: processes.of_user(uid), deadline - time.monotonic())
-        container.remove_link(self.host_end(slot))
+        has_no_link = container.remove_link(self.host_end(slot), deadline - time.monotonic())
         if pids or not gone:
             raise HostError(f"{slot.name} does not end: {len(pids)} of its processes are still there.")
+        if not has_no_link:
+            raise HostError(f"{slot.name} does not end: its link {self.host_end(slot)} is still there.")
 
     def prove_empty(self, slot: PartitionSlot) -> None:
         """Raise HostError, naming it, when anything is left of a partition's user on this machine."""

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -25,6 +26,8 @@ GATEWAY_4, GATEWAY_6 = "169.254.1.1", "fe80::1"
 INSIDE = "eth0"
 PROGRAM = "catatonit"
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+LINK_SECONDS = 5.0
+"""In so much time the kernel has taken off a link whose namespace ended, also of a busy machine."""
 _NAMESPACES = CLONE_NEWPID | CLONE_NEWIPC
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -68,10 +71,19 @@ def is_whole(init: str, host_end: str) -> bool:
     return bool(init_of(init)) and (not host_end or os.path.exists(f"/sys/class/net/{host_end}"))
 
 
-def remove_link(host_end: str) -> None:
-    """Take a partition's link off the host, if it is there."""
-    if host_end and os.path.exists(f"/sys/class/net/{host_end}"):
+def remove_link(host_end: str, seconds: float = LINK_SECONDS) -> bool:
+    """Take a partition's link off the host, if it is there; return whether it is gone after so many seconds at most.
+
+    The kernel takes it off by itself when its namespace ends, some time after that: meanwhile it is there, and cannot
+    be deleted.
+    """
+    deadline = time.monotonic() + seconds
+    while host_end and os.path.exists(f"/sys/class/net/{host_end}"):
         subprocess.run(["ip", "link", "delete", host_end], capture_output=True, check=False)
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def default_interfaces() -> set[str]:
