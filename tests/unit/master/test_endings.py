@@ -227,6 +227,28 @@ def test_the_deposit_is_kept_until_the_end_and_given_back_with_it(shop: "Market"
     assert (balance(contract).free, Subscription.objects.get().state) == (before + 3000, "ended")
 
 
+@pytest.mark.parametrize(("seconds", "days"), [(None, GRACE_DAYS), (7 * 86400, 7), (0, 0)])
+def test_an_offer_says_for_how_long_what_it_sold_can_be_had_back(
+    market: "Market", seconds: int | None, days: int
+) -> None:
+    market.offer(grace=seconds)
+    market.prices(market.price(3000))
+    market.pay(market.customer(), 3000, "deposit")
+    market.order()
+    ends_at = destroy(market.rooms, "web").ends_at
+    assert ((ends_at or market.now) - market.now, found("web").wanted) == (
+        days * DAY,
+        "stopped" if days else "destroyed",
+    )
+
+
+@pytest.mark.parametrize("seconds", [-1, 367 * 86400])
+def test_nonsense_is_no_grace(market: "Market", seconds: int) -> None:
+    with pytest.raises(Invalid, match="This cannot be an offer") as refused:
+        market.offer(grace=seconds)
+    assert [error.field for error in refused.value.errors] == ["grace"]
+
+
 def test_who_pays_and_what_does_not_change_while_nobody_pays(shop: "Market") -> None:
     from freehold.master.billing.subscriptions import actions as subscriptions
 

@@ -37,6 +37,11 @@ class OfferIn(StrictBody):
     credits: list[tuple[float, int]] | None = Field(
         None, description="Below a percent of availability, the percent of the month's price that is given back."
     )
+    grace: int | None = Field(
+        None,
+        description="Seconds for which what is destroyed is stopped and can be had back, unbilled; left out: as usual "
+        "with this Master.",
+    )
     tax_category: str = Field("services", description="services, telecom or lease")
     account: str = Field("", description="Revenue account; empty: the seller's own.")
 

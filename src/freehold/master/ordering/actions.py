@@ -294,9 +294,10 @@ def _place(order: Order, instance: str, choice: ResolvedType, constraints: Const
 def _change(order: Order, row: dict[str, Any]) -> Answer:
     spec = order.spec
     _refuse_another_kind(order, row)
-    ends_at = None if order.now or row["parent"] is not None else endings.grace_ends_at()
-    if spec.state is Wanted.DESTROYED and ends_at is not None:
-        return _end_later(order, row, ends_at)
+    if spec.state is Wanted.DESTROYED and not order.now and row["parent"] is None:
+        ends_at = row["ends_at"] or endings.grace_ends_at(row["id"])
+        if ends_at is not None:
+            return _end_later(order, row, ends_at)
     if spec.state is None:
         endings.refuse_ending(row)
     if spec.offer is not None:
@@ -352,7 +353,7 @@ def _end_later(order: Order, row: dict[str, Any], ends_at: int) -> Answer:
     is_news = row["ends_at"] is None
     if is_news:
         endings.begin(row, ends_at, order.actor)
-    return Answer(row["id"], False, is_news, row["node_id"], row["partition"], ends_at if is_news else row["ends_at"])
+    return Answer(row["id"], False, is_news, row["node_id"], row["partition"], ends_at)
 
 
 def _refuse_another_kind(order: Order, row: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from freehold.master.foundation import clock, events
 from freehold.master.foundation.errors import Conflict, MasterError
 from freehold.master.foundation.transactions import audit, run, writing
 from freehold.master.ordering import trees
-from freehold.master.ordering.events import Changed, Ending, KeptOn
+from freehold.master.ordering.events import AskGrace, Changed, Ending, KeptOn
 from freehold.master.ordering.queries import QUERIES
 from freehold.protocol.states import Wanted
 
@@ -25,10 +25,11 @@ STEADY_S = 180.0
 _log = logging.getLogger(__name__)
 
 
-def grace_ends_at() -> int | None:
-    """Return until when (milliseconds) what is destroyed now can be had back; None when its end is at once."""
-    grace = round(settings.DESTROY_GRACE_S * clock.SECOND)
-    return clock.now() + grace if grace > 0 else None
+def grace_ends_at(instance: str) -> int | None:
+    """Return until when (milliseconds) a root can be had back if it is destroyed now; None when its end is at once."""
+    asked = AskGrace(instance, settings.DESTROY_GRACE_S)
+    events.send(asked)
+    return clock.now() + round(asked.seconds * clock.SECOND) if asked.seconds > 0 else None
 
 
 def begin(row: dict[str, Any], ends_at: int, actor: str) -> None:
@@ -58,7 +59,7 @@ def refuse_ending(row: dict[str, Any]) -> None:
     if row["ends_at"] is not None:
         raise Conflict(
             f"'{row['title']}' is to be destroyed, at {clock.iso(row['ends_at'])}.",
-            remedy=f"`freehold start {row['title']}` has it back; `freehold destroy {row['title']} --now` ends it at once.",
+            remedy=f"`freehold start {row['title']}` has it back; `freehold destroy {row['title']} --now` ends it.",
         )
 
 

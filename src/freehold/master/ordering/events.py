@@ -43,6 +43,16 @@ class NamedAgain:
     offer: str
 
 
+@dataclass
+class AskGrace:
+    """For how long a tree can be had back, if it is destroyed now: a question, answered by writing into it."""
+
+    instance: str
+    """Its root."""
+    seconds: float
+    """As usual with this Master; who sold it may say otherwise."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """A tree stops, and is destroyed later unless it is had back."""

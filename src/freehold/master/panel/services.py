@@ -128,7 +128,7 @@ def destroy(request: HttpRequest, caller: Caller, project: str, title: str) -> H
     """Destroy a service, after its title was typed: after a time of grace, or at once."""
     row = _find(caller, project, title)
     # Of what is to be destroyed already, only the time of grace is left to end.
-    ends_at = endings.grace_ends_at() if row["ends_at"] is None else None
+    ends_at = endings.grace_ends_at(row["id"]) if row["ends_at"] is None else None
     context = {"row": row, "ends_at": ends_at, "now": "now" in request.POST}
     if request.method == "GET":
         return draw(request, caller, "destroy", context)

@@ -28,6 +28,8 @@ KINDS = ("setup", "recurring", "usage", "deposit")
 LARGEST_UNIT = 10**12
 ENDLESS = 2**62
 """Where the last step ends."""
+LONGEST_GRACE = 366 * 24 * 3600
+"""Seconds."""
 STANDARD_CREDITS = ((999_000, 10), (990_000, 25), (950_000, 100))
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -46,6 +48,8 @@ class Proposal:
     """In parts of a million."""
     credits: Sequence[tuple[int, int]] | None = None
     """None: `STANDARD_CREDITS` below what is promised."""
+    grace: int | None = None
+    """Seconds for which what is destroyed can be had back; None: as usual with this Master."""
     tax_category: str = "services"
     account: str = ""
 
@@ -96,6 +100,7 @@ def add_offer(spec: Proposal, project: str, *, acting: Caller) -> Offer:
         parameters=json.dumps(spec.parameters),
         availability=spec.availability,
         credits=json.dumps([list(one) for one in chosen if one[0] <= spec.availability]),
+        grace=spec.grace,
         tax_category=spec.tax_category,
         account=spec.account,
         created_at=clock.now(),
@@ -216,6 +221,8 @@ def _check_offer(spec: Proposal, owner: str) -> None:
         wrong.append(FieldError("availability", "0 to 1000000 parts of a million", spec.availability))
     if any(not 0 < step <= 1_000_000 or not 0 < share <= 100 for step, share in spec.credits or ()):
         wrong.append(FieldError("credits", "pairs of parts of a million and a percent from 1 to 100"))
+    if spec.grace is not None and not 0 <= spec.grace <= LONGEST_GRACE:
+        wrong.append(FieldError("grace", f"0 to {LONGEST_GRACE} seconds", spec.grace))
     if spec.tax_category not in TAX_CATEGORIES:
         wrong.append(FieldError("tax_category", f"one of {', '.join(TAX_CATEGORIES)}", spec.tax_category))
     wrong += _wrong_account(spec.account, LegalEntity.objects.filter(project=owner))

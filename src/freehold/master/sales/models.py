@@ -28,6 +28,8 @@ class Offer(models.Model):
     """What is promised of a month, in parts of a million; 0 promises nothing."""
     credits = models.TextField(default="[]")
     """JSON: pairs of an availability and the percent of the month's price that is given back below it."""
+    grace = models.IntegerField(null=True)
+    """Seconds for which what is destroyed can be had back; none: as usual with this Master."""
     tax_category = models.TextField(default="services")
     account = models.TextField(default="")
     """Revenue account; empty: the entity's own."""

@@ -21,7 +21,7 @@ from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Payme
 from freehold.master.foundation.transactions import audit, locking, run
 from freehold.master.ordering import queries as ordering
 from freehold.master.ordering import suspension
-from freehold.master.ordering.events import Changed, Ending, HandedOver, KeptOn, NamedAgain, Ordered
+from freehold.master.ordering.events import AskGrace, Changed, Ending, HandedOver, KeptOn, NamedAgain, Ordered
 from freehold.master.sales import queries as sales
 from freehold.master.sales.models import Offer
 from freehold.protocol.problem import FieldError
@@ -35,6 +35,7 @@ def listen() -> None:
     """Have a say in what is ordered."""
     events.listen(Ordered, ordered)
     events.listen(Changed, changed)
+    events.listen(AskGrace, grace)
     events.listen(Ending, ending)
     events.listen(KeptOn, kept_on)
     events.listen(NamedAgain, named_again)
@@ -106,6 +107,13 @@ def changed(event: Changed) -> None:
         raise Conflict(
             f"The offer '{name}' fixes {', '.join(wrong)}.", remedy="Order another offer to have another size."
         )
+
+
+def grace(event: AskGrace) -> None:
+    """Say for how long what was sold can be had back, if its offer says so."""
+    rows = run(ORDERS["of_instance"], instance=event.instance)
+    if rows and (seconds := Offer.objects.values_list("grace", flat=True).get(id=rows[0]["offer"])) is not None:
+        event.seconds = seconds
 
 
 def ending(event: Ending) -> None:

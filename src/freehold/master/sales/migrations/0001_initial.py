@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ("parameters", models.TextField(default="{}")),
                 ("availability", models.IntegerField(default=0)),
                 ("credits", models.TextField(default="[]")),
+                ("grace", models.IntegerField(null=True)),
                 ("tax_category", models.TextField(default="services")),
                 ("account", models.TextField(default="")),
                 ("retired_at", models.BigIntegerField(null=True)),
