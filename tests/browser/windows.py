@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Error, Page
 
 from freehold.kit.master import OWNER
 from freehold.kit.waiting import until
@@ -74,11 +74,20 @@ class Window:
         self.context.on("request", lambda request: self._asks(request.url))
 
     def open(self, path: str) -> None:
-        answer = self.page.goto(f"{self.address}/{path}")
+        answer = self._load(f"{self.address}/{path}")
         assert answer is not None
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
+
+    def _load(self, url: str) -> Any:
+        """Load a page; once more when Chromium gives up, as it does when the machine gets an interface: a partition's."""
+        try:
+            return self.page.goto(url)
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in str(error):
+                raise
+            return self.page.goto(url)
 
     def log_in(self) -> None:
         self.open("login")
