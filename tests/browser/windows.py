@@ -19,6 +19,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 SHOTS = REPOSITORY / "var" / "screenshots"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 SLOW = 30_000
+INTERFACES = "ERR_NETWORK_CHANGED"
+"""What Chromium says when the machine got or lost an interface."""
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 KIOSK = '''\
 """Something of everything that a page can show: wishes of many kinds, a secret, a part."""
@@ -69,7 +71,7 @@ class Window:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(2 * SLOW)
         # What the Content Security Policy forbids is told as an error too.
-        self.page.on("console", lambda one: self.wrong.append(one.text) if one.type == "error" else None)
+        self.page.on("console", lambda one: self._hear(one.type, one.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.context.on("request", lambda request: self._asks(request.url))
 
@@ -80,12 +82,16 @@ class Window:
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
 
+    def _hear(self, kind: str, text: str) -> None:
+        if kind == "error" and INTERFACES not in text:
+            self.wrong.append(text)
+
     def _load(self, url: str) -> Any:
-        """Load a page; once more when Chromium gives up, as it does when the machine gets an interface: a partition's."""
+        """Load a page; once more when Chromium gives up, as it does when the machine gets a partition's interface."""
         try:
             return self.page.goto(url)
         except Error as error:
-            if "ERR_NETWORK_CHANGED" not in str(error):
+            if INTERFACES not in str(error):
                 raise
             return self.page.goto(url)
 

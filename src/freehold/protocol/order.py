@@ -102,6 +102,15 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             is_of_people=True,
         ),
     ] = None
+    protected: Annotated[
+        bool | None,
+        OrderField(
+            "It is not destroyed, and its data is not given up by a move, before this is taken off again.",
+            "yes: it cannot be destroyed before this is taken off again",
+            choices=("yes", "no"),
+            is_of_people=True,
+        ),
+    ] = None
     note: Annotated[
         str | None,
         OrderField(

@@ -40,6 +40,8 @@ class Instance(models.Model):
     """Of a root: since when its tree is stopped because nobody pays for it (`suspension`)."""
     ends_at = models.BigIntegerField(null=True)
     """Of a root: when its tree, which is stopped until then, is destroyed (`endings`)."""
+    protected = models.BooleanField(default=False)
+    """It is not destroyed before this is taken off."""
     seed = models.TextField()
     """32 random bytes, hexadecimal: its secrets that survive the loss of a node derive from it."""
     child_publications = models.TextField(default="{}")

@@ -72,6 +72,7 @@ class Migration(migrations.Migration):
                 ("orphaned_at", models.BigIntegerField(null=True)),
                 ("suspended_at", models.BigIntegerField(null=True)),
                 ("ends_at", models.BigIntegerField(null=True)),
+                ("protected", models.BooleanField(default=False)),
                 ("seed", models.TextField()),
                 ("child_publications", models.TextField(default="{}")),
                 ("forwarded_publication", models.BigIntegerField(default=0)),

@@ -74,6 +74,10 @@ SET release_id = :release, parameters = :parameters, requested_state = :requeste
     revision = :revision, changed_at = :now
 WHERE id = :id AND gone_at IS NULL
 
+-- name: protect
+-- Record whether an instance may be destroyed; its node is not told.
+UPDATE ordering_instance SET protected = :protected, changed_at = :now WHERE id = :id AND gone_at IS NULL
+
 -- name: set_free_text
 -- Record what was said of an instance that its node is not told.
 UPDATE ordering_instance SET changed_at = :now{{each free_text "": , $name = :$name}} WHERE id = :id AND gone_at IS NULL
@@ -92,7 +96,7 @@ UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL R
 
 -- name: show
 -- Instances with the last thing their node said of them, their publication and their supply.
-SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at, i.ends_at, i.requested_state, i.title, i.product, r.version, i.release_id,
+SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at, i.ends_at, i.protected, i.requested_state, i.title, i.product, r.version, i.release_id,
        i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
        {{each free_text "": i.$name, }}i.node_id, n.title AS node, n.silent_since, n.stopped, t.name AS site, t.expected_silence, i.partition, a.address,
        o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.at AS observed_at,
