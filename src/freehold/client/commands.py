@@ -224,6 +224,8 @@ def _request(options: argparse.Namespace) -> int:
 
 def _said(name: str, text: str | None) -> Any:
     """Return the value of a field of an order as it was typed."""
+    if bool in get_args(order.TYPES[name]):
+        return {None: None, "yes": True, "no": False}[text]
     return json_object(f"--{name}", text) if dict[str, Any] in get_args(order.TYPES[name]) else text
 
 
@@ -516,6 +518,8 @@ def _describe(instance: Instance) -> str:
     if instance.offer is not None:
         lines.append(f"  offers      places to {instance.offer.offered_to}: {instance.offer.free} are free")
     lines += [f"  used        {name} = {value}" for name, value in instance.usage.items() if value is not None]
+    if instance.protected:
+        lines.append("  protected   it cannot be destroyed")
     if instance.ends_at is not None:
         lines.append(f"  ends        {instance.ends_at}, with its data; `freehold start {instance.title}` has it back")
     if instance.message:

@@ -73,6 +73,8 @@ class Instance(msgspec.Struct, frozen=True):
     """Since when its parent does not request it: after a time of grace it is destroyed."""
     ends_at: str | None = None
     """When it is destroyed, while it is stopped and can be had back."""
+    protected: bool = False
+    """It cannot be destroyed."""
     children: list[Child] = []
     offer: Offer | None = None
 

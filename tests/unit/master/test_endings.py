@@ -167,6 +167,50 @@ def test_the_trouble_of_one_end_does_not_stop_the_others(rooms: "Rooms", monkeyp
     assert pass_time(monkeypatch, 0) == 1
 
 
+# The switch
+
+
+def test_what_is_protected_is_not_destroyed_by_anybody_in_any_way(rooms: "Rooms") -> None:
+    from freehold.master.ordering import actions, moves
+
+    family(rooms)
+    rooms.node("other", partitions=9)
+    assert rooms.request("shop", None, protected=True).changed
+    assert not rooms.request("shop", None, protected=True).changed
+    revision = found("shop").revision
+    for now in (False, True):
+        with pytest.raises(Conflict, match="'shop' is protected"):
+            destroy(rooms, "shop", now=now)
+    with pytest.raises(Conflict, match="'shop' is protected"):
+        moves.move("shop", "shop", abandon_data=True, dry_run=False, acting=rooms.customer)
+    assert (set(wanted().values()), found("shop").revision) == ({"started"}, revision), "its node is not told"
+    rooms.request("shop", None, state=Wanted.STOPPED)
+    assert found("shop").protected, "what says nothing of it leaves it"
+    off = actions.Request("shop", "shop", state=Wanted.DESTROYED, protected=False)
+    actions.request(off, now=True, acting=rooms.customer)
+    assert set(wanted().values()) == {"destroyed"}
+
+
+def test_it_can_be_protected_from_the_beginning_and_not_while_it_ends(rooms: "Rooms") -> None:
+    family(rooms)
+    rooms.request("dear", protected=True)
+    assert found("dear").protected
+    destroy(rooms, "shop")
+    with pytest.raises(Conflict, match="is to be destroyed"):
+        rooms.request("shop", None, protected=True)
+    assert not found("shop").protected
+    rooms.request("shop", None, protected=True, state=Wanted.STARTED)
+    assert (found("shop").protected, found("shop").ends_at) == (True, None)
+
+
+def test_no_part_protects_itself(rooms: "Rooms") -> None:
+    from freehold.master.foundation.errors import Forbidden
+
+    family(rooms)
+    answers = ask(found("shop").id, database={"protected": True}, cache={})
+    assert isinstance(answers["database"], Forbidden)
+
+
 # Money
 
 
@@ -286,5 +330,11 @@ def test_a_person_destroys_sees_until_when_it_can_be_had_back_and_has_it_back(ro
     assert "Nothing brings it back." in visitor.reads(end)
     visitor.post(reverse("instance-state", args=["shop", "shop"]), {"state": "started"})
     assert (found("shop").ends_at, found("shop").wanted) == (None, "started")
+    protection = reverse("instance-protection", args=["shop", "shop"])
+    visitor.post(protection, {"protected": "yes"})
+    seen = visitor.reads(page)
+    assert ("Allow destroying" in seen, ">Destroy<" in seen) == (True, False)
+    assert visitor.post(end, {"confirm": "shop", "now": "yes"}).status_code == 409
+    visitor.post(protection, {"protected": "no"})
     visitor.post(end, {"confirm": "shop", "now": "yes"})
     assert found("shop").wanted == "destroyed"

@@ -102,6 +102,7 @@ class InstanceOut(FreeTextOut):
         description="While it is stopped because it is to be destroyed: when that is. Until then a request of the "
         "state started or stopped has it back, with its data.",
     )
+    protected: bool = Field(description=order.FIELDS["protected"].says)
     address: str | None
     revision: int
     created_at: str
@@ -338,6 +339,7 @@ def out(picture: Picture) -> dict[str, Any]:
         "host": row["host"],
         "orphaned_at": None if row["orphaned_at"] is None else clock.iso(row["orphaned_at"]),
         "ends_at": clock.iso(row["ends_at"]),
+        "protected": bool(row["protected"]),
         "address": row["address"],
         "revision": row["revision"],
         "created_at": clock.iso(row["created_at"]),

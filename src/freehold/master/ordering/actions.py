@@ -197,6 +197,7 @@ def _create(order: Order) -> Answer:
         constraints=msgspec.json.encode(constraints).decode(),
         requested_state=wanted.value,
         wanted=wanted.value,
+        protected=bool(spec.protected),
         seed=secrets.token_hex(32),
         node=place.node,
         partition=place.partition,
@@ -294,6 +295,9 @@ def _place(order: Order, instance: str, choice: ResolvedType, constraints: Const
 def _change(order: Order, row: dict[str, Any]) -> Answer:
     spec = order.spec
     _refuse_another_kind(order, row)
+    noted = endings.protect(row, spec.protected, order.actor)
+    if spec.state is Wanted.DESTROYED:
+        endings.refuse_protected(row["title"], row["protected"] if spec.protected is None else spec.protected)
     if spec.state is Wanted.DESTROYED and not order.now and row["parent"] is None:
         ends_at = row["ends_at"] or endings.grace_ends_at(row["id"])
         if ends_at is not None:
@@ -313,7 +317,7 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     offered = spec.offered_to is not None and sharing.offer_to(
         row["id"], row["project_id"], row["product"], everyone=spec.offered_to is OfferedTo.EVERYONE
     )
-    noted = free_text.note(order.spec, row, order.actor)
+    noted = free_text.note(order.spec, row, order.actor) or noted
     before = (row["release_id"], row["parameters"], old, row["orphaned_at"] is None and row["ends_at"] is None)
     if (release, parameters, asked, True) == before:
         return Answer(row["id"], False, offered or noted, row["node_id"], row["partition"])

@@ -54,6 +54,25 @@ def keep_on(row: dict[str, Any], actor: str) -> None:
     audit(actor, "instance.keep-on", row["id"], project=row["project_id"], title=row["title"])
 
 
+def protect(row: dict[str, Any], protected: bool | None, actor: str) -> bool:
+    """Record whether an instance may be destroyed, unless nothing is said of it; return whether that is news."""
+    if protected is None or protected == bool(row["protected"]):
+        return False
+    run(QUERIES["protect"], id=row["id"], protected=protected, now=clock.now())
+    verb = "instance.protect" if protected else "instance.unprotect"
+    audit(actor, verb, row["id"], project=row["project_id"], title=row["title"])
+    return True
+
+
+def refuse_protected(title: str, protected: bool) -> None:
+    """Raise Conflict for an instance that its owner protected."""
+    if protected:
+        raise Conflict(
+            f"'{title}' is protected: it is not destroyed, and its data is not given up.",
+            remedy=f"Take that off first: freehold request '{title}' --protected no",
+        )
+
+
 def refuse_ending(row: dict[str, Any]) -> None:
     """Raise Conflict for an instance that is to be destroyed."""
     if row["ends_at"] is not None:

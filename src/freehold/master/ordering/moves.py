@@ -22,6 +22,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.generation.clocks import contradiction
+from freehold.master.ordering import endings
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
 
@@ -129,6 +130,8 @@ def _refuse_move(row: dict[str, Any], *, abandon_data: bool) -> None:
             f"'{title}' serves {row['guests']} shared instances, which would lose their data.",
             remedy="They must be destroyed first.",
         )
+    if row["holds_data"]:
+        endings.refuse_protected(title, row["protected"])
     if row["holds_data"] and not abandon_data:
         raise Conflict(
             f"'{title}' holds data, which stays on node '{row['node']}' and is destroyed there.",

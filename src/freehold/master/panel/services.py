@@ -122,6 +122,14 @@ def change_state(request: HttpRequest, caller: Caller, project: str, title: str)
     return redirect("instance", project, title)
 
 
+@require_POST
+@for_members
+def protect(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """Say whether a service may be destroyed."""
+    actions.request(actions.Request(project, title, protected=request.POST.get("protected") == "yes"), acting=caller)
+    return redirect("instance", project, title)
+
+
 @require_http_methods(["GET", "POST"])
 @for_members
 def destroy(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:

@@ -19,6 +19,7 @@ urlpatterns = [
     path(f"{_SERVICE}/-/live", services.live, name="instance-live"),
     path(f"{_SERVICE}/-/secret", services.reveal, name="instance-secret"),
     path(f"{_SERVICE}/-/state", services.change_state, name="instance-state"),
+    path(f"{_SERVICE}/-/protection", services.protect, name="instance-protection"),
     path(f"{_SERVICE}/-/change", orders.change, name="instance-change"),
     path(f"{_SERVICE}/-/destroy", services.destroy, name="instance-destroy"),
     path(f"{_SERVICE}/-/ask", support.ask, name="ask"),

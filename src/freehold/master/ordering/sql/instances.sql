@@ -16,10 +16,10 @@ ORDER BY i.created_at DESC LIMIT 1
 -- Record a new instance, unless its project has as many as its quota allows.
 INSERT INTO ordering_instance
   (id, project_id, tree, parent, host, title, product, release_id, type, parameters, constraints, requested_state, wanted,
-   seed, child_publications, forwarded_publication, node_id, partition, weight, revision, created_at, changed_at
+   protected, seed, child_publications, forwarded_publication, node_id, partition, weight, revision, created_at, changed_at
    {{each free_text "": , $name}})
 SELECT :id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :requested_state,
-       :wanted, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now
+       :wanted, :protected, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now
        {{each free_text "": , :$name}}
 WHERE coalesce((SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project), 0)
       < coalesce((SELECT q.most FROM people_quotalimit q WHERE q.project_id = :project AND q.name = 'instances'), :usual)
@@ -261,6 +261,7 @@ ORDER BY i.title
 -- A service that its owner wants elsewhere.
 SELECT i.id, i.project_id, i.title, i.tree, i.release_id, i.constraints, i.node_id, i.partition, i.weight, i.host,
        n.title AS node, t.holds_data,
+       (SELECT r.protected FROM ordering_instance r WHERE r.id = i.tree) AS protected,
        (SELECT count(*) FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL) AS guests
 FROM ordering_instance i
 JOIN fleet_node n ON n.id = i.node_id
