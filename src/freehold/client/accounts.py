@@ -56,7 +56,11 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
             parser.add_argument(name.removeprefix("end-"), metavar="ID")
         if name in ("end-sessions", "close", "remove"):
             _asked(parser)
-    command(others, "members", _members, "who is in the project, as what")
+    command(others, "members", _members, "who is in the project, as what, and who is invited")
+    inviting = command(others, "invite", _invite, "invite somebody into the project: prints a link (its owner)")
+    inviting.add_argument("email")
+    inviting.add_argument("role", choices=["customer", "operator", "sales", "accountant", "auditor", "owner"])
+    command(others, "withdraw", _withdraw, "withdraw an invitation (the project's owner)").add_argument("email")
 
 
 def _asked(parser: argparse.ArgumentParser) -> None:
@@ -181,6 +185,24 @@ def _remove(options: argparse.Namespace) -> int:
 
 
 def _members(options: argparse.Namespace) -> int:
-    found = open_client().ask_all("/projects/{project}/members", "email", project=options.project)
-    say(options, found, table(("PERSON", "ROLE"), [(one["email"], one["role"]) for one in found]))
+    client = open_client()
+    members = client.ask_all("/projects/{project}/members", "email", project=options.project)
+    invited = client.ask_all("/projects/{project}/invitations", "email", project=options.project)
+    rows = [(one["email"], one["role"], "-") for one in members]
+    rows += [(one["email"], one["role"], one["expires_at"]) for one in invited]
+    say(options, [*members, *invited], table(("PERSON", "ROLE", "INVITED UNTIL"), rows))
+    return 0
+
+
+def _invite(options: argparse.Namespace) -> int:
+    body = {"email": options.email, "role": options.role}
+    made = open_client().ask("POST", "/projects/{project}/invitations", {}, body, project=options.project)
+    say(options, made, f"Give {made['email']} this link. It is good once, until {made['expires_at']}:\n{made['link']}")
+    return 0
+
+
+def _withdraw(options: argparse.Namespace) -> int:
+    parts = {"email": options.email}
+    open_client().ask("DELETE", "/projects/{project}/invitations/{email}", parts, project=options.project)
+    say(options, {}, f"{options.email} is not invited any more.")
     return 0

@@ -22,7 +22,7 @@ LISTS = {
     and operations["get"]["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
     .get("type") == "array"
 }  # fmt: skip
-FOR_OPERATORS = ("/sites", "/nodes", "/supplies", "/grants", "/customers", "/members")
+FOR_OPERATORS = ("/sites", "/nodes", "/supplies", "/grants", "/customers", "/members", "/invitations")
 WAYS = {
     "/people/{email}/tokens": "/people/owner@example.org/tokens",
     "/people/{email}/sessions": "/people/owner@example.org/sessions",

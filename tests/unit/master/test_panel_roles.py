@@ -21,6 +21,13 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST reset":            ({"email": "x"}, "422 422 422 422 422 422 422"),
     "GET account":           (None, "login 200 200 200 200 200 200"),
     "POST account":          ({"session": "lost"}, "login 404 404 404 404 404 404"),
+    "GET join":              (None, "200 200 200 200 200 200 200"),
+    "POST join":             ({"email": "x"}, "401 401 401 401 401 401 401"),
+    "GET account-password":  (None, "login 200 200 200 200 200 200"),
+    "POST account-password": ({"old": "x"}, "login 422 422 422 422 422 422"),
+    "GET members-choice":    (None, "login 200 200 302 200 200 200"),
+    "GET members":           (None, "login 403 403 200 403 403 403"),
+    "POST members":          ({"act": "invite", "email": "x"}, "login 403 403 403 403 403 403"),
     "GET account-tokens":    (None, "login 200 200 200 200 200 200"),
     "POST account-tokens":   ({"token": "lost"}, "login 404 404 404 404 404 404"),
     "POST language":         ({"language": "fr"}, "302 302 302 302 302 302 302"),
@@ -70,7 +77,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST ticket":           ({"text": "x"}, "login 403 404 404 403 404 403"),
     "POST logout":           (None, "302 302 302 302 302 302 302"),
 }  # fmt: skip
-OPEN = {"login", "logout", "reset", "language", "prices", "evidence"}
+OPEN = {"login", "logout", "reset", "join", "language", "prices", "evidence"}
 """Pages for which nobody needs to be anybody."""
 
 

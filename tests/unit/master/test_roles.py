@@ -57,6 +57,8 @@ SUPPLY = {"product": "tiny", "all": True}
 GRANT = {"product": "lost", "project": "no-such-project"}
 HANDOVER = {"title": "lost", "to": "no-such-project"}
 YEAR = "since=2026-01-01&until=2026-12-31"
+INVITED = {"email": "nobody", "role": "customer"}
+JOIN = {"email": "x"}
 LOGIN = {"email": "owner@example.org", "password": "correct horse battery"}
 
 # What each caller gets, in the order of CALLERS. `stranger` is the customer of another project; `instance` and
@@ -85,6 +87,10 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /people/lost@a.example/reopen":       (None, "401 403 403 403 403 403 403 404 401 401"),
     "GET /projects/provider/members":           (None, "401 403 403 200 403 403 403 200 401 401"),
     "DELETE /projects/provider/members/lost":   (None, "401 403 403 404 403 403 403 404 401 401"),
+    "GET /projects/provider/invitations":       (None, "401 403 403 200 403 403 403 200 401 401"),
+    "POST /projects/provider/invitations":      (INVITED, "401 403 403 422 403 403 403 422 401 401"),
+    "DELETE /projects/provider/invitations/lost": (None, "401 403 403 404 403 403 403 404 401 401"),
+    "POST /join":                               (JOIN, "422 422 422 422 422 422 422 422 422 422"),
     "POST /projects":                           ({"name": "-"}, "401 403 403 403 403 403 403 422 401 401"),
     "GET /projects/provider/quotas":            (None, "401 403 200 200 200 200 200 200 401 401"),
     "PUT /projects/provider/quotas/instances":  ({"most": None}, "401 403 403 403 403 403 403 204 401 401"),
@@ -181,7 +187,7 @@ def _operation(row: str) -> str:
             parts[index] = f"{{{name}}}"
     if parts[3:4] == ["grants"] and len(parts) > 5:
         parts[5] = "{to}"
-    if parts[3:4] == ["members"] and len(parts) > 4:
+    if parts[3:4] in (["members"], ["invitations"]) and len(parts) > 4:
         parts[4] = "{email}"
     if parts[1] == "people" and len(parts) > 2:
         parts[2] = "{email}"

@@ -12,9 +12,9 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart, part_of
-from freehold.master.people import actions
+from freehold.master.people import actions, invitations
 from freehold.master.people.identity import Scope
-from freehold.master.people.models import Membership, Person, Project
+from freehold.master.people.models import Invitation, Membership, Person, Project, Role
 from freehold.master.people.queries import open_sessions, valid_tokens
 
 router = Router()
@@ -64,6 +64,34 @@ class PersonRow(Schema):
 class MemberRow(Schema):
     email: str
     role: str
+
+
+class InvitationIn(StrictBody):
+    email: str
+    role: Role
+
+
+class InvitationRow(Schema):
+    email: str
+    role: str
+    made_at: str
+    expires_at: str
+
+
+class InvitationOut(InvitationRow):
+    code: str = Field(description="Shown only now: only its hash is kept. Good once.")
+    link: str = Field(
+        description="The page on which it is used, with the code after `#`: browsers send that part to nobody."
+    )
+
+
+class JoinIn(StrictBody):
+    email: str = Field(description="As it was invited.")
+    code: str = Field(json_schema_extra={"format": "password"})
+    password: str = Field(
+        json_schema_extra={"format": "password"},
+        description="Of the account, if that address has one; else its account gets this: 12 characters or more.",
+    )
 
 
 @router.put("/me/password", response={204: None}, auth=any_person, summary="Change your password; all your tokens end")
@@ -255,6 +283,57 @@ def remove_member(request: HttpRequest, project: str, email: str) -> tuple[int, 
         raise NotFound(f"'{email}' has no role in '{project}'.")
     actions.remove_role(member.person, Project.objects.get(name=project), acting=who)
     return 204, None
+
+
+@router.get(
+    "/projects/{project}/invitations",
+    response=list[InvitationRow],
+    auth=in_project(Scope.OPERATE),
+    summary="Who is invited into a project",
+    openapi_extra=listed("email"),
+)
+def list_invitations(
+    request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL
+) -> list[dict[str, Any]]:
+    found = invitations.open_in(Project.objects.get(name=project))
+    return [_invitation(one) for one in part_of(found, ("email",), "email", ListPart(after, limit))]
+
+
+@router.post(
+    "/projects/{project}/invitations",
+    response={201: InvitationOut},
+    auth=in_project(Scope.OPERATE),
+    summary="Invite somebody into a project (its owner)",
+)
+def invite(request: HttpRequest, project: str, body: InvitationIn) -> tuple[int, dict[str, Any]]:
+    code, made = invitations.invite(
+        Project.objects.get(name=project), body.email, body.role.value, acting=caller(request)
+    )
+    return 201, {**_invitation(made), "code": code, "link": request.build_absolute_uri(f"/join#{code}")}
+
+
+@router.delete(
+    "/projects/{project}/invitations/{email}",
+    response={204: None},
+    auth=in_project(Scope.OPERATE),
+    summary="Withdraw an invitation (the project's owner)",
+)
+def withdraw(request: HttpRequest, project: str, email: str) -> tuple[int, None]:
+    invitations.withdraw(Project.objects.get(name=project), email, acting=caller(request))
+    return 204, None
+
+
+@router.post("/join", response={204: None}, auth=anybody, summary="Come into a project by an invitation")
+def join(request: HttpRequest, body: JoinIn) -> tuple[int, None]:
+    invitations.accept(body.email, body.code, body.password, network_of_caller(request))
+    return 204, None
+
+
+def _invitation(one: Invitation) -> dict[str, Any]:
+    return {
+        "email": one.email, "role": one.role,
+        "made_at": clock.iso(one.made_at), "expires_at": clock.iso(one.expires_at),
+    }  # fmt: skip
 
 
 def _tokens(person: str, part: ListPart) -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
-"""Pages about one's own account: the browsers in which one is logged in, and one's tokens."""
+"""Pages about one's own account: the browsers in which one is logged in, one's tokens, one's password."""
 
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.addresses import network_of_caller
+from freehold.master.foundation.errors import Invalid, NotFound
 from freehold.master.foundation.paging import part_of
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_members
@@ -41,6 +43,25 @@ def tokens(request: HttpRequest, caller: Caller) -> HttpResponse:
     found = queries.valid_tokens(caller.person)
     rows = list(part_of(found, ("-created_at", "id"), "id", lists.numbered_part(number)))
     return draw(request, caller, "account_tokens", {"page": lists.numbered(rows, number, found.count())})
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def password(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Another password for oneself. POST sets it, which ends all sessions and tokens, this one too."""
+    if request.method != "POST":
+        return draw(request, caller, "account_password", {})
+    old, new = request.POST.get("old", ""), request.POST.get("password", "")
+    try:
+        actions.change_password(old, new, acting=caller, address=network_of_caller(request))
+    except Invalid as error:
+        is_old = any(one.field == "old" for one in error.errors)
+        words = _("The new password is too short, too long or a common one.")
+        wrong = _("This is not your present password.") if is_old else words
+        return draw(request, caller, "account_password", {"wrong": wrong}, error.status)
+    # Django would write what this request notes of its session, which is no more.
+    logout(request)
+    return redirect("login")
 
 
 def _end(request: HttpRequest, caller: Caller, this: str) -> HttpResponse:

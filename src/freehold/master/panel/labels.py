@@ -203,6 +203,21 @@ def state(name: str) -> str:
     return str(STATES.get(name, name))
 
 
+ROLES: dict[str, str | Promise] = {
+    "customer": gettext_lazy("customer"),
+    "operator": gettext_lazy("operator"),
+    "sales": gettext_lazy("sales"),
+    "accountant": gettext_lazy("accountant"),
+    "auditor": gettext_lazy("auditor"),
+    "owner": gettext_lazy("owner"),
+}
+
+
+def role(name: str) -> str:
+    """Return what people call a role in a project."""
+    return str(ROLES.get(name, name))
+
+
 def problem(error: MasterError) -> str:
     """Return what kind of mistake an error is."""
     return str(PROBLEMS.get(error.type, error.title))

@@ -1,4 +1,4 @@
-"""Log in, log out, and a password that was forgotten."""
+"""Log in, log out, a password that was forgotten, and an invitation."""
 
 from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +13,7 @@ from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Invalid, MasterError, Unauthenticated
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw
-from freehold.master.people import actions
+from freehold.master.people import actions, invitations
 from freehold.master.people.identity import ANYBODY
 
 
@@ -52,11 +52,36 @@ def reset(request: HttpRequest) -> HttpResponse:
 
 
 @declares(ANYBODY)
+@never_cache
+@require_http_methods(["GET", "POST"])
+def join(request: HttpRequest) -> HttpResponse:
+    """Come into a project by an invitation, and be logged in; its code is in the form's body alone."""
+    if request.method != "POST":
+        return draw(request, None, "join", {})
+    asked = {name: request.POST.get(name, "").strip() for name in ("email", "code")}
+    try:
+        password = request.POST.get("password", "")
+        person = invitations.accept(asked["email"], asked["code"], password, network_of_caller(request))
+    except MasterError as error:
+        return draw(request, None, "join", {**asked, "wrong": _why_not_joined(error)}, error.status)
+    login(request, person, backend="django.contrib.auth.backends.ModelBackend")
+    return redirect("instances")
+
+
+@declares(ANYBODY)
 @require_POST
 def log_out(request: HttpRequest) -> HttpResponse:
     """Close the session."""
     logout(request)
     return redirect("login")
+
+
+def _why_not_joined(error: MasterError) -> str:
+    if isinstance(error, Unauthenticated):
+        return _("The e-mail, the code or the password is wrong, or the invitation is over or was used.")
+    if isinstance(error, Invalid):
+        return _("This password is too short, too long or a common one. The code is still good.")
+    return labels.problem(error)
 
 
 def _why_not(error: MasterError) -> str:

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.i18n import set_language
 
-from freehold.master.panel import account, fleet, money, orders, services, session, support, tasks
+from freehold.master.panel import account, fleet, members, money, orders, services, session, support, tasks
 
 _SERVICE = "services/<str:project>/<path:title>"
 _FLEET = "fleet/<str:project>"
@@ -12,7 +12,9 @@ urlpatterns = [
     path("login", session.log_in, name="login"),
     path("logout", session.log_out, name="logout"),
     path("reset", session.reset, name="reset"),
+    path("join", session.join, name="join"),
     path("account", account.sessions, name="account"),
+    path("account/password", account.password, name="account-password"),
     path("account/tokens", account.tokens, name="account-tokens"),
     path("language", set_language, name="language"),
     path("", services.index, name="instances"),
@@ -40,6 +42,8 @@ urlpatterns = [
     path("tickets", support.tickets, name="tickets"),
     path("tickets/<str:project>/<str:identity>", support.ticket, name="ticket"),
     path("tasks", tasks.overview, name="tasks"),
+    path("members", members.choose, name="members-choice"),
+    path("members/<str:project>", members.overview, name="members"),
     path("fleet", fleet.choose, name="fleet-choice"),
     path(_FLEET, fleet.overview, name="fleet"),
     path(f"{_FLEET}/sites", fleet.add_site, name="add-site"),

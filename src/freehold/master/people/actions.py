@@ -97,6 +97,8 @@ def change_password(old: str, new: str, *, acting: Caller, address: str = "") ->
 
     Raise Invalid when the old one is wrong (it counts as a failed log-in), or for a new one that cannot be.
     """
+    # For one that cannot be, the old one is not even tried.
+    check_password_rules(new)
     try:
         person = log_in(acting.actor, old, address)
     except Unauthenticated:
@@ -153,9 +155,7 @@ def set_active(person: Person, active: bool, *, acting: Caller) -> None:
 
 def remove_role(person: Person, project: Project, *, acting: Caller) -> None:
     """Take a person out of a project; raise NotFound for who is not in it."""
-    acting.require(Scope.OPERATE)
-    if acting.roles.get(project.name) is not Role.OWNER:
-        acting.require_staff()
+    require_owner(project, acting)
     with writing():
         deleted, _ = Membership.objects.filter(person=person, project=project).delete()
         if not deleted:
@@ -247,11 +247,16 @@ def _end_all(person: Person) -> None:
     ApiToken.objects.filter(person=person, revoked_at=None).update(revoked_at=clock.now())
 
 
-def give_role(person: Person, project: Project, role: Role, *, acting: Caller) -> None:
-    """Make a person customer, operator or owner of a project, whatever they were before."""
+def require_owner(project: Project, acting: Caller) -> None:
+    """Raise Forbidden for who may not give roles in a project: its owners and the Master's staff may."""
     acting.require(Scope.OPERATE)
     if acting.roles.get(project.name) is not Role.OWNER:
         acting.require_staff()
+
+
+def give_role(person: Person, project: Project, role: Role, *, acting: Caller) -> None:
+    """Make a person customer, operator or owner of a project, whatever they were before."""
+    require_owner(project, acting)
     with writing():
         others = Membership.objects.filter(project=project).exclude(person=person)
         quotas.check(project.id, Quota.MEMBERS, others.count)

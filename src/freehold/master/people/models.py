@@ -113,6 +113,26 @@ class PasswordReset(models.Model):
         ]
 
 
+class Invitation(models.Model):
+    """Somebody may come into a project, once, with a code of which the hash is kept here."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, db_index=False)
+    email = models.TextField()
+    """In lower case."""
+    role = models.TextField(choices=Role.choices)
+    maker = models.ForeignKey(Person, on_delete=models.CASCADE, null=True)
+    digest = models.TextField(unique=True)
+    made_at = models.BigIntegerField()
+    expires_at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "email"], name="one_invitation_a_project"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="known_role_of_invitation"),
+            models.CheckConstraint(condition=Q(expires_at__gt=F("made_at")), name="invitation_expires_later"),
+        ]
+
+
 class ApiToken(models.Model):
     """A program's way in. Only its hash is kept; it is shown once."""
 

@@ -1,19 +1,21 @@
-"""Forgets sessions, tokens and codes that open nothing any more."""
+"""Forgets sessions, tokens, codes and invitations that open nothing any more."""
 
 from django.utils import timezone
 
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import writing
 from freehold.master.people.actions import ENDED_TOKEN_DAYS
-from freehold.master.people.models import ApiToken, PasswordReset, Session
+from freehold.master.people.models import ApiToken, Invitation, PasswordReset, Session
 
 
 def clean_up() -> int:
-    """Forget sessions and codes that are over, and API tokens that were over 30 days ago; return how many."""
+    """Forget sessions, codes, invitations that are over, and API tokens that were over 30 days ago; return how many."""
     with writing():
         count = Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
     with writing():
         count += PasswordReset.objects.filter(expires_at__lt=clock.now()).delete()[0]
+    with writing():
+        count += Invitation.objects.filter(expires_at__lt=clock.now()).delete()[0]
     with writing():
         tokens = ApiToken.objects.filter(expires_at__lt=clock.now() - ENDED_TOKEN_DAYS * clock.DAY)
         return count + tokens.delete()[0]

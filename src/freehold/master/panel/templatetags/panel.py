@@ -14,6 +14,7 @@ from freehold.master.panel import labels
 
 register = template.Library()
 register.filter("state_word", labels.state)
+register.filter("role_word", labels.role)
 register.filter("cost_kind", labels.cost_kind)
 
 _DATES = {"fr": "j M Y, H:i:s", "zh-hans": "Y年n月j日 H:i:s"}

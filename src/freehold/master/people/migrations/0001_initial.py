@@ -118,6 +118,53 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Invitation",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("email", models.TextField()),
+                (
+                    "role",
+                    models.TextField(
+                        choices=[
+                            ("customer", "Customer"),
+                            ("operator", "Operator"),
+                            ("sales", "Sales"),
+                            ("accountant", "Accountant"),
+                            ("auditor", "Auditor"),
+                            ("owner", "Owner"),
+                        ]
+                    ),
+                ),
+                ("digest", models.TextField(unique=True)),
+                ("made_at", models.BigIntegerField()),
+                ("expires_at", models.BigIntegerField()),
+                (
+                    "maker",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to="people.project"),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("project", "email"), name="one_invitation_a_project"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("role__in", ["customer", "operator", "sales", "accountant", "auditor", "owner"])
+                        ),
+                        name="known_role_of_invitation",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("expires_at__gt", models.F("made_at"))), name="invitation_expires_later"
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="ApiToken",
             fields=[
                 ("id", models.TextField(primary_key=True, serialize=False)),

@@ -17,6 +17,15 @@ function copying(root) {
   }
 }
 
+// The code of an invitation stands after # in its link, which no server sees; it leaves the address bar at once.
+function fromAddress(root) {
+  for (const field of root.querySelectorAll("input[data-from-address]")) {
+    if (location.hash.length < 2) continue;
+    field.value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+  }
+}
+
 // A log is read from its end.
 function atTheEnd(root) {
   for (const log of root.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
@@ -26,6 +35,7 @@ function enhance(root) {
   local(root);
   copying(root);
   atTheEnd(root);
+  fromAddress(root);
 }
 
 enhance(document);
