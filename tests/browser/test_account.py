@@ -71,3 +71,40 @@ def test_a_forgotten_password_is_replaced_with_a_code_without_a_script(
     seen.has_no_barrier()
     seen.fits()
     seen.shoot("reset")
+
+
+def test_an_owner_invites_a_colleague_who_comes_in_by_the_link_alone(
+    window: Callable[..., Window], cloud: Cloud
+) -> None:
+    desk, phone = window(viewport=DESKTOP), window(viewport=PHONE)
+    desk.log_in()
+    desk.page.get_by_role("link", name="Members").click()
+    desk.page.locator("#email").fill("gil@example.org")
+    desk.page.locator("#role").select_option("operator")
+    desk.page.get_by_role("button", name="Invite").click()
+    link = desk.page.locator("#link").inner_text()
+    desk.shoot("members")
+    for seen in (desk, phone):
+        if seen is phone:
+            phone.page.goto(link)
+            assert phone.page.locator("#code").input_value() == link.partition("#")[2]
+            assert "#" not in phone.page.url, "it does not stay in the address bar"
+        seen.has_no_barrier()
+        seen.fits()
+    phone.shoot("join")
+    phone.page.locator("#email").fill("gil@example.org")
+    phone.page.locator("#password").fill("a battery of their own")
+    phone.page.get_by_role("button", name="Join").click()
+    assert phone.page.locator("h1").inner_text() == "Services"
+    phone.open("account/password")
+    phone.has_no_barrier()
+    phone.fits()
+    desk.open("members/provider")
+    assert "gil@example.org" in desk.page.locator("tbody").first.inner_text()
+    used = window(viewport=PHONE, java_script_enabled=False)
+    used.page.goto(link)
+    used.page.locator("#email").fill("gil@example.org")
+    used.page.locator("#code").fill(link.partition("#")[2])
+    used.page.locator("#password").fill("a battery of their own")
+    used.page.get_by_role("button", name="Join").click()
+    assert "the invitation is over or was used" in used.page.locator("[role=alert]").inner_text()

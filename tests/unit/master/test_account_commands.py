@@ -93,3 +93,14 @@ def test_a_forgotten_password_is_replaced_with_a_code_of_staff(
     assert (used.returncode, "was used" in used.stderr) == (1, True)
     spec = {"email": email, "password": "a battery of many horses"}
     assert master.call("POST", "/api/v1/login", spec).status == 200
+
+
+def test_an_owner_invites_by_command_sees_who_is_invited_and_withdraws(owner: Terminal) -> None:
+    said = owner.says("people", "invite", "fay@example.org", "operator", "--project", "provider")
+    assert "/join#fhi_" in said
+    rows = owner.json("people", "members", "--project", "provider")
+    assert ("fay@example.org", "operator") in [(one["email"], one["role"]) for one in rows]
+    withdrawn = owner.says("people", "withdraw", "fay@example.org", "--project", "provider")
+    assert withdrawn == "fay@example.org is not invited any more.\n"
+    again = owner.run("people", "withdraw", "fay@example.org", "--project", "provider")
+    assert (again.returncode, "Nobody is invited" in again.stderr) == (1, True)
