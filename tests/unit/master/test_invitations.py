@@ -202,6 +202,16 @@ def test_an_owner_invites_on_a_page_and_a_colleague_comes_in(rooms: "Rooms") -> 
     assert EVE not in roles()
 
 
+def test_a_project_keeps_an_owner(rooms: "Rooms") -> None:
+    owner, me = Visitor(rooms.owner), rooms.owner.actor
+    for values in ({"act": "remove"}, {"act": "role", "role": "operator"}):
+        answer = owner.post("/members/provider", {**values, "email": me})
+        assert (answer.status_code, "is the only owner of" in text(answer)) == (409, True)
+    accept(invite(rooms, role="owner"))
+    owner.post("/members/provider", {"act": "role", "role": "operator", "email": me})
+    assert roles() == {me: "operator", EVE: "owner"}
+
+
 def test_a_mistake_on_the_page_of_members_is_told_and_changes_nothing(rooms: "Rooms") -> None:
     owner, before = Visitor(rooms.owner), roles()
     for values, status in (

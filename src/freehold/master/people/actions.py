@@ -157,10 +157,20 @@ def remove_role(person: Person, project: Project, *, acting: Caller) -> None:
     """Take a person out of a project; raise NotFound for who is not in it."""
     require_owner(project, acting)
     with writing():
+        _leave_an_owner(project, person)
         deleted, _ = Membership.objects.filter(person=person, project=project).delete()
         if not deleted:
             raise NotFound(f"{person.email} has no role in '{project.name}'.")
         audit(acting.actor, "role.remove", person.id, project=project.id)
+
+
+def _leave_an_owner(project: Project, person: Person) -> None:
+    """Raise Conflict when a person is the only owner of a project: nobody else could decide who is in it."""
+    owners = Membership.objects.filter(project=project, role=Role.OWNER)
+    if owners.filter(person=person).exists() and not owners.exclude(person=person).exists():
+        raise Conflict(
+            f"{person.email} is the only owner of '{project.name}'.", remedy="Make somebody else an owner first."
+        )
 
 
 def make_reset(person: Person, *, acting: Caller) -> tuple[str, PasswordReset]:
@@ -258,6 +268,8 @@ def give_role(person: Person, project: Project, role: Role, *, acting: Caller) -
     """Make a person customer, operator or owner of a project, whatever they were before."""
     require_owner(project, acting)
     with writing():
+        if role is not Role.OWNER:
+            _leave_an_owner(project, person)
         others = Membership.objects.filter(project=project).exclude(person=person)
         quotas.check(project.id, Quota.MEMBERS, others.count)
         Membership.objects.update_or_create(person=person, project=project, defaults={"role": role})
