@@ -38,17 +38,18 @@ def main() -> None:
 
 
 def be_away(path: Path, epoch: int, instances: list[str]):
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
     from freehold.protocol.report import AssessmentReport, UsageReport
 
-    store = Store(path)
+    store = Store(Database(path))
     store.begin_epoch(epoch)
     began = time.time() - DAYS * 86400
     for step in range(int(DAYS * 86400 / STEP)):
         at = began + step * STEP
         items = [UsageReport(one, at, step * 977, step * 64, step * 100, step, step, "s") for one in instances]
         items += [AssessmentReport(one, 1, "page", step % 2 == 0, at, "200 OK") for one in instances[step % 10 :: 10]]
-        store.tell(*items)
+        store.outbox.add(*items)
     return store
 
 
@@ -62,8 +63,8 @@ def come_back(kind: str, url: str, node: str, store, away: float) -> None:
     answers: SimpleQueue[Done | Exception] = SimpleQueue()
     writer.start()
     used, wall, batches, size = 0.0, time.monotonic(), 0, 0
-    while reports := store.outbox(BATCH, BATCH_BYTES):
-        raw = msgspec.json.encode(Batch(store.epoch, reports))
+    while reports := store.outbox.hand_out(BATCH, BATCH_BYTES):
+        raw = msgspec.json.encode(Batch(store.outbox.epoch, reports))
         cpu = time.process_time()
         batch = decoder.decode(raw)
         writer.submit(ReportJob(node, batch.epoch, batch.reports, len(raw), answers.put))
@@ -71,7 +72,7 @@ def come_back(kind: str, url: str, node: str, store, away: float) -> None:
         used += time.process_time() - cpu
         assert isinstance(answer, Done), answer
         assert not answer.refused
-        store.acknowledged(answer.sequence)
+        store.outbox.acknowledge(answer.sequence)
         batches, size = batches + 1, size + len(raw)
     writer.stop()
     print(

@@ -22,7 +22,8 @@ from pathlib import Path
 from freehold.node import plan as planning
 from freehold.node.forkserver import ForkServer
 from freehold.node.promises import Result, Scheduler, Watch
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.promises import FileState, Promise, TcpPort, source
 from freehold.protocol.feed import Feed, Installation, WantedInstance
 from freehold.protocol.states import Observed, SoftwareObserved, SoftwareWanted, Wanted
@@ -88,20 +89,20 @@ def yardstick(promises: list[Promise]) -> float:
 
 def passed(root: Path) -> float:
     """Return the CPU seconds of a pass of the agent over partitions in which all is as wanted."""
-    store = Store(root / "node.sqlite")
+    store = Store(Database(root / "node.sqlite"))
     release = "0" * 64
     wanted = [
         WantedInstance(f"i{number}", 1, f"p{number}", release, "default", Wanted.STARTED)
         for number in range(PARTITIONS)
     ]
     store.apply_feed(Feed(1, 0.0, 0.0, True, [Installation(release, 1, SoftwareWanted.AVAILABLE)], wanted))
-    store.software_is(release, SoftwareObserved.AVAILABLE)
+    store.software.record_state(release, SoftwareObserved.AVAILABLE)
     for one in wanted:
-        store.instance_is(one.instance, 1, Observed.STARTED)
+        store.instances.record_state(one.instance, 1, Observed.STARTED)
     before = time.process_time()
     for _ in range(20):
-        assert not planning.plan(store.software(), store.instances(), time.time())
-        planning.next_moment(store.software(), store.instances(), time.time())
+        assert not planning.plan(store.software.planned(), store.instances.planned(), time.time())
+        planning.next_moment(store.software.planned(), store.instances.planned(), time.time())
     seconds = (time.process_time() - before) / 20
     print(f"no-op pass over {PARTITIONS} partitions: {seconds:.4f} CPU seconds (target: at most 0.02)")
     return seconds

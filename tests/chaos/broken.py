@@ -21,17 +21,9 @@ from freehold.node.upstream import MasterRefused
 from freehold.protocol.meters import NAMES
 from freehold.simulator import history
 from freehold.simulator.network import Link
-from freehold.simulator.node import FragileStore, Node, parts_of
+from freehold.simulator.node import Node, parts_of
 
 MakeParts = Callable[[Node], AgentParts]
-
-
-class ForgetfulStore(FragileStore):
-    def outbox(self, most: int, most_bytes: int, **more: Any) -> Any:
-        reports = super().outbox(most, most_bytes, **more)
-        if reports:
-            self.acknowledged(reports[-1].sequence)
-        return reports
 
 
 class StubbornLink(Link):
@@ -49,21 +41,32 @@ def forgetful() -> MakeParts:
     """
 
     def parts(node: Node) -> AgentParts:
-        made = parts_of(node, ForgetfulStore)
-        link = partial(StubbornLink, node.world, node.weather, node.ask, made.store, node.masters_now)
+        made = parts_of(node)
+        outbox = made.store.outbox
+        hand_out = outbox.hand_out
+
+        def hand_out_and_forget(most: int, most_bytes: int, **more: Any) -> Any:
+            reports = hand_out(most, most_bytes, **more)
+            if reports:
+                outbox.acknowledge(reports[-1].sequence)
+            return reports
+
+        outbox.hand_out = hand_out_and_forget  # type: ignore[method-assign]
+        link = partial(StubbornLink, node.world, node.weather, node.ask, made.store.clock, node.masters_now)
         return replace(made, connect=link)
 
     return parts
 
 
-class LastingStore(FragileStore):
-    def lease_left(self) -> float:
-        return math.inf
-
-
 def lasting() -> MakeParts:
     """What a node was lent runs on there when the lease is over."""
-    return partial(parts_of, store=LastingStore)
+
+    def parts(node: Node) -> AgentParts:
+        made = parts_of(node)
+        made.store.lease.left = lambda: math.inf  # type: ignore[method-assign]
+        return made
+
+    return parts
 
 
 # Mistakes in what is no part of an agent: in the Master, and in the plan, which is pure.

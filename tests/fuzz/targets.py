@@ -213,10 +213,11 @@ def feeds(folder: Path) -> tuple[Feed, list[bytes]]:
     """The Master's feed: taken over, then planned."""
     from freehold.node import plan
     from freehold.node.link.sync import _feeds
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
 
-    store = Store(folder / "node.sqlite")
-    store._db.execute("PRAGMA synchronous=OFF")
+    store = Store(Database(folder / "node.sqlite"))
+    store.database.execute("PRAGMA synchronous=OFF")
 
     def feed(content: bytes) -> None:
         try:
@@ -224,8 +225,8 @@ def feeds(folder: Path) -> tuple[Feed, list[bytes]]:
         except UNREADABLE:
             return
         store.apply_feed(heard)
-        plan.plan(store.software(), store.instances(), time.time())
-        store.all_desired()
+        plan.plan(store.software.planned(), store.instances.planned(), time.time())
+        store.instances.all()
         assert 0 <= store.revision < 2**63
 
     return feed, all_golden("feed")
@@ -259,13 +260,14 @@ def strangers(folder: Path) -> tuple[Feed, list[bytes]]:
     """Whatever a partition answers: a layout, results of promises, words. What passes is told and kept."""
     from freehold.node.errors import ConfigureError
     from freehold.node.partition import gate
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
     from freehold.protocol.report import AsideReport, ReportBody
     from freehold.protocol.states import Observed
 
-    store = Store(folder / "node.sqlite")
-    store._db.execute("PRAGMA synchronous=OFF")
-    store._db.execute(
+    store = Store(Database(folder / "node.sqlite"))
+    store.database.execute("PRAGMA synchronous=OFF")
+    store.database.execute(
         "INSERT INTO instance (instance, revision, partition, release, type, wanted, title, parameters) "
         "VALUES ('i', 1, 'p0', 'r', 't', 'started', 'x', '{}')"
     )
@@ -277,16 +279,16 @@ def strangers(folder: Path) -> tuple[Feed, list[bytes]]:
             pass
         layout, words = None, gate.words(content)
         try:
-            layout = gate.read_layout(content, store.now())
+            layout = gate.read_layout(content, store.clock.now())
         except ConfigureError as error:
             words = str(error)
         assert layout is not None or words.isprintable()
-        store.instance_is("i", 1, Observed.STARTED, message=words, layout=layout)
-        (report,) = store.outbox(10, 10_000_000)
+        store.instances.record_state("i", 1, Observed.STARTED, message=words, layout=layout)
+        (report,) = store.outbox.hand_out(10, 10_000_000)
         items = msgspec.json.decode(report.body, type=ReportBody).items
         assert not any(isinstance(item, AsideReport) for item in items)
-        assert layout is None or store.all_desired()[0].layout.services == layout.services
-        store.acknowledged(report.sequence)
+        assert layout is None or store.instances.all()[0].layout.services == layout.services
+        store.outbox.acknowledge(report.sequence)
 
     layout = (
         b'{"services": [{"name": "web", "digest": "1", "after": ["db"], "stop_timeout": 3.5, "stop_signal": "INT"}], '

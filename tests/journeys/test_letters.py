@@ -31,12 +31,13 @@ def machine(cloud: Cloud) -> Machine:
 @pytest.fixture
 def letter(machine: Machine, tmp_path: Path) -> Path:
     """A letter with what happened since: the service's page was broken, then kept again."""
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
 
-    store = Store(machine.root / "node.sqlite")
-    (shop,) = store.instances()
+    store = Store(Database(machine.root / "node.sqlite"))
+    (shop,) = store.instances.planned()
     for kept in (False, True):
-        store.promise_is(shop.instance, shop.state_revision, "page", kept, "by courier", store.now())
+        store.results.record(shop.instance, shop.state_revision, "page", kept, "by courier", store.clock.now())
     store.close()
     path = tmp_path / "letter"
     done = _letter(machine, "write", path)

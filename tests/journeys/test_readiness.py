@@ -13,7 +13,8 @@ import pytest
 from freehold.kit.waiting import page, until
 from freehold.node.services import SERVICES
 from freehold.node.settings import Paths
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.node.supervisor.client import Supervisor
 from support.machines import MODES, REPOSITORY, Cloud, Machine
 
@@ -31,9 +32,9 @@ def machine(cloud: Cloud) -> Machine:
 
 def told(machine: Machine, instance: str) -> list[tuple[float, bool]]:
     """Return when the promise `services` changed, and to what, the oldest first."""
-    store = Store(Paths(machine.root).store, only_look=True)
+    store = Store(Database(Paths(machine.root).store, only_look=True))
     try:
-        return sorted((at, kept) for name, at, kept, _ in store.history(instance) if name == SERVICES)
+        return sorted((one.at, one.kept) for one in store.results.history(instance) if one.name == SERVICES)
     finally:
         store.close()
 

@@ -162,11 +162,12 @@ def test_over_a_bad_line_nothing_is_lost_and_nothing_stops(cloud: Cloud, machine
 
 
 def _used_is_counted(cloud: Cloud, machine: Machine) -> None:
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
 
     machine.kill()
-    store = Store(machine.root / "node.sqlite")
-    kept = {instance: text for instance, text in store.counters().items() if "cpu_ms" in text}
+    store = Store(Database(machine.root / "node.sqlite"))
+    kept = {instance: text for instance, text in store.counters.all().items() if "cpu_ms" in text}
     store.close()
     machine.start()
     least = {instance: int(json.loads(text)["used"]["cpu_ms"]) for instance, text in kept.items()}

@@ -311,7 +311,7 @@ BOUNDS = [
     (OPERATORS, "at most 5 minutes ahead of the Master's clock", "protocol/__init__.py", "FUTURE", 300.0),
     (OPERATORS, "within three minutes when it is stopped", "node/instances/lifecycle.py", "STOP_SECONDS", 180.0),
     ("docs/protocol.md", "at most 4000 characters", "protocol/__init__.py", "MAX_MESSAGE", 4000),
-    (PROMISES, "at most every five minutes", "node/state/desired.py", "BANG_PAUSE", 300.0),
+    (PROMISES, "at most every five minutes", "node/state/instances.py", "RECONFIGURE_PAUSE", 300.0),
     (PROMISES, "shows the last 50 changes of each", "node/state/results.py", "HISTORY", 50),
     (PROMISES, "has lived for a second since its start", "node/services.py", "SETTLED_UNATTESTED", 1.0),
     (PROMISES, "a tenth of a second where the release has", "node/services.py", "SETTLED", 0.1),

@@ -53,6 +53,6 @@ def test_this_would_be_noticed() -> None:
         "Store.outbox = f",
     ]
     for patch in patches:
-        imports = "from freehold.node import agent, sync, clock\nfrom freehold.node.state.desired import Store\n"
+        imports = "from freehold.node import agent, sync, clock\nfrom freehold.node.state.store import Store\n"
         assert changes(imports + patch), patch
     assert not changes("from freehold.node import agent\nself.agent = agent.Agent(parts)\nnode.fragility = 0.0")

@@ -74,7 +74,7 @@ class Agent:
             parts.enclosures,
         )
         self.outbox = OutboxSender(parts.connect(), self.store, self._renewed, self._keep_epoch, runtime=self._runtime)
-        self.store.when_told(self.outbox.told)
+        self.store.database.when_changed(self.outbox.told)
         self.feed = FeedReader(parts.connect(), self.store, self._changed, self._keep_epoch, runtime=self._runtime)
         self.metering = MeteringThread(
             self.paths,
@@ -90,7 +90,7 @@ class Agent:
             contain=self._contain, shorten_logs=self.lifecycle.shorten_logs, reopen=self._reopen
         )
         self.identities = parts.identities(
-            self._identify, lambda: [desired.instance for desired in self.store.started()]
+            self._identify, lambda: [desired.instance for desired in self.store.instances.started()]
         )
         # One more than may build: what is removed waits for no build.
         self._builders = self._runtime.pool(planning.MOST_BUILDERS + 1, "build")
@@ -105,11 +105,11 @@ class Agent:
         parts.host.keep_addresses(on_host=not parts.enclosures.protections.network)
         parts.supervisor.ensure()
         holding = parts.enclosures.protections.holding()
-        self.store.tell_host(parts.host.facts(holding, self.store.health(), self.store.lease))
+        self.store.report_host(parts.host.facts(holding, self.store.results.health(), self.store.lease.seconds))
         self.promises.start()
         self.lifecycle.restore_running()
         self._start_threads()
-        self.store.runs_by(sys.executable)
+        self.store.instances.runs_by(sys.executable)
         # What was interrupted is due now, though nothing new is heard; and what was written into partitions may name
         # the former version's interpreter.
         self._awake.set()
@@ -141,16 +141,16 @@ class Agent:
         self._built.set()
 
     def _rest(self) -> float:
-        now = self.store.now()
-        moment = planning.next_moment(self.store.software(), self.store.instances(), now)
+        now = self.store.clock.now()
+        moment = planning.next_moment(self.store.software.planned(), self.store.instances.planned(), now)
         rest = LONGEST_REST if moment is None else min(LONGEST_REST, max(0.05, moment - now))
-        return min(rest, self.store.lease_left() or rest, self._wait or rest)
+        return min(rest, self.store.lease.left() or rest, self._wait or rest)
 
     def _turn(self) -> None:
-        over = not self.store.lease_left()
-        software, instances = self.store.software(), self.store.instances()
+        over = not self.store.lease.left()
+        software, instances = self.store.software.planned(), self.store.instances.planned()
         self._wait = 0.0
-        for step in planning.plan(software, instances, self.store.now(), lease_is_over=over):
+        for step in planning.plan(software, instances, self.store.clock.now(), lease_is_over=over):
             with self._busy_lock:
                 if step.subject in self._busy:
                     self._interrupt_for(step)
@@ -212,24 +212,24 @@ class Agent:
             self._awake.set()
 
     def _build(self, release: str) -> None:
-        found = next(one for one in self.store.software() if one.release == release)
+        found = next(one for one in self.store.software.planned() if one.release == release)
         if not self._parts.builder.is_built(self.paths, release):
-            self.store.software_is(release, SoftwareObserved.BUILDING, attempts=found.attempts)
+            self.store.software.record_state(release, SoftwareObserved.BUILDING, attempts=found.attempts)
         try:
             with self._telling_progress(release, found.attempts):
                 self._parts.builder.build(self.paths, self.settings, self._parts.connect(), release)
         except (BuildError, LinkError, OSError) as error:
             attempts = found.attempts + 1
-            next_try = self.store.now() + planning.build_pause(attempts)
+            next_try = self.store.clock.now() + planning.build_pause(attempts)
             # Why is in the release's own log, in words of those who wrote what it builds.
             log = self.paths.software / f"{release}.log"
             _log.warning("release %s cannot be built (try %s); see %s", release[:12], attempts, log)
-            self.store.software_is(
+            self.store.software.record_state(
                 release, SoftwareObserved.FAILED, message=str(error), next_try=next_try, attempts=attempts
             )
             return
         failpoint("release-built")
-        self.store.software_is(release, SoftwareObserved.AVAILABLE)
+        self.store.software.record_state(release, SoftwareObserved.AVAILABLE)
         failpoint("release-told")
         self._built.set()
 
@@ -238,7 +238,7 @@ class Agent:
         looked, failures = -LOOK_PERIOD, 0
         while not self._over.is_set():
             self._built.clear()
-            built = [one.release for one in self.store.software() if one.state is SoftwareObserved.AVAILABLE]
+            built = [one.release for one in self.store.software.planned() if one.state is SoftwareObserved.AVAILABLE]
             if self._runtime.monotonic() - looked >= LOOK_PERIOD:
                 looked = self._runtime.monotonic()
                 built = [release for release in built if self._is_whole(release)]
@@ -259,7 +259,7 @@ class Agent:
                 _log.error("release %s is damaged in %s files, and built anew", release[:12], len(wrong))
                 self._parts.builder.discard(self.paths, release, wrong)
                 words = f"{len(wrong)} files were damaged, such as {wrong[0]}: it is built anew."
-                self.store.software_is(release, SoftwareObserved.BUILDING, message=words)
+                self.store.software.record_state(release, SoftwareObserved.BUILDING, message=words)
                 self._awake.set()
         except Exception:
             # It is looked at again; the other releases now.
@@ -279,7 +279,9 @@ class Agent:
                 with one_at_a_time:
                     if lines != told and not over.is_set():
                         told = lines
-                        self.store.software_is(release, SoftwareObserved.BUILDING, message=lines, attempts=attempts)
+                        self.store.software.record_state(
+                            release, SoftwareObserved.BUILDING, message=lines, attempts=attempts
+                        )
 
         self._runtime.start(NamedThread(target=tell, name="build-progress", daemon=True))
         try:
@@ -292,7 +294,7 @@ class Agent:
     def _remove(self, release: str) -> None:
         self._parts.builder.remove(self.paths, self.settings, release)
         failpoint("release-removed")
-        self.store.software_is(release, SoftwareObserved.REMOVED)
+        self.store.software.record_state(release, SoftwareObserved.REMOVED)
 
     def _configure(self, instance: str) -> None:
         if self.lifecycle.configure(instance):
@@ -352,13 +354,13 @@ class Agent:
     def _on_result(self, result: Result) -> None:
         changed = self._note(result)
         self.lifecycle.services.measured(result.partition)
-        if result.bang and changed and self.store.bang(result.instance):
+        if result.bang and changed and self.store.instances.force_reconfigure(result.instance):
             _log.info("%s is configured again: its promise %s asks for it", result.instance, result.promise)
             self._awake.set()
 
     def _note(self, result: Result) -> bool:
-        changed = self.store.promise_is(
-            result.instance, result.revision, result.promise, result.kept, result.message, self.store.now()
+        changed = self.store.results.record(
+            result.instance, result.revision, result.promise, result.kept, result.message, self.store.clock.now()
         )
         if changed:
             word = "kept" if result.kept else "broken"
@@ -397,7 +399,7 @@ class Agent:
 
     def _keep_certificate(self) -> None:
         keep_renewed(
-            lambda: enrolment.is_renewal_due(self.settings, self.store.now()), self._renew_certificate, self._over
+            lambda: enrolment.is_renewal_due(self.settings, self.store.clock.now()), self._renew_certificate, self._over
         )
 
     def _renew_certificate(self) -> None:

@@ -22,8 +22,8 @@ from freehold.node.promises import Scheduler
 from freehold.node.runtime import Runtime
 from freehold.node.settings import Paths, Settings, load
 from freehold.node.software import build
-from freehold.node.state.desired import Store
-from freehold.node.state.outbox import put_damaged_aside
+from freehold.node.state.database import Database, put_damaged_aside
+from freehold.node.state.store import Store
 from freehold.node.supervisor.client import Supervisor
 from freehold.protocol.report import HostFacts, HostPromise
 
@@ -41,7 +41,7 @@ def assemble(root: Path) -> AgentParts:
         raise SettingsError(f"{root} is not enrolled yet. Run: freehold node enrol --root {root}")
     take_lock(paths)
     put_damaged_aside(paths.store)
-    store = Store(paths.store, budget=settings.outbox_mb * 1024 * 1024)
+    store = Store(Database(paths.store), budget=settings.outbox_mb * 1024 * 1024)
     fork_server = ForkServer(paths.run / "forkserver.log")
     own_fork_server = ForkServer(paths.run / "own-forkserver.log")
     enclosures = Enclosures(paths, settings, own_fork_server.call)
@@ -50,7 +50,7 @@ def assemble(root: Path) -> AgentParts:
         settings=settings,
         runtime=Runtime(),
         store=store,
-        connect=partial(Link, settings.master, paths.authority, (paths.certificate, paths.key), time=store),
+        connect=partial(Link, settings.master, paths.authority, (paths.certificate, paths.key), time=store.clock),
         keep_epoch=partial(enrolment.keep_epoch, root),
         renew_certificate=partial(enrolment.renew, root),
         supervisor=Supervisor(paths.run),

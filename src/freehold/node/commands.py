@@ -200,22 +200,23 @@ def _read_receipt(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from freehold.node.isolation import protections
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
     from freehold.node.supervisor.client import Supervisor
 
     root = options.root.resolve()
     settings = node_settings.load(root)
     paths = Paths(root)
-    store = Store(paths.store, only_look=True)
+    store = Store(Database(paths.store, only_look=True))
     try:
         groups = Supervisor(paths.run).status()
         supervisor = True
     except SupervisorError:
         groups, supervisor = {}, False
-    promises = store.promises()
+    promises = store.results.all()
     protected = protections.find(settings)
     missing = protected.missing()
-    now = store.now()
+    now = store.clock.now()
     found = {
         "node": settings.node,
         "title": settings.title,
@@ -224,11 +225,13 @@ def _status(options: argparse.Namespace) -> int:
         "agent": agent_pid(paths) is not None,
         "supervisor": supervisor,
         "certificate_days": round((settings.certificate_ends - now) / 86400, 1),
-        "reports_waiting": store.outbox_size(),
+        "reports_waiting": store.outbox.count(),
         "protections": protected.holding(),
         "unprotected": missing,
-        "own_promises": [{"name": one.name, "kept": one.kept, "message": one.message} for one in store.health()],
-        "software": [{"release": one.release, "state": one.state} for one in store.software()],
+        "own_promises": [
+            {"name": one.name, "kept": one.kept, "message": one.message} for one in store.results.health()
+        ],
+        "software": [{"release": one.release, "state": one.state} for one in store.software.planned()],
         "instances": [
             {
                 "instance": desired.instance,
@@ -241,9 +244,9 @@ def _status(options: argparse.Namespace) -> int:
                     {"name": one.name, "pid": one.pid, "state": one.state, "restarts": one.restarts}
                     for one in (groups[desired.partition].processes if desired.partition in groups else [])
                 ],
-                "promises": {name: kept for instance, name, kept, _ in promises if instance == desired.instance},
+                "promises": {one.name: one.kept for one in promises if one.instance == desired.instance},
             }
-            for desired in store.all_desired()
+            for desired in store.instances.all()
         ],
     }
     if options.json:
@@ -257,12 +260,13 @@ def _status(options: argparse.Namespace) -> int:
     print(f"  between partitions: {', '.join(holding)}")
     for name, why in missing.items():
         print(f"  NOT {name}: {why}")
-    for one in store.health():
+    for one in store.results.health():
         print(f"  {one.name}: {'kept' if one.kept else 'BROKEN'}{one.message and ', '}{one.message}")
     if not supervisor:
         print("  nothing of this runs now; it was last seen so:")
-    for desired in store.all_desired():
-        kept = [f"{name} {'kept' if ok else 'BROKEN'}" for one, name, ok, _ in promises if one == desired.instance]
+    for desired in store.instances.all():
+        own = [one for one in promises if one.instance == desired.instance]
+        kept = [f"{one.name} {'kept' if one.kept else 'BROKEN'}" for one in own]
         states = f"{desired.state or 'new'} (wanted {desired.wanted})"
         print(f"  {desired.partition}: {desired.title} {states} {', '.join(kept)}".rstrip())
         for line in desired.message.splitlines()[-5:]:
@@ -271,16 +275,17 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _promises(options: argparse.Namespace) -> int:
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
 
-    store = Store(Paths(options.root.resolve()).store, only_look=True)
-    found = [desired for desired in store.all_desired() if options.title in (desired.title, desired.instance)]
+    store = Store(Database(Paths(options.root.resolve()).store, only_look=True))
+    found = [desired for desired in store.instances.all() if options.title in (desired.title, desired.instance)]
     if not found:
         raise SettingsError(f"There is no instance '{options.title}' here. See: freehold node status")
     rows = [
-        {"promise": name, "at": _moment(at), "kept": kept, "message": message}
+        {"promise": change.name, "at": _moment(change.at), "kept": change.kept, "message": change.message}
         for desired in found
-        for name, at, kept, message in store.history(desired.instance)
+        for change in store.results.history(desired.instance)
     ]
     if options.json:
         print(json.dumps(rows, indent=2))
@@ -312,12 +317,13 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _orphans(options: argparse.Namespace) -> int:
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
 
     root = options.root.resolve()
     node_settings.load(root)
-    store = Store(Paths(root).store, only_look=options.destroy is None)
-    found = {desired.instance: desired for desired in store.orphans()}
+    store = Store(Database(Paths(root).store, only_look=options.destroy is None))
+    found = {desired.instance: desired for desired in store.orphans.all()}
     if options.destroy is None:
         for desired in found.values():
             print(f"{desired.instance}  {desired.partition}  {desired.title} ({desired.wanted})")
@@ -328,17 +334,18 @@ def _orphans(options: argparse.Namespace) -> int:
         raise SettingsError(f"'{options.destroy}' is not one of what the Master forgot. See: freehold node orphans")
     desired = found[options.destroy]
     if _agreed(options, f"'{desired.title}' in {desired.partition} is destroyed with all its data."):
-        store.destroy_orphan(desired.instance)
+        store.orphans.destroy(desired.instance)
     return 0
 
 
 def _tidy(options: argparse.Namespace) -> int:
     from freehold.node.maintenance import cleanup
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
 
     paths = Paths(options.root.resolve())
     node_settings.load(paths.root)
-    store = Store(paths.store)
+    store = Store(Database(paths.store))
     found = cleanup.strays(paths, store)
     words = "\n".join(f"  {path}" for path in found)
     if _agreed(options, f"These are removed:\n{words}" if found else "There is nothing that nothing needs."):
@@ -460,11 +467,12 @@ def _stop(options: argparse.Namespace) -> int:
 
 def _running(paths: Paths) -> list[str]:
     """Return the titles of the instances of which something runs, also when their supervisor does not."""
-    from freehold.node.state.desired import Store
+    from freehold.node.state.database import Database
+    from freehold.node.state.store import Store
     from freehold.node.supervisor import children
 
     groups = children.running(os.path.realpath(paths.run))
-    known = Store(paths.store, only_look=True).all_desired() if groups else []
+    known = Store(Database(paths.store, only_look=True)).instances.all() if groups else []
     titles = {desired.partition: desired.title for desired in known}
     return sorted(titles.get(group, group) for group in groups)
 

@@ -9,7 +9,8 @@ from freehold.node.errors import SettingsError
 from freehold.node.link.client import Link
 from freehold.node.link.sync import OutboxSender
 from freehold.node.settings import Paths, Settings, load
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.protocol.report import FarewellReport
 from freehold.protocol.states import Stopped
 
@@ -38,13 +39,13 @@ def say(root: Path, stopped: Stopped) -> str:
 
 
 def _told(paths: Paths, settings: Settings, stopped: Stopped) -> str:
-    store = Store(paths.store, budget=settings.outbox_mb * 1024 * 1024)
-    store.tell(FarewellReport(stopped))
-    link = Link(settings.master, paths.authority, (paths.certificate, paths.key), time=store)
+    store = Store(Database(paths.store), budget=settings.outbox_mb * 1024 * 1024)
+    store.outbox.add(FarewellReport(stopped))
+    link = Link(settings.master, paths.authority, (paths.certificate, paths.key), time=store.clock)
     sender = OutboxSender(link, store)
     sender.start()
     deadline = time.monotonic() + PATIENCE
-    while store.outbox_size() and not sender.trouble and time.monotonic() < deadline:
+    while store.outbox.count() and not sender.trouble and time.monotonic() < deadline:
         time.sleep(0.02)
     sender.stop()
-    return (sender.trouble or f"it did not answer within {PATIENCE:g} s") if store.outbox_size() else ""
+    return (sender.trouble or f"it did not answer within {PATIENCE:g} s") if store.outbox.count() else ""

@@ -17,7 +17,7 @@ from freehold.node.partition.layout import Outcome
 from freehold.node.promises import Result, Watch
 from freehold.node.runtime import Runtime
 from freehold.node.settings import PartitionSlot, Paths, Settings
-from freehold.node.state.desired import Store
+from freehold.node.state.store import Store
 from freehold.node.supervisor.client import GroupStatus, Process, SupervisorEvent
 from freehold.node.upstream import Upstream
 from freehold.protocol.report import HostFacts, HostPromise

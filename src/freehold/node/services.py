@@ -10,7 +10,9 @@ import math
 import threading
 from typing import Protocol
 
-from freehold.node.state.desired import DesiredInstance, Store
+from freehold.node.state.instances import DesiredInstance, Instances
+from freehold.node.state.persistent_clock import PersistentClock
+from freehold.node.state.results import Results
 from freehold.node.supervisor.client import SupervisorEvent
 from freehold.protocol.states import Observed
 
@@ -40,8 +42,8 @@ class Checks(Protocol):
 class Services:
     """What is known of the processes of each partition. Safe from any thread."""
 
-    def __init__(self, store: Store, checks: Checks) -> None:
-        self._store = store
+    def __init__(self, instances: Instances, results: Results, clock: PersistentClock, checks: Checks) -> None:
+        self._instances, self._results, self._clock = instances, results, clock
         self._checks = checks
         self._lock = threading.Lock()
         self._expected: dict[str, dict[str, str]] = {}
@@ -104,20 +106,20 @@ class Services:
                 # Meanwhile, when nobody knew yet that it is waited for.
                 self.tell(desired)
             return
-        if result is None and expected and self._store.is_kept(desired.instance, desired.state_revision, SERVICES):
+        if result is None and expected and self._results.is_kept(desired.instance, desired.state_revision, SERVICES):
             # It was kept with processes that are gone: after a start of the machine, or a new configuration.
             result = False, _starting(expected, heard)
         if result is not None:
             kept, message = result
-            self._store.promise_is(desired.instance, desired.state_revision, SERVICES, kept, message, self._store.now())
+            self._results.record(desired.instance, desired.state_revision, SERVICES, kept, message, self._clock.now())
 
     def tell_all(self) -> None:
         """Tell of every instance, unless that was told lately; called now and then."""
-        for desired in self._store.started():
+        for desired in self._instances.started():
             self.tell(desired)
 
     def _tell_of(self, partition: str) -> None:
-        for desired in self._store.started(partition):
+        for desired in self._instances.started(partition):
             self.tell(desired)
 
 

@@ -23,7 +23,8 @@ from freehold import durable
 from freehold.node.errors import NodeError
 from freehold.node.runtime import Event
 from freehold.node.settings import Paths
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.node.upstream import Upstream
 from freehold.protocol import UNREADABLE
 
@@ -58,7 +59,8 @@ def read(root: Path) -> Upgrade | None:
 
 def begin(root: Path, python: str, agent: int | None, seconds: float) -> None:
     """Have the running agent (its process, if any runs) become another version; return at once."""
-    kept = [(instance, name) for instance, name, is_kept, _ in Store(Paths(root).store).promises() if is_kept]
+    results = Store(Database(Paths(root).store)).results
+    kept = [(one.instance, one.name) for one in results.all() if one.kept]
     former = read(root)
     known = former.python if former is not None and former.state == DONE else sys.executable
     _write(root, Upgrade(TRYING, python, known, kept, seconds))
@@ -83,7 +85,7 @@ def prove(root: Path, link: Upstream, store: Store, over: Event) -> None:
     found = read(root)
     if found is None or found.state != TRYING or found.python != sys.executable:
         return
-    began = store.now()
+    began = store.clock.now()
     while not over.wait(0.5):
         if why := _unproved(link, store, found, began):
             _log.info("not proved yet: %s", why)
@@ -99,11 +101,11 @@ def _unproved(link: Upstream, store: Store, found: Upgrade, began: float) -> str
         link.call("GET", f"/node/v1/feed?since={store.revision}&wait=0", timeout=20)
     except NodeError as error:
         return f"the Master is not reached: {error}"
-    wanted = {desired.instance for desired in store.started()}
-    kept = {(instance, name) for instance, name, is_kept, _ in store.promises() if is_kept}
+    wanted = {desired.instance for desired in store.instances.started()}
+    kept = {(one.instance, one.name) for one in store.results.all() if one.kept}
     if broken := [one for one in found.kept if one[0] in wanted and one not in kept]:
         return f"promise {broken[0][1]} of {broken[0][0]} is not kept"
-    return "" if store.now() - began >= min(5.0, found.seconds / 2) else "promises were not all looked at yet"
+    return "" if store.clock.now() - began >= min(5.0, found.seconds / 2) else "promises were not all looked at yet"
 
 
 def watch(root: Path) -> None:

@@ -351,10 +351,10 @@ class History:
     def _agree(self, node: Node) -> None:
         """As an operator who agrees to the end of all that the Master forgot."""
         if node.agent is not None:
-            for orphan in node.agent.store.orphans():
+            for orphan in node.agent.store.orphans.all():
                 self.world.note(f"{node.name}: what the Master forgot in {orphan.partition} may end")
                 self.master.asked[orphan.instance].append((self.world.now, "destroyed"))
-                node.agent.store.destroy_orphan(orphan.instance)
+                node.agent.store.orphans.destroy(orphan.instance)
 
 
 FAULTS: list[Callable[[History, Node], None]] = [

@@ -19,8 +19,9 @@ from freehold.node.link.keys import signing_request
 from freehold.node.parts import AgentParts
 from freehold.node.runtime import Runtime
 from freehold.node.settings import PartitionSlot, Paths, Settings
-from freehold.node.state.desired import Store
-from freehold.node.state.outbox import put_damaged_aside
+from freehold.node.state.counters import UsageCounters
+from freehold.node.state.database import Database, put_damaged_aside
+from freehold.node.state.store import Store
 from freehold.protocol.report import HostFacts, Item, PartitionFacts, ReportBody
 from freehold.simulator.host import Builder, ForkServer, Machine, Meter, Promises
 from freehold.simulator.master import Master
@@ -158,7 +159,7 @@ class SimulatedMaintenance:
         pass
 
     def tell_soon(self) -> None:
-        self._store.tell_host(self._host.facts({}, [], self._store.lease))
+        self._store.report_host(self._host.facts({}, [], self._store.lease.seconds))
 
 
 class NoIdentities:
@@ -174,37 +175,59 @@ class NoIdentities:
         pass
 
 
-class FragileStore(Store):
-    """A store whose machine may lose its power just before and just after each commit."""
+class FragileDatabase(Database):
+    """A node's database whose machine may lose its power just before and just after each commit."""
 
     def __init__(self, path: Path, node: "Node") -> None:
         self._node = node
-        super().__init__(path, hardware=node.machine)
+        self._depth = 0
+        """How many transactions are open, one within another; the outermost one commits."""
+        self.is_in_use = False
+        """While the store is opened, outside of the agent's tasks, the power stays."""
+        super().__init__(path)
         # What is committed is there: losing what was not synced is another test's subject, and this one's time.
-        self._db.execute("PRAGMA synchronous=OFF")
+        self.execute("PRAGMA synchronous=OFF")
 
     @contextmanager
-    def _transaction(self, *, quietly: bool = False) -> Iterator[None]:
-        with super()._transaction(quietly=quietly):
-            yield
+    def transaction(self, *, quietly: bool = False) -> Iterator[None]:
+        with super().transaction(quietly=quietly):
+            self._depth += 1
+            try:
+                yield
+                if self._depth == 1 and self.is_in_use:
+                    self._node.may_lose_power()
+            finally:
+                self._depth -= 1
+        if not self._depth and self.is_in_use:
             self._node.may_lose_power()
-        self._node.may_lose_power()
-
-    def count(self, counters: dict[str, str], items: list[Item]) -> None:
-        super().count(counters, items)
-        self._node.machine.keep_readings()
 
 
-def parts_of(node: "Node", store: type[FragileStore] = FragileStore) -> AgentParts:
+class MeasuredCounters(UsageCounters):
+    """Counters of which the machine learns when they were saved."""
+
+    def __init__(self, store: Store, machine: Machine) -> None:
+        super().__init__(store.database, store.outbox)
+        self._machine = machine
+
+    def save(self, counters: dict[str, str], items: list[Item]) -> None:
+        super().save(counters, items)
+        self._machine.keep_readings()
+
+
+def parts_of(node: "Node") -> AgentParts:
     """Return the parts of an agent that lives in virtual time, on a made-up machine."""
     paths, machine = Paths(node.root), node.machine
-    kept, host, fork_server = store(paths.store, node), SimulatedHost(node.settings), ForkServer(machine)
+    database = FragileDatabase(paths.store, node)
+    kept = Store(database, hardware=machine)
+    kept.counters = MeasuredCounters(kept, machine)
+    database.is_in_use = True
+    host, fork_server = SimulatedHost(node.settings), ForkServer(machine)
     return AgentParts(
         paths=paths,
         settings=node.settings,
         runtime=VirtualRuntime(node.world, node.spawn),
         store=kept,
-        connect=lambda: Link(node.world, node.weather, node.ask, kept, node.masters_now),
+        connect=lambda: Link(node.world, node.weather, node.ask, kept.clock, node.masters_now),
         keep_epoch=node.keep_epoch,
         renew_certificate=lambda upstream: node.settings,
         supervisor=machine,
@@ -347,7 +370,7 @@ class Node:
     def untold(self) -> float:
         """Return for how many seconds the oldest report has been waiting."""
         assert self.agent is not None
-        waiting = self.agent.store.outbox(1, 0)
+        waiting = self.agent.store.outbox.hand_out(1, 0)
         if not waiting:
             return 0.0
         return self.world.now - msgspec.json.decode(waiting[0].body, type=ReportBody).at
@@ -360,7 +383,7 @@ class Node:
 
     def _stopped(self, instance: str) -> None:
         agent = self.agent
-        if agent is not None and not agent.store.lease_left():
+        if agent is not None and not agent.store.lease.left():
             return
         if self._master.wants(instance) == "started" and not self._master.was_to_stop(instance, self.settings.node):
             self.stopped_wrongly.append(f"{instance} on {self.name} at {self.world.now:.1f}")

@@ -8,7 +8,8 @@ import msgspec
 from freehold.node.agent import Agent
 from freehold.node.parts import AgentParts
 from freehold.node.settings import PartitionSlot, Paths, Settings
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.protocol.feed import Feed, Installation, WantedInstance
 from freehold.protocol.report import Applied, InstanceReport, ReportBatch, ReportBody
 from freehold.protocol.states import Observed, SoftwareWanted, Wanted
@@ -47,7 +48,7 @@ class OneFeed:
     def call(
         self, method: str, path: str, body: bytes | None = None, *, timeout: float = 30.0
     ) -> tuple[int, bytes, dict[str, str]]:
-        self._store.hear(self._world.now)
+        self._store.clock.hear(self._world.now)
         if path.startswith("/node/v1/feed?since=0"):
             return 200, msgspec.json.encode(FEED), {}
         if path == "/node/v1/reports":
@@ -63,7 +64,7 @@ class OneFeed:
 
 def parts_of(root: Path, world: World, machine: Machine) -> AgentParts:
     paths, fork_server, host = Paths(root), ForkServer(machine), SimulatedHost(SETTINGS)
-    store = Store(paths.store, hardware=machine)
+    store = Store(Database(paths.store), hardware=machine)
     master = OneFeed(world, store)
     return AgentParts(
         paths=paths,
@@ -123,5 +124,5 @@ def test_one_part_may_be_another_and_the_rest_the_same(tmp_path: Path) -> None:
     parts = replace(parts_of(tmp_path, world, machine), builder=Stubborn(machine))
     agent = live(parts, world, 600)
     assert not machine.runs("shop")
-    (desired,) = agent.store.all_desired()
+    (desired,) = agent.store.instances.all()
     assert desired.state is Observed.WAITING

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from freehold.node.clock import Clock, Hardware, date
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.report import AssessmentReport, ReportBody, UsageReport
 from freehold.protocol.states import Observed, Wanted
@@ -58,7 +59,7 @@ def path(tmp_path: Path) -> Path:
 def times(store: Store) -> list[float]:
     """Return the times of all that waits, reports and items."""
     found = []
-    for report in store.outbox(1000, 1 << 30):
+    for report in store.outbox.hand_out(1000, 1 << 30):
         body = msgspec.json.decode(bytes(report.body), type=ReportBody)
         found += [body.at, *(item.at for item in body.items if isinstance(item, UsageReport | AssessmentReport))]
     return found
@@ -67,13 +68,13 @@ def times(store: Store) -> list[float]:
 def agree(store: Store, world: World, moment: float) -> None:
     """Have the Master say for a while what time it is."""
     for passed in (0, 10, 20):
-        store.hear(moment + passed)
+        store.clock.hear(moment + passed)
         if passed < 20:
             world.pass_(10)
 
 
 def begun(path: Path, world: World) -> Store:
-    store = Store(path, hardware=world)
+    store = Store(Database(path), hardware=world)
     store.begin_epoch(1)
     return store
 
@@ -91,21 +92,21 @@ def test_the_agent_started_again_after_a_jump_goes_on_with_the_time_of_its_boot(
     begun(path, world).close()
     world.shown += YEAR
     world.pass_(60)
-    store = Store(path, hardware=world)
-    assert store.now() == pytest.approx(NOW + 60)
+    store = Store(Database(path), hardware=world)
+    assert store.clock.now() == pytest.approx(NOW + 60)
     store.close()
 
 
 def test_a_machine_whose_battery_is_empty_does_not_go_back_before_what_it_wrote(world: World, path: Path) -> None:
     store = begun(path, world)
     world.pass_(1000)
-    store.tell()
+    store.outbox.add()
     store.close()
     world.reboot(wall=0.0)
-    store = Store(path, hardware=world)
-    assert store.now() == pytest.approx(NOW + 1000, abs=0.01)
+    store = Store(Database(path), hardware=world)
+    assert store.clock.now() == pytest.approx(NOW + 1000, abs=0.01)
     world.pass_(10)
-    assert store.now() == pytest.approx(NOW + 1010, abs=0.01)
+    assert store.clock.now() == pytest.approx(NOW + 1010, abs=0.01)
     store.close()
 
 
@@ -116,26 +117,26 @@ def test_a_clock_that_was_wrong_for_a_month_is_set_right_and_so_is_what_was_writ
     world.shown = NOW + wrong
     store = begun(path, world)
     for day in range(30):
-        store.count({}, [UsageReport("shop", store.now(), cpu_ms=day)])
+        store.counters.save({}, [UsageReport("shop", store.clock.now(), cpu_ms=day)])
         world.pass_(86400)
     agree(store, world, NOW + 30 * 86400)
     expected = [NOW + day * 86400 for day in range(30) for _ in (1, 2)]
     assert times(store) == pytest.approx(expected, abs=0.01)
-    assert store.now() == pytest.approx(NOW + 30 * 86400 + 20)
+    assert store.clock.now() == pytest.approx(NOW + 30 * 86400 + 20)
     store.close()
-    store = Store(path, hardware=world)
-    assert store.now() == pytest.approx(NOW + 30 * 86400 + 20), "also after another start of the agent"
+    store = Store(Database(path), hardware=world)
+    assert store.clock.now() == pytest.approx(NOW + 30 * 86400 + 20), "also after another start of the agent"
     store.close()
 
 
 def test_what_was_written_before_a_reboot_that_lost_the_clock_keeps_its_time(world: World, path: Path) -> None:
     store = begun(path, world)
-    store.tell()
+    store.outbox.add()
     store.close()
     world.reboot(wall=0.0)
-    store = Store(path, hardware=world)
+    store = Store(Database(path), hardware=world)
     world.pass_(50)
-    store.tell()
+    store.outbox.add()
     agree(store, world, NOW + 86400)
     assert times(store) == pytest.approx([NOW, NOW + 86400], abs=0.01)
     store.close()
@@ -144,12 +145,12 @@ def test_what_was_written_before_a_reboot_that_lost_the_clock_keeps_its_time(wor
 def test_a_clock_that_ran_ahead_in_earlier_boots_too_leaves_nothing_in_the_future(world: World, path: Path) -> None:
     world.shown = NOW + YEAR
     store = begun(path, world)
-    store.tell()
+    store.outbox.add()
     world.pass_(3600)
     store.close()
     world.reboot(wall=world.shown)
-    store = Store(path, hardware=world)
-    store.tell()
+    store = Store(Database(path), hardware=world)
+    store.outbox.add()
     agree(store, world, NOW + 3600)
     assert times(store) == pytest.approx([NOW, NOW + 3600], abs=0.01)
     store.close()
@@ -158,11 +159,11 @@ def test_a_clock_that_ran_ahead_in_earlier_boots_too_leaves_nothing_in_the_futur
 def test_what_was_handed_out_stays_as_it_is(world: World, path: Path) -> None:
     world.shown = NOW + YEAR
     store = begun(path, world)
-    store.tell()
-    (handed,) = store.outbox(10, 1 << 20)
-    store.tell()
+    store.outbox.add()
+    (handed,) = store.outbox.hand_out(10, 1 << 20)
+    store.outbox.add()
     agree(store, world, NOW)
-    assert store.outbox(10, 1 << 20)[0] == handed
+    assert store.outbox.hand_out(10, 1 << 20)[0] == handed
     assert times(store) == pytest.approx([NOW + YEAR, NOW], abs=0.01)
     store.close()
 
@@ -178,10 +179,10 @@ def test_what_was_to_be_tried_again_in_a_year_is_tried_now(world: World, path: P
     store = begun(path, world)
     desired = WantedInstance("shop", 1, "p0", "red", "default", Wanted.STARTED, "shop")
     store.apply_feed(Feed(1, 0.0, 60.0, False, [], [desired]))
-    store.instance_is("shop", 1, Observed.FAILED, next_try=store.now() + 60, attempts=3)
+    store.instances.record_state("shop", 1, Observed.FAILED, next_try=store.clock.now() + 60, attempts=3)
     agree(store, world, NOW)
-    (shop,) = store.instances()
-    assert shop.next_try <= store.now()
+    (shop,) = store.instances.planned()
+    assert shop.next_try <= store.clock.now()
     store.close()
 
 
@@ -197,12 +198,12 @@ def test_a_certificate_is_refused_when_both_clocks_say_that_it_is_over(world: Wo
 
 def test_a_master_that_is_ten_years_ahead_for_a_while_is_not_followed(world: World, path: Path) -> None:
     store = begun(path, world)
-    store.hear(NOW)
+    store.clock.hear(NOW)
     for _ in range(100):
         world.pass_(5)
-        store.hear(world.shown + 10 * YEAR)
-    assert store.now() == pytest.approx(world.shown)
-    assert store.believes(NOW - 10, NOW + 3600)
+        store.clock.hear(world.shown + 10 * YEAR)
+    assert store.clock.now() == pytest.approx(world.shown)
+    assert store.clock.believes(NOW - 10, NOW + 3600)
     store.close()
 
 
@@ -211,14 +212,14 @@ def test_a_time_that_was_heard_wrong_is_unlearned_after_a_reboot(world: World, p
     store = begun(path, world)
     world.shown = 0.0
     agree(store, world, NOW + 10 * YEAR)
-    store.tell()
-    store.acknowledged(1)
+    store.outbox.add()
+    store.outbox.acknowledge(1)
     store.close()
     world.reboot(wall=NOW if battery else 0.0)
-    store = Store(path, hardware=world)
-    assert store.believes(NOW - 10, NOW + 3600), "whoever can set the clock right is heard"
+    store = Store(Database(path), hardware=world)
+    assert store.clock.believes(NOW - 10, NOW + 3600), "whoever can set the clock right is heard"
     agree(store, world, NOW)
-    assert store.now() == pytest.approx(NOW + 20)
+    assert store.clock.now() == pytest.approx(NOW + 20)
     store.close()
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from freehold.node.partition.layout import ChildRequest, Layout, Outcome, Served
 from freehold.node.plan import PlannedInstance
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.protocol.feed import Feed, SharedInstance, WantedInstance
 from freehold.protocol.report import InstanceReport, PublicationReport, ReportBody
 from freehold.protocol.states import Observed, Wanted
@@ -19,10 +20,10 @@ HOST = WantedInstance("host", 1, "p0", "red", "default", Wanted.STARTED, "store"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "node.sqlite")
+    opened = Store(Database(tmp_path / "node.sqlite"))
     feed(opened, 1, HOST)
     configured(opened)
-    opened.acknowledged(10**6)
+    opened.outbox.acknowledge(10**6)
     yield opened
     opened.close()
 
@@ -40,9 +41,9 @@ def feed(store: Store, revision: int, *rows: WantedInstance | SharedInstance, sn
 
 def configured(store: Store, state: Observed = Observed.STARTED, **outcome: Any) -> None:
     """Have the host configured as now wanted, with this outcome."""
-    desired = store.desired("host")
+    desired = store.instances.desired("host")
     assert desired is not None
-    store.instance_is("host", desired.revision, state, layout=Layout(outcome=Outcome(**outcome)))
+    store.instances.record_state("host", desired.revision, state, layout=Layout(outcome=Outcome(**outcome)))
 
 
 def served(store: Store, **answers: Served) -> None:
@@ -51,14 +52,14 @@ def served(store: Store, **answers: Served) -> None:
 
 def told(store: Store, *about: str) -> list[Any]:
     """Return what waits to be told of these instances, and forget it."""
-    reports = store.outbox(1000, 1 << 30)
+    reports = store.outbox.hand_out(1000, 1 << 30)
     items = [item for report in reports for item in msgspec.json.decode(report.body, type=ReportBody).items]
-    store.acknowledged(10**6)
+    store.outbox.acknowledge(10**6)
     return [item for item in items if isinstance(item, InstanceReport | PublicationReport) and item.instance in about]
 
 
 def host(store: Store) -> PlannedInstance:
-    (one,) = store.instances()
+    (one,) = store.instances.planned()
     return one
 
 
@@ -66,7 +67,7 @@ def test_a_new_guest_has_its_host_configured_again(store: Store) -> None:
     assert host(store).state_revision == host(store).revision
     feed(store, 5, guest("a", 5))
     assert host(store).state_revision < host(store).revision == 5
-    (one,) = store.guests("host")
+    (one,) = store.shared.guests("host")
     assert (one.instance, one.type, one.wanted, one.parameters) == ("a", "shelf", "started", '{"size":1}')
 
 
@@ -86,11 +87,11 @@ def test_each_guest_is_told_of_once_and_again_when_its_answer_changes(store: Sto
 
 def test_a_guest_that_changed_while_its_host_was_configured_is_told_of_after_the_next_time(store: Store) -> None:
     feed(store, 5, guest("a", 5))
-    desired = store.desired("host")
+    desired = store.instances.desired("host")
     assert desired is not None
     feed(store, 6, guest("a", 6, size=2))
     answer = Layout(outcome=Outcome(served={"a": Served({"size": 1})}))
-    store.instance_is("host", desired.revision, Observed.STARTED, layout=answer)
+    store.instances.record_state("host", desired.revision, Observed.STARTED, layout=answer)
     assert told(store, "a") == []
     assert host(store).state_revision < host(store).revision
     served(store, a=Served({"size": 2}))
@@ -102,7 +103,7 @@ def test_a_destroyed_guest_is_told_gone_when_its_host_serves_it_no_more(store: S
     served(store, a=Served({"url": "a"}), b=Served({"url": "b"}))
     told(store)
     feed(store, 7, guest("a", 7, Wanted.DESTROYED))
-    assert [one.instance for one in store.guests("host")] == ["b"]
+    assert [one.instance for one in store.shared.guests("host")] == ["b"]
     assert told(store, "a") == []
     served(store, b=Served({"url": "b"}))
     assert told(store, "a", "b") == [InstanceReport("a", 7, Observed.DESTROYED)]
@@ -110,37 +111,39 @@ def test_a_destroyed_guest_is_told_gone_when_its_host_serves_it_no_more(store: S
 
 def test_guests_end_with_their_host(store: Store) -> None:
     feed(store, 5, guest("a", 5))
-    store.instance_is("host", 5, Observed.DESTROYED)
+    store.instances.record_state("host", 5, Observed.DESTROYED)
     assert told(store, "a") == [InstanceReport("a", 5, Observed.DESTROYED)]
-    assert store.guests("host") == []
+    assert store.shared.guests("host") == []
 
 
 def test_a_guest_that_a_snapshot_does_not_name_is_served_until_an_operator_agrees_to_its_end(store: Store) -> None:
     feed(store, 5, guest("a", 4), guest("b", 5))
     served(store, a=Served({"url": "a"}), b=Served({"url": "b"}))
     feed(store, 9, HOST, guest("b", 5), snapshot=True)
-    assert [one.instance for one in store.guests("host")] == ["a", "b"], "a Master that was restored forgot it"
-    assert [(one.instance, one.partition) for one in store.orphans()] == [("a", "host")]
+    assert [one.instance for one in store.shared.guests("host")] == ["a", "b"], "a Master that was restored forgot it"
+    assert [(one.instance, one.partition) for one in store.orphans.all()] == [("a", "host")]
     feed(store, 10, HOST, guest("a", 4), guest("b", 5), snapshot=True)
-    assert store.orphans() == [], "it knows of it again"
+    assert store.orphans.all() == [], "it knows of it again"
     feed(store, 11, HOST, guest("b", 5), snapshot=True)
-    assert store.destroy_orphan("a")
-    assert [one.instance for one in store.guests("host")] == ["b"]
+    assert store.orphans.destroy("a")
+    assert [one.instance for one in store.shared.guests("host")] == ["b"]
     assert host(store).state_revision < host(store).revision, "its host is configured without it"
-    assert store.orphans() == []
-    assert not store.destroy_orphan("b")
+    assert store.orphans.all() == []
+    assert not store.orphans.destroy("b")
 
 
 def test_what_an_instance_requests_is_due_until_all_is_granted(store: Store) -> None:
     assert not host(store).unasked
     configured(store, Observed.CONFIGURING, requests=[ChildRequest("page", {"product": "hello"})], missing=["page"])
     assert host(store).unasked
-    desired = store.desired("host")
+    desired = store.instances.desired("host")
     assert desired is not None
-    store.asked("host", desired.asking, refused="'page' was not granted: no place", next_try=99.0, attempts=1)
+    store.instances.record_requests(
+        "host", desired.asking, refused="'page' was not granted: no place", next_try=99.0, attempts=1
+    )
     assert (host(store).unasked, host(store).ask_next_try) == (True, 99.0)
     assert told(store, "host")[-1].message == "'page' was not granted: no place"
-    store.asked("host", desired.asking)
+    store.instances.record_requests("host", desired.asking)
     assert not host(store).unasked
     configured(store, requests=[ChildRequest("page", {"product": "hello"})])
     assert not host(store).unasked, "the same again"
@@ -150,8 +153,8 @@ def test_what_an_instance_requests_is_due_until_all_is_granted(store: Store) -> 
 
 def test_an_answer_to_what_was_requested_before_does_not_count(store: Store) -> None:
     configured(store, requests=[ChildRequest("page", {"product": "hello"})])
-    desired = store.desired("host")
+    desired = store.instances.desired("host")
     assert desired is not None
     configured(store, requests=[ChildRequest("page", {"product": "other"})])
-    store.asked("host", desired.asking)
+    store.instances.record_requests("host", desired.asking)
     assert host(store).unasked

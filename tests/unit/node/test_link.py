@@ -30,7 +30,8 @@ from freehold.node.link import client, enrolment
 from freehold.node.link.client import Link
 from freehold.node.link.sync import LONGEST_PAUSE, FeedReader, OutboxSender, pause_after
 from freehold.node.settings import Paths, load
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.node.upstream import MasterRefused, denied
 from freehold.protocol.feed import Feed
 from freehold.protocol.problem import MEDIA_TYPE, FieldError, Problem, Reason
@@ -368,7 +369,7 @@ def test_the_next_try_comes_ever_later_but_within_a_minute(failures: int, down: 
 def test_a_feed_of_a_newer_master_is_not_half_understood(
     endpoint: Endpoint, authority: Authority, tmp_path: Path
 ) -> None:
-    store = Store(tmp_path / "node.sqlite")
+    store = Store(Database(tmp_path / "node.sqlite"))
     reader = FeedReader(Link(endpoint.url, authority.certificate), store, lambda: None)
     endpoint.answer = (200, b'{"revision": 5, "instances": [{"no": "instance"}]}', "application/json")
     with pytest.raises(LinkError, match="Update this node"):
@@ -405,10 +406,10 @@ WORDS = some.recursive(
 def test_whatever_a_master_says_the_node_understands_it_or_changes_nothing(
     endpoint: Endpoint, authority: Authority, tmp_path: Path, content: bytes, status: int
 ) -> None:
-    store = Store(tmp_path / "fuzzed.sqlite")
+    store = Store(Database(tmp_path / "fuzzed.sqlite"))
     try:
-        store.tell()
-        revision, waiting = store.revision, store.outbox_size()
+        store.outbox.add()
+        revision, waiting = store.revision, store.outbox.count()
         endpoint.answer = (status, content, "application/json" if status == 200 else MEDIA_TYPE)
         for one in (
             FeedReader(Link(endpoint.url, authority.certificate), store, lambda: None),
@@ -417,25 +418,25 @@ def test_whatever_a_master_says_the_node_understands_it_or_changes_nothing(
             try:
                 one.exchange()
             except LinkError:
-                assert (store.revision, store.outbox_size()) == (revision, waiting)
+                assert (store.revision, store.outbox.count()) == (revision, waiting)
             one.link.close()
     finally:
         store.close()
 
 
 def test_reports_are_kept_until_the_master_has_them(endpoint: Endpoint, authority: Authority, tmp_path: Path) -> None:
-    store = Store(tmp_path / "node.sqlite")
+    store = Store(Database(tmp_path / "node.sqlite"))
     for _ in range(3):
-        store.tell()
-    sender = OutboxSender(Link(endpoint.url, authority.certificate, time=store), store)
+        store.outbox.add()
+    sender = OutboxSender(Link(endpoint.url, authority.certificate, time=store.clock), store)
     for answer in ((503, b"", "text/plain"), (200, b"<html>", "text/html")):
         endpoint.answer = answer
         with pytest.raises(LinkError):
             sender.exchange()
-        assert store.outbox_size() == 3
+        assert store.outbox.count() == 3
     endpoint.answer = (200, msgspec.json.encode(Applied(2, 60)), "application/json")
     sender.exchange()
-    assert store.outbox_size() == 1
+    assert store.outbox.count() == 1
     store.close()
 
 
@@ -469,23 +470,23 @@ class Particular:
 def told_particular(master: Particular, store: Store) -> OutboxSender:
     store.clock.hear(time.time())
     for release in ("a", "b", "hated", "c", "hated", "d"):
-        store.tell(SoftwareReport(release, SoftwareObserved.AVAILABLE))
+        store.outbox.add(SoftwareReport(release, SoftwareObserved.AVAILABLE))
     return OutboxSender(master, store)  # type: ignore[arg-type]
 
 
 def test_what_a_master_refuses_for_its_form_is_set_aside_and_the_rest_arrives(tmp_path: Path) -> None:
-    master, store = Particular(b'"hated"'), Store(tmp_path / "node.sqlite")
+    master, store = Particular(b'"hated"'), Store(Database(tmp_path / "node.sqlite"))
     sender = told_particular(master, store)
-    while store.outbox_size():
+    while store.outbox.count():
         sender.exchange()
     heard = [item for body in master.heard for item in msgspec.json.decode(body, type=ReportBody).items]
     assert [getattr(item, "release", "set aside") for item in heard] == ["a", "b", "set aside", "c", "set aside", "d"]
     assert {item.reason for item in heard if isinstance(item, AsideReport)} == {"The Master refuses it: No:"}
-    store.tell()
-    store.tell()
+    store.outbox.add()
+    store.outbox.add()
     before = master.calls
     sender.exchange()
-    assert (master.calls, store.outbox_size()) == (before + 1, 0), "then they go together again"
+    assert (master.calls, store.outbox.count()) == (before + 1, 0), "then they go together again"
     store.close()
 
 
@@ -494,13 +495,13 @@ def test_what_a_master_refuses_for_its_form_is_set_aside_and_the_rest_arrives(tm
 def test_a_master_that_would_refuse_anything_takes_no_report_from_the_node(
     problem: str, hates_all: bool, tmp_path: Path
 ) -> None:
-    master, store = Particular(b'"hated"', problem, hates_all=hates_all), Store(tmp_path / "node.sqlite")
+    master, store = Particular(b'"hated"', problem, hates_all=hates_all), Store(Database(tmp_path / "node.sqlite"))
     sender = told_particular(master, store)
     for _ in range(3):
         with pytest.raises(LinkError):
             sender.exchange()
-    assert [report.body for report in store.outbox(10, 1 << 20) if b"aside" in bytes(report.body)] == []
-    assert store.outbox_size() == 6
+    assert [report.body for report in store.outbox.hand_out(10, 1 << 20) if b"aside" in bytes(report.body)] == []
+    assert store.outbox.count() == 6
     store.close()
 
 
@@ -525,16 +526,16 @@ class Knowing:
 
 
 def test_a_node_that_lost_its_store_is_given_an_epoch_and_tells_all_that_waits(tmp_path: Path) -> None:
-    store, master, kept = Store(tmp_path / "node.sqlite"), Knowing(), list[int]()
-    store.clock.heard = True
+    store, master, kept = Store(Database(tmp_path / "node.sqlite")), Knowing(), list[int]()
+    store.clock.hear(store.clock.now())
     store.begin_epoch(1)
-    store.tell(SoftwareReport("red", SoftwareObserved.AVAILABLE))
+    store.outbox.add(SoftwareReport("red", SoftwareObserved.AVAILABLE))
     sender = OutboxSender(master, store, keep_epoch=kept.append)  # type: ignore[arg-type]
     sender.exchange()
     sender.exchange()
     assert kept == [7]
     assert master.told == [(1, [1]), (7, [1])], "what the Master skipped is told again under a number that it takes"
-    assert (store.epoch, store.outbox_size()) == (7, 0)
+    assert (store.outbox.epoch, store.outbox.count()) == (7, 0)
     store.close()
 
 
@@ -576,7 +577,7 @@ class Remembering:
 
 def tell(store: Store, *releases: str) -> None:
     for release in releases:
-        store.tell(SoftwareReport(release, SoftwareObserved.AVAILABLE))
+        store.outbox.add(SoftwareReport(release, SoftwareObserved.AVAILABLE))
 
 
 def send(sender: OutboxSender, store: Store) -> None:
@@ -584,7 +585,7 @@ def send(sender: OutboxSender, store: Store) -> None:
     for _ in range(20):
         with contextlib.suppress(LinkError):
             sender.exchange()
-        if not store.outbox_size():
+        if not store.outbox.count():
             return
     raise AssertionError("something waits for ever")
 
@@ -592,59 +593,59 @@ def send(sender: OutboxSender, store: Store) -> None:
 @pytest.mark.parametrize("more", [1, 3, 5], ids=["fewer than the Master has", "as many", "more than the Master has"])
 def test_a_store_that_was_restored_from_an_older_copy_loses_nothing_that_it_is_told(more: int, tmp_path: Path) -> None:
     path, copy = tmp_path / "node.sqlite", tmp_path / "copy.sqlite"
-    master, store = Remembering(), Store(path)
-    store.clock.heard = True
+    master, store = Remembering(), Store(Database(path))
+    store.clock.hear(store.clock.now())
     store.begin_epoch(1)
     tell(store, "first")
     send(OutboxSender(master, store), store)  # type: ignore[arg-type]
-    store._db.execute("VACUUM INTO ?", (str(copy),))
+    store.database.execute("VACUUM INTO ?", (str(copy),))
     tell(store, *(f"lost{n}" for n in range(3)))
     send(OutboxSender(master, store), store)  # type: ignore[arg-type]
     store.close()
-    store = Store(copy)
-    store.clock.heard = True
+    store = Store(Database(copy))
+    store.clock.hear(store.clock.now())
     tell(store, *(f"new{n}" for n in range(more)))
     send(OutboxSender(master, store), store)  # type: ignore[arg-type]
-    assert master.epoch == store.epoch == 2, "it knew less than the Master, and began anew"
+    assert master.epoch == store.outbox.epoch == 2, "it knew less than the Master, and began anew"
     assert master.heard == ["first", "lost0", "lost1", "lost2", *(f"new{n}" for n in range(more))]
-    assert store.statement == f"2.{more}"
+    assert store.outbox.statement == f"2.{more}"
     store.close()
 
 
 def test_a_node_shows_a_master_its_last_word_and_ends_nothing_while_that_doubts(tmp_path: Path) -> None:
-    master, store, renewed = Remembering(), Store(tmp_path / "node.sqlite"), list[float]()
-    store.clock.heard = True
+    master, store, renewed = Remembering(), Store(Database(tmp_path / "node.sqlite")), list[float]()
+    store.clock.hear(store.clock.now())
     store.begin_epoch(1)
     store.apply_feed(Feed(1, 0.0, 60.0, True, [], [], lease=100.0))
-    sender = OutboxSender(master, store, lambda: renewed.append(store.lease_left()))  # type: ignore[arg-type]
+    sender = OutboxSender(master, store, lambda: renewed.append(store.lease.left()))  # type: ignore[arg-type]
     tell(store, "one")
     sender.exchange()
-    assert ([one or "" for one in master.shown], store.statement) == ([""], "1.1")
+    assert ([one or "" for one in master.shown], store.outbox.statement) == ([""], "1.1")
     master.in_doubt = True
     tell(store, "two")
     before = len(renewed)
     with pytest.raises(LinkError):
         sender.exchange()
     assert master.shown[-1] == "1.1"
-    assert (store.outbox_size(), len(renewed)) == (1, before + 1), "a Master that doubts moves nothing elsewhere"
+    assert (store.outbox.count(), len(renewed)) == (1, before + 1), "a Master that doubts moves nothing elsewhere"
     store.close()
 
 
 def test_what_a_master_in_doubt_answers_renews_the_lease_over_the_wire(
     endpoint: Endpoint, authority: Authority, tmp_path: Path
 ) -> None:
-    store, renewed = Store(tmp_path / "node.sqlite"), list[float]()
+    store, renewed = Store(Database(tmp_path / "node.sqlite")), list[float]()
     store.apply_feed(Feed(1, 0.0, 60.0, True, [], [], lease=20.0))
-    store.tell()
-    sender = OutboxSender(Link(endpoint.url, authority.certificate, time=store), store,
-                          lambda: renewed.append(store.lease_left()))  # fmt: skip
+    store.outbox.add()
+    sender = OutboxSender(Link(endpoint.url, authority.certificate, time=store.clock), store,
+                          lambda: renewed.append(store.lease.left()))  # fmt: skip
     problem = msgspec.json.encode(Problem("in-doubt", "Doubt", 503, "It was restored."))
     for content, renews in ((problem, 1), (msgspec.json.encode(Problem("busy", "Busy", 503)), 0)):
         endpoint.answer = (503, content, MEDIA_TYPE)
         before = len(renewed)
         with pytest.raises(LinkDown):
             sender.exchange()
-        assert (len(renewed) - before, store.outbox_size()) == (renews, 1)
+        assert (len(renewed) - before, store.outbox.count()) == (renews, 1)
     assert sender.patience() == 5.0, "and is asked again before the lease is over"
     store.close()
 
@@ -665,15 +666,15 @@ def test_an_answer_that_ends_in_its_middle_is_none(endpoint: Endpoint, authority
 def test_a_conversation_goes_on_when_the_master_is_back(
     endpoint: Endpoint, authority: Authority, tmp_path: Path
 ) -> None:
-    store = Store(tmp_path / "node.sqlite")
+    store = Store(Database(tmp_path / "node.sqlite"))
     endpoint.answer = (503, b"", "text/plain")
-    sender = OutboxSender(Link(endpoint.url, authority.certificate, time=store), store)
-    store.when_told(sender.told)
-    store.tell()
+    sender = OutboxSender(Link(endpoint.url, authority.certificate, time=store.clock), store)
+    store.database.when_changed(sender.told)
+    store.outbox.add()
     sender.start()
     until(lambda: "cannot do so now" in sender.trouble)
     endpoint.answer = (200, msgspec.json.encode(Applied(1, 60)), "application/json")
-    until(lambda: store.outbox_size() == 0, 20)
+    until(lambda: store.outbox.count() == 0, 20)
     until(lambda: sender.trouble == "")
     sender.stop()
     sender.join(5)

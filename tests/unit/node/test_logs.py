@@ -17,7 +17,8 @@ from freehold.node.instances.enclosure import Enclosures
 from freehold.node.instances.lifecycle import InstanceLifecycle
 from freehold.node.partition import layout, logs
 from freehold.node.settings import PartitionSlot, Paths, Settings
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.states import Wanted
 
@@ -38,7 +39,7 @@ def root() -> Iterator[Path]:
 def shorten(root: Path) -> None:
     """What the agent does now and then."""
     settings = Settings(tag="test", unprivileged=USER is None, slots=[PartitionSlot("p0", "127.0.0.1", USER, USER)])
-    store = Store(root / "node.sqlite")
+    store = Store(Database(root / "node.sqlite"))
     wanted = [WantedInstance(f"i-{slot}", 1, slot, "red", "default", Wanted.STARTED, "") for slot in ("p0", "gone")]
     store.apply_feed(Feed(1, 0.0, 60.0, instances=wanted))
     fork_server = ForkServer(root / "forkserver.log")

@@ -12,8 +12,9 @@ from freehold.node.metering import Meter
 from freehold.node.metering.thread import MeteringThread
 from freehold.node.runtime import Runtime
 from freehold.node.settings import PartitionSlot, Paths, Settings
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
 from freehold.node.state.results import HEARTBEAT
+from freehold.node.state.store import Store
 from freehold.node.supervisor.client import GroupStatus, ProcessStatus, Supervisor
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.states import Observed, Wanted
@@ -38,61 +39,61 @@ def sleeper() -> Iterator[int]:
 
 
 def test_every_reading_is_kept_and_some_are_told(tmp_path: Path, sleeper: int) -> None:
-    store = Store(tmp_path / "node.sqlite")
+    store = Store(Database(tmp_path / "node.sqlite"))
     store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
-    store.instance_is("shop", 1, Observed.STARTED)
+    store.instances.record_state("shop", 1, Observed.STARTED)
     settings = Settings(f"test{os.getpid()}", True, slots=[PartitionSlot("p0", "127.0.0.1")])
     meter = Meter(settings.tag, root_mode=False)
     paths, supervisor = Paths(tmp_path), OfOne(sleeper)
     metering = MeteringThread(paths, settings, store, supervisor, meter, lambda slot: "", lambda slot: "", Runtime())
-    waited = store.outbox_size()
+    waited = store.outbox.count()
     metering.measure()
     metering.measure(tell=False)
-    assert store.outbox_size() == waited + 1
-    first = store.counters()["shop"]
+    assert store.outbox.count() == waited + 1
+    first = store.counters.all()["shop"]
 
     def grown() -> bool:
         metering.measure(tell=False)
-        return store.counters()["shop"] != first
+        return store.counters.all()["shop"] != first
 
     kit.until(grown, what="some use")
-    assert store.outbox_size() == waited + 1, "it is kept, and waits for its time"
+    assert store.outbox.count() == waited + 1, "it is kept, and waits for its time"
     metering.measure()
-    assert store.outbox_size() == waited + 2
-    assert b'"usage"' in bytes(store.outbox(10, 10**6)[-1].body)
+    assert store.outbox.count() == waited + 2
+    assert b'"usage"' in bytes(store.outbox.hand_out(10, 10**6)[-1].body)
 
 
 def test_counters_that_an_older_agent_kept_go_on_as_another_series(tmp_path: Path, sleeper: int) -> None:
-    store = Store(tmp_path / "node.sqlite")
+    store = Store(Database(tmp_path / "node.sqlite"))
     store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
-    store.instance_is("shop", 1, Observed.STARTED)
-    store.count({"shop": '{"series":"old","cpu_ms":9000.0,"raw_cpu_ms":9000.0,"raw_exact":true}'}, [])
+    store.instances.record_state("shop", 1, Observed.STARTED)
+    store.counters.save({"shop": '{"series":"old","cpu_ms":9000.0,"raw_cpu_ms":9000.0,"raw_exact":true}'}, [])
     settings = Settings(f"test{os.getpid()}", True, slots=[PartitionSlot("p0", "127.0.0.1")])
     meter, paths = Meter(settings.tag, root_mode=False), Paths(tmp_path)
     MeteringThread(paths, settings, store, OfOne(sleeper), meter, lambda slot: "", lambda slot: "", Runtime()).measure()
-    told = bytes(store.outbox(10, 10**6)[-1].body)
+    told = bytes(store.outbox.hand_out(10, 10**6)[-1].body)
     assert b'"usage"' in told
     assert b'"old"' not in told, "a counter never goes back within its series"
 
 
 def test_a_result_that_is_no_news_wakes_nobody_and_goes_along_with_what_is(tmp_path: Path) -> None:
-    store = Store(tmp_path / "node.sqlite")
+    store = Store(Database(tmp_path / "node.sqlite"))
     store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
-    store.promise_is("shop", 1, "page", True, "", 1000)
+    store.results.record("shop", 1, "page", True, "", 1000)
     woken: list[int] = []
-    store.when_told(lambda: woken.append(1))
-    store.promise_is("shop", 1, "page", True, "", 1000 + HEARTBEAT)
-    assert (woken, store.outbox_size()) == ([], 2)
-    store.promise_is("shop", 1, "page", False, "", 1001 + HEARTBEAT)
-    assert (woken, store.outbox_size()) == ([1], 3)
+    store.database.when_changed(lambda: woken.append(1))
+    store.results.record("shop", 1, "page", True, "", 1000 + HEARTBEAT)
+    assert (woken, store.outbox.count()) == ([], 2)
+    store.results.record("shop", 1, "page", False, "", 1001 + HEARTBEAT)
+    assert (woken, store.outbox.count()) == ([1], 3)
 
 
 def test_who_only_looks_sees_what_is_there_and_changes_nothing(tmp_path: Path) -> None:
-    store = Store(tmp_path / "node.sqlite")
+    store = Store(Database(tmp_path / "node.sqlite"))
     store.apply_feed(Feed(1, 0.0, 60.0, instances=[WantedInstance("shop", 1, "p0", "r", "default", Wanted.STARTED)]))
-    looking = Store(tmp_path / "node.sqlite", only_look=True)
-    looking.tell()
-    assert [desired.instance for desired in looking.all_desired()] == ["shop"]
-    assert store.outbox_size() == 0
-    assert Store(tmp_path / "new.sqlite", only_look=True).all_desired() == []
+    looking = Store(Database(tmp_path / "node.sqlite", only_look=True))
+    looking.outbox.add()
+    assert [desired.instance for desired in looking.instances.all()] == ["shop"]
+    assert store.outbox.count() == 0
+    assert Store(Database(tmp_path / "new.sqlite", only_look=True)).instances.all() == []
     assert not (tmp_path / "new.sqlite").exists()

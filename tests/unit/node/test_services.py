@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from freehold.node.services import WELL, Services, assess
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.node.supervisor.client import SupervisorEvent
 from freehold.protocol.feed import Feed, WantedInstance
 from freehold.protocol.states import Observed, Wanted
@@ -89,7 +90,7 @@ def test_a_supervisor_of_an_earlier_version_is_taken_by_its_word() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "store.sqlite")
+    store = Store(Database(tmp_path / "store.sqlite"))
     store.begin_epoch(1)
     wanted = WantedInstance("i", 5, "p0", "release", "default", Wanted.STARTED, "shop", msgspec.Raw(b"{}"))
     store.apply_feed(Feed(5, 0.0, 1.0, instances=[wanted]))
@@ -98,27 +99,27 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def results(store: Store) -> list[tuple[bool, str]]:
-    return [(kept, message) for _, _, kept, message in store.promises()]
+    return [(one.kept, one.message) for one in store.results.all()]
 
 
 def test_a_word_that_comes_before_the_configuration_is_noted_counts_after_it(store: Store) -> None:
-    services = Services(store, Checks())
+    services = Services(store.instances, store.results, store.clock, Checks())
     services.hear(event())
     services.expect("p0", {"service/web": "7-1"})
     assert results(store) == []
-    store.instance_is("i", 5, Observed.STARTED)
-    desired = store.desired("i")
+    store.instances.record_state("i", 5, Observed.STARTED)
+    desired = store.instances.desired("i")
     assert desired is not None
     services.tell(desired)
     assert results(store) == [(True, WELL)]
 
 
 def test_the_next_tenant_of_a_partition_inherits_no_word_of_the_former_one(store: Store) -> None:
-    services = Services(store, Checks())
+    services = Services(store.instances, store.results, store.clock, Checks())
     services.expect("p0", {"service/web": "7-1"})
     services.hear(event())
     services.forget("p0")
-    store.instance_is("i", 5, Observed.STARTED)
+    store.instances.record_state("i", 5, Observed.STARTED)
     services.expect("p0", {"service/web": "7-2"})
     services.tell_all()
     assert results(store) == []
@@ -130,13 +131,13 @@ def test_the_next_tenant_of_a_partition_inherits_no_word_of_the_former_one(store
 
 def started(store: Store, services: Services, versions: dict[str, str]) -> None:
     """Have the instance run these, as its configuration does."""
-    store.instance_is("i", 5, Observed.STARTED)
+    store.instances.record_state("i", 5, Observed.STARTED)
     services.expect("p0", versions)
     services.tell_all()
 
 
 def test_a_death_breaks_it_at_once_however_long_the_service_lived(store: Store) -> None:
-    services = Services(store, Checks())
+    services = Services(store.instances, store.results, store.clock, Checks())
     started(store, services, TWO)
     services.hear(event("service/database", "7-2"))
     services.hear(event())
@@ -148,7 +149,7 @@ def test_a_death_breaks_it_at_once_however_long_the_service_lived(store: Store) 
 
 def test_it_waits_for_a_check_of_each_promise_since_the_youngest_service_was_started(store: Store) -> None:
     checks = Checks()
-    services = Services(store, checks)
+    services = Services(store.instances, store.results, store.clock, checks)
     started(store, services, TWO)
     services.hear(event("service/database", "7-2", since=10.0))
     checks.at = 11.0
@@ -170,7 +171,7 @@ def test_it_waits_for_a_check_of_each_promise_since_the_youngest_service_was_sta
 
 def test_a_task_that_ends_well_later_needs_no_new_check(store: Store) -> None:
     checks = Checks()
-    services = Services(store, checks)
+    services = Services(store.instances, store.results, store.clock, checks)
     started(store, services, {"service/web": "7-1", "run/load": "7-2"})
     checks.at = 11.0
     services.hear(event(since=10.0))
@@ -179,7 +180,7 @@ def test_a_task_that_ends_well_later_needs_no_new_check(store: Store) -> None:
 
 
 def test_it_is_broken_while_what_was_kept_is_started_anew(store: Store) -> None:
-    services = Services(store, Checks())
+    services = Services(store.instances, store.results, store.clock, Checks())
     services.recall(event())
     started(store, services, {"service/web": "7-1"})
     assert results(store) == [(True, WELL)], "what was told before we listened counts"
@@ -191,7 +192,7 @@ def test_it_is_broken_while_what_was_kept_is_started_anew(store: Store) -> None:
 
 
 def test_what_was_heard_is_newer_than_what_is_recalled(store: Store) -> None:
-    services = Services(store, Checks())
+    services = Services(store.instances, store.results, store.clock, Checks())
     services.hear(event(well=False, deaths=1))
     services.recall(event())
     started(store, services, {"service/web": "7-1"})

@@ -22,13 +22,14 @@ from hypothesis import strategies as some
 from freehold.node.assembly import take_lock
 from freehold.node.clock import Hardware
 from freehold.node.errors import SettingsError
-from freehold.node.partition.layout import Executable, Layout
+from freehold.node.partition.layout import Executable, Layout, Outcome, Served
 from freehold.node.settings import Paths
-from freehold.node.state.desired import Store
-from freehold.node.state.outbox import MOST_BODY, put_damaged_aside
-from freehold.node.state.results import HEARTBEAT
+from freehold.node.state.database import Database, put_damaged_aside
+from freehold.node.state.outbox import MOST_BODY
+from freehold.node.state.results import HEARTBEAT, Change, PromiseResult
+from freehold.node.state.store import Store
 from freehold.protocol import MAX_BODY, MAX_MESSAGE, MAX_PROMISES, MAX_PUBLICATION
-from freehold.protocol.feed import Feed, Installation, WantedInstance
+from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance
 from freehold.protocol.report import (
     GENESIS,
     AsideReport,
@@ -49,7 +50,7 @@ EVERYTHING = (1_000_000, 1 << 40)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "node.sqlite")
+    opened = Store(Database(tmp_path / "node.sqlite"))
     yield opened
     opened.close()
 
@@ -57,7 +58,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_nobody_else_can_read_what_customers_ordered(tmp_path: Path) -> None:
     path = tmp_path / "node.sqlite"
     path.touch(0o644)
-    store = Store(path)
+    store = Store(Database(path))
     store.begin_epoch("e")
     files = list(tmp_path.iterdir())
     assert len(files) == 3
@@ -88,14 +89,14 @@ def feed(revision: int, *rows: Installation | WantedInstance, snapshot: bool = F
 def states(store: Store) -> dict[str, str]:
     """Return what is wanted of each release and instance."""
     return {
-        **{one.release: one.wanted.value for one in store.software()},
-        **{one.instance: one.wanted.value for one in store.instances()},
+        **{one.release: one.wanted.value for one in store.software.planned()},
+        **{one.instance: one.wanted.value for one in store.instances.planned()},
     }
 
 
 def told(store: Store) -> list[Any]:
     """Return every item that waits to be sent, in order."""
-    return [item for report in store.outbox(*EVERYTHING) for item in body(report).items]
+    return [item for report in store.outbox.hand_out(*EVERYTHING) for item in body(report).items]
 
 
 def body(report: Report) -> ReportBody:
@@ -139,14 +140,14 @@ class Reader:
 )
 def test_what_the_master_would_refuse_for_its_form_is_told_as_set_aside(store: Store, item: Any, kind: str) -> None:
     beside = SoftwareReport("red", SoftwareObserved.AVAILABLE)
-    store.tell(item, beside)
+    store.outbox.add(item, beside)
     aside, other = told(store)
     assert (aside.item, aside.instance, other) == (kind, "shop", beside)
     assert aside.reason
 
 
 def test_texts_are_told_as_they_can_be_kept(store: Store) -> None:
-    store.tell(SoftwareReport("red", SoftwareObserved.FAILED, "x" * 9000 + "caf\udce9\0"))
+    store.outbox.add(SoftwareReport("red", SoftwareObserved.FAILED, "x" * 9000 + "caf\udce9\0"))
     (item,) = told(store)
     assert item.message.endswith("caf\\udce9�")
     assert len(item.message) == 4000
@@ -154,34 +155,34 @@ def test_texts_are_told_as_they_can_be_kept(store: Store) -> None:
 
 def test_many_items_make_several_reports_in_their_order(store: Store) -> None:
     items = [PublicationReport(f"guest-{n}", 1, {"a": "x" * 200_000}) for n in range(12)]
-    store.tell(*items)
+    store.outbox.add(*items)
     assert told(store) == items
-    sizes = [len(report.body) for report in store.outbox(*EVERYTHING)]
+    sizes = [len(report.body) for report in store.outbox.hand_out(*EVERYTHING)]
     assert max(sizes) <= MOST_BODY + 1000
-    assert sum(len(report.body) for report in store.outbox(100, 1_000_000)) < MAX_BODY - 100_000
+    assert sum(len(report.body) for report in store.outbox.hand_out(100, 1_000_000)) < MAX_BODY - 100_000
 
 
 @given(some.integers(0, 4), some.integers(1, 4), some.booleans())
 def test_the_chain_goes_on_after_what_is_set_aside(acknowledged: int, refused: int, is_opened_anew: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        store, reader = Store(Path(folder) / "node.sqlite"), Reader()
+        store, reader = Store(Database(Path(folder) / "node.sqlite")), Reader()
         store.begin_epoch(1)
         for number in range(acknowledged + 4):
             items = [SoftwareReport(f"{number}-{half}", SoftwareObserved.AVAILABLE) for half in ("a", "b")]
-            store.tell(*items)
-        store.acknowledged(reader.read(1, store.outbox(acknowledged, 1 << 30))) if acknowledged else None
+            store.outbox.add(*items)
+        store.outbox.acknowledge(reader.read(1, store.outbox.hand_out(acknowledged, 1 << 30))) if acknowledged else None
         heard = len(reader.heard)
-        handed_out = store.outbox(*EVERYTHING)
+        handed_out = store.outbox.hand_out(*EVERYTHING)
         if is_opened_anew:
             store.close()
-            store = Store(Path(folder) / "node.sqlite")
-        store.set_aside(acknowledged + refused, "the Master says so")
-        single = [item for report in store.outbox(*EVERYTHING) for item in body(report).items]
+            store = Store(Database(Path(folder) / "node.sqlite"))
+        store.outbox.set_aside(acknowledged + refused, "the Master says so")
+        single = [item for report in store.outbox.hand_out(*EVERYTHING) for item in body(report).items]
         assert single == [item for report in handed_out for item in body(report).items], "each item alone at first"
-        store.set_aside(acknowledged + refused, "the Master says so again")
-        store.tell(SoftwareReport("later", SoftwareObserved.AVAILABLE))
-        store.acknowledged(reader.read(1, store.outbox(*EVERYTHING)))
-        assert store.outbox_size() == 0
+        store.outbox.set_aside(acknowledged + refused, "the Master says so again")
+        store.outbox.add(SoftwareReport("later", SoftwareObserved.AVAILABLE))
+        store.outbox.acknowledge(reader.read(1, store.outbox.hand_out(*EVERYTHING)))
+        assert store.outbox.count() == 0
         asides = [item for item in reader.heard[heard:] if isinstance(item, AsideReport)]
         assert [(one.item, one.reason) for one in asides] == [("software", "the Master says so again")]
         assert len(reader.heard) == (acknowledged + 4) * 2 + 1
@@ -190,13 +191,13 @@ def test_the_chain_goes_on_after_what_is_set_aside(acknowledged: int, refused: i
 
 def test_what_an_earlier_version_let_in_and_no_request_holds_is_set_aside(store: Store) -> None:
     reader = Reader()
-    store.tell()
+    store.outbox.add()
     for number in range(2):
         large = ReportBody(1.0, [PublicationReport(f"large-{number}", 1, {"a": "x" * MAX_BODY})])
-        with store._transaction():
-            store._append(msgspec.json.encode(large))
-        store.tell(SoftwareReport(f"after-{number}", SoftwareObserved.AVAILABLE))
-    store.acknowledged(reader.read(store.epoch, store.outbox(*EVERYTHING)))
+        with store.database.transaction():
+            store.outbox._append(msgspec.json.encode(large))
+        store.outbox.add(SoftwareReport(f"after-{number}", SoftwareObserved.AVAILABLE))
+    store.outbox.acknowledge(reader.read(store.outbox.epoch, store.outbox.hand_out(*EVERYTHING)))
     kinds = [getattr(item, "instance", None) or item.release for item in reader.heard]
     assert kinds == ["large-0", "after-0", "large-1", "after-1"]
     assert all(isinstance(item, AsideReport | SoftwareReport) for item in reader.heard)
@@ -204,17 +205,17 @@ def test_what_an_earlier_version_let_in_and_no_request_holds_is_set_aside(store:
 
 def test_a_failed_configuration_keeps_nobody_from_destroying_it(store: Store) -> None:
     store.apply_feed(feed(1, wanted()))
-    store.configuration_failed("shop", 1, "no", attempts=5, next_try=store.now() + 300)
-    assert store.instances()[0].next_try > store.now()
+    store.instances.configuration_failed("shop", 1, "no", attempts=5, next_try=store.clock.now() + 300)
+    assert store.instances.planned()[0].next_try > store.clock.now()
     store.apply_feed(feed(2, wanted(revision=2, state="destroyed")))
-    store.configuration_failed("shop", 1, "no, still", attempts=6, next_try=store.now() + 300)
-    assert store.instances()[0].next_try == 0
+    store.instances.configuration_failed("shop", 1, "no, still", attempts=6, next_try=store.clock.now() + 300)
+    assert store.instances.planned()[0].next_try == 0
 
 
 def test_a_layout_beyond_todays_bounds_counts_as_empty(store: Store) -> None:
     store.apply_feed(feed(1, wanted()))
-    store._db.execute("""UPDATE instance SET layout = '{"services": [{"name": "../x", "digest": ""}]}'""")
-    assert store.all_desired()[0].layout == Layout()
+    store.database.execute("""UPDATE instance SET layout = '{"services": [{"name": "../x", "digest": ""}]}'""")
+    assert store.instances.all()[0].layout == Layout()
 
 
 # What is wanted
@@ -224,10 +225,10 @@ def test_a_feed_is_remembered_by_who_opens_the_store_next(store: Store, tmp_path
     row = wanted(parameters=msgspec.Raw(b'{"greeting": "bonjour"}'))
     store.apply_feed(feed(7, installation(), row))
     store.close()
-    again = Store(tmp_path / "node.sqlite")
+    again = Store(Database(tmp_path / "node.sqlite"))
     assert again.revision == 7
     assert states(again) == {"red": "available", "shop": "started"}
-    desired = again.desired("shop")
+    desired = again.instances.desired("shop")
     assert desired is not None
     assert (desired.partition, desired.release, desired.parameters) == ("p0", "red", '{"greeting": "bonjour"}')
     assert (desired.state, desired.layout) == (None, Layout())
@@ -260,22 +261,22 @@ def test_a_change_says_nothing_of_those_it_does_not_name(store: Store) -> None:
 
 def test_what_a_snapshot_does_not_name_is_kept_until_an_operator_agrees(store: Store) -> None:
     store.apply_feed(feed(9, installation(), installation("green"), wanted("shop"), wanted("blog", partition="p1")))
-    store.instance_is("blog", 1, Observed.STARTED)
+    store.instances.record_state("blog", 1, Observed.STARTED)
     for revision in (5, 6):
         store.apply_feed(feed(revision, installation(), wanted("shop"), snapshot=True))
     assert states(store) == {"red": "available", "green": "removed", "shop": "started", "blog": "started"}
-    assert [one.instance for one in store.orphans()] == ["blog"]
-    assert not store.destroy_orphan("shop"), "the Master names it"
-    assert store.destroy_orphan("blog")
+    assert [one.instance for one in store.orphans.all()] == ["blog"]
+    assert not store.orphans.destroy("shop"), "the Master names it"
+    assert store.orphans.destroy("blog")
     assert states(store)["blog"] == "destroyed"
-    assert store.orphans() == []
+    assert store.orphans.all() == []
 
 
 def test_what_the_master_names_again_is_no_orphan(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop")))
     store.apply_feed(feed(1, snapshot=True))
     store.apply_feed(feed(2, wanted("shop", 2, "stopped")))
-    assert (store.orphans(), states(store)) == ([], {"shop": "stopped"})
+    assert (store.orphans.all(), states(store)) == ([], {"shop": "stopped"})
 
 
 def test_an_answer_that_was_asked_for_in_the_former_epoch_is_not_gone_on_from(store: Store) -> None:
@@ -285,7 +286,7 @@ def test_an_answer_that_was_asked_for_in_the_former_epoch_is_not_gone_on_from(st
     store.apply_feed(feed(6, wanted("shop", 6, "stopped")), asked=5)
     assert (store.revision, states(store)["shop"]) == (0, "started"), "all of it is asked for again"
     store.apply_feed(feed(6, wanted("shop", 6, "stopped"), snapshot=True), asked=0)
-    assert (store.revision, states(store)["shop"], [one.instance for one in store.orphans()]) == (
+    assert (store.revision, states(store)["shop"], [one.instance for one in store.orphans.all()]) == (
         6,
         "stopped",
         ["gone"],
@@ -295,67 +296,157 @@ def test_an_answer_that_was_asked_for_in_the_former_epoch_is_not_gone_on_from(st
 def test_in_a_new_epoch_everything_is_asked_for_and_found_again(store: Store) -> None:
     store.begin_epoch(1)
     store.apply_feed(feed(3, wanted("shop", 3)))
-    store.instance_is("shop", 3, Observed.STARTED)
+    store.instances.record_state("shop", 3, Observed.STARTED)
     assert store.begin_epoch(2)
     assert not store.begin_epoch(2)
-    (shop,) = store.instances()
+    (shop,) = store.instances.planned()
     assert (store.revision, shop.state, shop.state_revision) == (0, Observed.STARTED, 0)
-    assert [one.sequence for one in store.outbox(*EVERYTHING)] == [1], "what waits is told in the new chain"
+    assert [one.sequence for one in store.outbox.hand_out(*EVERYTHING)] == [1], "what waits is told in the new chain"
+
+
+@pytest.mark.parametrize("table", ["instance", "shared", "promise"])
+def test_an_epoch_begins_with_all_that_is_told_anew_or_not_at_all(store: Store, tmp_path: Path, table: str) -> None:
+    """A machine that stops half-way begins it when it starts again: else the Master never hears what it lost."""
+    guest = SharedInstance("guest", 2, "shop", "default", Wanted.STARTED)
+    store.apply_feed(Feed(2, 0.0, 60.0, True, [], [wanted("shop")], [guest]))
+    store.instances.record_state("shop", 2, Observed.STARTED, layout=serving("guest"))
+    store.results.record("shop", 2, "page", True, "", 1e6)
+    waiting = store.outbox.hand_out(*EVERYTHING)
+    with sqlite3.connect(tmp_path / "node.sqlite") as behind:
+        behind.execute(f"CREATE TRIGGER stop BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'power is gone'); END")
+    with pytest.raises(sqlite3.IntegrityError):
+        store.begin_epoch(5)
+    assert (store.outbox.epoch, store.revision, store.outbox.hand_out(*EVERYTHING)) == (0, 2, waiting)
+    with sqlite3.connect(tmp_path / "node.sqlite") as behind:
+        behind.execute("DROP TRIGGER stop")
+    assert store.begin_epoch(5)
+    before = store.outbox.count()
+    store.results.record("shop", 2, "page", True, "", 1e6 + 1)
+    assert store.outbox.count() == before + 1, "told though it is no news"
+    store.outbox.acknowledge(before + 1)
+    store.instances.record_state("shop", 2, Observed.STARTED, layout=serving("guest"))
+    assert {item.instance for item in told(store)} == {"shop", "guest"}
+
+
+def serving(guest: str) -> Layout:
+    return Layout(outcome=Outcome(served={guest: Served({"url": "http://…/"})}))
+
+
+def test_what_several_parts_change_is_kept_together_or_not_at_all(store: Store) -> None:
+    calls: list[int] = []
+    store.apply_feed(feed(1, installation(), wanted("shop")))
+    store.database.when_changed(lambda: calls.append(store.outbox.count()))
+
+    def build(fails: bool) -> None:
+        with store.database.transaction():
+            store.software.record_state("red", SoftwareObserved.AVAILABLE)
+            store.results.record("shop", 1, "page", True, "", 0.0)
+            if fails:
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        build(fails=True)
+    assert (store.outbox.count(), store.results.all(), store.software.planned()[0].state) == (0, [], None)
+    assert calls == [], "nothing happened"
+    build(fails=False)
+    assert (store.outbox.count(), calls) == (2, [2]), "who sends is woken once, when all of it is there"
+
+
+def test_words_that_look_like_other_values_stay_words(store: Store) -> None:
+    """Rows are read by their types: a customer may call an instance what a number or nothing is called."""
+    for number, word in enumerate(["null", "true", "0", "1e3", "NaN"]):
+        row = wanted(word, title=word, type=word, partition=word, seed=word, movable=bool(number % 2))
+        store.apply_feed(feed(number + 1, installation(word), row))
+        store.instances.record_state(word, 1, Observed.FAILED, message=word)
+        desired = store.instances.desired(word)
+        assert desired is not None
+        words = {desired.instance, desired.title, desired.type, desired.partition, desired.seed, desired.message}
+        assert (words, desired.movable) == ({word}, bool(number % 2))
+        store.results.record(word, 1, word, False, word, 1.0)
+        assert store.results.history(word) == [Change(word, 1.0, False, word)]
+    assert [one.release for one in store.software.planned()] == ["null", "true", "0", "1e3", "NaN"]
+
+
+FIRST_TABLES = """
+CREATE TABLE instance (
+  instance TEXT PRIMARY KEY, revision INTEGER NOT NULL, partition TEXT NOT NULL, release TEXT NOT NULL,
+  type TEXT NOT NULL, wanted TEXT NOT NULL, title TEXT NOT NULL, parameters TEXT NOT NULL,
+  state TEXT, state_revision INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '',
+  attempts INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0,
+  layout TEXT NOT NULL DEFAULT '{}', counters TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE shared (
+  instance TEXT PRIMARY KEY, revision INTEGER NOT NULL, host TEXT NOT NULL, type TEXT NOT NULL, wanted TEXT NOT NULL,
+  parameters TEXT NOT NULL, seed TEXT NOT NULL, told_revision INTEGER NOT NULL DEFAULT 0,
+  told TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+INSERT INTO instance (instance, revision, partition, release, type, wanted, title, parameters, state)
+  VALUES ('shop', 3, 'p0', 'red', 'default', 'started', 'shop', '{}', 'started');
+"""
+
+
+def test_a_file_of_the_first_version_is_opened_with_all_that_is_in_it(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "node.sqlite") as first:
+        first.executescript(FIRST_TABLES)
+    for _ in range(2):
+        store = Store(Database(tmp_path / "node.sqlite"))
+        (shop,) = store.instances.planned()
+        assert (shop.instance, shop.revision, shop.state, shop.unasked) == ("shop", 3, Observed.STARTED, False)
+        assert store.orphans.all() == []
+        store.close()
 
 
 @pytest.mark.parametrize("damage", ["header", "half", "noise"])
 def test_a_damaged_store_is_put_aside_and_whoever_only_looks_goes_on(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "node.sqlite"
-    store = Store(path)
+    store = Store(Database(path))
     for number in range(500):
-        store.tell(SoftwareReport(f"red {number}", SoftwareObserved.AVAILABLE, "x" * 200))
-    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        store.outbox.add(SoftwareReport(f"red {number}", SoftwareObserved.AVAILABLE, "x" * 200))
+    store.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     store.close()
     assert put_damaged_aside(path) is None, "it is whole"
     content = path.read_bytes()
     half = len(content) // 2
     noise = content[:half] + b"?" * half
     path.write_bytes({"header": b"x" * 100 + content[100:], "half": content[:half], "noise": noise}[damage])
-    assert Store(path, only_look=True).outbox_size() == 0
+    assert Store(Database(path, only_look=True)).outbox.count() == 0
     aside = put_damaged_aside(path)
     assert aside is not None
     assert (aside.exists(), path.exists()) == (True, False)
-    Store(path).close()
+    Store(Database(path)).close()
 
 
 def test_an_older_revision_of_an_instance_is_ignored(store: Store) -> None:
     store.apply_feed(feed(5, wanted("shop", 5, "stopped")))
     store.apply_feed(feed(6, wanted("shop", 4, "started", title="old")))
-    desired = store.desired("shop")
+    desired = store.instances.desired("shop")
     assert desired is not None
     assert (desired.wanted, desired.revision, desired.title) == (Wanted.STOPPED, 5, "shop")
 
 
 def test_the_same_wish_again_does_not_hurry_a_failure_but_a_new_one_does(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop")))
-    store.instance_is("shop", 1, Observed.FAILED, next_try=9e9, attempts=3)
+    store.instances.record_state("shop", 1, Observed.FAILED, next_try=9e9, attempts=3)
     store.apply_feed(feed(1, wanted("shop")))
-    assert [(one.attempts, one.next_try) for one in store.instances()] == [(3, 9e9)]
+    assert [(one.attempts, one.next_try) for one in store.instances.planned()] == [(3, 9e9)]
     store.apply_feed(feed(2, wanted("shop", 2)))
-    assert [(one.attempts, one.next_try) for one in store.instances()] == [(0, 0)]
+    assert [(one.attempts, one.next_try) for one in store.instances.planned()] == [(0, 0)]
 
 
 def test_a_removed_release_can_come_back(store: Store) -> None:
     store.apply_feed(feed(1, installation()))
-    store.software_is("red", SoftwareObserved.AVAILABLE)
+    store.software.record_state("red", SoftwareObserved.AVAILABLE)
     store.apply_feed(feed(2, installation(revision=2, wanted="removed")))
-    store.software_is("red", SoftwareObserved.REMOVED)
-    assert store.software() == []
+    store.software.record_state("red", SoftwareObserved.REMOVED)
+    assert store.software.planned() == []
     store.apply_feed(feed(3, installation(revision=3)))
-    assert [(one.wanted, one.state) for one in store.software()] == [(SoftwareWanted.AVAILABLE, None)]
+    assert [(one.wanted, one.state) for one in store.software.planned()] == [(SoftwareWanted.AVAILABLE, None)]
 
 
 def test_a_release_wanted_again_while_it_is_being_removed_is_built_again(store: Store) -> None:
     store.apply_feed(feed(1, installation(wanted="removed")))
-    store.software_is("red", SoftwareObserved.AVAILABLE)
+    store.software.record_state("red", SoftwareObserved.AVAILABLE)
     store.apply_feed(feed(2, installation(revision=2)))
-    store.software_is("red", SoftwareObserved.REMOVED)
-    (red,) = store.software()
+    store.software.record_state("red", SoftwareObserved.REMOVED)
+    (red,) = store.software.planned()
     assert (red.wanted, red.state) == (SoftwareWanted.AVAILABLE, SoftwareObserved.REMOVED)
 
 
@@ -365,27 +456,27 @@ def test_a_release_wanted_again_while_it_is_being_removed_is_built_again(store: 
 def test_a_configured_instance_tells_its_state_its_promises_and_what_it_publishes(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop")))
     layout = Layout(services=[Executable("web", "abc")], published={"url": "http://…/", "password": "x"})
-    store.instance_is("shop", 1, Observed.STARTED, layout=layout, promises=["page"])
+    store.instances.record_state("shop", 1, Observed.STARTED, layout=layout, promises=["page"])
     assert told(store) == [
         InstanceReport("shop", 1, Observed.STARTED, promises=["page"]),
         PublicationReport("shop", 1, {"url": "http://…/", "password": "x"}),
     ]
-    desired = store.desired("shop")
+    desired = store.instances.desired("shop")
     assert desired is not None
     assert (desired.state, desired.state_revision, desired.layout) == (Observed.STARTED, 1, layout)
 
 
 def test_what_is_destroyed_is_told_and_forgotten(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop", state="destroyed")))
-    store.promise_is("shop", 1, "page", True, "", 0.0)
-    store.instance_is("shop", 1, Observed.DESTROYED)
+    store.results.record("shop", 1, "page", True, "", 0.0)
+    store.instances.record_state("shop", 1, Observed.DESTROYED)
     assert told(store)[-1] == InstanceReport("shop", 1, Observed.DESTROYED)
-    assert (store.instances(), store.promises()) == ([], [])
+    assert (store.instances.planned(), store.results.all()) == ([], [])
 
 
 def test_of_a_long_message_the_end_is_told(store: Store) -> None:
     store.apply_feed(feed(1, installation()))
-    store.software_is("red", SoftwareObserved.FAILED, message="x" * 10_000 + "the cause")
+    store.software.record_state("red", SoftwareObserved.FAILED, message="x" * 10_000 + "the cause")
     (item,) = told(store)
     assert isinstance(item, SoftwareReport)
     assert len(item.message) == MAX_MESSAGE
@@ -397,9 +488,9 @@ def test_a_promise_travels_when_it_changes_and_each_quarter_of_an_hour(store: St
 
     def result(kept: bool, at: float, *, revision: int = 1, message: str = "") -> int:
         """Note a result; return how many reports it made."""
-        before = store.outbox_size()
-        store.promise_is("shop", revision, "page", kept, message, at)
-        return store.outbox_size() - before
+        before = store.outbox.count()
+        store.results.record("shop", revision, "page", kept, message, at)
+        return store.outbox.count() - before
 
     assert result(True, 1000) == 1, "the first is news"
     assert [result(True, 1000 + 60 * minute, message=str(minute)) for minute in range(1, 15)] == [0] * 14
@@ -416,17 +507,17 @@ def test_a_promise_travels_when_it_changes_and_each_quarter_of_an_hour(store: St
 
 def test_a_stopped_instance_has_no_promises(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop")))
-    store.promise_is("shop", 1, "page", True, "fine", 0.0)
-    assert store.promises() == [("shop", "page", True, "fine")]
-    store.instance_is("shop", 1, Observed.STOPPED)
-    assert store.promises() == []
+    store.results.record("shop", 1, "page", True, "fine", 0.0)
+    assert store.results.all() == [PromiseResult("shop", "page", True, "fine")]
+    store.instances.record_state("shop", 1, Observed.STOPPED)
+    assert store.results.all() == []
 
 
 def test_counters_are_kept_and_told_together(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop")))
-    store.count({"shop": '{"cpu_ms": 5}'}, [UsageReport("shop", 1.0, cpu_ms=5)])
-    assert store.counters() == {"shop": '{"cpu_ms": 5}'}
-    store.count({"shop": '{"cpu_ms": 5}'}, [])
+    store.counters.save({"shop": '{"cpu_ms": 5}'}, [UsageReport("shop", 1.0, cpu_ms=5)])
+    assert store.counters.all() == {"shop": '{"cpu_ms": 5}'}
+    store.counters.save({"shop": '{"cpu_ms": 5}'}, [])
     assert told(store) == [UsageReport("shop", 1.0, cpu_ms=5)]
 
 
@@ -435,52 +526,52 @@ def test_counters_are_kept_and_told_together(store: Store) -> None:
 
 def test_what_was_acknowledged_is_forgotten_and_numbers_go_on(store: Store) -> None:
     for _ in range(5):
-        store.tell()
-    assert [one.sequence for one in store.outbox(*EVERYTHING)] == [1, 2, 3, 4, 5]
-    store.acknowledged(3)
-    store.acknowledged(2)
-    assert [one.sequence for one in store.outbox(*EVERYTHING)] == [4, 5]
-    store.acknowledged(5)
-    store.tell()
-    assert [one.sequence for one in store.outbox(*EVERYTHING)] == [6]
+        store.outbox.add()
+    assert [one.sequence for one in store.outbox.hand_out(*EVERYTHING)] == [1, 2, 3, 4, 5]
+    store.outbox.acknowledge(3)
+    store.outbox.acknowledge(2)
+    assert [one.sequence for one in store.outbox.hand_out(*EVERYTHING)] == [4, 5]
+    store.outbox.acknowledge(5)
+    store.outbox.add()
+    assert [one.sequence for one in store.outbox.hand_out(*EVERYTHING)] == [6]
 
 
 def test_a_batch_holds_so_many_reports_and_bytes_but_one_at_least(store: Store) -> None:
     store.apply_feed(feed(1, installation()))
     for _ in range(5):
-        store.software_is("red", SoftwareObserved.FAILED, message="x" * 1000)
-    assert len(store.outbox(3, 1 << 20)) == 3
-    assert len(store.outbox(100, 2500)) == 2
-    assert len(store.outbox(100, 10)) == 1
+        store.software.record_state("red", SoftwareObserved.FAILED, message="x" * 1000)
+    assert len(store.outbox.hand_out(3, 1 << 20)) == 3
+    assert len(store.outbox.hand_out(100, 2500)) == 2
+    assert len(store.outbox.hand_out(100, 10)) == 1
 
 
 def test_a_new_epoch_asks_for_everything_and_tells_what_was_not_told_as_new(store: Store) -> None:
     store.begin_epoch(1)
     store.apply_feed(feed(9, wanted("shop"), wanted("blog", partition="p1")))
-    assert store.tell_host(HostFacts([]))
-    assert not store.tell_host(HostFacts([])), "told once"
-    store.instance_is("shop", 1, Observed.WAITING)
-    store.instance_is("blog", 1, Observed.WAITING)
-    store.acknowledged(2)
+    assert store.report_host(HostFacts([]))
+    assert not store.report_host(HostFacts([])), "told once"
+    store.instances.record_state("shop", 1, Observed.WAITING)
+    store.instances.record_state("blog", 1, Observed.WAITING)
+    store.outbox.acknowledge(2)
     store.begin_epoch(2)
-    assert (store.epoch, store.revision) == (2, 0)
+    assert (store.outbox.epoch, store.revision) == (2, 0)
     reader = Reader()
-    assert reader.read(store.epoch, store.outbox(*EVERYTHING)) == 1
+    assert reader.read(store.outbox.epoch, store.outbox.hand_out(*EVERYTHING)) == 1
     assert reader.heard == [InstanceReport("blog", 1, Observed.WAITING)]
     store.begin_epoch(2)
-    assert store.outbox_size() == 1, "the same epoch does not begin twice"
-    assert store.tell_host(HostFacts([])), "a new Master does not know the machine yet"
+    assert store.outbox.count() == 1, "the same epoch does not begin twice"
+    assert store.report_host(HostFacts([])), "a new Master does not know the machine yet"
 
 
 def test_who_sends_is_woken_by_what_changes_and_by_nothing_else(store: Store) -> None:
     calls: list[int] = []
-    store.when_told(lambda: calls.append(store.outbox_size()))
+    store.database.when_changed(lambda: calls.append(store.outbox.count()))
     store.apply_feed(feed(1, wanted("shop")))
     calls.clear()
-    store.instance_is("shop", 1, Observed.WAITING)
+    store.instances.record_state("shop", 1, Observed.WAITING)
     assert calls == [1], "when it is woken, the report is there"
-    store.outbox(*EVERYTHING)
-    store.instances()
+    store.outbox.hand_out(*EVERYTHING)
+    store.instances.planned()
     assert calls == [1]
 
 
@@ -489,7 +580,7 @@ def test_reports_of_many_threads_make_one_chain(store: Store) -> None:
 
     def work(number: int) -> None:
         for kept in itertools.islice(itertools.cycle([True, False]), 40):
-            store.promise_is(f"i{number}", 1, "page", kept, "", 0.0)
+            store.results.record(f"i{number}", 1, "page", kept, "", 0.0)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -497,7 +588,7 @@ def test_reports_of_many_threads_make_one_chain(store: Store) -> None:
     for thread in threads:
         thread.join()
     reader = Reader()
-    assert reader.read(0, store.outbox(*EVERYTHING)) == 240
+    assert reader.read(0, store.outbox.hand_out(*EVERYTHING)) == 240
     for number in range(6):
         own = [item.kept for item in reader.heard if item.instance == f"i{number}"]
         assert own == [True, False] * 20
@@ -519,7 +610,7 @@ actions = some.one_of(
 def test_whatever_happens_the_master_hears_everything_once_and_in_order(history: list[tuple[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "node.sqlite"
-        store = Store(path)
+        store = Store(Database(path))
         store.apply_feed(feed(1, wanted("shop"), wanted("blog", partition="p1")))
         said: list[Any] = []
         reader, epoch = Reader(), 0
@@ -527,16 +618,16 @@ def test_whatever_happens_the_master_hears_everything_once_and_in_order(history:
             match action:
                 case "state":
                     state = [Observed.WAITING, Observed.STARTED, Observed.STOPPED][moment % 3]
-                    store.instance_is(value, moment, state)
+                    store.instances.record_state(value, moment, state)
                     said.append(InstanceReport(value, moment, state))
                 case "promise":
-                    store.promise_is("shop", moment, "page", value, "", float(moment))
+                    store.results.record("shop", moment, "page", value, "", float(moment))
                     said.append(AssessmentReport("shop", moment, "page", value, float(moment)))
                 case "heartbeat":
-                    store.tell()
+                    store.outbox.add()
                 case "reopen":
                     store.close()
-                    store = Store(path)
+                    store = Store(Database(path))
                 case "epoch":
                     # Another Master: it hears what the former one is not known to have heard.
                     epoch += 1
@@ -545,35 +636,36 @@ def test_whatever_happens_the_master_hears_everything_once_and_in_order(history:
                     reader = Reader()
                 case "send":
                     most, answered = value
-                    sequence = reader.read(store.epoch, store.outbox(most, 1 << 20))
+                    sequence = reader.read(store.outbox.epoch, store.outbox.hand_out(most, 1 << 20))
                     if answered:
-                        store.acknowledged(sequence)
-        store.acknowledged(reader.read(store.epoch, store.outbox(*EVERYTHING)))
+                        store.outbox.acknowledge(sequence)
+        store.outbox.acknowledge(reader.read(store.outbox.epoch, store.outbox.hand_out(*EVERYTHING)))
         assert reader.heard == said
-        assert store.outbox_size() == 0
+        assert store.outbox.count() == 0
         store.close()
 
 
 WRITER = """
 import sys
 from pathlib import Path
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.protocol.states import Observed
 
-store = Store(Path(sys.argv[1]))
-number = store.desired("shop").state_revision
+store = Store(Database(Path(sys.argv[1])))
+number = store.instances.desired("shop").state_revision
 while True:
     number += 1
-    store.instance_is("shop", number, Observed.WAITING, message="x" * (number % 3000))
+    store.instances.record_state("shop", number, Observed.WAITING, message="x" * (number % 3000))
     if number % 7 == 0:
-        store.acknowledged(store.outbox(3, 1 << 20)[-1].sequence)
+        store.outbox.acknowledge(store.outbox.hand_out(3, 1 << 20)[-1].sequence)
     print(number, flush=True)
 """
 
 
 def test_what_was_numbered_is_there_after_a_kill_and_nothing_is_there_half(tmp_path: Path) -> None:
     path = tmp_path / "node.sqlite"
-    store = Store(path)
+    store = Store(Database(path))
     store.apply_feed(feed(1, wanted("shop")))
     store.close()
     for life in range(6):
@@ -586,9 +678,9 @@ def test_what_was_numbered_is_there_after_a_kill_and_nothing_is_there_half(tmp_p
         confirmed = max([confirmed, *(int(line) for line in child.stdout if line.endswith("\n"))])
         child.wait()
         child.stdout.close()
-        store = Store(path)
-        desired = store.desired("shop")
-        reports = store.outbox(*EVERYTHING)
+        store = Store(Database(path))
+        desired = store.instances.desired("shop")
+        reports = store.outbox.hand_out(*EVERYTHING)
         assert desired is not None
         assert desired.state_revision >= confirmed, "what was confirmed is lost"
         assert [item.revision for one in reports[-1:] for item in body(one).items] == [desired.state_revision]
@@ -602,17 +694,17 @@ def test_what_was_numbered_is_there_after_a_kill_and_nothing_is_there_half(tmp_p
 
 def test_a_node_that_is_away_for_months_keeps_its_use_in_the_room_it_has(tmp_path: Path) -> None:
     budget = 200_000
-    store = Store(tmp_path / "away.sqlite", budget=budget)
+    store = Store(Database(tmp_path / "away.sqlite"), budget=budget)
     store.begin_epoch(1)
     store.apply_feed(feed(1, wanted("shop")))
-    store.tell()
-    sent = store.outbox(*EVERYTHING)
+    store.outbox.add()
+    sent = store.outbox.hand_out(*EVERYTHING)
     assert len(sent) == 1
     for hour in range(90 * 24):
         at = hour * 3600.0
         items = [UsageReport("shop", at, cpu_ms=hour), AssessmentReport("shop", 1, "page", hour % 3 > 0, at, "x" * 200)]
-        store.tell(*items)
-    reports = store.outbox(*EVERYTHING)
+        store.outbox.add(*items)
+    reports = store.outbox.hand_out(*EVERYTHING)
     assert sum(len(report.body) for report in reports) <= budget * 1.3
     reader = Reader()
     reader.read(1, sent)
@@ -638,37 +730,37 @@ class Clockwork(Hardware):
 
 def test_a_lease_that_was_over_takes_a_report_and_then_the_feed(tmp_path: Path) -> None:
     hardware = Clockwork()
-    store = Store(tmp_path / "node.sqlite", hardware=hardware)
-    assert store.lease_left() == math.inf
+    store = Store(Database(tmp_path / "node.sqlite"), hardware=hardware)
+    assert store.lease.left() == math.inf
     store.apply_feed(Feed(1, 0.0, 0.0, True, lease=60.0))
-    assert store.lease_left() == 60, "it begins when it is first heard of"
+    assert store.lease.left() == 60, "it begins when it is first heard of"
     hardware.seconds += 50
-    store.renew_lease(hardware.seconds - 1)
-    assert store.lease_left() == 59
+    store.lease.renew(hardware.seconds - 1)
+    assert store.lease.left() == 59
     hardware.seconds += 100
-    assert store.lease_left() == 0
+    assert store.lease.left() == 0
     asked_before = hardware.seconds
     hardware.seconds += 1
-    store.renew_lease(hardware.seconds)
-    assert store.lease_left() == 0, "the Master took a report, but what it wants was not heard"
-    assert not store.feed_heard(asked_before), "an answer to an earlier question does not count"
-    assert store.lease_left() == 0
-    assert store.feed_heard(hardware.seconds + 1)
-    assert store.lease_left() == 60
+    store.lease.renew(hardware.seconds)
+    assert store.lease.left() == 0, "the Master took a report, but what it wants was not heard"
+    assert not store.lease.feed_heard(asked_before), "an answer to an earlier question does not count"
+    assert store.lease.left() == 0
+    assert store.lease.feed_heard(hardware.seconds + 1)
+    assert store.lease.left() == 60
 
 
 def test_after_a_reboot_nothing_is_leased_before_the_master_was_heard(tmp_path: Path) -> None:
     hardware = Clockwork()
-    store = Store(tmp_path / "node.sqlite", hardware=hardware)
+    store = Store(Database(tmp_path / "node.sqlite"), hardware=hardware)
     store.apply_feed(Feed(1, 0.0, 0.0, True, instances=[_started("page", movable=True), _started("base")], lease=60.0))
-    assert {desired.instance for desired in store.started()} == {"page", "base"}
+    assert {desired.instance for desired in store.instances.started()} == {"page", "base"}
     hardware.boots, hardware.seconds = 2, 5.0
-    assert store.lease_left() == 0
-    assert {desired.instance for desired in store.started()} == {"base"}
-    store.renew_lease(6.0)
+    assert store.lease.left() == 0
+    assert {desired.instance for desired in store.instances.started()} == {"base"}
+    store.lease.renew(6.0)
     hardware.seconds = 8.0
-    store.feed_heard(7.0)
-    assert {desired.instance for desired in store.started()} == {"page", "base"}
+    store.lease.feed_heard(7.0)
+    assert {desired.instance for desired in store.instances.started()} == {"page", "base"}
 
 
 def _started(instance: str, *, movable: bool = False) -> WantedInstance:
@@ -678,11 +770,11 @@ def _started(instance: str, *, movable: bool = False) -> WantedInstance:
 def test_what_was_asked_of_instances_that_are_gone_is_forgotten(tmp_path: Path) -> None:
     """An instance that asks to be configured again is noted for the minutes in which it may not ask once more."""
     hardware = Clockwork()
-    store = Store(tmp_path / "node.sqlite", hardware=hardware)
-    assert store.bang("inst-1")
-    assert not store.bang("inst-1"), "minutes later at the earliest"
+    store = Store(Database(tmp_path / "node.sqlite"), hardware=hardware)
+    assert store.instances.force_reconfigure("inst-1")
+    assert not store.instances.force_reconfigure("inst-1"), "minutes later at the earliest"
     hardware.seconds += 3600
-    assert store.bang("inst-2")
+    assert store.instances.force_reconfigure("inst-2")
     with sqlite3.connect(tmp_path / "node.sqlite") as memory:
         names = [name for (name,) in memory.execute("SELECT name FROM memory WHERE name LIKE 'bang %'")]
     assert names == ["bang inst-2"]

@@ -27,7 +27,8 @@ from freehold.node.parts import EnclosuresPart, ForkServerPart, PromisesPart, Su
 from freehold.node.promises import Watch
 from freehold.node.services import SERVICES, SETTLED, SETTLED_UNATTESTED, Services
 from freehold.node.settings import PartitionSlot, Paths, Settings
-from freehold.node.state.desired import DesiredInstance, Store
+from freehold.node.state.instances import DesiredInstance
+from freehold.node.state.store import Store
 from freehold.node.supervisor.client import Process
 from freehold.node.upstream import Upstream
 from freehold.protocol import UNREADABLE
@@ -65,7 +66,7 @@ class InstanceLifecycle:
         self._supervisor = supervisor
         self._fork_server = fork_server
         self._promises = promises
-        self.services = Services(store, promises)
+        self.services = Services(store.instances, store.results, store.clock, promises)
         self._identifying = defaultdict[str, threading.Lock](threading.Lock)
         """By partition: two at once would make two keys, and the certificate of one would stand beside the other."""
         self._interrupts: dict[str, Interrupt] = {}
@@ -73,7 +74,9 @@ class InstanceLifecycle:
 
     def restore_running(self) -> None:
         """Have everything run that ran by what the store knows: after a start of the machine, without a Master."""
-        started = [(self._slots[one.partition], one) for one in self._store.started() if one.partition in self._slots]
+        started = [
+            (self._slots[one.partition], one) for one in self._store.instances.started() if one.partition in self._slots
+        ]
         self._admit([(slot, desired.layout.outcome.network) for slot, desired in started])
         for slot, desired in started:
             if desired.layout.services or desired.layout.runs:
@@ -98,15 +101,15 @@ class InstanceLifecycle:
 
     def wait(self, instance: str) -> None:
         """Note that an instance waits for its release."""
-        desired = self._store.desired(instance)
+        desired = self._store.instances.desired(instance)
         if desired is not None:
-            self._store.instance_is(instance, desired.revision, Observed.WAITING)
+            self._store.instances.record_state(instance, desired.revision, Observed.WAITING)
 
     def configure(self, instance: str) -> bool:
         """Configure an instance as now wanted and start what must run; return whether it succeeded."""
         with self._interruptible(instance) as interrupt:
             # Read after `interrupt` can find us: what is wanted later than this ends us.
-            desired = self._store.desired(instance)
+            desired = self._store.instances.desired(instance)
             if desired is None or desired.wanted is not Wanted.STARTED:
                 return False
             return self._configure(desired, interrupt)
@@ -118,7 +121,7 @@ class InstanceLifecycle:
             if desired.state is Observed.FAILED and (why := self.enclosures.held_back(slot)):
                 raise ConfigureError(why)
             if not self.enclosures.tenant(slot):
-                self._store.begin_counting(instance)
+                self._store.counters.begin(instance)
             self.enclosures.occupy(slot, instance, is_new=desired.state is None)
             self.enclosures.open(slot)
             # What it may not reach later, it does not reach while it is configured.
@@ -138,7 +141,7 @@ class InstanceLifecycle:
         if layout.services or layout.runs:
             names.append(SERVICES)
         missing = ", ".join(f"'{title}'" for title in layout.outcome.missing)
-        self._store.instance_is(
+        self._store.instances.record_state(
             instance,
             desired.revision,
             Observed.CONFIGURING if missing else Observed.STARTED,
@@ -148,7 +151,7 @@ class InstanceLifecycle:
         )
         failpoint("instance-started")
         self._watch(desired, desired.revision, layout)
-        if (configured := self._store.desired(instance)) is not None:
+        if (configured := self._store.instances.desired(instance)) is not None:
             # What it runs may have settled before the line above.
             self.services.tell(configured)
         return True
@@ -176,13 +179,13 @@ class InstanceLifecycle:
         # Looked at every few seconds: nothing but the names is read.
         return [
             instance
-            for instance, partition in self._store.started_partitions()
+            for instance, partition in self._store.instances.started_partitions().items()
             if partition in self._slots and not self.enclosures.is_open(self._slots[partition])
         ]
 
     def reopen(self, instance: str) -> None:
         """Make an instance's container anew, with what runs in it."""
-        desired = self._store.desired(instance)
+        desired = self._store.instances.desired(instance)
         if desired is None or desired.state not in (Observed.STARTED, Observed.CONFIGURING):
             return
         slot = self._slots[desired.partition]
@@ -204,9 +207,9 @@ class InstanceLifecycle:
             if not isinstance(error, NodeError):
                 _log.exception("an error of the node itself")
         _log.warning("%s cannot be configured (try %s): %s", desired.instance, attempts, why)
-        next_try = self._store.now() + planning.configure_pause(attempts)
+        next_try = self._store.clock.now() + planning.configure_pause(attempts)
         instance, revision = desired.instance, desired.revision
-        self._store.configuration_failed(instance, revision, words, attempts=attempts, next_try=next_try)
+        self._store.instances.configuration_failed(instance, revision, words, attempts=attempts, next_try=next_try)
 
     @contextmanager
     def _interruptible(self, instance: str) -> Iterator[Interrupt]:
@@ -224,19 +227,19 @@ class InstanceLifecycle:
 
     def prolong(self) -> None:
         """Have what can move run on: the lease was renewed, or there is none any more."""
-        movable = [desired for desired in self._store.started() if desired.movable]
+        movable = [desired for desired in self._store.instances.started() if desired.movable]
         if movable:
             self._supervisor.lend({desired.partition: self._until(desired) for desired in movable})
 
     def _until(self, desired: DesiredInstance) -> float | None:
         """Return the moment (seconds since the boot) at which an instance must end here by itself; None: none."""
-        left = self._store.lease_left()
-        return None if not desired.movable or math.isinf(left) else self._store.clock.hardware.since_boot() + left
+        left = self._store.lease.left()
+        return None if not desired.movable or math.isinf(left) else self._store.clock.since_boot() + left
 
     def ask(self, instance: str, link: Upstream) -> None:
         """Request of the Master, in an instance's name, what the instance requests of others."""
         with self._interruptible(instance) as interrupt:
-            desired = self._store.desired(instance)
+            desired = self._store.instances.desired(instance)
             if desired is not None and desired.wanted is Wanted.STARTED:
                 self._ask(desired, link, interrupt)
 
@@ -245,8 +248,8 @@ class InstanceLifecycle:
         slot, attempts = self._slot(desired), desired.ask_attempts + 1
         folder = str(self._folder(slot))
         requests = {one.title: one.spec for one in desired.layout.outcome.requests}
-        letter = {"master": link.master, "folder": folder, "requests": requests, "now": self._store.now()}
-        next_try = self._store.now() + planning.ask_pause(attempts)
+        letter = {"master": link.master, "folder": folder, "requests": requests, "now": self._store.clock.now()}
+        next_try = self._store.clock.now() + planning.ask_pause(attempts)
         try:
             self.identify(instance, link)
             payload = msgspec.json.encode(letter)
@@ -258,31 +261,33 @@ class InstanceLifecycle:
             _log.warning("the requests of %s cannot be made (try %s)", instance, attempts)
             # A Master that is away is no news for the Master.
             words = "" if isinstance(error, LinkDown) or interrupt.is_set else str(error)
-            self._store.asked(instance, desired.asking, refused=words, next_try=next_try, attempts=attempts)
+            self._store.instances.record_requests(
+                instance, desired.asking, refused=words, next_try=next_try, attempts=attempts
+            )
             return
-        self._store.asked(
+        self._store.instances.record_requests(
             instance, desired.asking, refused=refused, next_try=next_try if refused else 0.0, attempts=attempts
         )
 
     def stop(self, instance: str) -> None:
         """End every process of an instance; its files stay."""
-        desired = self._store.desired(instance)
+        desired = self._store.instances.desired(instance)
         if desired is None:
             return
         self._promises.forget(desired.partition)
         self._end(desired, STOP_SECONDS)
         failpoint("instance-stopped")
-        self._store.instance_is(instance, desired.revision, Observed.STOPPED)
+        self._store.instances.record_state(instance, desired.revision, Observed.STOPPED)
 
     def contain(self, instance: str, why: str) -> None:
         """End every process of an instance that takes what is not its own; it is tried again later."""
-        desired = self._store.desired(instance)
+        desired = self._store.instances.desired(instance)
         if desired is None:
             return
         self._promises.forget(desired.partition)
         self._end(desired, DESTROY_SECONDS)
-        next_try = self._store.now() + planning.LONGEST_CONFIGURE_PAUSE
-        self._store.instance_is(
+        next_try = self._store.clock.now() + planning.LONGEST_CONFIGURE_PAUSE
+        self._store.instances.record_state(
             instance, desired.revision, Observed.FAILED, message=why, attempts=desired.attempts + 1, next_try=next_try
         )
 
@@ -290,12 +295,12 @@ class InstanceLifecycle:
         """Have what has a partition, and is named by nobody, among what an operator decides of."""
         tenants = {self.enclosures.tenant(slot): slot.name for slot in self._slots.values()}
         tenants.pop("", None)
-        for one in self._store.adopt(tenants):
+        for one in self._store.orphans.adopt(tenants):
             _log.error("%s has data of %s, which is not known: freehold node orphans", tenants[one], one)
 
     def destroy(self, instance: str) -> None:
         """End an instance: processes, its own pre-destroy programs, files; its partition is then free."""
-        desired = self._store.desired(instance)
+        desired = self._store.instances.desired(instance)
         if desired is None:
             return
         self._promises.forget(desired.partition)
@@ -314,11 +319,11 @@ class InstanceLifecycle:
             self.enclosures.prove_empty(slot)
             self.enclosures.vacate(slot)
             self.enclosures.remove(slot)
-        self._store.instance_is(instance, desired.revision, Observed.DESTROYED)
+        self._store.instances.record_state(instance, desired.revision, Observed.DESTROYED)
 
     def shorten_logs(self) -> None:
         """Have each partition whose logs grew too long shorten them, as its own user."""
-        for desired in self._store.started():
+        for desired in self._store.instances.started():
             slot = self._slots.get(desired.partition)
             rotations = desired.layout.outcome.logs
             if slot is None or not logs.too_long(self._folder(slot), rotations):
@@ -332,18 +337,18 @@ class InstanceLifecycle:
 
     def identify(self, instance: str, link: Upstream) -> None:
         """Give an instance a certificate of its own, or a new one in time; its key never leaves its folder."""
-        desired = self._store.desired(instance)
+        desired = self._store.instances.desired(instance)
         if desired is not None:
             with self._identifying[desired.partition]:
                 self._identify(instance, link)
 
     def _identify(self, instance: str, link: Upstream) -> None:
-        desired = self._store.desired(instance)
+        desired = self._store.instances.desired(instance)
         if desired is None or desired.wanted is not Wanted.STARTED or desired.partition not in self._slots:
             return
         slot = self._slots[desired.partition]
         folder = self._folder(slot)
-        if is_young(folder / layouts.OURS / "certificate.pem", self._store.now()):
+        if is_young(folder / layouts.OURS / "certificate.pem", self._store.clock.now()):
             return
         request = gate.words(
             self._call(desired, "freehold.node.link.keys:for_instance", str(folder).encode(), timeout=IDENTITY_TIMEOUT)
@@ -361,7 +366,7 @@ class InstanceLifecycle:
             "folder": str(folder),
             "certificate": answer.certificate,
             "authority": answer.authority,
-            "at": self._store.now(),
+            "at": self._store.clock.now(),
         }
         payload = json.dumps(order).encode()
         self._call(desired, "freehold.node.link.keys:keep_certificate", payload, timeout=IDENTITY_TIMEOUT)
@@ -391,7 +396,7 @@ class InstanceLifecycle:
             "parameters": desired.parameters,
             "seed": desired.seed,
             "given": desired.given,
-            "guests": self._store.guests(desired.instance),
+            "guests": self._store.shared.guests(desired.instance),
         }
         is_profile = not (self._paths.software / desired.release / "release" / "instance.py").exists()
         answer = self._call(
@@ -403,7 +408,7 @@ class InstanceLifecycle:
             timeout=CONFIGURE_TIMEOUT,
             interrupt=interrupt,
         )
-        return gate.read_layout(answer, self._store.now())
+        return gate.read_layout(answer, self._store.clock.now())
 
     def _call(
         self, desired: DesiredInstance, target: str, payload: bytes, *, network: bool = True, **more: Any

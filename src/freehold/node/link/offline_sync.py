@@ -16,7 +16,8 @@ from freehold.node.link.client import connection_to
 from freehold.node.link.letter_crypto import Answers, SealOrder
 from freehold.node.link.sync import BATCH, BATCH_BYTES
 from freehold.node.settings import Paths, load
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.protocol import UNREADABLE
 from freehold.protocol.letter import PATH, Letter, Receipt, Receipts, Sealed
 from freehold.protocol.problem import Problem
@@ -30,15 +31,19 @@ def write(root: Path, path: Path) -> int:
     settings, paths = load(root), Paths(root)
     if not settings.node:
         raise SettingsError(f"{root} is not enrolled yet: there is no Master to write to.")
-    store = Store(paths.store)
+    store = Store(Database(paths.store))
     try:
         contents, count, after = [], 0, 0
-        while reports := store.outbox(BATCH, BATCH_BYTES, after=after):
-            contents.append(msgspec.json.encode(ReportBatch(store.epoch, reports, statement=store.statement)))
+        while reports := store.outbox.hand_out(BATCH, BATCH_BYTES, after=after):
+            contents.append(
+                msgspec.json.encode(ReportBatch(store.outbox.epoch, reports, statement=store.outbox.statement))
+            )
             count, after = count + len(reports), reports[-1].sequence
         authority = paths.authority.read_text()
-        order = SealOrder(settings.node, str(paths.key), str(paths.certificate), authority, store.now(), contents)
-        letter = Letter(settings.master, authority, settings.node, store.epoch, _child("seal", order, list[Sealed]))
+        order = SealOrder(settings.node, str(paths.key), str(paths.certificate), authority, store.clock.now(), contents)
+        letter = Letter(
+            settings.master, authority, settings.node, store.outbox.epoch, _child("seal", order, list[Sealed])
+        )
     finally:
         store.close()
     durable.replace(path, msgspec.json.encode(letter), 0o600)
@@ -78,15 +83,15 @@ def acknowledge(root: Path, path: Path) -> int:
     settings, paths = load(root), Paths(root)
     answers = Answers(paths.authority.read_text(), _read(path, Receipts))
     receipts = _child("open", answers, list[Receipt])
-    store = Store(paths.store)
+    store = Store(Database(paths.store))
     try:
         for one in receipts:
-            if (one.node, one.epoch) != (settings.node, store.epoch):
+            if (one.node, one.epoch) != (settings.node, store.outbox.epoch):
                 raise SettingsError(f"{path} holds receipts of another node, or of before this one was enrolled anew.")
         if receipts:
             last = max(receipts, key=lambda one: one.sequence)
-            store.acknowledged(last.sequence, last.statement)
-        return store.outbox_size()
+            store.outbox.acknowledge(last.sequence, last.statement)
+        return store.outbox.count()
     finally:
         store.close()
 

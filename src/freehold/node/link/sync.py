@@ -9,7 +9,7 @@ import msgspec
 from freehold.failpoints import failpoint
 from freehold.node.errors import LinkDown, LinkError
 from freehold.node.runtime import NamedThread, Runtime
-from freehold.node.state.desired import Store
+from freehold.node.state.store import Store
 from freehold.node.upstream import MasterRefused, Unready, Upstream
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import EpochAnswer
@@ -113,17 +113,17 @@ class FeedReader(SyncThread):
     def exchange(self) -> None:
         since = self._store.revision
         # Who waits for the end of its silence does not wait long.
-        longest = self._store.within_lease(WAIT) if self._store.lease_left() else 0.0
+        longest = self._store.lease.within(WAIT) if self._store.lease.left() else 0.0
         wait = 0.0 if since == 0 or self.trouble else longest
-        asked = self._store.clock.hardware.since_boot()
-        path = f"/node/v1/feed?since={since}&wait={wait:g}&statement={self._store.statement or ''}"
+        asked = self._store.clock.since_boot()
+        path = f"/node/v1/feed?since={since}&wait={wait:g}&statement={self._store.outbox.statement or ''}"
         status, content, _ = self.link.call("GET", path, timeout=wait + 20)
         if status != 200:
-            if self._store.feed_heard(asked):
+            if self._store.lease.feed_heard(asked):
                 self._changed()
             return
         feed = _read_feed(content)
-        if feed.epoch > self._store.epoch:
+        if feed.epoch > self._store.outbox.epoch:
             # A Master that lost what it knew begins each node's chain anew; all of the feed is asked for again.
             self._keep_epoch(feed.epoch)
             self._store.begin_epoch(feed.epoch)
@@ -131,7 +131,7 @@ class FeedReader(SyncThread):
         failpoint("feed-heard")
         self._store.apply_feed(feed, since)
         failpoint("feed-taken-over")
-        self._store.feed_heard(asked)
+        self._store.lease.feed_heard(asked)
         self._changed()
 
 
@@ -175,21 +175,23 @@ class OutboxSender(SyncThread):
         self._told.clear()
         if self.over.is_set():
             return
-        reports = self._store.outbox(1 if self._singly_until else BATCH, BATCH_BYTES)
+        reports = self._store.outbox.hand_out(1 if self._singly_until else BATCH, BATCH_BYTES)
         if not reports:
             told = self._told.wait(max(0.0, self._heartbeat_at - self.runtime.monotonic()))
             # What was told quietly is as good as a heartbeat.
-            if not told and not self.over.is_set() and not self._store.outbox_size():
-                self._store.tell()
+            if not told and not self.over.is_set() and not self._store.outbox.count():
+                self._store.outbox.add()
             return
-        body = msgspec.json.encode(ReportBatch(self._store.epoch, reports, statement=self._store.statement))
-        sent = self._store.clock.hardware.since_boot()
+        body = msgspec.json.encode(
+            ReportBatch(self._store.outbox.epoch, reports, statement=self._store.outbox.statement)
+        )
+        sent = self._store.clock.since_boot()
         try:
             _, content, _ = self.link.call("POST", "/node/v1/reports", body)
         except Unready as error:
-            if error.problem.type == IN_DOUBT and self._store.lease:
+            if error.problem.type == IN_DOUBT and self._store.lease.seconds:
                 # While it doubts what it knows it moves nothing, and nothing has to end here.
-                self._store.renew_lease(sent)
+                self._store.lease.renew(sent)
                 self._renewed()
             raise
         except MasterRefused as error:
@@ -201,26 +203,26 @@ class OutboxSender(SyncThread):
             if len(reports) > 1:
                 self._singly_until = reports[-1].sequence
             else:
-                self._store.set_aside(reports[0].sequence, f"The Master refuses it: {error}")
+                self._store.outbox.set_aside(reports[0].sequence, f"The Master refuses it: {error}")
             return
         applied = _read_applied(content)
         if applied.refused:
             _log.warning("the Master set %s items aside", applied.refused)
-            self._store.tell_promises_anew()
+            self._store.results.report_anew()
         failpoint("reports-sent")
-        if applied.sequence > self._store.last_handed_out:
+        if applied.sequence > self._store.outbox.last_handed_out:
             # Acknowledged, what we just told would be lost: the Master skipped numbers that it has.
             _log.error("I know less than my peer: the Master has report %s of this node", applied.sequence)
             self._ask_for_epoch()
             return
-        self._store.acknowledged(applied.sequence, applied.statement)
+        self._store.outbox.acknowledge(applied.sequence, applied.statement)
         if applied.sequence >= self._singly_until:
             self._singly_until = 0
-        if self._store.lease:
-            self._store.renew_lease(sent)
+        if self._store.lease.seconds:
+            self._store.lease.renew(sent)
             self._renewed()
         failpoint("reports-forgotten")
-        self._store.pace = min(max(SHORTEST_PACE, applied.next_contact), LONGEST_PACE)
+        self._store.outbox.pace = min(max(SHORTEST_PACE, applied.next_contact), LONGEST_PACE)
         self._heartbeat_at = self._next_heartbeat()
 
     def _leave_fork(self) -> None:
@@ -229,7 +231,7 @@ class OutboxSender(SyncThread):
         Either it has other reports of ours, and this store is an older copy, or it forgot which epoch it gave us.
         """
         _, content, _ = self.link.call("GET", "/node/v1/feed?since=0&wait=0")
-        if _read_feed(content).epoch <= self._store.epoch:
+        if _read_feed(content).epoch <= self._store.outbox.epoch:
             self._ask_for_epoch()
 
     def _ask_for_epoch(self) -> None:
@@ -248,15 +250,15 @@ class OutboxSender(SyncThread):
         if error.problem.type not in OF_FORM:
             return False
         # A Master that refuses a batch of nothing (another version of the protocol) is not heard about the reports.
-        self.link.call("POST", "/node/v1/reports", msgspec.json.encode(ReportBatch(self._store.epoch, [])))
+        self.link.call("POST", "/node/v1/reports", msgspec.json.encode(ReportBatch(self._store.outbox.epoch, [])))
         return True
 
     def patience(self) -> float:
         # A Master that is in doubt renews the lease as well, by saying so.
-        return self._store.within_lease(LONGEST_PAUSE)
+        return self._store.lease.within(LONGEST_PAUSE)
 
     def _next_heartbeat(self) -> float:
-        return self.runtime.monotonic() + self._store.within_lease(self._store.pace)
+        return self.runtime.monotonic() + self._store.lease.within(self._store.outbox.pace)
 
 
 def _read_applied(content: bytes) -> Applied:

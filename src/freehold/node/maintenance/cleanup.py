@@ -7,7 +7,7 @@ from pathlib import Path
 
 from freehold.node.settings import Paths
 from freehold.node.software import store as packages
-from freehold.node.state.desired import Store
+from freehold.node.state.store import Store
 
 LOG_LIMIT = 10 * 1024 * 1024
 _RELEASE = re.compile(r"([0-9a-f]{64})(\.log|\.tar\.gz)?")
@@ -15,7 +15,7 @@ _RELEASE = re.compile(r"([0-9a-f]{64})(\.log|\.tar\.gz)?")
 
 def strays(paths: Paths, store: Store) -> list[Path]:
     """Return builds, logs of builds and archives of releases that this node neither has nor is to have."""
-    known = {one.release for one in store.software()} | {desired.release for desired in store.all_desired()}
+    known = {one.release for one in store.software.planned()} | {desired.release for desired in store.instances.all()}
     found = []
     for folder in (paths.software, paths.cache):
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:

@@ -22,7 +22,8 @@ from freehold.node.host import resolvers
 from freehold.node.isolation import audit, firewall, protections, sandbox
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.node.upgrade import agent_pid
 from freehold.promises import Assessment, MemoryFree, NetworkErrors, Temperature
 from freehold.protocol import UNREADABLE
@@ -157,7 +158,7 @@ def _disk(root: Path, settings: Settings) -> Finding:
 
 def _now(root: Path) -> float:
     """Return what time it is for the node, which knows better than the machine's own clock."""
-    return Store(Paths(root).store, only_look=True).now()
+    return Store(Database(Paths(root).store, only_look=True)).clock.now()
 
 
 def certificate(settings: Settings, now: float) -> Finding:
@@ -174,10 +175,10 @@ def certificate(settings: Settings, now: float) -> Finding:
 
 
 def _clock(root: Path) -> Finding:
-    store = Store(Paths(root).store, only_look=True)
-    if not store.was_heard:
+    store = Store(Database(Paths(root).store, only_look=True))
+    if not store.clock.was_heard:
         return Finding("clock", True, "the Master has not told the time yet")
-    drift = time.time() - store.now()
+    drift = time.time() - store.clock.now()
     remedy = "timedatectl set-ntp true, or: apt-get install chrony" if abs(drift) > DRIFT else ""
     words = f"{abs(drift):.0f} s {'ahead of' if drift > 0 else 'behind'} the Master's"
     return Finding("clock", abs(drift) <= DRIFT, words, remedy)
@@ -186,11 +187,11 @@ def _clock(root: Path) -> Finding:
 def _master(paths: Paths, settings: Settings) -> Finding:
     if not settings.master:
         return Finding("Master", False, "none yet", "freehold node enrol --master URL --token-file FILE")
-    store = Store(paths.store, only_look=True)
-    link = Link(settings.master, paths.authority, (paths.certificate, paths.key), time=store)
+    store = Store(Database(paths.store, only_look=True))
+    link = Link(settings.master, paths.authority, (paths.certificate, paths.key), time=store.clock)
     try:
         # As the agent does, by the time as it knows it; a batch of nothing says whether reports are accepted.
-        batch = ReportBatch(store.epoch or settings.epoch, [])
+        batch = ReportBatch(store.outbox.epoch or settings.epoch, [])
         _, content, _ = link.call("POST", "/node/v1/reports", msgspec.json.encode(batch), timeout=10)
         known = msgspec.json.decode(content, type=Applied).sequence
     except LinkDown as error:
@@ -203,8 +204,10 @@ def _master(paths: Paths, settings: Settings) -> Finding:
         )
     finally:
         link.close()
-    if known > store.last_handed_out:
-        words = f"{settings.master} has report {known} of this node, whose store knows of {store.last_handed_out}"
+    if known > store.outbox.last_handed_out:
+        words = (
+            f"{settings.master} has report {known} of this node, whose store knows of {store.outbox.last_handed_out}"
+        )
         return Finding("Master", False, words, "The agent asks for a new epoch: freehold node run")
     return Finding("Master", True, f"{settings.master} answers, is ours, and accepts reports")
 

@@ -15,7 +15,7 @@ from freehold.node.instances.enclosure import Enclosures
 from freehold.node.isolation import audit, cgroups, firewall, quotas
 from freehold.node.isolation.disk_usage import DiskUsage, measure_partition, too_much
 from freehold.node.settings import Paths, Settings
-from freehold.node.state.desired import DesiredInstance, Store
+from freehold.node.state.instances import DesiredInstance, Instances
 from freehold.protocol.states import Observed
 
 REMEMBERED = 3600.0
@@ -55,7 +55,7 @@ class LimitEnforcer:
         self,
         paths: Paths,
         settings: Settings,
-        store: Store,
+        instances: Instances,
         enclosures: Enclosures,
         contain: Callable[[str, str], None],
         shorten_logs: Callable[[], None],
@@ -63,7 +63,7 @@ class LimitEnforcer:
         """`contain(instance, why)` ends what an instance runs."""
         self._paths = paths
         self._settings = settings
-        self._store = store
+        self._instances = instances
         self._limits = enclosures.limits
         self._contain = contain
         self._shorten_logs = shorten_logs
@@ -99,7 +99,7 @@ class LimitEnforcer:
         before, self._disk_usage, stopped = self._disk_usage, {}, False
         running = [
             desired
-            for desired in self._store.started()
+            for desired in self._instances.started()
             if desired.partition in self._slots and desired.state is not Observed.FAILED
         ]
         for desired in running:

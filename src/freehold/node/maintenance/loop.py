@@ -15,7 +15,7 @@ from freehold.node.maintenance.cleanup import clean_up
 from freehold.node.maintenance.limits import LimitEnforcer
 from freehold.node.runtime import NamedThread
 from freehold.node.settings import Paths, Settings
-from freehold.node.state.desired import Store
+from freehold.node.state.store import Store
 from freehold.protocol import UNREADABLE
 from freehold.protocol.report import HostPromise
 
@@ -49,7 +49,7 @@ class MaintenanceLoop(NamedThread):
         self._settings = settings
         self._store = store
         self._enclosures = enclosures
-        self._guard = LimitEnforcer(paths, settings, store, enclosures, contain, shorten_logs)
+        self._guard = LimitEnforcer(paths, settings, store.instances, enclosures, contain, shorten_logs)
         self._fork_server = fork_server
         self._reopen = reopen
         self._health: list[HostPromise] = []
@@ -111,14 +111,14 @@ class MaintenanceLoop(NamedThread):
 
     def tell(self, promises: list[HostPromise]) -> None:
         """Keep and tell what the machine offers and how it is, when that is news."""
-        self._store.health_is(promises)
+        self._store.results.record_health(promises)
         # A number that grows is no news, and what is well needs no words.
         told = [one if not one.kept else msgspec.structs.replace(one, message="") for one in promises]
         news = [(one.name, one.kept, re.sub(r"[0-9]+", "", one.message)) for one in told]
-        lease = self._store.lease
+        lease = self._store.lease.seconds
         news.append((f"lease {lease}", True, ""))
         if news == self._told and time.monotonic() - self._told_at < SLOWEST:
             return
         self._told, self._told_at = news, time.monotonic()
         holding = self._enclosures.protections.holding()
-        self._store.tell_host(host_facts(self._paths.root, self._settings, holding, told, lease))
+        self._store.report_host(host_facts(self._paths.root, self._settings, holding, told, lease))

@@ -20,7 +20,8 @@ from freehold.node import settings as node_settings
 from freehold.node.isolation import protections
 from freehold.node.maintenance import health
 from freehold.node.settings import Paths
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \S+ [A-Z]+ \S+ )(.*)")
 _TOLD = ("promise ", "cannot be", "is configured again", "is stopped")
@@ -44,7 +45,7 @@ def write(root: Path, file: Path) -> list[str]:
 def contents(root: Path) -> dict[str, str]:
     """Return the texts of a bundle, by name."""
     paths, settings = Paths(root), node_settings.load(root)
-    store = Store(paths.store, only_look=True)
+    store = Store(Database(paths.store, only_look=True))
     found = {
         "about.json": _json(
             agent=__version__,
@@ -56,11 +57,11 @@ def contents(root: Path) -> dict[str, str]:
             unprivileged=settings.unprivileged,
             partitions=len(settings.slots),
             limits=msgspec.to_builtins(settings.limits),
-            reports_waiting=store.outbox_size(),
+            reports_waiting=store.outbox.count(),
         ),
         "doctor.json": msgspec.json.format(msgspec.json.encode(health.findings(root))).decode(),
         "protections.json": _json(**protections.find(settings).holding()),
-        "software.json": _json(releases=[msgspec.to_builtins(one) for one in store.software()]),
+        "software.json": _json(releases=[msgspec.to_builtins(one) for one in store.software.planned()]),
         "instances.json": _json(
             instances=[
                 {
@@ -74,12 +75,12 @@ def contents(root: Path) -> dict[str, str]:
                     "services": [one.name for one in desired.layout.services],
                     "promises": desired.layout.promises,
                 }
-                for desired in store.all_desired()
+                for desired in store.instances.all()
             ]
         ),
         # Messages of promises are the services' own words: only whether they are kept.
         "promises.json": _json(
-            promises=[{"instance": one, "promise": name, "kept": kept} for one, name, kept, _ in store.promises()]
+            promises=[{"instance": one.instance, "promise": one.name, "kept": one.kept} for one in store.results.all()]
         ),
     }
     for log in (*sorted(paths.run.glob("*.log")), paths.root / "agent.log"):

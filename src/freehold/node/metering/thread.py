@@ -13,7 +13,7 @@ from freehold.node.metering import Counters, MeteredPartition, accumulate
 from freehold.node.parts import MeterPart, SupervisorPart
 from freehold.node.runtime import NamedThread, Runtime
 from freehold.node.settings import Paths, Settings
-from freehold.node.state.desired import Store
+from freehold.node.state.store import Store
 from freehold.node.supervisor.client import GroupStatus
 from freehold.protocol.report import Item, UsageReport
 from freehold.protocol.states import Observed
@@ -69,7 +69,7 @@ class MeteringThread(NamedThread):
         self._hurry.set()
 
     def run(self) -> None:
-        due = self._runtime.monotonic() + EARLY * self._store.pace
+        due = self._runtime.monotonic() + EARLY * self._store.outbox.pace
         while not self._over:
             if self._hurry.wait(max(0.0, min(PERIOD, due - self._runtime.monotonic()))) and not self._over:
                 self._runtime.sleep(SOON)
@@ -82,7 +82,7 @@ class MeteringThread(NamedThread):
             except Exception:
                 _log.exception("metering failed; retrying")
             if self._runtime.monotonic() >= due:
-                due = self._runtime.monotonic() + EARLY * self._store.pace
+                due = self._runtime.monotonic() + EARLY * self._store.outbox.pace
 
     def measure(self, *, tell: bool = True) -> None:
         """Read, accumulate, keep and perhaps tell, once; callable from any thread."""
@@ -93,7 +93,7 @@ class MeteringThread(NamedThread):
         status = self._supervisor.status()
         instances = [
             desired
-            for desired in self._store.instances()
+            for desired in self._store.instances.planned()
             if desired.partition in self._slots
             and desired.state is not Observed.WAITING
             and desired.state is not None
@@ -103,8 +103,8 @@ class MeteringThread(NamedThread):
         readings = self._meter.read(
             [self._slot(desired.partition, desired.instance, status.get(desired.partition)) for desired in instances]
         )
-        kept = self._store.counters()
-        now, moment = self._runtime.monotonic(), self._store.now()
+        kept = self._store.counters.all()
+        now, moment = self._runtime.monotonic(), self._store.clock.now()
         texts: dict[str, str] = {}
         items: list[Item] = []
         for desired in instances:
@@ -117,7 +117,7 @@ class MeteringThread(NamedThread):
             texts[desired.instance] = msgspec.json.encode(after).decode()
             if tell and texts[desired.instance] != self._told.get(desired.instance):
                 items.append(_report(desired.instance, moment, after))
-        self._store.count(texts, items)
+        self._store.counters.save(texts, items)
         if tell:
             self._told = texts
 

@@ -9,7 +9,8 @@ from freehold.cache.mirrors import MASTER, Mirror, Mirrors, mirror
 from freehold.cache.signing import Trust, fingerprint
 from freehold.node.link.client import Link
 from freehold.node.settings import Paths, Settings
-from freehold.node.state.desired import Store
+from freehold.node.state.database import Database
+from freehold.node.state.store import Store
 from freehold.node.upstream import MasterRefused, Upstream
 from freehold.protocol.cache import PREFIX, CacheKind
 
@@ -53,7 +54,8 @@ def mirrors(paths: Paths, settings: Settings, tell: Callable[[str], object]) -> 
 
 def link(paths: Paths, settings: Settings) -> Upstream:
     """Return a connection to the Master, as the agent's are."""
-    return Link(settings.master, paths.authority, (paths.certificate, paths.key), time=Store(paths.store))
+    clock = Store(Database(paths.store)).clock
+    return Link(settings.master, paths.authority, (paths.certificate, paths.key), time=clock)
 
 
 def trust(paths: Paths, settings: Settings) -> Trust:

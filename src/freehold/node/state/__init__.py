@@ -1,1 +1,1 @@
-"""What a node remembers, in one SQLite file: desired instances, results, the lease, and reports that wait."""
+"""What a node remembers, in one SQLite file: `Store` is made of a part for each subject."""

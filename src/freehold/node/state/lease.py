@@ -6,58 +6,62 @@ Decision 0021 says why it is safe.
 
 import math
 
-from freehold.node.state.outbox import Outbox
+from freehold.node.clock import Hardware
+from freehold.node.state.database import Database
 
 
-class Lease(Outbox):
-    """The part of the store that knows of the lease."""
+class Lease:
+    """The lease, as the Master granted it and as this boot counts it."""
 
-    def _take_lease(self, seconds: float) -> None:
-        """Take over what the feed says of the lease, in its transaction."""
-        if seconds and not self.lease:
+    def __init__(self, database: Database, hardware: Hardware) -> None:
+        self._database, self._hardware = database, hardware
+
+    def apply(self, seconds: float) -> None:
+        """Take over what the feed says of the lease: its length in seconds, 0 without one."""
+        if seconds and not self.seconds:
             # It begins now: the Master counts on it only when it was told that we obey.
-            self._set("leased", f"{self.clock.hardware.boot()} {self.clock.hardware.since_boot()!r}")
-            self._set("unheard", "")
-        self._set("lease", repr(seconds))
+            self._database.set("leased", f"{self._hardware.boot()} {self._hardware.since_boot()!r}")
+            self._database.set("unheard", "")
+        self._database.set("lease", repr(seconds))
 
     @property
-    def lease(self) -> float:
+    def seconds(self) -> float:
         """Seconds during which movable instances may run after the Master took a report; 0: for ever."""
-        return float(self._get("lease", "0.0"))
+        return float(self._database.get("lease", "0.0"))
 
-    def within_lease(self, seconds: float) -> float:
+    def within(self, seconds: float) -> float:
         """Return so many seconds, or fewer: a lease is renewed several times before it is over."""
-        return min(seconds, self.lease / 4 or seconds)
+        return min(seconds, self.seconds / 4 or seconds)
 
-    def renew_lease(self, sent: float) -> None:
+    def renew(self, sent: float) -> None:
         """Note that the Master took a report that was sent at a moment of this boot (`since_boot`)."""
-        with self._transaction(quietly=True):
-            boot = self.clock.hardware.boot()
-            if not self._lease_lasts() and not self._get("unheard", "").startswith(boot):
+        with self._database.transaction(quietly=True):
+            boot = self._hardware.boot()
+            if not self._lasts() and not self._database.get("unheard", "").startswith(boot):
                 # It was over: what can move may have moved, and only what the Master wants from now on tells.
-                self._set("unheard", f"{boot} {self.clock.hardware.since_boot()!r}")
-            self._set("leased", f"{boot} {sent!r}")
+                self._database.set("unheard", f"{boot} {self._hardware.since_boot()!r}")
+            self._database.set("leased", f"{boot} {sent!r}")
 
     def feed_heard(self, asked: float) -> bool:
         """Note that the Master said what it wants, asked at a moment of this boot; return whether more may run now."""
-        boot, _, unheard = self._get("unheard", "").partition(" ")
-        if not unheard or (boot == self.clock.hardware.boot() and asked < float(unheard)):
+        boot, _, unheard = self._database.get("unheard", "").partition(" ")
+        if not unheard or (boot == self._hardware.boot() and asked < float(unheard)):
             return False
-        with self._transaction(quietly=True):
-            self._set("unheard", "")
+        with self._database.transaction(quietly=True):
+            self._database.set("unheard", "")
         return True
 
-    def lease_left(self) -> float:
+    def left(self) -> float:
         """Return the seconds for which movable instances may run here; 0 when they may not, infinity without a lease.
 
         After a reboot nobody knows how long the machine was away: the Master must be heard first.
         """
-        if not self.lease:
+        if not self.seconds:
             return math.inf
-        return 0.0 if self._get("unheard", "") else self._lease_lasts()
+        return 0.0 if self._database.get("unheard", "") else self._lasts()
 
-    def _lease_lasts(self) -> float:
-        boot, _, sent = self._get("leased", "- 0").partition(" ")
-        if boot != self.clock.hardware.boot():
+    def _lasts(self) -> float:
+        boot, _, sent = self._database.get("leased", "- 0").partition(" ")
+        if boot != self._hardware.boot():
             return 0.0
-        return max(0.0, float(sent) + self.lease - self.clock.hardware.since_boot())
+        return max(0.0, float(sent) + self.seconds - self._hardware.since_boot())

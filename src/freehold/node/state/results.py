@@ -1,12 +1,9 @@
 """What became of promises, of instances and of the node itself: the last result of each, and a history of changes."""
 
-from pathlib import Path
-
 import msgspec
 
-from freehold.node.clock import Hardware
-from freehold.node.state.lease import Lease
-from freehold.node.state.outbox import BUDGET
+from freehold.node.state.database import Database
+from freehold.node.state.outbox import Outbox
 from freehold.protocol import MAX_MESSAGE
 from freehold.protocol.report import AssessmentReport, HostPromise
 
@@ -25,87 +22,107 @@ CREATE TABLE IF NOT EXISTS promise (
 """
 
 
-class Assessments(Lease):
-    """The part of the store that knows what became of promises."""
+class PromiseResult(msgspec.Struct, frozen=True):
+    """The last result of a promise."""
 
-    def __init__(
-        self,
-        path: Path,
-        more: str = "",
-        *,
-        budget: int = BUDGET,
-        hardware: Hardware | None = None,
-        only_look: bool = False,
-    ) -> None:
-        super().__init__(path, _SCHEMA + more, budget=budget, hardware=hardware, only_look=only_look)
+    instance: str
+    name: str
+    kept: bool
+    message: str
 
-    def promise_is(self, instance: str, revision: int, name: str, kept: bool, message: str, at: float) -> bool:
-        """Note the result of a promise; tell it when it is news or was not told for long. Return whether it changed.
 
-        What is no news goes along with the next report that does.
+class Change(msgspec.Struct, frozen=True):
+    """When a promise began to be kept, or broken."""
+
+    name: str
+    at: float
+    kept: bool
+    message: str
+
+
+class _Told(msgspec.Struct, frozen=True):
+    revision: int
+    kept: bool
+    told_at: float
+
+
+class Results:
+    """What became of promises."""
+
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        database.create_tables(_SCHEMA)
+        self._database, self._outbox = database, outbox
+
+    def record(self, instance: str, revision: int, name: str, kept: bool, message: str, at: float) -> bool:
+        """Record the result of a promise; report news, and what was not reported for long. Return whether it is news.
+
+        What is no news goes along with the next report that is.
         """
-        with self._lock:
-            rows = self._rows(
-                "SELECT revision, kept, told_at FROM promise WHERE instance = ? AND name = ?",
-                (instance, name),
-            )
-            changed = not rows or rows[0][:2] != (revision, int(kept))
-            if not changed and 0 <= at - rows[0][2] < HEARTBEAT:
+        with self._database.lock:
+            last = self._last(instance, name)
+            changed = last is None or (last.revision, last.kept) != (revision, kept)
+            if last is not None and not changed and 0 <= at - last.told_at < HEARTBEAT:
                 return False
-            with self._transaction(quietly=not changed):
-                self._db.execute(
-                    "INSERT OR REPLACE INTO promise VALUES (?, ?, ?, ?, ?, ?)",
-                    (instance, name, revision, int(kept), message, at),
+            with self._database.transaction(quietly=not changed):
+                self._database.execute(
+                    "INSERT OR REPLACE INTO promise (instance, name, revision, kept, message, told_at) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (instance, name, revision, kept, message, at),
                 )
                 if changed:
-                    self._note_change(instance, name, kept, message, at)
-                self._enqueue(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
+                    self._record_change(instance, name, kept, message, at)
+                self._outbox.add(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
             return changed
 
     def is_kept(self, instance: str, revision: int, name: str) -> bool:
         """Return whether the last result of a promise is of this revision, and kept."""
-        return self._rows("SELECT revision, kept FROM promise WHERE instance = ? AND name = ?", (instance, name)) == [
-            (revision, 1)
-        ]
+        last = self._last(instance, name)
+        return last is not None and last.revision == revision and last.kept
 
-    def tell_promises_anew(self) -> None:
-        """Have every promise told with its next result: what was told may not have been taken."""
-        with self._transaction(quietly=True):
-            self._db.execute("UPDATE promise SET told_at = 0")
+    def report_anew(self) -> None:
+        """Have every promise reported with its next result: the last report of it may not have been taken."""
+        with self._database.transaction(quietly=True):
+            self._database.execute("UPDATE promise SET told_at = 0")
 
-    def _note_change(self, instance: str, name: str, kept: bool, message: str, at: float) -> None:
-        self._db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", (instance, name, at, int(kept), message))
-        self._db.execute(
+    def history(self, instance: str) -> list[Change]:
+        """Return the changes of an instance's promises, the newest first."""
+        query = "SELECT name, at, kept, message FROM history WHERE instance = ? ORDER BY at DESC"
+        return self._database.select(Change, query, (instance,))
+
+    def all(self) -> list[PromiseResult]:
+        """Return the last result of every promise."""
+        query = "SELECT instance, name, kept, message FROM promise ORDER BY instance, name"
+        return self._database.select(PromiseResult, query)
+
+    def record_health(self, promises: list[HostPromise]) -> None:
+        """Keep the node's own promises as they are now."""
+        text = msgspec.json.encode(promises).decode()
+        if text != self._database.get("health", "[]"):
+            with self._database.transaction(quietly=True):
+                self._database.set("health", text)
+
+    def health(self) -> list[HostPromise]:
+        """Return the node's own promises as they were last seen."""
+        return msgspec.json.decode(self._database.get("health", "[]"), type=list[HostPromise])
+
+    def forget(self, instance: str) -> None:
+        """Forget the last results of an instance; its history stays."""
+        self._database.execute("DELETE FROM promise WHERE instance = ?", (instance,))
+
+    def forget_history(self, instance: str) -> None:
+        self._database.execute("DELETE FROM history WHERE instance = ?", (instance,))
+
+    def _last(self, instance: str, name: str) -> _Told | None:
+        query = "SELECT revision, kept, told_at FROM promise WHERE instance = ? AND name = ?"
+        return next(iter(self._database.select(_Told, query, (instance, name))), None)
+
+    def _record_change(self, instance: str, name: str, kept: bool, message: str, at: float) -> None:
+        self._database.execute(
+            "INSERT INTO history (instance, name, at, kept, message) VALUES (?, ?, ?, ?, ?)",
+            (instance, name, at, kept, message),
+        )
+        self._database.execute(
             "DELETE FROM history WHERE instance = ? AND name = ? AND rowid NOT IN "
             "(SELECT rowid FROM history WHERE instance = ? AND name = ? ORDER BY at DESC LIMIT ?)",
             (instance, name, instance, name, HISTORY),
         )
-
-    def history(self, instance: str) -> list[tuple[str, float, bool, str]]:
-        """Return the changes of an instance's promises, the newest first: name, when, kept, message."""
-        rows = self._rows(
-            "SELECT name, at, kept, message FROM history WHERE instance = ? ORDER BY at DESC", (instance,)
-        )
-        return [(name, at, bool(kept), message) for name, at, kept, message in rows]
-
-    def promises(self) -> list[tuple[str, str, bool, str]]:
-        """Return instance, name, kept and message of every promise."""
-        rows = self._rows("SELECT instance, name, kept, message FROM promise ORDER BY instance, name")
-        return [(instance, name, bool(kept), message) for instance, name, kept, message in rows]
-
-    def health_is(self, promises: list[HostPromise]) -> None:
-        """Keep the node's own promises as they are now."""
-        text = msgspec.json.encode(promises).decode()
-        if text != self._get("health", "[]"):
-            with self._transaction(quietly=True):
-                self._set("health", text)
-
-    def health(self) -> list[HostPromise]:
-        """Return the node's own promises as they were last seen."""
-        return msgspec.json.decode(self._get("health", "[]"), type=list[HostPromise])
-
-    def _forget_results(self, instance: str) -> None:
-        self._db.execute("DELETE FROM promise WHERE instance = ?", (instance,))
-
-    def _forget_history(self, instance: str) -> None:
-        self._db.execute("DELETE FROM history WHERE instance = ?", (instance,))

@@ -1,0 +1,306 @@
+"""Instances: what is wanted of each here, as it was last configured, and how far it is."""
+
+import hashlib
+import logging
+
+import msgspec
+
+from freehold.node.partition.layout import Layout
+from freehold.node.plan import PlannedInstance
+from freehold.node.state.database import Database
+from freehold.node.state.lease import Lease
+from freehold.node.state.outbox import Outbox
+from freehold.node.state.persistent_clock import PersistentClock
+from freehold.node.state.results import Results
+from freehold.node.state.shared import SharedInstances
+from freehold.protocol import MAX_MESSAGE, UNREADABLE
+from freehold.protocol.feed import WantedInstance
+from freehold.protocol.report import InstanceReport, Item, PublicationReport
+from freehold.protocol.states import Observed, Wanted
+
+RECONFIGURE_PAUSE = 300.0
+"""Seconds after which a promise may have its instance configured again once more."""
+_log = logging.getLogger(__name__)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS instance (
+  instance TEXT PRIMARY KEY, revision INTEGER NOT NULL, partition TEXT NOT NULL, release TEXT NOT NULL,
+  type TEXT NOT NULL, wanted TEXT NOT NULL, title TEXT NOT NULL, parameters TEXT NOT NULL,
+  state TEXT, state_revision INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '',
+  attempts INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0,
+  layout TEXT NOT NULL DEFAULT '{}', counters TEXT NOT NULL DEFAULT '{}');
+"""
+_LATER_COLUMNS = {
+    "seed": "TEXT NOT NULL DEFAULT ''",
+    "given": "TEXT NOT NULL DEFAULT '{}'",
+    "renew_at": "REAL NOT NULL DEFAULT 0",
+    "asking": "TEXT NOT NULL DEFAULT ''",
+    "asked": "TEXT NOT NULL DEFAULT ''",
+    "ask_attempts": "INTEGER NOT NULL DEFAULT 0",
+    "ask_next_try": "REAL NOT NULL DEFAULT 0",
+    "movable": "INTEGER NOT NULL DEFAULT 0",
+    "orphan": "INTEGER NOT NULL DEFAULT 0",
+    "hold": "INTEGER NOT NULL DEFAULT 0",
+}
+"""For a file that an earlier version made. `asking` is the digest of what an instance requests of others, `asked` that
+of what the Master granted."""
+
+_WANTED = "CASE WHEN orphan = 1 AND movable = 1 AND wanted = 'started' THEN 'stopped' ELSE wanted END"
+"""What is done with an instance: one without data that the Master does not name may run elsewhere, and rests here."""
+
+
+class DesiredInstance(msgspec.Struct, frozen=True):
+    """An instance as wanted and as last configured: what the agent's hands need."""
+
+    instance: str
+    revision: int
+    partition: str
+    release: str
+    type: str
+    wanted: Wanted
+    title: str
+    parameters: str
+    state: Observed | None
+    state_revision: int
+    message: str
+    attempts: int
+    layout: Layout
+    seed: str = ""
+    given: str = "{}"
+    """JSON: what the instances that it requested published, by title."""
+    asking: str = ""
+    """The digest of what it requests of others; empty when it requests nothing."""
+    ask_attempts: int = 0
+    movable: bool = False
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    wanted: Wanted
+    revision: int
+
+
+class _Found(msgspec.Struct, frozen=True):
+    state: Observed
+    state_revision: int
+    message: str
+
+
+class Instances:
+    """The instances of this node. Within a transaction of the caller, all is part of that."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: PersistentClock,
+        outbox: Outbox,
+        lease: Lease,
+        results: Results,
+        shared: SharedInstances,
+    ) -> None:
+        self._database, self._clock, self._outbox = database, clock, outbox
+        self._lease, self._results, self._shared = lease, results, shared
+        database.create_tables(_SCHEMA)
+        database.add_columns("instance", _LATER_COLUMNS)
+
+    # What is wanted
+
+    def planned(self) -> list[PlannedInstance]:
+        """Return every instance, as the plan wants it; nothing is planned of one that nobody knows."""
+        return self._database.select(
+            PlannedInstance,
+            f"SELECT instance, partition, release, {_WANTED} AS wanted, revision, state, state_revision, attempts, "
+            "next_try, renew_at, asking <> asked AS unasked, ask_next_try, movable, hold "
+            "FROM instance WHERE NOT (orphan = 1 AND state IS NULL AND wanted <> 'destroyed')",
+        )
+
+    def desired(self, instance: str) -> DesiredInstance | None:
+        """Return one instance with all that is known of it."""
+        return next(iter(self._desired("WHERE instance = ?", (instance,))), None)
+
+    def started_partitions(self) -> dict[str, str]:
+        """Return the partition of each instance that is wanted started and may run here, and read nothing else."""
+        rows = self._database.mappings(f"SELECT instance, partition FROM instance {self._startable()}")
+        return {row["instance"]: row["partition"] for row in rows}
+
+    def started(self, partition: str | None = None) -> list[DesiredInstance]:
+        """Return every instance, or that of a partition, that is wanted started and may run here, with all of it."""
+        if partition is None:
+            return self._desired(self._startable())
+        return self._desired(f"{self._startable()} AND partition = ?", (partition,))
+
+    def all(self) -> list[DesiredInstance]:
+        """Return every instance with all that is known of it."""
+        return self._desired()
+
+    def _startable(self) -> str:
+        return f"WHERE {_WANTED} = 'started' {'' if self._lease.left() else 'AND movable = 0'}"
+
+    def _desired(self, condition: str = "", values: tuple[object, ...] = ()) -> list[DesiredInstance]:
+        rows = self._database.mappings(
+            f"SELECT instance, revision, partition, release, type, {_WANTED} AS wanted, title, parameters, state, "
+            "state_revision, message, attempts, layout, seed, given, asking, ask_attempts, "
+            f"movable FROM instance {condition} ORDER BY partition",
+            values,
+        )
+        for row in rows:
+            row["layout"] = _layout(row["instance"], row["layout"])
+        return [msgspec.convert(row, DesiredInstance, strict=False) for row in rows]
+
+    def apply(self, desired: WantedInstance) -> None:
+        """Take over what the feed says of an instance."""
+        self._database.execute(
+            "INSERT INTO instance "
+            "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, "
+            "movable, hold) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+            "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
+            "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
+            "given = excluded.given, movable = excluded.movable, hold = excluded.hold, "
+            "orphan = 0, next_try = 0, attempts = 0 "
+            "WHERE excluded.revision > instance.revision",
+            (
+                desired.instance,
+                desired.revision,
+                desired.partition,
+                desired.release,
+                desired.type,
+                desired.wanted.value,
+                desired.title,
+                bytes(desired.parameters).decode(),
+                desired.seed,
+                bytes(desired.given).decode(),
+                int(desired.movable),
+                int(desired.hold),
+            ),
+        )
+
+    def reconfigure_host(self, host: str, revision: int) -> None:
+        """Have a host configured anew, as of a revision: one of its shared instances changed."""
+        self._database.execute(
+            "UPDATE instance SET revision = max(revision, ?), next_try = 0, attempts = 0 WHERE instance = ?",
+            (revision, host),
+        )
+
+    def reset_retries(self) -> None:
+        """Retry now what was to be tried at a time of the former clock."""
+        self._database.execute("UPDATE instance SET next_try = 0, ask_next_try = 0")
+
+    def report_anew(self) -> None:
+        """Have the state and publications of every instance found, and reported, anew."""
+        self._database.execute("UPDATE instance SET state_revision = 0, next_try = 0")
+
+    # What was found
+
+    def record_state(
+        self,
+        instance: str,
+        revision: int,
+        state: Observed,
+        *,
+        message: str = "",
+        layout: Layout | None = None,
+        promises: list[str] | None = None,
+        next_try: float = 0.0,
+        attempts: int = 0,
+    ) -> None:
+        """Record, and report, the state of an instance as of a revision of what was wanted.
+
+        With a layout (it was configured) what it publishes is reported as well.
+        """
+        with self._database.transaction():
+            items: list[Item] = [InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], promises or [])]
+            self._database.execute(
+                "UPDATE instance SET state = ?, state_revision = ?, message = ?, attempts = ?, next_try = ? "
+                "WHERE instance = ?",
+                (state.value, revision, message, attempts, next_try, instance),
+            )
+            if layout is not None:
+                self._keep_layout(instance, layout)
+                items.append(PublicationReport(instance, revision, layout.published))
+                items += self._shared.serve(instance, revision, layout.outcome.served)
+            if state not in (Observed.STARTED, Observed.CONFIGURING):
+                self._results.forget(instance)
+            if state is Observed.DESTROYED:
+                self._database.execute("DELETE FROM instance WHERE instance = ?", (instance,))
+                self._results.forget_history(instance)
+                items += self._shared.end_with(instance)
+            self._outbox.add(*items)
+
+    def _keep_layout(self, instance: str, layout: Layout) -> None:
+        outcome = layout.outcome
+        digest = hashlib.sha256(msgspec.json.encode(outcome.requests)).hexdigest() if outcome.requests else ""
+        # What was served is kept by shared instance: a host may serve thousands.
+        kept = msgspec.structs.replace(layout, outcome=msgspec.structs.replace(outcome, served={}))
+        self._database.execute(
+            "UPDATE instance SET layout = ?, renew_at = ?, asking = ?, ask_next_try = 0, ask_attempts = 0 "
+            "WHERE instance = ?",
+            (msgspec.json.encode(kept).decode(), outcome.renew_at or 0, digest, instance),
+        )
+
+    def configuration_failed(
+        self, instance: str, revision: int, message: str, *, attempts: int, next_try: float
+    ) -> None:
+        """Record, and report, that an instance cannot be configured; what is wanted of it by now is done at once."""
+        with self._database.transaction():
+            query = "SELECT wanted, revision FROM instance WHERE instance = ?"
+            for row in self._database.select(_Wanted, query, (instance,)):
+                if row != _Wanted(Wanted.STARTED, revision):
+                    next_try, attempts = 0.0, 0
+            self.record_state(
+                instance, revision, Observed.FAILED, message=message, attempts=attempts, next_try=next_try
+            )
+
+    # What instances request of others
+
+    def record_requests(
+        self, instance: str, digest: str, *, refused: str = "", next_try: float = 0.0, attempts: int = 0
+    ) -> None:
+        """Record that the Master heard what an instance requests; `refused` says what it did not grant."""
+        with self._database.transaction():
+            self._database.execute(
+                "UPDATE instance SET asked = ?, ask_next_try = ?, ask_attempts = ? WHERE instance = ? AND asking = ?",
+                ("" if refused or next_try else digest, next_try, attempts, instance, digest),
+            )
+            query = "SELECT state, state_revision, message FROM instance WHERE instance = ? AND state IS NOT NULL"
+            for row in self._database.select(_Found, query, (instance,)):
+                if refused and row.message != refused:
+                    self._database.execute("UPDATE instance SET message = ? WHERE instance = ?", (refused, instance))
+                    text = refused[-MAX_MESSAGE:]
+                    self._outbox.add(InstanceReport(instance, row.state_revision, row.state, text))
+
+    # What is configured again
+
+    def runs_by(self, python: str) -> bool:
+        """Note which interpreter the agent runs by; when it is another one, have each instance configured again."""
+        with self._database.transaction(quietly=True):
+            known = self._database.get("python", "")
+            self._database.set("python", python)
+            if known in ("", python):
+                return False
+            self._database.execute("UPDATE instance SET renew_at = ? WHERE wanted = 'started'", (self._clock.now(),))
+        return True
+
+    def force_reconfigure(self, instance: str) -> bool:
+        """Have an instance configured again soon, unless that was done minutes ago; return whether it will be."""
+        forced = f"bang {instance}"
+        now = self._clock.now()
+        with self._database.transaction(quietly=True):
+            # Also those of instances that are gone.
+            self._database.execute(
+                "DELETE FROM memory WHERE name LIKE 'bang %' AND CAST(value AS REAL) NOT BETWEEN ? AND ?",
+                (now - RECONFIGURE_PAUSE, now),
+            )
+            if self._database.get(forced, ""):
+                return False
+            self._database.set(forced, repr(now))
+            self._database.execute("UPDATE instance SET renew_at = ? WHERE instance = ?", (now, instance))
+        return True
+
+
+def _layout(instance: str, text: str) -> Layout:
+    """Return a layout as it was kept; an empty one when an earlier version kept what is beyond today's bounds."""
+    try:
+        return msgspec.json.decode(text, type=Layout)
+    except UNREADABLE as error:
+        _log.error("the layout of %s that was kept is not one, and counts as empty: %s", instance, error)
+        return Layout()
