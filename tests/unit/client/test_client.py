@@ -12,7 +12,7 @@ from freehold.client import (
     NotReady,
     Refused,
     Unreachable,
-    commands,
+    instance_commands,
     load_credentials,
     save_credentials,
 )
@@ -48,7 +48,7 @@ def test_a_note_is_said_and_read_and_a_field_that_is_none_is_refused(client: Cli
     answer = client.request("noted", product="tiny", note="Ada's")
     assert answer.instance is not None
     assert (answer.instance.note, client.show("noted").note) == ("Ada's", "Ada's")
-    assert "  note        Ada's" in commands._describe(client.show("noted"))
+    assert "  note        Ada's" in instance_commands._describe(client.show("noted"))
     with pytest.raises(Refused) as refused:
         client.request("noted", note="x" * 201)
     assert "note" in str(refused.value)
