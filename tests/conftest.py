@@ -21,6 +21,14 @@ os.environ["FREEHOLD_DESTROY_GRACE"] = "0"
 
 
 @pytest.fixture(scope="module")
+def usual_grace() -> Iterator[None]:
+    """The Master of a module that uses this leaves what is destroyed the usual time."""
+    before = os.environ.pop("FREEHOLD_DESTROY_GRACE")
+    yield
+    os.environ["FREEHOLD_DESTROY_GRACE"] = before
+
+
+@pytest.fixture(scope="module")
 def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Master]:
     """A Master of this module's own, served by a process of its own."""
     root = tmp_path_factory.mktemp("master")

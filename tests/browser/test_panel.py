@@ -81,3 +81,19 @@ def test_the_api_can_be_browsed_without_asking_another_host(phone: Window) -> No
     phone.page.goto(f"{phone.address}/api/v1/docs")
     operation = phone.page.get_by_text("/api/v1/projects/{project}/instances/{title}").first
     expect(operation).to_be_visible(timeout=20_000)
+
+
+def test_a_page_says_when_its_master_is_away_and_since_when_what_it_shows_is_old(phone: Window) -> None:
+    phone.log_in()
+    phone.open("services/provider/shop")
+    expect(phone.page.locator("#away")).to_be_hidden()
+    phone.cloud.master.stop()
+    expect(phone.page.locator("#away")).to_be_visible(timeout=SLOW)
+    expect(phone.page.locator("#away")).to_contain_text("does not answer")
+    expect(phone.page.locator("#away time")).not_to_be_empty()
+    phone.has_no_barrier()
+    phone.fits()
+    phone.cloud.master.start()
+    expect(phone.page.locator("#away")).to_be_hidden(timeout=SLOW)
+    # That nobody answered is what this was about.
+    phone.wrong.clear()

@@ -1,20 +1,11 @@
 """What was destroyed by mistake, on a real machine: it is had back with its data, and ends when that is meant."""
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
 from freehold.kit.waiting import gone, page, until
 from support.machines import MODES, REPOSITORY, Cloud
 
-
-@pytest.fixture(scope="module", autouse=True)
-def grace() -> Iterator[None]:
-    """The Master of this module leaves what is destroyed the usual time."""
-    before = os.environ.pop("FREEHOLD_DESTROY_GRACE")
-    yield
-    os.environ["FREEHOLD_DESTROY_GRACE"] = before
+pytestmark = pytest.mark.usefixtures("usual_grace")
 
 
 def test_what_was_destroyed_by_mistake_is_had_back_with_its_data(cloud: Cloud) -> None:

@@ -29,6 +29,8 @@ from freehold.kit.waiting import until
 from support.machines import REPOSITORY, Cloud, Machine
 from support.running import ALL_SCOPES, OWNER, PASSWORD, Master
 
+pytestmark = pytest.mark.usefixtures("usual_grace")
+
 PAGES = [
     *("README.md", "CONTRIBUTING.md"),
     *sorted(str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("docs/**/*.md")),

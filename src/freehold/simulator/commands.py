@@ -43,7 +43,9 @@ def _simulate(options: argparse.Namespace) -> int:
         f"{len(seeds)} histories of {options.nodes} nodes, {faults} faults, {instances} instances,"
         f" {cpu_ms / 1000:.0f} CPU seconds of theirs counted: {bad or 'nothing'} went wrong."
     )
-    return 1 if bad else 0
+    if not instances:
+        print("No instance was granted in any of them: nothing was tried.", file=sys.stderr)
+    return 1 if bad or not instances else 0
 
 
 def _outcomes(options: argparse.Namespace, seeds: range) -> "Iterator[HistoryOutcome]":

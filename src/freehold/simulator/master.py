@@ -41,6 +41,7 @@ class Rooms:
     """The database and the rooms, made once in a process; as new for each world."""
 
     def __init__(self, root: Path) -> None:
+        os.environ["FREEHOLD_DESTROY_GRACE"] = str(DESTROY_GRACE)
         os.environ["DATABASE_URL"] = f"sqlite:///{root / 'master.sqlite'}"
         from freehold.master.commands import initialise
 
@@ -52,7 +53,6 @@ class Rooms:
         from freehold.master.people import identity
         from freehold.master.people.models import Person
 
-        settings.DESTROY_GRACE_S = DESTROY_GRACE
         self.root, self.path = root, root / "master.sqlite"
         self.url = str(settings.DATABASE_URL)
         self.owner = identity.by_person(Person.objects.get(email=OWNER).id)

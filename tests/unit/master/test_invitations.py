@@ -115,7 +115,7 @@ def test_what_opens_nothing_says_the_same_whatever_it_is(
         accept(code, email)
     assert roles() == before
     with pytest.raises(Unauthenticated) as nonsense:
-        accept("nonsense\0", "no\0body")
+        accept("nonsense\0", "nobody@example.org")
     assert str(told.value) == str(nonsense.value)
 
 

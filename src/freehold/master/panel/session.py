@@ -79,6 +79,8 @@ def log_out(request: HttpRequest) -> HttpResponse:
 def _why_not_joined(error: MasterError) -> str:
     if isinstance(error, Unauthenticated):
         return _("The e-mail, the code or the password is wrong, or the invitation is over or was used.")
+    if isinstance(error, Invalid) and error.errors[0].field == "email":
+        return _("This is no e-mail address.")
     if isinstance(error, Invalid):
         return _("This password is too short, too long or a common one. The code is still good.")
     return labels.problem(error)

@@ -23,6 +23,8 @@ from freehold.master.people.throttle import throttle
 from freehold.protocol.problem import FieldError
 
 INVITATION_DAYS = 7
+LONGEST_EMAIL = 254
+"""RFC 5321, 4.5.3.1.3: a path of 256 characters with its brackets."""
 _EMAIL = re.compile(r"[^@\s\0]+@[^@\s\0]+")
 
 
@@ -33,8 +35,7 @@ def invite(project: Project, email: str, role: str, *, acting: Caller) -> tuple[
     roles there. Raise Invalid for what is no address or no role, Conflict for who is in the project already.
     """
     email = email.strip().lower()
-    if not _EMAIL.fullmatch(email) or len(email) > 254:
-        raise Invalid("Not an e-mail address.", errors=[FieldError("email", "must be name@host", email)])
+    _check_email(email)
     if role not in Role.values:
         raise Invalid("There is no such role.", errors=[FieldError("role", f"one of {', '.join(Role.values)}", role)])
     require_owner(project, acting)
@@ -79,14 +80,16 @@ def withdraw(project: Project, email: str, *, acting: Caller) -> None:
 def accept(email: str, code: str, password: str, address: str = "") -> Person:
     """Bring somebody into a project by a code of `invite`, and return them.
 
-    Who has an account gives its password; who has none gets one with this. Raise Invalid for a password that cannot
-    be: the code is then still good. Raise Unauthenticated for a wrong password and for a code that is not this
-    address's, over, used or withdrawn, or whose maker may not give roles any more, never saying which; TooManyTries
-    where that happened too often, as with passwords.
+    Who has an account gives its password; who has none gets one with this. Raise Invalid for what is no address, and
+    for a password that cannot be: the code is then still good. Raise Unauthenticated for a wrong password and for a
+    code that is not this address's, over, used or withdrawn, or whose maker may not give roles any more, never saying
+    which; TooManyTries where that happened too often, as with passwords.
     """
-    account = identity.digest(email.strip().lower())
+    email = email.strip().lower()
+    _check_email(email)
+    account = identity.digest(email)
     throttle.check(account, address)
-    person = _bring_in(email.strip().lower(), code, password)
+    person = _bring_in(email, code, password)
     if person is None:
         throttle.failed(account, address)
         raise Unauthenticated(
@@ -95,6 +98,11 @@ def accept(email: str, code: str, password: str, address: str = "") -> Person:
         )
     throttle.succeeded(account, address)
     return person
+
+
+def _check_email(email: str) -> None:
+    if not _EMAIL.fullmatch(email) or len(email) > LONGEST_EMAIL:
+        raise Invalid("Not an e-mail address.", errors=[FieldError("email", "must be name@host", email)])
 
 
 def _bring_in(email: str, code: str, password: str) -> Person | None:

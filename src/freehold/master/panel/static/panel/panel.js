@@ -38,5 +38,20 @@ function enhance(root) {
   fromAddress(root);
 }
 
+// A page that looks for news says so when nobody answers, and since when what it shows is old.
+const away = document.getElementById("away");
+let heard = new Date();
+document.addEventListener("htmx:sendError", () => {
+  if (!away.hidden) return;
+  const now = away.querySelector("time");
+  now.dateTime = heard.toISOString();
+  local(away);
+  away.hidden = false;
+});
+document.addEventListener("htmx:afterOnLoad", () => {
+  heard = new Date();
+  away.hidden = true;
+});
+
 enhance(document);
 document.addEventListener("htmx:afterSettle", (event) => enhance(event.target));
