@@ -29,8 +29,6 @@ from freehold.kit.waiting import until
 from support.machines import REPOSITORY, Cloud, Machine
 from support.running import ALL_SCOPES, OWNER, PASSWORD, Master
 
-pytestmark = pytest.mark.usefixtures("usual_grace")
-
 PAGES = [
     *("README.md", "CONTRIBUTING.md"),
     *sorted(str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("docs/**/*.md")),
@@ -223,7 +221,7 @@ def newcomer(tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def customers(master: Master) -> None:
+def customers(usual_grace: None, master: Master) -> None:
     for project in ("shop", "partner"):
         master.cli("project", project)
     for email in ("ann@example.org", "customer@shop.example"):
