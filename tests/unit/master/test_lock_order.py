@@ -5,8 +5,10 @@ Told from the statements of each act, on either database: what matters is which 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -79,6 +81,41 @@ def _stop(shop: "Market") -> None:
 @an_act
 def _destroy(shop: "Market") -> None:
     shop.end("web")
+
+
+@an_act
+def _destroy_later(shop: "Market") -> None:
+    with _grace():
+        shop.end("web")
+
+
+@an_act
+def _have_back(shop: "Market") -> None:
+    with _grace():
+        shop.end("web")
+        _watched(lambda: shop.rooms.request("web", None, state=Wanted.STARTED))
+
+
+@an_act
+def _end_what_is_due(shop: "Market") -> None:
+    from freehold.master.foundation import clock
+    from freehold.master.ordering import endings
+
+    with _grace() as patched:
+        shop.end("web")
+        shop.turn("2026-09-01")
+        patched.setattr(clock, "steadiness", Mock(look=lambda: 1000.0))
+        _watched(endings.end_due)
+
+
+@contextmanager
+def _grace() -> Iterator[pytest.MonkeyPatch]:
+    """Have what is destroyed be had back for a day."""
+    from django.conf import settings
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(settings, "DESTROY_GRACE_S", 86400.0)
+        yield patched
 
 
 @an_act

@@ -37,10 +37,11 @@ def begin(row: dict[str, Any], ends_at: int, actor: str) -> None:
 
     Raise Conflict when one of its hosts serves shared instances of other trees.
     """
+    # What is paid for it is locked before the clock, as by every order.
+    events.send(Ending(row["id"]))
     # Before looking at guests: one that is placed right now is seen.
     revisions.take_turn()
     trees.refuse_guests(row["tree"])
-    events.send(Ending(row["id"]))
     run(QUERIES["set_end"], id=row["id"], ends_at=ends_at, now=clock.now())
     trees.settle(row["tree"])
     _remember(row, actor, Wanted.STOPPED)
