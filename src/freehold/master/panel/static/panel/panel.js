@@ -46,6 +46,7 @@ document.addEventListener("htmx:sendError", () => {
   const now = away.querySelector("time");
   now.dateTime = heard.toISOString();
   local(away);
+  away.role = "alert";
   away.hidden = false;
 });
 document.addEventListener("htmx:afterOnLoad", () => {
