@@ -43,7 +43,12 @@ are, and however many, nodes do not wait for them. Who enrols or brings a letter
 a stranger."""
 PASSWORD_THREADS, PASSWORD_QUEUE = 2, 16
 """Threads in which passwords are hashed (0.3 s and 100 MB each), and requests that may wait for them."""
-PASSWORD_PATHS = frozenset({"/login", "/reset", "/api/v1/login", "/api/v1/me/password", "/api/v1/password-reset"})
+PASSWORD_PATHS = frozenset(
+    {
+        *("/login", "/reset", "/join", "/account/password"),
+        *("/api/v1/login", "/api/v1/join", "/api/v1/me/password", "/api/v1/password-reset"),
+    }
+)
 LARGEST_UPLOAD = 33 * 1024 * 1024
 LARGEST_OF_STRANGERS = 64 * 1024
 """Bytes of a body that is read before it is known who sends it."""

@@ -31,6 +31,7 @@ TEXTS = {
     "gateway/reports.py: reason[:MAX_MESSAGE]",
     "panel/services.py: asked['q'].replace('\\x00', '')[:100]",
     "panel/services.py: hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]",
+    "people/actions.py: email[:LONGEST_EMAIL]",
     "people/actions.py: title[:100]",
     "people/sessions.py: text[:longest]",
     "tasks/lanes.py: explained(failure)[:_LONGEST_WORDS]",

@@ -106,9 +106,9 @@ def test_what_opens_nothing_says_the_same_whatever_it_is(
         invitations.withdraw(project(), EVE, acting=rooms.owner)
     elif spoilt == "made anew":
         invite(rooms)
-    elif spoilt == "another address":
+    elif spoilt == "of another address":
         email = "mallory@example.org"
-    else:
+    elif spoilt == "maker is no owner":
         Membership.objects.filter(person=rooms.owner.person).update(role="operator")
     before = roles()
     with pytest.raises(Unauthenticated) as told:
@@ -239,3 +239,59 @@ def test_a_password_is_changed_on_a_page_and_logs_out(rooms: "Rooms") -> None:
     assert eve.post("/account/password", {"old": CHOSEN, "password": PASSWORD}).status_code == 302
     assert eve.get("/account").status_code == 302, "it has to log in again"
     assert actions.log_in(EVE, PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "email", ["", "nobody", "a b@a.example", "a\0b@a.example", "\x1b[2Ja@b.example", f"{'x' * 250}@a.example"]
+)
+def test_what_is_no_address_is_neither_invited_nor_given_an_account(rooms: "Rooms", email: str) -> None:
+    from freehold.master.people import actions, identity
+
+    with pytest.raises(Invalid):
+        invite(rooms, email)
+    with pytest.raises(Invalid):
+        actions.add_person(email, PASSWORD, acting=identity.system())
+
+
+def test_a_short_password_does_not_tell_its_maker_who_has_an_account(rooms: "Rooms") -> None:
+    from freehold.master.people import actions, identity
+
+    actions.add_person("known@example.org", PASSWORD, acting=identity.system())
+    answers = []
+    for email in ("known@example.org", "unknown@example.org"):
+        with pytest.raises(Invalid) as told:
+            accept(invite(rooms, email), email, "short")
+        answers.append(str(told.value))
+    assert answers[0] == answers[1]
+
+
+def test_the_whole_link_may_be_pasted(rooms: "Rooms") -> None:
+    link = f"https://master.example/join#{invite(rooms)}"
+    answer = Visitor(None).post("/join", {"email": EVE, "code": f" {link} ", "password": CHOSEN})
+    assert answer.status_code == 302
+    assert roles()[EVE] == "customer"
+
+
+def test_every_door_that_takes_a_password_hashes_it_where_few_others_wait() -> None:
+    import json
+
+    from django.urls import reverse
+
+    from freehold.master.server import PASSWORD_PATHS
+    from support.machines import REPOSITORY
+
+    document = json.loads((REPOSITORY / "docs" / "openapi.json").read_text())
+    schemas = document["components"]["schemas"]
+    doors = set()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            fields = schemas.get(body.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+            if any(field.get("format") == "password" for field in fields.values()):
+                doors.add(path)
+    templates = REPOSITORY / "src" / "freehold" / "master" / "panel" / "templates" / "panel"
+    for page in templates.glob("*.html"):
+        if 'type="password"' in page.read_text():
+            doors.add(reverse(page.stem.replace("_", "-")))
+    assert len(doors) >= 8
+    assert doors == PASSWORD_PATHS

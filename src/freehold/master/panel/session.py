@@ -59,6 +59,8 @@ def join(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return draw(request, None, "join", {})
     asked = {name: request.POST.get(name, "").strip() for name in ("email", "code")}
+    # Who runs no scripts may paste the link as it is.
+    asked["code"] = asked["code"].rpartition("#")[2]
     try:
         password = request.POST.get("password", "")
         person = invitations.accept(asked["email"], asked["code"], password, network_of_caller(request))

@@ -20,6 +20,8 @@ from freehold.protocol.problem import FieldError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1000
+LONGEST_EMAIL = 254
+"""Characters (RFC 5321, 4.5.3.1.3, without its brackets)."""
 TOKEN_DAYS = 90
 RESET_DAYS = 1
 """How long a code to set another password is good."""
@@ -53,8 +55,7 @@ def add_person(email: str, password: str, *, name: str = "", is_staff: bool = Fa
     acting.require(Scope.OPERATE)
     acting.require_staff()
     check_password_rules(password)
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
-        raise Invalid("Not an e-mail address.", errors=[FieldError("email", "must be name@host", email)])
+    check_email(email)
     person = Person(
         id=ids.new("pers"),
         email=email.lower(),
@@ -70,6 +71,13 @@ def add_person(email: str, password: str, *, name: str = "", is_staff: bool = Fa
     except IntegrityError:
         raise Conflict(f"{email} has an account already.", remedy="Give that account a role instead.") from None
     return person
+
+
+def check_email(email: str) -> None:
+    """Raise Invalid for what is no e-mail address, is longer than any, or holds what a database or terminal obeys."""
+    if not (re.fullmatch(r"[^@\s]+@[^@\s]+", email) and email.isprintable() and len(email) <= LONGEST_EMAIL):
+        rule = f"must be name@host, at most {LONGEST_EMAIL} characters"
+        raise Invalid("Not an e-mail address.", errors=[FieldError("email", rule, email[:LONGEST_EMAIL])])
 
 
 def check_password_rules(password: str) -> None:
@@ -166,6 +174,8 @@ def remove_role(person: Person, project: Project, *, acting: Caller) -> None:
 
 def _leave_an_owner(project: Project, person: Person) -> None:
     """Raise Conflict when a person is the only owner of a project: nobody else could decide who is in it."""
+    # Two owners who go at the same moment would each count the other, on PostgreSQL.
+    Project.objects.select_for_update().get(id=project.id)
     owners = Membership.objects.filter(project=project, role=Role.OWNER)
     if owners.filter(person=person).exists() and not owners.exclude(person=person).exists():
         raise Conflict(

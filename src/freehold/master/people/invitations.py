@@ -4,7 +4,6 @@ The code stands in the link after `#`, where browsers keep it to themselves: it 
 its hash is kept. An invitation is worth what its maker may do when it is used.
 """
 
-import re
 import secrets
 
 from django.contrib.auth.hashers import check_password, make_password
@@ -15,7 +14,7 @@ from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Unauthenticated
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people import identity, quotas
-from freehold.master.people.actions import check_password_rules, require_owner
+from freehold.master.people.actions import check_email, check_password_rules, require_owner
 from freehold.master.people.identity import Caller
 from freehold.master.people.models import Invitation, Membership, Person, Project, Role
 from freehold.master.people.quotas import Quota
@@ -23,9 +22,6 @@ from freehold.master.people.throttle import throttle
 from freehold.protocol.problem import FieldError
 
 INVITATION_DAYS = 7
-LONGEST_EMAIL = 254
-"""RFC 5321, 4.5.3.1.3: a path of 256 characters with its brackets."""
-_EMAIL = re.compile(r"[^@\s\0]+@[^@\s\0]+")
 
 
 def invite(project: Project, email: str, role: str, *, acting: Caller) -> tuple[str, Invitation]:
@@ -35,7 +31,7 @@ def invite(project: Project, email: str, role: str, *, acting: Caller) -> tuple[
     roles there. Raise Invalid for what is no address or no role, Conflict for who is in the project already.
     """
     email = email.strip().lower()
-    _check_email(email)
+    check_email(email)
     if role not in Role.values:
         raise Invalid("There is no such role.", errors=[FieldError("role", f"one of {', '.join(Role.values)}", role)])
     require_owner(project, acting)
@@ -86,9 +82,11 @@ def accept(email: str, code: str, password: str, address: str = "") -> Person:
     which; TooManyTries where that happened too often, as with passwords.
     """
     email = email.strip().lower()
-    _check_email(email)
+    check_email(email)
     account = identity.digest(email)
     throttle.check(account, address)
+    # Before anything is looked up: else its answer would tell who has an account.
+    check_password_rules(password)
     person = _bring_in(email, code, password)
     if person is None:
         throttle.failed(account, address)
@@ -98,11 +96,6 @@ def accept(email: str, code: str, password: str, address: str = "") -> Person:
         )
     throttle.succeeded(account, address)
     return person
-
-
-def _check_email(email: str) -> None:
-    if not _EMAIL.fullmatch(email) or len(email) > LONGEST_EMAIL:
-        raise Invalid("Not an e-mail address.", errors=[FieldError("email", "must be name@host", email)])
 
 
 def _bring_in(email: str, code: str, password: str) -> Person | None:
@@ -117,7 +110,6 @@ def _bring_in(email: str, code: str, password: str) -> Person | None:
         return None
     person = Person.objects.filter(email=email).first()
     if person is None:
-        check_password_rules(password)
         person = Person(id=ids.new("pers"), email=email, password=make_password(password), created_at=clock.now())
     elif not person.is_active or not check_password(password, person.password):
         return None
@@ -139,6 +131,8 @@ def _holds(invitation: Invitation) -> bool:
 
 def _take(invitation: Invitation, person: Person) -> bool:
     with writing():
+        # First of all, as `invite` does: they would wait for each other, each with a row that the other needs.
+        Project.objects.select_for_update().get(id=invitation.project_id)
         # Of two that come at the same moment with one code, one deletes the row.
         if not Invitation.objects.filter(id=invitation.id, digest=invitation.digest).delete()[0]:
             return False
