@@ -2,8 +2,8 @@
 
 A node speaks at least once in each pace that its Master sets (`foundation.pace`). One that let three go by is silent:
 what it said before is no longer what is known of it, and nothing new is placed there; so is one whose operator stopped
-it, at once, if it said so. Whether it is lost, and what
-moves away from it, is another question (`ordering.moves`), asked of nodes with a lease only.
+it, at once, if it said so. Whether it is lost, and what moves away from it, is another question (`ordering.moves`),
+asked of nodes with a lease only.
 """
 
 from dataclasses import dataclass

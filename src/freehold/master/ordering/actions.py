@@ -22,7 +22,7 @@ from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, events, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound, Undeclared
 from freehold.master.foundation.transactions import audit, locking, run, writing
-from freehold.master.ordering import endings, free_text, sharing, trees
+from freehold.master.ordering import endings, free_text, history, sharing, trees
 from freehold.master.ordering.events import Changed, NamedAgain, Ordered
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.states import INSTANCE
@@ -216,7 +216,7 @@ def _create(order: Order) -> Answer:
         sharing.offer_to(instance, order.project, choice.product, everyone=spec.offered_to is OfferedTo.EVERYONE)
     if parent is not None:
         _forget_given(parent["id"], order.title)
-    _remember(order, instance, choice.release, _text(parameters), wanted)
+    history.remember(instance, order.actor, choice.release, _text(parameters), wanted)
     events.send(
         Ordered(
             instance,
@@ -337,7 +337,7 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         sharing.follow(row["id"], release)
     if asked != old or row["orphaned_at"] is not None or row["ends_at"] is not None:
         trees.settle(row["tree"])
-    _remember(order, row["id"], release, parameters, asked)
+    history.remember(row["id"], order.actor, release, parameters, asked)
     if len(parameters) > LARGE_PARAMETERS:
         run(QUERIES["thin_requests"], instance=row["id"], most=HISTORY_OF_LARGE)
     audit(
@@ -412,18 +412,6 @@ def _forget_given(parent: str, title: str) -> None:
     given = json.loads(row["child_publications"])
     if given.pop(trees.name_in_parent(title), None) is not None:
         run(QUERIES["forget_child_publication"], id=parent, child_publications=_text(given))
-
-
-def _remember(order: Order, instance: str, release: str, parameters: str, asked: Wanted) -> None:
-    run(
-        QUERIES["add_request"],
-        instance=instance,
-        now=clock.now(),
-        actor=order.actor,
-        release=release,
-        parameters=parameters,
-        requested_state=asked.value,
-    )
 
 
 def check_title(title: str) -> None:

@@ -14,7 +14,7 @@ from freehold.master.fleet import revisions
 from freehold.master.foundation import clock, events
 from freehold.master.foundation.errors import Conflict, MasterError
 from freehold.master.foundation.transactions import audit, run, writing
-from freehold.master.ordering import trees
+from freehold.master.ordering import history, trees
 from freehold.master.ordering.events import AskGrace, Changed, Ending, KeptOn
 from freehold.master.ordering.queries import QUERIES
 from freehold.protocol.states import Wanted
@@ -44,7 +44,8 @@ def begin(row: dict[str, Any], ends_at: int, actor: str) -> None:
     trees.refuse_guests(row["tree"])
     run(QUERIES["set_end"], id=row["id"], ends_at=ends_at, now=clock.now())
     trees.settle(row["tree"])
-    _remember(row, actor, Wanted.STOPPED)
+    # The time in which it is stopped so is not time in which a promise could be broken.
+    history.remember(row["id"], actor, row["release_id"], row["parameters"], Wanted.STOPPED)
     audit(actor, "instance.end", row["id"], project=row["project_id"], title=row["title"], ends_at=clock.iso(ends_at))
 
 
@@ -98,7 +99,7 @@ def end_due() -> int:
                 events.send(Changed(row["id"], json.loads(row["parameters"]), Wanted.DESTROYED))
                 run(QUERIES["ask_end"], id=row["id"])
                 trees.settle(row["tree"])
-                _remember(row, ACTOR, Wanted.DESTROYED)
+                history.remember(row["id"], ACTOR, row["release_id"], row["parameters"], Wanted.DESTROYED)
                 audit(ACTOR, "instance.end-due", row["id"], project=row["project_id"], title=row["title"])
         except MasterError as error:
             _log.warning("'%s' cannot be destroyed yet: %s", row["title"], error)
@@ -108,16 +109,3 @@ def end_due() -> int:
             continue
         count += 1
     return count
-
-
-def _remember(row: dict[str, Any], actor: str, asked: Wanted) -> None:
-    # The time in which it is stopped so is not time in which a promise could be broken.
-    run(
-        QUERIES["add_request"],
-        instance=row["id"],
-        now=clock.now(),
-        actor=actor,
-        release=row["release_id"],
-        parameters=row["parameters"],
-        requested_state=asked.value,
-    )

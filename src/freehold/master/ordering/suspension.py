@@ -3,7 +3,7 @@
 from freehold.master.fleet import revisions
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import audit, run
-from freehold.master.ordering import trees
+from freehold.master.ordering import history, trees
 from freehold.master.ordering.models import Instance
 from freehold.master.ordering.queries import QUERIES
 from freehold.protocol.states import Wanted
@@ -49,14 +49,6 @@ def _hold(root: Instance, since: int | None, shown: Wanted) -> None:
     Instance.objects.filter(id=root.id).update(suspended_at=since)
     trees.settle(root.tree)
     # The time in which it is stopped so is not time in which a promise could be broken.
-    run(
-        QUERIES["add_request"],
-        instance=root.id,
-        now=clock.now(),
-        actor=ACTOR,
-        release=root.release_id,
-        parameters=root.parameters,
-        requested_state=shown.value,
-    )
+    history.remember(root.id, ACTOR, root.release_id, root.parameters, shown)
     verb = "instance.resume" if since is None else "instance.suspend"
     audit(ACTOR, verb, root.id, project=root.project_id, title=root.title)

@@ -47,7 +47,8 @@ def reset(request: HttpRequest) -> HttpResponse:
     try:
         actions.use_reset(email, code, request.POST.get("password", ""), network_of_caller(request))
     except MasterError as error:
-        return draw(request, None, "reset", {"email": email, "wrong": _why_not(error)}, error.status)
+        refused = _("The e-mail or the code is wrong, or the code is over or was used already.")
+        return draw(request, None, "reset", {"email": email, "wrong": _why_not(error, refused)}, error.status)
     return draw(request, None, "reset", {"done": True})
 
 
@@ -65,7 +66,8 @@ def join(request: HttpRequest) -> HttpResponse:
         password = request.POST.get("password", "")
         person = invitations.accept(asked["email"], asked["code"], password, network_of_caller(request))
     except MasterError as error:
-        return draw(request, None, "join", {**asked, "wrong": _why_not_joined(error)}, error.status)
+        refused = _("The e-mail, the code or the password is wrong, or the invitation is over or was used.")
+        return draw(request, None, "join", {**asked, "wrong": _why_not(error, refused)}, error.status)
     login(request, person, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("instances")
 
@@ -78,19 +80,12 @@ def log_out(request: HttpRequest) -> HttpResponse:
     return redirect("login")
 
 
-def _why_not_joined(error: MasterError) -> str:
+def _why_not(error: MasterError, refused: str) -> str:
+    """Return why a form with a code and a password was not taken; `refused` are the words for a wrong one."""
     if isinstance(error, Unauthenticated):
-        return _("The e-mail, the code or the password is wrong, or the invitation is over or was used.")
+        return refused
     if isinstance(error, Invalid) and error.errors[0].field == "email":
         return _("This is no e-mail address.")
-    if isinstance(error, Invalid):
-        return _("This password is too short, too long or a common one. The code is still good.")
-    return labels.problem(error)
-
-
-def _why_not(error: MasterError) -> str:
-    if isinstance(error, Unauthenticated):
-        return _("The e-mail or the code is wrong, or the code is over or was used already.")
     if isinstance(error, Invalid):
         return _("This password is too short, too long or a common one. The code is still good.")
     return labels.problem(error)

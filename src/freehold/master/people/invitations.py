@@ -99,13 +99,8 @@ def accept(email: str, code: str, password: str, address: str = "") -> Person:
 
 
 def _bring_in(email: str, code: str, password: str) -> Person | None:
-    found = (
-        None
-        if "\0" in email
-        else Invitation.objects.filter(digest=identity.digest(code), email=email, expires_at__gt=clock.now())
-        .select_related("project", "maker")
-        .first()
-    )
+    good = Invitation.objects.filter(digest=identity.digest(code), email=email, expires_at__gt=clock.now())
+    found = good.select_related("project", "maker").first()
     if found is None or not _holds(found):
         return None
     person = Person.objects.filter(email=email).first()

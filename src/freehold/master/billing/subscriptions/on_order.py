@@ -138,8 +138,7 @@ def kept_on(event: KeptOn) -> None:
         # The day on which it stopped is paid for already.
         SubscriptionPrice.objects.filter(id=last.id).update(until_day=days.NEVER)
     else:
-        values = {name: getattr(last, name) for name in _TERMS}
-        SubscriptionPrice.objects.create(subscription=last.subscription, from_day=today, until_day=days.NEVER, **values)
+        _begin_term(last.subscription, today, _terms(last))
     recount(Subscription.objects.get(id=rows[0]["id"]), today)
 
 
@@ -216,13 +215,22 @@ def replace_term(subscription: Subscription, today: int, **changed: object) -> N
         raise Conflict(
             "This service is to be destroyed, and nobody pays for it.", remedy="Have it back first: start it."
         )
-    values = {name: getattr(present, name) for name in _TERMS} | changed
+    values = _terms(present) | changed
     recount(subscription, today)
     if subscription.state == SubscriptionState.PENDING or present.from_day >= today:
         SubscriptionPrice.objects.filter(id=present.id).update(**values)
         return
     SubscriptionPrice.objects.filter(id=present.id).update(until_day=today)
-    SubscriptionPrice.objects.create(subscription=subscription.id, from_day=today, until_day=days.NEVER, **values)
+    _begin_term(subscription.id, today, values)
+
+
+def _terms(price: SubscriptionPrice) -> dict[str, Any]:
+    """Return what holds of a price, by name, without its days."""
+    return {name: getattr(price, name) for name in _TERMS}
+
+
+def _begin_term(subscription: int, today: int, values: dict[str, Any]) -> None:
+    SubscriptionPrice.objects.create(subscription=subscription, from_day=today, until_day=days.NEVER, **values)
 
 
 def _last_term(subscription: int) -> SubscriptionPrice:
