@@ -110,6 +110,13 @@ def not_our_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     return sorry(request, error, _caller(request))
 
 
+def only_or_choice(request: HttpRequest, caller: Caller, projects: list[str], page: str) -> HttpResponse:
+    """Lead to a page of the only one of these projects, or draw the choice of them (`PAGE_choice.html`)."""
+    if len(projects) == 1:
+        return redirect(page, projects[0])
+    return draw(request, caller, f"{page}_choice", {"projects": projects})
+
+
 def operated(caller: Caller) -> list[str]:
     """Return the projects whose nodes somebody runs."""
     return list(caller.able(Scope.OPERATE))

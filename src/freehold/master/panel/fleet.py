@@ -13,7 +13,7 @@ from freehold.master.foundation.errors import Invalid, MasterError
 from freehold.master.ordering import listing
 from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
-from freehold.master.panel.decorators import draw, for_members, operated
+from freehold.master.panel.decorators import draw, for_members, only_or_choice, operated
 from freehold.master.people.actions import NAME
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol.problem import FieldError
@@ -27,10 +27,7 @@ PARTITIONS = 8
 @for_members
 def choose(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The fleet of the only project that somebody runs, or a choice of them."""
-    projects = operated(caller)
-    if len(projects) == 1:
-        return redirect("fleet", projects[0])
-    return draw(request, caller, "fleet_choice", {"projects": projects})
+    return only_or_choice(request, caller, operated(caller), "fleet")
 
 
 @require_GET

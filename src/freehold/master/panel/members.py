@@ -11,7 +11,7 @@ from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.paging import part_of
 from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
-from freehold.master.panel.decorators import draw, for_members, operated
+from freehold.master.panel.decorators import draw, for_members, only_or_choice, operated
 from freehold.master.people import actions, invitations
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Membership, Project, Role
@@ -21,10 +21,7 @@ from freehold.master.people.models import Membership, Project, Role
 @for_members
 def choose(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The members of the only project that somebody runs, or a choice of projects."""
-    projects = operated(caller)
-    if len(projects) == 1:
-        return redirect("members", projects[0])
-    return draw(request, caller, "members_choice", {"projects": projects})
+    return only_or_choice(request, caller, operated(caller), "members")
 
 
 @require_http_methods(["GET", "POST"])

@@ -20,7 +20,7 @@ from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.monitoring import record
 from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
-from freehold.master.panel.decorators import draw, for_anybody, for_members, sorry
+from freehold.master.panel.decorators import draw, for_anybody, for_members, only_or_choice, sorry
 from freehold.master.people.identity import Caller, Scope
 
 WHOLE = "trial-balance"
@@ -81,10 +81,7 @@ def project_costs(request: HttpRequest, caller: Caller, project: str) -> HttpRes
 @for_members
 def choose_costs(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The projects of which somebody may see what they cost."""
-    projects = list(caller.able(Scope.READ))
-    if len(projects) == 1:
-        return redirect("costs", projects[0])
-    return draw(request, caller, "costs_choice", {"projects": projects})
+    return only_or_choice(request, caller, list(caller.able(Scope.READ)), "costs")
 
 
 @require_GET
