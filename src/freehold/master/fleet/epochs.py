@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from django.db.models import F, Max, Value
+from django.db.models.functions import Greatest
+
 from freehold.master.fleet.models import Node, RevisionClock, Supply
 from freehold.master.foundation import hints
 
@@ -34,10 +37,9 @@ def begin(now: int, revision: int, epochs: dict[str, int]) -> Begun:
     clock.value = max(clock.value, revision, now * REVISIONS) + GAP
     clock.save(update_fields=["value"])
     Supply.objects.update(revision=clock.value)
-    nodes = list(Node.objects.select_for_update().order_by("id"))
-    for node in nodes:
-        epoch = max(node.epoch, epochs.get(node.id, 0), now // EPOCH) + EPOCHS
-        Node.objects.filter(id=node.id).update(revision=clock.value, epoch=epoch)
+    nodes = Node.objects.update(revision=clock.value, epoch=Greatest(F("epoch"), Value(now // EPOCH)) + EPOCHS)
+    for node, shown in epochs.items():
+        Node.objects.filter(id=node, epoch__lt=shown + EPOCHS).update(epoch=shown + EPOCHS)
     hints.after_commit(hints.FLEET_CHANGED)
-    leased = max((max(node.lease, node.acknowledged_lease) for node in nodes), default=0)
-    return Begun(clock.value, len(nodes), leased)
+    leased = Node.objects.aggregate(longest=Max(Greatest("lease", "acknowledged_lease")))["longest"]
+    return Begun(clock.value, nodes, leased or 0)

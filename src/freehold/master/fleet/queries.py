@@ -18,10 +18,15 @@ _FACTS = (
 _OF_SITE = ("name", "region", "nodes", "expected_silence")
 
 
-def sites(project: str, part: ListPart | None = None) -> list[dict[str, Any]]:
-    """Return the sites of a project with their number of nodes, by name; all, or a part of them after a name."""
+def sites(project: str, part: ListPart) -> list[dict[str, Any]]:
+    """Return a part of the sites of a project, after a name, with their number of nodes, by name."""
     rows = Site.objects.filter(project=project).annotate(nodes=Count("node")).values(*_OF_SITE)
-    return [dict(row) for row in (part_of(rows, ("name",), "name", part) if part else rows.order_by("name"))]
+    return [dict(row) for row in part_of(rows, ("name",), "name", part)]
+
+
+def count_sites(project: str) -> int:
+    """Return how many sites a project has."""
+    return Site.objects.filter(project=project).count()
 
 
 def site(project: str, name: str) -> dict[str, Any]:
@@ -34,9 +39,10 @@ def count_nodes(project: str) -> int:
     return Node.objects.filter(project=project).count()
 
 
-def node_titles(project: str) -> list[dict[str, Any]]:
-    """Return id and title of each node of a project, by title."""
-    return [dict(row) for row in Node.objects.filter(project=project).order_by("title", "id").values("id", "title")]
+def node_titles(project: str, part: ListPart) -> list[dict[str, Any]]:
+    """Return id and title of a part of the nodes of a project, by title."""
+    rows = Node.objects.filter(project=project).values("id", "title")
+    return [dict(row) for row in part_of(rows, ("title", "id"), "id", part)]
 
 
 def node(project: str, **named: str) -> dict[str, Any]:
@@ -126,7 +132,8 @@ def node_ids(project: str, names: list[str], site: str | None) -> list[str]:
         rows = rows.filter(site__name=site)
     if not names:
         return list(rows.values_list("id", flat=True))
-    known = {**{node.title: node.id for node in rows}, **{node.id: node.id for node in rows}}
+    named = list(rows.filter(Q(id__in=names) | Q(title__in=names)).only("id", "title"))
+    known = {**{node.title: node.id for node in named}, **{node.id: node.id for node in named}}
     missing = [name for name in names if name not in known]
     if missing:
         raise NotFound(f"There is no node '{missing[0]}'.", remedy="See `freehold node list`.")

@@ -10,24 +10,23 @@ from freehold.master.ordering import queries
 from freehold.master.ordering.status import STARTING_MS, TROUBLE
 
 PAGE = 50
-"""Instances on a page."""
+"""Rows on a page."""
+MOST_RELEASES = 200
+"""Releases of a product from which one is chosen."""
 LISTING = sql.load(Path(__file__).parent / "sql" / "listing.sql")
 
 
 @dataclass(frozen=True)
-class InstancePage:
-    """Some of the instances that were looked for."""
+class ListPage:
+    """Some of the rows that were looked for."""
 
     rows: list[dict[str, Any]]
-    """As `ordering.queries` gives them."""
     number: int
     pages: int
     total: int
 
 
-def page(
-    projects: list[str], *, text: str = "", state: str = "", number: int = 1, broken: str = "FALSE"
-) -> InstancePage:
+def page(projects: list[str], *, text: str = "", state: str = "", number: int = 1, broken: str = "FALSE") -> ListPage:
     """Return a page of the instances of projects that are not gone, by title.
 
     `text` is a part of a title or product. Without it only roots of trees are listed; with it, or of what is in
@@ -57,7 +56,7 @@ def page(
     )
     found = run(query, **values, most=PAGE, start=(number - 1) * PAGE) if projects else []
     total = found[0]["total"] if found else 0
-    return InstancePage(queries.by_ids([row["id"] for row in found]), number, max(1, -(-total // PAGE)), total)
+    return ListPage(queries.by_ids([row["id"] for row in found]), number, max(1, -(-total // PAGE)), total)
 
 
 def on_node(node: str) -> dict[str, list[dict[str, Any]]]:
@@ -68,25 +67,42 @@ def on_node(node: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def offered(projects: list[str], product: str = "") -> dict[str, list[dict[str, Any]]]:
-    """Return the releases that some node offers to one of these projects, by product, the newest first.
-
-    Those of one product, if it is named.
+def products(projects: list[str], *, number: int = 1) -> ListPage:
+    """Return a page of the products that some node offers to one of these projects, by name, each with its newest
+    release that is offered.
     """
     beneficiaries, values = _in("s.beneficiary", ["", *projects])
-    values["product"] = product
     rows = run(
         LISTING["offered"].where(
-            "(:product = '' OR p.name = :product) AND "
-            "EXISTS (SELECT 1 FROM fleet_supply s WHERE s.release_id = r.id AND s.wanted = 'available'"
-            f" AND {beneficiaries}) ORDER BY p.name, r.published_at DESC, r.version DESC"
+            "r.id = (SELECT o.id FROM catalog_release o WHERE o.product_id = p.id AND EXISTS"
+            " (SELECT 1 FROM fleet_supply s WHERE s.release_id = o.id AND s.wanted = 'available' AND"
+            f" {beneficiaries}) ORDER BY o.published_at DESC, o.version DESC LIMIT 1)"
+            " ORDER BY p.name LIMIT :most OFFSET :start"
         ),
+        most=PAGE,
+        start=(number - 1) * PAGE,
         **values,
     )
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        found.setdefault(row["product"], []).append(row)
-    return found
+    total = rows[0]["total"] if rows else 0
+    return ListPage(rows, number, max(1, -(-total // PAGE)), total)
+
+
+def releases(projects: list[str], product: str) -> list[dict[str, Any]]:
+    """Return the releases of a product that some node offers to one of these projects, the newest first.
+
+    At most `MOST_RELEASES`: who wants an older one names it.
+    """
+    beneficiaries, values = _in("s.beneficiary", ["", *projects])
+    return run(
+        LISTING["offered"].where(
+            "p.name = :product AND EXISTS (SELECT 1 FROM fleet_supply s WHERE s.release_id = r.id"
+            f" AND s.wanted = 'available' AND {beneficiaries})"
+            " ORDER BY r.published_at DESC, r.version DESC LIMIT :most"
+        ),
+        product=product,
+        most=MOST_RELEASES,
+        **values,
+    )
 
 
 def _in(column: str, values: list[str]) -> tuple[str, dict[str, Any]]:

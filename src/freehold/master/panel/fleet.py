@@ -1,6 +1,7 @@
 """For operators: sites, nodes and who lives there, supplies and builds, enrolment."""
 
 import re
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -73,7 +74,8 @@ def _seconds(hours: str) -> int:
 @for_members
 def enrol(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
     """Make a one-time token, shown once within the command that uses it."""
-    sites = queries.sites(caller.project(project, Scope.OPERATE))
+    owner = caller.project(project, Scope.OPERATE)
+    sites = lists.choices(partial(queries.sites, owner))
     typed = {
         "site": request.POST.get("site", ""),
         "title": request.POST.get("title", "").strip(),
@@ -138,8 +140,8 @@ def supplies(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
         "project": project,
         **_listed(lists.supplies(owner, number=_number(request))),
         "releases": catalog.releases(lists.MOST_OFFERED),
-        "nodes": queries.node_titles(owner),
-        "sites": queries.sites(owner),
+        "nodes": lists.choices(partial(queries.node_titles, owner)),
+        "sites": lists.choices(partial(queries.sites, owner)),
         **wrong,
     }
     return draw(request, caller, "supplies", context, status)
@@ -173,8 +175,17 @@ def _overview(
     owner = caller.project(project, Scope.OPERATE)
     number = _number(request)
     page = lists.numbered(queries.nodes(owner, lists.numbered_part(number)), number, queries.count_nodes(owner))
-    sites = [{**one, "silence_hours": f"{one['expected_silence'] / 3600:g}"} for one in queries.sites(owner)]
-    context = {"project": project, "sites": sites, "page": page, "typed": typed or {}}
+    number = lists.page_number(request.GET.get("sites", ""))
+    sites = [
+        {**one, "silence_hours": f"{one['expected_silence'] / 3600:g}"}
+        for one in queries.sites(owner, lists.numbered_part(number))
+    ]
+    context = {
+        "project": project,
+        "page": page,
+        "sites": lists.numbered(sites, number, queries.count_sites(owner)),
+        "typed": typed or {},
+    }
     if error is None:
         return draw(request, caller, "fleet", context)
     return draw(request, caller, "fleet", {**context, **_explained(error)}, error.status)
@@ -207,7 +218,7 @@ def _with_state(row: dict[str, Any]) -> dict[str, Any]:
 def _supply(request: HttpRequest, caller: Caller, project: str) -> None:
     owner = caller.project(project, Scope.OPERATE)
     release = catalog.named(request.POST.get("release", ""))
-    kind, _colon, name = request.POST.get("where", "all").partition(":")
+    kind, name = _place(request.POST.get("where", "all"))
     wanted = SoftwareWanted.REMOVED if request.POST.get("wanted") == "removed" else SoftwareWanted.AVAILABLE
     actions.supply(
         release,
@@ -217,6 +228,15 @@ def _supply(request: HttpRequest, caller: Caller, project: str) -> None:
         wanted=wanted,
         acting=caller,
     )
+
+
+def _place(typed: str) -> tuple[str, str]:
+    """Return of which kind the place is where a release goes, and its name; raise Invalid."""
+    kind, colon, name = (part.strip() for part in typed.partition(":"))
+    if (kind, colon) != ("all", "") and not (kind in ("site", "node") and name):
+        rule = "all, site:NAME or node:NAME"
+        raise Invalid(f"'{typed}' is no place: it is {rule}.", errors=[FieldError("where", rule)])
+    return kind, name
 
 
 def _check_machine(typed: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from freehold.master.fleet import queries as fleet
 from freehold.master.foundation.errors import Conflict, Forbidden, Malformed, MasterError, NotFound
 from freehold.master.ordering import actions, listing, queries
 from freehold.master.panel import labels
+from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_members, is_fragment
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.schemaform.forms import Form
@@ -33,12 +34,11 @@ _REDRAWS = ("add-row", "remove-row", "redraw")
 @for_members
 def catalogue(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The products that some node offers, each with its newest release and its types."""
-    offered = listing.offered(sorted(caller.able(Scope.READ).values()))
-    types = catalog.types([releases[0]["release"] for releases in offered.values()])
-    products = [
-        {"newest": releases[0], "types": types.get(releases[0]["release"], [])} for releases in offered.values()
-    ]
-    return draw(request, caller, "catalogue", {"products": products})
+    number = lists.page_number(request.GET.get("page", ""))
+    page = listing.products(sorted(caller.able(Scope.READ).values()), number=number)
+    types = catalog.types([row["release"] for row in page.rows])
+    products = [{"newest": row, "types": types.get(row["release"], [])} for row in page.rows]
+    return draw(request, caller, "catalogue", {"products": products, "page": page})
 
 
 @require_http_methods(["GET", "POST"])
@@ -49,8 +49,8 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     if not mine:
         raise Forbidden("You have no project to order for.", remedy="Ask whoever runs this Master to give you a role.")
     asked = request.POST if request.method == "POST" else request.GET
-    releases = listing.offered(sorted(mine.values()), product).get(product)
-    if releases is None:
+    releases = [] if "\0" in product else listing.releases(sorted(mine.values()), product)
+    if not releases:
         raise NotFound(f"There is no product '{product}' that you can order.", remedy="")
     chosen = _chosen(releases, asked)
     types = catalog.types([chosen["release"]])[chosen["release"]]
@@ -110,7 +110,7 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
         raise NotFound(f"'{title}' cannot be changed here.", remedy="")
     asked = request.POST if request.method == "POST" else request.GET
     present = {"release": row["release_id"], "version": row["version"]}
-    newer = listing.offered([row["project_id"]], row["product"]).get(row["product"], [])
+    newer = listing.releases([row["project_id"]], row["product"])
     releases = newer if any(one["release"] == row["release_id"] for one in newer) else [present, *newer]
     chosen = _chosen(releases, asked if asked.get("release") else {"release": row["version"]})
     schemas = catalog.type_schemas(chosen["release"], row["type"])

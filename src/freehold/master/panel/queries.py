@@ -1,5 +1,6 @@
 """Reads for the lists of operators, a page at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,12 @@ def supplies(project: str, *, node: str = "", number: int = 1) -> NumberedPage:
         number,
         pages(found.count()),
     )
+
+
+def choices(found: Callable[[ListPart], list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
+    """Return all rows of a list for a field that lets choose among them; None where they are too many for that."""
+    rows = found(ListPart(limit=MOST_OFFERED + 1))
+    return rows if len(rows) <= MOST_OFFERED else None
 
 
 def numbered_part(number: int) -> ListPart:

@@ -37,7 +37,7 @@ WHERE i.node_id = :node AND i.gone_at IS NULL
 ORDER BY i.partition, i.created_at, i.id
 
 -- name: offered
--- The releases that some node offers, by product, the newest first.
-SELECT p.name AS product, r.id AS release, r.version, r.description, r.published_at
+-- Releases that some node offers, each with how many there are in all.
+SELECT p.name AS product, r.id AS release, r.version, r.description, r.published_at, count(*) OVER () AS total
 FROM catalog_release r
 JOIN catalog_product p ON p.id = r.product_id
