@@ -26,6 +26,8 @@ class Rooms:
         self.owner: Caller = identity.by_person(owner.id)
         self.customer: Caller = identity.by_person(customer.id)
         self.provider, self.shop = provider.id, shop.id
+        self.partial = False
+        """Whether `request` takes what there is room for, of a release that declares to request more."""
 
     def node(
         self, title: str, *, partitions: int = 4, site: str = "here", region: str = "", labels: Any = None,
@@ -77,7 +79,7 @@ class Rooms:
         from freehold.master.ordering import actions
 
         asked = actions.Request("shop", title, product=product, **spec)
-        return actions.request(asked, dry_run=dry_run, acting=self.customer)
+        return actions.request(asked, dry_run=dry_run, partial=self.partial, acting=self.customer)
 
     def node_says(self, instance: str, state: str, revision: int = 10**9, **more: Any) -> None:
         """Write down what a node would have said of an instance, and reconcile."""

@@ -78,17 +78,20 @@ class Client:
         *,
         dry_run: bool = False,
         now: bool = False,
+        partial: bool = False,
         project: str | None = None,
         **fields: Any,
     ) -> Answer:
         """Make an instance exist as described by fields of `protocol.order.OrderSpec`.
 
-        What is None stays as it is, or takes its default; an end that is asked for `now` has no time of grace. Raise
-        TypeError for a field that an order does not have.
+        What is None stays as it is, or takes its default; an end that is asked for `now` has no time of grace;
+        with `partial` it is taken though there is no room for all that it will request. Raise TypeError for
+        a field that an order does not have.
         """
         body = msgspec.to_builtins(OrderSpec(**fields))
         path = self._instance(title, project)
-        said = urlencode({name: "true" for name, value in (("dry_run", dry_run), ("now", now)) if value})
+        switches = {"dry_run": dry_run, "now": now, "partial": partial}
+        said = urlencode({name: "true" for name, value in switches.items() if value})
         return self._call("PUT", f"{path}?{said}" if said else path, Answer, body)
 
     def move(

@@ -22,6 +22,9 @@ def add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> 
                 f"--{name.replace('_', '-')}", metavar=field.metavar, choices=field.choices, help=field.help
             )
     request.add_argument("--dry-run", action="store_true", help="check and place it, but keep nothing")
+    request.add_argument(
+        "--partial", action="store_true", help="take it though there is no room for all that it will request"
+    )
     _add_wait(request)
     show = command(subparsers, "show", _show, "show one service")
     show.add_argument("title")
@@ -57,6 +60,7 @@ def _request(options: argparse.Namespace) -> int:
     answer = client.request(
         options.title,
         dry_run=options.dry_run,
+        partial=options.partial,
         project=options.project,
         **{name: _said(name, getattr(options, name)) for name in order.FIELDS},
     )

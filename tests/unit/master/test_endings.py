@@ -30,6 +30,7 @@ def grace(monkeypatch: pytest.MonkeyPatch) -> None:
 def family(rooms: "Rooms") -> None:
     """A service that requested two others."""
     rooms.supply(rooms.publish(packed("tiny", default={}, other={})), rooms.node("rack", partitions=9))
+    rooms.partial = True
     ask(rooms.request("shop").instance, database={}, cache={})
 
 
@@ -120,6 +121,7 @@ def test_what_serves_others_does_not_end_and_what_is_to_end_serves_nobody_new(ro
 
     shelves = packed("store", default={}, shelf={"shared": True, "software-type": "default"})
     rooms.supply(rooms.publish(shelves), rooms.node("rack", partitions=9))
+    rooms.partial = True
     rooms.request("store", "store")
     rooms.request("shelf", "store", type="shelf")
     with pytest.raises(Conflict, match="'store' serves 1 shared instances of others"):

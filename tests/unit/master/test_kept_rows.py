@@ -157,6 +157,7 @@ def test_a_host_where_a_guest_is_to_be_is_found_behind_any_number_of_others(
     shared = {"shared": True, "software-type": "default"}
     nodes = [rooms.node("large", site="here"), rooms.node("small", site="there", region="moon")]
     rooms.supply(rooms.publish(packed("store", default={}, shelf=shared)), *nodes)
+    rooms.partial = True
     for title, node in (("many", "large"), ("few", "small")):
         rooms.request(title, "store", constraints={"node": node})
     few = Instance.objects.get(title="few")
@@ -198,7 +199,7 @@ def _publish_from_children(rooms: "Rooms", count: int) -> Any:
     from support.trees import ask, packed
 
     spec = {"product": "leaf", "type": "default"}
-    rooms.supply(rooms.publish(packed("leaf", default={})), rooms.node("rack", partitions=count + 2))
+    rooms.supply(rooms.publish(packed("leaf", default={"requests": []})), rooms.node("rack", partitions=count + 2))
     rooms.supply(
         rooms.publish(packed("site", default={"requests": [{**spec, "number": count}]})),
         *_nodes(),

@@ -23,6 +23,7 @@ def shop(rooms: "Rooms") -> "Rooms":
         rooms.publish(packed("store", default={}, shelf={"shared": True, "software-type": "default"})),
     ):
         rooms.supply(release, node)
+    rooms.partial = True
     return rooms
 
 
@@ -231,7 +232,7 @@ def test_a_host_serves_its_own_project_until_it_is_offered_to_everyone(shop: "Ro
 
     def offer(to: str) -> None:
         spec = actions.Request("provider", "big", product="store", offered_to=actions.OfferedTo(to))
-        actions.request(spec, acting=shop.owner)
+        actions.request(spec, partial=True, acting=shop.owner)
 
     offer("project")
     with pytest.raises(NoPlace):

@@ -165,9 +165,12 @@ def request_instance(
     now: Annotated[
         bool, Query(description="What is to be destroyed ends at once, without the time in which it can be had back.")
     ] = False,
+    partial: Annotated[
+        bool, Query(description="It is taken though there is no room for all that its release declares to request.")
+    ] = False,
 ) -> dict[str, Any]:
     spec = actions.Request(project, title, **body.dict())
-    answer = actions.request(spec, dry_run=dry_run, now=now, acting=caller(request))
+    answer = actions.request(spec, dry_run=dry_run, now=now, partial=partial, acting=caller(request))
     return {
         "created": answer.created,
         "changed": answer.changed,

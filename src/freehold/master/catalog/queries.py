@@ -33,6 +33,8 @@ class ResolvedType:
     """For a shared type: the type of the instances that take it in."""
     hosts: bool = False
     """Some shared type of the release lives on instances of this one."""
+    requests: bool = False
+    """It may request other instances."""
 
 
 def choose(product: str, version: str | None, type_name: str) -> ResolvedType:
@@ -51,11 +53,18 @@ def choose(product: str, version: str | None, type_name: str) -> ResolvedType:
                 row["weight"],
                 row["host"],
                 any(other["host"] == type_name for other in rows),
+                bool(row["requests"]),
             )
     raise NotFound(
         f"{product} {rows[0]['version']} has no type '{type_name}'.",
         remedy=f"Its types are: {', '.join(sorted(row['name'] for row in rows))}.",
     )
+
+
+def requests(release: str, type_name: str) -> tuple[str, str]:
+    """Return what a type of a release declares to request, and the schema of its parameters; both are JSON."""
+    row = ReleaseType.objects.only("requests", "request_schema").get(release=release, name=type_name)
+    return row.requests, row.request_schema
 
 
 def find(product: str, version: str | None) -> str:

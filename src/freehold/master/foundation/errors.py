@@ -174,3 +174,11 @@ class NoPlace(MasterError):
     title = "No partition fits"
     status = 409
     remedy = "Loosen the constraints, or ask the provider to add a supply or a node; `reasons` says what was missing."
+
+
+class NotWhole(NoPlace):
+    """There is no room for all that a service is made of."""
+
+    type = "not-whole"
+    title = "Not all of it fits"
+    remedy = "Order less of it, or ask the provider for more room; with `partial` it is taken all the same."

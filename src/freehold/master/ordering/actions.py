@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,9 +23,10 @@ from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, events, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound, Undeclared
 from freehold.master.foundation.transactions import audit, locking, run, writing
-from freehold.master.ordering import endings, free_text, history, sharing, trees
+from freehold.master.ordering import endings, free_text, history, reservations, sharing, trees
 from freehold.master.ordering.events import Changed, NamedAgain, Ordered
 from freehold.master.ordering.queries import QUERIES
+from freehold.master.ordering.reservations import Declaring, Kind
 from freehold.master.ordering.states import INSTANCE
 from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
@@ -78,15 +80,20 @@ class Order:
     """For one that another requests: what its release declares, whether it is a shared one."""
     now: bool = False
     """An end that is asked for has no time of grace."""
+    partial: bool = False
+    """It is taken though there is no room for all that it will request."""
 
 
-def request(spec: Request, *, dry_run: bool = False, now: bool = False, acting: Caller) -> Answer:
+def request(
+    spec: Request, *, dry_run: bool = False, now: bool = False, partial: bool = False, acting: Caller
+) -> Answer:
     """Make an instance exist as wished, in one transaction, and say which one it is.
 
     Idempotent by project and title: asking again with the same values changes nothing. With `dry_run`
-    everything is checked and placed, and nothing is kept. Stopping, starting and destroying go through the
-    whole tree. What is destroyed stops, and can be had back for a time (`endings`), unless it is to be so `now`. Raise
-    InvalidParameters, NoPlace (with every reason), Conflict (another product or type under
+    everything is checked and placed, and nothing is kept. What the release declares to request has a place, too
+    (`reservations`), or all is refused, unless it may be there in part. Stopping, starting and destroying go through
+    the whole tree. What is destroyed stops, and can be had back for a time (`endings`), unless it is to be so `now`.
+    Raise InvalidParameters, NoPlace (with every reason), Conflict (another product or type under
     this title), NotFound or Forbidden.
     """
     project = acting.project(spec.project, Scope.ORDER)
@@ -101,7 +108,7 @@ def request(spec: Request, *, dry_run: bool = False, now: bool = False, acting: 
     if spec.offered_to is OfferedTo.EVERYONE:
         # Whoever serves strangers does what a provider does.
         acting.project(spec.project, Scope.OPERATE)
-    return transact(Order(spec, project, acting.actor, spec.title, now=now), dry_run=dry_run)
+    return transact(Order(spec, project, acting.actor, spec.title, now=now, partial=partial), dry_run=dry_run)
 
 
 def count_instances(project: str) -> int:
@@ -210,6 +217,9 @@ def _create(order: Order) -> Answer:
     if not made:
         quotas.check(order.project, Quota.INSTANCES, lambda: count_instances(order.project))
         raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
+    if choice.requests and parent is None and not order.partial:
+        declaring = Declaring(Kind(choice.product, choice.type), choice.release, _text(parameters))
+        reservations.reserve(instance, order.project, spec.title, declaring, Counter())
     if choice.hosts:
         sharing.offer(instance, choice, order.project)
     if spec.offered_to is not None:
@@ -285,6 +295,8 @@ def _version(query: str, **values: str) -> str | None:
 
 def _place(order: Order, instance: str, choice: ResolvedType, constraints: Constraints) -> tuple[str | None, Place]:
     if not choice.host:
+        if order.parent is not None:
+            reservations.make_room(order.parent["tree"], choice)
         return None, allocation.place(instance, choice.release, order.project, constraints, choice.weight)
     parent = order.parent
     kin = {parent["id"], *(row["id"] for row in trees.ancestors(parent["parent"]))} if parent else set()
@@ -321,6 +333,8 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     before = (row["release_id"], row["parameters"], old, row["orphaned_at"] is None and row["ends_at"] is None)
     if (release, parameters, asked, True) == before:
         return Answer(row["id"], False, offered or noted, row["node_id"], row["partition"])
+    if row["parent"] is None and not order.partial and (release, parameters) != (row["release_id"], row["parameters"]):
+        _reserve_more(row, release, parameters)
     if row["ends_at"] is not None and asked is not Wanted.DESTROYED:
         endings.keep_on(row, order.actor)
     events.send(Changed(row["id"], json.loads(parameters), asked))
@@ -351,6 +365,15 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         parameters_changed=parameters != row["parameters"],
     )
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
+
+
+def _reserve_more(row: dict[str, Any], release: str, parameters: str) -> None:
+    """Keep places for what an instance requests beyond what it did, with another release or other parameters."""
+    kind = Kind(row["product"], row["type"])
+    there = Counter(Kind(one["product"], one["type"]) for one in run(QUERIES["children"], parent=row["id"]))
+    there |= reservations.numbers(Declaring(kind, row["release_id"], row["parameters"]))
+    declaring = Declaring(kind, release, parameters)
+    reservations.reserve(row["id"], row["project_id"], row["title"], declaring, there)
 
 
 def _end_later(order: Order, row: dict[str, Any], ends_at: int) -> Answer:

@@ -111,6 +111,24 @@ class DepartedRow(models.Model):
     at = models.BigIntegerField()
 
 
+class Reservation(models.Model):
+    """A place that is kept for an instance that a tree is going to request (`reservations`)."""
+
+    id = models.TextField(primary_key=True)
+    """What the partition says lives on it."""
+    tree = models.TextField()
+    product = models.TextField()
+    type = models.TextField()
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, db_index=False)
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, db_index=False)
+    partition = models.TextField()
+    weight = models.IntegerField()
+    made_at = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["tree", "product", "type"], name="reservation_search")]
+
+
 class HostOffer(models.Model):
     """A host instance's offer of places to shared instances, like a supply is a node's."""
 

@@ -53,6 +53,7 @@ PROBLEMS: dict[str, str | Promise] = {
     "invalid": gettext_lazy("A value breaks a rule"),
     "invalid-parameters": gettext_lazy("Some parameters do not fit: see below"),
     "no-place": gettext_lazy("No place fits"),
+    "not-whole": gettext_lazy("Not all of it fits"),
     "wrong-clock": gettext_lazy("The Master’s clock is wrong"),
     "in-doubt": gettext_lazy("The Master knows less than it did"),
     "payment-required": gettext_lazy("It must be paid for first"),

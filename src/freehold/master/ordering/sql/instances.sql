@@ -47,6 +47,38 @@ FROM ordering_instance i
 JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
 WHERE i.id = :id
 
+-- name: reserve
+-- Keep a place for an instance that a tree is going to request.
+INSERT INTO ordering_reservation (id, tree, product, type, release_id, node_id, partition, weight, made_at)
+VALUES (:id, :tree, :product, :type, :release, :node, :partition, :weight, :now)
+
+-- name: reserved
+-- A place that is kept in a tree for an instance of a kind.
+SELECT v.id FROM ordering_reservation v
+WHERE v.tree = :tree AND v.product = :product AND v.type = :type
+ORDER BY v.id LIMIT 1
+
+-- name: reservations
+-- The places that are kept for a tree.
+SELECT v.id FROM ordering_reservation v WHERE v.tree = :tree ORDER BY v.id
+
+-- name: unreserve
+-- Keep a place no longer.
+DELETE FROM ordering_reservation WHERE id = :id RETURNING node_id AS node, partition, weight
+
+-- name: unneeded
+-- Trees for which places are kept that are as wanted, or end, or took too long for them; or one of these.
+SELECT v.tree
+FROM ordering_reservation v
+WHERE (:tree = '' OR v.tree = :tree)
+  AND (v.made_at < :before
+       OR NOT EXISTS (SELECT 1 FROM ordering_instance i
+                      LEFT JOIN ordering_instancerow o
+                        ON o.id = (SELECT max(id) FROM ordering_instancerow WHERE instance_id = i.id)
+                      WHERE i.tree = v.tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed'
+                        AND (o.state IS NULL OR o.state <> i.wanted OR o.revision < i.revision)))
+GROUP BY v.tree
+
 -- name: tidy_requests
 -- Forget, of what was asked of each instance, all but the newest within its project's share of so many bytes.
 DELETE FROM ordering_requestrow WHERE id IN (
