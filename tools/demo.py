@@ -44,7 +44,7 @@ DEMO = place()
 MASTER, NODE, KEEPER = DEMO / "master", DEMO / "node", DEMO / "run"
 CUSTOMER, OPERATOR = DEMO / "customer.json", DEMO / "operator.json"
 FREEHOLD = [sys.executable, "-m", "freehold.cli"]
-PARTITIONS = 8
+PARTITIONS = 24
 EVERYTHING = ["read", "order", "operate", "sell", "account", "audit"]
 
 

@@ -36,7 +36,8 @@ def test_an_order_is_paid_for_first_and_then_runs_and_costs(window: Callable[...
     opened.log_in()
     opened.open("catalogue/hello")
     page.locator("#title").fill("paid")
-    assert "Small server · €20.00 · Deposit €20.00" in page.locator("#offer").inner_text()
+    offered = " ".join(page.locator(".offers").inner_text().split())
+    assert "Small server €24.00 a month €4.00 of it tax (20 %) · and what is used · Deposit €20.00" in offered
     page.get_by_role("button", name="Order", exact=True).click()
     assert "€20.00 of it is missing" in page.locator("main").inner_text()
     opened.has_no_barrier()

@@ -65,35 +65,31 @@ def place(
     """
     # As for partitions: its lock makes placements take turns.
     revision = revisions.next_revision()
-    rows = run(
-        QUERIES["hosts"],
-        release=choice.release,
-        type=choice.host,
-        project=project,
-        instance=constraints.instance,
-        sibling=sibling,
-        place=constraints.node,
-        site=constraints.site,
-        region=constraints.region,
-        most=MOST_HOSTS,
-    )
     reasons: dict[str, int] = {}
-    for row in rows:
+    for row in _hosts(choice, project, constraints, sibling):
         reason = _misfit(row, constraints, kin)
         if reason is None and run(QUERIES["take_share"], host=row["id"]):
             revisions.give(row["node"], revision)
             return row["id"], Place(row["node"], row["partition"], "", revision)
         words = reason or "has no place left"
         reasons[words] = reasons.get(words, 0) + 1
-    nobody = f"no instance of {choice.product} {choice.version} ({choice.host}) offers places to this project"
-    if constraints.instance:
-        nobody = f"'{constraints.instance}' offers no place for {choice.product} {choice.version} ({choice.type})"
-    found = [Reason(words, count) for words, count in reasons.items()] or [Reason(nobody)]
+    found = _reasons(reasons, choice, constraints)
     raise NoPlace(
         f"{'; '.join(one.reason for one in found)}.",
         reasons=found,
         remedy="Request such an instance first, or ask the provider to offer one.",
     )
+
+
+def lacking(choice: ResolvedType, project: str, constraints: Constraints) -> list[Reason]:
+    """Return why no host takes in another shared instance of a project; empty when one does."""
+    reasons: dict[str, int] = {}
+    for row in _hosts(choice, project, constraints, ""):
+        reason = _misfit(row, constraints, set())
+        if reason is None:
+            return []
+        reasons[reason] = reasons.get(reason, 0) + 1
+    return _reasons(reasons, choice, constraints)
 
 
 def release_share(host: str) -> None:
@@ -118,6 +114,28 @@ def follow(host: str, release: str) -> None:
             ) from None
     run(QUERIES["move_share"], host=host, release=release)
     run(QUERIES["move_served"], host=host, release=release)
+
+
+def _hosts(choice: ResolvedType, project: str, constraints: Constraints, sibling: str) -> list[dict[str, Any]]:
+    return run(
+        QUERIES["hosts"],
+        release=choice.release,
+        type=choice.host,
+        project=project,
+        instance=constraints.instance,
+        sibling=sibling,
+        place=constraints.node,
+        site=constraints.site,
+        region=constraints.region,
+        most=MOST_HOSTS,
+    )
+
+
+def _reasons(counted: dict[str, int], choice: ResolvedType, constraints: Constraints) -> list[Reason]:
+    nobody = f"no instance of {choice.product} {choice.version} ({choice.host}) offers places to this project"
+    if constraints.instance:
+        nobody = f"'{constraints.instance}' offers no place for {choice.product} {choice.version} ({choice.type})"
+    return [Reason(words, count) for words, count in counted.items()] or [Reason(nobody)]
 
 
 def _misfit(row: dict[str, Any], constraints: Constraints, kin: set[str]) -> str | None:

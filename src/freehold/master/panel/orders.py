@@ -2,21 +2,19 @@
 
 from typing import Any
 
-import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from freehold.master.billing import public_prices
-from freehold.master.billing.subscriptions import quotes
-from freehold.master.billing.subscriptions.on_order import find_deal
+from freehold.master.allocation.choice import Constraints
 from freehold.master.catalog import queries as catalog
+from freehold.master.catalog.queries import ResolvedType
 from freehold.master.fleet import queries as fleet
-from freehold.master.foundation.errors import Conflict, Forbidden, Malformed, MasterError, NotFound
-from freehold.master.ordering import actions, listing, queries
-from freehold.master.panel import labels
+from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound
+from freehold.master.ordering import actions, listing, queries, room
+from freehold.master.panel import labels, offers
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_members, is_fragment
 from freehold.master.people.identity import Caller, Scope
@@ -57,6 +55,9 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     kind = next((one for one in types if one.name == asked.get("type", "default")), types[0])
     form = Form(catalog.type_schemas(chosen["release"], kind.name).request, {}, _posted(request))
     project = asked.get("project") if asked.get("project") in mine else next(iter(mine))
+    resolved = ResolvedType(product, chosen["release"], chosen["version"], kind.name, kind.weight, kind.host)
+    nowhere = room.lacking(resolved, mine[str(project)], Constraints())
+    found = offers.cards(resolved, mine[str(project)], nowhere)
     context: dict[str, Any] = {
         "form": form,
         "product": product,
@@ -72,8 +73,9 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         "errors": {},
         "others": [],
         "free_text": labels.free_text(_free_text(asked)),
-        "offers": _offers(product, kind.name),
-        "chosen_offer": asked.get("offer", ""),
+        "cards": found,
+        "chosen_offer": offers.chosen_value(found, asked.get("offer", "")),
+        "lacking": nowhere,
     }
     if request.method == "GET" or _only_redraws(request):
         return draw(request, caller, "order", context)
@@ -95,7 +97,8 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
             # A request would change what is there; who fills in this form wants something new.
             context["errors"] = {"title": _("This title is taken. Choose another one.")}
             return draw(request, caller, "order", context, 409)
-        actions.request(_at_its_price(spec, context, caller), acting=caller)
+        spec = offers.at_its_price(spec, found, asked.get("offer", ""), acting=caller)
+        actions.request(spec, partial=bool(asked.get("partial")), acting=caller)
     except MasterError as error:
         return draw(request, caller, "order", {**context, **_explained(form, error)}, error.status)
     return _go(request, spec.project, spec.title)
@@ -131,42 +134,10 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
         return draw(request, caller, "change", context, 422)
     spec = actions.Request(project, title, release=chosen["version"], parameters=parameters, **_free_text(asked))
     try:
-        actions.request(spec, acting=caller)
+        actions.request(spec, partial=bool(asked.get("partial")), acting=caller)
     except MasterError as error:
         return draw(request, caller, "change", {**context, **_explained(form, error)}, error.status)
     return _go(request, project, title)
-
-
-def _offers(product: str, type_name: str) -> list[dict[str, Any]]:
-    """Return what a product is sold as: each offer at each of its prices, that of a region or the general one."""
-    return [
-        {
-            **one,
-            "title": labels.of_language(one["titles"]),
-            "value": "|".join((one["name"], one["region"], one["list"])),
-        }
-        for one in public_prices.offers(product=product, type_name=type_name)
-    ]
-
-
-def _at_its_price(spec: actions.Request, context: dict[str, Any], caller: Caller) -> actions.Request:
-    """Return a wish with the offer that was chosen, held to the price that was shown.
-
-    Raise Conflict when that price holds no more.
-    """
-    offer = next((one for one in context["offers"] if one["value"] == context["chosen_offer"]), None)
-    if offer is None:
-        if context["chosen_offer"]:
-            raise Conflict("This price holds no more.", remedy="Look at the prices again.")
-        return spec
-    constraints = {**(spec.constraints or {}), **({"region": offer["region"]} if offer["region"] else {})}
-    name = f"{offer['seller']}/{offer['name']}"
-    spec = msgspec.structs.replace(spec, offer=name, constraints=constraints)
-    owner = caller.project(spec.project, Scope.ORDER)
-    if find_deal(owner, offer["product"], offer["type"], offer=offer["offer"], region=offer["region"]) is None:
-        return spec
-    made = quotes.quote(spec.project, name, offer["region"], acting=caller)
-    return msgspec.structs.replace(spec, quote=made.id)
 
 
 def _free_text(asked: "QueryDict | dict[str, str]") -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""What a product costs a project: each of its offers, at the price and with the tax that the project is asked for.
+
+The page of prices has what everybody is asked for.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.billing import tax_rules, taxes
+from freehold.master.billing.models import Customer, Payer
+from freehold.master.billing.queries import public_offers
+from freehold.master.foundation import clock, days
+
+
+class Terms(StrEnum):
+    """What a project has an offer for."""
+
+    FREE = "free"
+    """Its seller said so of the project."""
+    PAID = "paid"
+    UNCLEAR = "unclear"
+    """Nobody pays for the project yet: it is not sold to it."""
+
+
+@dataclass(frozen=True)
+class OfferChoice:
+    """An offer, in a region, as a project can have it. Amounts are minor units of the currency, of a whole month."""
+
+    name: str
+    """`SELLER/OFFER`, as an order names it."""
+    offer: str
+    """Id."""
+    titles: dict[str, str]
+    """By language."""
+    region: str
+    """Empty: anywhere."""
+    price_list: str
+    terms: Terms
+    currency: str
+    recurring: int
+    """As the list has it, with or without tax."""
+    net: int
+    tax: int
+    tax_rate: int
+    """Hundredths of a percent."""
+    setup: int
+    deposit: int
+    by_use: bool
+    """What is used is paid besides."""
+
+
+def of_project(project: str, product: str, type_name: str) -> list[OfferChoice]:
+    """Return the offers of a product and type for a project (its id), the cheapest first.
+
+    Offers in the currency that the project pays in go before others: amounts of two currencies have no order.
+    """
+    day = days.of_moment(clock.now(), "UTC")
+    rows = public_offers(day, product=product, type_name=type_name)
+    if not rows:
+        return []
+    payers = {row.seller_id: row for row in Payer.objects.filter(project=project).select_related("customer")}
+    entities = {one.code: one for one in LegalEntity.objects.filter(code__in={row["seller"] for row in rows})}
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for row in rows:
+        payer = payers.get(row["project"])
+        preferred = payer.customer.currency if payer is not None and payer.customer is not None else ""
+        order = (row["currency"] != preferred, row["currency"])
+        # Of several lists an order takes the one in the customer's currency: no other price is shown.
+        key = (row["offer"], row["region"])
+        if key not in found or order < found[key][0]:
+            found[key] = (order, _choice(row, payer, entities[row["seller"]]))
+    return [one for _, one in sorted(found.values(), key=lambda pair: (pair[0], _cost(pair[1]), pair[1].name))]
+
+
+def _cost(choice: OfferChoice) -> int:
+    return choice.net + choice.tax if choice.terms is Terms.PAID else 0
+
+
+def _choice(row: dict[str, Any], payer: Payer | None, entity: LegalEntity) -> OfferChoice:
+    by_kind = {price["kind"]: price["amount"] for price in row["prices"] if price["kind"] != "usage"}
+    month = by_kind.get("recurring", 0)
+    customer = payer.customer if payer is not None else None
+    rate = _tax_rate(entity, customer, row["tax_category"]) if customer is not None else 0
+    net, tax = taxes.split(month, rate, included=row["tax_included"])
+    return OfferChoice(
+        name=f"{row['seller']}/{row['name']}",
+        offer=row["offer"],
+        titles=row["titles"],
+        region=row["region"],
+        price_list=row["list"],
+        terms=Terms.UNCLEAR if payer is None else Terms.FREE if customer is None else Terms.PAID,
+        currency=row["currency"],
+        recurring=month,
+        net=net,
+        tax=tax,
+        tax_rate=rate,
+        setup=by_kind.get("setup", 0),
+        deposit=by_kind.get("deposit", month),
+        by_use=any(price["kind"] == "usage" for price in row["prices"]),
+    )
+
+
+def _tax_rate(entity: LegalEntity, customer: Customer, category: str) -> int:
+    """Return the rate that a customer is asked for, as their invoice will have it."""
+    tax_class = taxes.classify(entity.country, customer.kind, customer.country, customer.vat_number)
+    rule = tax_rules.holding(entity, tax_class, category, days.of_moment(clock.now(), entity.time_zone))
+    return rule.rate if rule else 0

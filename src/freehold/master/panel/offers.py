@@ -1,0 +1,84 @@
+"""The offers of a product as cards to choose from: what each costs a project, and whether there is room for it."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from freehold.master.allocation.choice import Constraints
+from freehold.master.billing.subscriptions import choices, quotes
+from freehold.master.billing.subscriptions.choices import OfferChoice, Terms
+from freehold.master.catalog.queries import ResolvedType
+from freehold.master.foundation.errors import Conflict
+from freehold.master.ordering import actions, room
+from freehold.master.panel import labels
+from freehold.master.people.identity import Caller
+from freehold.protocol.problem import Reason
+
+MOST_REGIONS = 20
+"""Regions of which a page says whether there is room; of others the order says it."""
+
+
+@dataclass(frozen=True)
+class OfferCard:
+    """An offer, in a region, on the page of a project that may order it."""
+
+    choice: OfferChoice
+    value: str
+    """What a form says to mean it: the price that was seen is part of it."""
+    title: str
+    """In the language of the page."""
+    lacking: list[Reason]
+    """Why there is no room for it now."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.choice.terms is not Terms.UNCLEAR and not self.lacking
+
+    @property
+    def gross(self) -> int:
+        return self.choice.net + self.choice.tax
+
+    @property
+    def terms(self) -> str:
+        return self.choice.terms.value
+
+
+def cards(kind: ResolvedType, project: str, nowhere: list[Reason]) -> list[OfferCard]:
+    """Return the offers of a product and type for a project (its id): the cheapest that can be had first.
+
+    `nowhere`: why there is no room anywhere, as `room.lacking` says it.
+    """
+    lacking: dict[str, list[Reason]] = {"": nowhere}
+    found = []
+    for one in choices.of_project(project, kind.product, kind.type):
+        if one.region not in lacking:
+            is_asked = len(lacking) <= MOST_REGIONS
+            lacking[one.region] = room.lacking(kind, project, Constraints(region=one.region)) if is_asked else []
+        value = "|".join((one.name, one.region, one.price_list))
+        found.append(OfferCard(one, value, labels.of_language(one.titles), lacking[one.region]))
+    return sorted(found, key=lambda card: not card.is_open)
+
+
+def chosen_value(found: list[OfferCard], asked: str) -> str:
+    """Return the card that is chosen: what was asked for, or the first that can be had; empty when none can."""
+    return asked or next((card.value for card in found if card.is_open), "")
+
+
+def at_its_price(spec: actions.Request, found: list[OfferCard], chosen: str, *, acting: Caller) -> actions.Request:
+    """Return a wish with the offer that was chosen, held to the price that was shown.
+
+    Raise Conflict when that price holds no more.
+    """
+    card = next((card for card in found if card.value == chosen), None)
+    if card is None:
+        if chosen:
+            raise Conflict("This price holds no more.", remedy="Look at the prices again.")
+        return spec
+    constraints = dict(spec.constraints or {})
+    if card.choice.region:
+        constraints["region"] = card.choice.region
+    spec = msgspec.structs.replace(spec, offer=card.choice.name, constraints=constraints)
+    if card.choice.terms is Terms.FREE:
+        return spec
+    made = quotes.quote(spec.project, card.choice.name, card.choice.region, acting=acting)
+    return msgspec.structs.replace(spec, quote=made.id)
