@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+import pyotp
+
 from browser.windows import DESKTOP, PHONE, Window
 from support.machines import Cloud
+from support.running import PASSWORD
 
 
 def test_a_lost_phone_is_logged_out_from_the_desk(window: Callable[..., Window]) -> None:
@@ -108,3 +111,54 @@ def test_an_owner_invites_a_colleague_who_comes_in_by_the_link_alone(
     used.page.locator("#password").fill("a battery of their own")
     used.page.get_by_role("button", name="Join").click()
     assert "the invitation is over or was used" in used.page.locator("[role=alert]").inner_text()
+
+
+def test_a_colleague_signs_in_with_a_passkey_and_with_an_app_when_the_device_is_lost(
+    window: Callable[..., Window], cloud: Cloud
+) -> None:
+    """The authenticator is Chromium's own, as a phone's would answer; the address is the name that passkeys are for."""
+    email = "ida@example.org"
+    cloud.master.person(email, "provider")
+    opened = window(viewport=PHONE)
+    opened.address = opened.address.replace("127.0.0.1", "localhost")
+    page = opened.page
+    device = opened.context.new_cdp_session(page)
+    device.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    device.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {"options": {**options, "isUserVerified": True, "automaticPresenceSimulation": True}},
+    )
+    opened.open("login")
+    page.locator("#email").fill(email)
+    page.locator("#password").fill(PASSWORD)
+    page.locator("#password").press("Enter")
+    page.wait_for_url(f"{opened.address}/")
+    opened.open("account/security")
+    opened.has_no_barrier()
+    opened.fits()
+    opened.shoot("security")
+    page.locator("#passkey-title").fill("Ida's phone")
+    page.get_by_role("button", name="Add a passkey").click()
+    page.locator("li", has_text="Ida's phone").wait_for()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Log in with a passkey").click()
+    page.wait_for_url(f"{opened.address}/")
+
+    opened.open("account/security")
+    key = page.locator("code").inner_text()
+    page.locator("#code").fill(pyotp.TOTP(key).now())
+    page.get_by_role("button", name="Log in with it from now on").click()
+    codes = page.locator("#codes").inner_text().split()
+    assert len(codes) == 10
+    opened.has_no_barrier()
+    page.get_by_role("button", name="Remove Ida's phone").click()
+    page.locator("li", has_text="Ida's phone").wait_for(state="detached")
+    page.get_by_role("button", name="Log out").click()
+    page.locator("#email").fill(email)
+    page.locator("#password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    opened.has_no_barrier()
+    page.locator("#code").fill(codes[0])
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.wait_for_url(f"{opened.address}/")

@@ -46,6 +46,11 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         ("end-session", "log somebody out of one browser (staff)", _end_session),
         ("end-sessions", "end somebody's sessions and tokens (staff)", _end_sessions),
         ("reset-password", "make a code with which somebody sets another password (staff)", _make_reset),
+        (
+            "forget-factor",
+            "have who lost app and codes log in with the password alone (staff)",
+            _forget_factor,
+        ),
         ("close", "close an account: its sessions and tokens end (staff)", _close),
         ("reopen", "open an account again (staff)", _reopen),
         ("remove", "take somebody out of the project (its owner)", _remove),
@@ -54,7 +59,7 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         parser.add_argument("email")
         if name in ("end-token", "end-session"):
             parser.add_argument(name.removeprefix("end-"), metavar="ID")
-        if name in ("end-sessions", "close", "remove"):
+        if name in ("end-sessions", "forget-factor", "close", "remove"):
             _asked(parser)
     command(others, "members", _members, "who is in the project, as what, and who is invited")
     inviting = command(others, "invite", _invite, "invite somebody into the project: prints a link (its owner)")
@@ -87,6 +92,14 @@ def _make_reset(options: argparse.Namespace) -> int:
     made = open_client().ask("POST", "/people/{email}/password-reset", {"email": options.email})
     text = f"Give this code to {options.email}. It is good once, until {made['expires_at']}, and not shown again:"
     say(options, made, f"{text}\n{made['code']}")
+    return 0
+
+
+def _forget_factor(options: argparse.Namespace) -> int:
+    if not options.yes and not confirmed(f"Is it {options.email} who asks? From now on the password alone opens it."):
+        return 1
+    open_client().ask("DELETE", "/people/{email}/second-factor", {"email": options.email})
+    say(options, {}, f"{options.email} logs in with the password alone.")
     return 0
 
 

@@ -43,16 +43,19 @@ class Client:
         project: str | None = None,
         all_projects: bool = False,
         scopes: list[str] | None = None,
+        code: str = "",
         authority: str = "",
     ) -> "Client":
         """Return a client with a fresh token that opens `project` (or the person's only one), and nothing else.
 
         `all_projects`: it opens each project of the person, those of later too, and what they may as staff; `project`
         is then the one that is meant where none is named. Raise ClientError, naming the projects, where it is not said
-        which one is meant.
+        which one is meant, and Refused with a problem `second-factor-needed` where a `code` is wanted, too.
         """
         anonymous = cls(Credentials(master.rstrip("/"), "", project or "", authority))
         body: dict[str, Any] = {"email": email, "password": password, "title": "freehold login"}
+        if code:
+            body["code"] = code
         if scopes:
             body["scopes"] = scopes
         if project and not all_projects:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from freehold.client.api import Client
 from freehold.client.credentials import save_credentials
-from freehold.client.errors import ClientError
+from freehold.client.errors import ClientError, Refused
 from freehold.client.instance_commands import add_instance_commands
 from freehold.client.terminal import (
     Subparsers,
@@ -137,15 +137,27 @@ def _login(options: argparse.Namespace) -> int:
     else:
         password = read(Path(options.password_file)).rstrip("\n")
     authority = read(options.authority) if options.authority else ""
-    client = Client.log_in(
-        options.master,
-        options.email,
-        password,
-        project=options.project,
-        all_projects=options.all_projects,
-        scopes=options.scopes,
-        authority=authority,
-    )
+
+    def log_in(code: str = "") -> Client:
+        return Client.log_in(
+            options.master,
+            options.email,
+            password,
+            project=options.project,
+            all_projects=options.all_projects,
+            scopes=options.scopes,
+            code=code,
+            authority=authority,
+        )
+
+    try:
+        client = log_in()
+    except Refused as refused:
+        if refused.problem.type != "second-factor-needed":
+            raise
+        # The password was right: the code is a line after it, or is asked for.
+        is_typed = options.password_file != "-"
+        client = log_in(getpass.getpass("Code of your app: ") if is_typed else sys.stdin.readline().strip())
     path = save_credentials(client.credentials)
     project = client.credentials.project
     where = f"project '{project}'" if project else "no project of its own: name one with --project"

@@ -19,6 +19,7 @@ from freehold.master.foundation.models import AuditRow
 from freehold.master.generation.clocks import WAY_ON, contradiction
 from freehold.master.generation.doubt import WAYS_ON, doubts
 from freehold.master.generation.models import Forgery
+from freehold.master.people import passkeys
 
 BEHIND = 3600 * clock.SECOND
 """Milliseconds by which what was written may be later than now."""
@@ -85,6 +86,11 @@ def _database() -> list[str]:
             f"Node {title} counts {free} free partitions but has {real}: report this as a bug."
             for title, free, real in cursor.fetchall()
         ]
+    wrong += [
+        f"Passkeys of {people} people are for '{host}', and open nothing while FREEHOLD_PASSKEY_HOST is "
+        f"'{settings.PASSKEY_HOST}': set it back, or tell them to log in with the password and add another."
+        for host, people in passkeys.of_other_names().items()
+    ]
     if not Node.objects.exists():
         wrong.append("There is no node yet: freehold node token, then freehold node enrol on a machine.")
     return wrong

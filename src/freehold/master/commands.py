@@ -77,7 +77,10 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     state = person.add_mutually_exclusive_group()
     state.add_argument("--close", action="store_true", help="close the account: nobody logs in, all tokens end")
-    state.add_argument(
+    person.add_argument(
+        "--forget-factor", action="store_true", help="have the person, who lost app and codes, log in with the password"
+    )
+    person.add_argument(
         "--reset", action="store_true", help="print a code with which the person sets another password, once, for a day"
     )
     state.add_argument("--reopen", action="store_true", help="open a closed account again")
@@ -262,7 +265,7 @@ def _person(options: argparse.Namespace) -> int:
     _django(options.root)
     from freehold.master.foundation import clock
     from freehold.master.foundation.errors import Invalid, NotFound
-    from freehold.master.people import actions, identity
+    from freehold.master.people import actions, identity, second_factor
     from freehold.master.people.models import Person, Project, Role
 
     if options.role is not None and options.project is None:
@@ -276,7 +279,8 @@ def _person(options: argparse.Namespace) -> int:
             raise NotFound(f"There is no project '{options.project}'.", remedy=remedy)
     person = Person.objects.filter(email=options.email.lower()).first()
     if person is None:
-        if project is None or options.role == "none" or options.close or options.reopen or options.reset:
+        old = options.close or options.reopen or options.reset or options.forget_factor
+        if project is None or options.role == "none" or old:
             raise NotFound(f"There is no person {options.email}.", remedy="A new one needs --project.")
         person = actions.add_person(options.email, _secret(options.password_file), acting=acting)
         print(f"{options.email} has an account.")
@@ -286,6 +290,9 @@ def _person(options: argparse.Namespace) -> int:
     if options.close or options.reopen:
         actions.set_active(person, options.reopen, acting=acting)
         print(f"The account of {options.email} is {'open again' if options.reopen else 'closed'}.")
+    if options.forget_factor:
+        second_factor.forget(person, acting=acting)
+        print(f"{options.email} logs in with the password alone.")
     if options.reset:
         code, reset = actions.make_reset(person, acting=acting)
         print(f"For {options.email}, good once, until {clock.iso(reset.expires_at)}, at /reset of this Master:\n{code}")

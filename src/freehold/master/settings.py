@@ -121,6 +121,9 @@ CHILD_GRACE_S = float(os.environ.get("FREEHOLD_CHILD_GRACE", str(24 * 3600)))
 """Seconds for which an instance that its parent does not request any more can be had back."""
 DESTROY_GRACE_S = float(os.environ.get("FREEHOLD_DESTROY_GRACE", str(3 * 24 * 3600)))
 """Seconds for which a service that somebody destroyed is stopped and can be had back; 0: its end is at once."""
+PASSKEY_HOST = os.environ.get("FREEHOLD_PASSKEY_HOST", "localhost")
+"""The name that passkeys are made for (WebAuthn's relying party): that of the Master, or a domain that it is in. Under
+another one those that were made open nothing."""
 CACHE_MB = int(os.environ.get("FREEHOLD_CACHE_MB", "20480"))
 """Megabytes of finished builds and downloads that are kept for nodes; what was not used for longest goes first."""
 # Seconds beyond its lease before a node is taken for lost: clocks do not run equally fast.

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyotp
 import pytest
 
-from support.browsing import browse, logged_in
+from support.browsing import browse, cookie, logged_in, open_page
 from support.running import OWNER, PASSWORD
 
 if TYPE_CHECKING:
@@ -104,3 +106,28 @@ def test_an_owner_invites_by_command_sees_who_is_invited_and_withdraws(owner: Te
     assert withdrawn == "fay@example.org is not invited any more.\n"
     again = owner.run("people", "withdraw", "fay@example.org", "--project", "provider")
     assert (again.returncode, "Nobody is invited" in again.stderr) == (1, True)
+
+
+def test_with_a_second_factor_a_terminal_logs_in_with_password_and_code_until_staff_forgets_it(
+    master: "Master", owner: Terminal, tmp_path: Path
+) -> None:
+    email, key = "otto@example.org", pyotp.random_base32()
+    master.person(email, "provider")
+    otto = Terminal(master, tmp_path, email)
+    session = browse(master, email)
+    csrf = cookie(open_page(master, "GET", "/account/security", None, f"__Host-session={session}"), "__Host-csrf")
+    form = f"csrfmiddlewaretoken={csrf}&act=add-app&key={key}&code={pyotp.TOTP(key).now()}"
+    cookies = f"__Host-session={session}; __Host-csrf={csrf}"
+    assert open_page(master, "POST", "/account/security", form, cookies).status == 200
+
+    login = ("login", master.url, "--email", email, "--password-file", "-", "--authority", str(master.authority))
+    for given in (PASSWORD, f"{PASSWORD}\n", f"{PASSWORD}\n123456\n"):
+        refused = otto.run(*login, given=given)
+        assert refused.returncode == 1
+        assert ("code" in refused.stderr, PASSWORD in refused.stderr) == (True, False)
+    code = pyotp.TOTP(key).at(time.time() + 30)
+    assert "Logged in to" in otto.says(*login, given=f"{PASSWORD}\n{code}\n")
+    assert owner.says("people", "forget-factor", email, "--yes") == f"{email} logs in with the password alone.\n"
+    assert "Logged in to" in otto.says(*login, given=PASSWORD)
+    again = master.run("person", email, "--forget-factor")
+    assert "has no second factor" in again.stderr

@@ -33,11 +33,18 @@ TEXTS = {
     "panel/services.py: hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]",
     "people/actions.py: email[:LONGEST_EMAIL]",
     "people/actions.py: title[:100]",
+    "people/passkeys.py: answer[:LONGEST_ANSWER]",
+    "people/passkeys.py: title.strip()[:LONGEST_TITLE]",
+    "people/second_factor.py: base64.b32encode(secrets.token_bytes(10)).decode()[:11]",
+    "people/second_factor.py: one[:4]",
     "people/sessions.py: text[:longest]",
     "tasks/lanes.py: explained(failure)[:_LONGEST_WORDS]",
 }
 """What is cut is a text, or bytes: no row is lost with its end."""
 WHOLE = {
+    "people/passkeys.py: Passkey.objects.filter(person=person).order_by('made_at', 'id')[:MOST_PASSKEYS]": "nobody has "
+    "more",
+    "ordering/listing.py: LIMIT :most": "a page; of releases, the newest from which one is chosen",
     "sales/actions.py: [*(above for above, _ in tiers[1:]), ENDLESS][:len(tiers)]": "one end for each beginning",
     "panel/services.py: METERS[name].units[:1]": "a number is shown in one unit",
     "people/identity.py: found[0][:2]": "columns of one row",

@@ -17,6 +17,10 @@ LOGIN = {"email": "owner@example.org", "password": "wrong"}
 TABLE: dict[str, tuple[Any, str]] = {
     "GET login":             (None, "200 200 200 200 200 200 200"),
     "POST login":            (LOGIN, "401 401 401 401 401 401 401"),
+    "POST login-code":       ({"ticket": "x", "code": "1"}, "401 401 401 401 401 401 401"),
+    "POST login-passkey":    ({"ticket": "x", "answer": "{}"}, "401 401 401 401 401 401 401"),
+    "GET account-security":  (None, "login 200 200 200 200 200 200"),
+    "POST account-security": ({"act": "x"}, "login 422 422 422 422 422 422"),
     "GET reset":             (None, "200 200 200 200 200 200 200"),
     "POST reset":            ({"email": "x"}, "422 422 422 422 422 422 422"),
     "GET account":           (None, "login 200 200 200 200 200 200"),
@@ -77,7 +81,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST ticket":           ({"text": "x"}, "login 403 404 404 403 404 403"),
     "POST logout":           (None, "302 302 302 302 302 302 302"),
 }  # fmt: skip
-OPEN = {"login", "logout", "reset", "join", "language", "prices", "evidence"}
+OPEN = {"login", "login-code", "login-passkey", "logout", "reset", "join", "language", "prices", "evidence"}
 """Pages for which nobody needs to be anybody."""
 
 

@@ -83,6 +83,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "DELETE /people/lost@a.example/sessions/lost": (None, "401 403 403 403 403 403 403 404 401 401"),
     "DELETE /people/lost@a.example/sessions":   (None, "401 404 404 404 404 404 404 404 401 401"),
     "POST /people/lost@a.example/password-reset": (None, "401 403 403 403 403 403 403 404 401 401"),
+    "DELETE /people/lost@a.example/second-factor": (None, "401 403 403 403 403 403 403 404 401 401"),
     "POST /people/lost@a.example/close":        (None, "401 403 403 403 403 403 403 404 401 401"),
     "POST /people/lost@a.example/reopen":       (None, "401 403 403 403 403 403 403 404 401 401"),
     "GET /projects/provider/members":           (None, "401 403 403 200 403 403 403 200 401 401"),

@@ -21,7 +21,7 @@ def shop(master: "Master") -> str:
     [
         ("", {"product": "tiny", "paramters": {"size": 2}}, "There is no 'paramters' here; do you mean 'parameters'?"),
         ("?dryrun=true", {"product": "tiny"}, "There is no 'dryrun' here; do you mean 'dry_run'?"),
-        ("?x=1", {"product": "tiny"}, "There is no 'x' here; known are: dry_run, now."),
+        ("?x=1", {"product": "tiny"}, "There is no 'x' here; known are: dry_run, now, partial."),
     ],
 )
 def test_a_misspelt_name_orders_nothing(master: "Master", shop: str, query: str, body: Any, words: str) -> None:

@@ -12,7 +12,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart, part_of
-from freehold.master.people import actions, invitations
+from freehold.master.people import actions, invitations, second_factor
 from freehold.master.people.identity import Scope
 from freehold.master.people.models import Invitation, Membership, Person, Project, Role
 from freehold.master.people.queries import open_sessions, valid_tokens
@@ -243,6 +243,17 @@ def end_sessions(request: HttpRequest, email: str) -> tuple[int, None]:
 def make_reset(request: HttpRequest, email: str) -> tuple[int, dict[str, Any]]:
     code, reset = actions.make_reset(actions.find_person(email), acting=caller(request))
     return 201, {"code": code, "expires_at": clock.iso(reset.expires_at)}
+
+
+@router.delete(
+    "/people/{email}/second-factor",
+    response={204: None},
+    auth=staff,
+    summary="Have somebody who lost app and recovery codes log in with the password alone (staff)",
+)
+def forget_second_factor(request: HttpRequest, email: str) -> tuple[int, None]:
+    second_factor.forget(actions.find_person(email), acting=caller(request))
+    return 204, None
 
 
 @router.post("/people/{email}/close", response={204: None}, auth=staff, summary="Close an account (staff)")

@@ -10,7 +10,7 @@ from freehold.master.api.bodies import StrictBody
 from freehold.master.foundation import clock
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
-from freehold.master.people import actions, identity, quotas
+from freehold.master.people import actions, identity, quotas, second_factor
 from freehold.master.people.identity import Scope
 from freehold.master.people.models import Project
 
@@ -20,6 +20,11 @@ router = Router()
 class LoginIn(StrictBody):
     email: str
     password: str = Field(json_schema_extra={"format": "password"})
+    code: str = Field(
+        "",
+        json_schema_extra={"format": "password"},
+        description="Of your app, or a recovery code, if you have a second factor: `second-factor-needed` asks for it.",
+    )
     title: str = Field("login", description="What the token is for, shown in lists.")
     scopes: list[Scope] = Field([Scope.READ, Scope.ORDER], description="What the token opens.")
     project: str | None = Field(None, description="Narrow the token to this one project.")
@@ -47,6 +52,7 @@ class MeOut(Schema):
 @router.post("/login", response=TokenOut, auth=anybody, summary="Exchange e-mail and password for an API token")
 def log_in(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
     person = actions.log_in(body.email, body.password, network_of_caller(request))
+    second_factor.prove(person, body.code, network_of_caller(request))
     project = None
     if body.project is not None:
         project = identity.by_person(person.id).project(body.project, Scope.READ)

@@ -59,6 +59,14 @@ class Unauthenticated(MasterError):
     remedy = "Run `freehold login`, or send a valid API token or client certificate."
 
 
+class SecondFactorNeeded(Unauthenticated):
+    """The password was right; a code is wanted, too."""
+
+    type = "second-factor-needed"
+    title = "A code is needed, too"
+    remedy = "Give the code that your app shows, or a recovery code, with the password."
+
+
 class Forbidden(MasterError):
     type = "forbidden"
     title = "Not yours to do"

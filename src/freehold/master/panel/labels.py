@@ -46,6 +46,7 @@ PROBLEMS: dict[str, str | Promise] = {
     "internal": gettext_lazy("The Master failed"),
     "malformed": gettext_lazy("The request cannot be read"),
     "unauthenticated": gettext_lazy("E-mail or password is wrong. Check both and try again."),
+    "second-factor-needed": gettext_lazy("A code is needed, too"),
     "forbidden": gettext_lazy("Not yours to do"),
     "not-found": gettext_lazy("No such thing"),
     "conflict": gettext_lazy("It contradicts what is already there"),
@@ -63,6 +64,15 @@ PROBLEMS: dict[str, str | Promise] = {
     "unavailable": gettext_lazy("The Master cannot reach its database. Try again in a minute."),
     "out-of-storage": gettext_lazy("The Master has no place to write to: nothing was changed."),
     "undeclared-request": gettext_lazy("The release does not declare this request"),
+}
+
+_SCOPES: dict[str, str | Promise] = {
+    "read": gettext_lazy("see services and what they cost"),
+    "order": gettext_lazy("order and change services"),
+    "operate": gettext_lazy("run nodes and releases"),
+    "sell": gettext_lazy("offers, prices and customers"),
+    "account": gettext_lazy("keep the books"),
+    "audit": gettext_lazy("read the books"),
 }
 
 _SIZES: dict[str, str | Promise] = {
@@ -212,6 +222,11 @@ ROLES: dict[str, str | Promise] = {
     "auditor": gettext_lazy("auditor"),
     "owner": gettext_lazy("owner"),
 }
+
+
+def scope(name: str) -> str:
+    """Return what a token opens, in words."""
+    return str(_SCOPES[name])
 
 
 def role(name: str) -> str:

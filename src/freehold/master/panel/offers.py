@@ -6,7 +6,7 @@ import msgspec
 
 from freehold.master.allocation.choice import Constraints
 from freehold.master.billing.subscriptions import choices, quotes
-from freehold.master.billing.subscriptions.choices import OfferChoice, Terms
+from freehold.master.billing.subscriptions.choices import OfferChoice, OfferTerms
 from freehold.master.catalog.queries import ResolvedType
 from freehold.master.foundation.errors import Conflict
 from freehold.master.ordering import actions, room
@@ -32,7 +32,7 @@ class OfferCard:
 
     @property
     def is_open(self) -> bool:
-        return self.choice.terms is not Terms.UNCLEAR and not self.lacking
+        return self.choice.terms is not OfferTerms.UNCLEAR and not self.lacking
 
     @property
     def gross(self) -> int:
@@ -78,7 +78,7 @@ def at_its_price(spec: actions.Request, found: list[OfferCard], chosen: str, *, 
     if card.choice.region:
         constraints["region"] = card.choice.region
     spec = msgspec.structs.replace(spec, offer=card.choice.name, constraints=constraints)
-    if card.choice.terms is Terms.FREE:
+    if card.choice.terms is OfferTerms.FREE:
         return spec
     made = quotes.quote(spec.project, card.choice.name, card.choice.region, acting=acting)
     return msgspec.structs.replace(spec, quote=made.id)

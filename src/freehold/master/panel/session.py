@@ -13,8 +13,9 @@ from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Invalid, MasterError, Unauthenticated
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw
-from freehold.master.people import actions, invitations
+from freehold.master.people import actions, invitations, passkeys, second_factor
 from freehold.master.people.identity import ANYBODY
+from freehold.master.people.models import Person
 
 
 @declares(ANYBODY)
@@ -25,14 +26,66 @@ def log_in(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("next") or request.GET.get("next", "")
     context = {"next": wanted if url_has_allowed_host_and_scheme(wanted, None) else "", "email": ""}
     if request.method != "POST":
-        return draw(request, None, "login", context)
+        return draw(request, None, "login", {**context, **_passkey(request)})
     email = request.POST.get("email", "")
     try:
         person = actions.log_in(email, request.POST.get("password", ""), network_of_caller(request))
     except MasterError as error:
-        return draw(request, None, "login", {**context, "wrong": labels.problem(error), "email": email}, error.status)
+        context |= {"wrong": labels.problem(error), "email": email, **_passkey(request)}
+        return draw(request, None, "login", context, error.status)
+    if second_factor.is_wanted(person.id):
+        return draw(request, None, "login_code", {"next": context["next"], "ticket": second_factor.ticket(person)})
+    return _open(request, person)
+
+
+@declares(ANYBODY)
+@never_cache
+@require_POST
+def log_in_code(request: HttpRequest) -> HttpResponse:
+    """Open a session with the code of an app, or a recovery code, after the password."""
+    ticket = request.POST.get("ticket", "")
+    try:
+        person = second_factor.of_ticket(ticket)
+    except Unauthenticated:
+        words = _("It took too long. Begin with the password again.")
+        return draw(request, None, "login", {"wrong": words, "email": "", **_passkey(request)}, 401)
+    try:
+        second_factor.prove(person, request.POST.get("code", ""), network_of_caller(request))
+    except MasterError as error:
+        wrong = labels.problem(error)
+        if isinstance(error, Unauthenticated):
+            wrong = _("This code is wrong, or was used already. Wait for the next one.")
+        context = {"next": request.POST.get("next", ""), "ticket": ticket, "wrong": wrong}
+        return draw(request, None, "login_code", context, error.status)
+    return _open(request, person)
+
+
+@declares(ANYBODY)
+@never_cache
+@require_POST
+def log_in_passkey(request: HttpRequest) -> HttpResponse:
+    """Open a session with a passkey alone."""
+    try:
+        person = passkeys.log_in(request.POST.get("ticket", ""), request.POST.get("answer", ""))
+    except MasterError as error:
+        words = _("This passkey opens nothing here. Try again, or use the password.")
+        return draw(request, None, "login", {"wrong": words, "email": "", **_passkey(request)}, error.status)
+    return _open(request, person)
+
+
+def _open(request: HttpRequest, person: Person) -> HttpResponse:
+    """Open a session of a person, and go where the visitor wanted to be."""
+    wanted = request.POST.get("next", "")
     login(request, person, backend="django.contrib.auth.backends.ModelBackend")
-    return redirect(context["next"] or "instances")
+    return redirect(wanted if url_has_allowed_host_and_scheme(wanted, None) else "instances")
+
+
+def _passkey(request: HttpRequest) -> dict[str, str]:
+    """Return what the log-in page needs to ask a browser for a passkey; nothing where none could answer."""
+    if not passkeys.serves(request.get_host()):
+        return {}
+    asked, ticket = passkeys.begin_logging_in()
+    return {"passkey": asked, "passkey_ticket": ticket}
 
 
 @declares(ANYBODY)
@@ -68,8 +121,9 @@ def join(request: HttpRequest) -> HttpResponse:
     except MasterError as error:
         refused = _("The e-mail, the code or the password is wrong, or the invitation is over or was used.")
         return draw(request, None, "join", {**asked, "wrong": _why_not(error, refused)}, error.status)
-    login(request, person, backend="django.contrib.auth.backends.ModelBackend")
-    return redirect("instances")
+    if second_factor.is_wanted(person.id):
+        return redirect("login")
+    return _open(request, person)
 
 
 @declares(ANYBODY)

@@ -3,18 +3,21 @@
 from django.urls import path
 from django.views.i18n import set_language
 
-from freehold.master.panel import account, fleet, members, money, orders, services, session, support, tasks
+from freehold.master.panel import account, fleet, members, money, orders, proofs, services, session, support, tasks
 
 _SERVICE = "services/<str:project>/<path:title>"
 _FLEET = "fleet/<str:project>"
 
 urlpatterns = [
     path("login", session.log_in, name="login"),
+    path("login/code", session.log_in_code, name="login-code"),
+    path("login/passkey", session.log_in_passkey, name="login-passkey"),
     path("logout", session.log_out, name="logout"),
     path("reset", session.reset, name="reset"),
     path("join", session.join, name="join"),
     path("account", account.sessions, name="account"),
     path("account/password", account.password, name="account-password"),
+    path("account/security", proofs.overview, name="account-security"),
     path("account/tokens", account.tokens, name="account-tokens"),
     path("language", set_language, name="language"),
     path("", services.index, name="instances"),

@@ -133,6 +133,42 @@ class Invitation(models.Model):
         ]
 
 
+class Authenticator(models.Model):
+    """The app whose codes a person logs in with, besides the password."""
+
+    person = models.OneToOneField(Person, on_delete=models.CASCADE, primary_key=True)
+    key = models.TextField()
+    """Encrypted."""
+    last_step = models.BigIntegerField()
+    """The last half minute of which a code was used: no code is good twice."""
+    made_at = models.BigIntegerField()
+
+
+class RecoveryCode(models.Model):
+    """A code that stands in for the app once; only its hash is kept."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE)
+    digest = models.TextField(unique=True)
+
+
+class Passkey(models.Model):
+    """A key of a device, with which a person logs in."""
+
+    id = models.TextField(primary_key=True)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE)
+    credential = models.TextField(unique=True)
+    """How the device names it, hexadecimal."""
+    key = models.TextField()
+    """The public one with its names, as WebAuthn writes them (6.5.1), hexadecimal."""
+    uses = models.BigIntegerField()
+    """As the device counts them; 0: it does not."""
+    host = models.TextField()
+    """The name of the Master that it is for."""
+    title = models.TextField()
+    made_at = models.BigIntegerField()
+    used_at = models.BigIntegerField(null=True)
+
+
 class ApiToken(models.Model):
     """A program's way in. Only its hash is kept; it is shown once."""
 

@@ -14,7 +14,7 @@ from freehold.master.billing.queries import public_offers
 from freehold.master.foundation import clock, days
 
 
-class Terms(StrEnum):
+class OfferTerms(StrEnum):
     """What a project has an offer for."""
 
     FREE = "free"
@@ -37,7 +37,7 @@ class OfferChoice:
     region: str
     """Empty: anywhere."""
     price_list: str
-    terms: Terms
+    terms: OfferTerms
     currency: str
     recurring: int
     """As the list has it, with or without tax."""
@@ -75,7 +75,7 @@ def of_project(project: str, product: str, type_name: str) -> list[OfferChoice]:
 
 
 def _cost(choice: OfferChoice) -> int:
-    return choice.net + choice.tax if choice.terms is Terms.PAID else 0
+    return choice.net + choice.tax if choice.terms is OfferTerms.PAID else 0
 
 
 def _choice(row: dict[str, Any], payer: Payer | None, entity: LegalEntity) -> OfferChoice:
@@ -90,7 +90,7 @@ def _choice(row: dict[str, Any], payer: Payer | None, entity: LegalEntity) -> Of
         titles=row["titles"],
         region=row["region"],
         price_list=row["list"],
-        terms=Terms.UNCLEAR if payer is None else Terms.FREE if customer is None else Terms.PAID,
+        terms=OfferTerms.UNCLEAR if payer is None else OfferTerms.FREE if customer is None else OfferTerms.PAID,
         currency=row["currency"],
         recurring=month,
         net=net,

@@ -26,6 +26,28 @@ function fromAddress(root) {
   }
 }
 
+// Forms that ask the browser for a passkey, and send what it says.
+function passkeys(root) {
+  if (!window.PublicKeyCredential || !PublicKeyCredential.parseRequestOptionsFromJSON) return;
+  for (const form of root.querySelectorAll("form[data-passkey]")) {
+    form.hidden = false;
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const { asked, answer } = form.elements, status = form.querySelector("[role=status]");
+      try {
+        const options = JSON.parse(asked.value);
+        const made = form.dataset.passkey === "create"
+          ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
+          : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
+        answer.value = JSON.stringify(made.toJSON());
+        form.submit();
+      } catch {
+        status.textContent = status.dataset.failed;
+      }
+    });
+  }
+}
+
 // A log is read from its end.
 function atTheEnd(root) {
   for (const log of root.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
@@ -36,6 +58,7 @@ function enhance(root) {
   copying(root);
   atTheEnd(root);
   fromAddress(root);
+  passkeys(root);
 }
 
 // A page that looks for news says so when nobody answers, and since when what it shows is old.
