@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from freehold.client.terminal import Subparsers
 
 
+_ROLES = ("customer", "operator", "sales", "accountant", "auditor", "owner")
+
+
 def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     """Add the commands about accounts: one's own, and for staff and owners of projects those of others."""
     own = subparsers.add_parser("account", help="your own account").add_subparsers(
@@ -62,9 +65,12 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         if name in ("end-sessions", "forget-factor", "close", "remove"):
             _asked(parser)
     command(others, "members", _members, "who is in the project, as what, and who is invited")
+    changing = command(others, "role", _role, "give a member of the project another role (its owner)")
+    changing.add_argument("email")
+    changing.add_argument("role", choices=_ROLES)
     inviting = command(others, "invite", _invite, "invite somebody into the project: prints a link (its owner)")
     inviting.add_argument("email")
-    inviting.add_argument("role", choices=["customer", "operator", "sales", "accountant", "auditor", "owner"])
+    inviting.add_argument("role", choices=_ROLES)
     command(others, "withdraw", _withdraw, "withdraw an invitation (the project's owner)").add_argument("email")
 
 
@@ -194,6 +200,13 @@ def _remove(options: argparse.Namespace) -> int:
     parts = {"email": options.email}
     open_client().ask("DELETE", "/projects/{project}/members/{email}", parts, project=options.project)
     say(options, {}, f"{options.email} is not in the project any more.")
+    return 0
+
+
+def _role(options: argparse.Namespace) -> int:
+    parts, body = {"email": options.email}, {"role": options.role}
+    made = open_client().ask("PUT", "/projects/{project}/members/{email}", parts, body=body, project=options.project)
+    say(options, made, f"{made['email']} is {made['role']} now.")
     return 0
 
 

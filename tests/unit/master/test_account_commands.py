@@ -131,3 +131,20 @@ def test_with_a_second_factor_a_terminal_logs_in_with_password_and_code_until_st
     assert "Logged in to" in otto.says(*login, given=PASSWORD)
     again = master.run("person", email, "--forget-factor")
     assert "has no second factor" in again.stderr
+
+
+def test_an_owner_gives_a_member_another_role_and_only_stays_owner_while_there_is_another(
+    master: "Master", owner: Terminal, tmp_path: Path
+) -> None:
+    master.person("rita@example.org", "provider")
+    rita = Terminal(master, tmp_path, "rita@example.org")
+    assert owner.says("people", "role", "rita@example.org", "operator") == "rita@example.org is operator now.\n"
+    refused = rita.run("people", "role", "rita@example.org", "owner")
+    assert (refused.returncode, "Only staff" in refused.stderr) == (1, True)
+    for nobody in ("lost@example.org", "a\x01b"):
+        lost = owner.run("people", "role", nobody, "sales")
+        assert (lost.returncode, "has no role in 'provider'" in lost.stderr) == (1, True)
+    only = owner.run("people", "role", OWNER, "sales")
+    assert (only.returncode, "the only owner" in only.stderr) == (1, True)
+    roles = {one["email"]: one["role"] for one in owner.json("people", "members")}
+    assert roles["rita@example.org"] == "operator"

@@ -87,6 +87,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /people/lost@a.example/close":        (None, "401 403 403 403 403 403 403 404 401 401"),
     "POST /people/lost@a.example/reopen":       (None, "401 403 403 403 403 403 403 404 401 401"),
     "GET /projects/provider/members":           (None, "401 403 403 200 403 403 403 200 401 401"),
+    "PUT /projects/provider/members/lost":      ({"role": "sales"}, "401 403 403 404 403 403 403 404 401 401"),
     "DELETE /projects/provider/members/lost":   (None, "401 403 403 404 403 403 403 404 401 401"),
     "GET /projects/provider/invitations":       (None, "401 403 403 200 403 403 403 200 401 401"),
     "POST /projects/provider/invitations":      (INVITED, "401 403 403 422 403 403 403 422 401 401"),

@@ -66,6 +66,10 @@ class MemberRow(Schema):
     role: str
 
 
+class RoleIn(StrictBody):
+    role: Role
+
+
 class InvitationIn(StrictBody):
     email: str
     role: Role
@@ -288,12 +292,22 @@ def list_members(request: HttpRequest, project: str, after: After = "", limit: L
     summary="Take somebody out of a project (its owner)",
 )
 def remove_member(request: HttpRequest, project: str, email: str) -> tuple[int, None]:
-    who = caller(request)
-    member = Membership.objects.filter(project__name=project, person__email=email.lower()).first()
-    if member is None:
-        raise NotFound(f"'{email}' has no role in '{project}'.")
-    actions.remove_role(member.person, Project.objects.get(name=project), acting=who)
+    found = Project.objects.get(name=project)
+    actions.remove_role(actions.find_member(found, email), found, acting=caller(request))
     return 204, None
+
+
+@router.put(
+    "/projects/{project}/members/{email}",
+    response=MemberRow,
+    auth=in_project(Scope.OPERATE),
+    summary="Give a member of a project another role (its owner); who is not in it is invited",
+)
+def change_member(request: HttpRequest, project: str, email: str, body: RoleIn) -> dict[str, str]:
+    found = Project.objects.get(name=project)
+    person = actions.find_member(found, email)
+    actions.give_role(person, found, body.role, acting=caller(request))
+    return {"email": person.email, "role": body.role.value}
 
 
 @router.get(

@@ -52,13 +52,13 @@ def _change(act: str, email: str, role: str, project: Project, caller: Caller) -
         invitations.withdraw(project, email, acting=caller)
         return
     actions.require_owner(project, caller)
-    found = None if "\0" in email else Membership.objects.filter(project=project, person__email=email.lower()).first()
-    if found is None or act not in ("role", "remove"):
-        raise NotFound(f"'{email}' has no role in '{project.name}'.", remedy="")
+    if act not in ("role", "remove"):
+        raise NotFound(f"There is no '{act}' here.", remedy="")
+    found = actions.find_member(project, email)
     if act == "remove":
-        actions.remove_role(found.person, project, acting=caller)
+        actions.remove_role(found, project, acting=caller)
     elif role in Role.values:
-        actions.give_role(found.person, project, Role(role), acting=caller)
+        actions.give_role(found, project, Role(role), acting=caller)
     else:
         raise Invalid("There is no such role.")
 

@@ -286,6 +286,16 @@ def give_role(person: Person, project: Project, role: Role, *, acting: Caller) -
         audit(acting.actor, "role.give", person.id, project=project.id, role=role.value)
 
 
+def find_member(project: Project, email: str) -> Person:
+    """Return somebody who has a role in a project, by e-mail; raise NotFound."""
+    # PostgreSQL refuses to be asked for a zero character, so no address has one.
+    rows = Membership.objects.filter(project=project, person__email=email.lower()).select_related("person")
+    found = None if "\0" in email else rows.first()
+    if found is None:
+        raise NotFound(f"'{email}' has no role in '{project.name}'.", remedy="See `freehold people members`.")
+    return found.person
+
+
 def log_in(email: str, password: str, address: str = "") -> Person:
     """Return the person with this e-mail and password; raise Unauthenticated, never saying which is wrong.
 
