@@ -13,7 +13,7 @@ from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Invalid, MasterError, Unauthenticated
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw
-from freehold.master.people import actions, invitations, passkeys, second_factor
+from freehold.master.people import actions, devices, identity, invitations, passkeys, second_factor
 from freehold.master.people.identity import ANYBODY
 from freehold.master.people.models import Person
 
@@ -29,7 +29,8 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return draw(request, None, "login", {**context, **_passkey(request)})
     email = request.POST.get("email", "")
     try:
-        person = actions.log_in(email, request.POST.get("password", ""), network_of_caller(request))
+        device = _device(request, email)
+        person = actions.log_in(email, request.POST.get("password", ""), network_of_caller(request), device)
     except MasterError as error:
         context |= {"wrong": labels.problem(error), "email": email, **_passkey(request)}
         return draw(request, None, "login", context, error.status)
@@ -50,7 +51,8 @@ def log_in_code(request: HttpRequest) -> HttpResponse:
         words = _("It took too long. Begin with the password again.")
         return draw(request, None, "login", {"wrong": words, "email": "", **_passkey(request)}, 401)
     try:
-        second_factor.prove(person, request.POST.get("code", ""), network_of_caller(request))
+        device = _device(request, person.email)
+        second_factor.prove(person, request.POST.get("code", ""), network_of_caller(request), device)
     except MasterError as error:
         wrong = labels.problem(error)
         if isinstance(error, Unauthenticated):
@@ -77,7 +79,15 @@ def _open(request: HttpRequest, person: Person) -> HttpResponse:
     """Open a session of a person, and go where the visitor wanted to be."""
     wanted = request.POST.get("next", "")
     login(request, person, backend="django.contrib.auth.backends.ModelBackend")
-    return redirect(wanted if url_has_allowed_host_and_scheme(wanted, None) else "instances")
+    response = redirect(wanted if url_has_allowed_host_and_scheme(wanted, None) else "instances")
+    known = devices.remember(request.COOKIES.get(devices.COOKIE, ""), identity.digest(person.email))
+    response.set_cookie(devices.COOKIE, known, devices.YEAR_S, secure=True, httponly=True, samesite="Lax")
+    return response
+
+
+def _device(request: HttpRequest, email: str) -> str:
+    """Return the name by which this browser is known to an account, if it logged in to it before."""
+    return devices.of_account(request.COOKIES.get(devices.COOKIE, ""), identity.digest(email.lower()))
 
 
 def _passkey(request: HttpRequest) -> dict[str, str]:

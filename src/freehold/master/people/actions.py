@@ -296,18 +296,19 @@ def find_member(project: Project, email: str) -> Person:
     return found.person
 
 
-def log_in(email: str, password: str, address: str = "") -> Person:
+def log_in(email: str, password: str, address: str = "", device: str = "") -> Person:
     """Return the person with this e-mail and password; raise Unauthenticated, never saying which is wrong.
 
-    Raise TooManyTries where the account, or the network address of who tries, has failed too often.
+    Raise TooManyTries where the account, or the network address of who tries, has failed too often; a browser that is
+    known to the account (`devices.of_account`) has tries of its own.
     """
     account = identity.digest(email.lower())
-    throttle.check(account, address)
+    throttle.check(account, address, device)
     # PostgreSQL refuses to be asked for a zero character, so no address has one.
     person = None if "\0" in email else Person.objects.filter(email=email.lower(), is_active=True).first()
     # The same work is done for an unknown address, so that time does not tell who has an account.
     if not check_password(password, person.password if person else _UNUSABLE) or person is None:
-        throttle.failed(account, address)
+        throttle.failed(account, address, device)
         raise Unauthenticated("E-mail or password is wrong.", remedy="Check both and try again.")
     throttle.succeeded(account, address)
     return person

@@ -75,7 +75,7 @@ def codes_left(person: str) -> int:
     return RecoveryCode.objects.filter(person=person).count()
 
 
-def prove(person: Person, code: str, address: str = "") -> None:
+def prove(person: Person, code: str, address: str = "", device: str = "") -> None:
     """Check, and use up, a code of a person who gave the password, if one is wanted.
 
     Raise SecondFactorNeeded without a code, Unauthenticated for a wrong one or one that was used, TooManyTries after
@@ -86,9 +86,9 @@ def prove(person: Person, code: str, address: str = "") -> None:
     if not code.strip():
         raise SecondFactorNeeded("The code of your app is needed, too.")
     account = identity.digest(person.email)
-    throttle.check(account, address)
+    throttle.check(account, address, device)
     if not _use(person.id, code):
-        throttle.failed(account, address)
+        throttle.failed(account, address, device)
         raise Unauthenticated("The code is wrong, or was used already.", remedy="Wait for the next one.")
 
 

@@ -21,18 +21,29 @@ MOST_KEPT = 20_000
 
 
 class Throttle:
-    """Counts failures; an address from which an account logged in before is not locked out by those of others."""
+    """Counts failures; who is known to an account is not locked out by those of others: a browser that logged in to it
+    before (`devices`), and an address from which a program did.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._accounts: OrderedDict[str, deque[int]] = OrderedDict()
         self._addresses: OrderedDict[str, deque[int]] = OrderedDict()
+        self._devices: OrderedDict[str, deque[int]] = OrderedDict()
         self._trusted: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def check(self, account: str, address: str) -> None:
-        """Raise TooManyTries, in the same words for an account that is not there."""
+    def check(self, account: str, address: str, device: str = "") -> None:
+        """Raise TooManyTries, in the same words for an account that is not there.
+
+        `device`: by what name the browser is known to this account; it has tries of its own, and no others.
+        """
         with self._lock:
             now = clock.now()
+            if device:
+                failures = _recent(self._devices, device, now)
+                if len(failures) >= MOST_FAILURES:
+                    raise _refusal((failures[0] + HOUR - now) // 1000 + 1)
+                return
             tries = _recent(self._addresses, address, now)
             if len(tries) >= FREE_FAILURES:
                 pause = min(1000 * 2 ** min(len(tries) - FREE_FAILURES, 20), LONGEST_PAUSE)
@@ -43,9 +54,10 @@ class Throttle:
                 if len(failures) >= MOST_FAILURES:
                     raise _refusal((failures[0] + HOUR - now) // 1000 + 1)
 
-    def failed(self, account: str, address: str) -> None:
+    def failed(self, account: str, address: str, device: str = "") -> None:
         with self._lock:
-            for kept, key in ((self._accounts, account), (self._addresses, address)):
+            shared = ((self._accounts, account), (self._addresses, address))
+            for kept, key in ((self._devices, device),) if device else shared:
                 kept.setdefault(key, deque(maxlen=MOST_FAILURES)).append(clock.now())
                 kept.move_to_end(key)
                 _forget(kept)
