@@ -44,6 +44,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST instance-state":   ({"state": "started"}, "login 403 302 302 403 403 403"),
     "GET instance-change":   (None, "login 403 200 200 403 403 403"),
     "POST instance-change":  ({"p/size": "no number"}, "login 403 422 422 403 403 403"),
+    "GET instance-plan":     (None, "login 403 404 404 403 403 403"),
+    "POST instance-plan":    ({"offer": "x"}, "login 403 404 404 403 403 403"),
     "GET instance-destroy":  (None, "login 403 200 200 403 403 403"),
     "POST instance-destroy": ({"confirm": "another"}, "login 403 422 422 403 403 403"),
     "GET catalogue":         (None, "login 200 200 200 200 200 200"),

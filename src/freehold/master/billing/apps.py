@@ -8,7 +8,8 @@ class Config(AppConfig):
 
     def ready(self) -> None:
         from freehold.master.billing.customers import payment_sync
-        from freehold.master.billing.subscriptions import on_order
+        from freehold.master.billing.subscriptions import on_order, plans
 
         on_order.listen()
+        plans.listen()
         payment_sync.listen()

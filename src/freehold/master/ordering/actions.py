@@ -23,8 +23,8 @@ from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, events, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound, Undeclared
 from freehold.master.foundation.transactions import audit, locking, run, writing
-from freehold.master.ordering import endings, free_text, history, reservations, sharing, trees
-from freehold.master.ordering.events import Changed, NamedAgain, Ordered
+from freehold.master.ordering import endings, free_text, history, plans, reservations, sharing, trees
+from freehold.master.ordering.events import Changed, Ordered
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.reservations import Declaring, Kind
 from freehold.master.ordering.states import INSTANCE
@@ -316,12 +316,13 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
             return _end_later(order, row, ends_at)
     if spec.state is None:
         endings.refuse_ending(row)
+    given = json.loads(row["parameters"]) if spec.parameters is None else spec.parameters
     if spec.offer is not None:
-        events.send(NamedAgain(row["id"], spec.offer))
+        given, is_other = plans.take(row, spec, given, order.actor)
+        noted = is_other or noted
     release = row["release_id"]
     if spec.release is not None and spec.release != row["version"]:
         release = _other_release(order, row)
-    given = json.loads(row["parameters"]) if spec.parameters is None else spec.parameters
     parameters = _text(_fitting(release, row["type"], given))
     old = Wanted(row["requested_state"])
     asked = spec.state or old

@@ -35,12 +35,21 @@ class HandedOver:
     type: str
 
 
-@dataclass(frozen=True)
-class NamedAgain:
-    """An offer was named in a request of an instance that is there."""
+@dataclass
+class OfferNamed:
+    """An offer was named in a request of an instance that is there; who sold it writes what that means."""
 
     instance: str
+    project: str
+    """Id."""
     offer: str
+    node: str
+    quote: str | None
+    actor: str
+    is_present: bool = False
+    """It is the one that the instance is had at."""
+    is_changed: bool = False
+    """It is paid for at another price from now on."""
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The offers of a product as cards to choose from: what each costs a project, and whether there is room for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -64,7 +65,7 @@ def chosen_value(found: list[OfferCard], asked: str) -> str:
     return asked or next((card.value for card in found if card.is_open), "")
 
 
-def at_its_price(spec: actions.Request, found: list[OfferCard], chosen: str, *, acting: Caller) -> actions.Request:
+def at_its_price(spec: actions.Request, found: Sequence[OfferCard], chosen: str, *, acting: Caller) -> actions.Request:
     """Return a wish with the offer that was chosen, held to the price that was shown.
 
     Raise Conflict when that price holds no more.

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from freehold.master.allocation.choice import Constraints
+from freehold.master.billing.subscriptions import choices
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.queries import ResolvedType
 from freehold.master.fleet import queries as fleet
@@ -121,6 +122,7 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     context: dict[str, Any] = {
         "form": form,
         "row": row,
+        "is_paid": choices.is_paid(row["id"]),
         "free_text": labels.free_text({**row["free_text"], **_free_text(asked)}),
         "releases": releases if row["host"] is None else [present],
         "chosen": chosen,

@@ -3,7 +3,19 @@
 from django.urls import path
 from django.views.i18n import set_language
 
-from freehold.master.panel import account, fleet, members, money, orders, proofs, services, session, support, tasks
+from freehold.master.panel import (
+    account,
+    fleet,
+    members,
+    money,
+    orders,
+    plans,
+    proofs,
+    services,
+    session,
+    support,
+    tasks,
+)
 
 _SERVICE = "services/<str:project>/<path:title>"
 _FLEET = "fleet/<str:project>"
@@ -26,6 +38,7 @@ urlpatterns = [
     path(f"{_SERVICE}/-/state", services.change_state, name="instance-state"),
     path(f"{_SERVICE}/-/protection", services.protect, name="instance-protection"),
     path(f"{_SERVICE}/-/change", orders.change, name="instance-change"),
+    path(f"{_SERVICE}/-/plan", plans.overview, name="instance-plan"),
     path(f"{_SERVICE}/-/destroy", services.destroy, name="instance-destroy"),
     path(f"{_SERVICE}/-/ask", support.ask, name="ask"),
     path(_SERVICE, services.instance, name="instance"),

@@ -9,9 +9,11 @@ from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import tax_rules, taxes
-from freehold.master.billing.models import Customer, Payer
+from freehold.master.billing.models import Contract, Customer, Payer, Subscription, SubscriptionPrice
 from freehold.master.billing.queries import public_offers
+from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, days
+from freehold.master.ordering import queries as ordering
 
 
 class OfferTerms(StrEnum):
@@ -74,14 +76,70 @@ def of_project(project: str, product: str, type_name: str) -> list[OfferChoice]:
     return [one for _, one in sorted(found.values(), key=lambda pair: (pair[0], _cost(pair[1]), pair[1].name))]
 
 
+@dataclass(frozen=True)
+class PaidOffer:
+    """What a service is had at, and what it may be had at instead."""
+
+    offer: str
+    """Id."""
+    currency: str
+    gross: int
+    """Of a month, in minor units."""
+    others: list[OfferChoice]
+
+
+def is_paid(instance: str) -> bool:
+    """Return whether a service is paid for."""
+    return Subscription.objects.filter(instance=instance, state__in=("pending", "active")).exists()
+
+
+def of_service(instance: str) -> PaidOffer | None:
+    """Return what a service is paid for, and the offers of its seller that can be had in its place; None: it is free.
+
+    Those of its type, with a price where it is, in the currency that it is paid in; the cheapest first.
+    """
+    found = Subscription.objects.filter(instance=instance, state__in=("pending", "active")).first()
+    if found is None:
+        return None
+    contract = Contract.objects.select_related("entity", "customer").get(id=found.contract)
+    term = SubscriptionPrice.objects.filter(subscription=found.id).order_by("-from_day")[0]
+    rate = _tax_rate(contract.entity, contract.customer, term.category)
+    service = ordering.by_id(instance)
+    region = Node.objects.values_list("site__region", flat=True).get(id=service["node_id"])
+    day = days.of_moment(clock.now(), "UTC")
+    rows = [
+        row
+        for row in public_offers(day, product=service["product"], type_name=service["type"])
+        if (row["seller"], row["currency"]) == (contract.entity.code, contract.currency)
+        and row["region"] in ("", region)
+        and row["offer"] != found.offer
+    ]
+    # The list of the region goes before the general one.
+    rows.sort(key=lambda row: row["region"] != "", reverse=True)
+    others: dict[str, OfferChoice] = {}
+    for row in rows:
+        others.setdefault(row["offer"], _of_customer(row, contract.customer, contract.entity))
+    return PaidOffer(
+        found.offer,
+        contract.currency,
+        sum(taxes.split(term.amount, rate, included=bool(term.tax_included))),
+        sorted(others.values(), key=lambda one: (_cost(one), one.name)),
+    )
+
+
 def _cost(choice: OfferChoice) -> int:
     return choice.net + choice.tax if choice.terms is OfferTerms.PAID else 0
 
 
 def _choice(row: dict[str, Any], payer: Payer | None, entity: LegalEntity) -> OfferChoice:
+    return _of_customer(row, payer.customer if payer is not None else None, entity, is_clear=payer is not None)
+
+
+def _of_customer(
+    row: dict[str, Any], customer: Customer | None, entity: LegalEntity, *, is_clear: bool = True
+) -> OfferChoice:
     by_kind = {price["kind"]: price["amount"] for price in row["prices"] if price["kind"] != "usage"}
     month = by_kind.get("recurring", 0)
-    customer = payer.customer if payer is not None else None
     rate = _tax_rate(entity, customer, row["tax_category"]) if customer is not None else 0
     net, tax = taxes.split(month, rate, included=row["tax_included"])
     return OfferChoice(
@@ -90,7 +148,7 @@ def _choice(row: dict[str, Any], payer: Payer | None, entity: LegalEntity) -> Of
         titles=row["titles"],
         region=row["region"],
         price_list=row["list"],
-        terms=OfferTerms.UNCLEAR if payer is None else OfferTerms.FREE if customer is None else OfferTerms.PAID,
+        terms=OfferTerms.UNCLEAR if not is_clear else OfferTerms.FREE if customer is None else OfferTerms.PAID,
         currency=row["currency"],
         recurring=month,
         net=net,

@@ -21,7 +21,7 @@ from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Payme
 from freehold.master.foundation.transactions import audit, locking, run
 from freehold.master.ordering import queries as ordering
 from freehold.master.ordering import suspension
-from freehold.master.ordering.events import AskGrace, Changed, Ending, HandedOver, KeptOn, NamedAgain, Ordered
+from freehold.master.ordering.events import AskGrace, Changed, Ending, HandedOver, KeptOn, Ordered
 from freehold.master.sales import queries as sales
 from freehold.master.sales.models import Offer
 from freehold.protocol.problem import FieldError
@@ -38,7 +38,6 @@ def listen() -> None:
     events.listen(AskGrace, grace)
     events.listen(Ending, ending)
     events.listen(KeptOn, kept_on)
-    events.listen(NamedAgain, named_again)
     events.listen(HandedOver, handed_over)
 
 
@@ -72,7 +71,7 @@ def ordered(event: Ordered) -> None:
     if event.root is not None:
         _refuse_uncovered(event.project, event.product, event.type, event.root)
         return
-    quoted = _quoted(event)
+    quoted = quoted_content(event.quote, event.project)
     offer = event.offer
     if quoted and offer is None:
         offer = sales.offer(f"{quoted['seller']}/{quoted['offer']}", event.product).offer
@@ -86,9 +85,9 @@ def ordered(event: Ordered) -> None:
     )
     if deal is None:
         return
-    _keep_quote(quoted, deal)
+    keep_quote(quoted, deal)
     contract = _locked_contract(deal)
-    _check_deposit(contract, deal)
+    check_deposit(contract, deal)
     open_subscription(event.instance, event.project, contract, deal, event.quote or "")
 
 
@@ -142,20 +141,6 @@ def kept_on(event: KeptOn) -> None:
     recount(Subscription.objects.get(id=rows[0]["id"]), today)
 
 
-def named_again(event: NamedAgain) -> None:
-    """Refuse another offer than the one that a service is had at: its price would change with it."""
-    rows = run(ORDERS["of_instance"], instance=event.instance)
-    if not rows:
-        return
-    offer = Offer.objects.get(id=rows[0]["offer"])
-    codes = LegalEntity.objects.filter(project=offer.project_id).values_list("code", flat=True)
-    if event.offer not in (offer.name, *(f"{code}/{offer.name}" for code in codes)):
-        raise Conflict(
-            f"This service is had as '{offer.name}', not as '{event.offer}'.",
-            remedy="Ask the seller's sales to change it.",
-        )
-
-
 def handed_over(event: HandedOver) -> None:
     """Have who pays for the new project pay from today on, at the same price, covered like an order of theirs.
 
@@ -204,7 +189,7 @@ def _begin_to_pay(event: HandedOver) -> None:
         ) from None
     if deal is not None:
         contract = _locked_contract(deal)
-        _check_deposit(contract, deal)
+        check_deposit(contract, deal)
         open_subscription(event.instance, event.project, contract, deal, "")
 
 
@@ -417,11 +402,14 @@ def _locked_contract(deal: Deal) -> int:
     return int(rows[0]["id"])
 
 
-def _check_deposit(contract: int, deal: Deal) -> None:
-    """Raise PaymentRequired when neither deposits nor credit cover what must be left for this service."""
-    if not deal.deposit:
+def check_deposit(contract: int, deal: Deal, *, held: int = 0) -> None:
+    """Raise PaymentRequired when neither deposits nor credit cover what must be left for this service.
+
+    `held`: what is left for it already, at another offer.
+    """
+    if deal.deposit <= held:
         return
-    missing = deal.deposit - balance(contract).free
+    missing = deal.deposit - held - balance(contract).free
     if missing > 0:
         seller = LegalEntity.objects.get(id=deal.entity).name
         raise PaymentRequired(
@@ -431,18 +419,18 @@ def _check_deposit(contract: int, deal: Deal) -> None:
         )
 
 
-def _quoted(event: Ordered) -> dict[str, Any]:
-    """Return what a quote said, if the order names one; raise Conflict when it holds no more or is of others."""
-    if event.quote is None:
+def quoted_content(quote: str | None, project: str) -> dict[str, Any]:
+    """Return what a quote said, if an order names one; raise Conflict when it holds no more or is of others."""
+    if quote is None:
         return {}
-    quote = Quote.objects.filter(id=event.quote, project=event.project).first()
-    if quote is None or quote.until <= clock.now():
+    found = Quote.objects.filter(id=quote, project=project).first()
+    if found is None or found.until <= clock.now():
         raise Conflict("This quote is not known, or is older than a day.", remedy="Ask for another.")
-    content: dict[str, Any] = json.loads(quote.content)
+    content: dict[str, Any] = json.loads(found.content)
     return content
 
 
-def _keep_quote(quoted: dict[str, Any], deal: Deal) -> None:
+def keep_quote(quoted: dict[str, Any], deal: Deal) -> None:
     """Raise Conflict when an order is not what its quote was of."""
     if quoted and (quoted["offer"], quoted["list"]) != (deal.name, deal.list):
         raise Conflict(
