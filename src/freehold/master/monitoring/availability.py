@@ -2,8 +2,9 @@
 
 The rule (decision 0020, `docs/billing.md`): a service is available while the last result of each of its promises is
 `kept`. A result speaks until the next one, for two hours at most: nodes repeat one every quarter of an hour, and every
-hour where a long absence thinned their history. What nobody speaks for is not kept. Time that does not count (announced
-maintenance, a service that its customer stopped) is neither.
+hour where a long absence thinned their history. What nobody speaks for is not kept; but where the node is silent still,
+what it will say of that time is not yet known. Time that does not count (announced maintenance, a service that its
+customer stopped) is neither.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +18,12 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Availability:
-    """Milliseconds of a time: in which all promises were kept, and which count at all."""
+    """Milliseconds of a time: in which all promises were kept, which count at all, of which nothing is known yet."""
 
     kept: int
     counted: int
+    unknown: int = 0
+    """Of what counts and is not known as kept: what the node has yet to tell of."""
 
     @property
     def millionths(self) -> int:
@@ -29,16 +32,27 @@ class Availability:
 
 
 def availability(
-    results: Mapping[str, Sequence[tuple[int, bool]]], span: Span, left_out: Iterable[Span]
+    results: Mapping[str, Sequence[tuple[int, bool]]],
+    span: Span,
+    left_out: Iterable[Span],
+    *,
+    heard_until: int | None = None,
 ) -> Availability:
-    """Return how long promises were kept in a time; `results` are moments and verdicts by promise, sorted by moment."""
+    """Return how long promises were kept in a time; `results` are moments and verdicts by promise, sorted by moment.
+
+    `heard_until`: when the node was last heard, if it is silent still.
+    """
     counted = _without([span], merged(left_out))
     kept = [span]
     for told in results.values():
         kept = _common(kept, _kept(told, span[1]))
     if not results:
         kept = []
-    return Availability(_length(_common(kept, counted)), _length(counted))
+    known = _common(kept, counted)
+    unknown: list[Span] = []
+    if heard_until is not None and heard_until < span[1]:
+        unknown = _without(_common(counted, [(max(span[0], heard_until), span[1])]), known)
+    return Availability(_length(known), _length(counted), _length(unknown))
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:

@@ -112,7 +112,9 @@ def available(instance: str, span: Span) -> Availability:
     left_out = [
         (row["begins_at"], row["ends_at"]) for row in run(SQL["maintenances"], instance=instance, begin=begin, end=end)
     ]
-    return availability(told, span, [*left_out, *_not_wanted(instance, end)])
+    silent = run(SQL["silent_since"], instance=instance)
+    heard_until = silent[0]["since"] if silent else None
+    return availability(told, span, [*left_out, *_not_wanted(instance, end)], heard_until=heard_until)
 
 
 def _not_wanted(instance: str, end: int) -> list[Span]:

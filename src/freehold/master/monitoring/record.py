@@ -1,4 +1,5 @@
-"""The record of kept promises of each site, month by month: public, and made once when a month is over.
+"""The record of kept promises of each site, month by month: public, and made once when a month is over: when all
+nodes of the site have told of it, or a month later, when what nobody told counts as not kept.
 
 Its evidence is public too, a line a service. Who has a service finds its line by its id, computes the same from its own
 results, and sees that the sums and the digest that were published are those of all lines.
@@ -16,11 +17,23 @@ from freehold.master.ordering.models import Instance
 
 
 def keep() -> int:
-    """Write the record of the last complete month (UTC) of each site that has none yet; return how many."""
+    """Write the record of the last two complete months (UTC) of each site that has none yet; return how many.
+
+    The last one waits where a node that is silent may have more to tell of it.
+    """
+    present = days.month_of(days.of_moment(clock.now(), "UTC"))
+    return sum(_keep_month(month, is_last=month == present - 1) for month in (present - 2, present - 1))
+
+
+def _keep_month(month: int, *, is_last: bool) -> int:
     count = 0
-    month = days.month_of(days.of_moment(clock.now(), "UTC")) - 1
-    for site in Site.objects.exclude(id__in=KeptRecord.objects.filter(month=month).values("site")):
+    end = days.begins_at(days.first_day(month + 1), "UTC")
+    for site in Site.objects.filter(created_at__lt=end).exclude(
+        id__in=KeptRecord.objects.filter(month=month).values("site")
+    ):
         found = _of(site, month)
+        if is_last and any(one.unknown for one in found.values()):
+            continue
         evidence = "".join(sorted(line(instance, one) for instance, one in found.items()))
         values = {
             "kept": sum(one.kept for one in found.values()),

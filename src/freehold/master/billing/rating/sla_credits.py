@@ -1,7 +1,8 @@
 """You pay for kept promises: what was not kept of a month is given back on the next invoice, unasked.
 
 The last two complete months are looked at: results may come late, and what they show beyond what was given already is
-given in another part. What was given is never taken back.
+given in another part. What was given is never taken back: time of which a node that is silent has yet to tell is taken
+as kept in the first month after it, and as not kept in the second, if nobody told by then (decision 0050).
 """
 
 import json
@@ -29,7 +30,8 @@ def credit_broken_promises(entity: LegalEntity, day: int) -> None:
     if not Offer.objects.filter(availability__gt=0).exists():
         return
     account = account_for(entity.id, Purpose.SLA)
-    for month in range(days.month_of(day) - LOOK_BACK, days.month_of(day)):
+    present = days.month_of(day)
+    for month in range(present - LOOK_BACK, present):
         begin, end = days.first_day(month), days.first_day(month + 1)
         rows = run(
             _SQL["doubtful"],
@@ -42,17 +44,18 @@ def credit_broken_promises(entity: LegalEntity, day: int) -> None:
             speaks=SPEAKS,
         )
         for row in rows:
-            _credit(row, month, entity.time_zone, account)
+            _credit(row, month, entity.time_zone, account, is_last=month == present - 1)
 
 
-def _credit(row: dict[str, Any], month: int, zone: str, account: str) -> None:
-    """Write what is still to be given back of a service's month."""
+def _credit(row: dict[str, Any], month: int, zone: str, account: str, *, is_last: bool) -> None:
+    """Write what is still to be given back of a service's month; `is_last`: it is that before the present one."""
     begin, end = max(row["from_day"], days.first_day(month)), min(row["until_day"], days.first_day(month + 1))
     found = monitoring.available(row["instance"], (days.begins_at(begin, zone), days.begins_at(end, zone)))
     length = days.first_day(month + 1) - days.first_day(month)
     price = rounded(row["amount"] * (end - begin), length)
     steps = [(step, percent) for step, percent in json.loads(row["credits"])]
-    due = credit(price, found.kept, found.counted, row["availability"], steps) + row["given"]
+    kept = found.kept + (found.unknown if is_last else 0)
+    due = credit(price, kept, found.counted, row["availability"], steps) + row["given"]
     if due <= 0:
         return
     run(
@@ -75,4 +78,12 @@ def _credit(row: dict[str, Any], month: int, zone: str, account: str) -> None:
 
 
 def _evidence(found: Availability, price: int, promised: int) -> str:
-    return json.dumps({"kept_ms": found.kept, "counted_ms": found.counted, "price": price, "promised": promised})
+    return json.dumps(
+        {
+            "kept_ms": found.kept,
+            "counted_ms": found.counted,
+            "unknown_ms": found.unknown,
+            "price": price,
+            "promised": promised,
+        }
+    )

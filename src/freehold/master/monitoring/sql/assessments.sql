@@ -15,6 +15,14 @@ JOIN fleet_node n ON n.site_id = m.site_id
 JOIN ordering_instance i ON i.node_id = n.id
 WHERE i.id = :instance AND m.begins_at < :end AND m.ends_at > :begin
 
+-- name: silent_since
+-- When the node of an instance was last heard, if it is silent, was not stopped by its operator, and is not lost: it may
+-- have more to tell.
+SELECT n.silent_since AS since
+FROM fleet_node n
+JOIN ordering_instance i ON i.node_id = n.id
+WHERE i.id = :instance AND n.silent_since IS NOT NULL AND n.stopped = '' AND n.lost_at IS NULL
+
 -- name: asked
 -- What was asked of an instance, as far as its state goes.
 SELECT at, requested_state FROM ordering_requestrow WHERE instance_id = :instance AND at < :end ORDER BY id
