@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,10 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     ending = command(own, "end-sessions", _end_sessions, "end all your sessions and tokens, this one too")
     ending.add_argument("--keep-tokens", action="store_true", help="log out of all browsers only")
     _asked(ending)
+    command(own, "export", _export, "print all that is kept about you, as JSON")
+    deleting = command(own, "delete", _delete, "delete your account, for good")
+    deleting.add_argument("--stdin", action="store_true", help="read the password, and a code after it, as two lines")
+    _asked(deleting)
     reset = subparsers.add_parser("reset-password", help="set another password with a code that staff gave you")
     reset.add_argument("master", metavar="URL", help="https://HOST:PORT of the Master")
     reset.add_argument("--email", required=True)
@@ -91,6 +96,24 @@ def _password(options: argparse.Namespace) -> int:
         old, new = getpass.getpass("Your password: "), getpass.getpass("The new one: ")
     open_client().ask("PUT", "/me/password", body={"old": old, "new": new})
     say(options, {}, "Your password is changed; all your sessions and tokens have ended. Log in again: freehold login.")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    found = open_client().ask("GET", "/me/data")
+    say(options, found, json.dumps(found, indent=1, ensure_ascii=False))
+    return 0
+
+
+def _delete(options: argparse.Namespace) -> int:
+    if not (options.yes or confirmed("Delete your account? Nothing brings it back.")):
+        return 1
+    if options.stdin:
+        password, code = sys.stdin.readline().rstrip("\n"), sys.stdin.readline().strip()
+    else:
+        password, code = getpass.getpass("Your password: "), getpass.getpass("Code of your app (if you have one): ")
+    open_client().ask("POST", "/me/delete", body={"password": password, "code": code})
+    say(options, {}, "Your account is deleted.")
     return 0
 
 

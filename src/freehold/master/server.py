@@ -45,8 +45,8 @@ PASSWORD_THREADS, PASSWORD_QUEUE = 2, 16
 """Threads in which passwords are hashed (0.3 s and 100 MB each), and requests that may wait for them."""
 PASSWORD_PATHS = frozenset(
     {
-        *("/login", "/reset", "/join", "/account/password"),
-        *("/api/v1/login", "/api/v1/join", "/api/v1/me/password", "/api/v1/password-reset"),
+        *("/login", "/reset", "/join", "/account/password", "/account/data"),
+        *("/api/v1/login", "/api/v1/join", "/api/v1/me/password", "/api/v1/me/delete", "/api/v1/password-reset"),
     }
 )
 LARGEST_UPLOAD = 33 * 1024 * 1024

@@ -69,7 +69,7 @@ PAGED = {
     "ordering/listing.py: LIMIT :most",
     "ordering/queries.py: LIMIT :limit",
     "ordering/queries.py: LIMIT :most",
-    "panel/queries.py: found.order_by('release__product__name', 'release__version', 'node__title').values('id', "
+    "panel/queries.py: found.order_by('-id').values('id', "
     "'wanted', 'observed', 'beneficiary', 'release__product__name', 'release__version', 'node__title')"
     "[start:start + PAGE]",
 }
@@ -84,6 +84,8 @@ TOLD = {
     "monitoring/queries.py: LIMIT {}": "is_cut",
     "monitoring/queries.py: promises[:MOST_PROMISES]": "is_cut",
     "monitoring/queries.py: sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]": "is_cut",
+    "people/personal_data.py: acts[:MOST_ACTS]": "number",
+    "support/personal_data.py: rows[:MOST_MESSAGES]": "number",
     "ordering/queries.py: rows[:MOST_ASKED]": "MOST_ASKED + 1",
     "ordering/sql/instances.sql history: LIMIT :most": "",
     "schemaform/fields.py: numbers[:MOST_ROWS]": "more rows than this form takes",

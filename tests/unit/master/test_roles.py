@@ -69,6 +69,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "DELETE /tokens/nothing":                   (None, "401 404 404 404 404 404 404 404 401 401"),
     "GET /me":                                  (None, "401 200 200 200 200 200 200 200 401 401"),
     # Staff is the owner here.
+    "GET /me/data":                             (None, "401 200 200 200 200 200 200 200 401 401"),
+    "POST /me/delete":                          ({"password": ""}, "401 422 422 422 422 422 422 422 401 401"),
     "PUT /me/password":                         (PASSWORD, "401 422 422 422 422 422 422 422 401 401"),
     "POST /password-reset":                     (RESET, "422 422 422 422 422 422 422 422 422 422"),
     "GET /me/tokens":                           (None, "401 200 200 200 200 200 200 200 401 401"),

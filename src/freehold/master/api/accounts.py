@@ -12,7 +12,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart, part_of
-from freehold.master.people import actions, invitations, second_factor
+from freehold.master.people import actions, invitations, personal_data, second_factor
 from freehold.master.people.identity import Scope
 from freehold.master.people.models import Invitation, Membership, Person, Project, Role
 from freehold.master.people.queries import open_sessions, valid_tokens
@@ -23,6 +23,11 @@ router = Router()
 class PasswordIn(StrictBody):
     old: str = Field(json_schema_extra={"format": "password"})
     new: str = Field(json_schema_extra={"format": "password"}, description="12 characters or more.")
+
+
+class DeleteIn(StrictBody):
+    password: str = Field(json_schema_extra={"format": "password"})
+    code: str = Field("", json_schema_extra={"format": "password"}, description="If you have a second factor.")
 
 
 class ResetIn(StrictBody):
@@ -101,6 +106,19 @@ class JoinIn(StrictBody):
 @router.put("/me/password", response={204: None}, auth=any_person, summary="Change your password; all your tokens end")
 def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
     actions.change_password(body.old, body.new, acting=caller(request), address=network_of_caller(request))
+    return 204, None
+
+
+@router.get(
+    "/me/data", response=dict[str, Any], auth=any_person, summary="All that is kept about you, and what outlives it"
+)
+def export_data(request: HttpRequest) -> dict[str, Any]:
+    return personal_data.export(acting=caller(request))
+
+
+@router.post("/me/delete", response={204: None}, auth=any_person, summary="Delete your account, for good")
+def delete_account(request: HttpRequest, body: DeleteIn) -> tuple[int, None]:
+    personal_data.delete(body.password, body.code, acting=caller(request), address=network_of_caller(request))
     return 204, None
 
 

@@ -28,6 +28,19 @@ def keep(editor: Any, *tables: str) -> None:
         """)  # fmt: skip
 
 
+def allow(editor: Any, table: str, condition: str) -> None:
+    """Let a row of a kept table change after all, where a condition on `NEW` and `OLD` holds."""
+    if editor.connection.vendor == "sqlite":
+        _run(editor, f"DROP TRIGGER {table}_update")
+    else:
+        _run(editor, f"DROP TRIGGER {table}_kept ON {table}")
+        _run(editor, f"""
+            CREATE TRIGGER {table}_kept BEFORE DELETE OR TRUNCATE ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION {table}_kept()
+        """)  # fmt: skip
+    refuse(editor, table, "UPDATE", "changed", f"NOT ({condition})", f"{table} {_REFUSAL}")
+
+
 def after(editor: Any, table: str, column: str, counter: str) -> None:
     """Refuse new rows of a table whose column names something that a counter says is sealed."""
     message = f"{table}: what it belongs to is sealed"

@@ -23,12 +23,15 @@ class NumberedPage:
 
 
 def supplies(project: str, *, node: str = "", number: int = 1) -> NumberedPage:
-    """Return a page, without logs, of what the nodes of a project are supplied with, or one of them by its title."""
+    """Return a page, without logs, of what the nodes of a project are supplied with, or one of them by its title.
+
+    The newest first: another order would read all of them, which are as many as releases times nodes.
+    """
     found = Supply.objects.filter(node__project=project)
     if node:
         found = found.filter(node__title=node)
     start = (number - 1) * PAGE
-    rows = found.order_by("release__product__name", "release__version", "node__title").values(
+    rows = found.order_by("-id").values(
         "id", "wanted", "observed", "beneficiary", "release__product__name", "release__version", "node__title"
     )[start : start + PAGE]
     return NumberedPage(

@@ -5,6 +5,7 @@ from django.views.i18n import set_language
 
 from freehold.master.panel import (
     account,
+    data,
     fleet,
     members,
     money,
@@ -30,6 +31,8 @@ urlpatterns = [
     path("account", account.sessions, name="account"),
     path("account/password", account.password, name="account-password"),
     path("account/security", proofs.overview, name="account-security"),
+    path("account/data", data.overview, name="account-data"),
+    path("account/data.json", data.download, name="account-download"),
     path("account/tokens", account.tokens, name="account-tokens"),
     path("language", set_language, name="language"),
     path("", services.index, name="instances"),
