@@ -20,6 +20,7 @@ from freehold.master.generation.clocks import WAY_ON, contradiction
 from freehold.master.generation.doubt import WAYS_ON, doubts
 from freehold.master.generation.models import Forgery
 from freehold.master.people import passkeys
+from freehold.master.notifications.mail import misconfigured
 
 BEHIND = 3600 * clock.SECOND
 """Milliseconds by which what was written may be later than now."""
@@ -29,7 +30,7 @@ AWAY = 7 * clock.DAY
 
 def run() -> list[str]:
     """Return what is wrong, each with what to do; empty when all is well."""
-    return [*_keys(Path(settings.ROOT)), *_database()]
+    return [*_keys(Path(settings.ROOT)), *_database(), *misconfigured()]
 
 
 def ledger(head: str) -> list[str]:

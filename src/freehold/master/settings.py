@@ -59,6 +59,7 @@ INSTALLED_APPS = [
             "payments",
             "billing",
             "support",
+            "notifications",
             "tasks",
             "panel",
         )
@@ -128,5 +129,14 @@ CACHE_MB = int(os.environ.get("FREEHOLD_CACHE_MB", "20480"))
 """Megabytes of finished builds and downloads that are kept for nodes; what was not used for longest goes first."""
 # Seconds beyond its lease before a node is taken for lost: clocks do not run equally fast.
 LEASE_MARGIN = float(os.environ.get("FREEHOLD_LEASE_MARGIN", "10"))
+BROKEN_S = float(os.environ.get("FREEHOLD_BROKEN_AFTER", "300"))
+"""Seconds for which a promise is not kept, or a node not heard, before people are told by messages."""
+PUBLIC_URL = os.environ.get("FREEHOLD_PUBLIC_URL", "")
+"""Where people reach this Master, as `https://cloud.example.org`: messages link there. Empty: they have no links."""
+SMTP_URL = os.environ.get("FREEHOLD_SMTP_URL", "")
+"""The mail server (`notifications.smtp.parse`); empty: no mail is sent."""
+SMTP_PASSWORD_FILE = os.environ.get("FREEHOLD_SMTP_PASSWORD_FILE", "")
+MAIL_FROM = os.environ.get("FREEHOLD_MAIL_FROM", "")
+"""Who mail is from: an address, or `Name <address>`."""
 NODE_WAIT = float(os.environ.get("FREEHOLD_NEXT_CONTACT", "60"))
 """Seconds after which a node should contact the Master again when it has nothing to say."""

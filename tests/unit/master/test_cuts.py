@@ -29,6 +29,8 @@ TEXTS = {
     "catalog/queries.py: text[:80]",
     "billing/customers/actions.py: name[:80]",
     "gateway/reports.py: reason[:MAX_MESSAGE]",
+    "notifications/finders.py: text[:LONGEST_TEXT]",
+    "notifications/mail.py: f\"[Freehold] {' '.join(subject.split())}\"[:LONGEST_SUBJECT]",
     "panel/services.py: asked['q'].replace('\\x00', '')[:100]",
     "panel/services.py: hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]",
     "people/actions.py: email[:LONGEST_EMAIL]",
@@ -49,6 +51,8 @@ WHOLE = {
     "panel/services.py: METERS[name].units[:1]": "a number is shown in one unit",
     "people/identity.py: found[0][:2]": "columns of one row",
     "monitoring/queries.py: instances[start:start + 500]": "all of them, some at a time",
+    "notifications/causes.py: found[start:start + BATCH]": "all of them, some at a time",
+    "notifications/outbox.py: due.order_by('id')[:BATCH]": "the rest in the next transaction",
     "fleet/reconcile.py: model.objects.order_by('id')[:BATCH]": "all of them, some at a time",
     "foundation/reconcile.py: AuditRow.objects.order_by('id').values_list('id', 'at')[:BATCH]": "the rest next time",
     "builds/pages.py: missing[:_MOST_MISSING]": "the rest when these were sent, and the entry is put again",
@@ -93,6 +97,7 @@ TOLD = {
     "payments/actions.py: wrong[:MOST_TOLD]": "are named",
     "panel/money.py: rows[:lists.MOST_OFFERED + 1]": "else None",
     "catalog/queries.py: rows.order_by('product__name', '-published_at', 'id')[:most + 1]": "else None",
+    "notifications/finders.py: rows[:MOST_NAMED]": "more",
     "billing/customers/actions.py: Customer.objects.filter(project=project, name=name)[:2]": "Several customers",
 }
 """The reader is told that there is more, by words in the same file."""

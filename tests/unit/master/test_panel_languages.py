@@ -18,6 +18,7 @@ from freehold.protocol.order import FIELDS, FREE_TEXT
 
 PANEL = Path(__file__).parents[3] / "src" / "freehold" / "master" / "panel"
 SCHEMAFORM = PANEL.parent / "schemaform"
+NOTIFICATIONS = PANEL.parent / "notifications"
 LANGUAGES = sorted(path.parent.parent.name for path in PANEL.glob("locale/*/LC_MESSAGES/django.po"))
 CALLS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext", "npgettext"}
 DECLARED = {
@@ -34,7 +35,7 @@ def said_in(folder: Path) -> set[Message]:
     from django.utils.translation.template import templatize
 
     found: set[Message] = set()
-    for path in folder.rglob("*.html"):
+    for path in (*folder.rglob("*.html"), *folder.rglob("*.txt")):
         # Its indentation is no Python's.
         found.update(_called(re.sub(r"^\s+", "", templatize(path.read_text(), origin=str(path)), flags=re.MULTILINE)))
     for path in folder.rglob("*.py"):
@@ -101,7 +102,7 @@ def test_the_languages_offered_are_those_that_are_written(django_once: str) -> N
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_nothing_is_left_untranslated_and_nothing_is_translated_for_nobody(django_once: str, language: str) -> None:
-    said, written = said_in(PANEL) | said_in(SCHEMAFORM), set(_entries(language))
+    said, written = said_in(PANEL) | said_in(SCHEMAFORM) | said_in(NOTIFICATIONS), set(_entries(language))
     assert len(said) > 150
     assert sorted(said - written) == [], "translate these"
     assert sorted(written - said) == [], "nothing says these any more"

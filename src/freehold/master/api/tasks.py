@@ -16,7 +16,9 @@ router = Router()
 
 class TaskOut(Schema):
     name: str
-    lane: str = Field(description="urgent, or bulk: tasks of a lane wait for each other, never for the other lane.")
+    lane: str = Field(
+        description="urgent, outbound or bulk: tasks of a lane wait for each other, never for another lane."
+    )
     period: float = Field(description="Seconds.")
     state: str = Field(description="ok, running, failing, late, or new when it never ran.")
     began_at: str | None = Field(description="When it was last run.")

@@ -18,7 +18,11 @@ class Assessment(models.Model):
     """By the node's clock."""
 
     class Meta:
-        indexes = [models.Index(fields=["instance", "promise", "id"], name="assessment_latest")]
+        indexes = [
+            models.Index(fields=["instance", "promise", "id"], name="assessment_latest"),
+            # Of all results few are bad: whoever looks for what is broken now reads those of the last hours only.
+            models.Index(fields=["at"], name="assessment_broken", condition=models.Q(kept=False)),
+        ]
 
 
 class Maintenance(models.Model):

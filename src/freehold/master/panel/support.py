@@ -70,7 +70,7 @@ def ask(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpR
 
 def _through(ticket: Ticket, caller: Caller) -> str:
     """Return through which of their projects somebody sees a ticket: that which asked, or that which answers."""
-    if queries.is_own(ticket) and caller.may(ticket.project.name, Scope.READ):
+    if queries.is_about_own_matters(ticket.about) and caller.may(ticket.project.name, Scope.READ):
         return ticket.project.name
     return next(name for name, identity in caller.projects.items() if identity == ticket.provider_id)
 

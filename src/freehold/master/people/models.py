@@ -30,6 +30,8 @@ class Person(AbstractBaseUser):
     id = models.TextField(primary_key=True)
     email = models.EmailField(unique=True)
     name = models.TextField(default="")
+    language = models.TextField(default="")
+    """In which messages to them are written; empty: the Master's own."""
     is_staff = models.BooleanField(default=False)
     """Runs the Master itself: may create projects and persons."""
     is_active = models.BooleanField(default=True)

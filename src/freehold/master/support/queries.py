@@ -55,9 +55,9 @@ def has_tickets(acting: Caller) -> bool:
     return any(acting.able(scope) for scope in (Scope.READ, *_ANSWERING))
 
 
-def is_own(ticket: Ticket) -> bool:
-    """Whether all who may read the project of a ticket may read it."""
-    return ticket.about.startswith(_OWN)
+def is_about_own_matters(about: str) -> bool:
+    """Whether all who may read the project of a ticket about this may read it."""
+    return about.startswith(_OWN)
 
 
 def _seen(project: str, acting: Caller) -> Q:

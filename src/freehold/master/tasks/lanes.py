@@ -117,11 +117,11 @@ class Runner:
 
 
 def run_once(*, bulk: bool = False, quietly: bool = False) -> list[str]:
-    """Run each urgent task once, and each other one with `bulk`; return the names of those that failed.
+    """Run each task once that may not be late, and each bulk one with `bulk`; return the names of those that failed.
 
     `quietly`: runs that changed nothing are not written down.
     """
-    runner = Runner([task for task in TASKS if bulk or task.lane is Lane.URGENT])
+    runner = Runner([task for task in TASKS if bulk or task.lane is not Lane.BULK])
     if quietly:
         runner.be_quiet()
     runner.run_due()
@@ -147,7 +147,7 @@ class LaneThread(threading.Thread):
     def run(self) -> None:
         if self._lane is Lane.URGENT:
             hints.listen(hints.REPORTED, self._wake.set)
-        else:
+        elif self._lane is Lane.BULK:
             self._runner.put_off(FIRST_BULK)
         while not self._runner.over:
             hinted = self._wake.wait(self._runner.seconds_left())

@@ -11,6 +11,7 @@ from freehold.master.foundation import reconcile as foundation
 from freehold.master.generation import reconcile as generation
 from freehold.master.monitoring import reconcile as monitoring
 from freehold.master.ordering import actions, endings, moves, recovery, reservations, trees
+from freehold.master.notifications import reconcile as notifications
 from freehold.master.ordering import reconcile as ordering
 from freehold.master.people import reconcile as people
 from freehold.master.support import reconcile as support
@@ -24,6 +25,8 @@ class Lane(StrEnum):
 
     URGENT = "urgent"
     """What a service or a person waits for; also run at once when a node reported something."""
+    OUTBOUND = "outbound"
+    """What waits for machines of others, as mail servers; never in the way of the other lanes."""
     BULK = "bulk"
     """What takes long and may be late; never in the way of the other lane."""
 
@@ -59,16 +62,20 @@ TASKS = (
     MasterTask("ordering.recovery", recovery.settle),
     MasterTask("billing.subscriptions", billing.begin_ready, is_dated=True),
     MasterTask("support.notices", support.give_notice, runs_in_doubt=True),
+    MasterTask("notifications.gather", notifications.gather, runs_in_doubt=True),
+    MasterTask("notifications.deliver", notifications.deliver, Lane.OUTBOUND, runs_in_doubt=True),
     MasterTask("monitoring.availability", monitoring.keep_record, Lane.BULK, HOURLY),
     MasterTask("billing.consumption", billing.add_up, Lane.BULK, HOURLY),
     MasterTask("billing.invoicing", billing.issue_due, Lane.BULK, HOURLY),
     MasterTask("billing.suspension", billing.suspend_overdue, period=HOURLY, is_dated=True),
     MasterTask("support.budgets", support.watch_money, Lane.BULK, HOURLY),
+    MasterTask("notifications.money", notifications.gather_money, Lane.BULK, HOURLY),
     MasterTask("foundation.cleanup", foundation.clean_up, Lane.BULK, HOURLY),
     MasterTask("generation.cleanup", generation.clean_up, Lane.BULK, HOURLY),
     MasterTask("people.cleanup", people.clean_up, Lane.BULK, HOURLY),
     MasterTask("fleet.cleanup", fleet.clean_up, Lane.BULK, HOURLY),
     MasterTask("ordering.cleanup", ordering.clean_up, Lane.BULK, HOURLY),
     MasterTask("monitoring.cleanup", monitoring.clean_up, Lane.BULK, HOURLY),
+    MasterTask("notifications.cleanup", notifications.clean_up, Lane.BULK, HOURLY),
     MasterTask("usage.cleanup", usage.clean_up, Lane.BULK, HOURLY),
 )

@@ -1,0 +1,45 @@
+"""What people are told of, and whether it is over one day. Pure."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What happened; the name is the `type` of a webhook's message."""
+
+    PROMISE_BROKEN = "promise.broken"
+    """A service did not keep a promise for some minutes."""
+    SERVICES_UNREACHABLE = "services.unreachable"
+    """The node of services of a project is not heard; for their customers."""
+    NODE_SILENT = "node.silent"
+    """A node is not heard for longer than is expected; for whoever runs it."""
+    BUILD_FAILED = "build.failed"
+    """A release cannot be built on nodes that are to run it."""
+    TICKET_ANSWERED = "ticket.answered"
+    """Somebody, or the Master, said something in a ticket."""
+    BUDGET_REACHED = "budget.reached"
+    """A part of what a project wants to spend in a month is spent."""
+    INVOICE_ISSUED = "invoice.issued"
+    """An invoice or a credit note was made."""
+    INVOICE_DUE = "invoice.due"
+    """An invoice that is not paid is due in some days."""
+    INVOICE_OVERDUE = "invoice.overdue"
+    """A seller waits for money that was due."""
+
+
+LASTING = frozenset(
+    {
+        Kind.PROMISE_BROKEN,
+        Kind.SERVICES_UNREACHABLE,
+        Kind.NODE_SILENT,
+        Kind.BUILD_FAILED,
+        Kind.INVOICE_OVERDUE,
+    }
+)
+"""What goes on until it is over: its end is told to those who were told of it. All else happens once."""
+
+
+class CauseEvent(StrEnum):
+    """What people are told of a cause."""
+
+    OPENED = "opened"
+    ENDED = "ended"

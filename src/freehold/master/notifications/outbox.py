@@ -1,0 +1,146 @@
+"""From notices to messages on their way: each notice in one message, each message some process's to send.
+
+What a kill can do: before a commit nothing happened; after it the rows say what is to be done. Between the moment at
+which a receiver has a message and the commit that says so lies the one gap that no protocol closes: then it is sent
+again, under the same id, by which receivers drop the second.
+"""
+
+from django.conf import settings
+from django.db.models import F, Q
+
+from freehold.failpoints import failpoint
+from freehold.master.foundation import clock, ids
+from freehold.master.foundation.transactions import writing
+from freehold.master.notifications.models import MessageSettings, Notice, OutgoingMessage
+from freehold.master.notifications.states import MessageState
+
+WINDOW = 10 * 60 * clock.SECOND
+"""Milliseconds in which a person gets `MessageSettings.most` messages, and then one more with all others."""
+USUAL_MOST = 5
+CLAIM = 10 * 60 * clock.SECOND
+"""Milliseconds for which a message is one process's: longer than any attempt takes (`mail.TIMEOUT`)."""
+_MINUTE, _HOUR = 60 * clock.SECOND, 3600 * clock.SECOND
+PAUSES = (10 * clock.SECOND, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, clock.DAY)
+"""Milliseconds after each attempt that failed."""
+LIFETIME = 3 * clock.DAY
+"""How long a message is tried."""
+BATCH = 500
+"""Messages to webhooks that are made in one transaction."""
+
+
+def seal() -> int:
+    """Make messages of the notices that are due; return how many."""
+    now = clock.now()
+    due = Notice.objects.filter(message=None, due_at__lte=now)
+    count = 0
+    if settings.SMTP_URL:
+        people = list(due.filter(person__isnull=False).values_list("person_id", flat=True).distinct())
+        count += sum(_seal_for_person(person) for person in people)
+    while made := _seal_for_webhooks(now):
+        count += made
+    return count
+
+
+def claim() -> OutgoingMessage | None:
+    """Return a message that is due, which is this process's to send for a while; None when there is none."""
+    now = clock.now()
+    waiting = OutgoingMessage.objects.filter(state=MessageState.WAITING, due_at__lte=now, claimed_until__lte=now)
+    while (found := waiting.order_by("due_at", "id").first()) is not None:
+        with writing():
+            # Of two processes that found it, the first changes the row; for the second it has another claim by then.
+            mine = OutgoingMessage.objects.filter(
+                id=found.id, state=MessageState.WAITING, claimed_until=found.claimed_until
+            ).update(claimed_until=now + CLAIM, attempts=F("attempts") + 1)
+        if mine:
+            failpoint("message-claimed")
+            found.refresh_from_db()
+            return found
+    return None
+
+
+def notices_of(message: OutgoingMessage) -> list[Notice]:
+    """Return what a message tells, in the order in which it was noticed."""
+    return list(Notice.objects.filter(message=message).select_related("cause__project").order_by("id"))
+
+
+def mark_sent(message: OutgoingMessage) -> None:
+    """Note that a receiver has a message."""
+    failpoint("message-sent")
+    with writing():
+        OutgoingMessage.objects.filter(id=message.id).update(
+            state=MessageState.SENT, sent_at=clock.now(), claimed_until=0, error=""
+        )
+
+
+def mark_failed(message: OutgoingMessage, error: str, *, for_good: bool = False) -> None:
+    """Note that a message could not be sent, and when it is tried again, if it is."""
+    now = clock.now()
+    pause = PAUSES[min(message.attempts, len(PAUSES)) - 1]
+    is_dead = for_good or now + pause > message.queued_at + LIFETIME
+    with writing():
+        OutgoingMessage.objects.filter(id=message.id).update(
+            state=MessageState.DEAD if is_dead else MessageState.WAITING,
+            due_at=now + pause, claimed_until=0, error=error,
+        )  # fmt: skip
+
+
+def put_off_others(message: OutgoingMessage, error: str) -> None:
+    """Note for all that waits for the receiver of a message, which cannot be reached, what holds for that message.
+
+    So a receiver that is away is asked once in each pause, however much waits for it.
+    """
+    now = clock.now()
+    pause = PAUSES[min(message.attempts, len(PAUSES)) - 1]
+    same = Q(webhook=message.webhook_id) if message.webhook_id else Q(person__isnull=False)
+    others = OutgoingMessage.objects.filter(same, state=MessageState.WAITING, due_at__lte=now, claimed_until__lte=now)
+    with writing():
+        others.filter(queued_at__lt=now + pause - LIFETIME).update(state=MessageState.DEAD, error=error)
+        others.update(due_at=now + pause, attempts=F("attempts") + 1, error=error)
+
+
+def _seal_for_person(person: str) -> int:
+    now = clock.now()
+    with writing():
+        # Held until the commit: another Master waits here, and then finds none of them.
+        notices = list(
+            Notice.objects.select_for_update().filter(message=None, person=person, due_at__lte=now).order_by("id")
+        )
+        causes = list(dict.fromkeys(notice.cause_id for notice in notices))
+        wanted = MessageSettings.objects.filter(person=person).values_list("most", flat=True).first() or USUAL_MOST
+        recent = OutgoingMessage.objects.filter(person=person, made_at__gt=now - WINDOW).order_by("made_at")
+        times = list(recent.values_list("made_at", flat=True))
+        if not causes:
+            return 0
+        if len(times) >= wanted:
+            # Enough for now: what comes meanwhile is told together when the window is over.
+            Notice.objects.filter(id__in=[one.id for one in notices]).update(due_at=times[0] + WINDOW, is_held=True)
+            return 0
+        groups = _grouped(notices, causes, wanted - len(times))
+        for group in groups:
+            message = _new_message(now, person=person)
+            together = [notice.id for notice in notices if notice.cause_id in group]
+            Notice.objects.filter(id__in=together).update(message=message)
+        return len(groups)
+
+
+def _grouped(notices: list[Notice], causes: list[str], left: int) -> list[list[str]]:
+    """Return the causes of each message: together what was held back; else each alone, if so many are left."""
+    held = [cause for cause in causes if any(one.is_held for one in notices if one.cause_id == cause)]
+    groups = [*([held] if held else []), *([cause] for cause in causes if cause not in held)]
+    return groups if len(groups) <= left else [causes]
+
+
+def _seal_for_webhooks(now: int) -> int:
+    with writing():
+        due = Notice.objects.select_for_update().filter(message=None, webhook__isnull=False, due_at__lte=now)
+        notices = list(due.order_by("id")[:BATCH])
+        for notice in notices:
+            notice.message = _new_message(now, webhook=notice.webhook_id)
+        Notice.objects.bulk_update(notices, ["message"])
+    return len(notices)
+
+
+def _new_message(now: int, *, person: str | None = None, webhook: str | None = None) -> OutgoingMessage:
+    return OutgoingMessage.objects.create(
+        id=ids.new("msg"), person_id=person, webhook_id=webhook, due_at=now, made_at=now, queued_at=now
+    )

@@ -1,0 +1,91 @@
+"""Finds what people are to be told, and has it leave the Master."""
+
+import functools
+import logging
+from collections.abc import Callable, Iterable, Iterator
+
+from freehold.master.accounting.models import LegalEntity
+from freehold.master.foundation import clock
+from freehold.master.foundation.errors import Unavailable, explained
+from freehold.master.foundation.transactions import writing
+from freehold.master.notifications import finders, mail, outbox
+from freehold.master.notifications.causes import FoundCause, end_causes, open_causes
+from freehold.master.notifications.models import Cause, Notice, OutgoingMessage
+
+KEPT_DAYS = 100
+"""How long it is known who was told what."""
+UNTOLD_DAYS = 7
+"""After so long nobody is told any more of what could be put into no message."""
+_log = logging.getLogger(__name__)
+
+
+def gather() -> int:
+    """Notice what begins and ends now, and make the messages that tell it; return how many of all."""
+    looks = [functools.partial(_look, find) for find in finders.NOW]
+    return _each([*looks, lambda: end_causes(finders.ended()), outbox.seal])
+
+
+def gather_money() -> int:
+    """Notice invoices, and what is overdue, seller by seller; return how many."""
+    return _each(functools.partial(_look_at_seller, entity) for entity in LegalEntity.objects.order_by("code"))
+
+
+def deliver() -> int:
+    """Send what is due; return how many messages were sent. Raise Unavailable when the mail server takes nothing."""
+    count, away = 0, ""
+    with mail.Mailer() as mailer:
+        while (message := outbox.claim()) is not None:
+            try:
+                mailer.send(mail.compose(message, outbox.notices_of(message)))
+            except mail.MailRefused as error:
+                outbox.mark_failed(message, str(error), for_good=True)
+            except mail.MailServerAway as error:
+                away = str(error)
+                outbox.mark_failed(message, away)
+                outbox.put_off_others(message, away)
+            except mail.MailPostponed as error:
+                outbox.mark_failed(message, str(error))
+            except Exception as error:
+                # One that cannot be written does not keep the others.
+                _log.exception("the message %s cannot be sent", message.id)
+                outbox.mark_failed(message, explained(error))
+            else:
+                outbox.mark_sent(message)
+                count += 1
+    if away:
+        raise Unavailable(f"The mail server takes nothing: {away}.", remedy="Look at it, and at FREEHOLD_SMTP_URL.")
+    return count
+
+
+def clean_up() -> int:
+    """Forget what was over a hundred days ago, with all that was told of it; return how many rows."""
+    before = clock.now() - KEPT_DAYS * clock.DAY
+    with writing():
+        count = Notice.objects.filter(message=None, due_at__lt=clock.now() - UNTOLD_DAYS * clock.DAY).delete()[0]
+        count += Cause.objects.filter(ended_at__lt=before, noticed_at__lt=before).delete()[0]
+        count += OutgoingMessage.objects.filter(made_at__lt=before, notice=None).delete()[0]
+    return count
+
+
+def _each(steps: Iterable[Callable[[], int]]) -> int:
+    """Take each step, also when one before it failed, and return the sum; then raise the first error."""
+    count, failure = 0, None
+    for step in steps:
+        try:
+            count += step()
+        except Exception as error:
+            if failure is not None:
+                _log.exception("another step failed, too")
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return count
+
+
+def _look(find: Callable[[], Iterator[FoundCause]]) -> int:
+    return open_causes(list(find()))
+
+
+def _look_at_seller(entity: LegalEntity) -> int:
+    found, over = finders.overdue(entity)
+    return open_causes([*finders.invoices(entity), *found]) + end_causes(over)

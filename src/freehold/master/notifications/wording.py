@@ -1,0 +1,165 @@
+"""What messages say of causes, in the language that is active."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+
+from freehold.master.foundation import currencies, days
+from freehold.master.notifications.kinds import LASTING, CauseEvent, Kind
+from freehold.master.notifications.models import Cause, Notice
+
+
+@dataclass(frozen=True)
+class MessageEntry:
+    """What is said of one cause."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    url: str = ""
+    """Of the page about it; empty where the Master does not know its own address."""
+
+
+def entries(notices: Sequence[Notice], time_zone: str = "UTC") -> list[MessageEntry]:
+    """Return what a message says: an entry for each cause, at its end where both its beginning and its end are told."""
+    last: dict[str, Notice] = {}
+    for notice in notices:
+        last[notice.cause_id] = notice
+    return [entry(notice.cause, CauseEvent(notice.event), time_zone) for notice in last.values()]
+
+
+def entry(cause: Cause, event: CauseEvent, time_zone: str = "UTC") -> MessageEntry:
+    """Return what is said of a cause at its beginning or its end."""
+    title, lines, path = _WORDS[Kind(cause.kind)](json.loads(cause.detail), cause.project.name, event)
+    if event is CauseEvent.ENDED and cause.ended_at is not None:
+        times = {"since": _moment(cause.opened_at, time_zone), "until": _moment(cause.ended_at, time_zone)}
+        lines = [_("From %(since)s to %(until)s.") % times]
+    elif Kind(cause.kind) in LASTING:
+        lines = [_("Since %(since)s.") % {"since": _moment(cause.opened_at, time_zone)}, *lines]
+    return MessageEntry(title, lines, link(path))
+
+
+def link(path: str) -> str:
+    """Return the address of a page of this Master; empty where it does not know its own."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}{path}" if settings.PUBLIC_URL else ""
+
+
+def _promise(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = (
+        _("%(service)s: every promise is kept again")
+        if event is CauseEvent.ENDED
+        else _("%(service)s does not keep what it promises")
+    )
+    lines = [f"{one['part']}, {one['promise']}: {one['message']}" for one in detail["promises"]]
+    path = reverse("instance", args=[project, detail["service"]])
+    return title % {"service": detail["service"]}, [*lines, *_more(detail)], path
+
+
+def _unreachable(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    number = detail["number"]
+    if event is CauseEvent.ENDED:
+        title = ngettext("%(n)d service can be reached again", "%(n)d services can be reached again", number)
+    else:
+        title = ngettext("%(n)d service cannot be reached", "%(n)d services cannot be reached", number)
+    reason = (
+        _("Their node on site %(site)s was stopped by its operator.")
+        if detail["stopped"]
+        else _("Their node on site %(site)s is not heard. They may run on; what they are now is not known.")
+    )
+    path = reverse("instances")
+    return title % {"n": number}, [reason % {"site": detail["site"]}, *detail["services"], *_more(detail)], path
+
+
+def _silent(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = _("Node %(node)s is heard again") if event is CauseEvent.ENDED else _("Node %(node)s is silent")
+    line = _("It is on site %(site)s and holds %(services)s instances of %(projects)s projects.")
+    lines = [line % {name: detail[name] for name in ("site", "services", "projects")}]
+    return title % {"node": detail["title"]}, lines, reverse("node", args=[project, detail["title"]])
+
+
+def _build(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = (
+        _("%(product)s %(version)s is built now")
+        if event is CauseEvent.ENDED
+        else _("%(product)s %(version)s cannot be built")
+    )
+    nodes = ngettext("On %(n)d node.", "On %(n)d nodes.", detail["nodes"]) % {"n": detail["nodes"]}
+    names = {name: detail[name] for name in ("product", "version")}
+    return title % names, [nodes, *detail["message"].splitlines()], reverse("supplies", args=[project])
+
+
+def _ticket(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    said = _("%(author)s said:") % {"author": detail["author"]}
+    path = reverse("ticket", args=[project, detail["ticket"]])
+    return _("Ticket: %(title)s") % {"title": detail["title"]}, [said, *detail["text"].splitlines()], path
+
+
+def _budget(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = _("%(percent)s %% of the budget of %(month)s is spent") % detail
+    return (
+        title,
+        [_("Project %(project)s. Nothing is stopped.") % {"project": project}],
+        reverse("costs", args=[project]),
+    )
+
+
+def _issued(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = (
+        _("Credit note %(number)s of %(seller)s")
+        if detail["kind"] == "credit_note"
+        else _("Invoice %(number)s of %(seller)s")
+    )
+    lines = [_money(detail)]
+    if detail["kind"] == "invoice":
+        lines.append(_("Due on %(day)s.") % {"day": days.iso(detail["due_day"])})
+    return title % detail, lines, reverse("invoice", args=[project, detail["number"]])
+
+
+def _due(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = _("Invoice %(number)s of %(seller)s is due soon") % detail
+    lines = [_money(detail), _("Due on %(day)s.") % {"day": days.iso(detail["due_day"])}]
+    return title, lines, reverse("invoice", args=[project, detail["number"]])
+
+
+def _overdue(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = (
+        _("What %(seller)s waited for is paid") if event is CauseEvent.ENDED else _("%(seller)s waits for a payment")
+    )
+    lines = [_money(detail), _("It was due on %(day)s.") % {"day": days.iso(detail["due_day"])}]
+    if detail["stop_day"] is not None:
+        lines.append(_("Services are stopped on %(day)s if it is not paid.") % {"day": days.iso(detail["stop_day"])})
+    return title % detail, lines, reverse("costs", args=[project])
+
+
+_WORDS: dict[Kind, Callable[[dict[str, Any], str, CauseEvent], tuple[str, list[str], str]]] = {
+    Kind.PROMISE_BROKEN: _promise,
+    Kind.SERVICES_UNREACHABLE: _unreachable,
+    Kind.NODE_SILENT: _silent,
+    Kind.BUILD_FAILED: _build,
+    Kind.TICKET_ANSWERED: _ticket,
+    Kind.BUDGET_REACHED: _budget,
+    Kind.INVOICE_ISSUED: _issued,
+    Kind.INVOICE_DUE: _due,
+    Kind.INVOICE_OVERDUE: _overdue,
+}
+
+
+def _more(detail: dict[str, Any]) -> list[str]:
+    if not detail["more"]:
+        return []
+    return [ngettext("and %(n)d more", "and %(n)d more", detail["more"]) % {"n": detail["more"]}]
+
+
+def _money(detail: dict[str, Any]) -> str:
+    return currencies.shown(detail["amount"], detail["currency"], get_language() or "en")
+
+
+def _moment(moment: int, time_zone: str) -> str:
+    return f"{datetime.fromtimestamp(moment / 1000, ZoneInfo(time_zone)):%Y-%m-%d %H:%M %Z}"

@@ -1,0 +1,631 @@
+"""Messages leave the Master: to whom it concerns, once, in their language, and not more than they can read."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.mailbox import Mailbox, mail_server, text
+
+if TYPE_CHECKING:
+    from support.market import Market
+    from support.rooms import Rooms
+
+OPERATOR, CUSTOMER = "owner@example.org", "customer@shop.example"
+MINUTE = 60_000
+
+
+class Clock:
+    """The Master's time, turned by a test; the rest of it goes on from there."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from freehold.master.foundation import clock
+
+        self.now = clock.now()
+        monkeypatch.setattr(clock, "now", lambda: self.now)
+
+    def minutes(self, number: float) -> None:
+        self.now += round(number * MINUTE)
+
+
+@pytest.fixture
+def box(monkeypatch: pytest.MonkeyPatch, database: str) -> Iterator[Mailbox]:
+    """A mail server that this Master sends by."""
+    from django.conf import settings
+
+    with mail_server() as served:
+        monkeypatch.setattr(settings, "SMTP_URL", f"smtp://127.0.0.1:{served.port}")
+        monkeypatch.setattr(settings, "MAIL_FROM", "Freehold <cloud@example.net>")
+        monkeypatch.setattr(settings, "PUBLIC_URL", "https://cloud.example.net")
+        yield served
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch, box: Mailbox) -> Clock:
+    return Clock(monkeypatch)
+
+
+def pass_by(time: Clock | None = None, minutes: float = 0) -> None:
+    """Have the Master look and send, after some minutes."""
+    from freehold.master.notifications import reconcile
+
+    if time is not None:
+        time.minutes(minutes)
+    reconcile.gather()
+    reconcile.deliver()
+
+
+def shop(rooms: "Rooms", *titles: str) -> list[str]:
+    """Return services of the project `shop` that run on the node `rack`."""
+    from support.running import tiny_release
+
+    rooms.supply(rooms.publish(tiny_release()), rooms.node("rack", partitions=200))
+    return [start(rooms, title) for title in titles]
+
+
+def start(rooms: "Rooms", title: str) -> str:
+    from freehold.master.foundation import clock
+    from freehold.master.ordering.models import InstanceRow
+
+    instance: str = rooms.request(title).instance
+    InstanceRow.objects.create(
+        instance_id=instance, revision=10**9, state="started", message="", promises='["port"]', at=clock.now()
+    )
+    return instance
+
+
+def assess(instance: str, kept: bool, time: Clock, promise: str = "port", message: str = "refused") -> None:
+    from freehold.master.monitoring.models import Assessment
+
+    Assessment.objects.create(
+        instance_id=instance, revision=10**9, promise=promise, kept=kept, message=message, at=time.now
+    )
+
+
+def silence(title: str, since: int | None, stopped: str = "") -> None:
+    """Have a node be silent since a moment, or heard again."""
+    from freehold.master.fleet.models import Node
+
+    Node.objects.filter(title=title).update(silent_since=since, stopped=stopped)
+
+
+def test_a_promise_that_is_broken_for_minutes_is_told_once_and_so_is_its_end(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    (web,) = shop(rooms, "web")
+    assess(web, True, time)
+    pass_by(time, 1)
+    assess(web, False, time)
+    pass_by(time, 4)
+    assert box.mails == [], "it may be back at once"
+    for _ in range(3):
+        pass_by(time, 2)
+    assert box.subjects() == ["web does not keep what it promises"]
+    (mail,) = box.of(CUSTOMER)
+    assert "web, port: refused" in text(mail)
+    assert "https://cloud.example.net/services/shop/web" in text(mail)
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert 'href="https://cloud.example.net/services/shop/web"' in html.get_content()
+    assert mail["From"] == "Freehold <cloud@example.net>"
+    assess(web, True, time)
+    pass_by(time, 1)
+    pass_by(time, 1)
+    assert box.subjects() == ["web does not keep what it promises", "web: every promise is kept again"]
+    first, last = box.mails
+    assert first["References"] == last["References"], "a mail program shows both together"
+    assert first["Message-ID"] != last["Message-ID"]
+    assess(web, False, time)
+    pass_by(time, 6)
+    assert len(box.mails) == 3, "another time"
+
+
+def test_a_service_that_breaks_much_is_one_message(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    (web,) = shop(rooms, "web")
+    for number in range(30):
+        assess(web, False, time, promise=f"p{number:02}")
+    pass_by(time, 6)
+    (mail,) = box.mails
+    assert "p00" in text(mail)
+    assert "and 10 more" in text(mail)
+
+
+def test_what_its_customer_stopped_is_not_told_as_broken_nor_as_mended(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    from freehold.master.notifications.models import Cause
+    from freehold.protocol.states import Wanted
+
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    pass_by(time, 6)
+    assert len(box.mails) == 1
+    rooms.request("web", None, state=Wanted.STOPPED)
+    pass_by(time, 10)
+    assert len(box.mails) == 1
+    assert not Cause.objects.filter(ended_at=None).exists()
+
+
+def test_a_dead_node_of_a_hundred_services_is_one_message_for_each_who_is_concerned(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    services = shop(rooms, *(f"s{number:03}" for number in range(100)))
+    for service in services:
+        assess(service, False, time)
+    silence("rack", time.now)
+    pass_by(time, 6)
+    assert box.subjects(OPERATOR) == ["Node rack is silent"]
+    assert box.subjects(CUSTOMER) == ["100 services cannot be reached"]
+    assert "100 instances of 1 projects" in text(box.of(OPERATOR)[0])
+    listed = text(box.of(CUSTOMER)[0])
+    assert "s000" in listed
+    assert "and 80 more" in listed
+    pass_by(time, 60)
+    assert len(box.mails) == 2
+    silence("rack", None)
+    for service in services:
+        assess(service, True, time)
+    pass_by(time, 1)
+    assert box.subjects(OPERATOR)[1:] == ["Node rack is heard again"]
+    assert box.subjects(CUSTOMER)[1:] == ["100 services can be reached again"]
+
+
+def test_who_runs_a_node_and_orders_there_is_told_once(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    from freehold.master.ordering import actions
+
+    shop(rooms)
+    actions.request(actions.Request("provider", "own", product="tiny"), acting=rooms.owner)
+    silence("rack", time.now)
+    pass_by(time, 6)
+    assert box.subjects() == ["Node rack is silent"]
+
+
+def test_a_silence_that_is_expected_is_told_when_it_is_exceeded(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    from freehold.master.fleet.models import Site
+
+    shop(rooms, "web")
+    Site.objects.update(expected_silence=3600)
+    silence("rack", time.now)
+    pass_by(time, 30)
+    assert box.mails == []
+    pass_by(time, 31)
+    assert sorted(box.subjects()) == ["1 service cannot be reached", "Node rack is silent"]
+
+
+def test_a_node_that_its_operator_stopped_is_told_to_customers_only(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    shop(rooms, "web")
+    silence("rack", time.now, stopped="services")
+    pass_by(time, 6)
+    assert [mail["To"] for mail in box.mails] == [CUSTOMER]
+    assert "was stopped by its operator" in text(box.mails[0])
+
+
+def test_a_release_that_fails_on_many_nodes_is_one_message_also_while_it_is_tried_again(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    from freehold.master.fleet.models import Supply
+    from support.running import tiny_release
+
+    rooms.supply(rooms.publish(tiny_release()), *(rooms.node(f"n{number}") for number in range(3)))
+    Supply.objects.update(observed="failed", message="gcc: no such file", observed_at=time.now)
+    pass_by(time)
+    (mail,) = box.mails
+    assert mail["To"] == OPERATOR
+    assert "tiny 1.0 cannot be built" in mail["Subject"]
+    assert "On 3 nodes." in text(mail)
+    assert "gcc: no such file" in text(mail)
+    for state in ("building", "failed"):
+        Supply.objects.update(observed=state)
+        pass_by(time, 5)
+    assert len(box.mails) == 1
+    Supply.objects.update(observed="available")
+    pass_by(time)
+    assert box.subjects()[1:] == ["tiny 1.0 is built now"]
+
+
+def test_what_is_said_in_a_ticket_is_told_to_the_other_side(rooms: "Rooms", box: Mailbox) -> None:
+    from freehold.master.support import actions
+
+    shop(rooms, "web")
+    ticket = actions.ask("shop", "web", "slow", "It takes\nminutes.", acting=rooms.customer)
+    pass_by()
+    (mail,) = box.mails
+    assert (mail["To"], box.subjects()) == (OPERATOR, ["Ticket: web: slow"])
+    assert "It takes\nminutes." in text(mail)
+    actions.answer("provider", ticket.id, "Look now.", acting=rooms.owner)
+    pass_by()
+    pass_by()
+    assert box.subjects(CUSTOMER) == ["Ticket: web: slow"]
+    assert f"https://cloud.example.net/tickets/shop/{ticket.id}" in text(box.of(CUSTOMER)[0])
+    assert len(box.mails) == 2
+
+
+def test_invoices_are_told_when_made_before_they_are_due_and_when_they_are_not_paid(
+    market: "Market", box: Mailbox
+) -> None:
+    from freehold.master.accounting.models import LegalEntity
+    from freehold.master.notifications import reconcile
+
+    def hour() -> list[str]:
+        before = len(box.mails)
+        for _ in range(2):
+            reconcile.gather_money()
+            pass_by()
+        return [subject for subject, mail in zip(box.subjects(), box.mails, strict=True)][before:]
+
+    LegalEntity.objects.update(payment_days=14, stop_days=10)
+    market.offer()
+    market.prices(market.price(3000))
+    ada = market.customer()
+    market.pay(ada, 3000, "deposit")
+    market.ready(market.order())
+    market.bill("2026-04-01")
+    assert hour() == ["Invoice FR-2026-000001 of FR Hosting"]
+    assert "€36.00" in text(box.mails[0])
+    assert "Due on 2026-04-15." in text(box.mails[0])
+    market.turn("2026-04-11")
+    assert hour() == []
+    market.turn("2026-04-12")
+    assert hour() == ["Invoice FR-2026-000001 of FR Hosting is due soon"]
+    market.turn("2026-04-16")
+    assert hour() == ["FR Hosting waits for a payment"]
+    assert "Services are stopped on 2026-04-26 if it is not paid." in text(box.mails[-1])
+    market.pay(ada, 3600)
+    assert hour() == ["What FR Hosting waited for is paid"]
+    assert {mail["To"] for mail in box.mails} == {CUSTOMER}
+
+
+def test_a_budget_that_is_nearly_spent_is_told(market: "Market", box: Mailbox) -> None:
+    from freehold.master.billing.subscriptions import budgets
+    from freehold.master.support import reconcile as support
+
+    market.offer()
+    market.prices(market.price(3100))
+    market.pay(market.customer(), 3100, "deposit")
+    market.ready(market.order())
+    budgets.set_budget("shop", 3200, "EUR", acting=market.rooms.customer)
+    market.turn("2026-03-28")
+    support.watch_money()
+    pass_by()
+    pass_by()
+    assert box.subjects() == ["80 % of the budget of 2026-03 is spent"]
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "since"),
+    [("fr", "web ne tient pas ses promesses", "Depuis"), ("zh-hans", "web 未履行承诺", "自")],
+)
+def test_each_reads_messages_in_their_language(
+    rooms: "Rooms", box: Mailbox, time: Clock, language: str, subject: str, since: str
+) -> None:
+    from freehold.master.people.models import Person
+
+    Person.objects.filter(email=CUSTOMER).update(language=language)
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    pass_by(time, 6)
+    assert box.subjects() == [subject]
+    assert since in text(box.mails[0])
+
+
+def test_many_messages_in_a_short_time_become_one(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    services = shop(rooms, *(f"s{number}" for number in range(20)))
+    for number, service in enumerate(services):
+        assess(service, False, time)
+        if number in (0, 1):
+            pass_by(time, 6)
+    pass_by(time, 6)
+    assert box.subjects() == [*(f"s{number} does not keep what it promises" for number in (0, 1)), "18 messages"]
+    assert all(f"s{number} does not keep" in text(box.mails[-1]) for number in range(2, 20))
+
+
+def test_who_had_enough_messages_waits_and_then_reads_the_others_together(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    services = shop(rooms, *(f"s{number}" for number in range(9)))
+    time.minutes(10)
+    for service in services:
+        assess(service, False, time)
+        time.now -= 6 * MINUTE
+        from freehold.master.monitoring.models import Assessment
+
+        Assessment.objects.update(at=time.now)
+        time.now += 6 * MINUTE
+        pass_by(time, 0.1)
+    assert len(box.mails) == 5
+    pass_by(time, 8)
+    assert len(box.mails) == 5
+    pass_by(time, 2)
+    assert box.subjects()[5:] == ["4 messages"]
+
+
+def test_without_a_mail_server_everything_goes_on_and_nothing_is_kept_for_later(
+    rooms: "Rooms", box: Mailbox, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.conf import settings
+
+    from freehold.master.notifications.models import Cause, Notice
+
+    url = settings.SMTP_URL
+    monkeypatch.setattr(settings, "SMTP_URL", "")
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    pass_by(time, 6)
+    assert Cause.objects.count() == 1
+    assert not Notice.objects.exists()
+    monkeypatch.setattr(settings, "SMTP_URL", url)
+    pass_by(time, 1)
+    assert box.mails == []
+
+
+def test_a_closed_account_and_a_stranger_get_no_mail(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    from freehold.master.people.models import Person
+
+    Person.objects.filter(email=CUSTOMER).update(is_active=False)
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    pass_by(time, 6)
+    assert box.mails == []
+
+
+# Nothing lost, nothing sent twice
+
+
+def test_what_the_server_does_not_take_now_is_tried_again_under_the_same_id(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    from freehold.master.notifications.models import OutgoingMessage
+
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    box.refusals.append("451 come back later")
+    pass_by(time, 6)
+    waiting = OutgoingMessage.objects.get()
+    assert (waiting.state, waiting.error) == ("waiting", "451 come back later")
+    pass_by(time, 0.05)
+    assert box.mails == [], "not at once"
+    pass_by(time, 0.2)
+    (mail,) = box.mails
+    assert waiting.id in mail["Message-ID"]
+
+
+def test_what_the_server_never_takes_is_dead_and_can_be_put_back(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    from freehold.master.notifications.models import OutgoingMessage
+
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    box.refusals.append("550 no such user")
+    pass_by(time, 6)
+    for _ in range(3):
+        pass_by(time, 600)
+    message = OutgoingMessage.objects.get()
+    assert (message.state, message.error, box.mails) == ("dead", "550 no such user", [])
+
+
+def test_a_server_that_is_away_is_asked_once_in_each_pause_and_gives_everything_later(
+    rooms: "Rooms", box: Mailbox, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.conf import settings
+
+    from freehold.master.foundation.errors import Unavailable
+    from freehold.master.notifications import reconcile, smtp
+    from freehold.master.notifications.models import OutgoingMessage
+
+    url, tries = settings.SMTP_URL, list[int]()
+    connect = smtp.MailServer.connect
+
+    def counted(server: smtp.MailServer) -> Any:
+        tries.append(1)
+        return connect(server)
+
+    monkeypatch.setattr(smtp.MailServer, "connect", counted)
+    monkeypatch.setattr(settings, "SMTP_URL", "smtp://127.0.0.1:1")
+    for service in shop(rooms, "a", "b", "c"):
+        assess(service, False, time)
+    time.minutes(6)
+    reconcile.gather()
+    with pytest.raises(Unavailable, match="Connection refused"):
+        reconcile.deliver()
+    assert len(tries) == 1, "however much waits"
+    assert reconcile.deliver() == 0
+    for _ in range(30):
+        time.minutes(60)
+        try:
+            reconcile.deliver()
+        except Unavailable:
+            pass
+    assert len(tries) < 12
+    monkeypatch.setattr(settings, "SMTP_URL", url)
+    time.minutes(24 * 60)
+    reconcile.deliver()
+    assert len(box.mails) == 3
+    assert set(OutgoingMessage.objects.values_list("state", flat=True)) == {"sent"}
+
+
+def test_what_cannot_be_sent_for_three_days_is_given_up(
+    rooms: "Rooms", box: Mailbox, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.conf import settings
+
+    from freehold.master.foundation.errors import Unavailable
+    from freehold.master.notifications import reconcile
+    from freehold.master.notifications.models import OutgoingMessage
+
+    monkeypatch.setattr(settings, "SMTP_URL", "smtp://127.0.0.1:1")
+    for service in shop(rooms, "a", "b", "c"):
+        assess(service, False, time)
+    time.minutes(6)
+    reconcile.gather()
+    for _ in range(4 * 24):
+        time.minutes(60)
+        try:
+            reconcile.deliver()
+        except Unavailable:
+            pass
+    assert list(OutgoingMessage.objects.values_list("state", flat=True)) == ["dead"] * 3
+    assert "refused" in OutgoingMessage.objects.first().error  # type: ignore[union-attr]
+
+
+def test_two_masters_on_one_database_tell_once(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    """Both found the same before either wrote it; both find the same message due."""
+    from freehold.master.notifications import causes, finders, outbox, reconcile
+
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    time.minutes(6)
+    found = list(finders.broken_promises())
+    assert causes.open_causes(found) == 1
+    assert causes.open_causes(found) == 0
+    outbox.seal()
+    outbox.seal()
+    mine = outbox.claim()
+    assert mine is not None
+    assert outbox.claim() is None, "it is another's to send"
+    reconcile.deliver()
+    assert box.mails == []
+    pass_by(time, 11)
+    assert len(box.mails) == 1, "whoever had it is dead: another sends it"
+
+
+def test_a_mail_that_cannot_be_written_keeps_no_other(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    from freehold.master.notifications.models import Cause, OutgoingMessage
+
+    for service in shop(rooms, "a", "b"):
+        assess(service, False, time)
+    from freehold.master.notifications import reconcile
+
+    time.minutes(6)
+    reconcile.gather()
+    first = Cause.objects.order_by("id").first()
+    assert first is not None
+    Cause.objects.filter(id=first.id).update(detail="{}")
+    reconcile.deliver()
+    assert len(box.mails) == 1
+    assert OutgoingMessage.objects.exclude(error="").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://mail.example", "no mail server"),
+        ("smtp://", "no mail server"),
+        ("smtp://[", "no mail server"),
+        ("smtp://user:secret@mail.example", "holds a password"),
+    ],
+)
+def test_an_address_of_no_mail_server_is_refused_and_a_password_is_not_repeated(url: str, reason: str) -> None:
+    from freehold.master.foundation.errors import Invalid
+    from freehold.master.notifications import smtp
+
+    with pytest.raises(Invalid, match=reason) as caught:
+        smtp.parse(url, "")
+    assert "secret" not in f"{caught.value} {caught.value.remedy}"
+
+
+def test_a_server_elsewhere_is_never_told_anything_in_clear(box: Mailbox) -> None:
+    """This server has no STARTTLS; it is spoken to under its name of the loopback only."""
+    import smtplib
+
+    from freehold.master.notifications import smtp
+
+    server = smtp.parse(f"smtp://127.0.0.1:{box.port}", "")
+    server.connect().quit()
+    assert smtp.is_loopback("localhost")
+    assert not smtp.is_loopback("mail.example.org")
+    import dataclasses
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(smtp, "is_loopback", lambda host: False)
+        with pytest.raises(smtplib.SMTPNotSupportedError, match="STARTTLS"):
+            dataclasses.replace(server).connect()
+
+
+def test_what_was_over_long_ago_is_forgotten(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    from freehold.master.notifications import reconcile
+    from freehold.master.notifications.models import Cause, Notice, OutgoingMessage
+
+    web, old = shop(rooms, "web", "old")
+    for service in (web, old):
+        assess(service, False, time)
+    pass_by(time, 6)
+    assess(old, True, time)
+    pass_by(time, 6)
+    pass_by(time, 101 * 24 * 60)
+    reconcile.clean_up()
+    assert [cause.subject for cause in Cause.objects.all()] == [web], "what goes on stays known"
+    assert Notice.objects.count() == OutgoingMessage.objects.count() == 1
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_master_that_is_killed_at_any_point_loses_nothing_and_doubles_only_what_was_just_taken(
+    box: Mailbox, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ends of a process, one after the other: each time the next point at which it could die is the one."""
+    from conftest import empty_tables
+    from freehold.master.foundation import transactions
+    from freehold.master.notifications import outbox
+    from support.rooms import Rooms
+
+    time, doubled, number = Clock(monkeypatch), list[str](), 0
+    while True:
+        empty_tables()
+        rooms = Rooms(database)
+        (web,) = shop(rooms, "web")
+        assess(web, False, time)
+        time.minutes(6)
+        box.mails.clear()
+        passed = _die_at(number, transactions, outbox, monkeypatch)
+        try:
+            pass_by()
+            is_over = True
+        except Killed:
+            is_over = False
+        monkeypatch.setattr(transactions, "failpoint", lambda name: None)
+        monkeypatch.setattr(outbox, "failpoint", lambda name: None)
+        for _ in range(3):
+            pass_by(time, 11)
+        assert len({mail["Message-ID"] for mail in box.mails}) == 1, passed
+        if len(box.mails) > 1:
+            doubled.append(passed[-1])
+        if is_over:
+            break
+        number += 1
+    assert number > 8
+    assert doubled == ["message-sent", "act-not-committed"], "between the server's word and the commit, nowhere else"
+
+
+def _die_at(number: int, *modules: Any) -> list[str]:
+    """Have this process die at the point with a number; return the names of those that it comes by."""
+    passed = list[str]()
+
+    def point(name: str) -> None:
+        passed.append(name)
+        if len(passed) == number + 1:
+            raise Killed
+
+    *places, monkeypatch = modules
+    for place in places:
+        monkeypatch.setattr(place, "failpoint", point)
+    return passed
+
+
+def test_the_check_of_a_master_says_what_is_wrong_with_its_mail(box: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.conf import settings
+
+    from freehold.master.notifications.mail import misconfigured
+
+    assert misconfigured() == []
+    for name, value in (
+        ("SMTP_PASSWORD_FILE", "/nowhere/secret"),
+        ("MAIL_FROM", "nobody"),
+        ("PUBLIC_URL", "ftp://cloud"),
+    ):
+        monkeypatch.setattr(settings, name, value)
+    assert [words.partition(" ")[0] for words in misconfigured()] == [
+        "FREEHOLD_SMTP_PASSWORD_FILE", "FREEHOLD_MAIL_FROM", "FREEHOLD_PUBLIC_URL",
+    ]  # fmt: skip
+    monkeypatch.setattr(settings, "SMTP_URL", "")
+    assert misconfigured() == []
