@@ -15,6 +15,7 @@ from freehold.client.accounts import add_commands as add_account_commands
 from freehold.client.billing import add_commands as add_billing_commands
 from freehold.client.commands import add_commands as add_client_commands
 from freehold.client.errors import ClientError, Refused
+from freehold.client.notifications import add_commands as add_notification_commands
 from freehold.client.support import add_commands as add_support_commands
 from freehold.escaping import Escaping
 from freehold.protocol.problem import Problem
@@ -78,6 +79,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     add_client_commands(commands, node)
     add_account_commands(commands)
+    add_notification_commands(commands)
     add_billing_commands(commands)
     add_support_commands(commands)
     # What a command does not need is not imported: a customer's machine has neither Master nor Node.

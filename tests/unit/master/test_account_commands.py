@@ -48,6 +48,23 @@ def owner(master: "Master", tmp_path: Path) -> Terminal:
     return Terminal(master, tmp_path, OWNER)
 
 
+def test_one_chooses_of_what_one_is_told_and_when(master: "Master", tmp_path: Path) -> None:
+    master.person("bob@example.org", "provider")
+    bob = Terminal(master, tmp_path, "bob@example.org")
+    assert "Quiet hours   none" in bob.says("notifications", "show")
+    change = ("--quiet", "22:00-07:00", "--time-zone", "Europe/Paris", "--language", "fr", "--most", "3")
+    said = bob.says("notifications", "change", *change, "--mute", "promise.broken")
+    assert "Quiet hours   22:00-07:00" in said
+    assert "  promise.broken         -\n" in said
+    assert "  invoice.due            mail\n" in said
+    assert "This Master sends no mail." in said
+    assert bob.json("notifications", "change", "--quiet", "none")["quiet_hours"] == ""
+    wrong = bob.run("notifications", "change", "--mute", "node.silent")
+    assert (wrong.returncode, "promise.broken" in wrong.stderr) == (1, True)
+    assert bob.says("notifications", "sent") == "No message was made yet.\n"
+    assert bob.run("notifications", "retry", "msg-lost").returncode == 1
+
+
 def test_one_lists_and_ends_where_one_is_logged_in(master: "Master", tmp_path: Path) -> None:
     master.person("ann@example.org", "provider")
     ann = Terminal(master, tmp_path, "ann@example.org")

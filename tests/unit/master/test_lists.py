@@ -37,6 +37,7 @@ def cost(market: "Market", site: str) -> None:
 def full(market: "Market") -> Asker:
     """A Master with at least four rows in each of its lists."""
     from freehold.master.catalog import actions as catalog
+    from freehold.master.notifications.models import OutgoingMessage
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Project, Role
     from freehold.master.sales.actions import Model
@@ -72,6 +73,10 @@ def full(market: "Market") -> Asker:
         market.bill(f"2026-{month}-02")
     for _ in range(4):
         Visitor(rooms.owner)
+    for number in range(4):
+        OutgoingMessage.objects.create(
+            id=f"msg-{number}", person_id=rooms.owner.person, due_at=0, made_at=number, queued_at=0
+        )
     return Asker(rooms)
 
 

@@ -629,3 +629,145 @@ def test_the_check_of_a_master_says_what_is_wrong_with_its_mail(box: Mailbox, mo
     ]  # fmt: skip
     monkeypatch.setattr(settings, "SMTP_URL", "")
     assert misconfigured() == []
+
+
+# What people choose
+
+
+def choose(caller: Any, **choice: Any) -> None:
+    from freehold.master.notifications import actions
+
+    actions.choose(actions.MessageChoice(**choice), acting=caller)
+
+
+def test_nobody_is_told_by_mail_of_what_they_muted_in_a_project(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    (web,) = shop(rooms, "web")
+    choose(rooms.customer, kinds={"shop": {"promise.broken": False}})
+    assess(web, False, time)
+    pass_by(time, 6)
+    assert box.mails == []
+    silence("rack", time.now)
+    pass_by(time, 6)
+    assert len(box.of(CUSTOMER)) == 1, "of all else they are"
+    choose(rooms.customer, kinds={"shop": {"promise.broken": True}})
+    silence("rack", None)
+    assess(web, True, time)
+    pass_by(time, 1)
+    assess(web, False, time)
+    pass_by(time, 6)
+    assert box.subjects(CUSTOMER)[-1] == "web does not keep what it promises"
+
+
+@pytest.mark.parametrize(
+    ("at", "hours", "awake"),
+    [
+        ("2026-07-01T23:30", "22:00-07:00", "2026-07-02T07:00"),
+        ("2026-07-02T06:59", "22:00-07:00", "2026-07-02T07:00"),
+        ("2026-07-02T07:00", "22:00-07:00", "2026-07-02T07:00"),
+        ("2026-07-01T21:59", "22:00-07:00", "2026-07-01T21:59"),
+        ("2026-07-01T12:30", "12:00-14:00", "2026-07-01T14:00"),
+        ("2026-07-01T14:30", "12:00-14:00", "2026-07-01T14:30"),
+        ("2026-07-01T23:59", "22:00-00:00", "2026-07-02T00:00"),
+        # The night in which clocks are put back has an hour more, that of spring one less.
+        ("2026-10-24T23:00", "22:00-07:00", "2026-10-25T07:00"),
+        ("2026-03-28T23:00", "22:00-07:00", "2026-03-29T07:00"),
+    ],
+)
+def test_quiet_hours_are_those_of_a_place(rooms: "Rooms", at: str, hours: str, awake: str) -> None:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from freehold.master.notifications.hours import next_awake
+    from freehold.master.notifications.models import MessageSettings
+
+    def moment(text: str) -> int:
+        return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Europe/Paris")).timestamp() * 1000)
+
+    choose(rooms.customer, time_zone="Europe/Paris", quiet_hours=hours)
+    assert next_awake(moment(at), MessageSettings.objects.get()) == moment(awake)
+
+
+def test_what_happens_in_quiet_hours_comes_together_after_them(
+    rooms: "Rooms", box: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import UTC, datetime
+
+    time = Clock(monkeypatch)
+    time.now = int(datetime(2027, 1, 5, 23, 0, tzinfo=UTC).timestamp() * 1000)
+    web, shop_ = shop(rooms, "web", "shop")
+    choose(rooms.customer, time_zone="Europe/Paris", quiet_hours="22:00-07:00", most=1)
+    for service in (web, shop_):
+        assess(service, False, time)
+    pass_by(time, 6)
+    assess(web, True, time)
+    pass_by(time, 1)
+    assert box.mails == []
+    pass_by(time, 7 * 60)
+    (mail,) = box.mails
+    assert mail["Subject"] == "[Freehold] 2 messages"
+    assert "web: every promise is kept again" in text(mail)
+    assert "web does not keep" not in text(mail), "of what is over by then its end is told"
+    assert "From 2027-01-06 00:00 CET to 2027-01-06 00:07 CET." in text(mail)
+    assert "shop does not keep what it promises" in text(mail)
+
+
+@pytest.mark.parametrize(
+    ("choice", "field"),
+    [
+        ({"time_zone": "Europe/Nowhere"}, "time_zone"),
+        ({"quiet_hours": "25:00-07:00"}, "quiet_hours"),
+        ({"quiet_hours": "07:00-07:00"}, "quiet_hours"),
+        ({"most": 0}, "most"),
+        ({"language": "tlh"}, "language"),
+        ({"kinds": {"provider": {"promise.broken": False}}}, "kinds.provider"),
+        ({"kinds": {"shop": {"node.silent": False}}}, "kinds.shop"),
+        ({"kinds": {"shop": {"promise\0": False}}}, "kinds.shop"),
+    ],
+)
+def test_a_choice_that_cannot_be_changes_nothing(rooms: "Rooms", choice: dict[str, Any], field: str) -> None:
+    from freehold.master.foundation.errors import Invalid
+    from freehold.master.notifications import queries
+
+    before = queries.chosen(rooms.customer)
+    with pytest.raises(Invalid) as refused:
+        choose(rooms.customer, **{"time_zone": "Europe/Paris", "most": 7, **choice})
+    assert [error.field for error in refused.value.errors] == [field]
+    assert queries.chosen(rooms.customer) == before
+
+
+def test_the_page_of_messages_shows_what_was_chosen_and_sent_and_sends_again(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    from support.panels import Visitor, inputs
+    from support.panels import text as reads
+
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    box.refusals.append("550 no such user")
+    pass_by(time, 6)
+    visitor = Visitor(rooms.customer)
+    page = visitor.get("/account/messages")
+    assert "given up" in reads(page)
+    assert "550 no such user" in reads(page)
+    assert "web does not keep what it promises" in reads(page)
+    assert "A node is silent" not in reads(page), "who runs no node is told of none"
+    message = inputs(page)["message"]["value"]
+    assert Visitor(rooms.owner).post("/account/messages", {"message": message}).status_code == 404
+    assert visitor.post("/account/messages", {"message": message}).status_code == 302
+    pass_by(time, 1)
+    assert box.subjects() == ["web does not keep what it promises"]
+    form = {
+        "language": "fr", "time_zone": "Europe/Paris", "quiet_from": "22:00", "quiet_until": "07:00", "most": "3",
+        "tell": ["shop/invoice.due"],
+    }  # fmt: skip
+    assert visitor.post("/account/messages", form).status_code == 302
+    shown = inputs(visitor.get("/account/messages"))
+    assert (shown["time_zone"]["value"], shown["quiet_from"]["value"], shown["most"]["value"]) == (
+        "Europe/Paris", "22:00", "3",
+    )  # fmt: skip
+    from freehold.master.notifications import queries
+
+    assert [kind for kind, told in queries.chosen(rooms.customer).kinds["shop"].items() if told] == ["invoice.due"]
+    wrong = visitor.post("/account/messages", {**form, "time_zone": "Mars"})
+    assert wrong.status_code == 422
+    assert inputs(wrong)["time_zone"]["value"] == "Mars", "what was written stays"

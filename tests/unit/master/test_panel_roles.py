@@ -35,6 +35,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET members-choice":    (None, "login 200 200 302 200 200 200"),
     "GET members":           (None, "login 403 403 200 403 403 403"),
     "POST members":          ({"act": "invite", "email": "x"}, "login 403 403 422 403 403 403"),
+    "GET account-messages":  (None, "login 200 200 200 200 200 200"),
+    "POST account-messages": ({"time_zone": "Nowhere"}, "login 422 422 422 422 422 422"),
     "GET account-tokens":    (None, "login 200 200 200 200 200 200"),
     "POST account-tokens":   ({"token": "lost"}, "login 404 404 404 404 404 404"),
     "POST language":         ({"language": "fr"}, "302 302 302 302 302 302 302"),

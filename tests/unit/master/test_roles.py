@@ -74,6 +74,10 @@ TABLE: dict[str, tuple[Any, str]] = {
     "PUT /me/password":                         (PASSWORD, "401 422 422 422 422 422 422 422 401 401"),
     "POST /password-reset":                     (RESET, "422 422 422 422 422 422 422 422 422 422"),
     "GET /me/tokens":                           (None, "401 200 200 200 200 200 200 200 401 401"),
+    "GET /me/notifications":                    (None, "401 200 200 200 200 200 200 200 401 401"),
+    "PATCH /me/notifications":                  ({"most": 0}, "401 422 422 422 422 422 422 422 401 401"),
+    "GET /me/messages":                         (None, "401 200 200 200 200 200 200 200 401 401"),
+    "POST /me/messages/lost/retry":             (None, "401 404 404 404 404 404 404 404 401 401"),
     "GET /tasks":                               (None, "401 403 403 403 403 403 403 200 401 401"),
     "GET /me/sessions":                         (None, "401 200 200 200 200 200 200 200 401 401"),
     "DELETE /me/sessions":                      (None, "401 204 204 204 204 204 204 204 401 401"),
@@ -198,7 +202,7 @@ def _operation(row: str) -> str:
         if len(parts) > 4:
             parts[4] = {"tokens": "{token}", "sessions": "{session}"}[parts[3]]
     if parts[1] == "me" and len(parts) > 3:
-        parts[3] = "{session}"
+        parts[3] = {"sessions": "{session}", "messages": "{message}"}[parts[2]]
     if parts[1] == "tokens":
         parts[2] = "{token_id}"
     if parts[1] == "entities" and len(parts) > 2:

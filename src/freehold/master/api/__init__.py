@@ -7,7 +7,19 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.types import DictStrAny
 
-from freehold.master.api import accounts, books, costs, fleet, instances, people, releases, selling, support, tasks
+from freehold.master.api import (
+    accounts,
+    books,
+    costs,
+    fleet,
+    instances,
+    notifications,
+    people,
+    releases,
+    selling,
+    support,
+    tasks,
+)
 from freehold.master.api.auth import declare
 from freehold.master.foundation.causes import failure
 from freehold.master.foundation.errors import Invalid, Malformed, MasterError, Unauthenticated
@@ -42,6 +54,7 @@ for tag, router in (
     ("sales", selling.router),
     ("books", books.router),
     ("support", support.router),
+    ("notifications", notifications.router),
     ("tasks", tasks.router),
 ):
     declare(router)

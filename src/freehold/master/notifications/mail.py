@@ -3,6 +3,7 @@
 import smtplib
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -54,7 +55,8 @@ class Mailer:
         try:
             if self._session is None:
                 self._session = smtp.parse(settings.SMTP_URL, settings.SMTP_PASSWORD_FILE).connect()
-            self._session.send_message(mail)
+            # Not `send_message`, which would write `>From` where a line begins so.
+            self._session.sendmail(parseaddr(str(mail["From"]))[1], [str(mail["To"])], mail.as_bytes(policy=SMTP))
         except smtplib.SMTPRecipientsRefused as error:
             code, words = next(iter(error.recipients.values()))
             raise _of_answer(code, words) from None

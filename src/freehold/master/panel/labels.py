@@ -74,6 +74,23 @@ _SCOPES: dict[str, str | Promise] = {
     "account": gettext_lazy("keep the books"),
     "audit": gettext_lazy("read the books"),
 }
+MESSAGE_STATES: dict[str, str | Promise] = {
+    "waiting": gettext_lazy("waiting"),
+    "sent": gettext_lazy("sent"),
+    "dead": gettext_lazy("given up"),
+}
+KINDS: dict[str, str | Promise] = {
+    "promise.broken": gettext_lazy("A service does not keep its promises, and keeps them again"),
+    "services.unreachable": gettext_lazy("Services cannot be reached, and can again"),
+    "node.silent": gettext_lazy("A node is silent, and is heard again"),
+    "build.failed": gettext_lazy("A release cannot be built, and is built"),
+    "ticket.answered": gettext_lazy("Somebody said something in a ticket"),
+    "budget.reached": gettext_lazy("The budget is nearly spent, or spent"),
+    "invoice.issued": gettext_lazy("An invoice or a credit note was made"),
+    "invoice.due": gettext_lazy("An invoice is due soon"),
+    "invoice.overdue": gettext_lazy("A payment is overdue, and was made"),
+}
+"""What messages are about."""
 
 _SIZES: dict[str, str | Promise] = {
     "cpus": gettext_lazy("cores"),
@@ -212,6 +229,16 @@ def protections(held: dict[str, bool], *, holding: bool) -> list[str]:
 def state(name: str) -> str:
     """Return a state as people read it; one that is not known here, as it is."""
     return str(STATES.get(name, name))
+
+
+def message_state(name: str) -> str:
+    """Return the state of a message as people read it."""
+    return str(MESSAGE_STATES[name])
+
+
+def kind(name: str) -> str:
+    """Return what a kind of message is about; one that is not known here, as it is."""
+    return str(KINDS.get(name, name))
 
 
 ROLES: dict[str, str | Promise] = {

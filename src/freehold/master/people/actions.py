@@ -3,6 +3,7 @@
 import re
 import secrets
 
+from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
@@ -112,6 +113,16 @@ def change_password(old: str, new: str, *, acting: Caller, address: str = "") ->
     except Unauthenticated:
         raise Invalid("The old password is wrong.", errors=[FieldError("old", "your present password")]) from None
     _keep_password(person, new, "password.change", acting)
+
+
+def set_language(code: str, *, acting: Caller) -> None:
+    """Choose the language of messages to oneself, by its code; empty: the Master's own. Raise Invalid for no other."""
+    known = ["", *(one for one, _ in settings.LANGUAGES)]
+    if code not in known:
+        raise Invalid("There is no such language.", errors=[FieldError("language", f"of {', '.join(known[1:])}", code)])
+    with writing():
+        Person.objects.filter(id=acting.person).update(language=code)
+        audit(acting.actor, "language.choose", acting.person, language=code)
 
 
 def end_sessions(person: Person, *, acting: Caller) -> None:

@@ -1,0 +1,77 @@
+"""`freehold notifications …`: when and of what you are told by mail, and what was sent."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from freehold.client.terminal import command, open_client, say, table
+
+if TYPE_CHECKING:
+    from freehold.client.terminal import Subparsers
+
+
+def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    """Add `notifications` and its sub-commands."""
+    own = subparsers.add_parser("notifications", help="messages to you: when, of what, and what was sent")
+    commands = own.add_subparsers(dest="notifications_command", required=True, metavar="COMMAND")
+    command(commands, "show", _show, "show when and of what you are told by mail")
+    change = command(commands, "change", _change, "choose when and of what you are told; what is left out stays")
+    change.add_argument("--language", metavar="CODE", help="of messages: en, fr, zh-hans")
+    change.add_argument("--time-zone", metavar="NAME", help="such as Europe/Paris")
+    change.add_argument("--quiet", metavar="FROM-UNTIL", help="no mail in these hours, 22:00-07:00; none ends that")
+    change.add_argument("--most", type=int, metavar="N", help="mails in ten minutes; the others come together")
+    change.add_argument("--mute", action="append", default=[], metavar="KIND", help="no mail of this in the project")
+    change.add_argument("--unmute", action="append", default=[], metavar="KIND", help="mail of this in the project")
+    command(commands, "sent", _sent, "list the mails to you, the newest first")
+    retry = command(commands, "retry", _retry, "send a dead mail to you again")
+    retry.add_argument("message", metavar="ID")
+
+
+def _show(options: argparse.Namespace) -> int:
+    return _say(options, open_client().ask("GET", "/me/notifications"))
+
+
+def _change(options: argparse.Namespace) -> int:
+    client = open_client()
+    body: dict[str, Any] = {"language": options.language, "time_zone": options.time_zone, "most": options.most}
+    if options.quiet is not None:
+        body["quiet_hours"] = "" if options.quiet == "none" else options.quiet
+    kinds = {**dict.fromkeys(options.mute, False), **dict.fromkeys(options.unmute, True)}
+    if kinds:
+        body["kinds"] = {options.project or client.credentials.project: kinds}
+    return _say(options, client.ask("PATCH", "/me/notifications", body=body))
+
+
+def _sent(options: argparse.Namespace) -> int:
+    found = open_client().ask_all("/me/messages", "id")
+    say(options, found, outbox(found))
+    return 0
+
+
+def _retry(options: argparse.Namespace) -> int:
+    open_client().ask("POST", "/me/messages/{message}/retry", {"message": options.message})
+    say(options, {}, f"The message {options.message} is sent again.")
+    return 0
+
+
+def outbox(messages: list[dict[str, Any]]) -> str:
+    """Return messages as a table."""
+    rows = [
+        (one["id"], one["state"], one["sent_at"] or one["next_at"] or "-", "; ".join(one["titles"]), one["error"])
+        for one in messages
+    ]
+    return table(("MESSAGE", "STATE", "SENT OR NEXT", "SAYS", "TROUBLE"), rows) if rows else "No message was made yet."
+
+
+def _say(options: argparse.Namespace, found: dict[str, Any]) -> int:
+    lines = [
+        f"Language      {found['language'] or 'of the Master'}",
+        f"Time zone     {found['time_zone']}",
+        f"Quiet hours   {found['quiet_hours'] or 'none'}",
+        f"Mails         {found['most']} in ten minutes, then the others together",
+    ]
+    if not found["is_mail_sent"]:
+        lines.append("This Master sends no mail.")
+    for project, kinds in found["kinds"].items():
+        lines += ["", f"{project}:", *(f"  {kind:<22} {'mail' if told else '-'}" for kind, told in kinds.items())]
+    say(options, found, "\n".join(lines))
+    return 0

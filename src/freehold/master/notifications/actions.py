@@ -1,0 +1,116 @@
+"""What people decide about messages: when they want them, of what, and that a dead one is tried again."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import available_timezones
+
+from freehold.master.foundation import clock
+from freehold.master.foundation.errors import Conflict, Invalid, NotFound
+from freehold.master.foundation.transactions import audit, writing
+from freehold.master.notifications.kinds import Kind
+from freehold.master.notifications.models import MessageSettings, MutedKind, OutgoingMessage
+from freehold.master.notifications.queries import kinds_in, usual_settings
+from freehold.master.notifications.states import MessageState
+from freehold.master.people import actions as people
+from freehold.master.people.identity import Caller
+from freehold.protocol.problem import FieldError
+
+LARGEST_MOST = 1000
+_QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+
+
+@dataclass(frozen=True)
+class MessageChoice:
+    """What somebody changes; None leaves it as it is."""
+
+    language: str | None = None
+    """A code of `settings.LANGUAGES`; empty: the Master's own."""
+    time_zone: str | None = None
+    quiet_hours: str | None = None
+    """`22:00-07:00`, in the time zone; empty: none."""
+    most: int | None = None
+    """Messages in ten minutes; the others come together."""
+    kinds: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    """By project and kind, whether mail tells of it."""
+
+
+def choose(choice: MessageChoice, *, acting: Caller) -> None:
+    """Change when and of what somebody is told, all of it or, with Invalid, nothing."""
+    settings = MessageSettings.objects.filter(person=acting.person).first() or usual_settings(acting.person)
+    wrong = [*_apply(choice, settings), *_unknown_kinds(choice, acting)]
+    if wrong:
+        raise Invalid(f"{wrong[0].field}: {wrong[0].rule}.", errors=wrong)
+    with writing():
+        if choice.language is not None:
+            people.set_language(choice.language, acting=acting)
+        settings.save()
+        for project, kinds in choice.kinds.items():
+            _mute(acting, project, kinds)
+        audit(acting.actor, "messages.choose", acting.person)
+
+
+def retry(message: OutgoingMessage, *, acting: Caller) -> None:
+    """Put a dead message back, to be sent now; raise Conflict for any other."""
+    now = clock.now()
+    with writing():
+        dead = OutgoingMessage.objects.filter(id=message.id, state=MessageState.DEAD)
+        if not dead.update(state=MessageState.WAITING, attempts=0, due_at=now, queued_at=now, claimed_until=0):
+            raise Conflict(f"The message {message.id} is not dead.", remedy="Only what was given up is put back.")
+        audit(acting.actor, "message.retry", message.id)
+
+
+def own_message(identity: str, *, acting: Caller) -> OutgoingMessage:
+    """Return a message to the caller; raise NotFound, the same for one of others."""
+    found = None if "\0" in identity else OutgoingMessage.objects.filter(id=identity, person=acting.person).first()
+    if found is None:
+        raise NotFound(f"There is no message '{identity}' to you.", remedy="See `freehold notifications sent`.")
+    return found
+
+
+def _apply(choice: MessageChoice, settings: MessageSettings) -> list[FieldError]:
+    """Put a choice into a person's settings; return what of it cannot be."""
+    wrong = []
+    if choice.time_zone is not None:
+        if choice.time_zone not in available_timezones():
+            wrong.append(FieldError("time_zone", "a name such as Europe/Paris", choice.time_zone))
+        settings.time_zone = choice.time_zone
+    if choice.most is not None:
+        if not 1 <= choice.most <= LARGEST_MOST:
+            wrong.append(FieldError("most", f"1 to {LARGEST_MOST}", choice.most))
+        settings.most = choice.most
+    if choice.quiet_hours is not None:
+        settings.quiet_from = settings.quiet_until = None
+        if choice.quiet_hours:
+            parts = _QUIET.fullmatch(choice.quiet_hours)
+            if parts is None or parts[1] + parts[2] == parts[3] + parts[4]:
+                wrong.append(FieldError("quiet_hours", "two times, such as 22:00-07:00", choice.quiet_hours))
+            else:
+                settings.quiet_from = int(parts[1]) * 60 + int(parts[2])
+                settings.quiet_until = int(parts[3]) * 60 + int(parts[4])
+    return wrong
+
+
+def _unknown_kinds(choice: MessageChoice, acting: Caller) -> list[FieldError]:
+    wrong = []
+    for project, kinds in choice.kinds.items():
+        if project not in acting.projects:
+            wrong.append(FieldError(f"kinds.{project}", "one of your projects", project))
+            continue
+        known = kinds_in(acting, project)
+        wrong += [
+            FieldError(f"kinds.{project}", f"of {', '.join(known) or 'nothing: your role is told of nothing'}", kind)
+            for kind in kinds
+            if kind not in known
+        ]
+    return wrong
+
+
+def _mute(acting: Caller, project: str, kinds: Mapping[str, bool]) -> None:
+    for kind, is_told in kinds.items():
+        muted: dict[str, Any] = {"person_id": acting.person, "project_id": acting.projects[project], "kind": Kind(kind)}
+        if is_told:
+            MutedKind.objects.filter(**muted).delete()
+        else:
+            MutedKind.objects.get_or_create(**muted)

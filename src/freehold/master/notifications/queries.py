@@ -1,0 +1,106 @@
+"""All reads of messages: what somebody chose, and what was sent."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from freehold.master.foundation.paging import ListPart, part_of
+from freehold.master.notifications.kinds import Kind
+from freehold.master.notifications.models import MessageSettings, MutedKind, Notice, OutgoingMessage
+from freehold.master.notifications.wording import entries
+from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.models import Person
+
+_OPERATING = (Kind.NODE_SILENT, Kind.BUILD_FAILED)
+_ANSWERING = (Scope.READ, Scope.OPERATE, Scope.ACCOUNT)
+
+
+@dataclass(frozen=True)
+class ChosenMessages:
+    """When and of what somebody is told."""
+
+    language: str
+    time_zone: str
+    quiet_from: str
+    """`22:00`; empty: no hour is quiet."""
+    quiet_until: str
+    most: int
+    kinds: dict[str, dict[Kind, bool]]
+    """By project and kind, whether mail tells of it."""
+    is_mail_sent: bool
+    """Whether this Master sends mail at all."""
+
+    @property
+    def quiet_hours(self) -> str:
+        return f"{self.quiet_from}-{self.quiet_until}" if self.quiet_from else ""
+
+
+def chosen(acting: Caller) -> ChosenMessages:
+    """Return what the caller chose, or what holds for who chose nothing."""
+    row = MessageSettings.objects.filter(person=acting.person).first() or usual_settings(acting.person)
+    muted = set(MutedKind.objects.filter(person=acting.person).values_list("project_id", "kind"))
+    return ChosenMessages(
+        language=Person.objects.values_list("language", flat=True).get(id=acting.person),
+        time_zone=row.time_zone,
+        quiet_from=_time(row.quiet_from),
+        quiet_until=_time(row.quiet_until),
+        most=row.most,
+        kinds={
+            project: {kind: (identity, kind.value) not in muted for kind in kinds_in(acting, project)}
+            for project, identity in sorted(acting.projects.items())
+        },
+        is_mail_sent=bool(settings.SMTP_URL),
+    )
+
+
+def usual_settings(person: str) -> MessageSettings:
+    """Return what holds for a person who chose nothing; it is not kept."""
+    return MessageSettings(person_id=person)
+
+
+def kinds_in(acting: Caller, project: str) -> list[Kind]:
+    """Return what a caller can be told of in a project of theirs, by what they may do there."""
+    return [kind for kind in Kind if any(acting.may(project, scope) for scope in _scopes(kind))]
+
+
+def _scopes(kind: Kind) -> tuple[Scope, ...]:
+    if kind is Kind.TICKET_ANSWERED:
+        return _ANSWERING
+    return (Scope.OPERATE,) if kind in _OPERATING else (Scope.READ,)
+
+
+def messages_to(person: str) -> "QuerySet[OutgoingMessage]":
+    """Return all messages to a person by mail."""
+    return OutgoingMessage.objects.filter(person=person)
+
+
+def part_of_messages(rows: "QuerySet[OutgoingMessage]", part: ListPart) -> list[OutgoingMessage]:
+    """Return a part of messages, the newest first."""
+    return list(part_of(rows, ("-id",), "id", part))
+
+
+def titles(messages: Iterable[OutgoingMessage]) -> dict[str, list[str]]:
+    """Return what messages say, in the language that is active, a line for each cause, by message."""
+    found: dict[str, list[Notice]] = defaultdict(list)
+    rows = Notice.objects.filter(Q(message__in=[message.id for message in messages]))
+    for notice in rows.select_related("cause__project").order_by("id"):
+        found[str(notice.message_id)].append(notice)
+    return {message: [entry.title for entry in entries(notices)] for message, notices in found.items()}
+
+
+def shown(message: OutgoingMessage, said: dict[str, list[str]]) -> dict[str, Any]:
+    """Return a message as lists of the panel and the API show it, with moments in milliseconds."""
+    is_waiting = message.state == "waiting"
+    return {
+        "id": message.id, "titles": said.get(message.id, []), "state": message.state, "attempts": message.attempts,
+        "made_at": message.made_at, "sent_at": message.sent_at, "next_at": message.due_at if is_waiting else None,
+        "error": message.error,
+    }  # fmt: skip
+
+
+def _time(minutes: int | None) -> str:
+    return "" if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"

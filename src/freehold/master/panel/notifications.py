@@ -1,0 +1,73 @@
+"""Pages about messages: when and of what one is told, and what was sent."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from freehold.master.foundation.errors import Invalid
+from freehold.master.notifications import actions, queries
+from freehold.master.panel import labels
+from freehold.master.panel import queries as lists
+from freehold.master.panel.decorators import draw, for_members
+from freehold.master.people.identity import Caller
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def own(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """When and of what somebody is told, and what was sent to them. POST changes it, or sends a dead message again."""
+    if request.method != "POST":
+        return _draw(request, caller, {})
+    if message := request.POST.get("message"):
+        actions.retry(actions.own_message(message, acting=caller), acting=caller)
+        return redirect("account-messages")
+    try:
+        actions.choose(_choice(request, caller), acting=caller)
+    except Invalid as error:
+        wrong = {one.field: True for one in error.errors}
+        return _draw(request, caller, {"wrong": wrong, "asked": request.POST}, error.status)
+    return redirect("account-messages")
+
+
+def _choice(request: HttpRequest, caller: Caller) -> actions.MessageChoice:
+    asked = request.POST
+    begin, end, most = (asked.get(name, "").strip() for name in ("quiet_from", "quiet_until", "most"))
+    told = set(asked.getlist("tell"))
+    return actions.MessageChoice(
+        language=asked.get("language", ""),
+        time_zone=asked.get("time_zone", "").strip(),
+        quiet_hours=f"{begin}-{end}" if begin or end else "",
+        most=int(most) if most.isascii() and most.isdigit() else 0,
+        kinds={
+            project: {kind.value: f"{project}/{kind}" in told for kind in queries.kinds_in(caller, project)}
+            for project in caller.projects
+        },
+    )
+
+
+def _draw(request: HttpRequest, caller: Caller, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    number = lists.page_number(request.GET.get("page", ""))
+    found = queries.messages_to(caller.person)
+    rows = queries.part_of_messages(found, lists.numbered_part(number))
+    said = queries.titles(rows)
+    chosen = queries.chosen(caller)
+    context = {
+        "chosen": chosen,
+        "languages": [("", _("of this Master")), *settings.LANGUAGES],
+        "projects": [
+            (project, [(kind.value, labels.kind(kind), told) for kind, told in kinds.items()])
+            for project, kinds in chosen.kinds.items()
+            if kinds
+        ],
+        "page": lists.numbered([_row(queries.shown(row, said)) for row in rows], number, found.count()),
+        **context,
+    }
+    return draw(request, caller, "account_messages", context, status)
+
+
+def _row(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "state_word": labels.message_state(message["state"])}
