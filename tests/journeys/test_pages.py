@@ -460,6 +460,11 @@ CHECKS: dict[str, dict[str, Use]] = {
             {**OTHER_YEAR, "SHA-256 of the bill": hashlib.sha256(b"the bill").hexdigest()}
         ),
     },
+    "docs/notifications.md": {
+        "freehold notifications show": Parsed("test_account_commands.py runs the same"),
+        "freehold webhook add ": Parsed("test_account_commands.py runs the same"),
+        "```": Elsewhere("tests/unit/master/test_webhooks.py"),
+    },
     "docs/operators.md": {
         "[Service]": Checked(_unit),
         "freehold master person ann@example.org ": Pasted(given=PASSWORD),

@@ -1,16 +1,19 @@
-"""`freehold notifications …`: when and of what you are told by mail, and what was sent."""
+"""`freehold notifications …` and `freehold webhook …`: of what you and your programs are told, and what was sent."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from freehold.client.terminal import command, open_client, say, table
+from freehold.client.terminal import command, confirmed, open_client, say, table
 
 if TYPE_CHECKING:
     from freehold.client.terminal import Subparsers
 
 
+_WEBHOOKS = "/projects/{project}/webhooks"
+
+
 def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
-    """Add `notifications` and its sub-commands."""
+    """Add `notifications` and `webhook` with their sub-commands."""
     own = subparsers.add_parser("notifications", help="messages to you: when, of what, and what was sent")
     commands = own.add_subparsers(dest="notifications_command", required=True, metavar="COMMAND")
     command(commands, "show", _show, "show when and of what you are told by mail")
@@ -24,6 +27,26 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     command(commands, "sent", _sent, "list the mails to you, the newest first")
     retry = command(commands, "retry", _retry, "send a dead mail to you again")
     retry.add_argument("message", metavar="ID")
+    _add_webhook_commands(subparsers)
+
+
+def _add_webhook_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    hooks = subparsers.add_parser("webhook", help="addresses that are told what happens in the project")
+    commands = hooks.add_subparsers(dest="webhook_command", required=True, metavar="COMMAND")
+    command(commands, "add", _add_webhook, "tell an address; prints its secret").add_argument("url", metavar="URL")
+    command(commands, "list", _webhooks, "list the addresses that are told")
+    for name, run, help_ in (
+        ("test", _test_webhook, "send a test to an address"),
+        ("messages", _webhook_messages, "list the messages to an address, the newest first"),
+        ("retry", _retry_for_webhook, "send a dead message to an address again"),
+        ("remove", _remove_webhook, "tell an address nothing any more, also not what waits for it"),
+    ):
+        parser = command(commands, name, run, help_)
+        parser.add_argument("webhook", metavar="ID")
+        if name == "retry":
+            parser.add_argument("message", metavar="MESSAGE")
+        if name == "remove":
+            parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -50,6 +73,51 @@ def _sent(options: argparse.Namespace) -> int:
 def _retry(options: argparse.Namespace) -> int:
     open_client().ask("POST", "/me/messages/{message}/retry", {"message": options.message})
     say(options, {}, f"The message {options.message} is sent again.")
+    return 0
+
+
+def _add_webhook(options: argparse.Namespace) -> int:
+    made = open_client().ask("POST", _WEBHOOKS, {}, {"url": options.url}, project=options.project)
+    text = f"{made['id']} is told from now on. Its receiver checks signatures with this secret, not shown again:"
+    say(options, made, f"{text}\n{made['secret']}")
+    return 0
+
+
+def _webhooks(options: argparse.Namespace) -> int:
+    found = open_client().ask_all(_WEBHOOKS, "id", project=options.project)
+    rows = [(one["id"], one["url"], one["maker"], one["created_at"]) for one in found]
+    say(options, found, table(("WEBHOOK", "ADDRESS", "OF", "SINCE"), rows) if rows else "There is none.")
+    return 0
+
+
+def _test_webhook(options: argparse.Namespace) -> int:
+    parts = {"webhook": options.webhook}
+    made = open_client().ask("POST", f"{_WEBHOOKS}/{{webhook}}/test", parts, project=options.project)
+    say(options, made, f"{made['id']} is on its way; see it: freehold webhook messages {options.webhook}")
+    return 0
+
+
+def _webhook_messages(options: argparse.Namespace) -> int:
+    parts = {"webhook": options.webhook}
+    found = open_client().ask_all(f"{_WEBHOOKS}/{{webhook}}/messages", "id", parts, project=options.project)
+    say(options, found, outbox(found))
+    return 0
+
+
+def _retry_for_webhook(options: argparse.Namespace) -> int:
+    parts = {"webhook": options.webhook, "message": options.message}
+    path = f"{_WEBHOOKS}/{{webhook}}/messages/{{message}}/retry"
+    open_client().ask("POST", path, parts, project=options.project)
+    say(options, {}, f"The message {options.message} is sent again.")
+    return 0
+
+
+def _remove_webhook(options: argparse.Namespace) -> int:
+    if not (options.yes or confirmed(f"Tell {options.webhook} nothing any more?")):
+        return 0
+    parts = {"webhook": options.webhook}
+    open_client().ask("DELETE", f"{_WEBHOOKS}/{{webhook}}", parts, project=options.project)
+    say(options, {}, f"{options.webhook} is told nothing any more.")
     return 0
 
 

@@ -138,5 +138,7 @@ SMTP_URL = os.environ.get("FREEHOLD_SMTP_URL", "")
 SMTP_PASSWORD_FILE = os.environ.get("FREEHOLD_SMTP_PASSWORD_FILE", "")
 MAIL_FROM = os.environ.get("FREEHOLD_MAIL_FROM", "")
 """Who mail is from: an address, or `Name <address>`."""
+WEBHOOKS_INSIDE = os.environ.get("FREEHOLD_WEBHOOKS_INSIDE", "") == "yes"
+"""Whether webhooks may be addresses that are not public, and without TLS: where all projects are the operator's own."""
 NODE_WAIT = float(os.environ.get("FREEHOLD_NEXT_CONTACT", "60"))
 """Seconds after which a node should contact the Master again when it has nothing to say."""

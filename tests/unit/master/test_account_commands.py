@@ -65,6 +65,25 @@ def test_one_chooses_of_what_one_is_told_and_when(master: "Master", tmp_path: Pa
     assert bob.run("notifications", "retry", "msg-lost").returncode == 1
 
 
+def test_one_has_an_address_told_what_happens(master: "Master", tmp_path: Path) -> None:
+    master.person("eve@example.org", "provider")
+    eve = Terminal(master, tmp_path, "eve@example.org")
+    assert eve.says("webhook", "list") == "There is none.\n"
+    assert eve.run("webhook", "add", "http://hooks.invalid/").returncode == 1
+    said = eve.says("webhook", "add", "https://hooks.invalid/freehold")
+    identity = said.split()[0]
+    assert "whsec_" in said
+    assert "https://hooks.invalid/freehold" in eve.says("webhook", "list")
+    assert identity in eve.says("webhook", "test", identity)
+    (message,) = eve.json("webhook", "messages", identity)
+    assert message["state"] == "waiting"
+    assert message["id"] in eve.says("webhook", "messages", identity)
+    early = eve.run("webhook", "retry", identity, message["id"])
+    assert (early.returncode, "is not dead" in early.stderr) == (1, True)
+    assert "nothing any more" in eve.says("webhook", "remove", identity, "--yes")
+    assert eve.says("webhook", "list") == "There is none.\n"
+
+
 def test_one_lists_and_ends_where_one_is_logged_in(master: "Master", tmp_path: Path) -> None:
     master.person("ann@example.org", "provider")
     ann = Terminal(master, tmp_path, "ann@example.org")

@@ -37,7 +37,8 @@ def cost(market: "Market", site: str) -> None:
 def full(market: "Market") -> Asker:
     """A Master with at least four rows in each of its lists."""
     from freehold.master.catalog import actions as catalog
-    from freehold.master.notifications.models import OutgoingMessage
+    from freehold.master.notifications import actions as notifications
+    from freehold.master.notifications.models import OutgoingMessage, Webhook
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Project, Role
     from freehold.master.sales.actions import Model
@@ -73,6 +74,14 @@ def full(market: "Market") -> Asker:
         market.bill(f"2026-{month}-02")
     for _ in range(4):
         Visitor(rooms.owner)
+    for project in (rooms.provider, rooms.shop):
+        for number in range(4):
+            webhook = Webhook.objects.create(
+                id=f"hook-{number}-{project}", project_id=project, maker_id=rooms.owner.person, url=f"https://h/{number}",
+                scopes="read", created_at=0,
+            )  # fmt: skip
+            for _ in range(4):
+                notifications.try_webhook(webhook, acting=rooms.owner)
     for number in range(4):
         OutgoingMessage.objects.create(
             id=f"msg-{number}", person_id=rooms.owner.person, due_at=0, made_at=number, queued_at=0
@@ -87,6 +96,8 @@ def test_each_list_is_the_same_whole_and_in_parts(full: Asker) -> None:
             way = WAYS.get(path, path).replace("{project}", project)
             if "{ticket}" in path:
                 way = way.replace("{ticket}", full.get(f"/projects/{project}/tickets", limit=1)[0]["id"])
+            if "{webhook}" in path:
+                way = way.replace("{webhook}", full.get(f"/projects/{project}/webhooks", limit=1)[0]["id"])
             if project == "shop" and path.endswith(FOR_OPERATORS):
                 continue
             whole = full.get(way, limit=1000)

@@ -57,6 +57,7 @@ SUPPLY = {"product": "tiny", "all": True}
 GRANT = {"product": "lost", "project": "no-such-project"}
 HANDOVER = {"title": "lost", "to": "no-such-project"}
 YEAR = "since=2026-01-01&until=2026-12-31"
+WEBHOOK = {"url": "ftp://host"}
 INVITED = {"email": "nobody", "role": "customer"}
 JOIN = {"email": "x"}
 LOGIN = {"email": "owner@example.org", "password": "correct horse battery"}
@@ -78,6 +79,13 @@ TABLE: dict[str, tuple[Any, str]] = {
     "PATCH /me/notifications":                  ({"most": 0}, "401 422 422 422 422 422 422 422 401 401"),
     "GET /me/messages":                         (None, "401 200 200 200 200 200 200 200 401 401"),
     "POST /me/messages/lost/retry":             (None, "401 404 404 404 404 404 404 404 401 401"),
+    "GET /projects/provider/webhooks":          (None, "401 403 200 200 403 200 403 200 401 401"),
+    "POST /projects/provider/webhooks":         (WEBHOOK, "401 403 422 422 403 422 403 422 401 401"),
+    "DELETE /projects/provider/webhooks/lost":  (None, "401 403 404 404 403 404 403 404 401 401"),
+    "POST /projects/provider/webhooks/lost/test": (None, "401 403 404 404 403 404 403 404 401 401"),
+    "GET /projects/provider/webhooks/lost/messages": (None, "401 403 404 404 403 404 403 404 401 401"),
+    "POST /projects/provider/webhooks/lost/messages/lost/retry": (None, "401 403 404 404 403 404 403 404 401 401"),
+    "GET /projects/provider/feed":         (None, "401 403 200 200 403 200 403 200 401 401"),
     "GET /tasks":                               (None, "401 403 403 403 403 403 403 200 401 401"),
     "GET /me/sessions":                         (None, "401 200 200 200 200 200 200 200 401 401"),
     "DELETE /me/sessions":                      (None, "401 204 204 204 204 204 204 204 401 401"),
@@ -185,6 +193,7 @@ def _operation(row: str) -> str:
                 "releases": "release",
                 "customers": "identity",
                 "tickets": "ticket",
+                "webhooks": "webhook",
                 "quotas": "name",
                 "sites": "name",
                 "grants": "product",
@@ -195,6 +204,8 @@ def _operation(row: str) -> str:
             parts[index] = f"{{{name}}}"
     if parts[3:4] == ["grants"] and len(parts) > 5:
         parts[5] = "{to}"
+    if parts[3:4] == ["webhooks"] and len(parts) > 6:
+        parts[6] = "{message}"
     if parts[3:4] in (["members"], ["invitations"]) and len(parts) > 4:
         parts[4] = "{email}"
     if parts[1] == "people" and len(parts) > 2:

@@ -123,7 +123,7 @@ def test_in_doubt_only_what_tells_of_it_goes_on(rooms: "Rooms", monkeypatch: pyt
     monkeypatch.setattr(lanes.Runner, "_run", lambda _, task, __: ran.append(task.name))
     lanes.run_once(bulk=True)
     assert ran == [task.name for task in TASKS if task.runs_in_doubt]
-    assert ran == ["support.notices", "notifications.gather", "notifications.deliver"]
+    assert ran == ["support.notices", "notifications.gather", "notifications.deliver", "notifications.webhooks"]
 
 
 def test_staff_see_how_every_task_goes_and_nobody_else_does(rooms: "Rooms") -> None:

@@ -3,6 +3,7 @@
 Each operation declares its right beside itself, as its `auth`; one without does not start (`declare`).
 """
 
+import base64
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -15,7 +16,7 @@ from freehold.master.accounting.queries import find_entity
 from freehold.master.api.bodies import know_query
 from freehold.master.fleet import queries as fleet
 from freehold.master.fleet.peer import fingerprint
-from freehold.master.foundation.errors import MasterError
+from freehold.master.foundation.errors import MasterError, Unauthenticated
 from freehold.master.people import identity
 from freehold.master.people.identity import ANY_PERSON, ANYBODY, ITSELF, STAFF, ActorKind, Caller, Right, Scope
 
@@ -36,6 +37,20 @@ class TokenAuth(HttpBearer):
         else:
             found.check(self.right, named.get("project"))
         return found
+
+
+class FeedAuth(TokenAuth):
+    """The same, and also `Basic` with the token as the password: feed readers know no other."""
+
+    def __call__(self, request: HttpRequest) -> Any | None:
+        kind, _, value = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "basic":
+            return super().__call__(request)
+        try:
+            text = base64.b64decode(value, validate=True).decode()
+        except ValueError:
+            raise Unauthenticated("This is no user and password.") from None
+        return self.authenticate(request, text.partition(":")[2])
 
 
 class CertificateAuth(AuthBase):
@@ -66,6 +81,11 @@ class Nobody:
 def in_project(*scopes: Scope) -> TokenAuth:
     """Return the auth of an operation on the project in its path, for which one of the scopes is needed there."""
     return TokenAuth(identity.in_project(*scopes))
+
+
+def feed_of_project(*scopes: Scope) -> FeedAuth:
+    """Return the auth of a feed about the project in its path, for which one of the scopes is needed there."""
+    return FeedAuth(identity.in_project(*scopes))
 
 
 def of_seller(*scopes: Scope) -> TokenAuth:

@@ -2,19 +2,21 @@
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 
-from freehold.master.api.auth import any_person, caller
+from freehold.master.api.auth import any_person, caller, feed_of_project, in_project
 from freehold.master.api.bodies import StrictBody
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.foundation import clock
 from freehold.master.foundation.paging import ListPart
-from freehold.master.notifications import actions, queries
-from freehold.master.notifications.models import OutgoingMessage
-from freehold.master.people.identity import Caller
+from freehold.master.notifications import actions, feed, queries
+from freehold.master.notifications.models import OutgoingMessage, Webhook
+from freehold.master.notifications.wording import link
+from freehold.master.people.identity import Caller, Scope
 
 router = Router()
+_WEBHOOKS = "/projects/{project}/webhooks"
 _LANGUAGE = "Of messages: en, fr or zh-hans; empty: the Master's own."
 _QUIET = (
     "In which no mail is sent: `22:00-07:00` in `time_zone`; empty: none. What happens then comes together after it."
@@ -51,6 +53,21 @@ class SentMessage(Schema):
     sent_at: str | None
     next_at: str | None = Field(description="When it is tried again.")
     error: str = Field(description="Why the last attempt failed; empty: it did not.")
+
+
+class WebhookIn(StrictBody):
+    url: str = Field(description="https://HOST/PATH of an address of the internet.")
+
+
+class WebhookRow(Schema):
+    id: str
+    url: str = Field(description="Its path is shown to who made it, and to owners.")
+    maker: str = Field(description="Whose webhook it is: it is told what they may know in the project.")
+    created_at: str
+
+
+class WebhookOut(WebhookRow):
+    secret: str = Field(description="Shown only now: with it the receiver checks `webhook-signature`.")
 
 
 @router.get(
@@ -90,6 +107,96 @@ def retry(request: HttpRequest, message: str) -> tuple[int, None]:
     return 204, None
 
 
+@router.get(
+    _WEBHOOKS,
+    response=list[WebhookRow],
+    auth=in_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
+    summary="Addresses that are told what happens in a project",
+    openapi_extra=listed("id"),
+)
+def list_webhooks(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+    who = caller(request)
+    rows = queries.webhooks_of(who.projects[project], ListPart(after, limit))
+    return [_webhook(row, project, who) for row in rows]
+
+
+@router.post(
+    _WEBHOOKS,
+    response={201: WebhookOut},
+    auth=in_project(Scope.ORDER, Scope.OPERATE, Scope.ACCOUNT),
+    summary="Have an address be told what you may know in a project",
+)
+def add_webhook(request: HttpRequest, project: str, body: WebhookIn) -> tuple[int, dict[str, Any]]:
+    """Messages follow the Standard Webhooks specification: `webhook-id`, `webhook-timestamp`, `webhook-signature`."""
+    who = caller(request)
+    secret, made = actions.add_webhook(project, body.url, acting=who)
+    return 201, {**_webhook(made, project, who), "secret": secret}
+
+
+@router.delete(
+    f"{_WEBHOOKS}/{{webhook}}",
+    response={204: None},
+    auth=in_project(Scope.ORDER, Scope.OPERATE, Scope.ACCOUNT),
+    summary="Tell an address nothing any more (its maker, or an owner)",
+)
+def remove_webhook(request: HttpRequest, project: str, webhook: str) -> tuple[int, None]:
+    who = caller(request)
+    actions.remove_webhook(actions.own_webhook(project, webhook, acting=who), acting=who)
+    return 204, None
+
+
+@router.post(
+    f"{_WEBHOOKS}/{{webhook}}/test",
+    response={201: SentMessage},
+    auth=in_project(Scope.ORDER, Scope.OPERATE, Scope.ACCOUNT),
+    summary="Send a webhook a test",
+)
+def try_webhook(request: HttpRequest, project: str, webhook: str) -> tuple[int, dict[str, Any]]:
+    who = caller(request)
+    made = actions.try_webhook(actions.own_webhook(project, webhook, acting=who), acting=who)
+    return 201, shown([made])[0]
+
+
+@router.get(
+    f"{_WEBHOOKS}/{{webhook}}/messages",
+    response=list[SentMessage],
+    auth=in_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
+    summary="Messages to a webhook, the newest first",
+    openapi_extra=listed("id"),
+)
+def list_messages_to_webhook(
+    request: HttpRequest, project: str, webhook: str, after: After = "", limit: Limit = USUAL
+) -> list[dict[str, Any]]:
+    found = queries.messages_to_webhook(actions.own_webhook(project, webhook, acting=caller(request)))
+    return shown(queries.part_of_messages(found, ListPart(after, limit)))
+
+
+@router.post(
+    f"{_WEBHOOKS}/{{webhook}}/messages/{{message}}/retry",
+    response={204: None},
+    auth=in_project(Scope.ORDER, Scope.OPERATE, Scope.ACCOUNT),
+    summary="Send a dead message to a webhook again",
+)
+def retry_for_webhook(request: HttpRequest, project: str, webhook: str, message: str) -> tuple[int, None]:
+    who = caller(request)
+    found = actions.message_of(actions.own_webhook(project, webhook, acting=who), message)
+    actions.retry(found, acting=who)
+    return 204, None
+
+
+@router.get(
+    "/projects/{project}/feed",
+    auth=feed_of_project(Scope.READ, Scope.OPERATE, Scope.ACCOUNT),
+    summary="What happened in a project, as an Atom feed",
+)
+def feed_of(request: HttpRequest, project: str, after: After = "") -> HttpResponse:
+    """Feed readers send an API token with the scope `read` as the password of any user."""
+    who = caller(request)
+    causes = queries.causes_in(project, who, ListPart(after, feed.LENGTH))
+    content = feed.atom(project, who.projects[project], causes, link(request.path) or request.path)
+    return HttpResponse(content, content_type=feed.MEDIA_TYPE)
+
+
 def shown(messages: list[OutgoingMessage]) -> list[dict[str, Any]]:
     """Return messages as the API says them."""
     said = queries.titles(messages)
@@ -107,3 +214,8 @@ def _chosen(who: Caller) -> dict[str, Any]:
         },
         "is_mail_sent": found.is_mail_sent,
     }  # fmt: skip
+
+
+def _webhook(row: Webhook, project: str, who: Caller) -> dict[str, Any]:
+    found = queries.shown_webhook(row, project, who)
+    return {**found, "created_at": clock.iso(found["created_at"])}

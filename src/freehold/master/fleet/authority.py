@@ -57,8 +57,11 @@ class Authority:
 
     def statement_key(self) -> bytes:
         """Return the key of this Master's statements: it is wherever the authority is, in any copy of it."""
-        secret = self._key.private_numbers().private_value.to_bytes(32, "big")
-        return HKDF(hashes.SHA256(), 32, salt=None, info=b"freehold statements").derive(secret)
+        return self._derived(b"freehold statements")
+
+    def webhook_key(self) -> bytes:
+        """Return the key from which those of webhooks derive."""
+        return self._derived(b"freehold webhooks")
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the authority's certificate, which enrolment tokens carry."""
@@ -94,6 +97,10 @@ class Authority:
         _write_key(self.folder / "server.key", key)
         # Last: without it the next try makes both again.
         durable.replace(self.folder / "server.pem", issued.pem.encode(), 0o644)
+
+    def _derived(self, purpose: bytes) -> bytes:
+        secret = self._key.private_numbers().private_value.to_bytes(32, "big")
+        return HKDF(hashes.SHA256(), 32, salt=None, info=purpose).derive(secret)
 
     def _sign(
         self,

@@ -1,20 +1,27 @@
-"""What people decide about messages: when they want them, of what, and that a dead one is tried again."""
+"""What people decide about messages: when, of what, who else is told, and that a dead one is tried again."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from freehold.master.foundation import clock
+from django.db import IntegrityError
+
+from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.notifications.kinds import Kind
-from freehold.master.notifications.models import MessageSettings, MutedKind, OutgoingMessage
+from freehold.master.notifications.models import MessageSettings, MutedKind, OutgoingMessage, Webhook
 from freehold.master.notifications.queries import kinds_in, usual_settings
 from freehold.master.notifications.states import MessageState
+from freehold.master.notifications.webhooks import check_url, shown_secret
 from freehold.master.people import actions as people
+from freehold.master.people import quotas
 from freehold.master.people.identity import Caller
+from freehold.master.people.models import Role
+from freehold.master.people.quotas import Quota
 from freehold.protocol.problem import FieldError
 
 LARGEST_MOST = 1000
@@ -49,6 +56,65 @@ def choose(choice: MessageChoice, *, acting: Caller) -> None:
         for project, kinds in choice.kinds.items():
             _mute(acting, project, kinds)
         audit(acting.actor, "messages.choose", acting.person)
+
+
+def add_webhook(project: str, url: str, *, acting: Caller) -> tuple[str, Webhook]:
+    """Have an address be told what its maker may know in a project; return its secret, shown only now, and its row.
+
+    Raise Invalid for what is no such address, Conflict for one that is there.
+    """
+    check_url(url)
+    webhook = Webhook(
+        id=ids.new("hook"), project_id=acting.projects[project], maker_id=acting.person, url=url,
+        scopes=" ".join(sorted(acting.scopes)), created_at=clock.now(),
+    )  # fmt: skip
+    there = Webhook.objects.filter(project=webhook.project_id)
+    try:
+        with writing():
+            quotas.check(webhook.project_id, Quota.WEBHOOKS, there.count)
+            webhook.save(force_insert=True)
+            audit(acting.actor, "webhook.add", webhook.id, project=webhook.project_id, host=urlsplit(url).hostname)
+    except IntegrityError:
+        raise Conflict("This address is a webhook of the project already.", remedy="Remove that one first.") from None
+    return shown_secret(webhook.id), webhook
+
+
+def remove_webhook(webhook: Webhook, *, acting: Caller) -> None:
+    """Have an address be told nothing any more, also not what waits for it."""
+    with writing():
+        audit(acting.actor, "webhook.remove", webhook.id, project=webhook.project_id)
+        webhook.delete()
+
+
+def try_webhook(webhook: Webhook, *, acting: Caller) -> OutgoingMessage:
+    """Send a webhook a message that tells of nothing; return it."""
+    now = clock.now()
+    with writing():
+        audit(acting.actor, "webhook.test", webhook.id, project=webhook.project_id)
+        return OutgoingMessage.objects.create(
+            id=ids.new("msg"), webhook=webhook, due_at=now, made_at=now, queued_at=now
+        )
+
+
+def own_webhook(project: str, identity: str, *, acting: Caller) -> Webhook:
+    """Return a webhook that the caller made, or any as an owner of its project; raise NotFound for all others."""
+    rows = Webhook.objects.filter(project=acting.projects[project])
+    if acting.roles[project] is not Role.OWNER:
+        rows = rows.filter(maker=acting.person)
+    found = None if "\0" in identity else rows.filter(id=identity).first()
+    if found is None:
+        raise NotFound(
+            f"There is no webhook '{identity}' of yours in '{project}'.", remedy="See: freehold webhook list."
+        )
+    return found
+
+
+def message_of(webhook: Webhook, identity: str) -> OutgoingMessage:
+    """Return a message to a webhook; raise NotFound."""
+    found = None if "\0" in identity else OutgoingMessage.objects.filter(id=identity, webhook=webhook).first()
+    if found is None:
+        raise NotFound(f"There is no message '{identity}' to this webhook.", remedy="See: freehold webhook messages.")
+    return found
 
 
 def retry(message: OutgoingMessage, *, acting: Caller) -> None:

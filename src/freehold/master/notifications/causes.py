@@ -150,7 +150,8 @@ def _for_webhooks(causes: list[Cause], now: int) -> Iterable[Notice]:
     for cause in causes:
         for hook in hooks:
             role = roles.get((hook.maker_id, cause.project_id))
-            if hook.project_id == cause.project_id and role and Scope(cause.scope) in RIGHTS[Role(role)]:
+            may = RIGHTS[Role(role)] if role and hook.project_id == cause.project_id else frozenset()
+            if Scope(cause.scope) in may and cause.scope in hook.scopes.split():
                 yield Notice(cause=cause, event=CauseEvent.OPENED.value, key=cause.key, webhook_id=hook.id, due_at=now)
 
 

@@ -49,6 +49,8 @@ class Webhook(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE)
     maker = models.ForeignKey(Person, on_delete=models.CASCADE)
     url = models.TextField()
+    scopes = models.TextField()
+    """Space-separated: what its maker could do when they made it; it is told of no more than that."""
     created_at = models.BigIntegerField()
 
     class Meta:

@@ -41,10 +41,25 @@ def seal() -> int:
     return count
 
 
-def claim() -> OutgoingMessage | None:
-    """Return a message that is due, which is this process's to send for a while; None when there is none."""
+def claim_mail() -> OutgoingMessage | None:
+    """Return a message to a person that is due, which is this process's to send for a while; None if there is none."""
+    return _claim(Q(person__isnull=False))
+
+
+def claim_for_webhooks(most: int) -> list[OutgoingMessage]:
+    """Return messages that are due, one for each of so many webhooks, which are this process's to send for a while."""
+    found: list[OutgoingMessage] = []
+    while len(found) < most:
+        others = Q(webhook__isnull=False) & ~Q(webhook__in=[one.webhook_id for one in found])
+        if (message := _claim(others)) is None:
+            break
+        found.append(message)
+    return found
+
+
+def _claim(whose: Q) -> OutgoingMessage | None:
     now = clock.now()
-    waiting = OutgoingMessage.objects.filter(state=MessageState.WAITING, due_at__lte=now, claimed_until__lte=now)
+    waiting = OutgoingMessage.objects.filter(whose, state=MessageState.WAITING, due_at__lte=now, claimed_until__lte=now)
     while (found := waiting.order_by("due_at", "id").first()) is not None:
         with writing():
             # Of two processes that found it, the first changes the row; for the second it has another claim by then.

@@ -4,19 +4,21 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.notifications.kinds import Kind
-from freehold.master.notifications.models import MessageSettings, MutedKind, Notice, OutgoingMessage
+from freehold.master.notifications.models import Cause, MessageSettings, MutedKind, Notice, OutgoingMessage, Webhook
 from freehold.master.notifications.wording import entries
 from freehold.master.people.identity import Caller, Scope
-from freehold.master.people.models import Person
+from freehold.master.people.models import Person, Role
 
 _OPERATING = (Kind.NODE_SILENT, Kind.BUILD_FAILED)
-_ANSWERING = (Scope.READ, Scope.OPERATE, Scope.ACCOUNT)
+ANSWERING = (Scope.READ, Scope.OPERATE, Scope.ACCOUNT)
+"""Of what there is something to be told: one of them is needed."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,45 @@ def kinds_in(acting: Caller, project: str) -> list[Kind]:
 
 def _scopes(kind: Kind) -> tuple[Scope, ...]:
     if kind is Kind.TICKET_ANSWERED:
-        return _ANSWERING
+        return ANSWERING
     return (Scope.OPERATE,) if kind in _OPERATING else (Scope.READ,)
 
 
 def messages_to(person: str) -> "QuerySet[OutgoingMessage]":
     """Return all messages to a person by mail."""
     return OutgoingMessage.objects.filter(person=person)
+
+
+def causes_in(project: str, acting: Caller, part: ListPart) -> list[Cause]:
+    """Return a part of what happened in a project that the caller may know of, what was noticed last first."""
+    scopes = [scope.value for scope in Scope if acting.may(project, scope)]
+    rows = Cause.objects.filter(project=acting.projects[project], scope__in=scopes).select_related("project")
+    return list(part_of(rows, ("-id",), "id", part))
+
+
+def messages_to_webhook(webhook: Webhook) -> "QuerySet[OutgoingMessage]":
+    """Return all messages to a webhook."""
+    return OutgoingMessage.objects.filter(webhook=webhook)
+
+
+def webhooks_of(project: str, part: ListPart) -> list[Webhook]:
+    """Return a part of the webhooks of a project (its id), in the order in which they were made."""
+    return list(part_of(Webhook.objects.filter(project=project).select_related("maker"), ("id",), "id", part))
+
+
+def count_webhooks(project: str) -> int:
+    """Return how many webhooks a project (its id) has."""
+    return Webhook.objects.filter(project=project).count()
+
+
+def shown_webhook(webhook: Webhook, project: str, acting: Caller) -> dict[str, Any]:
+    """Return a webhook as lists show it: its path may be a secret, shown to who made it and to owners."""
+    is_own = webhook.maker_id == acting.person or acting.roles[project] is Role.OWNER
+    parts = urlsplit(webhook.url)
+    return {
+        "id": webhook.id, "url": webhook.url if is_own else f"{parts.scheme}://{parts.netloc}/…",
+        "maker": webhook.maker.email, "created_at": webhook.created_at, "is_own": is_own,
+    }  # fmt: skip
 
 
 def part_of_messages(rows: "QuerySet[OutgoingMessage]", part: ListPart) -> list[OutgoingMessage]:

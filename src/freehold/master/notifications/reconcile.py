@@ -3,12 +3,13 @@
 import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Unavailable, explained
 from freehold.master.foundation.transactions import writing
-from freehold.master.notifications import finders, mail, outbox
+from freehold.master.notifications import finders, mail, outbox, webhooks
 from freehold.master.notifications.causes import FoundCause, end_causes, open_causes
 from freehold.master.notifications.models import Cause, Notice, OutgoingMessage
 
@@ -16,6 +17,10 @@ KEPT_DAYS = 100
 """How long it is known who was told what."""
 UNTOLD_DAYS = 7
 """After so long nobody is told any more of what could be put into no message."""
+AT_ONCE = 8
+"""Webhooks that are spoken to at the same time: a slow one does not keep the others."""
+LONGEST_RUN = 60.0
+"""Seconds after which other tasks of the lane have their turn."""
 _log = logging.getLogger(__name__)
 
 
@@ -31,10 +36,10 @@ def gather_money() -> int:
 
 
 def deliver() -> int:
-    """Send what is due; return how many messages were sent. Raise Unavailable when the mail server takes nothing."""
+    """Send the mails that are due; return how many were sent. Raise Unavailable when the mail server takes nothing."""
     count, away = 0, ""
     with mail.Mailer() as mailer:
-        while (message := outbox.claim()) is not None:
+        while (message := outbox.claim_mail()) is not None:
             try:
                 mailer.send(mail.compose(message, outbox.notices_of(message)))
             except mail.MailRefused as error:
@@ -54,6 +59,17 @@ def deliver() -> int:
                 count += 1
     if away:
         raise Unavailable(f"The mail server takes nothing: {away}.", remedy="Look at it, and at FREEHOLD_SMTP_URL.")
+    return count
+
+
+def post() -> int:
+    """Send the messages to webhooks that are due, as many as fit into a minute; return how many were taken."""
+    count, until = 0, clock.passed() + LONGEST_RUN
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook") as pool:
+        while clock.passed() < until and (messages := outbox.claim_for_webhooks(AT_ONCE)):
+            # Threads touch no database: what comes of them is written down here.
+            attempts = [(message, _attempt(pool, message)) for message in messages]
+            count += sum(_note_posted(message, attempt) for message, attempt in attempts)
     return count
 
 
@@ -80,6 +96,40 @@ def _each(steps: Iterable[Callable[[], int]]) -> int:
     if failure is not None:
         raise failure
     return count
+
+
+def _attempt(pool: ThreadPoolExecutor, message: OutgoingMessage) -> Callable[[], None]:
+    """Begin to post a message; return what waits for the end of that, and raises what went wrong."""
+    try:
+        signed = webhooks.compose(message, outbox.notices_of(message))
+    except Exception as error:
+        return functools.partial(_raise, error)
+    return pool.submit(webhooks.post, signed).result
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _note_posted(message: OutgoingMessage, attempt: Callable[[], None]) -> bool:
+    """Wait for an attempt and note what came of it; return whether the receiver has the message."""
+    try:
+        attempt()
+    except webhooks.ReceiverGone as error:
+        outbox.mark_failed(message, str(error), for_good=True)
+    except webhooks.ReceiverRefused as error:
+        outbox.mark_failed(message, str(error))
+    except webhooks.ReceiverAway as error:
+        outbox.mark_failed(message, str(error))
+        outbox.put_off_others(message, str(error))
+    except Exception as error:
+        # One that cannot be written does not keep the others.
+        _log.exception("the message %s cannot be posted", message.id)
+        outbox.mark_failed(message, explained(error))
+    else:
+        outbox.mark_sent(message)
+        return True
+    return False
 
 
 def _look(find: Callable[[], Iterator[FoundCause]]) -> int:

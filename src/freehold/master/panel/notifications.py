@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from freehold.master.foundation.errors import Invalid
+from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.notifications import actions, queries
 from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
@@ -31,6 +31,62 @@ def own(request: HttpRequest, caller: Caller) -> HttpResponse:
         wrong = {one.field: True for one in error.errors}
         return _draw(request, caller, {"wrong": wrong, "asked": request.POST}, error.status)
     return redirect("account-messages")
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def webhooks(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
+    """The addresses that are told what happens in a project, and its feed. POST adds one."""
+    owner = _told_project(caller, project)
+    context: dict[str, Any] = {}
+    status = 200
+    if request.method == "POST":
+        try:
+            # Drawn at once, not after a redirect: the secret is shown only now.
+            secret, made = actions.add_webhook(project, request.POST.get("url", "").strip(), acting=caller)
+            context = {"secret": secret, "made": made}
+        except (Invalid, Conflict) as error:
+            context = {"wrong": labels.problem(error), "error": error, "asked": request.POST}
+            status = error.status
+    number = lists.page_number(request.GET.get("page", ""))
+    rows = queries.webhooks_of(owner, lists.numbered_part(number))
+    shown = [queries.shown_webhook(row, project, caller) for row in rows]
+    total = queries.count_webhooks(owner)
+    context |= {
+        "project": project, "page": lists.numbered(shown, number, total),
+        "feed": request.build_absolute_uri(f"/api/v1/projects/{project}/feed"),
+    }  # fmt: skip
+    return draw(request, caller, "webhooks", context, status)
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def webhook(request: HttpRequest, caller: Caller, project: str, identity: str) -> HttpResponse:
+    """What was sent to one address. POST sends a test or a dead message again, or removes it."""
+    _told_project(caller, project)
+    found = actions.own_webhook(project, identity, acting=caller)
+    if request.method == "POST":
+        if request.POST.get("act") == "remove":
+            actions.remove_webhook(found, acting=caller)
+            return redirect("webhooks", project)
+        if message := request.POST.get("message"):
+            actions.retry(actions.message_of(found, message), acting=caller)
+        else:
+            actions.try_webhook(found, acting=caller)
+        return redirect("webhook", project, identity)
+    number = lists.page_number(request.GET.get("page", ""))
+    messages = queries.messages_to_webhook(found)
+    rows = queries.part_of_messages(messages, lists.numbered_part(number))
+    said = queries.titles(rows)
+    shown = [_row(queries.shown(row, said)) for row in rows]
+    context = {"project": project, "webhook": found, "page": lists.numbered(shown, number, messages.count())}
+    return draw(request, caller, "webhook", context)
+
+
+def _told_project(caller: Caller, project: str) -> str:
+    """Return the id of a project in which somebody is told of something; raise Forbidden."""
+    able = [scope for scope in queries.ANSWERING if caller.may(project, scope)]
+    return caller.project(project, (able or queries.ANSWERING)[0])
 
 
 def _choice(request: HttpRequest, caller: Caller) -> actions.MessageChoice:

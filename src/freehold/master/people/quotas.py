@@ -36,6 +36,7 @@ class Quota(StrEnum):
     PAYERS = "payers"
     ENTITIES = "entities"
     ACCOUNTS = "accounts"
+    WEBHOOKS = "webhooks"
 
 
 USUAL: dict[Quota, int] = {
@@ -59,6 +60,7 @@ USUAL: dict[Quota, int] = {
     Quota.PAYERS: 100_000,
     Quota.ENTITIES: 20,
     Quota.ACCOUNTS: 2_000,
+    Quota.WEBHOOKS: 20,
 }
 """What a project may have of each unless the Master's staff says otherwise."""
 

@@ -64,6 +64,7 @@ TASKS = (
     MasterTask("support.notices", support.give_notice, runs_in_doubt=True),
     MasterTask("notifications.gather", notifications.gather, runs_in_doubt=True),
     MasterTask("notifications.deliver", notifications.deliver, Lane.OUTBOUND, runs_in_doubt=True),
+    MasterTask("notifications.webhooks", notifications.post, Lane.OUTBOUND, runs_in_doubt=True),
     MasterTask("monitoring.availability", monitoring.keep_record, Lane.BULK, HOURLY),
     MasterTask("billing.consumption", billing.add_up, Lane.BULK, HOURLY),
     MasterTask("billing.invoicing", billing.issue_due, Lane.BULK, HOURLY),

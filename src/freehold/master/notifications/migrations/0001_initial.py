@@ -86,6 +86,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.TextField(primary_key=True, serialize=False)),
                 ("url", models.TextField()),
+                ("scopes", models.TextField()),
                 ("created_at", models.BigIntegerField()),
                 ("maker", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL)),
                 ("project", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="people.project")),
