@@ -1,5 +1,7 @@
 """What happens to services and nodes, and a Master that looks and tells."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,3 +69,26 @@ def silence(title: str, since: int | None, stopped: str = "") -> None:
     from freehold.master.fleet.models import Node
 
     Node.objects.filter(title=title).update(silent_since=since, stopped=stopped)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@contextmanager
+def die_at(number: int) -> Iterator[list[str]]:
+    """Have the process die at the point with a number of those that it comes by; yield the names of these."""
+    from freehold.master.foundation import transactions
+    from freehold.master.notifications import outbox
+
+    passed = list[str]()
+
+    def point(name: str) -> None:
+        passed.append(name)
+        if len(passed) == number + 1:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        for place in (transactions, outbox):
+            patch.setattr(place, "failpoint", point)
+        yield passed

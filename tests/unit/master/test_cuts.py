@@ -53,6 +53,10 @@ WHOLE = {
     "monitoring/queries.py: instances[start:start + 500]": "all of them, some at a time",
     "notifications/causes.py: found[start:start + BATCH]": "all of them, some at a time",
     "notifications/outbox.py: due.order_by('id')[:BATCH]": "the rest in the next transaction",
+    "notifications/outbox.py: due.order_by('person_id').values_list('person_id', flat=True).distinct()[:BATCH]": "the "
+    "rest when these were told",
+    "notifications/sql/causes.sql issued: LIMIT :most": "the rest when these were written down",
+    "notifications/sql/causes.sql due: LIMIT :most": "the rest when these were written down",
     "fleet/reconcile.py: model.objects.order_by('id')[:BATCH]": "all of them, some at a time",
     "foundation/reconcile.py: AuditRow.objects.order_by('id').values_list('id', 'at')[:BATCH]": "the rest next time",
     "builds/pages.py: missing[:_MOST_MISSING]": "the rest when these were sent, and the entry is put again",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.happenings import CUSTOMER, MINUTE, OPERATOR, Clock, assess, pass_by, shop, silence
+from support.happenings import CUSTOMER, MINUTE, OPERATOR, Clock, Killed, assess, die_at, pass_by, shop, silence
 from support.mailbox import Mailbox, mail_server, text
 
 if TYPE_CHECKING:
@@ -417,8 +417,8 @@ def test_two_masters_on_one_database_tell_once(rooms: "Rooms", box: Mailbox, tim
     found = list(finders.broken_promises())
     assert causes.open_causes(found) == 1
     assert causes.open_causes(found) == 0
-    outbox.seal()
-    outbox.seal()
+    outbox.make_mails()
+    outbox.make_mails()
     mine = outbox.claim_mail()
     assert mine is not None
     assert outbox.claim_mail() is None, "it is another's to send"
@@ -497,60 +497,34 @@ def test_what_was_over_long_ago_is_forgotten(rooms: "Rooms", box: Mailbox, time:
     assert Notice.objects.count() == OutgoingMessage.objects.count() == 1
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
 def test_a_master_that_is_killed_at_any_point_loses_nothing_and_doubles_only_what_was_just_taken(
-    box: Mailbox, database: str, monkeypatch: pytest.MonkeyPatch
+    box: Mailbox, time: Clock, database: str
 ) -> None:
     """The ends of a process, one after the other: each time the next point at which it could die is the one."""
     from conftest import empty_tables
-    from freehold.master.foundation import transactions
-    from freehold.master.notifications import outbox
     from support.rooms import Rooms
 
-    time, doubled, number = Clock(monkeypatch), list[str](), 0
-    while True:
+    doubled, number, is_over = list[str](), 0, False
+    while not is_over:
         empty_tables()
         rooms = Rooms(database)
         (web,) = shop(rooms, "web")
         assess(web, False, time)
         time.minutes(6)
         box.mails.clear()
-        passed = _die_at(number, transactions, outbox, monkeypatch)
-        try:
-            pass_by()
-            is_over = True
-        except Killed:
-            is_over = False
-        monkeypatch.setattr(transactions, "failpoint", lambda name: None)
-        monkeypatch.setattr(outbox, "failpoint", lambda name: None)
+        with die_at(number) as passed:
+            try:
+                pass_by()
+                is_over = True
+            except Killed:
+                number += 1
         for _ in range(3):
             pass_by(time, 11)
         assert len({mail["Message-ID"] for mail in box.mails}) == 1, passed
         if len(box.mails) > 1:
             doubled.append(passed[-1])
-        if is_over:
-            break
-        number += 1
     assert number > 8
     assert doubled == ["message-sent", "act-not-committed"], "between the server's word and the commit, nowhere else"
-
-
-def _die_at(number: int, *modules: Any) -> list[str]:
-    """Have this process die at the point with a number; return the names of those that it comes by."""
-    passed = list[str]()
-
-    def point(name: str) -> None:
-        passed.append(name)
-        if len(passed) == number + 1:
-            raise Killed
-
-    *places, monkeypatch = modules
-    for place in places:
-        monkeypatch.setattr(place, "failpoint", point)
-    return passed
 
 
 def test_the_check_of_a_master_says_what_is_wrong_with_its_mail(box: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -650,6 +624,25 @@ def test_what_happens_in_quiet_hours_comes_together_after_them(
     assert "web does not keep" not in text(mail), "of what is over by then its end is told"
     assert "From 2027-01-06 00:00 CET to 2027-01-06 00:07 CET." in text(mail)
     assert "shop does not keep what it promises" in text(mail)
+
+
+def test_who_left_a_project_reads_nothing_of_it_any_more_however_long_a_message_waited(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    from freehold.master.notifications.models import OutgoingMessage
+    from freehold.master.people import actions, identity
+    from freehold.master.people.models import Person, Project
+
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    box.refusals.append("451 come back later")
+    pass_by(time, 6)
+    customer = Person.objects.get(email=CUSTOMER)
+    actions.remove_role(customer, Project.objects.get(name="shop"), acting=identity.system())
+    pass_by(time, 60)
+    message = OutgoingMessage.objects.get()
+    assert (box.mails, message.state) == ([], "dead")
+    assert "may not know" in message.error
 
 
 @pytest.mark.parametrize(

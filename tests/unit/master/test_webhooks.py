@@ -311,6 +311,37 @@ def test_a_webhook_is_told_what_its_maker_may_know_and_no_more(rooms: "Rooms", h
         assert gone.posts == [], "who made it is not in the project any more"
 
 
+def test_a_master_that_is_killed_at_any_point_tells_a_receiver_all_and_doubles_only_what_it_just_took(
+    hook: Receiver, time: Clock, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from conftest import empty_tables
+    from support.happenings import Killed, die_at
+    from support.rooms import Rooms
+
+    doubled, number, is_over = list[str](), 0, False
+    while not is_over:
+        empty_tables()
+        rooms = Rooms(database)
+        add(rooms, hook.url)
+        (web,) = shop(rooms, "web")
+        assess(web, False, time)
+        time.minutes(6)
+        hook.posts.clear()
+        with die_at(number) as passed:
+            try:
+                pass_by()
+                is_over = True
+            except Killed:
+                number += 1
+        for _ in range(3):
+            pass_by(time, 11)
+        assert len({headers["webhook-id"] for headers, _ in hook.posts}) == 1, passed
+        if len(hook.posts) > 1:
+            doubled.append(passed[-1])
+    assert number > 8
+    assert doubled == ["message-sent", "act-not-committed"]
+
+
 def test_others_see_where_a_webhook_is_and_neither_its_path_nor_its_messages(rooms: "Rooms", hook: Receiver) -> None:
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Project

@@ -24,6 +24,8 @@ LATELY = 7 * clock.DAY
 DUE_SOON = 3
 """Days before an invoice is due on which who pays is reminded."""
 MOST_NAMED = 20
+MOST_DOCUMENTS = 5_000
+"""That are looked at before they are written down."""
 LONGEST_TEXT = 2_000
 
 
@@ -105,12 +107,17 @@ def ended() -> Iterator[FoundEnd]:
         yield FoundEnd(row["id"], bool(row["is_told"]))
 
 
-def invoices(entity: LegalEntity) -> Iterator[FoundCause]:
-    """Yield the documents of a seller that were made lately, and those that are due soon and not paid."""
-    today = days.of_moment(clock.now(), entity.time_zone)
-    for row in run(SQL["issued"], entity=entity.id, since=today - LATELY // clock.DAY):
+def issued(entity: LegalEntity) -> Iterator[FoundCause]:
+    """Yield some of the documents of a seller that were made lately and not noticed yet."""
+    since = days.of_moment(clock.now(), entity.time_zone) - LATELY // clock.DAY
+    for row in run(SQL["issued"], entity=entity.id, since=since, most=MOST_DOCUMENTS):
         yield _about_document(Kind.INVOICE_ISSUED, row)
-    for row in run(SQL["due"], entity=entity.id, today=today, soon=today + DUE_SOON):
+
+
+def due_soon(entity: LegalEntity) -> Iterator[FoundCause]:
+    """Yield some of the invoices of a seller that are due soon, not paid and not noticed yet."""
+    today = days.of_moment(clock.now(), entity.time_zone)
+    for row in run(SQL["due"], entity=entity.id, today=today, soon=today + DUE_SOON, most=MOST_DOCUMENTS):
         yield _about_document(Kind.INVOICE_DUE, row)
 
 

@@ -11,8 +11,10 @@ from django.db.models import F, Q
 from freehold.failpoints import failpoint
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.transactions import writing
-from freehold.master.notifications.models import MessageSettings, Notice, OutgoingMessage
+from freehold.master.notifications.models import Cause, MessageSettings, Notice, OutgoingMessage
 from freehold.master.notifications.states import MessageState
+from freehold.master.people.identity import RIGHTS, Scope
+from freehold.master.people.models import Membership, Role
 
 WINDOW = 10 * 60 * clock.SECOND
 """Milliseconds in which a person gets `MessageSettings.most` messages, and then one more with all others."""
@@ -25,20 +27,30 @@ PAUSES = (10 * clock.SECOND, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 3 * _HOU
 LIFETIME = 3 * clock.DAY
 """How long a message is tried."""
 BATCH = 500
-"""Messages to webhooks that are made in one transaction."""
+"""People, or notices to webhooks, for whom messages are made before others have their turn."""
 
 
-def seal() -> int:
-    """Make messages of the notices that are due; return how many."""
+def make_mails() -> int:
+    """Make messages to some of the people who have notices that are due; return to how many, 0 when nobody has."""
+    if not settings.SMTP_URL:
+        return 0
+    due = Notice.objects.filter(message=None, person__isnull=False, due_at__lte=clock.now())
+    people = list(due.order_by("person_id").values_list("person_id", flat=True).distinct()[:BATCH])
+    for person in people:
+        _make_for_person(person)
+    return len(people)
+
+
+def make_for_webhooks() -> int:
+    """Make messages of some of the notices to webhooks that are due; return of how many, 0 when there are none."""
     now = clock.now()
-    due = Notice.objects.filter(message=None, due_at__lte=now)
-    count = 0
-    if settings.SMTP_URL:
-        people = list(due.filter(person__isnull=False).values_list("person_id", flat=True).distinct())
-        count += sum(_seal_for_person(person) for person in people)
-    while made := _seal_for_webhooks(now):
-        count += made
-    return count
+    with writing():
+        due = Notice.objects.select_for_update().filter(message=None, webhook__isnull=False, due_at__lte=now)
+        notices = list(due.order_by("id")[:BATCH])
+        for notice in notices:
+            notice.message = _new_message(now, webhook=notice.webhook_id)
+        Notice.objects.bulk_update(notices, ["message"])
+    return len(notices)
 
 
 def claim_mail() -> OutgoingMessage | None:
@@ -73,9 +85,23 @@ def _claim(whose: Q) -> OutgoingMessage | None:
     return None
 
 
+class NobodyToTell(Exception):
+    """Whoever a message is for may not know what it says any more."""
+
+
 def notices_of(message: OutgoingMessage) -> list[Notice]:
-    """Return what a message tells, in the order in which it was noticed."""
-    return list(Notice.objects.filter(message=message).select_related("cause__project").order_by("id"))
+    """Return what a message tells that its reader may know now, what was noticed first first; raise NobodyToTell.
+
+    A message waits for hours, and who left a project meanwhile reads nothing of it any more.
+    """
+    notices = list(Notice.objects.filter(message=message).select_related("cause__project").order_by("id"))
+    reader = message.person_id if message.webhook is None else message.webhook.maker_id
+    members = Membership.objects.filter(person=reader, person__is_active=True)
+    roles = {project: Role(role) for project, role in members.values_list("project_id", "role")}
+    readable = [one for one in notices if _may_know(roles.get(one.cause.project_id), one.cause)]
+    if not readable and (notices or not roles):
+        raise NobodyToTell("Who it is for may not know it any more.")
+    return readable
 
 
 def mark_sent(message: OutgoingMessage) -> None:
@@ -113,7 +139,11 @@ def put_off_others(message: OutgoingMessage, error: str) -> None:
         others.update(due_at=now + pause, attempts=F("attempts") + 1, error=error)
 
 
-def _seal_for_person(person: str) -> int:
+def _may_know(role: Role | None, cause: Cause) -> bool:
+    return role is not None and Scope(cause.scope) in RIGHTS[role]
+
+
+def _make_for_person(person: str) -> None:
     now = clock.now()
     with writing():
         # Held until the commit: another Master waits here, and then finds none of them.
@@ -125,17 +155,16 @@ def _seal_for_person(person: str) -> int:
         recent = OutgoingMessage.objects.filter(person=person, made_at__gt=now - WINDOW).order_by("made_at")
         times = list(recent.values_list("made_at", flat=True))
         if not causes:
-            return 0
+            return
         if len(times) >= wanted:
             # Enough for now: what comes meanwhile is told together when the window is over.
             Notice.objects.filter(id__in=[one.id for one in notices]).update(due_at=times[0] + WINDOW, is_held=True)
-            return 0
+            return
         groups = _grouped(notices, causes, wanted - len(times))
         for group in groups:
             message = _new_message(now, person=person)
             together = [notice.id for notice in notices if notice.cause_id in group]
             Notice.objects.filter(id__in=together).update(message=message)
-        return len(groups)
 
 
 def _grouped(notices: list[Notice], causes: list[str], left: int) -> list[list[str]]:
@@ -143,16 +172,6 @@ def _grouped(notices: list[Notice], causes: list[str], left: int) -> list[list[s
     held = [cause for cause in causes if any(one.is_held for one in notices if one.cause_id == cause)]
     groups = [*([held] if held else []), *([cause] for cause in causes if cause not in held)]
     return groups if len(groups) <= left else [causes]
-
-
-def _seal_for_webhooks(now: int) -> int:
-    with writing():
-        due = Notice.objects.select_for_update().filter(message=None, webhook__isnull=False, due_at__lte=now)
-        notices = list(due.order_by("id")[:BATCH])
-        for notice in notices:
-            notice.message = _new_message(now, webhook=notice.webhook_id)
-        Notice.objects.bulk_update(notices, ["message"])
-    return len(notices)
 
 
 def _new_message(now: int, *, person: str | None = None, webhook: str | None = None) -> OutgoingMessage:

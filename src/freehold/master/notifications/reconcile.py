@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 
 
 def gather() -> int:
-    """Notice what begins and ends now, and make the messages that tell it; return how many of all."""
+    """Notice what begins and ends now; return how much."""
     looks = [functools.partial(_look, find) for find in finders.NOW]
-    return _each([*looks, lambda: end_causes(finders.ended()), outbox.seal])
+    return _each([*looks, lambda: end_causes(finders.ended())])
 
 
 def gather_money() -> int:
@@ -36,13 +36,16 @@ def gather_money() -> int:
 
 
 def deliver() -> int:
-    """Send the mails that are due; return how many were sent. Raise Unavailable when the mail server takes nothing."""
-    count, away = 0, ""
+    """Make and send the mails that are due, as many as fit into a minute; return how many were sent.
+
+    Raise Unavailable when the mail server takes nothing.
+    """
+    count, away, until = 0, "", clock.passed() + LONGEST_RUN
     with mail.Mailer() as mailer:
-        while (message := outbox.claim_mail()) is not None:
+        while clock.passed() < until and (message := _next_mail()) is not None:
             try:
                 mailer.send(mail.compose(message, outbox.notices_of(message)))
-            except mail.MailRefused as error:
+            except (mail.MailRefused, outbox.NobodyToTell) as error:
                 outbox.mark_failed(message, str(error), for_good=True)
             except mail.MailServerAway as error:
                 away = str(error)
@@ -63,10 +66,10 @@ def deliver() -> int:
 
 
 def post() -> int:
-    """Send the messages to webhooks that are due, as many as fit into a minute; return how many were taken."""
+    """Make and post the messages to webhooks that are due, as many as fit into a minute; return how many were taken."""
     count, until = 0, clock.passed() + LONGEST_RUN
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook") as pool:
-        while clock.passed() < until and (messages := outbox.claim_for_webhooks(AT_ONCE)):
+        while clock.passed() < until and (messages := _next_for_webhooks()):
             # Threads touch no database: what comes of them is written down here.
             attempts = [(message, _attempt(pool, message)) for message in messages]
             count += sum(_note_posted(message, attempt) for message, attempt in attempts)
@@ -98,6 +101,19 @@ def _each(steps: Iterable[Callable[[], int]]) -> int:
     return count
 
 
+def _next_mail() -> OutgoingMessage | None:
+    """Return a mail to send, made now if none is waiting."""
+    while (message := outbox.claim_mail()) is None and outbox.make_mails():
+        pass
+    return message
+
+
+def _next_for_webhooks() -> list[OutgoingMessage]:
+    while not (messages := outbox.claim_for_webhooks(AT_ONCE)) and outbox.make_for_webhooks():
+        pass
+    return messages
+
+
 def _attempt(pool: ThreadPoolExecutor, message: OutgoingMessage) -> Callable[[], None]:
     """Begin to post a message; return what waits for the end of that, and raises what went wrong."""
     try:
@@ -115,7 +131,7 @@ def _note_posted(message: OutgoingMessage, attempt: Callable[[], None]) -> bool:
     """Wait for an attempt and note what came of it; return whether the receiver has the message."""
     try:
         attempt()
-    except webhooks.ReceiverGone as error:
+    except (webhooks.ReceiverGone, outbox.NobodyToTell) as error:
         outbox.mark_failed(message, str(error), for_good=True)
     except webhooks.ReceiverRefused as error:
         outbox.mark_failed(message, str(error))
@@ -137,5 +153,10 @@ def _look(find: Callable[[], Iterator[FoundCause]]) -> int:
 
 
 def _look_at_seller(entity: LegalEntity) -> int:
+    count = 0
+    for find in (finders.issued, finders.due_soon):
+        # Some at a time: a month's documents are many.
+        while made := open_causes(list(find(entity))):
+            count += made
     found, over = finders.overdue(entity)
-    return open_causes([*finders.invoices(entity), *found]) + end_causes(over)
+    return count + open_causes(found) + end_causes(over)

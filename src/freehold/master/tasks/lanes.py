@@ -61,14 +61,14 @@ class Runner:
             memory.due = time.monotonic() + seconds
 
     def run_due(self, *, hinted: bool = False) -> None:
-        """Run what is due; after a hint, also what is due soon anyway and did not just fail."""
+        """Run what is due; after a hint, also what is due soon anyway, waits for hints and did not just fail."""
         now = time.monotonic()
         is_in_doubt, is_contradicted = doubt.doubts(), bool(clocks.contradiction())
         for task in self.tasks:
             if self.over:
                 return
             memory = self._memory[task.name]
-            soon = hinted and not memory.failures and memory.due - now <= WRITTEN_EVERY
+            soon = hinted and task.is_hinted and not memory.failures and memory.due - now <= WRITTEN_EVERY
             if not (soon or now >= memory.due):
                 continue
             is_dated = task.is_dated or task.lane is Lane.BULK
@@ -89,7 +89,8 @@ class Runner:
 
     def seconds_left(self) -> float:
         """Return the seconds until something is due."""
-        return max(0.0, min(memory.due for memory in self._memory.values()) - time.monotonic())
+        now = time.monotonic()
+        return max(0.0, min((memory.due for memory in self._memory.values()), default=now + WRITTEN_EVERY) - now)
 
     def _run(self, task: MasterTask, memory: _Memory) -> None:
         began, clocked = clock.now(), time.monotonic()

@@ -42,6 +42,8 @@ class MasterTask:
     lane: Lane = Lane.URGENT
     period: float = SOON
     """Seconds."""
+    is_hinted: bool = True
+    """Whether an urgent one is also run at once when a node reported something."""
     runs_in_doubt: bool = False
     """Whether it goes on while this Master doubts that it knows all. What nodes report waits then."""
     is_dated: bool = False
@@ -62,7 +64,7 @@ TASKS = (
     MasterTask("ordering.recovery", recovery.settle),
     MasterTask("billing.subscriptions", billing.begin_ready, is_dated=True),
     MasterTask("support.notices", support.give_notice, runs_in_doubt=True),
-    MasterTask("notifications.gather", notifications.gather, runs_in_doubt=True),
+    MasterTask("notifications.gather", notifications.gather, is_hinted=False, runs_in_doubt=True),
     MasterTask("notifications.deliver", notifications.deliver, Lane.OUTBOUND, runs_in_doubt=True),
     MasterTask("notifications.webhooks", notifications.post, Lane.OUTBOUND, runs_in_doubt=True),
     MasterTask("monitoring.availability", monitoring.keep_record, Lane.BULK, HOURLY),

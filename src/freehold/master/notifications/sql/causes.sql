@@ -130,6 +130,7 @@ WHERE d.entity = :entity AND d.day > :since
   AND NOT EXISTS (SELECT 1 FROM notifications_cause c
                   WHERE c.project_id = y.project_id AND c.key = 'invoice.issued:' || d.id)
 ORDER BY d.id, y.project_id
+LIMIT :most
 
 -- name: due
 -- The invoices of a seller that are due in some days and not wholly paid: what was paid of a contract pays the oldest first.
@@ -148,6 +149,7 @@ WHERE d.entity = :entity AND d.kind = 'invoice' AND d.gross > 0 AND d.due_day BE
   AND NOT EXISTS (SELECT 1 FROM notifications_cause c
                   WHERE c.project_id = y.project_id AND c.key = 'invoice.due:' || d.id)
 ORDER BY d.id, y.project_id
+LIMIT :most
 
 -- name: overdue
 -- What is owed to a seller since before a day, by contract, for each project that the customer pays for.
