@@ -19,8 +19,8 @@ from freehold.master.foundation.models import AuditRow
 from freehold.master.generation.clocks import WAY_ON, contradiction
 from freehold.master.generation.doubt import WAYS_ON, doubts
 from freehold.master.generation.models import Forgery
-from freehold.master.people import passkeys
 from freehold.master.notifications.mail import misconfigured
+from freehold.master.people import passkeys
 
 BEHIND = 3600 * clock.SECOND
 """Milliseconds by which what was written may be later than now."""

@@ -12,7 +12,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from freehold.master.notifications.kinds import Kind
+from freehold.master.notifications.kinds import CauseKind
 from support.happenings import Clock, assess, pass_by, shop, silence
 from support.machines import REPOSITORY
 from support.panels import Visitor, text
@@ -90,7 +90,7 @@ def test_what_is_posted_has_the_shape_that_is_documented(rooms: "Rooms", hook: R
     posted = json.loads(hook.posts[0][1])
     assert posted.keys() == documented.keys()
     assert posted["data"].keys() == documented["data"].keys()
-    assert all(f"`{kind}`" in page for kind in Kind)
+    assert all(f"`{kind}`" in page for kind in CauseKind)
 
 
 def test_a_secret_is_in_no_table_and_another_one_for_each_webhook(rooms: "Rooms", hook: Receiver) -> None:

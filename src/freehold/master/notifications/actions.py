@@ -12,7 +12,7 @@ from django.db import IntegrityError
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.transactions import audit, writing
-from freehold.master.notifications.kinds import Kind
+from freehold.master.notifications.kinds import CauseKind
 from freehold.master.notifications.models import MessageSettings, MutedKind, OutgoingMessage, Webhook
 from freehold.master.notifications.queries import kinds_in, usual_settings
 from freehold.master.notifications.states import MessageState
@@ -175,7 +175,11 @@ def _unknown_kinds(choice: MessageChoice, acting: Caller) -> list[FieldError]:
 
 def _mute(acting: Caller, project: str, kinds: Mapping[str, bool]) -> None:
     for kind, is_told in kinds.items():
-        muted: dict[str, Any] = {"person_id": acting.person, "project_id": acting.projects[project], "kind": Kind(kind)}
+        muted: dict[str, Any] = {
+            "person_id": acting.person,
+            "project_id": acting.projects[project],
+            "kind": CauseKind(kind),
+        }
         if is_told:
             MutedKind.objects.filter(**muted).delete()
         else:

@@ -13,7 +13,7 @@ from django.db import IntegrityError
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.transactions import writing
 from freehold.master.notifications.hours import next_awake
-from freehold.master.notifications.kinds import LASTING, CauseEvent, Kind
+from freehold.master.notifications.kinds import LASTING, CauseEvent, CauseKind
 from freehold.master.notifications.models import Cause, MessageSettings, MutedKind, Notice, Webhook
 from freehold.master.people.identity import RIGHTS, Scope
 from freehold.master.people.models import Membership, Role
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class FoundCause:
     """Something that happened, as it was found in the rooms below."""
 
-    kind: Kind
+    kind: CauseKind
     project: str
     """Id."""
     subject: str

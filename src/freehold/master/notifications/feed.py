@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from freehold.master.foundation import clock
-from freehold.master.notifications.kinds import LASTING, CauseEvent, Kind
+from freehold.master.notifications.kinds import LASTING, CauseEvent, CauseKind
 from freehold.master.notifications.models import Cause
 from freehold.master.notifications.wording import entry
 
@@ -37,7 +37,7 @@ def atom(project: str, identity: str, causes: Sequence[Cause], base: str) -> byt
 
 
 def _add_entry(feed: ET.Element, cause: Cause) -> None:
-    is_over = Kind(cause.kind) in LASTING and cause.ended_at is not None
+    is_over = CauseKind(cause.kind) in LASTING and cause.ended_at is not None
     said = entry(cause, CauseEvent.ENDED if is_over else CauseEvent.OPENED)
     item = ET.SubElement(feed, f"{{{_ATOM}}}entry")
     _add(item, "id", f"urn:freehold:{cause.id}")

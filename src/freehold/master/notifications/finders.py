@@ -13,7 +13,7 @@ from freehold.master.foundation import clock, days, sql
 from freehold.master.foundation.transactions import run
 from freehold.master.monitoring.availability import SPEAKS
 from freehold.master.notifications.causes import FoundCause, FoundEnd
-from freehold.master.notifications.kinds import Kind
+from freehold.master.notifications.kinds import CauseKind
 from freehold.master.people.identity import Scope
 from freehold.master.support.actions import MASTER
 from freehold.master.support.queries import is_about_own_matters
@@ -43,7 +43,7 @@ def broken_promises() -> Iterator[FoundCause]:
                 for row in rows[:MOST_NAMED]
             ]
             detail = {"service": rows[0]["title"], "promises": promises, "more": max(0, len(rows) - MOST_NAMED)}
-            yield FoundCause(Kind.PROMISE_BROKEN, rows[0]["project"], service, since, detail)
+            yield FoundCause(CauseKind.PROMISE_BROKEN, rows[0]["project"], service, since, detail)
 
 
 def silent_nodes() -> Iterator[FoundCause]:
@@ -51,7 +51,7 @@ def silent_nodes() -> Iterator[FoundCause]:
     for row in run(SQL["silent"], now=clock.now(), before=_for_long()):
         detail = {name: row[name] for name in ("title", "site", "services", "projects")}
         yield FoundCause(
-            Kind.NODE_SILENT, row["project"], row["node"], row["silent_since"], detail, Scope.OPERATE,
+            CauseKind.NODE_SILENT, row["project"], row["node"], row["silent_since"], detail, Scope.OPERATE,
             key=_silence(row, row["project"]),
         )  # fmt: skip
 
@@ -68,7 +68,7 @@ def unreachable_services() -> Iterator[FoundCause]:
             "services": [row["title"] for row in rows[:MOST_NAMED]], "more": max(0, len(rows) - MOST_NAMED),
         }  # fmt: skip
         yield FoundCause(
-            Kind.SERVICES_UNREACHABLE, one["project"], one["node"], one["silent_since"], detail,
+            CauseKind.SERVICES_UNREACHABLE, one["project"], one["node"], one["silent_since"], detail,
             key=_silence(one, one["project"]),
         )  # fmt: skip
 
@@ -80,7 +80,7 @@ def failed_builds() -> Iterator[FoundCause]:
         # Of a log the end says what went wrong.
         detail["message"] = row["message"][-LONGEST_TEXT:]
         since = row["since"] or clock.now()
-        yield FoundCause(Kind.BUILD_FAILED, row["project"], row["release"], since, detail, Scope.OPERATE)
+        yield FoundCause(CauseKind.BUILD_FAILED, row["project"], row["release"], since, detail, Scope.OPERATE)
 
 
 def said_in_tickets() -> Iterator[FoundCause]:
@@ -90,13 +90,13 @@ def said_in_tickets() -> Iterator[FoundCause]:
             if not row["project_knows"]:
                 month, step = row["about"].split(":")[2:]
                 budget = {"month": month, "percent": int(step)}
-                yield FoundCause(Kind.BUDGET_REACHED, row["project"], str(row["id"]), row["at"], budget)
+                yield FoundCause(CauseKind.BUDGET_REACHED, row["project"], str(row["id"]), row["at"], budget)
             continue
         detail = {name: row[name] for name in ("ticket", "title", "author")}
         detail["text"] = _shortened(row["text"])
         for project, scope in _sides(row).items():
             yield FoundCause(
-                Kind.TICKET_ANSWERED, project, str(row["id"]), row["at"], detail, scope, author=row["author"]
+                CauseKind.TICKET_ANSWERED, project, str(row["id"]), row["at"], detail, scope, author=row["author"]
             )
 
 
@@ -111,14 +111,14 @@ def issued(entity: LegalEntity) -> Iterator[FoundCause]:
     """Yield some of the documents of a seller that were made lately and not noticed yet."""
     since = days.of_moment(clock.now(), entity.time_zone) - LATELY // clock.DAY
     for row in run(SQL["issued"], entity=entity.id, since=since, most=MOST_DOCUMENTS):
-        yield _about_document(Kind.INVOICE_ISSUED, row)
+        yield _about_document(CauseKind.INVOICE_ISSUED, row)
 
 
 def due_soon(entity: LegalEntity) -> Iterator[FoundCause]:
     """Yield some of the invoices of a seller that are due soon, not paid and not noticed yet."""
     today = days.of_moment(clock.now(), entity.time_zone)
     for row in run(SQL["due"], entity=entity.id, today=today, soon=today + DUE_SOON, most=MOST_DOCUMENTS):
-        yield _about_document(Kind.INVOICE_DUE, row)
+        yield _about_document(CauseKind.INVOICE_DUE, row)
 
 
 def overdue(entity: LegalEntity) -> tuple[list[FoundCause], list[FoundEnd]]:
@@ -128,12 +128,12 @@ def overdue(entity: LegalEntity) -> tuple[list[FoundCause], list[FoundEnd]]:
     noticed = {(row["project"], row["subject"]): row["id"] for row in run(SQL["open_overdue"], entity=entity.id)}
     found = [
         FoundCause(
-            Kind.INVOICE_OVERDUE, project, contract, days.begins_at(row["oldest"] + 1, entity.time_zone),
+            CauseKind.INVOICE_OVERDUE, project, contract, days.begins_at(row["oldest"] + 1, entity.time_zone),
             {
                 "seller": row["seller"], "amount": row["amount"], "currency": row["currency"], "due_day": row["oldest"],
                 "stop_day": None if row["stop_days"] is None else row["oldest"] + row["stop_days"] + 1,
             },
-            key=f"{Kind.INVOICE_OVERDUE}:{contract}:{row['oldest']}",
+            key=f"{CauseKind.INVOICE_OVERDUE}:{contract}:{row['oldest']}",
         )
         for (project, contract), row in owed.items()
         if (project, contract) not in noticed
@@ -145,7 +145,7 @@ NOW = (silent_nodes, unreachable_services, broken_promises, failed_builds, said_
 """What finds all that somebody should know at once; of nodes first: who runs one is told of it, not of its services."""
 
 
-def _about_document(kind: Kind, row: dict[str, Any]) -> FoundCause:
+def _about_document(kind: CauseKind, row: dict[str, Any]) -> FoundCause:
     detail = {
         "number": document_number(row["code"], row["kind"], row["year"], row["number"]), "kind": row["kind"],
         "seller": row["seller"], "amount": row["gross"], "currency": row["currency"], "due_day": row["due_day"],

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class CauseKind(StrEnum):
     """What happened; the name is the `type` of a webhook's message."""
 
     PROMISE_BROKEN = "promise.broken"
@@ -28,11 +28,11 @@ class Kind(StrEnum):
 
 LASTING = frozenset(
     {
-        Kind.PROMISE_BROKEN,
-        Kind.SERVICES_UNREACHABLE,
-        Kind.NODE_SILENT,
-        Kind.BUILD_FAILED,
-        Kind.INVOICE_OVERDUE,
+        CauseKind.PROMISE_BROKEN,
+        CauseKind.SERVICES_UNREACHABLE,
+        CauseKind.NODE_SILENT,
+        CauseKind.BUILD_FAILED,
+        CauseKind.INVOICE_OVERDUE,
     }
 )
 """What goes on until it is over: its end is told to those who were told of it. All else happens once."""

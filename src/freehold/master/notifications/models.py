@@ -16,11 +16,11 @@ class Cause(models.Model):
     id = models.TextField(primary_key=True)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, db_index=False)
     kind = models.TextField()
-    """`kinds.Kind`."""
+    """`kinds.CauseKind`."""
     subject = models.TextField()
     """What it is about: the id of a service, node, release, message, document or contract."""
     key = models.TextField()
-    """Kind, subject and occurrence: who is told of one key as a member of several projects is told once."""
+    """CauseKind, subject and occurrence: who is told of one key as a member of several projects is told once."""
     scope = models.TextField()
     """What somebody must be allowed to do in the project to know of it."""
     detail = models.TextField()

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from freehold.master.foundation.paging import ListPart, part_of
-from freehold.master.notifications.kinds import Kind
+from freehold.master.notifications.kinds import CauseKind
 from freehold.master.notifications.models import Cause, MessageSettings, MutedKind, Notice, OutgoingMessage, Webhook
 from freehold.master.notifications.wording import entries
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Person, Role
 
-_OPERATING = (Kind.NODE_SILENT, Kind.BUILD_FAILED)
+_OPERATING = (CauseKind.NODE_SILENT, CauseKind.BUILD_FAILED)
 ANSWERING = (Scope.READ, Scope.OPERATE, Scope.ACCOUNT)
 """Of what there is something to be told: one of them is needed."""
 
@@ -31,7 +31,7 @@ class ChosenMessages:
     """`22:00`; empty: no hour is quiet."""
     quiet_until: str
     most: int
-    kinds: dict[str, dict[Kind, bool]]
+    kinds: dict[str, dict[CauseKind, bool]]
     """By project and kind, whether mail tells of it."""
     is_mail_sent: bool
     """Whether this Master sends mail at all."""
@@ -64,13 +64,13 @@ def usual_settings(person: str) -> MessageSettings:
     return MessageSettings(person_id=person)
 
 
-def kinds_in(acting: Caller, project: str) -> list[Kind]:
+def kinds_in(acting: Caller, project: str) -> list[CauseKind]:
     """Return what a caller can be told of in a project of theirs, by what they may do there."""
-    return [kind for kind in Kind if any(acting.may(project, scope) for scope in _scopes(kind))]
+    return [kind for kind in CauseKind if any(acting.may(project, scope) for scope in _scopes(kind))]
 
 
-def _scopes(kind: Kind) -> tuple[Scope, ...]:
-    if kind is Kind.TICKET_ANSWERED:
+def _scopes(kind: CauseKind) -> tuple[Scope, ...]:
+    if kind is CauseKind.TICKET_ANSWERED:
         return ANSWERING
     return (Scope.OPERATE,) if kind in _OPERATING else (Scope.READ,)
 

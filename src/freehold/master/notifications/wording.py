@@ -13,7 +13,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from freehold.master.foundation import currencies, days
-from freehold.master.notifications.kinds import LASTING, CauseEvent, Kind
+from freehold.master.notifications.kinds import LASTING, CauseEvent, CauseKind
 from freehold.master.notifications.models import Cause, Notice
 
 
@@ -37,11 +37,11 @@ def entries(notices: Sequence[Notice], time_zone: str = "UTC") -> list[MessageEn
 
 def entry(cause: Cause, event: CauseEvent, time_zone: str = "UTC") -> MessageEntry:
     """Return what is said of a cause at its beginning or its end."""
-    title, lines, path = _WORDS[Kind(cause.kind)](json.loads(cause.detail), cause.project.name, event)
+    title, lines, path = _WORDS[CauseKind(cause.kind)](json.loads(cause.detail), cause.project.name, event)
     if event is CauseEvent.ENDED and cause.ended_at is not None:
         times = {"since": _moment(cause.opened_at, time_zone), "until": _moment(cause.ended_at, time_zone)}
         lines = [_("From %(since)s to %(until)s.") % times]
-    elif Kind(cause.kind) in LASTING:
+    elif CauseKind(cause.kind) in LASTING:
         lines = [_("Since %(since)s.") % {"since": _moment(cause.opened_at, time_zone)}, *lines]
     return MessageEntry(title, lines, link(path))
 
@@ -138,16 +138,16 @@ def _overdue(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[s
     return title % detail, lines, reverse("costs", args=[project])
 
 
-_WORDS: dict[Kind, Callable[[dict[str, Any], str, CauseEvent], tuple[str, list[str], str]]] = {
-    Kind.PROMISE_BROKEN: _promise,
-    Kind.SERVICES_UNREACHABLE: _unreachable,
-    Kind.NODE_SILENT: _silent,
-    Kind.BUILD_FAILED: _build,
-    Kind.TICKET_ANSWERED: _ticket,
-    Kind.BUDGET_REACHED: _budget,
-    Kind.INVOICE_ISSUED: _issued,
-    Kind.INVOICE_DUE: _due,
-    Kind.INVOICE_OVERDUE: _overdue,
+_WORDS: dict[CauseKind, Callable[[dict[str, Any], str, CauseEvent], tuple[str, list[str], str]]] = {
+    CauseKind.PROMISE_BROKEN: _promise,
+    CauseKind.SERVICES_UNREACHABLE: _unreachable,
+    CauseKind.NODE_SILENT: _silent,
+    CauseKind.BUILD_FAILED: _build,
+    CauseKind.TICKET_ANSWERED: _ticket,
+    CauseKind.BUDGET_REACHED: _budget,
+    CauseKind.INVOICE_ISSUED: _issued,
+    CauseKind.INVOICE_DUE: _due,
+    CauseKind.INVOICE_OVERDUE: _overdue,
 }
 
 

@@ -10,8 +10,8 @@ from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import reconcile as foundation
 from freehold.master.generation import reconcile as generation
 from freehold.master.monitoring import reconcile as monitoring
-from freehold.master.ordering import actions, endings, moves, recovery, reservations, trees
 from freehold.master.notifications import reconcile as notifications
+from freehold.master.ordering import actions, endings, moves, recovery, reservations, trees
 from freehold.master.ordering import reconcile as ordering
 from freehold.master.people import reconcile as people
 from freehold.master.support import reconcile as support
