@@ -164,6 +164,44 @@ def test_a_release_that_fails_on_many_nodes_is_one_message_also_while_it_is_trie
     assert box.subjects()[1:] == ["tiny 1.0 is built now"]
 
 
+def test_an_order_that_is_not_there_after_a_while_is_told_and_so_is_that_it_came(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    from freehold.master.ordering.models import InstanceRow
+
+    (web,) = shop(rooms, "web")
+    InstanceRow.objects.update(state="failed", message="no such parameter")
+    pass_by(time, 14)
+    assert box.mails == []
+    pass_by(time, 2)
+    pass_by(time, 2)
+    (mail,) = box.of(CUSTOMER)
+    assert mail["Subject"] == "[Freehold] web is not started yet"
+    assert "web: no such parameter" in text(mail)
+    InstanceRow.objects.update(state="started")
+    pass_by(time, 1)
+    assert box.subjects(CUSTOMER)[1:] == ["web is started"]
+    assert web
+
+
+def test_who_runs_the_master_is_told_in_time_that_its_certificate_ends(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    from freehold.master.notifications import reconcile
+    from freehold.master.people.models import Person
+
+    Person.objects.filter(email=OPERATOR).update(is_staff=True)
+    ends = list[int]()
+    for day in range(366):
+        reconcile.gather_slow()
+        reconcile.deliver()
+        ends += [day] * (len(box.mails) - len(ends))
+        time.minutes(24 * 60)
+    assert {mail["To"] for mail in box.mails} == {OPERATOR}
+    assert "freehold master check" in text(box.mails[0])
+    assert [ends[-1] - day for day in ends] == [29, 6, 0]
+
+
 def test_what_is_said_in_a_ticket_is_told_to_the_other_side(rooms: "Rooms", box: Mailbox) -> None:
     from freehold.master.support import actions
 
@@ -190,7 +228,7 @@ def test_invoices_are_told_when_made_before_they_are_due_and_when_they_are_not_p
     def hour() -> list[str]:
         before = len(box.mails)
         for _ in range(2):
-            reconcile.gather_money()
+            reconcile.gather_slow()
             pass_by()
         return [subject for subject, mail in zip(box.subjects(), box.mails, strict=True)][before:]
 

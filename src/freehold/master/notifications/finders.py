@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from django.conf import settings
 
 from freehold.master.accounting.models import LegalEntity
@@ -14,13 +15,18 @@ from freehold.master.foundation.transactions import run
 from freehold.master.monitoring.availability import SPEAKS
 from freehold.master.notifications.causes import FoundCause, FoundEnd
 from freehold.master.notifications.kinds import CauseKind
+from freehold.master.notifications.models import Cause
 from freehold.master.people.identity import Scope
+from freehold.master.people.queries import staff_project
 from freehold.master.support.actions import MASTER
 from freehold.master.support.queries import is_about_own_matters
 
 SQL = sql.load(Path(__file__).parent / "sql" / "causes.sql")
 LATELY = 7 * clock.DAY
 """What happened longer ago is not told any more: the Master was away, or is new to messages."""
+STUCK = 15 * 60 * clock.SECOND
+"""Milliseconds after which an order that is not there is stuck."""
+CERTIFICATE_DAYS = (30, 7, 1)
 DUE_SOON = 3
 """Days before an invoice is due on which who pays is reminded."""
 MOST_NAMED = 20
@@ -44,6 +50,34 @@ def broken_promises() -> Iterator[FoundCause]:
             ]
             detail = {"service": rows[0]["title"], "promises": promises, "more": max(0, len(rows) - MOST_NAMED)}
             yield FoundCause(CauseKind.PROMISE_BROKEN, rows[0]["project"], service, since, detail)
+
+
+def stuck_orders() -> Iterator[FoundCause]:
+    """Yield the services that are not started long after they were ordered or changed."""
+    now = clock.now()
+    services = defaultdict[str, list[dict[str, Any]]](list)
+    for row in run(SQL["stuck"], since=now - LATELY, before=now - STUCK):
+        services[row["service"]].append(row)
+    for service, rows in services.items():
+        parts = [{"part": row["part"], "message": _shortened(row["message"] or "")} for row in rows[:MOST_NAMED]]
+        detail = {"service": rows[0]["title"], "parts": parts, "more": max(0, len(rows) - MOST_NAMED)}
+        since = min(row["changed_at"] for row in rows)
+        yield FoundCause(CauseKind.ORDER_STUCK, rows[0]["project"], service, since, detail)
+
+
+def ending_certificate() -> Iterator[FoundCause]:
+    """Yield that the certificate of the Master's server ends soon: a month, a week and a day before."""
+    path, project = Path(settings.ROOT) / "authority" / "server.pem", staff_project()
+    if project is None or not path.exists():
+        return
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    end = int(certificate.not_valid_after_utc.timestamp()) * clock.SECOND
+    left = end - clock.now()
+    if (step := min((one for one in CERTIFICATE_DAYS if left < one * clock.DAY), default=None)) is not None:
+        subject = f"{certificate.serial_number:x}:{step}"
+        if not Cause.objects.filter(project=project, key=f"{CauseKind.CERTIFICATE_ENDING}:{subject}").exists():
+            detail = {"end": end}
+            yield FoundCause(CauseKind.CERTIFICATE_ENDING, project, subject, clock.now(), detail, Scope.OPERATE)
 
 
 def silent_nodes() -> Iterator[FoundCause]:
@@ -102,8 +136,8 @@ def said_in_tickets() -> Iterator[FoundCause]:
 
 def ended() -> Iterator[FoundEnd]:
     """Yield the causes that are over, but for those about money."""
-    rows = [*run(SQL["kept_again"], recent=clock.now() - SPEAKS), *run(SQL["heard"]), *run(SQL["built"])]
-    for row in rows:
+    kept = run(SQL["kept_again"], recent=clock.now() - SPEAKS)
+    for row in [*kept, *run(SQL["done"]), *run(SQL["heard"]), *run(SQL["built"])]:
         yield FoundEnd(row["id"], bool(row["is_told"]))
 
 
@@ -141,7 +175,7 @@ def overdue(entity: LegalEntity) -> tuple[list[FoundCause], list[FoundEnd]]:
     return found, [FoundEnd(cause) for place, cause in noticed.items() if place not in owed]
 
 
-NOW = (silent_nodes, unreachable_services, broken_promises, failed_builds, said_in_tickets)
+NOW = (silent_nodes, unreachable_services, broken_promises, stuck_orders, failed_builds, said_in_tickets)
 """What finds all that somebody should know at once; of nodes first: who runs one is told of it, not of its services."""
 
 

@@ -8,6 +8,8 @@ class CauseKind(StrEnum):
 
     PROMISE_BROKEN = "promise.broken"
     """A service did not keep a promise for some minutes."""
+    ORDER_STUCK = "order.stuck"
+    """A service is not started a quarter of an hour after it was ordered or changed."""
     SERVICES_UNREACHABLE = "services.unreachable"
     """The node of services of a project is not heard; for their customers."""
     NODE_SILENT = "node.silent"
@@ -16,6 +18,8 @@ class CauseKind(StrEnum):
     """A release cannot be built on nodes that are to run it."""
     TICKET_ANSWERED = "ticket.answered"
     """Somebody, or the Master, said something in a ticket."""
+    CERTIFICATE_ENDING = "certificate.ending"
+    """The certificate that browsers and nodes see of the Master ends within a month; for those who run the Master."""
     BUDGET_REACHED = "budget.reached"
     """A part of what a project wants to spend in a month is spent."""
     INVOICE_ISSUED = "invoice.issued"
@@ -29,6 +33,7 @@ class CauseKind(StrEnum):
 LASTING = frozenset(
     {
         CauseKind.PROMISE_BROKEN,
+        CauseKind.ORDER_STUCK,
         CauseKind.SERVICES_UNREACHABLE,
         CauseKind.NODE_SILENT,
         CauseKind.BUILD_FAILED,

@@ -16,7 +16,7 @@ from freehold.master.notifications.wording import entries
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Person, Role
 
-_OPERATING = (CauseKind.NODE_SILENT, CauseKind.BUILD_FAILED)
+_OPERATING = (CauseKind.NODE_SILENT, CauseKind.BUILD_FAILED, CauseKind.CERTIFICATE_ENDING)
 ANSWERING = (Scope.READ, Scope.OPERATE, Scope.ACCOUNT)
 """Of what there is something to be told: one of them is needed."""
 

@@ -30,9 +30,10 @@ def gather() -> int:
     return _each([*looks, lambda: end_causes(finders.ended())])
 
 
-def gather_money() -> int:
-    """Notice invoices, and what is overdue, seller by seller; return how many."""
-    return _each(functools.partial(_look_at_seller, entity) for entity in LegalEntity.objects.order_by("code"))
+def gather_slow() -> int:
+    """Notice what may be told an hour later: invoices, what is overdue, seller by seller, certificates that end."""
+    sellers = [functools.partial(_look_at_seller, entity) for entity in LegalEntity.objects.order_by("code")]
+    return _each([*sellers, functools.partial(_look, finders.ending_certificate)])
 
 
 def deliver() -> int:

@@ -62,6 +62,18 @@ def _promise(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[s
     return title % {"service": detail["service"]}, [*lines, *_more(detail)], path
 
 
+def _stuck(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = _("%(service)s is started") if event is CauseEvent.ENDED else _("%(service)s is not started yet")
+    lines = [f"{one['part']}: {one['message']}" if one["message"] else one["part"] for one in detail["parts"]]
+    path = reverse("instance", args=[project, detail["service"]])
+    return title % {"service": detail["service"]}, [*lines, *_more(detail)], path
+
+
+def _certificate(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = _("The certificate of this Master ends on %(day)s") % {"day": _moment(detail["end"], "UTC")}
+    return title, [_("What to do is said by: freehold master check")], reverse("instances")
+
+
 def _unreachable(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
     number = detail["number"]
     if event is CauseEvent.ENDED:
@@ -140,6 +152,8 @@ def _overdue(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[s
 
 _WORDS: dict[CauseKind, Callable[[dict[str, Any], str, CauseEvent], tuple[str, list[str], str]]] = {
     CauseKind.PROMISE_BROKEN: _promise,
+    CauseKind.ORDER_STUCK: _stuck,
+    CauseKind.CERTIFICATE_ENDING: _certificate,
     CauseKind.SERVICES_UNREACHABLE: _unreachable,
     CauseKind.NODE_SILENT: _silent,
     CauseKind.BUILD_FAILED: _build,

@@ -81,10 +81,12 @@ MESSAGE_STATES: dict[str, str | Promise] = {
 }
 KINDS: dict[str, str | Promise] = {
     "promise.broken": gettext_lazy("A service does not keep its promises, and keeps them again"),
+    "order.stuck": gettext_lazy("A service is not started long after its order, and is"),
     "services.unreachable": gettext_lazy("Services cannot be reached, and can again"),
     "node.silent": gettext_lazy("A node is silent, and is heard again"),
     "build.failed": gettext_lazy("A release cannot be built, and is built"),
     "ticket.answered": gettext_lazy("Somebody said something in a ticket"),
+    "certificate.ending": gettext_lazy("The certificate of the Master ends soon"),
     "budget.reached": gettext_lazy("The budget is nearly spent, or spent"),
     "invoice.issued": gettext_lazy("An invoice or a credit note was made"),
     "invoice.due": gettext_lazy("An invoice is due soon"),

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from freehold.master.foundation import clock
 from freehold.master.people import sessions
-from freehold.master.people.models import ApiToken, Session
+from freehold.master.people.models import ApiToken, Membership, Role, Session
 
 
 def open_sessions(person: str) -> "QuerySet[Session]":
@@ -18,6 +18,12 @@ def open_sessions(person: str) -> "QuerySet[Session]":
         seen_at__gte=now - sessions.IDLE_SECONDS * clock.SECOND,
         began_at__gte=now - settings.SESSION_COOKIE_AGE * clock.SECOND,
     )
+
+
+def staff_project() -> str | None:
+    """Return the id of the project of those who run this Master: the first that one of them owns."""
+    owners = Membership.objects.filter(person__is_staff=True, person__is_active=True, role=Role.OWNER)
+    return owners.order_by("project__created_at", "project_id").values_list("project_id", flat=True).first()
 
 
 def valid_tokens(person: str) -> "QuerySet[ApiToken]":

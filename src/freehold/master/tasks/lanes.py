@@ -13,7 +13,7 @@ from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import explained
 from freehold.master.foundation.transactions import writing
 from freehold.master.generation import clocks, doubt
-from freehold.master.people.models import Membership, Role
+from freehold.master.people.queries import staff_project
 from freehold.master.support import actions as support
 from freehold.master.tasks.models import TaskState
 from freehold.master.tasks.registry import SOON, TASKS, Lane, MasterTask
@@ -192,8 +192,6 @@ def _tell(task: MasterTask, error: str) -> None:
     if not error:
         support.settle(about, "It succeeds again.")
         return
-    owners = Membership.objects.filter(person__is_staff=True, person__is_active=True, role=Role.OWNER)
-    project = owners.order_by("project__created_at", "project_id").values_list("project_id", flat=True).first()
-    if project is not None:
+    if (project := staff_project()) is not None:
         text = f"It failed {TOLD_AFTER} times in a row and is tried again: {error}\n\nAll tasks: freehold master status"
         support.notice(about, f"The task {task.name} fails", text, project=project)

@@ -72,7 +72,7 @@ TASKS = (
     MasterTask("billing.invoicing", billing.issue_due, Lane.BULK, HOURLY),
     MasterTask("billing.suspension", billing.suspend_overdue, period=HOURLY, is_dated=True),
     MasterTask("support.budgets", support.watch_money, Lane.BULK, HOURLY),
-    MasterTask("notifications.money", notifications.gather_money, Lane.BULK, HOURLY),
+    MasterTask("notifications.gather-slow", notifications.gather_slow, Lane.BULK, HOURLY),
     MasterTask("foundation.cleanup", foundation.clean_up, Lane.BULK, HOURLY),
     MasterTask("generation.cleanup", generation.clean_up, Lane.BULK, HOURLY),
     MasterTask("people.cleanup", people.clean_up, Lane.BULK, HOURLY),

@@ -24,12 +24,11 @@ FROM notifications_cause c
 JOIN ordering_instance r ON r.id = c.subject
 WHERE c.kind = 'promise.broken' AND c.ended_at IS NULL
   AND (r.wanted <> 'started'
-       OR NOT EXISTS (SELECT 1 FROM ordering_instance i
-                      JOIN monitoring_assessment a ON a.instance_id = i.id
-                      WHERE i.tree = r.id AND i.wanted = 'started' AND NOT a.kept AND a.at > :recent
-                        AND a.revision >= i.revision
-                        AND a.id = (SELECT max(b.id) FROM monitoring_assessment b
-                                    WHERE b.instance_id = a.instance_id AND b.promise = a.promise))
+       OR r.id NOT IN (SELECT i.tree FROM monitoring_assessment a
+                       JOIN ordering_instance i ON i.id = a.instance_id
+                       WHERE NOT a.kept AND a.at > :recent AND a.revision >= i.revision AND i.wanted = 'started'
+                         AND a.id = (SELECT max(b.id) FROM monitoring_assessment b
+                                     WHERE b.instance_id = a.instance_id AND b.promise = a.promise))
           AND NOT EXISTS (SELECT 1 FROM ordering_instance i
                           JOIN fleet_node n ON n.id = i.node_id
                           WHERE i.tree = r.id AND i.gone_at IS NULL AND n.silent_since IS NOT NULL)
@@ -76,6 +75,33 @@ WHERE c.kind IN ('node.silent', 'services.unreachable') AND c.ended_at IS NULL
           AND NOT EXISTS (SELECT 1 FROM ordering_instance i
                           WHERE i.node_id = n.id AND i.project_id = c.project_id AND i.gone_at IS NULL
                             AND i.wanted = 'started'))
+
+-- name: stuck
+-- The services that were to be started some time ago and are not, part by part, of which nothing was noticed yet.
+SELECT r.project_id AS project, r.id AS service, r.title, i.title AS part, i.changed_at, o.message
+FROM ordering_instance i
+JOIN ordering_instance r ON r.id = i.tree
+JOIN fleet_node n ON n.id = i.node_id
+LEFT JOIN ordering_instancerow o
+  ON o.id = (SELECT max(x.id) FROM ordering_instancerow x WHERE x.instance_id = i.id)
+WHERE i.wanted = 'started' AND i.changed_at BETWEEN :since AND :before AND n.silent_since IS NULL
+  AND (o.id IS NULL OR o.state <> 'started' OR o.revision < i.revision)
+  AND NOT EXISTS (SELECT 1 FROM notifications_cause c
+                  WHERE c.project_id = r.project_id AND c.kind = 'order.stuck' AND c.subject = r.id
+                    AND c.ended_at IS NULL)
+ORDER BY r.id, i.title
+
+-- name: done
+-- The services that were noticed as stuck and are started by now, or are not to be any more; those on silent nodes wait.
+SELECT c.id, CASE WHEN r.wanted = 'started' THEN 1 ELSE 0 END AS is_told
+FROM notifications_cause c
+JOIN ordering_instance r ON r.id = c.subject
+WHERE c.kind = 'order.stuck' AND c.ended_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM ordering_instance i
+                  LEFT JOIN ordering_instancerow o
+                    ON o.id = (SELECT max(x.id) FROM ordering_instancerow x WHERE x.instance_id = i.id)
+                  WHERE i.tree = r.id AND i.wanted = 'started'
+                    AND (o.id IS NULL OR o.state <> 'started' OR o.revision < i.revision))
 
 -- name: failed_builds
 -- The releases that cannot be built on nodes of a project, of which nothing was noticed yet.
