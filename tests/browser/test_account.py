@@ -27,6 +27,35 @@ def test_a_lost_phone_is_logged_out_from_the_desk(window: Callable[..., Window])
     assert phone.page.locator("h1").inner_text() == "Log in"
 
 
+def test_messages_are_chosen_and_a_webhook_is_added_tried_and_removed_without_a_script(
+    window: Callable[..., Window],
+) -> None:
+    plain = window(viewport=PHONE, java_script_enabled=False)
+    plain.log_in()
+    plain.open("account/messages")
+    page = plain.page
+    page.get_by_label("Time zone").fill("Europe/Paris")
+    page.get_by_label("No mail from").fill("22:00")
+    page.get_by_role("button", name="Save").click()
+    assert "Nothing was changed" in page.locator("[role=alert]").inner_text()
+    page.get_by_label("until").fill("07:00")
+    page.get_by_label("Somebody said something in a ticket").first.uncheck()
+    page.get_by_role("button", name="Save").click()
+    plain.fits()
+    assert page.get_by_label("No mail from").input_value() == "22:00"
+    assert not page.get_by_label("Somebody said something in a ticket").first.is_checked()
+    page.get_by_role("link", name="Webhooks and feed of provider").click()
+    page.get_by_label("Address").fill("https://hooks.invalid/freehold")
+    page.get_by_role("button", name="Add").click()
+    assert page.locator("#secret").inner_text().startswith("whsec_")
+    page.get_by_role("link", name="Send a test").click()
+    page.get_by_role("button", name="Send a test").click()
+    assert "A test" in page.locator("tbody").inner_text()
+    plain.fits()
+    page.get_by_role("button", name="Remove").click()
+    assert page.get_by_text("None yet.").is_visible()
+
+
 def test_all_others_end_and_tokens_are_looked_at_without_a_script(window: Callable[..., Window]) -> None:
     other, plain = window(viewport=DESKTOP), window(viewport=PHONE, java_script_enabled=False)
     other.log_in()

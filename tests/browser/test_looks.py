@@ -21,6 +21,8 @@ PAGES = {
     "node": "fleet/provider/nodes/corner",
     "supplies": "fleet/provider/supplies",
     "enrol": "fleet/provider/enrol",
+    "messages": "account/messages",
+    "webhooks": "webhooks/provider",
 }
 
 

@@ -347,6 +347,27 @@ def test_a_closed_account_and_a_stranger_get_no_mail(rooms: "Rooms", box: Mailbo
     assert box.mails == []
 
 
+def test_what_others_said_is_text_in_a_mail_and_never_markup_or_a_header(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    from freehold.master.support import actions
+
+    (web,) = shop(rooms, "web")
+    assess(web, False, time, message="<script>alert(1)</script>\x1b[2J\r\nBcc: all@example.org\n.\nQUIT")
+    pass_by(time, 6)
+    (mail,) = box.mails
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert "<script" not in html.get_content()
+    assert "&lt;script&gt;" in html.get_content()
+    assert "\x1b" not in text(mail)
+    assert mail["Bcc"] is None
+    assert "\n.\nQUIT" in text(mail)
+    actions.ask("shop", "web", "é" * 150, "…", acting=rooms.customer)
+    pass_by(time, 1)
+    assert box.subjects(OPERATOR) == [f"Ticket: web: {'é' * 150}"]
+
+
 # Nothing lost, nothing sent twice
 
 

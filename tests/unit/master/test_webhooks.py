@@ -421,7 +421,7 @@ def test_a_feed_says_what_happened_in_a_project_to_who_may_know_it(rooms: "Rooms
     assert [one.findtext(f"{ATOM}title") for one in entries] == [
         "1 service cannot be reached", "web does not keep what it promises",
     ]  # fmt: skip
-    assert "no\ufffd\ufffd <b>" in (entries[1].findtext(f"{ATOM}content") or "")
+    assert "\\x1b[31mno\\x01\ufffd <b>" in (entries[1].findtext(f"{ATOM}content") or "")
     assert entries[1].find(f"{ATOM}link").attrib["href"] == "https://cloud.example.net/services/shop/web"  # type: ignore[union-attr]
     assert b"Node rack" in feed(rooms, rooms.owner, "provider").content
     assert feed(rooms, rooms.customer, "provider").status_code == 403

@@ -66,7 +66,12 @@ def usual_settings(person: str) -> MessageSettings:
 
 def kinds_in(acting: Caller, project: str) -> list[CauseKind]:
     """Return what a caller can be told of in a project of theirs, by what they may do there."""
-    return [kind for kind in CauseKind if any(acting.may(project, scope) for scope in _scopes(kind))]
+    return [
+        kind
+        for kind in CauseKind
+        if any(acting.may(project, scope) for scope in _scopes(kind))
+        and (kind is not CauseKind.CERTIFICATE_ENDING or acting.is_staff)
+    ]
 
 
 def _scopes(kind: CauseKind) -> tuple[Scope, ...]:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
+from freehold.escaping import escaped, escaped_line
 from freehold.master.foundation import currencies, days
 from freehold.master.notifications.kinds import LASTING, CauseEvent, CauseKind
 from freehold.master.notifications.models import Cause, Notice
@@ -43,7 +44,8 @@ def entry(cause: Cause, event: CauseEvent, time_zone: str = "UTC") -> MessageEnt
         lines = [_("From %(since)s to %(until)s.") % times]
     elif CauseKind(cause.kind) in LASTING:
         lines = [_("Since %(since)s.") % {"since": _moment(cause.opened_at, time_zone)}, *lines]
-    return MessageEntry(title, lines, link(path))
+    # Nodes and people said parts of it: no terminal, and no reader, obeys what it holds.
+    return MessageEntry(escaped_line(title), [escaped(line) for line in lines], link(path))
 
 
 def link(path: str) -> str:
