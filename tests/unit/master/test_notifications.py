@@ -202,6 +202,36 @@ def test_who_runs_the_master_is_told_in_time_that_its_certificate_ends(
     assert [ends[-1] - day for day in ends] == [29, 6, 0]
 
 
+def test_an_announced_maintenance_is_told_to_whoever_has_services_there_and_so_is_that_it_was_withdrawn(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    from freehold.master.fleet.models import Site
+    from freehold.master.monitoring.models import Maintenance
+
+    shop(rooms, "web", "more")
+    day = 24 * 60 * MINUTE
+    planned = [
+        Maintenance.objects.create(
+            site=Site.objects.get(), begins_at=time.now + 3 * day, ends_at=time.now + 3 * day + 60 * MINUTE,
+            what=what, announced_at=time.now,
+        )
+        for what in ("new disks", "new power")
+    ]  # fmt: skip
+    pass_by(time, 1)
+    pass_by(time, 1)
+    assert box.subjects() == ["Maintenance of site here is announced"] * 2
+    assert {mail["To"] for mail in box.mails} == {CUSTOMER}
+    assert sorted(what for mail in box.mails for what in ("new disks", "new power") if what in text(mail)) == [
+        "new disks", "new power",
+    ]  # fmt: skip
+    planned[1].delete()
+    pass_by(time, 1)
+    assert box.subjects()[2:] == ["The maintenance of site here is withdrawn"]
+    pass_by(time, 5 * 24 * 60)
+    pass_by(time, 1)
+    assert len(box.mails) == 3, "that it is over is told by nobody"
+
+
 def test_what_is_said_in_a_ticket_is_told_to_the_other_side(rooms: "Rooms", box: Mailbox) -> None:
     from freehold.master.support import actions
 

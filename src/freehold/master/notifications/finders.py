@@ -107,6 +107,14 @@ def unreachable_services() -> Iterator[FoundCause]:
         )  # fmt: skip
 
 
+def announced_maintenances() -> Iterator[FoundCause]:
+    """Yield the announced times in which sites may be down, for each project with services there."""
+    for row in run(SQL["announced"], now=clock.now()):
+        detail = {name: row[name] for name in ("site", "begins_at", "ends_at", "what")}
+        kind = CauseKind.MAINTENANCE_ANNOUNCED
+        yield FoundCause(kind, row["project"], str(row["id"]), row["announced_at"], detail)
+
+
 def failed_builds() -> Iterator[FoundCause]:
     """Yield the releases that cannot be built on nodes of a project: one cause a release."""
     for row in run(SQL["failed_builds"]):
@@ -137,7 +145,8 @@ def said_in_tickets() -> Iterator[FoundCause]:
 def ended() -> Iterator[FoundEnd]:
     """Yield the causes that are over, but for those about money."""
     kept = run(SQL["kept_again"], recent=clock.now() - SPEAKS)
-    for row in [*kept, *run(SQL["done"]), *run(SQL["heard"]), *run(SQL["built"])]:
+    maintained = run(SQL["maintained"], now=clock.now())
+    for row in [*kept, *maintained, *run(SQL["done"]), *run(SQL["heard"]), *run(SQL["built"])]:
         yield FoundEnd(row["id"], bool(row["is_told"]))
 
 
@@ -175,7 +184,15 @@ def overdue(entity: LegalEntity) -> tuple[list[FoundCause], list[FoundEnd]]:
     return found, [FoundEnd(cause) for place, cause in noticed.items() if place not in owed]
 
 
-NOW = (silent_nodes, unreachable_services, broken_promises, stuck_orders, failed_builds, said_in_tickets)
+NOW = (
+    silent_nodes,
+    unreachable_services,
+    announced_maintenances,
+    broken_promises,
+    stuck_orders,
+    failed_builds,
+    said_in_tickets,
+)
 """What finds all that somebody should know at once; of nodes first: who runs one is told of it, not of its services."""
 
 

@@ -12,6 +12,8 @@ class CauseKind(StrEnum):
     """A service is not started a quarter of an hour after it was ordered or changed."""
     SERVICES_UNREACHABLE = "services.unreachable"
     """The node of services of a project is not heard; for their customers."""
+    MAINTENANCE_ANNOUNCED = "maintenance.announced"
+    """A site with services of a project may be down for a time that was announced; and that this was withdrawn."""
     NODE_SILENT = "node.silent"
     """A node is not heard for longer than is expected; for whoever runs it."""
     BUILD_FAILED = "build.failed"
@@ -35,6 +37,7 @@ LASTING = frozenset(
         CauseKind.PROMISE_BROKEN,
         CauseKind.ORDER_STUCK,
         CauseKind.SERVICES_UNREACHABLE,
+        CauseKind.MAINTENANCE_ANNOUNCED,
         CauseKind.NODE_SILENT,
         CauseKind.BUILD_FAILED,
         CauseKind.INVOICE_OVERDUE,

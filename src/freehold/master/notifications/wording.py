@@ -38,12 +38,10 @@ def entries(notices: Sequence[Notice], time_zone: str = "UTC") -> list[MessageEn
 
 def entry(cause: Cause, event: CauseEvent, time_zone: str = "UTC") -> MessageEntry:
     """Return what is said of a cause at its beginning or its end."""
-    title, lines, path = _WORDS[CauseKind(cause.kind)](json.loads(cause.detail), cause.project.name, event)
-    if event is CauseEvent.ENDED and cause.ended_at is not None:
-        times = {"since": _moment(cause.opened_at, time_zone), "until": _moment(cause.ended_at, time_zone)}
-        lines = [_("From %(since)s to %(until)s.") % times]
-    elif CauseKind(cause.kind) in LASTING:
-        lines = [_("Since %(since)s.") % {"since": _moment(cause.opened_at, time_zone)}, *lines]
+    kind = CauseKind(cause.kind)
+    title, lines, path = _WORDS[kind](json.loads(cause.detail), cause.project.name, event)
+    if kind in _TIMED:
+        lines = [_times(cause, event, time_zone), *([] if event is CauseEvent.ENDED else lines)]
     # Nodes and people said parts of it: no terminal, and no reader, obeys what it holds.
     return MessageEntry(escaped_line(title), [escaped(line) for line in lines], link(path))
 
@@ -89,6 +87,17 @@ def _unreachable(detail: dict[str, Any], project: str, event: CauseEvent) -> tup
     )
     path = reverse("instances")
     return title % {"n": number}, [reason % {"site": detail["site"]}, *detail["services"], *_more(detail)], path
+
+
+def _maintenance(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = (
+        _("The maintenance of site %(site)s is withdrawn")
+        if event is CauseEvent.ENDED
+        else _("Maintenance of site %(site)s is announced")
+    )
+    times = {name: _moment(detail[f"{name}s_at"], "UTC") for name in ("begin", "end")}
+    lines = [_("It may be down from %(begin)s to %(end)s.") % times, detail["what"]]
+    return title % {"site": detail["site"]}, lines, reverse("instances")
 
 
 def _silent(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
@@ -157,6 +166,7 @@ _WORDS: dict[CauseKind, Callable[[dict[str, Any], str, CauseEvent], tuple[str, l
     CauseKind.ORDER_STUCK: _stuck,
     CauseKind.CERTIFICATE_ENDING: _certificate,
     CauseKind.SERVICES_UNREACHABLE: _unreachable,
+    CauseKind.MAINTENANCE_ANNOUNCED: _maintenance,
     CauseKind.NODE_SILENT: _silent,
     CauseKind.BUILD_FAILED: _build,
     CauseKind.TICKET_ANSWERED: _ticket,
@@ -165,6 +175,17 @@ _WORDS: dict[CauseKind, Callable[[dict[str, Any], str, CauseEvent], tuple[str, l
     CauseKind.INVOICE_DUE: _due,
     CauseKind.INVOICE_OVERDUE: _overdue,
 }
+
+
+_TIMED = LASTING - {CauseKind.MAINTENANCE_ANNOUNCED}
+"""What is said with the times between which it went on."""
+
+
+def _times(cause: Cause, event: CauseEvent, time_zone: str) -> str:
+    since = _moment(cause.opened_at, time_zone)
+    if event is CauseEvent.ENDED and cause.ended_at is not None:
+        return _("From %(since)s to %(until)s.") % {"since": since, "until": _moment(cause.ended_at, time_zone)}
+    return _("Since %(since)s.") % {"since": since}
 
 
 def _more(detail: dict[str, Any]) -> list[str]:

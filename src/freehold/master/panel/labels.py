@@ -83,6 +83,7 @@ KINDS: dict[str, str | Promise] = {
     "promise.broken": gettext_lazy("A service does not keep its promises, and keeps them again"),
     "order.stuck": gettext_lazy("A service is not started long after its order, and is"),
     "services.unreachable": gettext_lazy("Services cannot be reached, and can again"),
+    "maintenance.announced": gettext_lazy("Maintenance of a site with services is announced, and withdrawn"),
     "node.silent": gettext_lazy("A node is silent, and is heard again"),
     "build.failed": gettext_lazy("A release cannot be built, and is built"),
     "ticket.answered": gettext_lazy("Somebody said something in a ticket"),

@@ -103,6 +103,26 @@ WHERE c.kind = 'order.stuck' AND c.ended_at IS NULL
                   WHERE i.tree = r.id AND i.wanted = 'started'
                     AND (o.id IS NULL OR o.state <> 'started' OR o.revision < i.revision))
 
+-- name: announced
+-- The maintenances that are not over, for each project with services on their site, of which nothing was noticed yet.
+SELECT DISTINCT i.project_id AS project, m.id, m.begins_at, m.ends_at, m.what, m.announced_at, t.name AS site
+FROM monitoring_maintenance m
+JOIN fleet_site t ON t.id = m.site_id
+JOIN fleet_node n ON n.site_id = t.id
+JOIN ordering_instance i ON i.node_id = n.id AND i.gone_at IS NULL
+WHERE m.ends_at > :now
+  AND NOT EXISTS (SELECT 1 FROM notifications_cause c
+                  WHERE c.project_id = i.project_id AND c.kind = 'maintenance.announced'
+                    AND c.subject = CAST(m.id AS text) AND c.ended_at IS NULL)
+ORDER BY m.id, i.project_id
+
+-- name: maintained
+-- The maintenances that were told and are over, or were withdrawn, which is told.
+SELECT c.id, CASE WHEN m.id IS NULL THEN 1 ELSE 0 END AS is_told
+FROM notifications_cause c
+LEFT JOIN monitoring_maintenance m ON CAST(m.id AS text) = c.subject
+WHERE c.kind = 'maintenance.announced' AND c.ended_at IS NULL AND (m.id IS NULL OR m.ends_at <= :now)
+
 -- name: failed_builds
 -- The releases that cannot be built on nodes of a project, of which nothing was noticed yet.
 SELECT n.project_id AS project, r.id AS release, p.name AS product, r.version, count(*) AS nodes,
