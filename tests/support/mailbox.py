@@ -46,10 +46,10 @@ def text(mail: EmailMessage) -> str:
 
 
 @contextmanager
-def mail_server(port: int = 0) -> Iterator[Mailbox]:
-    """Serve SMTP on the loopback."""
-    box = Mailbox(port or free_port())
-    server = Controller(box, hostname="127.0.0.1", port=box.port, ready_timeout=20)
+def mail_server(**more: Any) -> Iterator[Mailbox]:
+    """Serve SMTP on the loopback, with more options of aiosmtpd."""
+    box = Mailbox(free_port())
+    server = Controller(box, hostname="127.0.0.1", port=box.port, ready_timeout=20, **more)
     server.start()
     try:
         yield box
