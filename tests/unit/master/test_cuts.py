@@ -51,6 +51,8 @@ WHOLE = {
     "panel/services.py: METERS[name].units[:1]": "a number is shown in one unit",
     "people/identity.py: found[0][:2]": "columns of one row",
     "monitoring/queries.py: instances[start:start + 500]": "all of them, some at a time",
+    "notifications/reconcile.py: old.order_by('pk').values_list('pk', flat=True)[:FORGOTTEN_AT_ONCE]": "all of them, "
+    "some at a time",
     "notifications/causes.py: found[start:start + BATCH]": "all of them, some at a time",
     "notifications/outbox.py: due.order_by('id')[:BATCH]": "the rest in the next transaction",
     "notifications/outbox.py: due.order_by('person_id').values_list('person_id', flat=True).distinct()[:BATCH]": "the "

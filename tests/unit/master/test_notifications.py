@@ -234,6 +234,29 @@ def test_an_announced_maintenance_is_told_to_whoever_has_services_there_and_so_i
     assert len(box.mails) == 3, "that it is over is told by nobody"
 
 
+def test_a_service_that_was_handed_over_is_told_to_whose_it_is(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    from freehold.master.ordering.models import Instance
+
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    pass_by(time, 6)
+    Instance.objects.filter(id=web).update(project_id=rooms.provider)
+    pass_by(time, 1)
+    assess(web, True, time)
+    pass_by(time, 1)
+    assert len(box.of(CUSTOMER)) == 1
+    assert len(box.of(OPERATOR)) == 2
+
+
+def test_each_kind_has_words_for_mails_pages_and_feeds(database: str) -> None:
+    from freehold.master.notifications import wording
+    from freehold.master.notifications.kinds import CauseKind
+    from freehold.master.panel import labels
+
+    assert set(wording._WORDS) == set(CauseKind)
+    assert set(labels.KINDS) == {kind.value for kind in CauseKind}
+
+
 def test_what_is_said_in_a_ticket_is_told_to_the_other_side(rooms: "Rooms", box: Mailbox) -> None:
     from freehold.master.support import actions
 

@@ -4,6 +4,10 @@ import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.foundation import clock
@@ -17,6 +21,7 @@ KEPT_DAYS = 100
 """How long it is known who was told what."""
 UNTOLD_DAYS = 7
 """After so long nobody is told any more of what could be put into no message."""
+FORGOTTEN_AT_ONCE = 1_000
 AT_ONCE = 8
 """Webhooks that are spoken to at the same time: a slow one does not keep the others."""
 LONGEST_RUN = 60.0
@@ -79,11 +84,23 @@ def post() -> int:
 
 def clean_up() -> int:
     """Forget what was over a hundred days ago, with all that was told of it; return how many rows."""
-    before = clock.now() - KEPT_DAYS * clock.DAY
-    with writing():
-        count = Notice.objects.filter(message=None, due_at__lt=clock.now() - UNTOLD_DAYS * clock.DAY).delete()[0]
-        count += Cause.objects.filter(ended_at__lt=before, noticed_at__lt=before).delete()[0]
-        count += OutgoingMessage.objects.filter(made_at__lt=before, notice=None).delete()[0]
+    before, untold = clock.now() - KEPT_DAYS * clock.DAY, clock.now() - UNTOLD_DAYS * clock.DAY
+    return sum(
+        _forget(old)
+        for old in (
+            Notice.objects.filter(message=None, due_at__lt=untold),
+            Cause.objects.filter(ended_at__lt=before, noticed_at__lt=before),
+            OutgoingMessage.objects.filter(made_at__lt=before, notice=None),
+        )
+    )
+
+
+def _forget(old: "QuerySet[Any]") -> int:
+    """Delete rows, some at a time; return how many, with what belonged to them."""
+    count = 0
+    while found := list(old.order_by("pk").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]):
+        with writing():
+            count += old.model._default_manager.filter(pk__in=found).delete()[0]
     return count
 
 
@@ -103,7 +120,9 @@ def _each(steps: Iterable[Callable[[], int]]) -> int:
 
 
 def _next_mail() -> OutgoingMessage | None:
-    """Return a mail to send, made now if none is waiting."""
+    """Return a mail to send, made now if none is waiting; none where no mail is sent."""
+    if not settings.SMTP_URL:
+        return None
     while (message := outbox.claim_mail()) is None and outbox.make_mails():
         pass
     return message

@@ -18,12 +18,13 @@ WHERE NOT a.kept AND a.at > :recent AND a.revision >= i.revision AND i.wanted = 
 ORDER BY r.id, i.title, a.promise
 
 -- name: kept_again
--- The services that were noticed as broken and have no promise any more that is not kept; those on silent nodes wait.
-SELECT c.id, CASE WHEN r.wanted = 'started' THEN 1 ELSE 0 END AS is_told
+-- The services that were noticed as broken and have no promise any more that is not kept, or are another project's by
+-- now; those on silent nodes wait.
+SELECT c.id, CASE WHEN r.wanted = 'started' AND r.project_id = c.project_id THEN 1 ELSE 0 END AS is_told
 FROM notifications_cause c
 JOIN ordering_instance r ON r.id = c.subject
 WHERE c.kind = 'promise.broken' AND c.ended_at IS NULL
-  AND (r.wanted <> 'started'
+  AND (r.wanted <> 'started' OR r.project_id <> c.project_id
        OR r.id NOT IN (SELECT i.tree FROM monitoring_assessment a
                        JOIN ordering_instance i ON i.id = a.instance_id
                        WHERE NOT a.kept AND a.at > :recent AND a.revision >= i.revision AND i.wanted = 'started'
@@ -92,16 +93,17 @@ WHERE i.wanted = 'started' AND i.changed_at BETWEEN :since AND :before AND n.sil
 ORDER BY r.id, i.title
 
 -- name: done
--- The services that were noticed as stuck and are started by now, or are not to be any more; those on silent nodes wait.
-SELECT c.id, CASE WHEN r.wanted = 'started' THEN 1 ELSE 0 END AS is_told
+-- The services that were noticed as stuck and are started by now, are not to be any more, or are another project's.
+SELECT c.id, CASE WHEN r.wanted = 'started' AND r.project_id = c.project_id THEN 1 ELSE 0 END AS is_told
 FROM notifications_cause c
 JOIN ordering_instance r ON r.id = c.subject
 WHERE c.kind = 'order.stuck' AND c.ended_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM ordering_instance i
-                  LEFT JOIN ordering_instancerow o
-                    ON o.id = (SELECT max(x.id) FROM ordering_instancerow x WHERE x.instance_id = i.id)
-                  WHERE i.tree = r.id AND i.wanted = 'started'
-                    AND (o.id IS NULL OR o.state <> 'started' OR o.revision < i.revision))
+  AND (r.project_id <> c.project_id
+       OR NOT EXISTS (SELECT 1 FROM ordering_instance i
+                      LEFT JOIN ordering_instancerow o
+                        ON o.id = (SELECT max(x.id) FROM ordering_instancerow x WHERE x.instance_id = i.id)
+                      WHERE i.tree = r.id AND i.wanted = 'started'
+                        AND (o.id IS NULL OR o.state <> 'started' OR o.revision < i.revision)))
 
 -- name: announced
 -- The maintenances that are not over, for each project with services on their site, of which nothing was noticed yet.
