@@ -64,7 +64,7 @@ class OutgoingMessage(models.Model):
     person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, db_index=False)
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, null=True)
     state = models.TextField(default="waiting")
-    """`states.MESSAGE`."""
+    """`states.MessageState`."""
     attempts = models.IntegerField(default=0)
     due_at = models.BigIntegerField()
     """When it is to be sent, or tried again."""

@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.notifications.kinds import CauseKind
 from freehold.master.notifications.models import Cause, MessageSettings, MutedKind, Notice, OutgoingMessage, Webhook
+from freehold.master.notifications.states import MessageState
 from freehold.master.notifications.wording import entries
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Person, Role
@@ -133,7 +134,7 @@ def titles(messages: Iterable[OutgoingMessage]) -> dict[str, list[str]]:
 
 def shown(message: OutgoingMessage, said: dict[str, list[str]]) -> dict[str, Any]:
     """Return a message as lists of the panel and the API show it, with moments in milliseconds."""
-    is_waiting = message.state == "waiting"
+    is_waiting = message.state == MessageState.WAITING
     return {
         "id": message.id, "titles": said.get(message.id, []), "state": message.state, "attempts": message.attempts,
         "made_at": message.made_at, "sent_at": message.sent_at, "next_at": message.due_at if is_waiting else None,

@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-from freehold.master.foundation.statemachine import StateMachine
-
 
 class MessageState(StrEnum):
     """Where a message is."""
@@ -14,13 +12,3 @@ class MessageState(StrEnum):
     """The mail server, or the receiver, said that it has it."""
     DEAD = "dead"
     """It cannot be delivered, or could not for three days; somebody may put it back."""
-
-
-MESSAGE = StateMachine(
-    "A message",
-    {
-        MessageState.WAITING: frozenset({MessageState.SENT, MessageState.DEAD}),
-        MessageState.DEAD: frozenset({MessageState.WAITING}),
-        MessageState.SENT: frozenset(),
-    },
-)
