@@ -542,6 +542,43 @@ def test_two_masters_on_one_database_tell_once(rooms: "Rooms", box: Mailbox, tim
     assert len(box.mails) == 1, "whoever had it is dead: another sends it"
 
 
+def test_masters_that_look_and_send_at_the_same_moment_tell_each_once(
+    rooms: "Rooms", box: Mailbox, time: Clock
+) -> None:
+    """Four on one database, none of which knows of another."""
+    import threading
+
+    from django.db import connections
+
+    from freehold.master.notifications.models import Cause, OutgoingMessage
+
+    choose(rooms.customer, most=1000)
+    for service in shop(rooms, *(f"s{number:02}" for number in range(30))):
+        assess(service, False, time)
+    time.minutes(6)
+    start, failures = threading.Barrier(4), list[Exception]()
+
+    def master() -> None:
+        start.wait(20)
+        try:
+            for _ in range(3):
+                pass_by()
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=master) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert Cause.objects.count() == 30
+    assert set(OutgoingMessage.objects.values_list("state", flat=True)) == {"sent"}
+    assert sorted(box.subjects()) == [f"s{number:02} does not keep what it promises" for number in range(30)]
+
+
 def test_a_mail_that_cannot_be_written_keeps_no_other(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
     from freehold.master.notifications.models import Cause, OutgoingMessage
 
