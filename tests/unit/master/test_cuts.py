@@ -104,6 +104,7 @@ TOLD = {
     "panel/money.py: rows[:lists.MOST_OFFERED + 1]": "else None",
     "catalog/queries.py: rows.order_by('product__name', '-published_at', 'id')[:most + 1]": "else None",
     "notifications/finders.py: rows[:MOST_NAMED]": "more",
+    "notifications/personal_data.py: mails[:MOST_MESSAGES]": "number",
     "billing/customers/actions.py: Customer.objects.filter(project=project, name=name)[:2]": "Several customers",
 }
 """The reader is told that there is more, by words in the same file."""

@@ -17,10 +17,15 @@ EMAIL, PASSWORD = "ann@example.org", "correct horse battery"
 @pytest.fixture
 def ann(rooms: "Rooms", monkeypatch: pytest.MonkeyPatch) -> Any:
     """A customer of two projects who ordered, asked, and uses a token, an app and a passkey."""
+    from django.conf import settings
+
+    from freehold.master.notifications import actions as messages
+    from freehold.master.notifications import outbox, reconcile
     from freehold.master.people import actions, identity, passkeys, second_factor
     from freehold.master.people.models import Project, Role
     from freehold.master.people.throttle import Throttle
     from freehold.master.support import actions as support
+    from freehold.master.support.models import Ticket
     from support.passkeys import Device
     from support.running import tiny_release
 
@@ -37,6 +42,15 @@ def ann(rooms: "Rooms", monkeypatch: pytest.MonkeyPatch) -> Any:
     asked, ticket = passkeys.begin_adding(acting=caller)
     passkeys.add(ticket, Device().make(asked), "phone", acting=caller)
     Visitor(caller)
+    choice = messages.MessageChoice(language="fr", time_zone="Europe/Paris", kinds={"shop": {"invoice.due": False}})
+    messages.choose(choice, acting=caller)
+    messages.add_webhook("shop", "https://ann.example.org/hook", acting=caller)
+    monkeypatch.setattr(settings, "SMTP_URL", "smtp://127.0.0.1:1")
+    reconcile.gather()
+    outbox.make_mails()
+    support.answer("shop", Ticket.objects.get(about__startswith="service:").id, "Look.", acting=rooms.customer)
+    reconcile.gather()
+    outbox.make_mails()
     return caller
 
 
@@ -49,6 +63,11 @@ def test_the_export_holds_what_is_kept_and_no_secret(ann: Any) -> None:
     assert found["projects"] == [{"project": "provider", "role": "customer"}, {"project": "shop", "role": "customer"}]
     assert [one["title"] for one in found["tokens"] + found["passkeys"]] == ["backup", "phone"]
     assert found["messages"]["newest"][0]["text"] == "It is slow, says Ann."
+    told = found["notifications"]
+    assert (found["account"]["language"], told["settings"]["time_zone"]) == ("fr", "Europe/Paris")
+    assert told["muted"] == [{"project": "shop", "kind": "invoice.due"}]
+    assert told["webhooks"][0]["url"] == "https://ann.example.org/hook"
+    assert told["mails"]["number"] == 1
     assert {"passkey.add", "ticket.ask"} & {one["verb"] for one in found["acts"]["newest"]}
     assert set(found["kept_after_deletion"]) == {"acts", "documents", "messages"}
     written = json.dumps(found)
@@ -60,6 +79,7 @@ def test_after_the_end_nothing_names_them_but_what_must_be_kept(ann: Any, rooms:
     from django.apps import apps
 
     from freehold.master.foundation.models import AuditRow
+    from freehold.master.notifications.models import MessageSettings, MutedKind, OutgoingMessage, Webhook
     from freehold.master.people import actions, personal_data
     from freehold.master.people.models import Person
 
@@ -74,6 +94,9 @@ def test_after_the_end_nothing_names_them_but_what_must_be_kept(ann: Any, rooms:
             if EMAIL in json.dumps(row, default=str):
                 named.add(model)
     assert named == {AuditRow}
+    for model in (MessageSettings, MutedKind, Webhook):
+        assert not model.objects.exists()
+    assert not OutgoingMessage.objects.filter(person=ann.person).exists()
     assert "It is slow, says Ann." in Visitor(rooms.owner).reads(
         f"/tickets/shop/{_ticket()}" if "shop" in rooms.owner.roles else f"/tickets/provider/{_ticket()}"
     )

@@ -49,7 +49,7 @@ def export(*, acting: Caller) -> dict[str, Any]:
     acts = AuditRow.objects.filter(actor=person.email).order_by("-id")
     return {
         "account": {
-            "email": person.email, "name": person.name, "is_staff": person.is_staff,
+            "email": person.email, "name": person.name, "is_staff": person.is_staff, "language": person.language,
             "created_at": clock.iso(person.created_at),
         },
         "projects": [
@@ -111,7 +111,7 @@ def delete(password: str, code: str, *, acting: Caller, address: str = "") -> No
         Invitation.objects.filter(email=person.email).delete()
         Invitation.objects.filter(maker=person).delete()
         Person.objects.filter(id=person.id).update(
-            email=alias, name="", password=make_password(None), is_active=False, is_staff=False
+            email=alias, name="", language="", password=make_password(None), is_active=False, is_staff=False
         )
         audit(person.email, "person.delete", person.id)
 
