@@ -37,6 +37,10 @@ PAGES = (
     "/tickets/provider/tick-0",
     "/account",
     "/account/tokens",
+    "/account/security",
+    "/account/messages",
+    "/webhooks/provider",
+    "/webhooks/provider/hook-0",
     "/tasks",
 )
 
@@ -82,11 +86,12 @@ def grow(first: int, end: int) -> None:
     from freehold.master.fleet.models import Chain, Node, Partition, Site, Supply
     from freehold.master.foundation.transactions import writing
     from freehold.master.monitoring.models import Assessment
+    from freehold.master.notifications.models import Cause, OutgoingMessage, Webhook
     from freehold.master.ordering.models import Instance, InstanceRow, RequestRow
     from freehold.master.people.models import Membership, Person, Project
     from freehold.master.support.models import Message, Ticket
 
-    project = Project.objects.get(name="provider").id
+    project, owner = Project.objects.get(name="provider").id, Person.objects.get(email="owner@example.org").id
     numbers = range(first, end)
     made: list[Any] = []
     for n in numbers:
@@ -123,6 +128,18 @@ def grow(first: int, end: int) -> None:
                 title="?", opened_at=n,
             ),
             Message(ticket_id="tick-0", at=n, author="me", text="and"),
+            Cause(
+                id=f"caus-{n}", project_id=project, kind="ticket.said", subject="tick-0", key=f"ticket.said {n}",
+                scope="read", detail="{}", opened_at=n, noticed_at=n, ended_at=n,
+            ),
+            Webhook(
+                id=f"hook-{n}", project_id=project, maker_id=owner, url=f"https://h{n}.example/", scopes="read",
+                created_at=n,
+            ),
+            OutgoingMessage(
+                id=f"mess-{n}", webhook_id="hook-0", state="sent", due_at=n, made_at=n, queued_at=n, sent_at=n
+            ),
+            OutgoingMessage(id=f"mail-{n}", person_id=owner, state="sent", due_at=n, made_at=n, queued_at=n, sent_at=n),
             Supply(
                 id=f"sup-{n}", release_id=release, node_id=node, site_id=site, observed="available", revision=1,
                 observed_at=1, message="done",
@@ -140,7 +157,7 @@ def grow(first: int, end: int) -> None:
     with writing():
         for model in (
             Product, Release, ReleaseType, Site, Node, Chain, Partition, Supply, Instance, InstanceRow, RequestRow,
-            Assessment, Person, Membership, Ticket, Message,
+            Assessment, Person, Membership, Ticket, Message, Cause, Webhook, OutgoingMessage,
         ):  # fmt: skip
             model.objects.bulk_create([row for row in made if isinstance(row, model)])
 
@@ -163,6 +180,7 @@ def _asked(visitor: Visitor, asker: Asker) -> dict[str, int]:
         if "{code}" in path:
             continue
         way = WAYS.get(path, path).replace("{project}", "provider").replace("{ticket}", "tick-0")
+        way = way.replace("{webhook}", "hook-0")
         with rows_read() as read:
             asker.get(way)
         found[way] = read[0]
