@@ -85,6 +85,12 @@ PAGED = {
 }
 """A part of a list, whose reader can ask for the next one."""
 TOLD = {
+    "desk/queries.py: found[:most]": "how many there are in all",
+    "desk/sql/desk.sql services: LIMIT :most": "count(*) OVER () AS total",
+    "desk/sql/desk.sql nodes: LIMIT :most": "count(*) OVER () AS total",
+    "desk/sql/desk.sql builds: LIMIT :most": "count(*) OVER () AS total",
+    "desk/sql/desk.sql tickets: LIMIT :most": "count(*) OVER () AS total",
+    "desk/sql/desk.sql certificates: LIMIT :most": "count(*) OVER () AS total",
     "billing/invoicing/run.py: aside[:MOST_NAMED]": "in all",
     "billing/invoicing/run.py: rows[:MOST_NAMED + 1]": "in all",
     "catalog/queries.py: Product.objects.order_by('name').values_list('name', flat=True)[:MOST_NAMED + 1]": "and more",

@@ -14,6 +14,7 @@ A_NODE = 50
 RELEASE, SITE, NODE = "{:064}", "site-{:05}", "node-{:05}"
 SCHEMA = '{"properties": {"greeting": {"type": "string"}, "key": {"type": "string", "format": "password"}}}'
 PAGES = {
+    "desk": "/desk/provider",
     "services": "/",
     "services, searched": "/?q=s-0",
     "services in a state": "/?state=started",

@@ -151,6 +151,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /projects/provider/costs-of-sites":   (COST, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/subscriptions":    (CHANGE, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/charges":          (CHARGE, "401 403 403 403 404 403 403 404 401 401"),
+    "GET /projects/provider/desk":              (None, "401 403 403 200 403 403 403 200 401 401"),
     "GET /projects/provider/tickets":           (None, "401 403 200 200 403 200 403 200 401 401"),
     "POST /projects/provider/tickets":          (QUESTION, "401 403 404 404 403 403 403 404 401 401"),
     "GET /projects/provider/tickets/lost":      (None, "401 403 404 404 403 404 403 404 401 401"),

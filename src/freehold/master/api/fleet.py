@@ -49,6 +49,7 @@ class NodePromiseOut(Schema):
     name: str
     kept: bool
     message: str
+    since: str | None = Field(description="Since when it is kept, or is not; null: before that was noted.")
 
 
 class NodeOut(Schema):
@@ -56,7 +57,7 @@ class NodeOut(Schema):
     title: str
     site: str
     region: str
-    state: str = Field(description="open, closed (to new instances), silent, lost or new (never heard)")
+    state: str = Field(description="open, closed (to new instances), stopped, silent, lost or new (never heard)")
     open: bool
     builder: bool = Field(description="Whether other nodes may take its finished builds.")
     labels: dict[str, str]

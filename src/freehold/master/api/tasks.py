@@ -36,7 +36,9 @@ class TaskOut(Schema):
     openapi_extra=listed("name"),
 )
 def list_tasks(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    return [
-        {**vars(task), "began_at": clock.iso(task.began_at) if task.began_at else None}
-        for task in queries.statuses(ListPart(after, limit))
-    ]
+    return [as_told(task) for task in queries.statuses(ListPart(after, limit))]
+
+
+def as_told(task: queries.TaskStatus) -> dict[str, Any]:
+    """Return a task as the API tells it."""
+    return {**vars(task), "began_at": clock.iso(task.began_at) if task.began_at else None}

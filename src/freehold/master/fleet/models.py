@@ -196,6 +196,8 @@ class Certificate(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=["node", "instance"]), name="certificate_kind"),
         ]
+        # Those that end soon are few among all that ended.
+        indexes = [models.Index(fields=["not_after"], name="certificate_end", condition=Q(revoked_at__isnull=True))]
 
 
 class Chain(models.Model):

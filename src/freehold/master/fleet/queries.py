@@ -68,12 +68,12 @@ def _told(wanted: "QuerySet[Node, Node]") -> list[dict[str, Any]]:
     return [
         {
             **row,
-            "state": _state(row),
+            "state": node_state(row),
             "site": row["site__name"],
             "region": row["site__region"],
             "labels": json.loads(row["labels"]),
             "protections": json.loads(row["protections"]),
-            "promises": json.loads(row["promises"]),
+            "promises": [{**one, "since": clock.iso(one.get("since"))} for one in json.loads(row["promises"])],
             "lost_at": clock.iso(row["lost_at"]),
             "silent_since": clock.iso(row["silent_since"]),
             "stopped": row["stopped"] or None,
@@ -84,7 +84,7 @@ def _told(wanted: "QuerySet[Node, Node]") -> list[dict[str, Any]]:
     ]
 
 
-def _state(row: dict[str, Any]) -> str:
+def node_state(row: dict[str, Any]) -> str:
     """Return what a node is now: new (never heard), lost, stopped (it said so), silent, closed or open."""
     if row["last_contact"] is None:
         return "new"

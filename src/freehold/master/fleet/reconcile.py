@@ -109,10 +109,20 @@ def _take_over_facts(row: HostFactsRow) -> None:
         agent=facts.agent,
         protections=json.dumps(facts.protections),
         acknowledged_lease=round(facts.lease),
-        promises=json.dumps(msgspec.to_builtins(facts.promises)),
+        promises=json.dumps(_with_since(facts, json.loads(node.promises), row.received_at)),
         free=Partition.objects.filter(node=node, present=True, instance=None).count(),
     )
     sync_supplies(node.id)
+
+
+def _with_since(facts: HostFacts, before: list[dict[str, Any]], at: int) -> list[dict[str, Any]]:
+    """Return a machine's promises, each with the moment since which it is kept, or is not, as far as that is known."""
+    known = {promise["name"]: promise for promise in before}
+    found = []
+    for promise in msgspec.to_builtins(facts.promises):
+        former = known.get(promise["name"], {})
+        found.append({**promise, "since": former.get("since") if former.get("kept") == promise["kept"] else at})
+    return found
 
 
 def _set_aside(row: HostFactsRow, error: Exception) -> None:

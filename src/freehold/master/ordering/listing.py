@@ -59,6 +59,25 @@ def page(projects: list[str], *, text: str = "", state: str = "", number: int = 
     return ListPage(queries.by_ids([row["id"] for row in found]), number, max(1, -(-total // PAGE)), total)
 
 
+def unfinished(provider: str, before: int, most: int) -> tuple[list[tuple[str, dict[str, Any]]], int]:
+    """Return the instances on the nodes of a project that are not as wanted since before a moment (milliseconds).
+
+    Each with its state, the longest first, so many at most; and how many there are in all. Those that failed at once;
+    without those whose node is not heard. Two queries.
+    """
+    condition = (
+        "i.node_id IN (SELECT n.id FROM fleet_node n WHERE n.project_id = :provider) AND i.gone_at IS NULL"
+        " AND i.state NOT IN ('started', 'stopped', 'unreachable', 'destroyed')"
+        " AND (i.state = 'failed' OR i.changed_at < :before) AND NOT EXISTS"
+        " (SELECT 1 FROM fleet_node n WHERE n.id = i.node_id AND n.silent_since IS NOT NULL)"
+        " ORDER BY i.changed_at, i.id LIMIT :most"
+    )
+    found = run(LISTING["in_state"].where(condition), provider=provider, before=before, most=most)
+    states = {row["id"]: row["state"] for row in found}
+    rows = queries.by_ids(list(states))
+    return [(states[row["id"]], row) for row in rows], found[0]["total"] if found else 0
+
+
 def on_node(node: str) -> dict[str, list[dict[str, Any]]]:
     """Return who lives on a node, by partition."""
     found: dict[str, list[dict[str, Any]]] = {}

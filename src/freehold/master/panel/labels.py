@@ -32,6 +32,8 @@ STATES: dict[str, str | Promise] = {
     "silent": gettext_lazy("silent"),
     "lost": gettext_lazy("lost"),
     "new": gettext_lazy("not heard yet"),
+    "full": gettext_lazy("full"),
+    "draining": gettext_lazy("being emptied"),
     "destroying": gettext_lazy("destroying"),
     "destroyed": gettext_lazy("destroyed"),
     # Of a release on a node.
@@ -94,6 +96,18 @@ KINDS: dict[str, str | Promise] = {
     "invoice.overdue": gettext_lazy("A payment is overdue, and was made"),
 }
 """What messages are about."""
+
+WAITING: dict[str, str | Promise] = {
+    "build-failed": gettext_lazy("Its release cannot be built on its node."),
+    "configure-failed": gettext_lazy("Its configuration fails on its node; its customer sees why."),
+    "building": gettext_lazy("Its release is being built on its node."),
+    "not-built": gettext_lazy("Its release is not built yet on its node."),
+    "not-taken": gettext_lazy("Its node has not taken it up yet."),
+    "configuring": gettext_lazy("Its node does not finish its configuration."),
+    "stopping": gettext_lazy("Its node does not say that it stopped."),
+    "destroying": gettext_lazy("Its node does not say that nothing is left of it."),
+}
+"""Why an order is not as wanted (`desk.queries.REASONS`)."""
 
 _SIZES: dict[str, str | Promise] = {
     "cpus": gettext_lazy("cores"),
@@ -227,6 +241,11 @@ PROTECTIONS: dict[str, str | Promise] = {
 def protections(held: dict[str, bool], *, holding: bool) -> list[str]:
     """Return the protections that hold, or those that do not, as people read them."""
     return [str(PROTECTIONS.get(name, name)) for name, holds in held.items() if holds is holding]
+
+
+def waiting(reason: str) -> str:
+    """Return why an order is not as wanted, for people."""
+    return str(WAITING[reason])
 
 
 def state(name: str) -> str:

@@ -79,7 +79,7 @@ def _open(request: HttpRequest, person: Person) -> HttpResponse:
     """Open a session of a person, and go where the visitor wanted to be."""
     wanted = request.POST.get("next", "")
     login(request, person, backend="django.contrib.auth.backends.ModelBackend")
-    response = redirect(wanted if url_has_allowed_host_and_scheme(wanted, None) else "instances")
+    response = redirect(wanted if url_has_allowed_host_and_scheme(wanted, None) else "home")
     known = devices.remember(request.COOKIES.get(devices.COOKIE, ""), identity.digest(person.email))
     response.set_cookie(devices.COOKIE, known, devices.YEAR_S, secure=True, httponly=True, samesite="Lax")
     return response

@@ -6,6 +6,7 @@ from django.views.i18n import set_language
 from freehold.master.panel import (
     account,
     data,
+    desk,
     fleet,
     members,
     money,
@@ -63,6 +64,9 @@ urlpatterns = [
     path("tickets", support.tickets, name="tickets"),
     path("tickets/<str:project>/<str:identity>", support.ticket, name="ticket"),
     path("tasks", tasks.overview, name="tasks"),
+    path("home", desk.home, name="home"),
+    path("desk", desk.choose, name="desk-choice"),
+    path("desk/<str:project>", desk.overview, name="desk"),
     path("members", members.choose, name="members-choice"),
     path("members/<str:project>", members.overview, name="members"),
     path("webhooks/<str:project>", notifications.webhooks, name="webhooks"),

@@ -5,9 +5,9 @@ FROM ordering_instance i
 
 -- name: in_state
 -- The same where the state matters: what `ordering.status` says of an instance is said here again, for the database.
-SELECT i.id, count(*) OVER () AS total
+SELECT i.id, i.state, count(*) OVER () AS total
 FROM (
-  SELECT i.id, i.project_id, i.parent, i.title, i.product, i.gone_at, i.revision, o.at AS observed_at,
+  SELECT i.id, i.project_id, i.parent, i.title, i.product, i.node_id, i.changed_at, i.gone_at, i.revision, o.at AS observed_at,
          CASE
            WHEN i.gone_at IS NOT NULL THEN 'destroyed'
            WHEN i.wanted = 'destroyed' THEN 'destroying'

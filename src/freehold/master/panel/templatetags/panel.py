@@ -16,6 +16,7 @@ register = template.Library()
 register.filter("state_word", labels.state)
 register.filter("role_word", labels.role)
 register.filter("cost_kind", labels.cost_kind)
+register.filter("waiting_word", labels.waiting)
 
 _DATES = {"fr": "j M Y, H:i:s", "zh-hans": "Y年n月j日 H:i:s"}
 """Day and time; English as nobody misreads it."""
