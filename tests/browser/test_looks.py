@@ -11,6 +11,7 @@ from browser.windows import DESKTOP, PHONE, Window
 from support.machines import Cloud
 
 PAGES = {
+    "desk": "desk/provider",
     "services": "",
     "service": "services/provider/till",
     "change": "services/provider/till/-/change",

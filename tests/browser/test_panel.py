@@ -25,6 +25,8 @@ def phone(window: Callable[..., Window]) -> Window:
 def test_a_person_logs_in_and_sees_the_service_running(phone: Window) -> None:
     phone.log_in()
     page = phone.page
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Desk")
+    page.get_by_role("link", name="Services").click()
     row = page.get_by_role("row", name="shop")
     expect(row).to_contain_text("started")
     expect(row).to_contain_text("kept")

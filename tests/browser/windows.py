@@ -100,7 +100,8 @@ class Window:
         self.page.locator("#email").fill(OWNER)
         self.page.locator("#password").fill(self.cloud.master.password)
         self.page.locator("#password").press("Enter")
-        self.page.wait_for_url(f"{self.address}/")
+        # Who runs nodes comes to the desk.
+        self.page.wait_for_url(f"{self.address}/desk/*")
 
     def shoot(self, name: str) -> None:
         """Keep a picture, for people to look at."""

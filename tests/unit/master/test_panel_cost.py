@@ -26,6 +26,7 @@ PAGES = {
     "order": "/catalogue/product-00000",
     "fleet": "/fleet/provider",
     "node": "/fleet/provider/nodes/n-00000",
+    "node, revoking": "/fleet/provider/nodes/n-00000/revoke",
     "supplies": "/fleet/provider/supplies",
     "build": "/fleet/provider/supplies/sup-00000-00000",
     "build, live part": "/fleet/provider/supplies/sup-00000-00000/log",

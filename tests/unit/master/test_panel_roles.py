@@ -72,6 +72,12 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST enrol":            ({"site": "here", "title": "new"}, "login 403 403 200 403 403 403"),
     "GET node":              (None, "login 403 403 200 403 403 403"),
     "POST node":             ({"open": "yes"}, "login 403 403 302 403 403 403"),
+    "GET node-drain":        (None, "login 403 403 200 403 403 403"),
+    "POST node-drain":       ({}, "login 403 403 200 403 403 403"),
+    "GET node-revoke":       (None, "login 403 403 200 403 403 403"),
+    "POST node-revoke":      ({"confirm": "another"}, "login 403 403 422 403 403 403"),
+    "GET instance-move":     (None, "login 403 409 409 403 403 403"),
+    "POST instance-move":    ({}, "login 403 409 409 403 403 403"),
     "GET supplies":          (None, "login 403 403 200 403 403 403"),
     "POST supplies":         ({"release": "lost"}, "login 403 403 404 403 403 403"),
     "GET supply":            (None, "login 403 403 200 403 403 403"),
@@ -138,7 +144,7 @@ def _path(name: str, project: str = "provider") -> str:
     from freehold.master.fleet.models import Supply
 
     known = {"project": project, "product": "own", "identity": Supply.objects.get().id}
-    known["title"] = "one" if name == "node" else "theirs"
+    known["title"] = "one" if name.startswith("node") else "theirs"
     known |= {"code": "BOOKS", "number": "lost", "digest": "0" * 64, "name": "fec" if name == "books-export" else "vat"}
     address = _addresses()[name]
     for key, value in known.items():
@@ -219,7 +225,7 @@ def test_what_is_of_another_fleet_is_not_found_in_ones_own(house: dict[str, Visi
     actions.give_role(rival, Project.objects.get(name="shop"), Role.OWNER, acting=identity.system())
     visitor = Visitor(identity.by_person(rival.id))
     assert "one" not in visitor.reads("/fleet/shop").split()
-    for row in ("GET node", "POST node", "GET supply", "GET build-log"):
+    for row in (*(row for row in TABLE if row.split()[1].startswith("node")), "GET supply", "GET build-log"):
         assert _visit(visitor, row, "shop").status_code == 404, row
     for where in ("node:one", f"node:{Node.objects.get().id}", "site:here"):
         spec = {"release": Supply.objects.get().release_id, "where": where, "wanted": "removed"}

@@ -15,7 +15,7 @@ from freehold.master.fleet.queries import node_state
 from freehold.master.foundation import clock, sql
 from freehold.master.foundation.transactions import run
 from freehold.master.ordering import listing
-from freehold.master.ordering.status import STARTING_MS
+from freehold.master.ordering.status import STARTING_MS, TROUBLE
 from freehold.master.tasks import queries as tasks
 from freehold.master.tasks.queries import TaskStatus
 
@@ -198,7 +198,7 @@ def desk(project: str, *, most: int = USUAL, is_staff: bool = False) -> Desk:
     (capacity,) = run(SQL["capacity"], project=project)
     return Desk(
         capacity=Capacity(**capacity),
-        services=_found(run(SQL["services"], settled=now - STARTING_MS, **values), _service),
+        services=_found(run(SQL["services"], node="", settled=now - STARTING_MS, **values), _service),
         machines=_machines(project, most),
         nodes=_found(run(SQL["nodes"], **values), _node),
         orders=_orders(project, now, most),
@@ -207,6 +207,22 @@ def desk(project: str, *, most: int = USUAL, is_staff: bool = False) -> Desk:
         certificates=_found(run(SQL["certificates"], **ending, **values), _certificate),
         tasks=_tasks() if is_staff else None,
     )
+
+
+def living(project: str, node: str) -> dict[str, list[dict[str, Any]]]:
+    """Return who lives on a node (ids), by partition, each with its `state`, and what it does not keep in `broken`.
+
+    Three queries. What is started and breaks a promise is in `trouble`.
+    """
+    settled = clock.now() - STARTING_MS
+    broken: dict[str, list[str]] = {}
+    for row in run(SQL["services"], project=project, node=node, settled=settled, most=MOST):
+        broken.setdefault(row["id"], []).append(row["promise"])
+    states, found = listing.states_on(node), listing.on_node(node)
+    for row in (row for rows in found.values() for row in rows):
+        row["broken"] = sorted(broken.get(row["id"], []))
+        row["state"] = TROUBLE if row["broken"] else states.get(row["id"], "")
+    return found
 
 
 def runs_nodes(projects: list[str]) -> bool:

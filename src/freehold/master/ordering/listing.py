@@ -78,6 +78,12 @@ def unfinished(provider: str, before: int, most: int) -> tuple[list[tuple[str, d
     return [(states[row["id"]], row) for row in rows], found[0]["total"] if found else 0
 
 
+def states_on(node: str) -> dict[str, str]:
+    """Return the state of each instance that lives on a node, by id."""
+    found = run(LISTING["in_state"].where("i.node_id = :node AND i.gone_at IS NULL"), node=node)
+    return {row["id"]: row["state"] for row in found}
+
+
 def on_node(node: str) -> dict[str, list[dict[str, Any]]]:
     """Return who lives on a node, by partition."""
     found: dict[str, list[dict[str, Any]]] = {}

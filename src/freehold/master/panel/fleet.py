@@ -11,7 +11,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from freehold.master.catalog import queries as catalog
 from freehold.master.fleet import actions, queries
 from freehold.master.foundation.errors import Invalid, MasterError
-from freehold.master.ordering import listing
 from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_members, only_or_choice, operated
@@ -88,7 +87,7 @@ def enrol(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
         _check_machine(typed)
         token = actions.make_enrol_token(project, typed["site"], acting=caller)
     except MasterError as error:
-        return draw(request, caller, "enrol", {**context, **_explained(error)}, error.status)
+        return draw(request, caller, "enrol", {**context, **explained(error)}, error.status)
     # The address by which this operator reached the Master; nobody else gets to see this page.
     master = request.build_absolute_uri("/").rstrip("/")
     command = (
@@ -102,28 +101,6 @@ def enrol(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @for_members
-def node(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
-    """A node: its facts, its partitions and who lives there. POST opens or closes it for new services."""
-    found = _node(caller, project, title)
-    if request.method == "POST":
-        actions.change_node(found["id"], project, open=request.POST.get("open") == "yes", acting=caller)
-        return redirect("node", project, title)
-    living = listing.on_node(found["id"])
-    partitions = [{**one, "living": living.get(one["name"], [])} for one in queries.partitions(found["id"])]
-    page = lists.supplies(caller.projects[project], node=title, number=_number(request))
-    context = {
-        "project": project,
-        "node": found,
-        "partitions": partitions,
-        "holding": labels.protections(found["protections"], holding=True),
-        "missing": labels.protections(found["protections"], holding=False),
-        **_listed(page),
-    }
-    return draw(request, caller, "node", context)
-
-
-@require_http_methods(["GET", "POST"])
-@for_members
 def supplies(request: HttpRequest, caller: Caller, project: str) -> HttpResponse:
     """What may run on which nodes. POST supplies a release, or removes it."""
     owner = caller.project(project, Scope.OPERATE)
@@ -133,12 +110,12 @@ def supplies(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
         try:
             _supply(request, caller, project)
         except MasterError as error:
-            wrong, status = _explained(error), error.status
+            wrong, status = explained(error), error.status
         else:
             return redirect("supplies", project)
     context = {
         "project": project,
-        **_listed(lists.supplies(owner, number=_number(request))),
+        **listed(lists.supplies(owner, number=page_number(request))),
         "releases": catalog.releases(lists.MOST_OFFERED),
         "nodes": lists.choices(partial(queries.node_titles, owner)),
         "sites": lists.choices(partial(queries.sites, owner)),
@@ -173,7 +150,7 @@ def _overview(
     typed: dict[str, str] | None = None,
 ) -> HttpResponse:
     owner = caller.project(project, Scope.OPERATE)
-    number = _number(request)
+    number = page_number(request)
     page = lists.numbered(queries.nodes(owner, lists.numbered_part(number)), number, queries.count_nodes(owner))
     number = lists.page_number(request.GET.get("sites", ""))
     sites = [
@@ -188,18 +165,16 @@ def _overview(
     }
     if error is None:
         return draw(request, caller, "fleet", context)
-    return draw(request, caller, "fleet", {**context, **_explained(error)}, error.status)
+    return draw(request, caller, "fleet", {**context, **explained(error)}, error.status)
 
 
-def _node(caller: Caller, project: str, title: str) -> dict[str, Any]:
-    return queries.node(caller.project(project, Scope.OPERATE), title=title)
-
-
-def _number(request: HttpRequest) -> int:
+def page_number(request: HttpRequest) -> int:
+    """Return the number of the page that is asked for."""
     return lists.page_number(request.GET.get("page", ""))
 
 
-def _listed(page: lists.NumberedPage) -> dict[str, Any]:
+def listed(page: lists.NumberedPage) -> dict[str, Any]:
+    """Return a page of supplies for a template, each with its state."""
     return {"page": page, "supplies": [_with_state(row) for row in page.rows]}
 
 
@@ -250,5 +225,6 @@ def _check_machine(typed: dict[str, str]) -> None:
         raise Invalid("A machine has 1 to 1000 partitions.", errors=[FieldError("partitions", "1 to 1000")])
 
 
-def _explained(error: MasterError) -> dict[str, Any]:
+def explained(error: MasterError) -> dict[str, Any]:
+    """Return what a template says of an error."""
     return {"problem": error, "what": labels.problem(error), "wrong": {one.field for one in error.errors}}

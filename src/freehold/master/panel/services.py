@@ -14,10 +14,10 @@ from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import contact
 from freehold.master.foundation import clock
-from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
-from freehold.master.ordering import actions, endings, listing, queries
+from freehold.master.ordering import actions, endings, listing, moves, queries
 from freehold.master.ordering.status import TROUBLE
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw, for_members
@@ -144,6 +144,29 @@ def destroy(request: HttpRequest, caller: Caller, project: str, title: str) -> H
         return draw(request, caller, "destroy", {**context, "wrong": _("This is not its title.")}, 422)
     now = ends_at is None or "now" in request.POST
     actions.request(actions.Request(project, title, state=Wanted.DESTROYED), now=now, acting=caller)
+    return redirect("instance", project, title)
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+def move(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """Place a service on another node. What loses data with it wants its title typed; where it would go is said before.
+
+    Another place may be free by the time that it moves: its page says where it is then.
+    """
+    caller.project(project, Scope.ORDER)
+    context: dict[str, Any] = {"row": _find(caller, project, title)}
+    try:
+        context["outcome"] = moves.move(project, title, abandon_data=True, dry_run=True, acting=caller)
+        abandons = context["outcome"]["abandoned"]
+        if request.method == "GET":
+            return draw(request, caller, "move", context)
+        if abandons and request.POST.get("confirm", "").strip() != title:
+            return draw(request, caller, "move", {**context, "wrong": _("This is not its title.")}, 422)
+        moves.move(project, title, abandon_data=abandons, dry_run=False, acting=caller)
+    except (Conflict, NoPlace) as error:
+        context |= {"outcome": None, "problem": error, "what": labels.problem(error)}
+        return draw(request, caller, "move", context, error.status)
     return redirect("instance", project, title)
 
 

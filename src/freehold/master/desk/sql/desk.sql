@@ -11,7 +11,7 @@ LEFT JOIN fleet_chain c ON c.node_id = n.id
 WHERE n.project_id = :project
 
 -- name: services
--- The promises that services on the nodes of a project do not keep, what broke last first. Each promise of an instance is
+-- The promises that services on the nodes of a project, or on one of them, do not keep, what broke last first. Each promise of an instance is
 -- found by one step in the index from the one before it, for the results of each are many.
 WITH RECURSIVE settled AS (
   SELECT i.id, i.revision, i.title, i.project_id, n.title AS node, t.name AS site
@@ -19,7 +19,8 @@ WITH RECURSIVE settled AS (
   JOIN fleet_site t ON t.id = n.site_id
   JOIN ordering_instance i ON i.node_id = n.id AND i.gone_at IS NULL
   JOIN ordering_instancerow o ON o.id = (SELECT max(id) FROM ordering_instancerow WHERE instance_id = i.id)
-  WHERE n.project_id = :project AND n.silent_since IS NULL AND i.wanted = 'started' AND o.state = 'started'
+  WHERE n.project_id = :project AND (:node = '' OR n.id = :node) AND n.silent_since IS NULL
+    AND i.wanted = 'started' AND o.state = 'started'
     AND o.revision >= i.revision AND o.at < :settled
 ), named AS (
   SELECT s.id, (SELECT min(a.promise) FROM monitoring_assessment a WHERE a.instance_id = s.id) AS promise FROM settled s
@@ -33,7 +34,7 @@ WITH RECURSIVE settled AS (
   FROM named d
   WHERE d.promise IS NOT NULL
 )
-SELECT s.title, p.name AS project, l.promise, s.node, s.site,
+SELECT l.id, s.title, p.name AS project, l.promise, s.node, s.site,
        (SELECT min(f.at) FROM monitoring_assessment f
         WHERE f.instance_id = l.id AND f.promise = l.promise
           AND f.id > coalesce((SELECT max(k.id) FROM monitoring_assessment k

@@ -29,7 +29,7 @@ FROM (
 
 -- name: on_node
 -- The instances that live on a node.
-SELECT i.partition, i.title, p.name AS project, i.product, r.version, i.wanted, i.host
+SELECT i.id, i.partition, i.title, p.name AS project, i.product, r.version, i.wanted, i.host
 FROM ordering_instance i
 JOIN people_project p ON p.id = i.project_id
 JOIN catalog_release r ON r.id = i.release_id
