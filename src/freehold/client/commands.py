@@ -21,6 +21,8 @@ from freehold.client.terminal import (
 )
 from freehold.protocol import archive
 
+_MAINTENANCES = "/projects/{project}/maintenances"
+
 
 def add_commands(
     subparsers: "Subparsers[argparse.ArgumentParser]", node: "Subparsers[argparse.ArgumentParser]"
@@ -97,6 +99,19 @@ def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") ->
         "--expected-silence", type=int, required=True, metavar="SECONDS", help="until then nobody is told; 0: none"
     )
     command(site, "list", _sites, "list the sites")
+    maintenance = site.add_parser("maintenance", help="times in which a site may be down").add_subparsers(
+        dest="maintenance_command", required=True, metavar="COMMAND"
+    )
+    announce = command(
+        maintenance, "announce", _announce, "announce one, two days before or earlier, for a day at most"
+    )
+    announce.add_argument("site")
+    announce.add_argument("what", help="what is done; customers read it")
+    announce.add_argument("--begins", required=True, metavar="TIME", help="such as 2026-12-01T22:00Z")
+    announce.add_argument("--ends", required=True, metavar="TIME")
+    withdraw = command(maintenance, "withdraw", _withdraw_maintenance, "take back one that has not begun")
+    withdraw.add_argument("maintenance", metavar="ID")
+    command(maintenance, "list", _maintenances, "list what was announced")
 
 
 def _add_node_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
@@ -242,6 +257,28 @@ def _sites(options: argparse.Namespace) -> int:
             [(one.name, one.region, str(one.nodes), f"{one.expected_silence} s") for one in sites],
         ),
     )
+    return 0
+
+
+def _announce(options: argparse.Namespace) -> int:
+    body = {"site": options.site, "begins_at": options.begins, "ends_at": options.ends, "what": options.what}
+    made = open_client().ask("POST", _MAINTENANCES, body=body, project=options.project)
+    words = f"'{made['site']}' may be down from {made['begins_at']} to {made['ends_at']}; its customers see it."
+    say(options, made, f"{words} Take it back: freehold site maintenance withdraw {made['id']}")
+    return 0
+
+
+def _withdraw_maintenance(options: argparse.Namespace) -> int:
+    parts = {"maintenance": options.maintenance}
+    open_client().ask("DELETE", f"{_MAINTENANCES}/{{maintenance}}", parts, project=options.project)
+    say(options, {"withdrawn": options.maintenance}, "It is withdrawn.")
+    return 0
+
+
+def _maintenances(options: argparse.Namespace) -> int:
+    found = open_client().ask_all(_MAINTENANCES, "id", project=options.project)
+    rows = [[one["id"], one["site"], one["begins_at"], one["ends_at"], one["what"]] for one in found]
+    say(options, found, table(("ID", "SITE", "BEGINS", "ENDS", "WHAT"), rows) if rows else "None was announced.")
     return 0
 
 

@@ -210,6 +210,10 @@ def _describe(instance: Instance) -> str:
     if instance.offer is not None:
         lines.append(f"  offers      places to {instance.offer.offered_to}: {instance.offer.free} are free")
     lines += [f"  used        {name} = {value}" for name, value in instance.usage.items() if value is not None]
+    lines += [
+        f"  maintenance from {one.begins_at} to {one.ends_at} its site may be down: {one.what}"
+        for one in instance.maintenances
+    ]
     if instance.protected:
         lines.append("  protected   it cannot be destroyed")
     if instance.ends_at is not None:

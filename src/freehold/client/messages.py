@@ -26,6 +26,14 @@ class Child(msgspec.Struct, frozen=True):
     message: str
 
 
+class AnnouncedMaintenance(msgspec.Struct, frozen=True):
+    """A time in which a service may be down, because that was announced for its site."""
+
+    begins_at: str
+    ends_at: str
+    what: str
+
+
 class Offer(msgspec.Struct, frozen=True):
     """What an instance offers to shared ones; `offered_to` is project or everyone."""
 
@@ -75,6 +83,8 @@ class Instance(msgspec.Struct, frozen=True):
     """When it is destroyed, while it is stopped and can be had back."""
     protected: bool = False
     """It cannot be destroyed."""
+    maintenances: list[AnnouncedMaintenance] = []
+    """What is going on, and what comes."""
     children: list[Child] = []
     offer: Offer | None = None
 

@@ -11,7 +11,7 @@ from support.running import tiny_release
 if TYPE_CHECKING:
     from support.market import Market
     from support.rooms import Rooms
-FOR_OPERATORS = ("/sites", "/nodes", "/supplies", "/grants", "/customers", "/members", "/invitations")
+FOR_OPERATORS = ("/sites", "/nodes", "/supplies", "/grants", "/customers", "/members", "/invitations", "/maintenances")
 
 
 def test_every_list_of_the_api_is_asked_for_in_parts_by_a_cursor_that_its_rows_have() -> None:
@@ -37,6 +37,8 @@ def cost(market: "Market", site: str) -> None:
 def full(market: "Market") -> Asker:
     """A Master with at least four rows in each of its lists."""
     from freehold.master.catalog import actions as catalog
+    from freehold.master.foundation import clock
+    from freehold.master.monitoring import actions as monitoring
     from freehold.master.notifications import actions as notifications
     from freehold.master.notifications.models import OutgoingMessage, Webhook
     from freehold.master.people import actions, identity
@@ -62,6 +64,8 @@ def full(market: "Market") -> Asker:
         market.prices(market.price(1000), usage, region=region)
     for number in range(4):
         cost(market, f"site-{number}")
+        begins_at = market.now + (3 + number // 2) * clock.DAY
+        monitoring.announce("provider", f"site-{number}", begins_at, begins_at + 1, "new switch", acting=rooms.owner)
     market.pay(market.customer(), 100_000, "deposit")
     for number in range(5):
         market.ready(market.order(f"web{number}", offer="small"))

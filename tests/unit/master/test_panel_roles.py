@@ -67,7 +67,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET fleet-choice":      (None, "login 200 200 302 200 200 200"),
     "GET fleet":             (None, "login 403 403 200 403 403 403"),
     "POST add-site":         ({"name": "-"}, "login 403 403 422 403 403 403"),
-    "POST change-site":      ({"hours": "-"}, "login 403 403 422 403 403 403"),
+    "GET site":              (None, "login 403 403 200 403 403 403"),
+    "POST site":             ({"hours": "-"}, "login 403 403 422 403 403 403"),
     "GET enrol":             (None, "login 403 403 200 403 403 403"),
     "POST enrol":            ({"site": "here", "title": "new"}, "login 403 403 200 403 403 403"),
     "GET node":              (None, "login 403 403 200 403 403 403"),
@@ -145,7 +146,12 @@ def _path(name: str, project: str = "provider") -> str:
 
     known = {"project": project, "product": "own", "identity": Supply.objects.get().id}
     known["title"] = "one" if name.startswith("node") else "theirs"
-    known |= {"code": "BOOKS", "number": "lost", "digest": "0" * 64, "name": "fec" if name == "books-export" else "vat"}
+    known |= {
+        "code": "BOOKS",
+        "number": "lost",
+        "digest": "0" * 64,
+        "name": {"books-export": "fec", "site": "here"}.get(name, "vat"),
+    }
     address = _addresses()[name]
     for key, value in known.items():
         for kind in ("str", "path"):

@@ -55,6 +55,7 @@ RULE = {"tax_class": "x", "category": "x", "rate": "1", "code": "S", "from": "20
 ACCOUNT = {"code": "-", "name": "x", "kind": "x"}
 SUPPLY = {"product": "tiny", "all": True}
 GRANT = {"product": "lost", "project": "no-such-project"}
+DOWN = {"site": "lost", "begins_at": "2999-01-01T00:00Z", "ends_at": "2999-01-01T01:00Z", "what": "x"}
 HANDOVER = {"title": "lost", "to": "no-such-project"}
 YEAR = "since=2026-01-01&until=2026-12-31"
 WEBHOOK = {"url": "ftp://host"}
@@ -151,6 +152,9 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /projects/provider/costs-of-sites":   (COST, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/subscriptions":    (CHANGE, "401 403 403 403 404 403 403 404 401 401"),
     "POST /projects/provider/charges":          (CHARGE, "401 403 403 403 404 403 403 404 401 401"),
+    "GET /projects/provider/maintenances":      (None, "401 403 403 200 403 403 403 200 401 401"),
+    "POST /projects/provider/maintenances":     (DOWN, "401 403 403 404 403 403 403 404 401 401"),
+    "DELETE /projects/provider/maintenances/0": (None, "401 403 403 404 403 403 403 404 401 401"),
     "GET /projects/provider/desk":              (None, "401 403 403 200 403 403 403 200 401 401"),
     "GET /projects/provider/tickets":           (None, "401 403 200 200 403 200 403 200 401 401"),
     "POST /projects/provider/tickets":          (QUESTION, "401 403 404 404 403 403 403 404 401 401"),
@@ -198,6 +202,7 @@ def _operation(row: str) -> str:
                 "quotas": "name",
                 "sites": "name",
                 "grants": "product",
+                "maintenances": "maintenance_id",
             }.get("".join(parts[3:4])),
         ),
     ):

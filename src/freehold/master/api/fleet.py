@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
+from pydantic import AwareDatetime
 
 from freehold.master.api.auth import caller, in_project
 from freehold.master.api.bodies import StrictBody
@@ -11,8 +12,12 @@ from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
 from freehold.master.fleet import actions, queries
+from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.paging import ListPart
+from freehold.master.monitoring import actions as maintenance
+from freehold.master.monitoring import queries as monitoring
+from freehold.master.monitoring.models import Maintenance
 from freehold.master.ordering import moves
 from freehold.master.people.identity import Scope
 from freehold.protocol.problem import FieldError
@@ -35,6 +40,22 @@ class SiteOut(Schema):
 
 class SiteChangeIn(StrictBody):
     expected_silence: int = Field(description="Seconds for which its nodes may be silent and nobody is told; 0: none.")
+
+
+class MaintenanceIn(StrictBody):
+    site: str
+    begins_at: AwareDatetime = Field(description="Two days from now, or later.")
+    ends_at: AwareDatetime = Field(description="A day after it begins, at most.")
+    what: str = Field(description="What is done: customers read it.")
+
+
+class MaintenanceOut(Schema):
+    id: str
+    site: str
+    begins_at: str
+    ends_at: str
+    what: str
+    announced_at: str
 
 
 class EnrolTokenIn(StrictBody):
@@ -143,6 +164,56 @@ def add_site(request: HttpRequest, project: str, body: SiteIn) -> tuple[int, dic
 def change_site(request: HttpRequest, project: str, name: str, body: SiteChangeIn) -> dict[str, Any]:
     site = actions.change_site(project, name, expected_silence=body.expected_silence, acting=caller(request))
     return queries.site(site.project_id, site.name)
+
+
+@router.get(
+    "/projects/{project}/maintenances",
+    response=list[MaintenanceOut],
+    auth=in_project(Scope.OPERATE),
+    summary="What was announced for the sites of a project",
+    openapi_extra=listed("id"),
+)
+def list_maintenances(
+    request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL
+) -> list[dict[str, Any]]:
+    """What begins last first."""
+    owner = caller(request).project(project, Scope.OPERATE)
+    return [_announced(row) for row in monitoring.maintenances(owner, ListPart(after, limit))]
+
+
+@router.post(
+    "/projects/{project}/maintenances",
+    response={201: MaintenanceOut},
+    auth=in_project(Scope.OPERATE),
+    summary="Announce that a site may be down for a time, which then does not count",
+)
+def announce(request: HttpRequest, project: str, body: MaintenanceIn) -> tuple[int, dict[str, Any]]:
+    begins_at, ends_at = (round(moment.timestamp() * clock.SECOND) for moment in (body.begins_at, body.ends_at))
+    return 201, _announced(
+        maintenance.announce(project, body.site, begins_at, ends_at, body.what, acting=caller(request))
+    )
+
+
+@router.delete(
+    "/projects/{project}/maintenances/{maintenance_id}",
+    response={204: None},
+    auth=in_project(Scope.OPERATE),
+    summary="Withdraw what was announced and has not begun",
+)
+def withdraw(request: HttpRequest, project: str, maintenance_id: str) -> tuple[int, None]:
+    maintenance.withdraw(project, maintenance_id, acting=caller(request))
+    return 204, None
+
+
+def _announced(row: Maintenance) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "site": row.site.name,
+        "begins_at": clock.iso(row.begins_at),
+        "ends_at": clock.iso(row.ends_at),
+        "what": row.what,
+        "announced_at": clock.iso(row.announced_at),
+    }
 
 
 @router.post(

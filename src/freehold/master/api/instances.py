@@ -64,6 +64,12 @@ class PromiseOut(Schema):
     at: str | None
 
 
+class AnnouncedOut(Schema):
+    begins_at: str
+    ends_at: str
+    what: str
+
+
 class InstanceOut(FreeTextOut):
     id: str
     project: str
@@ -103,6 +109,9 @@ class InstanceOut(FreeTextOut):
         "state started or stopped has it back, with its data.",
     )
     protected: bool = Field(description=order.FIELDS["protected"].says)
+    maintenances: list[AnnouncedOut] = Field(
+        description="When it may be down, because that was announced for its site: what is going on, and what comes."
+    )
     address: str | None
     revision: int
     created_at: str
@@ -343,6 +352,10 @@ def out(picture: Picture) -> dict[str, Any]:
         "orphaned_at": None if row["orphaned_at"] is None else clock.iso(row["orphaned_at"]),
         "ends_at": clock.iso(row["ends_at"]),
         "protected": bool(row["protected"]),
+        "maintenances": [
+            {"begins_at": clock.iso(one.begins_at), "ends_at": clock.iso(one.ends_at), "what": one.what}
+            for one in picture.maintenances
+        ],
         "address": row["address"],
         "revision": row["revision"],
         "created_at": clock.iso(row["created_at"]),

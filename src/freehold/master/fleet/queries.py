@@ -34,6 +34,14 @@ def site(project: str, name: str) -> dict[str, Any]:
     return dict(Site.objects.filter(project=project, name=name).annotate(nodes=Count("node")).values(*_OF_SITE).get())
 
 
+def find_site(project: str, name: str) -> dict[str, Any]:
+    """Return one site of a project, as `sites` does; raise NotFound."""
+    # PostgreSQL refuses to be asked for a zero character, so no site has one.
+    if "\0" in name or not Site.objects.filter(project=project, name=name).exists():
+        raise NotFound(f"There is no site '{name}'.", remedy="See `freehold site list`.")
+    return site(project, name)
+
+
 def count_nodes(project: str) -> int:
     """Return how many nodes a project has."""
     return Node.objects.filter(project=project).count()

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from freehold.master.foundation import clock, sql
+from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import run
 from freehold.master.monitoring.availability import SPEAKS, Availability, Span, availability
+from freehold.master.monitoring.models import Maintenance
 from freehold.master.ordering.status import ReportedState, Status, status
 from freehold.protocol.states import Wanted
 
@@ -32,13 +34,41 @@ class Picture:
     row: dict[str, Any]
     results: list[ReportedState]
     status: Status
+    maintenances: list[Maintenance]
+    """Announced for its site and not over, what begins first first."""
 
 
 def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
-    """Complete rows of `ordering.queries` with two bounded queries, however many rows there are."""
+    """Complete rows of `ordering.queries` with bounded queries, however many rows there are."""
     rows = list(rows)
     results, now = latest([row["id"] for row in rows]), clock.now()
-    return [Picture(row, results[row["id"]], _status(row, results[row["id"]], now)) for row in rows]
+    announced = coming({row["site_id"] for row in rows if row["gone_at"] is None})
+    return [
+        Picture(row, results[row["id"]], _status(row, results[row["id"]], now), announced.get(row["site_id"], []))
+        for row in rows
+    ]
+
+
+def coming(sites: set[str]) -> dict[str, list[Maintenance]]:
+    """Return what is announced for sites (ids) and not over, by site, what begins first first."""
+    found: dict[str, list[Maintenance]] = {}
+    if sites:
+        rows = Maintenance.objects.filter(site__in=sites, ends_at__gt=clock.now())
+        for row in rows.order_by("begins_at", "id"):
+            found.setdefault(row.site_id, []).append(row)
+    return found
+
+
+def maintenances(project: str, part: ListPart) -> list[Maintenance]:
+    """Return a part of what was announced for the sites of a project (id), what begins last first."""
+    rows = Maintenance.objects.filter(site__project=project).select_related("site")
+    return list(part_of(rows, ("-begins_at", "-id"), "id", part))
+
+
+def maintenances_of(project: str, site: str) -> list[Maintenance]:
+    """Return what is announced for a site of a project (its id), and not over."""
+    rows = Maintenance.objects.filter(site__project=project, site__name=site, ends_at__gt=clock.now())
+    return list(rows.order_by("begins_at", "id"))
 
 
 def latest(instances: list[str]) -> dict[str, list[ReportedState]]:

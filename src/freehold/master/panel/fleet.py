@@ -1,6 +1,7 @@
 """For operators: sites, nodes and who lives there, supplies and builds, enrolment."""
 
 import re
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from freehold.master.catalog import queries as catalog
 from freehold.master.fleet import actions, queries
+from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid, MasterError
+from freehold.master.monitoring import actions as maintenance
+from freehold.master.monitoring import queries as monitoring
 from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_members, only_or_choice, operated
@@ -49,15 +53,58 @@ def add_site(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
     return redirect("fleet", project)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @for_members
-def change_site(request: HttpRequest, caller: Caller, project: str, name: str) -> HttpResponse:
-    """Declare for how long the nodes of a site may be silent."""
+def site(request: HttpRequest, caller: Caller, project: str, name: str) -> HttpResponse:
+    """A site: for how long its nodes may be silent, and when it may be down.
+
+    POST declares the one, and announces or withdraws the other.
+    """
+    owner = caller.project(project, Scope.OPERATE)
+    if request.method == "POST":
+        try:
+            _change_site(request, caller, project, name)
+        except MasterError as error:
+            return _draw_site(request, caller, project, name, {**explained(error), "typed": request.POST}, error.status)
+        return redirect("site", project, name)
+    queries.find_site(owner, name)
+    return _draw_site(request, caller, project, name, {})
+
+
+def _change_site(request: HttpRequest, caller: Caller, project: str, name: str) -> None:
+    asked = request.POST
+    if "hours" in asked:
+        actions.change_site(project, name, expected_silence=_seconds(asked["hours"]), acting=caller)
+    elif "withdraw" in asked:
+        maintenance.withdraw(project, asked["withdraw"], acting=caller)
+    else:
+        begins_at, ends_at = (_moment(end, asked.get(end, "")) for end in ("begins_at", "ends_at"))
+        maintenance.announce(project, name, begins_at, ends_at, asked.get("what", ""), acting=caller)
+
+
+def _draw_site(
+    request: HttpRequest, caller: Caller, project: str, name: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    owner = caller.project(project, Scope.OPERATE)
+    found = queries.find_site(owner, name)
+    now = clock.now()
+    announced = [(one, one.begins_at <= now) for one in monitoring.maintenances_of(owner, name)]
+    context = {
+        "project": project,
+        "site": {**found, "silence_hours": f"{found['expected_silence'] / 3600:g}"},
+        "announced": announced,
+        **context,
+    }
+    return draw(request, caller, "site", context, status)
+
+
+def _moment(field: str, text: str) -> int:
+    """Return the moment that a field for day and time holds, in UTC; raise Invalid."""
     try:
-        actions.change_site(project, name, expected_silence=_seconds(request.POST.get("hours", "")), acting=caller)
-    except MasterError as error:
-        return _overview(request, caller, project, error=error)
-    return redirect("fleet", project)
+        found = datetime.strptime(text, "%Y-%m-%dT%H:%M")
+    except ValueError:
+        raise Invalid("This is no time.", errors=[FieldError(field, "such as 2026-12-01T22:00", text)]) from None
+    return round(found.replace(tzinfo=UTC).timestamp()) * clock.SECOND
 
 
 def _seconds(hours: str) -> int:
@@ -153,10 +200,7 @@ def _overview(
     number = page_number(request)
     page = lists.numbered(queries.nodes(owner, lists.numbered_part(number)), number, queries.count_nodes(owner))
     number = lists.page_number(request.GET.get("sites", ""))
-    sites = [
-        {**one, "silence_hours": f"{one['expected_silence'] / 3600:g}"}
-        for one in queries.sites(owner, lists.numbered_part(number))
-    ]
+    sites = queries.sites(owner, lists.numbered_part(number))
     context = {
         "project": project,
         "page": page,

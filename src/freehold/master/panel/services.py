@@ -60,6 +60,7 @@ def index(request: HttpRequest, caller: Caller) -> HttpResponse:
     )
     context = {
         "page": page,
+        "now": clock.now(),
         "found": [(one, _address(one.row)) for one in monitoring.pictures(page.rows)],
         "asked": asked,
         "projects": mine,
@@ -209,6 +210,8 @@ def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
         "parts_left_out": max(0, len(parts) - MOST_PARTS) + beyond,
         "offer": queries.offer(row["id"]),
         "expected_until": _expected_until(row),
+        "maintenances": picture.maintenances,
+        "now": clock.now(),
         "seen": _fingerprint(row, shown, [picture, *parts]),
     }
 
@@ -244,6 +247,7 @@ def _fingerprint(row: dict[str, Any], published: list[secrets.Shown], pictures: 
             for one in pictures
         ],
         [(one.promise, one.kept, one.message) for one in pictures[0].results],
+        [(one.id, one.begins_at <= clock.now()) for one in pictures[0].maintenances],
     ]
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]
 

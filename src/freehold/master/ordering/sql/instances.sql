@@ -130,7 +130,7 @@ UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL R
 -- Instances with the last thing their node said of them, their publication and their supply.
 SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at, i.ends_at, i.protected, i.requested_state, i.title, i.product, r.version, i.release_id,
        i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
-       {{each free_text "": i.$name, }}i.node_id, n.title AS node, n.silent_since, n.stopped, t.name AS site, t.expected_silence, i.partition, a.address,
+       {{each free_text "": i.$name, }}i.node_id, n.title AS node, n.site_id, n.silent_since, n.stopped, t.name AS site, t.expected_silence, i.partition, a.address,
        o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.at AS observed_at,
        b.published, b.revision AS published_revision,
        s.observed AS software, s.message AS software_message
