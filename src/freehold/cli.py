@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 from freehold import __version__
 from freehold.client.accounts import add_commands as add_account_commands
+from freehold.client.audit import add_commands as add_audit_commands
 from freehold.client.billing import add_commands as add_billing_commands
 from freehold.client.commands import add_commands as add_client_commands
 from freehold.client.desk import add_commands as add_desk_commands
@@ -84,6 +85,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     add_billing_commands(commands)
     add_support_commands(commands)
     add_desk_commands(commands)
+    add_audit_commands(commands)
     # What a command does not need is not imported: a customer's machine has neither Master nor Node.
     wanted = arguments[0] if arguments else ""
     if wanted in ("node", "-h", "--help"):

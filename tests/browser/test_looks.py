@@ -12,6 +12,8 @@ from support.machines import Cloud
 
 PAGES = {
     "desk": "desk/provider",
+    "audit": "audit/provider",
+    "site": "fleet/provider/sites/corner",
     "services": "",
     "service": "services/provider/till",
     "change": "services/provider/till/-/change",

@@ -285,7 +285,7 @@ class Client:
             raise Refused(_problem(status, media_type, content))
         if kind is None or not content:
             return None  # type: ignore[return-value]
-        if media_type == "text/plain":
+        if media_type in ("text/plain", "text/csv"):
             return content.decode()  # type: ignore[return-value]
         try:
             return msgspec.json.decode(content, type=kind)

@@ -21,6 +21,7 @@ TEXTS = {
     "catalog/schemas.py: first.message[:300]",
     "catalog/schemas.py: json.dumps(schema)[:40]",
     "catalog/schemas.py: text[:LONGEST_VALUE]",
+    "foundation/audit_trail.py: text[:40]",
     "foundation/causes.py: state[:length]",
     "foundation/paging.py: after[:80]",
     "foundation/statements.py: data[:_MAC]",

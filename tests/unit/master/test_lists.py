@@ -11,7 +11,17 @@ from support.running import tiny_release
 if TYPE_CHECKING:
     from support.market import Market
     from support.rooms import Rooms
-FOR_OPERATORS = ("/sites", "/nodes", "/supplies", "/grants", "/customers", "/members", "/invitations", "/maintenances")
+FOR_OPERATORS = (
+    "/sites",
+    "/nodes",
+    "/supplies",
+    "/grants",
+    "/customers",
+    "/members",
+    "/invitations",
+    "/maintenances",
+    "/audit",
+)
 
 
 def test_every_list_of_the_api_is_asked_for_in_parts_by_a_cursor_that_its_rows_have() -> None:

@@ -155,6 +155,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /projects/provider/maintenances":      (None, "401 403 403 200 403 403 403 200 401 401"),
     "POST /projects/provider/maintenances":     (DOWN, "401 403 403 404 403 403 403 404 401 401"),
     "DELETE /projects/provider/maintenances/0": (None, "401 403 403 404 403 403 403 404 401 401"),
+    "GET /projects/provider/audit":             (None, "401 403 403 200 403 403 403 200 401 401"),
+    "GET /projects/provider/audit.csv":         (None, "401 403 403 200 403 403 403 200 401 401"),
     "GET /projects/provider/desk":              (None, "401 403 403 200 403 403 403 200 401 401"),
     "GET /projects/provider/tickets":           (None, "401 403 200 200 403 200 403 200 401 401"),
     "POST /projects/provider/tickets":          (QUESTION, "401 403 404 404 403 403 403 404 401 401"),

@@ -9,6 +9,7 @@ from ninja.types import DictStrAny
 
 from freehold.master.api import (
     accounts,
+    audit,
     books,
     costs,
     desk,
@@ -58,6 +59,7 @@ for tag, router in (
     ("support", support.router),
     ("notifications", notifications.router),
     ("tasks", tasks.router),
+    ("audit", audit.router),
 ):
     declare(router)
     api.add_router("", router, tags=[tag])

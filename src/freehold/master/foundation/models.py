@@ -16,7 +16,10 @@ class AuditRow(models.Model):
     """JSON of what changed; never a secret."""
 
     class Meta:
-        indexes = [models.Index(fields=["subject", "id"], name="audit_subject")]
+        indexes = [
+            models.Index(fields=["subject", "id"], name="audit_subject"),
+            models.Index(fields=["project", "id"], name="audit_project"),
+        ]
 
 
 class Counter(models.Model):

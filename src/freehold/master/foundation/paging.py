@@ -48,8 +48,7 @@ def part_of(rows: "QuerySet[Any, Any]", order: Sequence[str], cursor: str, part:
         raise nowhere(part.after)
     if part.after:
         names = [name.removeprefix("-") for name in order]
-        place = [part.after] if names == [cursor] else _place(rows, names, cursor, part.after)
-        rows = rows.filter(_beyond(order, place))
+        rows = rows.filter(_beyond(order, _place(rows, names, cursor, part.after)))
     return rows[part.start : part.start + part.most]
 
 
@@ -60,9 +59,12 @@ def nowhere(after: str) -> Invalid:
 
 
 def _place(rows: "QuerySet[Any, Any]", names: list[str], cursor: str, after: str) -> list[Any]:
-    field: Field[Any, Any] = rows.model._meta.get_field(cursor)
-    if isinstance(field, IntegerField) and not (after.isdecimal() and len(after) < 19):
+    # Of another table only texts are cursors.
+    field: Field[Any, Any] | None = None if "__" in cursor else rows.model._meta.get_field(cursor)
+    if isinstance(field, IntegerField) and not (after.isascii() and after.isdecimal() and len(after) < 19):
         raise nowhere(after)
+    if names == [cursor]:
+        return [after]
     found = rows.filter(**{cursor: after}).values_list(*names).first()
     if found is None:
         raise nowhere(after)

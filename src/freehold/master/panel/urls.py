@@ -5,6 +5,7 @@ from django.views.i18n import set_language
 
 from freehold.master.panel import (
     account,
+    audit,
     data,
     desk,
     fleet,
@@ -69,6 +70,9 @@ urlpatterns = [
     path("home", desk.home, name="home"),
     path("desk", desk.choose, name="desk-choice"),
     path("desk/<str:project>", desk.overview, name="desk"),
+    path("audit", audit.choose, name="audit-choice"),
+    path("audit/<str:project>", audit.overview, name="audit"),
+    path("audit/<str:project>/csv", audit.as_csv, name="audit-csv"),
     path("members", members.choose, name="members-choice"),
     path("members/<str:project>", members.overview, name="members"),
     path("webhooks/<str:project>", notifications.webhooks, name="webhooks"),
