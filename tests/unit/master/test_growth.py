@@ -42,6 +42,7 @@ PAGES = (
     "/webhooks/provider",
     "/webhooks/provider/hook-0",
     "/tasks",
+    "/projects",
 )
 
 
@@ -87,7 +88,7 @@ def grow(first: int, end: int) -> None:
     from freehold.master.foundation.transactions import writing
     from freehold.master.monitoring.models import Assessment
     from freehold.master.notifications.models import Cause, OutgoingMessage, Webhook
-    from freehold.master.ordering.models import Instance, InstanceRow, RequestRow
+    from freehold.master.ordering.models import Instance, InstanceRow, ProjectSuspension, RequestRow
     from freehold.master.people.models import Membership, Person, Project
     from freehold.master.support.models import Message, Ticket
 
@@ -121,6 +122,8 @@ def grow(first: int, end: int) -> None:
             ),
             Assessment(instance_id=instance, revision=1, at=1, promise="page", kept=False, message="no"),
             Assessment(instance_id="inst-1", revision=1, at=n, promise="page", kept=n % 2 == 0, message="no"),
+            Project(id=f"proj-{n}", name=f"far-{n}", created_at=0),
+            ProjectSuspension(project_id=f"proj-{n}", reason="abuse", actor="me", at=n, settled_at=n),
             Person(id=f"pers-{n}", email=f"p{n}@example.org", password="!", created_at=0),
             Membership(person_id=f"pers-{n}", project_id=project, role="customer"),
             Ticket(
@@ -156,8 +159,9 @@ def grow(first: int, end: int) -> None:
     ]
     with writing():
         for model in (
-            Product, Release, ReleaseType, Site, Node, Chain, Partition, Supply, Instance, InstanceRow, RequestRow,
-            Assessment, Person, Membership, Ticket, Message, Cause, Webhook, OutgoingMessage,
+            Project, ProjectSuspension, Product, Release, ReleaseType, Site, Node, Chain, Partition, Supply,
+            Instance, InstanceRow, RequestRow, Assessment, Person, Membership, Ticket, Message, Cause, Webhook,
+            OutgoingMessage,
         ):  # fmt: skip
             model.objects.bulk_create([row for row in made if isinstance(row, model)])
 

@@ -51,6 +51,7 @@ def full(market: "Market") -> Asker:
     from freehold.master.monitoring import actions as monitoring
     from freehold.master.notifications import actions as notifications
     from freehold.master.notifications.models import OutgoingMessage, Webhook
+    from freehold.master.ordering import project_suspension
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Project, Role
     from freehold.master.sales.actions import Model
@@ -88,6 +89,9 @@ def full(market: "Market") -> Asker:
         market.bill(f"2026-{month}-02")
     for _ in range(4):
         Visitor(rooms.owner)
+    for number in range(4):
+        actions.add_project(f"far-{number}", acting=system)
+        project_suspension.suspend(f"far-{number}", "abuse", acting=system)
     for project in (rooms.provider, rooms.shop):
         for number in range(4):
             webhook = Webhook.objects.create(

@@ -60,6 +60,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET catalogue":         (None, "login 200 200 200 200 200 200"),
     "GET order":             (None, "login 404 200 200 403 403 403"),
     "POST order":            ({"title": "/", "project": "provider"}, "login 404 422 422 403 403 403"),
+    "GET projects":          (None, "login 403 403 403 403 403 403"),
+    "POST projects":         ({"act": "lift", "name": "lost"}, "login 403 403 403 403 403 403"),
     "GET tasks":             (None, "login 403 403 403 403 403 403"),
     "GET audit-choice":      (None, "login 200 200 302 200 200 200"),
     "GET audit":             (None, "login 403 403 200 403 403 403"),

@@ -91,6 +91,9 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /me/sessions":                         (None, "401 200 200 200 200 200 200 200 401 401"),
     "DELETE /me/sessions":                      (None, "401 204 204 204 204 204 204 204 401 401"),
     "DELETE /me/sessions/lost":                 (None, "401 404 404 404 404 404 404 404 401 401"),
+    "GET /suspensions":                         (None, "401 403 403 403 403 403 403 200 401 401"),
+    "PUT /suspensions/lost":                    ({"reason": "x"}, "401 403 403 403 403 403 403 404 401 401"),
+    "DELETE /suspensions/lost":                 (None, "401 403 403 403 403 403 403 404 401 401"),
     "GET /people":                              (None, "401 403 403 403 403 403 403 200 401 401"),
     "GET /people/lost@a.example/tokens":        (None, "401 403 403 403 403 403 403 404 401 401"),
     "DELETE /people/lost@a.example/tokens/lost": (None, "401 403 403 403 403 403 403 404 401 401"),
@@ -222,6 +225,8 @@ def _operation(row: str) -> str:
             parts[4] = {"tokens": "{token}", "sessions": "{session}"}[parts[3]]
     if parts[1] == "me" and len(parts) > 3:
         parts[3] = {"sessions": "{session}", "messages": "{message}"}[parts[2]]
+    if parts[1] == "suspensions" and len(parts) > 2:
+        parts[2] = "{name}"
     if parts[1] == "tokens":
         parts[2] = "{token_id}"
     if parts[1] == "entities" and len(parts) > 2:

@@ -20,6 +20,7 @@ from freehold.master.api import (
     releases,
     selling,
     support,
+    suspensions,
     tasks,
 )
 from freehold.master.api.auth import declare
@@ -48,6 +49,7 @@ api = NinjaAPI(
 )
 for tag, router in (
     ("people", people.router),
+    ("people", suspensions.router),
     ("accounts", accounts.router),
     ("catalogue", releases.router),
     ("instances", instances.router),

@@ -81,6 +81,14 @@ class PaymentRequired(MasterError):
     remedy = "Ask whoever pays for this project; the panel's costs page says how much is missing."
 
 
+class ProjectSuspended(Forbidden):
+    """Its provider suspended the project: it orders and starts nothing."""
+
+    type = "project-suspended"
+    title = "The project is suspended"
+    remedy = "Its data is kept, and what it has can be destroyed. Ask the provider: tickets stay open."
+
+
 class NotFound(MasterError):
     type = "not-found"
     title = "No such thing"

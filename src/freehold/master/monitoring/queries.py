@@ -103,6 +103,7 @@ def _status(row: dict[str, Any], results: list[ReportedState], now: int) -> Stat
         software_message=row["software_message"],
         now=now,
         suspended=row["suspended_at"] is not None,
+        barred=row["barred"] or "",
         last_heard=row["silent_since"],
         stopped=row["stopped"],
     )

@@ -115,6 +115,13 @@ def announced_maintenances() -> Iterator[FoundCause]:
         yield FoundCause(kind, row["project"], str(row["id"]), row["announced_at"], detail)
 
 
+def suspended_projects() -> Iterator[FoundCause]:
+    """Yield the projects that their provider suspended."""
+    for row in run(SQL["suspended"]):
+        project, detail = row["project"], {"reason": row["reason"]}
+        yield FoundCause(CauseKind.PROJECT_SUSPENDED, project, project, row["at"], detail)
+
+
 def failed_builds() -> Iterator[FoundCause]:
     """Yield the releases that cannot be built on nodes of a project: one cause a release."""
     for row in run(SQL["failed_builds"]):
@@ -146,7 +153,8 @@ def ended() -> Iterator[FoundEnd]:
     """Yield the causes that are over, but for those about money."""
     kept = run(SQL["kept_again"], recent=clock.now() - SPEAKS)
     maintained = run(SQL["maintained"], now=clock.now())
-    for row in [*kept, *maintained, *run(SQL["done"]), *run(SQL["heard"]), *run(SQL["built"])]:
+    lifted = run(SQL["lifted"])
+    for row in [*kept, *maintained, *lifted, *run(SQL["done"]), *run(SQL["heard"]), *run(SQL["built"])]:
         yield FoundEnd(row["id"], bool(row["is_told"]))
 
 
@@ -188,6 +196,7 @@ NOW = (
     silent_nodes,
     unreachable_services,
     announced_maintenances,
+    suspended_projects,
     broken_promises,
     stuck_orders,
     failed_builds,

@@ -14,6 +14,8 @@ class CauseKind(StrEnum):
     """The node of services of a project is not heard; for their customers."""
     MAINTENANCE_ANNOUNCED = "maintenance.announced"
     """A site with services of a project may be down for a time that was announced; and that this was withdrawn."""
+    PROJECT_SUSPENDED = "project.suspended"
+    """The provider suspended a project: its services are stopped."""
     NODE_SILENT = "node.silent"
     """A node is not heard for longer than is expected; for whoever runs it."""
     BUILD_FAILED = "build.failed"
@@ -38,6 +40,7 @@ LASTING = frozenset(
         CauseKind.ORDER_STUCK,
         CauseKind.SERVICES_UNREACHABLE,
         CauseKind.MAINTENANCE_ANNOUNCED,
+        CauseKind.PROJECT_SUSPENDED,
         CauseKind.NODE_SILENT,
         CauseKind.BUILD_FAILED,
         CauseKind.INVOICE_OVERDUE,

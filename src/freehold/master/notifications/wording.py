@@ -100,6 +100,16 @@ def _maintenance(detail: dict[str, Any], project: str, event: CauseEvent) -> tup
     return title % {"site": detail["site"]}, lines, reverse("instances")
 
 
+def _suspended(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
+    title = (
+        _("Project %(project)s is not suspended any more")
+        if event is CauseEvent.ENDED
+        else _("Project %(project)s is suspended")
+    )
+    lines = [detail["reason"], _("Its services are stopped, and it orders nothing. Its data is kept.")]
+    return title % {"project": project}, lines, reverse("instances")
+
+
 def _silent(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
     title = _("Node %(node)s is heard again") if event is CauseEvent.ENDED else _("Node %(node)s is silent")
     line = _("It is on site %(site)s and holds %(services)s instances of %(projects)s projects.")
@@ -167,6 +177,7 @@ _WORDS: dict[CauseKind, Callable[[dict[str, Any], str, CauseEvent], tuple[str, l
     CauseKind.CERTIFICATE_ENDING: _certificate,
     CauseKind.SERVICES_UNREACHABLE: _unreachable,
     CauseKind.MAINTENANCE_ANNOUNCED: _maintenance,
+    CauseKind.PROJECT_SUSPENDED: _suspended,
     CauseKind.NODE_SILENT: _silent,
     CauseKind.BUILD_FAILED: _build,
     CauseKind.TICKET_ANSWERED: _ticket,

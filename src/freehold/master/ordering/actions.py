@@ -23,7 +23,16 @@ from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, events, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound, Undeclared
 from freehold.master.foundation.transactions import audit, locking, run, writing
-from freehold.master.ordering import endings, free_text, history, plans, reservations, sharing, trees
+from freehold.master.ordering import (
+    endings,
+    free_text,
+    history,
+    plans,
+    project_suspension,
+    reservations,
+    sharing,
+    trees,
+)
 from freehold.master.ordering.events import Changed, Ordered
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.reservations import Declaring, Kind
@@ -153,6 +162,8 @@ def transact(order: Order, *, dry_run: bool = False) -> Answer:
 
 def _apply(order: Order) -> Answer:
     free_text.check(order.spec)
+    if order.spec.state is not Wanted.DESTROYED:
+        project_suspension.refuse(order.project)
     rows = run(locking(QUERIES["live"], "i"), project=order.project, title=order.title)
     if rows:
         return _change(order, rows[0])

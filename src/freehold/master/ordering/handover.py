@@ -6,7 +6,7 @@ from freehold.master.fleet import revisions
 from freehold.master.foundation import events
 from freehold.master.foundation.errors import Conflict, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
-from freehold.master.ordering import endings, trees
+from freehold.master.ordering import endings, project_suspension, trees
 from freehold.master.ordering.actions import count_instances
 from freehold.master.ordering.events import HandedOver
 from freehold.master.ordering.queries import QUERIES
@@ -22,6 +22,8 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
     is ending, may not run for that project where it is, or when its title is taken there.
     """
     old, new = acting.project(project, Scope.ORDER), acting.project(to, Scope.ORDER)
+    for one in (old, new):
+        project_suspension.refuse(one)
     try:
         with writing():
             rows = run(locking(QUERIES["live"], "i"), project=old, title=title)

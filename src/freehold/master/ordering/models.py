@@ -129,6 +129,20 @@ class Reservation(models.Model):
         indexes = [models.Index(fields=["tree", "product", "type"], name="reservation_search")]
 
 
+class ProjectSuspension(models.Model):
+    """A project is suspended by its provider (`project_suspension`)."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True)
+    reason = models.TextField()
+    """Its people read it."""
+    actor = models.TextField()
+    at = models.BigIntegerField()
+    lifted_at = models.BigIntegerField(null=True)
+    """It is over, and the row stays until all services are again what is asked of them."""
+    settled_at = models.BigIntegerField(null=True)
+    """When all services were what follows from it."""
+
+
 class HostOffer(models.Model):
     """A host instance's offer of places to shared instances, like a supply is a node's."""
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from freehold.protocol.states import Observed, Stopped, Wanted
 
+BARRED = "Its provider suspended its project: {} Its data is kept."
 UNPAID = "It is not paid for: an invoice is long overdue. Its data is kept, and it starts again when that is paid."
 TROUBLE = "trouble"
 """What is shown of a started instance with a broken promise."""
@@ -85,11 +86,13 @@ def status(
     software_message: str | None,
     now: int,
     suspended: bool = False,
+    barred: str = "",
     last_heard: int | None = None,
     stopped: str = "",
 ) -> Status:
     """Combine what is wanted (at a revision) with what was last observed (as of a revision).
 
+    `suspended`: nobody pays for it; `barred`: why its provider suspended its project, or empty.
     `now`, `observed_at` and `last_heard` are milliseconds; `last_heard` is None while the node is heard;
     `stopped` is what the node's operator stopped, by `protocol.states.Stopped`, or empty.
     """
@@ -103,7 +106,8 @@ def status(
     if observed == Observed.STARTED and wanted is Wanted.STARTED:
         return _heard(_started(revision, promises, results, now - (observed_at or 0)), silence)
     if observed == Observed.STOPPED and wanted is Wanted.STOPPED:
-        return _heard(Status("stopped", UNPAID if suspended else "", False, True), silence)
+        why = BARRED.format(barred) if barred else UNPAID if suspended else ""
+        return _heard(Status("stopped", why, False, True), silence)
     return _heard(Status(_between(wanted, observed), message or "", False, False), silence)
 
 

@@ -151,7 +151,7 @@ def _give(parent: str, rows: list[dict[str, Any]]) -> None:
 
 
 def _is_held_back(row: dict[str, Any]) -> bool:
-    return any(row[since] is not None for since in ("orphaned_at", "suspended_at", "ends_at"))
+    return any(row[since] is not None for since in ("orphaned_at", "suspended_at", "barred_at", "ends_at"))
 
 
 def refuse_guests(tree: str, ending: set[str] | None = None) -> None:

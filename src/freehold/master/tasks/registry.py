@@ -11,7 +11,7 @@ from freehold.master.foundation import reconcile as foundation
 from freehold.master.generation import reconcile as generation
 from freehold.master.monitoring import reconcile as monitoring
 from freehold.master.notifications import reconcile as notifications
-from freehold.master.ordering import actions, endings, moves, recovery, reservations, trees
+from freehold.master.ordering import actions, endings, moves, project_suspension, recovery, reservations, trees
 from freehold.master.ordering import reconcile as ordering
 from freehold.master.people import reconcile as people
 from freehold.master.support import reconcile as support
@@ -54,6 +54,7 @@ TASKS = (
     MasterTask("fleet.reports", fleet.take_over),
     MasterTask("ordering.publications", trees.PublicationForwarder()),
     MasterTask("ordering.orphans", trees.end_orphans),
+    MasterTask("ordering.project-suspensions", project_suspension.settle),
     MasterTask("ordering.reservations", reservations.release_unneeded),
     MasterTask("ordering.endings", endings.end_due, is_dated=True),
     MasterTask("ordering.partitions", actions.release_partitions),

@@ -229,3 +229,18 @@ SELECT c.id, c.project_id AS project, c.subject
 FROM notifications_cause c
 JOIN billing_contract k ON c.subject = CAST(k.id AS text)
 WHERE c.kind = 'invoice.overdue' AND c.ended_at IS NULL AND k.entity_id = :entity
+
+-- name: suspended
+-- The projects that are suspended and were not told so.
+SELECT v.project_id AS project, v.at, v.reason
+FROM ordering_projectsuspension v
+WHERE v.lifted_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM notifications_cause c
+                  WHERE c.project_id = v.project_id AND c.kind = 'project.suspended' AND c.ended_at IS NULL)
+
+-- name: lifted
+-- The suspensions that were told of and are over.
+SELECT c.id, 1 AS is_told
+FROM notifications_cause c
+WHERE c.kind = 'project.suspended' AND c.ended_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM ordering_projectsuspension v WHERE v.project_id = c.project_id AND v.lifted_at IS NULL)

@@ -128,7 +128,9 @@ UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL R
 
 -- name: show
 -- Instances with the last thing their node said of them, their publication and their supply.
-SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at, i.ends_at, i.protected, i.requested_state, i.title, i.product, r.version, i.release_id,
+SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at,
+       (SELECT v.reason FROM ordering_projectsuspension v WHERE v.project_id = i.project_id AND v.lifted_at IS NULL)
+         AS barred, i.ends_at, i.protected, i.requested_state, i.title, i.product, r.version, i.release_id,
        i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
        {{each free_text "": i.$name, }}i.node_id, n.title AS node, n.site_id, n.silent_since, n.stopped, t.name AS site, t.expected_silence, i.partition, a.address,
        o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.at AS observed_at,
@@ -169,7 +171,8 @@ SELECT i.id FROM ordering_instance i WHERE i.id = :tree
 
 -- name: tree
 -- The instances of a tree that are not gone, as far as what is wanted of them goes.
-SELECT i.id, i.parent, i.host, i.title, i.node_id, i.requested_state, i.wanted, i.orphaned_at, i.suspended_at, i.ends_at
+SELECT i.id, i.parent, i.host, i.title, i.node_id, i.requested_state, i.wanted, i.orphaned_at, i.suspended_at, i.ends_at,
+       (SELECT v.at FROM ordering_projectsuspension v WHERE v.project_id = i.project_id AND v.lifted_at IS NULL) AS barred_at
 FROM ordering_instance i
 WHERE i.tree = :tree AND i.gone_at IS NULL
 ORDER BY i.created_at, i.id
