@@ -39,7 +39,9 @@ def test_a_profile_waits_for_what_it_requests_and_uses_it(cloud: Cloud) -> None:
     machine = cloud.machine(unprivileged=MODES[0] == "unprivileged", title="asking")
     where = {"node": "asking"}
     cloud.publish(RELEASES / "asking-profile")
-    cloud.master.request("asking", "asking-profile", parameters={"words": "${so} be it"}, constraints=where)
+    cloud.master.request(
+        "asking", "asking-profile", parameters={"words": "${so} be it"}, constraints=where, partial=True
+    )
     until(lambda: "There is no product 'answering-profile'" in cloud.master.show("asking")["message"], 60)
     shown = cloud.master.show("asking")
     assert (shown["ready"], shown["publication"]) == (False, {})

@@ -93,7 +93,7 @@ def message(cloud: Cloud, title: str, words: str) -> str:
 
 
 def test_a_circular_request_is_told_and_ends_nothing(cloud: Cloud, machine: Machine) -> None:
-    cloud.master.request("circle", "asking", parameters={"product": "asking"})
+    cloud.master.request("circle", "asking", partial=True, parameters={"product": "asking"})
     said = message(cloud, "circle", "circular request: asking (default) → asking (default)")
     assert "Correct the release's requests." in said
     assert machine.pids("circle"), "what runs goes on"
@@ -101,16 +101,16 @@ def test_a_circular_request_is_told_and_ends_nothing(cloud: Cloud, machine: Mach
 
 
 def test_a_missing_product_is_told_until_it_is_there_no_more_to_miss(cloud: Cloud, machine: Machine) -> None:
-    cloud.master.request("wishful", "asking", parameters={"product": "nothing-of-the-kind"})
+    cloud.master.request("wishful", "asking", partial=True, parameters={"product": "nothing-of-the-kind"})
     assert "'child' was not granted" in message(cloud, "wishful", "There is no product 'nothing-of-the-kind'")
-    shown = cloud.order("wishful", "asking", parameters={})
+    shown = cloud.order("wishful", "asking", partial=True, parameters={})
     assert shown["message"] == ""
 
 
 def test_a_wrong_plan_is_told_and_touches_nothing_that_runs(cloud: Cloud, machine: Machine) -> None:
-    cloud.order("sound", "asking", seconds=60)
+    cloud.order("sound", "asking", partial=True, seconds=60)
     pids = machine.pids("sound")
-    cloud.master.request("sound", "asking", parameters={"wrong": True})
+    cloud.master.request("sound", "asking", partial=True, parameters={"wrong": True})
     message(cloud, "sound", "'../outside' is not a path inside the partition")
     assert machine.pids("sound") == pids
     assert cloud.master.show("sound")["state"] == "failed"

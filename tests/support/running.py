@@ -252,10 +252,13 @@ class Master(kit.Master):
 
     def request(
         self, title: str, product: str | None = "tiny", *, project: str = "provider", token: str | None = None,
-        **desired: Any,
+        partial: bool = False, **desired: Any,
     ) -> Any:  # fmt: skip
-        """Request an instance, which must be granted; return the answer."""
-        path = f"/projects/{project}/instances/{quote(title)}"
+        """Request an instance, which must be granted; return the answer.
+
+        `partial`: also where not all can be had that its release declares to request.
+        """
+        path = f"/projects/{project}/instances/{quote(title)}{'?partial=true' if partial else ''}"
         return self.api("PUT", path, {"product": product, **desired}, token=token)
 
     def show(self, title: str, *, project: str = "provider", token: str | None = None) -> Any:

@@ -238,7 +238,7 @@ def test_nobody_is_sent_to_another_site_after_the_code(ann: Ann) -> None:
 
     ann.add_app()
     form = {"ticket": second_factor.ticket(ann.person), "code": ann.code(), "next": "https://evil.example/"}
-    assert Visitor(None).post("/login/code", form)["Location"] == "/"
+    assert Visitor(None).post("/login/code", form)["Location"] == "/home"
 
 
 def test_an_invitation_opens_no_session_without_the_code(ann: Ann, rooms: "Rooms") -> None:

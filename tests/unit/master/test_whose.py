@@ -540,6 +540,7 @@ def test_whatever_can_be_counted_has_a_quota(sides: tuple[Side, Side]) -> None:
     from freehold.master.catalog import actions as catalog
     from freehold.master.fleet import actions as fleet
     from freehold.master.foundation.errors import QuotaExceeded
+    from freehold.master.notifications import actions as notifications
     from freehold.master.people import actions as people
     from freehold.master.people.identity import Scope, system
     from freehold.master.people.models import Role
@@ -562,6 +563,10 @@ def test_whatever_can_be_counted_has_a_quota(sides: tuple[Side, Side]) -> None:
         ),
         "tickets": (ours.shop, lambda: support.ask(ours.shop, "web", "x", "x", acting=ours.buyer)),
         "messages": (ours.shop, lambda: support.answer(ours.shop, ticket.id, "x", acting=ours.buyer)),
+        "webhooks": (
+            ours.shop,
+            lambda: notifications.add_webhook(ours.shop, f"https://h{next(fresh)}.example/", acting=ours.buyer),
+        ),
         "quotes": (ours.shop, lambda: quotes.quote(ours.shop, "small", acting=ours.buyer)),
         "sites": ("ours", lambda: fleet.add_site("ours", "there", acting=ours.seller)),
         "nodes": ("ours", lambda: _enrol(ours)),
