@@ -1,6 +1,7 @@
 """A browser that looks at the panel, and what every page must keep to in it."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,8 @@ class Window:
         self.page.locator("#email").fill(OWNER)
         self.page.locator("#password").fill(self.cloud.master.password)
         self.page.locator("#password").press("Enter")
-        # Who runs nodes comes to the desk.
-        self.page.wait_for_url(f"{self.address}/desk/*")
+        # Who runs nodes comes to the desk, once there are some; everybody else to their services.
+        self.page.wait_for_url(re.compile(rf"{re.escape(self.address)}/(desk/.*)?$"))
 
     def shoot(self, name: str) -> None:
         """Keep a picture, for people to look at."""
