@@ -15,7 +15,6 @@ _LIMIT = re.compile(r"\bLIMIT\s+(\S+?)\)*(?:\s|$)")
 TEXTS = {
     "accounting/exports.py: ''.join((letter for letter in entity.registration if letter.isalnum()))[:9]",
     "api/bodies.py: name[:80]",
-    "billing/reports.py: cell[:1]",
     "catalog/schemas.py: f'{error.validator}: {error.validator_value!r}'[:200]",
     "catalog/schemas.py: error.message[:200]",
     "catalog/schemas.py: first.message[:300]",

@@ -133,6 +133,17 @@ def offers(
     return [_priced(row, domestic.get((own[row["seller"]], row["tax_category"]), 0), tiers) for row in rows]
 
 
+def amounts(row: dict[str, Any], rate: int) -> dict[str, int]:
+    """Return what a row of `public_offers` asks for at a rate of tax (hundredths of a percent), in minor units: once,
+    each month, as a deposit; and of a month the net and the tax.
+    """
+    by_kind = {price["kind"]: price["amount"] for price in row["prices"] if price["kind"] != "usage"}
+    month = by_kind.get("recurring", 0)
+    net, tax = taxes.split(month, rate, included=row["tax_included"])
+    deposit = by_kind.get("deposit", month)
+    return {"setup": by_kind.get("setup", 0), "recurring": month, "deposit": deposit, "net": net, "tax": tax}
+
+
 _SHOWN = (
     "name", "product", "type", "titles", "size", "availability", "credits", "currency", "region", "tax_included",
     "list", "seller", "seller_name", "country", "offer", "project",
@@ -141,19 +152,12 @@ _SHOWN = (
 
 def _priced(row: dict[str, Any], rate: int, tiers: list[PriceTier]) -> dict[str, Any]:
     """Return an offer at its price, with the tax of a consumer of the seller's own country."""
-    by_kind = {price["kind"]: price["amount"] for price in row["prices"] if price["kind"] != "usage"}
-    month = by_kind.get("recurring", 0)
-    net, tax = taxes.split(month, rate, included=row["tax_included"])
     return {
         "id": f"{row['seller']}/{row['name']}/{row['list']}",
         **{name: row[name] for name in _SHOWN},
         "from_day": days.iso(row["from_day"]),
         "decimals": currencies.decimals(row["currency"]),
-        "setup": by_kind.get("setup", 0),
-        "recurring": month,
-        "deposit": by_kind.get("deposit", month),
-        "net": net,
-        "tax": tax,
+        **amounts(row, rate),
         "tax_rate": rate,
         "usage": [
             {

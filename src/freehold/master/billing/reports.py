@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,10 @@ from freehold.master.accounting.queries import trial_balance
 from freehold.master.billing.queries import AGES, ORDERS, receivables
 from freehold.master.foundation import currencies
 from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.spreadsheets import harmless
 from freehold.master.foundation.transactions import run
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class LedgerReport:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(self.columns)
-        writer.writerows([_harmless(cell) for cell in row] for row in self.rows)
+        # A negative amount is a number, not a formula.
+        writer.writerows([cell if _NUMBER.fullmatch(cell) else harmless(cell) for cell in row] for row in self.rows)
         return text.getvalue()
 
 
@@ -78,9 +83,3 @@ REPORTS: dict[str, Callable[[LegalEntity, int, int], LedgerReport]] = {
     "vat": _vat,
     "revenue": _revenue,
 }
-
-
-def _harmless(cell: str) -> str:
-    # A negative amount is a number, not a formula.
-    is_formula = cell[:1] in ("=", "+", "@") or (cell[:1] == "-" and not cell[1:2].isdigit())
-    return f"'{cell}" if is_formula else cell

@@ -12,6 +12,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.models import AuditRow
 from freehold.master.foundation.paging import ListPart, part_of
+from freehold.master.foundation.spreadsheets import harmless
 from freehold.protocol.problem import FieldError
 
 MONEY = frozenset({
@@ -65,9 +66,7 @@ def _lines(rows: "QuerySet[AuditRow, AuditRow]") -> Iterator[str]:
 
 def _line(cells: tuple[str, ...]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerow(
-        f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell for cell in cells
-    )
+    csv.writer(text).writerow(map(harmless, cells))
     return text.getvalue()
 
 

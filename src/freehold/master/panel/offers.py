@@ -24,12 +24,18 @@ class OfferCard:
     """An offer, in a region, on the page of a project that may order it."""
 
     choice: OfferChoice
-    value: str
-    """What a form says to mean it: the price that was seen is part of it."""
-    title: str
-    """In the language of the page."""
     lacking: list[Reason]
     """Why there is no room for it now."""
+
+    @property
+    def value(self) -> str:
+        """What a form says to mean it: the price that was seen is part of it."""
+        return "|".join((self.choice.name, self.choice.region, self.choice.price_list))
+
+    @property
+    def title(self) -> str:
+        """In the language of the page."""
+        return labels.of_language(self.choice.titles)
 
     @property
     def is_open(self) -> bool:
@@ -37,7 +43,7 @@ class OfferCard:
 
     @property
     def gross(self) -> int:
-        return self.choice.net + self.choice.tax
+        return self.choice.gross
 
     @property
     def terms(self) -> str:
@@ -55,8 +61,7 @@ def cards(kind: ResolvedType, project: str, nowhere: list[Reason]) -> list[Offer
         if one.region not in lacking:
             is_asked = len(lacking) <= MOST_REGIONS
             lacking[one.region] = room.lacking(kind, project, Constraints(region=one.region)) if is_asked else []
-        value = "|".join((one.name, one.region, one.price_list))
-        found.append(OfferCard(one, value, labels.of_language(one.titles), lacking[one.region]))
+        found.append(OfferCard(one, lacking[one.region]))
     return sorted(found, key=lambda card: not card.is_open)
 
 

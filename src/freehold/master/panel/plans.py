@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from freehold.master.billing.subscriptions import choices
-from freehold.master.billing.subscriptions.choices import OfferChoice
 from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.ordering import actions, queries
 from freehold.master.panel import labels
@@ -41,7 +40,7 @@ def overview(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     plan = choices.of_service(row["id"])
     if plan is None or row["parent"] is not None:
         raise NotFound(f"'{title}' is not paid for.", remedy="")
-    cards = [_card(one, plan.gross) for one in plan.others]
+    cards = [PlanCard(one, [], one.gross - plan.gross) for one in plan.others]
     name, titles = Offer.objects.values_list("name", "titles").get(id=plan.offer)
     context: dict[str, Any] = {
         "row": row, "plan": plan, "cards": cards, "present": labels.of_language(json.loads(titles)) or name,
@@ -58,8 +57,3 @@ def overview(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     except MasterError as error:
         return draw(request, caller, "plan", {**context, "problem": error, "what": labels.problem(error)}, error.status)
     return redirect("instance", project, title)
-
-
-def _card(one: OfferChoice, present: int) -> PlanCard:
-    value = "|".join((one.name, one.region, one.price_list))
-    return PlanCard(one, value, labels.of_language(one.titles), [], one.net + one.tax - present)

@@ -26,6 +26,8 @@ from freehold.protocol.problem import FieldError
 
 STEP_S, DRIFT = 30, 1
 """Seconds for which a code is shown (RFC 6238, 5.2), and how many of these a phone's clock may be wrong."""
+KEY_LETTERS = 32
+"""Of base32: 160 bits (RFC 4226, 4)."""
 RECOVERY_CODES = 10
 TICKET_S = 300
 """Seconds in which a code is given after the password."""
@@ -34,12 +36,12 @@ _SALT = "freehold.second-factor"
 
 def new_key() -> str:
     """Return a key for an app, in base32; nothing is kept of it before `confirm`."""
-    return pyotp.random_base32()
+    return pyotp.random_base32(KEY_LETTERS)
 
 
 def is_key(text: str) -> bool:
     """Return whether a text can be a key of `new_key`."""
-    return len(text) == len(new_key()) and set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+    return len(text) == KEY_LETTERS and set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 
 
 def app_address(email: str, key: str) -> str:

@@ -7,7 +7,6 @@ from freehold.master.billing import overdue
 from freehold.master.billing.customers.actions import contract_of
 from freehold.master.billing.models import Contract, Customer, Subscription, SubscriptionPrice
 from freehold.master.billing.queries import ORDERS
-from freehold.master.billing.states import SubscriptionState
 from freehold.master.billing.subscriptions import on_order
 from freehold.master.foundation import clock, days
 from freehold.master.foundation.errors import Conflict, Forbidden, Invalid, NotFound
@@ -117,29 +116,10 @@ def change_offer(instance: str, offer: str, *, acting: Caller) -> None:
     wanted = Offer.objects.filter(project=contract.entity.project_id, name=offer, retired_at=None).first()
     if wanted is None:
         raise NotFound(f"There is no offer '{offer}' of yours.")
-    deal = on_order.find_deal(
-        row["project_id"],
-        wanted.product,
-        wanted.type,
-        offer=wanted.id,
-        node=row["node_id"],
-        contract=contract,
-    )
-    if deal is None:
-        raise Conflict(f"'{offer}' has no price of {contract.entity.code} in {contract.currency} where the service is.")
+    deal = on_order.deal_of_contract(contract, wanted, row["project_id"], row["node_id"])
     today = days.of_moment(clock.now(), contract.entity.time_zone)
     with writing():
-        on_order.replace_term(
-            subscription,
-            today,
-            offer=deal.offer,
-            list=deal.list,
-            amount=deal.prices.get("recurring", 0),
-            tax_included=deal.tax_included,
-            category=deal.category,
-            account=deal.account,
-        )
-        Subscription.objects.filter(id=subscription.id).update(offer=deal.offer, deposit=deal.deposit)
+        on_order.take_offer(subscription, deal, today)
         audit(acting.actor, "subscription.offer", str(subscription.id), project=contract.entity.project_id, offer=offer)
 
 
@@ -173,9 +153,7 @@ def agree(contract: Contract, label: str, amount: int, *, tax_category: str = "s
 
 
 def _find(instance: str) -> Subscription:
-    found = Subscription.objects.filter(
-        instance=instance, state__in=[SubscriptionState.PENDING, SubscriptionState.ACTIVE]
-    ).first()
+    found = on_order.subscription_of(instance)
     if found is None:
         raise Conflict("Nobody pays for this service (any more).")
     return found

@@ -9,8 +9,10 @@ from typing import Any
 
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.billing import tax_rules, taxes
-from freehold.master.billing.models import Contract, Customer, Payer, Subscription, SubscriptionPrice
+from freehold.master.billing.models import Contract, Customer, Payer, SubscriptionPrice
+from freehold.master.billing.public_prices import amounts
 from freehold.master.billing.queries import public_offers
+from freehold.master.billing.subscriptions.on_order import subscription_of
 from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, days
 from freehold.master.ordering import queries as ordering
@@ -52,6 +54,10 @@ class OfferChoice:
     by_use: bool
     """What is used is paid besides."""
 
+    @property
+    def gross(self) -> int:
+        return self.net + self.tax
+
 
 def of_project(project: str, product: str, type_name: str) -> list[OfferChoice]:
     """Return the offers of a product and type for a project (its id), the cheapest first.
@@ -90,7 +96,7 @@ class PaidOffer:
 
 def is_paid(instance: str) -> bool:
     """Return whether a service is paid for."""
-    return Subscription.objects.filter(instance=instance, state__in=("pending", "active")).exists()
+    return subscription_of(instance) is not None
 
 
 def of_service(instance: str) -> PaidOffer | None:
@@ -98,7 +104,7 @@ def of_service(instance: str) -> PaidOffer | None:
 
     Those of its type, with a price where it is, in the currency that it is paid in; the cheapest first.
     """
-    found = Subscription.objects.filter(instance=instance, state__in=("pending", "active")).first()
+    found = subscription_of(instance)
     if found is None:
         return None
     contract = Contract.objects.select_related("entity", "customer").get(id=found.contract)
@@ -128,7 +134,7 @@ def of_service(instance: str) -> PaidOffer | None:
 
 
 def _cost(choice: OfferChoice) -> int:
-    return choice.net + choice.tax if choice.terms is OfferTerms.PAID else 0
+    return choice.gross if choice.terms is OfferTerms.PAID else 0
 
 
 def _choice(row: dict[str, Any], payer: Payer | None, entity: LegalEntity) -> OfferChoice:
@@ -138,10 +144,7 @@ def _choice(row: dict[str, Any], payer: Payer | None, entity: LegalEntity) -> Of
 def _of_customer(
     row: dict[str, Any], customer: Customer | None, entity: LegalEntity, *, is_clear: bool = True
 ) -> OfferChoice:
-    by_kind = {price["kind"]: price["amount"] for price in row["prices"] if price["kind"] != "usage"}
-    month = by_kind.get("recurring", 0)
     rate = _tax_rate(entity, customer, row["tax_category"]) if customer is not None else 0
-    net, tax = taxes.split(month, rate, included=row["tax_included"])
     return OfferChoice(
         name=f"{row['seller']}/{row['name']}",
         offer=row["offer"],
@@ -150,12 +153,8 @@ def _of_customer(
         price_list=row["list"],
         terms=OfferTerms.UNCLEAR if not is_clear else OfferTerms.FREE if customer is None else OfferTerms.PAID,
         currency=row["currency"],
-        recurring=month,
-        net=net,
-        tax=tax,
         tax_rate=rate,
-        setup=by_kind.get("setup", 0),
-        deposit=by_kind.get("deposit", month),
+        **amounts(row, rate),
         by_use=any(price["kind"] == "usage" for price in row["prices"]),
     )
 

@@ -270,6 +270,32 @@ def find_deal(
     return None if mine[0]["customer"] is None else _deal(mine, price_list)
 
 
+def subscription_of(instance: str) -> Subscription | None:
+    """Return the subscription of an instance that is not over; None when nobody pays for it."""
+    living = (SubscriptionState.PENDING, SubscriptionState.ACTIVE)
+    return Subscription.objects.filter(instance=instance, state__in=living).first()
+
+
+def take_offer(subscription: Subscription, deal: Deal, day: int) -> None:
+    """Have a service at a deal's price from a day on, and leave what the deal wants left for it."""
+    replace_term(subscription, day, **_price(deal))
+    Subscription.objects.filter(id=subscription.id).update(offer=deal.offer, deposit=deal.deposit)
+
+
+def deal_of_contract(contract: Contract, offer: Offer, project: str, node: str) -> Deal:
+    """Return what a service on a node costs a contract's customer at another offer of its seller.
+
+    Raise Conflict when it has no price in the contract's currency there.
+    """
+    deal = find_deal(project, offer.product, offer.type, offer=offer.id, node=node, contract=contract)
+    if deal is None:
+        raise Conflict(
+            f"'{offer.name}' has no price of {contract.entity.code} in {contract.currency} where the service is.",
+            remedy="The page of prices shows where it has one.",
+        )
+    return deal
+
+
 def open_subscription(instance: str, project: str, contract: int, deal: Deal, quote: str) -> int:
     """Write a subscription that is pending, and what it will cost; return its number."""
     today = days.of_moment(clock.now(), deal.time_zone)
@@ -312,15 +338,22 @@ def _add_term(subscription: int, project: str, contract: int, deal: Deal, today:
         subscription=subscription,
         project=project,
         contract=contract,
-        offer=deal.offer,
-        list=deal.list,
         from_day=today,
         until_day=today,
-        amount=deal.prices.get("recurring", 0),
-        tax_included=deal.tax_included,
-        category=deal.category,
-        account=deal.account,
+        **_price(deal),
     )
+
+
+def _price(deal: Deal) -> dict[str, Any]:
+    """Return what holds of a deal from a day to another (`_TERMS`)."""
+    return {
+        "offer": deal.offer,
+        "list": deal.list,
+        "amount": deal.prices.get("recurring", 0),
+        "tax_included": deal.tax_included,
+        "category": deal.category,
+        "account": deal.account,
+    }
 
 
 def _refuse_uncovered(project: str, product: str, type_name: str, root: str) -> None:

@@ -57,18 +57,10 @@ def _take(subscription: Subscription, wanted: Offer, event: OfferNamed) -> None:
         entity=contract.entity_id,
         currency=contract.currency,
     )
-    deal = on_order.find_deal(
-        event.project, wanted.product, wanted.type, offer=wanted.id, node=event.node, contract=contract
-    )
-    if deal is None:
-        raise Conflict(
-            f"'{wanted.name}' has no price of {contract.entity.code} in {contract.currency} where the service is.",
-            remedy="The page of prices shows where it has one.",
-        )
+    deal = on_order.deal_of_contract(contract, wanted, event.project, event.node)
     on_order.keep_quote(on_order.quoted_content(event.quote, event.project), deal)
     on_order.check_deposit(contract.id, deal, held=subscription.deposit)
     _begin(subscription, deal, days.of_moment(clock.now(), contract.entity.time_zone))
-    Subscription.objects.filter(id=subscription.id).update(offer=deal.offer, deposit=deal.deposit)
     audit(event.actor, "subscription.plan", str(subscription.id), project=event.project, offer=wanted.name)
 
 
@@ -85,13 +77,4 @@ def _begin(subscription: Subscription, deal: Deal, today: int) -> None:
         elif terms.filter(from_day__gt=today).delete()[0]:
             # A cheaper one was to begin tomorrow, and now does not.
             terms.filter(id=ours.id).update(until_day=days.NEVER)
-    on_order.replace_term(
-        subscription,
-        day,
-        offer=deal.offer,
-        list=deal.list,
-        amount=amount,
-        tax_included=deal.tax_included,
-        category=deal.category,
-        account=deal.account,
-    )
+    on_order.take_offer(subscription, deal, day)

@@ -165,6 +165,13 @@ WHERE p.name = :product
 ORDER BY r.published_at DESC, r.version DESC
 LIMIT 1
 
+-- name: barred
+-- Why a project is suspended, if it is.
+SELECT j.name, v.reason
+FROM ordering_projectsuspension v
+JOIN people_project j ON j.id = v.project_id
+WHERE v.project_id = :project AND v.lifted_at IS NULL
+
 -- name: lock_tree
 -- Keep a tree from being changed by others until the transaction ends.
 SELECT i.id FROM ordering_instance i WHERE i.id = :tree
