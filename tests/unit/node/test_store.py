@@ -153,6 +153,21 @@ def test_texts_are_told_as_they_can_be_kept(store: Store) -> None:
     assert len(item.message) == 4000
 
 
+def test_where_the_nodes_folder_is_stays_on_the_node(store: Store) -> None:
+    folder = store.database.folder
+    software = folder / "software" / ("0" * 64)
+    store.outbox.add(
+        SoftwareReport("red", SoftwareObserved.FAILED, f"{software}/release/instance.cfg, line 12: see {software}.log"),
+        InstanceReport("shop", 1, Observed.FAILED, f"no file {folder}/partitions/p7/srv/page, nor {folder}/run"),
+        SoftwareReport("blue", SoftwareObserved.FAILED, f"no file {folder}er/page"),
+    )
+    assert [item.message for item in told(store)] == [
+        f"instance.cfg, line 12: see software/{'0' * 64}.log",
+        "no file srv/page, nor run",
+        f"no file {folder}er/page",
+    ]
+
+
 def test_many_items_make_several_reports_in_their_order(store: Store) -> None:
     items = [PublicationReport(f"guest-{n}", 1, {"a": "x" * 200_000}) for n in range(12)]
     store.outbox.add(*items)

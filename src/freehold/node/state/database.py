@@ -33,6 +33,7 @@ class Database:
         """
         self.lock = threading.RLock()
         """Whoever holds it sees no change of others between two reads."""
+        self.folder = path.absolute().parent
         self._changed: Callable[[], None] = lambda: None
         self._connection = _look_into(path) if only_look else _open(path)
         self.create_tables(_SCHEMA)

@@ -2,11 +2,13 @@
 
 A report gets its number and its place in the chain when it is written, and stays until the Master acknowledged it.
 What the Master would refuse for its form does not enter: word of it stands in its place, and the chain goes on.
-One that was never handed out may still be written anew: thinned, when too many wait, or with another time, when the
-Master says what time it is.
+Customers read the words of a report: a path in them begins at the partition, the release or the node's folder, for
+where that folder is concerns nobody else. One that was never handed out may still be written anew: thinned, when too
+many wait, or with another time, when the Master says what time it is.
 """
 
 import logging
+import re
 
 import msgspec
 
@@ -38,6 +40,7 @@ class Outbox:
     def __init__(self, database: Database, clock: PersistentClock, budget: int = BUDGET) -> None:
         database.create_tables(_SCHEMA)
         self._database, self._clock = database, clock
+        self._folder = str(database.folder)
         self.pace = PACE
         """Seconds between reports of what is no news, as the Master wants it."""
         self._budget = self._most = budget
@@ -47,7 +50,7 @@ class Outbox:
         """Add a report; without items it is a heartbeat."""
         with self._database.transaction():
             now = round(self._clock.now(), 3)
-            for packed in _packed([_admitted(item, now) for item in items]):
+            for packed in _packed([_admitted(_with_words(item, self._folder), now) for item in items]):
                 self._append(msgspec.json.encode(ReportBody(now, packed)))
             self._clock.save_latest(now)
             if self._size > self._most:
@@ -218,7 +221,6 @@ def _read(body: bytes) -> ReportBody:
 
 def _admitted(item: Item, now: float) -> Item:
     """Return an item as the Master accepts it; word of it when it does not."""
-    item = _with_bounded_text(item)
     try:
         validation.check(item, now)
     except ValueError as error:
@@ -228,12 +230,20 @@ def _admitted(item: Item, now: float) -> Item:
     return item
 
 
-def _with_bounded_text(item: Item) -> Item:
+def _with_words(item: Item, folder: str) -> Item:
+    """Return an item whose message is of bounded length and names no folder above the node's own."""
     message = getattr(item, "message", None)
     if not message:
         return item
-    bounded = validation.text(encodable(message))
-    return item if bounded == message else msgspec.structs.replace(item, message=bounded)
+    told = validation.text(encodable(_beginning_inside(folder, message)))
+    return item if told == message else msgspec.structs.replace(item, message=told)
+
+
+def _beginning_inside(folder: str, message: str) -> str:
+    if folder not in message:
+        return message
+    inside = f"{re.escape(folder)}/(?:partitions/[^/\\s]+/|software/[0-9a-f]{{64}}/(?:release/)?)?"
+    return re.sub(inside, "", message)
 
 
 def _aside(item: Item, reason: str) -> AsideReport:
