@@ -51,6 +51,7 @@ WHOLE = {
     "panel/services.py: METERS[name].units[:1]": "a number is shown in one unit",
     "people/identity.py: found[0][:2]": "columns of one row",
     "monitoring/queries.py: instances[start:start + 500]": "all of them, some at a time",
+    "ordering/queries.py: trees[start:start + 500]": "all of them, some at a time",
     "notifications/reconcile.py: old.order_by('pk').values_list('pk', flat=True)[:FORGOTTEN_AT_ONCE]": "all of them, "
     "some at a time",
     "notifications/causes.py: found[start:start + BATCH]": "all of them, some at a time",
@@ -102,6 +103,7 @@ TOLD = {
     "monitoring/queries.py: sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]": "is_cut",
     "people/personal_data.py: acts[:MOST_ACTS]": "number",
     "support/personal_data.py: rows[:MOST_MESSAGES]": "number",
+    "ordering/status.py: sorted(parts.items())[:NAMED]": "more are not ready",
     "ordering/queries.py: rows[:MOST_ASKED]": "MOST_ASKED + 1",
     "ordering/sql/instances.sql history: LIMIT :most": "",
     "schemaform/fields.py: numbers[:MOST_ROWS]": "more rows than this form takes",

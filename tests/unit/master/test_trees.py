@@ -131,6 +131,63 @@ def test_the_whole_tree_is_stopped_started_and_destroyed_with_its_root(shop: "Ro
     assert states() == {}
 
 
+def picture(title: str) -> Any:
+    """Return what everybody is told of an instance."""
+    from freehold.master.monitoring import queries as monitoring
+    from freehold.master.ordering import queries
+
+    (found,) = monitoring.pictures([queries.by_title(row(title).project_id, title)])
+    return found.status
+
+
+def test_a_root_is_ready_when_all_below_it_is(shop: "Rooms") -> None:
+    root = shop.request("site").instance
+    shop.node_says(root, "started")
+    assert picture("site").ready
+    ask(root, store={"product": "store", "type": "default"}, right={"state": Wanted.STOPPED})
+    ask(row("site/store").id, deep={})
+    shop.node_says(row("site/store").id, "started")
+    shop.node_says(row("site/right").id, "stopped")
+    coming = picture("site")
+    assert (coming.ready, coming.promises_kept, coming.shown) == (False, False, "starting")
+    assert coming.message == "'site/store/deep' is waiting."
+    assert not picture("site/store").ready
+    assert picture("site/right").ready
+    shop.node_says(row("site/store/deep").id, "failed")
+    assert (picture("site").ready, picture("site").shown) == (False, "trouble")
+    shop.node_says(row("site/store/deep").id, "started")
+    assert picture("site").ready
+
+
+def test_what_is_requested_no_more_is_not_waited_for(shop: "Rooms") -> None:
+    root = shop.request("site").instance
+    shop.node_says(root, "started")
+    ask(root, left={})
+    assert not picture("site").ready
+    ask(root)
+    assert picture("site").ready
+
+
+def test_a_root_is_stopped_and_destroyed_when_all_below_it_is(shop: "Rooms") -> None:
+    root = shop.request("site").instance
+    ask(root, left={}, right={})
+    for title in ("site", "site/left", "site/right"):
+        shop.node_says(row(title).id, "started")
+    shop.request("site", state=Wanted.STOPPED)
+    shop.node_says(root, "stopped")
+    shop.node_says(row("site/right").id, "stopped")
+    assert (picture("site").state, picture("site").ready) == ("stopping", False)
+    assert picture("site").message == "'site/left' is stopping."
+    shop.node_says(row("site/left").id, "stopped")
+    assert (picture("site").state, picture("site").ready) == ("stopped", True)
+    shop.request("site", state=Wanted.DESTROYED)
+    for title in ("site", "site/right"):
+        shop.node_says(row(title).id, "destroyed")
+    assert (picture("site").state, picture("site").ready) == ("destroying", False)
+    shop.node_says(row("site/left").id, "destroyed")
+    assert (picture("site").state, picture("site").ready) == ("destroyed", True)
+
+
 def test_a_child_is_not_for_its_customer_to_change(shop: "Rooms") -> None:
     from freehold.master.foundation.errors import Conflict
 

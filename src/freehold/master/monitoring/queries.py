@@ -11,7 +11,8 @@ from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import run
 from freehold.master.monitoring.availability import SPEAKS, Availability, Span, availability
 from freehold.master.monitoring.models import Maintenance
-from freehold.master.ordering.status import ReportedState, Status, status
+from freehold.master.ordering import queries as ordering
+from freehold.master.ordering.status import ReportedState, Status, status, whole
 from freehold.protocol.states import Wanted
 
 SQL = sql.load(Path(__file__).parent / "sql" / "assessments.sql")
@@ -41,10 +42,18 @@ class Picture:
 def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
     """Complete rows of `ordering.queries` with bounded queries, however many rows there are."""
     rows = list(rows)
-    results, now = latest([row["id"] for row in rows]), clock.now()
+    below = ordering.all_below(rows)
+    everything = {row["id"]: row for row in [*rows, *(part for parts in below.values() for part in parts)]}
+    results, now = latest(list(everything)), clock.now()
+    own = {row["id"]: _status(row, results[row["id"]], now) for row in everything.values()}
     announced = coming({row["site_id"] for row in rows if row["gone_at"] is None})
     return [
-        Picture(row, results[row["id"]], _status(row, results[row["id"]], now), announced.get(row["site_id"], []))
+        Picture(
+            row,
+            results[row["id"]],
+            whole(own[row["id"]], {part["title"]: own[part["id"]] for part in below[row["id"]]}),
+            announced.get(row["site_id"], []),
+        )
         for row in rows
     ]
 

@@ -1,6 +1,9 @@
-"""What an instance is, from what is wanted, what its node said and whether the node is heard: pure."""
+"""What an instance is, from what is wanted, what its node said and whether the node is heard: pure.
 
-from collections.abc import Sequence
+An instance that requested others is what all of it is: `whole` says so, for every door.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,6 +16,8 @@ TROUBLE = "trouble"
 """What is shown of a started instance with a broken promise."""
 ENDING = "ending"
 """What is shown of an instance that is to be destroyed, and can be had back."""
+NAMED = 3
+"""Instances below another that its message names."""
 STARTING_MS = 60_000
 """For so long after its start a promise that is not kept yet is no outage."""
 
@@ -50,9 +55,9 @@ class Status:
     message: str
     """Why, when it is not as wanted."""
     promises_kept: bool
-    """Every promise of the present configuration was assessed, and kept, and its node is heard."""
+    """Every promise of the present configuration was assessed, and kept, and its node is heard; so below it too."""
     ready: bool
-    """It is as wanted: started with its promises kept, stopped, or destroyed."""
+    """It, with all below it, is as wanted: started with its promises kept, stopped, or destroyed."""
     health: Health = Health.NONE
     last_heard: int | None = None
     """While its node is silent: when it was last heard (milliseconds)."""
@@ -109,6 +114,39 @@ def status(
         why = BARRED.format(barred) if barred else UNPAID if suspended else ""
         return _heard(Status("stopped", why, False, True), silence)
     return _heard(Status(_between(wanted, observed), message or "", False, False), silence)
+
+
+def whole(own: Status, below: Mapping[str, Status]) -> Status:
+    """Return what an instance is together with the living ones below it, by title.
+
+    It is ready, stopped or destroyed when they are too; what ends below it matters to its own end alone. What is below an instance that is neither started nor stopped
+    itself says nothing that its own state does not say.
+    """
+    lacking = {title: one for title, one in below.items() if not one.ready and one.state != "destroying"}
+    if own.state == "destroyed" and below:
+        return replace(own, state="destroying", ready=False, message=_lacking(below))
+    if own.state not in ("started", "stopped") or not lacking:
+        return own
+    message = "; ".join(filter(None, [own.message, _lacking(lacking)]))
+    if own.state == "stopped":
+        return replace(own, state="stopping", ready=False, message=message)
+    known = [own.health, *map(_health_in_whole, lacking.values())]
+    worst = next(one for one in (Health.BROKEN, Health.UNKNOWN, Health.STARTING) if one in known)
+    return replace(own, promises_kept=False, ready=False, health=worst, message=message)
+
+
+def _health_in_whole(part: Status) -> Health:
+    if part.state == "started":
+        return part.health
+    if part.state in ("failed", "unreachable"):
+        return Health.BROKEN if part.state == "failed" else Health.UNKNOWN
+    return Health.STARTING
+
+
+def _lacking(parts: Mapping[str, Status]) -> str:
+    named = [f"'{title}' is {part.shown}" for title, part in sorted(parts.items())[:NAMED]]
+    more = f", and {len(parts) - NAMED} more are not ready" if len(parts) > NAMED else ""
+    return ", ".join(named) + more + "."
 
 
 def _started(revision: int, promises: Sequence[str], results: Sequence[ReportedState], age: int) -> Status:
