@@ -51,6 +51,14 @@ def test_a_purchase_paid_and_a_year_closed(market: "Market") -> None:
         actions.close_year("FR", 2026, acting=market.accountant)
 
 
+@pytest.mark.parametrize("year", [-(10**30), -1, 0, 1969, 9999, 10**30])
+def test_a_year_of_no_calendar_is_refused(market: "Market", year: int) -> None:
+    from freehold.master.accounting import actions
+
+    with pytest.raises(Invalid, match="no year of books"):
+        actions.close_year("FR", year, acting=market.accountant)
+
+
 BAD: dict[str, tuple[tuple[tuple[str, int], ...], str]] = {
     "it does not balance": ((("604", 2), ("401", -1)), "lines.amount"),
     "one line": ((("604", 0),), "lines"),

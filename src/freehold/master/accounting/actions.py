@@ -5,6 +5,7 @@ import zoneinfo
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import MAXYEAR
 from typing import NamedTuple
 
 from django.db import DatabaseError, IntegrityError
@@ -158,9 +159,13 @@ def lock(entity: str, until: int, *, acting: Caller) -> None:
 def close_year(entity: str, year: int, *, acting: Caller) -> int:
     """End a year: move what income and expense accounts hold to the result of the year, and lock it.
 
-    Return the entry's number. Raise Conflict when the year is not over or was closed.
+    Return the entry's number. Raise Conflict when the year is not over or was closed, Invalid for one of no calendar.
     """
     found = find_entity(entity, acting, Scope.ACCOUNT)
+    if not 1970 <= year < MAXYEAR:
+        raise Invalid(
+            f"{year} is no year of books.", errors=[FieldError("year", f"from 1970 to {MAXYEAR - 1}", str(year))]
+        )
     end = days.first_day(days.month(year + 1, 1))
     if days.of_moment(clock.now(), found.time_zone) < end:
         raise Conflict(f"{year} is not over in {found.time_zone}.")
