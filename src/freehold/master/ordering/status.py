@@ -119,8 +119,8 @@ def status(
 def whole(own: Status, below: Mapping[str, Status]) -> Status:
     """Return what an instance is together with the living ones below it, by title.
 
-    It is ready, stopped or destroyed when they are too; what ends below it matters to its own end alone. What is below an instance that is neither started nor stopped
-    itself says nothing that its own state does not say.
+    It is ready, stopped or destroyed when they are too; what ends below it matters to its own end alone. What is below
+    an instance that is neither started nor stopped itself says nothing that its own state does not say.
     """
     lacking = {title: one for title, one in below.items() if not one.ready and one.state != "destroying"}
     if own.state == "destroyed" and below:
