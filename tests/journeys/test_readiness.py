@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from freehold.kit.waiting import page, until
-from freehold.node.services import SERVICES
+from freehold.node.partition.layout import SERVICES_PROMISE
 from freehold.node.settings import Paths
 from freehold.node.state.database import Database
 from freehold.node.state.store import Store
@@ -34,7 +34,7 @@ def told(machine: Machine, instance: str) -> list[tuple[float, bool]]:
     """Return when the promise `services` changed, and to what, the oldest first."""
     store = Store(Database(Paths(machine.root).store, only_look=True))
     try:
-        return sorted((one.at, one.kept) for one in store.results.history(instance) if one.name == SERVICES)
+        return sorted((one.at, one.kept) for one in store.results.history(instance) if one.name == SERVICES_PROMISE)
     finally:
         store.close()
 

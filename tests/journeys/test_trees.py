@@ -1,6 +1,7 @@
 """Trees and shared instances with both components for real, and what their authors are told of mistakes."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,35 @@ release = Release("asking", "1.0", "For tests.", {
     "default": Type("Asking", Parameters, Publication, plan, requests=requests),
 })
 '''.replace(", Publication_", "")
+GROWING = '''\
+"""A release that says nothing but what it requests until that is there, as the reference shows."""
+import msgspec
+from freehold.release import Context, File, Plan, Process, Release, Request, RequestType, Type
+from freehold.promises import FileState
+
+class Parameters(msgspec.Struct):
+    products: list[str] = []
+
+class Publication(msgspec.Struct):
+    parts: int
+
+def plan(parameters: Parameters, context: Context) -> Plan:
+    parts = tuple(Request(product, product, returns=("guests",)) for product in parameters.products)
+    if None in [context.returned(part) for part in parts]:
+        return Plan(requests=parts)
+    return Plan(
+        processes=(Process("idle", ("/bin/sleep", "1000000")),),
+        files=(File("etc/parts", f"{len(parts)}\\n"),),
+        requests=parts,
+        promises={"parts": FileState(str(context.partition / "etc/parts"), "not-empty")},
+        publication=Publication(len(parts)),
+    )
+
+requests = tuple(RequestType(product) for product in ("serving", "nothing-of-the-kind"))
+release = Release("growing", "1.0", "For tests.", {
+    "default": Type("Growing", Parameters, Publication, plan, requests=requests),
+})
+'''
 SERVING = '''\
 """A release that serves shared instances."""
 import msgspec
@@ -77,7 +107,7 @@ release = Release("serving", "1.0", "For tests.", {
 @pytest.fixture(scope="module")
 def machine(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     made = cloud.machine(unprivileged=os.geteuid() != 0, title="trees", partitions=12)
-    for name, text in (("asking", ASKING), ("serving", SERVING)):
+    for name, text in (("asking", ASKING), ("growing", GROWING), ("serving", SERVING)):
         folder = tmp_path_factory.mktemp(name)
         (folder / "instance.py").write_text(text)
         (folder / "software.cfg").write_text(BUILT_OF_NOTHING)
@@ -105,6 +135,32 @@ def test_a_missing_product_is_told_until_it_is_there_no_more_to_miss(cloud: Clou
     assert "'child' was not granted" in message(cloud, "wishful", "There is no product 'nothing-of-the-kind'")
     shown = cloud.order("wishful", "asking", partial=True, parameters={})
     assert shown["message"] == ""
+
+
+def test_what_runs_goes_on_while_a_part_is_added_refused_and_removed(cloud: Cloud, machine: Machine) -> None:
+    cloud.order("town", "growing", partial=True, parameters={"products": []}, seconds=60)
+    pids = machine.pids("town")
+    assert pids
+
+    def changed(*products: str) -> None:
+        cloud.master.request("town", "growing", partial=True, parameters={"products": list(products)})
+
+    changed("nothing-of-the-kind")
+    message(cloud, "town", "There is no product 'nothing-of-the-kind'")
+    waiting = cloud.master.show("town")
+    assert (waiting["ready"], waiting["publication"]) == (False, {"parts": 0})
+    assert {one["name"] for one in waiting["promises"]} == {"parts", "services"}
+    assert machine.pids("town") == pids
+    # What dies meanwhile is started again, and what starts with the machine is what ran before.
+    os.kill(pids[0], signal.SIGKILL)
+    until(lambda: machine.pids("town") not in ([], pids), 30, what="it runs again")
+    pids = machine.pids("town")
+    changed("serving")
+    until(lambda: cloud.ready("town")["publication"] == {"parts": 1}, 60, what="the part is there")
+    assert cloud.master.show("town/serving")["ready"]
+    changed()
+    until(lambda: cloud.ready("town")["publication"] == {"parts": 0}, 60, what="the part is gone")
+    assert machine.pids("town") == pids
 
 
 def test_a_wrong_plan_is_told_and_touches_nothing_that_runs(cloud: Cloud, machine: Machine) -> None:

@@ -10,14 +10,13 @@ import math
 import threading
 from typing import Protocol
 
+from freehold.node.partition.layout import SERVICES_PROMISE
 from freehold.node.state.instances import DesiredInstance, Instances
 from freehold.node.state.persistent_clock import PersistentClock
 from freehold.node.state.results import Results
 from freehold.node.supervisor.client import SupervisorEvent
 from freehold.protocol.states import Observed
 
-SERVICES = "services"
-"""The promise of every instance that runs something."""
 WELL = "every service lives"
 _AT_ONCE_S = 1.0
 """What lived for less died right after its start."""
@@ -106,12 +105,13 @@ class Services:
                 # Meanwhile, when nobody knew yet that it is waited for.
                 self.tell(desired)
             return
-        if result is None and expected and self._results.is_kept(desired.instance, desired.state_revision, SERVICES):
+        mine = desired.instance, desired.state_revision, SERVICES_PROMISE
+        if result is None and expected and self._results.is_kept(*mine):
             # It was kept with processes that are gone: after a start of the machine, or a new configuration.
             result = False, _starting(expected, heard)
         if result is not None:
             kept, message = result
-            self._results.record(desired.instance, desired.state_revision, SERVICES, kept, message, self._clock.now())
+            self._results.record(*mine, kept, message, self._clock.now())
 
     def tell_all(self) -> None:
         """Tell of every instance, unless that was told lately; called now and then."""

@@ -41,6 +41,11 @@ class Plan:
     shared: Mapping[str, msgspec.Struct | Refusal] = field(default_factory=dict)
     """What each shared instance gets back, by its id, or why it cannot be served."""
 
+    @property
+    def only_requests(self) -> bool:
+        """Whether it says nothing but what the instance requests: the rest is not known before that is there."""
+        return self == Plan(requests=self.requests)
+
     def __post_init__(self) -> None:
         for name, kind in (
             ("processes", Process),

@@ -283,6 +283,21 @@ def test_a_host_that_fits_is_found_behind_any_number_that_do_not(shop: "Rooms", 
     assert shelf(shop, "first", constraints={"site": "moon"}).host == row("far").id
 
 
+def test_a_host_that_is_stopped_or_requested_no_more_serves_who_names_it_at_most(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import NoPlace
+
+    root = shop.request("site").instance
+    ask(root, old={"product": "store", "type": "default"})
+    shop.request("host", "store")
+    ask(root)
+    assert shop.request("first", "store", type="shelf").partition == row("host").partition, "not where it soon ends"
+    shop.request("host", "store", state=Wanted.STOPPED)
+    with pytest.raises(NoPlace):
+        shop.request("second", "store", type="shelf")
+    named = shop.request("second", "store", type="shelf", constraints={"instance": "host"})
+    assert named.partition == row("host").partition
+
+
 def test_a_host_serves_its_own_project_until_it_is_offered_to_everyone(shop: "Rooms") -> None:
     from freehold.master.foundation.errors import Conflict, Forbidden, NoPlace
     from freehold.master.ordering import actions

@@ -109,6 +109,32 @@ def test_a_destroyed_guest_is_told_gone_when_its_host_serves_it_no_more(store: S
     assert told(store, "a", "b") == [InstanceReport("a", 7, Observed.DESTROYED)]
 
 
+def test_while_a_host_keeps_what_it_is_nothing_is_told_of_its_guests(store: Store) -> None:
+    feed(store, 6, guest("a", 5), guest("b", 6))
+    served(store, a=Served({"url": "a"}), b=Served({"url": "b"}))
+    told(store, "a", "b")
+    feed(store, 9, guest("a", 8, Wanted.DESTROYED), guest("b", 9, size=2))
+    waits = ChildRequest("part", {"product": "store"})
+    configured(store, Observed.CONFIGURING, requests=[waits], missing=["part"], keeps=True)
+    assert told(store, "a", "b") == []
+    served(store, b=Served({"url": "b2"}))
+    assert {item.instance: item.revision for item in told(store, "a", "b")} == {"a": 8, "b": 9}
+
+
+def test_what_the_master_does_not_grant_is_told_with_the_promises_of_what_runs(store: Store) -> None:
+    layout = Layout(promises=["etc/plugin/page.py"], outcome=Outcome(requests=[ChildRequest("part", {})]))
+    desired = store.instances.desired("host")
+    assert desired is not None
+    store.instances.record_state("host", desired.revision, Observed.CONFIGURING, layout=layout)
+    told(store, "host")
+    asked = store.instances.desired("host")
+    assert asked is not None
+    store.instances.record_requests("host", asked.asking, refused="'part' was not granted: no room.", next_try=9.0)
+    assert told(store, "host") == [
+        InstanceReport("host", desired.revision, Observed.CONFIGURING, "'part' was not granted: no room.", ["page"])
+    ]
+
+
 def test_guests_end_with_their_host(store: Store) -> None:
     feed(store, 5, guest("a", 5))
     store.instances.record_state("host", 5, Observed.DESTROYED)

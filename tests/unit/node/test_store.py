@@ -470,10 +470,14 @@ def test_a_release_wanted_again_while_it_is_being_removed_is_built_again(store: 
 
 def test_a_configured_instance_tells_its_state_its_promises_and_what_it_publishes(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop")))
-    layout = Layout(services=[Executable("web", "abc")], published={"url": "http://…/", "password": "x"})
-    store.instances.record_state("shop", 1, Observed.STARTED, layout=layout, promises=["page"])
+    layout = Layout(
+        services=[Executable("web", "abc")],
+        promises=["etc/plugin/page.py"],
+        published={"url": "http://…/", "password": "x"},
+    )
+    store.instances.record_state("shop", 1, Observed.STARTED, layout=layout)
     assert told(store) == [
-        InstanceReport("shop", 1, Observed.STARTED, promises=["page"]),
+        InstanceReport("shop", 1, Observed.STARTED, promises=["page", "services"]),
         PublicationReport("shop", 1, {"url": "http://…/", "password": "x"}),
     ]
     desired = store.instances.desired("shop")

@@ -25,7 +25,7 @@ from freehold.node.partition.destroy import PRERM_TIMEOUT
 from freehold.node.partition.layout import Executable, Layout
 from freehold.node.parts import EnclosuresPart, ForkServerPart, PromisesPart, SupervisorPart
 from freehold.node.promises import Watch
-from freehold.node.services import SERVICES, SETTLED, SETTLED_UNATTESTED, Services
+from freehold.node.services import SETTLED, SETTLED_UNATTESTED, Services
 from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.state.instances import DesiredInstance
 from freehold.node.state.store import Store
@@ -126,7 +126,7 @@ class InstanceLifecycle:
             self.enclosures.open(slot)
             # What it may not reach later, it does not reach while it is configured.
             self.enclosures.admit([(slot, desired.layout.outcome.network)])
-            layout = self._run_configuration(desired, slot, interrupt)
+            layout = layouts.after(desired.layout, self._run_configuration(desired, slot, interrupt))
             failpoint("instance-configured")
             self.enclosures.admit([(slot, layout.outcome.network)])
             self._run(slot, desired, layout)
@@ -137,9 +137,6 @@ class InstanceLifecycle:
             else:
                 self._configuration_failed(desired, error)
             return False
-        names = list(dict.fromkeys(layouts.promise_name(path) for path in layout.promises))
-        if layout.services or layout.runs:
-            names.append(SERVICES)
         missing = ", ".join(f"'{title}'" for title in layout.outcome.missing)
         self._store.instances.record_state(
             instance,
@@ -147,7 +144,6 @@ class InstanceLifecycle:
             Observed.CONFIGURING if missing else Observed.STARTED,
             message=f"It waits for what {missing} publishes." if missing else "",
             layout=layout,
-            promises=names,
         )
         failpoint("instance-started")
         self._watch(desired, desired.revision, layout)

@@ -18,6 +18,8 @@ SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "
 LOG = "var/log"
 CONFIGURE_LOG = f"{LOG}/configure.log"
 """What a release prints while it is configured."""
+SERVICES_PROMISE = "services"
+"""The promise of every instance that runs something."""
 OURS = ".freehold"
 PUBLISHED = f"{OURS}/published.json"
 FOLDERS = (SERVICE, RUN, PLUGIN, PROMISE, PRERM, LOG, "srv", "tmp", OURS)
@@ -99,6 +101,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     requests: Annotated[list[ChildRequest], msgspec.Meta(max_length=MOST_REQUESTS)] = []
     missing: Annotated[list[Title], msgspec.Meta(max_length=MOST_REQUESTS)] = []
     """Titles of requests that did not return yet what they must."""
+    keeps: bool = False
+    """While those are missing, the partition is as it was, and what it serves."""
     served: Annotated[dict[Id, Served], msgspec.Meta(max_length=MOST_SERVED)] = {}
     logs: Annotated[list[Rotation], msgspec.Meta(max_length=MOST_LOGS)] = []
     attested: bool = False
@@ -137,6 +141,20 @@ def scan(folder: Path) -> Layout:
         + [f"{PROMISE}/{path.name}" for path in _files(folder / PROMISE) if path.stat().st_mode & 0o100],
         published=_published(folder / PUBLISHED),
     )
+
+
+def after(former: Layout, found: Layout) -> Layout:
+    """Return what a partition holds after a configuration that may have kept what was there, as `former` says."""
+    if not found.outcome.keeps:
+        return found
+    asked = {"requests": found.outcome.requests, "missing": found.outcome.missing, "keeps": True}
+    return msgspec.structs.replace(found, outcome=msgspec.structs.replace(former.outcome, **asked))
+
+
+def promise_names(layout: Layout) -> list[str]:
+    """Return the promises of what a partition holds, that of its processes included."""
+    names = list(dict.fromkeys(promise_name(path) for path in layout.promises))
+    return [*names, SERVICES_PROMISE] if layout.services or layout.runs else names
 
 
 def promise_name(path: str) -> str:

@@ -29,10 +29,14 @@ def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
     context = _context(order, folder, release)
     plan, renew_at = _make(order, folder, release, context)
     write(folder / _PORTS, json.dumps(context.ports).encode(), 0o600)
+    requests = [ChildRequest(request.title, request.spec()) for request in plan.requests]
+    missing = [request.title for request in plan.requests if context.returned(request) is None]
+    if missing and plan.only_requests:
+        return Outcome(requests=requests, missing=missing, keeps=True)
     _apply(folder, plan, context)
     return Outcome(
-        requests=[ChildRequest(request.title, request.spec()) for request in plan.requests],
-        missing=[request.title for request in plan.requests if context.returned(request) is None],
+        requests=requests,
+        missing=missing,
         served={guest.instance: _served(plan, guest.instance) for guest in order.guests},
         logs=[layout.Rotation(log.path, int(log.megabytes * 1024 * 1024), log.keep) for log in plan.logs],
         attested=bool(plan.promises),

@@ -5,7 +5,7 @@ import logging
 
 import msgspec
 
-from freehold.node.partition.layout import Layout
+from freehold.node.partition.layout import Layout, promise_names
 from freehold.node.plan import PlannedInstance
 from freehold.node.state.database import Database
 from freehold.node.state.lease import Lease
@@ -83,6 +83,7 @@ class _Found(msgspec.Struct, frozen=True):
     state: Observed
     state_revision: int
     message: str
+    layout: str
 
 
 class Instances:
@@ -199,16 +200,16 @@ class Instances:
         *,
         message: str = "",
         layout: Layout | None = None,
-        promises: list[str] | None = None,
         next_try: float = 0.0,
         attempts: int = 0,
     ) -> None:
         """Record, and report, the state of an instance as of a revision of what was wanted.
 
-        With a layout (it was configured) what it publishes is reported as well.
+        With a layout (it was configured) its promises and what it publishes are reported as well.
         """
         with self._database.transaction():
-            items: list[Item] = [InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], promises or [])]
+            names = promise_names(layout) if layout is not None else []
+            items: list[Item] = [InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], names)]
             self._database.execute(
                 "UPDATE instance SET state = ?, state_revision = ?, message = ?, attempts = ?, next_try = ? "
                 "WHERE instance = ?",
@@ -217,7 +218,8 @@ class Instances:
             if layout is not None:
                 self._keep_layout(instance, layout)
                 items.append(PublicationReport(instance, revision, layout.published))
-                items += self._shared.serve(instance, revision, layout.outcome.served)
+                if not layout.outcome.keeps:
+                    items += self._shared.serve(instance, revision, layout.outcome.served)
             if state not in (Observed.STARTED, Observed.CONFIGURING):
                 self._results.forget(instance)
             if state is Observed.DESTROYED:
@@ -261,12 +263,14 @@ class Instances:
                 "UPDATE instance SET asked = ?, ask_next_try = ?, ask_attempts = ? WHERE instance = ? AND asking = ?",
                 ("" if refused or next_try else digest, next_try, attempts, instance, digest),
             )
-            query = "SELECT state, state_revision, message FROM instance WHERE instance = ? AND state IS NOT NULL"
+            query = (
+                "SELECT state, state_revision, message, layout FROM instance WHERE instance = ? AND state IS NOT NULL"
+            )
             for row in self._database.select(_Found, query, (instance,)):
                 if refused and row.message != refused:
                     self._database.execute("UPDATE instance SET message = ? WHERE instance = ?", (refused, instance))
-                    text = refused[-MAX_MESSAGE:]
-                    self._outbox.add(InstanceReport(instance, row.state_revision, row.state, text))
+                    text, names = refused[-MAX_MESSAGE:], promise_names(_layout(instance, row.layout))
+                    self._outbox.add(InstanceReport(instance, row.state_revision, row.state, text, names))
 
     # What is configured again
 

@@ -351,13 +351,15 @@ SELECT count(*) AS number FROM ordering_instance i
 
 -- name: hosts
 -- The hosts that may take in a shared instance of a project: those where it is to be first, those with most places first.
+-- One that is stopped, or that nobody requests any more, serves nobody who does not name it.
 SELECT h.host_id AS id, i.node_id AS node, i.partition, i.title, n.title AS node_title, t.name AS site, t.region,
        h.free
 FROM ordering_hostoffer h
 JOIN ordering_instance i ON i.id = h.host_id
 JOIN fleet_node n ON n.id = i.node_id
 JOIN fleet_site t ON t.id = n.site_id
-WHERE h.release_id = :release AND h.type = :type AND h.beneficiary IN ('', :project) AND i.wanted <> 'destroyed'
+WHERE h.release_id = :release AND h.type = :type AND h.beneficiary IN ('', :project) AND i.orphaned_at IS NULL
+  AND (i.wanted = 'started' OR (i.wanted = 'stopped' AND :instance <> ''))
   AND NOT EXISTS (SELECT 1 FROM ordering_instance r WHERE r.id = i.tree AND r.ends_at IS NOT NULL)
   AND (:instance = '' OR i.id = :instance
        OR (i.project_id = :project AND i.title IN (:instance, :sibling)))
