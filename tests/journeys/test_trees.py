@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -71,10 +72,10 @@ release = Release("growing", "1.0", "For tests.", {
 SERVING = '''\
 """A release that serves shared instances."""
 import msgspec
-from freehold.release import Context, Plan, Process, Refusal, Release, Secret, SharedType, Type
+from freehold.release import Context, File, Plan, Process, Refusal, Release, Secret, SharedType, Task, Type
 
 class Parameters(msgspec.Struct):
-    pass
+    fails: bool = False
 
 class Publication(msgspec.Struct):
     guests: int
@@ -87,8 +88,12 @@ class Given(msgspec.Struct):
     password: Secret
 
 def plan(parameters: Parameters, context: Context) -> Plan:
+    names = File("etc/names", "".join(sorted(f"{one.parameters.name}\\n" for one in context.shared)))
+    take = f"sleep 1; {'exit 3' if parameters.fails else 'cp etc/names srv/names'}"
     return Plan(
         processes=(Process("idle", ("/bin/sleep", "1000000")),),
+        files=(names,),
+        tasks=(Task("take", ("/bin/sh", "-c", take), reads=(names,)),),
         publication=Publication(len(context.shared)),
         shared={
             one.instance: Refusal("No room for that.") if one.parameters.name == "elephant"
@@ -183,12 +188,32 @@ def test_guests_get_their_own_answers_and_secrets(cloud: Cloud, machine: Machine
     cloud.master.request("big", "serving", type="shelf", parameters={"name": "elephant"})
     assert message(cloud, "big", "room") == "No room for that."
     until(lambda: cloud.master.show("host")["publication"] == {"guests": 3})
-    pids = machine.pids("host")
+    pids = until(lambda: len(found := machine.pids("host")) == 1 and found, what="its task ended")
     for title in ("one", "two", "big"):
         cloud.master.request(title, "serving", state="destroyed")
     until(lambda: cloud.master.show("host")["publication"] == {"guests": 0})
     until(lambda: all(cloud.master.show(title)["state"] == "destroyed" for title in given))
-    assert machine.pids("host") == pids
+    until(lambda: machine.pids("host") == pids, what="nothing else runs, and that was not started anew")
+
+
+def test_a_guest_is_there_and_gone_when_its_host_did_what_that_takes(cloud: Cloud, machine: Machine) -> None:
+    shown = cloud.order("keeper", "serving", seconds=60)
+    names = machine.root / "partitions" / shown["partition"] / "srv" / "names"
+    where = {"instance": "keeper"}
+    cloud.order("early", "serving", type="shelf", parameters={"name": "early"}, constraints=where)
+    assert names.read_text() == "early\n", "it was told when that was done"
+    cloud.master.request("keeper", "serving", parameters={"fails": True})
+    message(cloud, "keeper", "status 3")
+    cloud.master.request("early", "serving", state="destroyed")
+    cloud.master.request("late", "serving", type="shelf", parameters={"name": "late"}, constraints=where)
+    until(lambda: cloud.master.show("keeper")["publication"] == {"guests": 1}, 30)
+    time.sleep(3)
+    assert cloud.master.show("early")["state"] == "destroying", "its name is there still"
+    assert not cloud.master.show("late")["ready"]
+    cloud.master.request("keeper", "serving", parameters={"fails": False})
+    cloud.ready("late")
+    until(lambda: cloud.master.show("early")["state"] == "destroyed", 30)
+    assert names.read_text() == "late\n"
 
 
 def test_a_secret_that_survives_is_the_same_after_the_node_is_lost(

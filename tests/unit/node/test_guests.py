@@ -109,6 +109,48 @@ def test_a_destroyed_guest_is_told_gone_when_its_host_serves_it_no_more(store: S
     assert told(store, "a", "b") == [InstanceReport("a", 7, Observed.DESTROYED)]
 
 
+def tried(store: Store, *, kept: bool, task: str = "users") -> None:
+    """Have a task of the host end well, or not, as it is configured now."""
+    desired = store.instances.desired("host")
+    assert desired is not None
+    store.results.record("host", desired.state_revision, f"task-{task}", kept, "", 0.0)
+
+
+def with_tasks(store: Store, *tasks: str, **answers: Served) -> None:
+    desired = store.instances.desired("host")
+    assert desired is not None
+    layout = Layout(promises=[f"etc/plugin/task-{task}.py" for task in tasks], outcome=Outcome(served=answers))
+    store.instances.record_state("host", desired.revision, Observed.STARTED, layout=layout)
+
+
+def test_a_guest_is_there_or_gone_when_the_tasks_of_its_host_ended_well(store: Store) -> None:
+    feed(store, 6, guest("a", 5), guest("b", 6))
+    with_tasks(store, "users", "rights", a=Served({"url": "a"}), b=Served(error="too big"))
+    assert told(store, "a", "b") == [InstanceReport("b", 6, Observed.FAILED, "too big")]
+    tried(store, kept=False)
+    tried(store, kept=True, task="rights")
+    assert told(store, "a", "b") == []
+    tried(store, kept=True)
+    assert [item.instance for item in told(store, "a", "b")] == ["a", "a"]
+    feed(store, 7, guest("a", 7, Wanted.DESTROYED))
+    with_tasks(store, "users", "rights", b=Served(error="too big"))
+    tried(store, kept=True, task="rights")
+    assert told(store, "a") == []
+    tried(store, kept=True)
+    assert told(store, "a") == [InstanceReport("a", 7, Observed.DESTROYED)]
+
+
+def test_what_was_said_of_a_guest_that_changed_meanwhile_is_not_told(store: Store) -> None:
+    feed(store, 5, guest("a", 5))
+    with_tasks(store, "users", a=Served({"size": 1}))
+    feed(store, 6, guest("a", 6, size=2))
+    tried(store, kept=True)
+    assert told(store, "a") == []
+    with_tasks(store, "users", a=Served({"size": 2}))
+    tried(store, kept=True)
+    assert told(store, "a")[1] == PublicationReport("a", 6, {"size": 2})
+
+
 def test_while_a_host_keeps_what_it_is_nothing_is_told_of_its_guests(store: Store) -> None:
     feed(store, 6, guest("a", 5), guest("b", 6))
     served(store, a=Served({"url": "a"}), b=Served({"url": "b"}))

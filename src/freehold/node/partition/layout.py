@@ -20,6 +20,8 @@ CONFIGURE_LOG = f"{LOG}/configure.log"
 """What a release prints while it is configured."""
 SERVICES_PROMISE = "services"
 """The promise of every instance that runs something."""
+TASK_PROMISE = "task-"
+"""How the promise of a task begins, that it ended well as it is now planned."""
 OURS = ".freehold"
 PUBLISHED = f"{OURS}/published.json"
 FOLDERS = (SERVICE, RUN, PLUGIN, PROMISE, PRERM, LOG, "srv", "tmp", OURS)

@@ -106,7 +106,7 @@ def _apply(folder: Path, plan: Plan, context: Context) -> None:
         kept.add(_executable(folder, f"{layout.RUN}/{task.name}", program(task, context)))
         digest = task.digest(context.certificates)
         log = str(folder / layout.LOG / f"{task.name}.log")
-        promises[f"task-{task.name}"] = TaskDone(str(folder / TASKS / task.name), digest, log)
+        promises[f"{layout.TASK_PROMISE}{task.name}"] = TaskDone(str(folder / TASKS / task.name), digest, log)
     (folder / TASKS).mkdir(mode=0o700, exist_ok=True)
     if plan.jobs:
         kept |= _plan_jobs(folder, plan.jobs, context, promises)

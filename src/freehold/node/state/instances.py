@@ -5,7 +5,7 @@ import logging
 
 import msgspec
 
-from freehold.node.partition.layout import Layout, promise_names
+from freehold.node.partition.layout import TASK_PROMISE, Layout, promise_names
 from freehold.node.plan import PlannedInstance
 from freehold.node.state.database import Database
 from freehold.node.state.lease import Lease
@@ -219,7 +219,8 @@ class Instances:
                 self._keep_layout(instance, layout)
                 items.append(PublicationReport(instance, revision, layout.published))
                 if not layout.outcome.keeps:
-                    items += self._shared.serve(instance, revision, layout.outcome.served)
+                    is_done = self._tasks_are_done(instance, revision, names)
+                    items += self._shared.serve(instance, revision, layout.outcome.served, is_done=is_done)
             if state not in (Observed.STARTED, Observed.CONFIGURING):
                 self._results.forget(instance)
             if state is Observed.DESTROYED:
@@ -227,6 +228,21 @@ class Instances:
                 self._results.forget_history(instance)
                 items += self._shared.end_with(instance)
             self._outbox.add(*items)
+
+    def settle_guests(self, host: str) -> None:
+        """Tell what is so of the shared instances of a host, if its tasks ended well as it is configured now."""
+        for row in self._found(host):
+            names = promise_names(_layout(host, row.layout))
+            if self._tasks_are_done(host, row.state_revision, names) and (items := self._shared.settle(host)):
+                self._outbox.add(*items)
+
+    def _found(self, instance: str) -> list[_Found]:
+        query = "SELECT state, state_revision, message, layout FROM instance WHERE instance = ? AND state IS NOT NULL"
+        return self._database.select(_Found, query, (instance,))
+
+    def _tasks_are_done(self, instance: str, revision: int, promises: list[str]) -> bool:
+        tasks = [name for name in promises if name.startswith(TASK_PROMISE)]
+        return all(self._results.is_kept(instance, revision, name) for name in tasks)
 
     def _keep_layout(self, instance: str, layout: Layout) -> None:
         outcome = layout.outcome
@@ -263,10 +279,7 @@ class Instances:
                 "UPDATE instance SET asked = ?, ask_next_try = ?, ask_attempts = ? WHERE instance = ? AND asking = ?",
                 ("" if refused or next_try else digest, next_try, attempts, instance, digest),
             )
-            query = (
-                "SELECT state, state_revision, message, layout FROM instance WHERE instance = ? AND state IS NOT NULL"
-            )
-            for row in self._database.select(_Found, query, (instance,)):
+            for row in self._found(instance):
                 if refused and row.message != refused:
                     self._database.execute("UPDATE instance SET message = ? WHERE instance = ?", (refused, instance))
                     text, names = refused[-MAX_MESSAGE:], promise_names(_layout(instance, row.layout))

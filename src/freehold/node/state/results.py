@@ -1,7 +1,10 @@
 """What became of promises, of instances and of the node itself: the last result of each, and a history of changes."""
 
+from collections.abc import Callable
+
 import msgspec
 
+from freehold.node.partition.layout import TASK_PROMISE
 from freehold.node.state.database import Database
 from freehold.node.state.outbox import Outbox
 from freehold.protocol import MAX_MESSAGE
@@ -52,6 +55,11 @@ class Results:
     def __init__(self, database: Database, outbox: Outbox) -> None:
         database.create_tables(_SCHEMA)
         self._database, self._outbox = database, outbox
+        self._settled: Callable[[str], None] = lambda instance: None
+
+    def when_settled(self, settled: Callable[[str], None]) -> None:
+        """Have `settled` called with the instance whose task ended well, as part of the same change."""
+        self._settled = settled
 
     def record(self, instance: str, revision: int, name: str, kept: bool, message: str, at: float) -> bool:
         """Record the result of a promise; report news, and what was not reported for long. Return whether it is news.
@@ -72,6 +80,8 @@ class Results:
                 if changed:
                     self._record_change(instance, name, kept, message, at)
                 self._outbox.add(AssessmentReport(instance, revision, name, kept, at, message[-MAX_MESSAGE:]))
+                if changed and kept and name.startswith(TASK_PROMISE):
+                    self._settled(instance)
             return changed
 
     def is_kept(self, instance: str, revision: int, name: str) -> bool:

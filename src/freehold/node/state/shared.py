@@ -1,4 +1,7 @@
-"""Shared instances: what hosts here are to serve, and what was told of it."""
+"""Shared instances: what hosts here are to serve, and what was told of it.
+
+A host says what each gets when it is configured; that is so when its tasks ended well. What was said waits for that.
+"""
 
 import hashlib
 
@@ -16,11 +19,13 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS shared (
   instance TEXT PRIMARY KEY, revision INTEGER NOT NULL, host TEXT NOT NULL, type TEXT NOT NULL, wanted TEXT NOT NULL,
   parameters TEXT NOT NULL, seed TEXT NOT NULL, told_revision INTEGER NOT NULL DEFAULT 0,
-  told TEXT NOT NULL DEFAULT '', orphan INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+  told TEXT NOT NULL DEFAULT '', orphan INTEGER NOT NULL DEFAULT 0, answer TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS shared_by_host ON shared (host);
 """
-_LATER_COLUMNS = {"orphan": "INTEGER NOT NULL DEFAULT 0"}
-"""For a file that an earlier version made."""
+_LATER_COLUMNS = {"orphan": "INTEGER NOT NULL DEFAULT 0", "answer": "TEXT NOT NULL DEFAULT ''"}
+"""For a file that an earlier version made. `answer` is what its host said of it and nobody was told yet."""
+_GONE = "gone"
+"""The answer of a host that serves it no more."""
 
 
 class _Served(msgspec.Struct, frozen=True):
@@ -29,6 +34,7 @@ class _Served(msgspec.Struct, frozen=True):
     wanted: Wanted
     told_revision: int
     told: str
+    answer: str
 
 
 class SharedInstances:
@@ -54,7 +60,7 @@ class SharedInstances:
             "INSERT INTO shared (instance, revision, host, type, wanted, parameters, seed) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (instance) DO UPDATE SET revision = excluded.revision, wanted = excluded.wanted, "
-            "type = excluded.type, parameters = excluded.parameters, orphan = 0 "
+            "type = excluded.type, parameters = excluded.parameters, orphan = 0, answer = '' "
             "WHERE excluded.revision > shared.revision",
             (
                 guest.instance,
@@ -67,22 +73,43 @@ class SharedInstances:
             ),
         )
 
-    def serve(self, host: str, revision: int, served: dict[str, Served]) -> list[Item]:
-        """Return what is to be told of shared instances after their host was configured as of a revision."""
+    def serve(self, host: str, revision: int, served: dict[str, Served], *, is_done: bool) -> list[Item]:
+        """Return what is to be told of shared instances after their host was configured as of a revision.
+
+        What is so only when the tasks of that are done, and they are not (`is_done`), waits for `settle`.
+        """
         items: list[Item] = []
-        rows = self._database.select(
-            _Served,
-            "SELECT instance, revision, wanted, told_revision, told FROM shared WHERE host = ? AND revision <= ?",
-            (host, revision),
-        )
-        for row in rows:
+        for row in self._rows("host = ? AND revision <= ?", (host, revision)):
+            answer = served.get(row.instance)
             if row.wanted is Wanted.DESTROYED:
-                if row.instance not in served:
-                    items.append(InstanceReport(row.instance, row.revision, Observed.DESTROYED))
-                    self._database.execute("DELETE FROM shared WHERE instance = ?", (row.instance,))
-            elif (answer := served.get(row.instance)) is not None:
-                items += self._tell(row, answer)
+                said = "" if answer is not None else _GONE
+            else:
+                said = "" if answer is None else msgspec.json.encode(answer).decode()
+            if is_done or (answer is not None and answer.error):
+                items += self._settled(row, said)
+            else:
+                self._note(row, said)
         return items
+
+    def settle(self, host: str) -> list[Item]:
+        """Return what is to be told of shared instances now that the tasks of their host are done."""
+        rows = self._rows("host = ? AND answer <> ''", (host,))
+        return [item for row in rows for item in self._settled(row, row.answer)]
+
+    def _rows(self, condition: str, values: tuple[object, ...]) -> list[_Served]:
+        query = "SELECT instance, revision, wanted, told_revision, told, answer FROM shared WHERE "
+        return self._database.select(_Served, query + condition, values)
+
+    def _note(self, row: _Served, said: str) -> None:
+        if row.answer != said:
+            self._database.execute("UPDATE shared SET answer = ? WHERE instance = ?", (said, row.instance))
+
+    def _settled(self, row: _Served, said: str) -> list[Item]:
+        self._note(row, "")
+        if said == _GONE:
+            self._database.execute("DELETE FROM shared WHERE instance = ?", (row.instance,))
+            return [InstanceReport(row.instance, row.revision, Observed.DESTROYED)]
+        return self._tell(row, msgspec.json.decode(said, type=Served)) if said else []
 
     def _tell(self, row: _Served, answer: Served) -> list[Item]:
         """Return what is to be told of one, unless it was told."""
