@@ -159,6 +159,26 @@ def test_a_root_is_ready_when_all_below_it_is(shop: "Rooms") -> None:
     assert picture("site").ready
 
 
+def test_a_shared_instance_is_as_well_as_what_serves_it(shop: "Rooms") -> None:
+    from freehold.master.monitoring.models import Assessment
+
+    host = shop.request("host", "store").instance
+    guest = shop.request("guest", "store", type="shelf").instance
+    shop.node_says(guest, "started")
+    shop.node_says(host, "started", promises='["page"]')
+    assert (picture("guest").ready, picture("guest").shown) == (False, "starting")
+    told = {"instance_id": host, "promise": "page", "revision": 10**9, "message": "its words are its own"}
+    Assessment.objects.create(**told, kept=True, at=1)
+    assert picture("guest").ready
+    Assessment.objects.create(**told, kept=False, at=2)
+    row("host").instancerow_set.update(at=0)
+    assert (picture("guest").ready, picture("guest").shown) == (False, "trouble")
+    assert picture("guest").message == "What serves it does not keep its promises."
+    shop.request("host", "store", state=Wanted.STOPPED)
+    shop.node_says(host, "stopped")
+    assert (picture("guest").state, picture("guest").message) == ("waiting", "What serves it is stopped.")
+
+
 def test_what_is_requested_no_more_is_not_waited_for(shop: "Rooms") -> None:
     root = shop.request("site").instance
     shop.node_says(root, "started")

@@ -12,7 +12,7 @@ from freehold.master.foundation.transactions import run
 from freehold.master.monitoring.availability import SPEAKS, Availability, Span, availability
 from freehold.master.monitoring.models import Maintenance
 from freehold.master.ordering import queries as ordering
-from freehold.master.ordering.status import ReportedState, Status, status, whole
+from freehold.master.ordering.status import ReportedState, Status, hosted, status, whole
 from freehold.protocol.states import Wanted
 
 SQL = sql.load(Path(__file__).parent / "sql" / "assessments.sql")
@@ -43,9 +43,14 @@ def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
     """Complete rows of `ordering.queries` with bounded queries, however many rows there are."""
     rows = list(rows)
     below = ordering.all_below(rows)
-    everything = {row["id"]: row for row in [*rows, *(part for parts in below.values() for part in parts)]}
-    results, now = latest(list(everything)), clock.now()
-    own = {row["id"]: _status(row, results[row["id"]], now) for row in everything.values()}
+    shown = {row["id"]: row for row in [*rows, *(part for parts in below.values() for part in parts)]}
+    hosts = {row["host"] for row in shown.values() if row["host"] is not None} - shown.keys()
+    known = shown | {row["id"]: row for row in ordering.by_ids(sorted(hosts))}
+    results, now = latest(list(known)), clock.now()
+    own = {row["id"]: _status(row, results[row["id"]], now) for row in known.values()}
+    for row in shown.values():
+        if row["host"] is not None:
+            own[row["id"]] = hosted(own[row["id"]], own[row["host"]])
     announced = coming({row["site_id"] for row in rows if row["gone_at"] is None})
     return [
         Picture(

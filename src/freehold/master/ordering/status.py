@@ -135,6 +135,18 @@ def whole(own: Status, below: Mapping[str, Status]) -> Status:
     return replace(own, promises_kept=False, ready=False, health=worst, message=message)
 
 
+def hosted(own: Status, host: Status) -> Status:
+    """Return what a shared instance is by what its host is, which runs all of it."""
+    if own.state != "started":
+        return own
+    if host.state in ("stopped", "stopping"):
+        return Status("waiting", "What serves it is stopped.", False, False)
+    if host.state != "started" or host.health is Health.KEPT:
+        return own
+    message = "What serves it does not keep its promises." if host.health is Health.BROKEN else ""
+    return replace(own, message=message, promises_kept=False, ready=False, health=host.health)
+
+
 def _health_in_whole(part: Status) -> Health:
     if part.state == "started":
         return part.health
