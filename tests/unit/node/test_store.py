@@ -524,6 +524,21 @@ def test_a_promise_travels_when_it_changes_and_each_quarter_of_an_hour(store: St
     assert last == AssessmentReport("shop", 2, "page", True, 5)
 
 
+def test_new_words_of_a_broken_promise_are_told_at_a_bounded_pace(store: Store) -> None:
+    """It said that it waits, and says now what it fell over: nobody finds that by waiting a quarter of an hour."""
+    store.apply_feed(feed(1, wanted("shop")))
+    store.results.record("shop", 1, "page", False, "It has not ended yet.", 1000.0)
+    for second in range(1, 3600):
+        store.results.record("shop", 1, "page", False, f"failed {second // 5} times", 1000.0 + second)
+    at = [item.at - 1000.0 for item in told(store)]
+    assert at[:5] == [0.0, 10.0, 20.0, 40.0, 80.0]
+    assert {later - earlier for earlier, later in itertools.pairwise(at[4:])} == {60.0}
+    store.results.record("shop", 1, "page", True, "It succeeded.", 5000.0)
+    for second in range(1, 600):
+        store.results.record("shop", 1, "page", True, f"took {second} ms", 5000.0 + second)
+    assert [item.message for item in told(store)][len(at) :] == ["It succeeded."], "words of what is kept are no news"
+
+
 def test_a_stopped_instance_has_no_promises(store: Store) -> None:
     store.apply_feed(feed(1, wanted("shop")))
     store.results.record("shop", 1, "page", True, "fine", 0.0)

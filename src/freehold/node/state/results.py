@@ -14,6 +14,8 @@ HISTORY = 50
 """Changes that are remembered of each promise."""
 HEARTBEAT = 15 * 60.0
 """A promise's unchanged result is told again after so many seconds."""
+SOONEST_WORDS, LATEST_WORDS = 10.0, 60.0
+"""Other words of a promise that stays broken are told so many seconds after the last: few when it broke just now."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS history (
@@ -46,6 +48,7 @@ class Change(msgspec.Struct, frozen=True):
 class _Told(msgspec.Struct, frozen=True):
     revision: int
     kept: bool
+    message: str
     told_at: float
 
 
@@ -69,9 +72,11 @@ class Results:
         with self._database.lock:
             last = self._last(instance, name)
             changed = last is None or (last.revision, last.kept) != (revision, kept)
-            if last is not None and not changed and 0 <= at - last.told_at < HEARTBEAT:
+            if last is not None and not changed and 0 <= at - last.told_at < self._pause(last, instance, name, message):
                 return False
-            with self._database.transaction(quietly=not changed):
+            # Whoever looks for what is wrong waits for the words.
+            is_news = changed or (not kept and last is not None and message != last.message)
+            with self._database.transaction(quietly=not is_news):
                 self._database.execute(
                     "INSERT OR REPLACE INTO promise (instance, name, revision, kept, message, told_at) "
                     "VALUES (?, ?, ?, ?, ?, ?)",
@@ -122,8 +127,16 @@ class Results:
     def forget_history(self, instance: str) -> None:
         self._database.execute("DELETE FROM history WHERE instance = ?", (instance,))
 
+    def _pause(self, last: _Told, instance: str, name: str, message: str) -> float:
+        """Return how many seconds after it was told last an unchanged result is told again."""
+        if last.kept or message == last.message:
+            return HEARTBEAT
+        query = "SELECT max(at) FROM history WHERE instance = ? AND name = ?"
+        began = self._database.value(query, (instance, name))
+        return min(LATEST_WORDS, max(SOONEST_WORDS, last.told_at - float(began or last.told_at)))
+
     def _last(self, instance: str, name: str) -> _Told | None:
-        query = "SELECT revision, kept, told_at FROM promise WHERE instance = ? AND name = ?"
+        query = "SELECT revision, kept, message, told_at FROM promise WHERE instance = ? AND name = ?"
         return next(iter(self._database.select(_Told, query, (instance, name))), None)
 
     def _record_change(self, instance: str, name: str, kept: bool, message: str, at: float) -> None:
