@@ -160,6 +160,30 @@ def test_parameters_come_from_a_file_or_standard_input(owner: Person, hello: Any
     assert owner.run("show", "files").returncode == 1, "a dry run keeps nothing"
 
 
+def test_one_parameter_is_changed_and_the_others_stay(owner: Person, hello: Any, tmp_path: Path) -> None:
+    secret = tmp_path / "greeting"
+    secret.write_text("from a file\n")
+    owner.says("request", "piece", "hello", "--parameters", '{"greeting": "first"}')
+    assert owner.json("request", "piece", "--set", "greeting=good morning")["parameters"]["greeting"] == "good morning"
+    assert owner.json("request", "piece", "--set", f"greeting=@{secret}")["parameters"]["greeting"] == "from a file"
+    refused = owner.run("request", "piece", "--set", "greeting=42")
+    assert (refused.returncode, "42" in refused.stderr) == (1, True), "what is JSON is taken as such"
+    assert owner.json("request", "piece", "--set", 'greeting="42"')["parameters"] == {"greeting": "42"}
+    assert owner.json("request", "piece", "--unset", "greeting")["parameters"] == {}
+    for wrong, words in (
+        (("--set", "greeting"), "NAME=VALUE"),
+        (("--set", "=x"), "NAME=VALUE"),
+        (("--set", "greeting=a", "--unset", "greeting"), "named twice"),
+        (("--set", "greeting=@/no/such"), "cannot be read"),
+        (("--set", "greting=a"), "greeting"),
+    ):
+        done = owner.run("request", "piece", *wrong)
+        assert (done.returncode, words in done.stderr) == (1, True), done.stderr
+    assert owner.json("show", "piece")["parameters"] == {}
+    created = owner.json("request", "made", "hello", "--set", "greeting=NaN", "--dry-run")
+    assert created["created"], "of a new service there is nothing to keep"
+
+
 def test_stop_start_and_destroy_end_when_they_are_done(owner: Person, hello: Any, machine: Machine) -> None:
     url = owner.json("request", "brief", "hello", "--wait", "90")["publication"]["url"]
     assert owner.says("stop", "brief", "--wait", "30").startswith("brief: stopped")

@@ -5,9 +5,22 @@ import json
 import sys
 from typing import Any, get_args
 
+from msgspec import UNSET
+
 from freehold.client.api import Client
+from freehold.client.errors import ClientError, Refused
 from freehold.client.messages import Answer, Instance, MoveAnswer
-from freehold.client.terminal import Subparsers, command, confirmed, json_object, open_client, say, seconds, table
+from freehold.client.terminal import (
+    Subparsers,
+    command,
+    confirmed,
+    json_object,
+    json_or_text,
+    open_client,
+    say,
+    seconds,
+    table,
+)
 from freehold.protocol import order
 
 
@@ -21,6 +34,16 @@ def add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> 
             request.add_argument(
                 f"--{name.replace('_', '-')}", metavar=field.metavar, choices=field.choices, help=field.help
             )
+    request.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change this parameter alone: JSON, or a text that is none; @FILE is the text in a file",
+    )
+    request.add_argument(
+        "--unset", action="append", default=[], metavar="NAME", help="leave this parameter to its default"
+    )
     request.add_argument("--dry-run", action="store_true", help="check and place it, but keep nothing")
     request.add_argument(
         "--partial", action="store_true", help="take it though there is no room for all that it will request"
@@ -56,19 +79,54 @@ def add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> 
 
 
 def _request(options: argparse.Namespace) -> int:
+    said = {name: _said(name, getattr(options, name)) for name in order.FIELDS}
+    changes = parameter_changes(options.set, options.unset)
     client = open_client()
+    if changes:
+        present = said["parameters"] if said["parameters"] is not None else _present_parameters(options, client)
+        changed = {name: value for name, value in (present | changes).items() if value is not UNSET}
+        said["parameters"] = changed
     answer = client.request(
-        options.title,
-        dry_run=options.dry_run,
-        partial=options.partial,
-        project=options.project,
-        **{name: _said(name, getattr(options, name)) for name in order.FIELDS},
+        options.title, dry_run=options.dry_run, partial=options.partial, project=options.project, **said
     )
     if options.dry_run:
         verb = "create it" if answer.created else "change it" if answer.changed else "change nothing"
         say(options, answer, f"Would {verb}, on node {answer.node}, partition {answer.partition}.")
         return 0
     return _finish(options, client, answer)
+
+
+def parameter_changes(texts: list[str], removed: list[str]) -> dict[str, Any]:
+    """Return the parameters that `--set` and `--unset` name; UNSET stands for one that goes.
+
+    Raise ClientError for a text that is no NAME=VALUE, and for a name that is given twice.
+    """
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, found, value = text.partition("=")
+        if not name or not found:
+            raise ClientError(f"--set {text}: it takes NAME=VALUE, such as greeting=hello.")
+        _add(changes, name, json_or_text(f"--set {name}", value))
+    for name in removed:
+        _add(changes, name, UNSET)
+    return changes
+
+
+def _add(changes: dict[str, Any], name: str, value: Any) -> None:
+    if name in changes:
+        raise ClientError(f"The parameter '{name}' is named twice.")
+    changes[name] = value
+
+
+def _present_parameters(options: argparse.Namespace, client: Client) -> dict[str, Any]:
+    """Return what a service has now; nothing when there is none of the title, or only one that was destroyed."""
+    try:
+        instance = client.show(options.title, project=options.project)
+    except Refused as refused:
+        if refused.problem.type != "not-found":
+            raise
+        return {}
+    return {} if instance.wanted == "destroyed" else dict(instance.parameters)
 
 
 def _said(name: str, text: str | None) -> Any:

@@ -62,16 +62,37 @@ def json_object(option: str, text: str | None) -> dict[str, Any] | None:
         return None
     if text.startswith("@"):
         text = read(Path(text[1:]))
+    value = _parsed(option, sys.stdin.read() if text == "-" else text)
+    if not isinstance(value, dict):
+        raise ClientError(f'{option} must be a JSON object, such as {{"name": "value"}}.')
+    return value
+
+
+def json_or_text(option: str, text: str) -> Any:
+    """Return the value that an option holds: JSON, a text that is none, or the text in `@FILE`, less a last newline.
+
+    Raise ClientError for a file that cannot be read, and for JSON that no order can hold.
+    """
+    if text.startswith("@"):
+        return read(Path(text[1:])).removesuffix("\n")
     try:
-        value = json.loads(sys.stdin.read() if text == "-" else text, parse_constant=number, parse_float=_as_written)
+        json.loads(text, parse_int=str, parse_float=str, parse_constant=number)
+    except ValueError:
+        return text
+    except RecursionError:
+        pass
+    return _parsed(option, text)
+
+
+def _parsed(option: str, text: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=number, parse_float=_as_written)
         # What cannot travel, such as half of a character, is told here.
         msgspec.json.encode(value)
     except (ValueError, OverflowError) as error:
         raise ClientError(f"{option} is not JSON: {error}") from None
     except RecursionError:
         raise ClientError(f"{option} is JSON that is nested too deeply.") from None
-    if not isinstance(value, dict):
-        raise ClientError(f'{option} must be a JSON object, such as {{"name": "value"}}.')
     return value
 
 
