@@ -175,7 +175,7 @@ def test_one_parameter_is_changed_and_the_others_stay(owner: Person, hello: Any,
         (("--set", "=x"), "NAME=VALUE"),
         (("--set", "greeting=a", "--unset", "greeting"), "named twice"),
         (("--set", "greeting=@/no/such"), "cannot be read"),
-        (("--set", "greting=a"), "greeting"),
+        (("--set", "greting=a"), "There is no 'greting' here; do you mean 'greeting'?"),
     ):
         done = owner.run("request", "piece", *wrong)
         assert (done.returncode, words in done.stderr) == (1, True), done.stderr

@@ -14,10 +14,10 @@ _LIMIT = re.compile(r"\bLIMIT\s+(\S+?)\)*(?:\s|$)")
 
 TEXTS = {
     "accounting/exports.py: ''.join((letter for letter in entity.registration if letter.isalnum()))[:9]",
-    "api/bodies.py: name[:80]",
-    "catalog/schemas.py: f'{error.validator}: {error.validator_value!r}'[:200]",
+    "foundation/unknown_names.py: name[:80]",
     "catalog/schemas.py: error.message[:200]",
-    "catalog/schemas.py: first.message[:300]",
+    "catalog/schemas.py: error.message[:300]",
+    "catalog/schemas.py: text[:LONGEST_RULE]",
     "catalog/schemas.py: json.dumps(schema)[:40]",
     "catalog/schemas.py: text[:LONGEST_VALUE]",
     "foundation/audit_trail.py: text[:40]",

@@ -1,8 +1,7 @@
 """What callers may send: names that are known, and nothing else. A misspelt one is told, with the nearest."""
 
-import difflib
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
@@ -12,6 +11,7 @@ from ninja.schema import DjangoGetter
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from freehold.master.foundation import unknown_names
 from freehold.master.foundation.errors import Invalid
 from freehold.protocol.problem import FieldError
 
@@ -23,21 +23,10 @@ class StrictBody(Schema):
     @classmethod
     def _refuse_unknown(cls, given: Any) -> Any:
         sent = given._obj if isinstance(given, DjangoGetter) else given
-        if isinstance(sent, dict) and (words := unknown(sent, _names(cls))):
+        if isinstance(sent, dict) and (words := unknown_names.words(sent, _names(cls))):
             # pydantic's own templates know braces; ours come as a value.
             raise PydanticCustomError("unknown_field", "{words}", {"words": words})
         return given
-
-
-def unknown(given: Iterable[str], known: Iterable[str]) -> str:
-    """Return words about the first name that is not known, or an empty text."""
-    names = sorted(known)
-    for name in given:
-        if name not in names:
-            like = difflib.get_close_matches(name, names, n=1)
-            meant = f"do you mean {like[0]!r}?" if like else f"known are: {', '.join(names) or 'none'}."
-            return f"There is no {name[:80]!r} here; {meant}"
-    return ""
 
 
 def _names(model: type[Schema]) -> list[str]:
@@ -58,7 +47,7 @@ def know_query(operation: Operation) -> None:
 def _refusing(view: Callable[..., Any], names: set[str]) -> Callable[..., Any]:
     @functools.wraps(view)
     def answer(request: HttpRequest, **values: Any) -> Any:
-        if words := unknown(request.GET, names):
+        if words := unknown_names.words(request.GET, names):
             raise Invalid(words, errors=[FieldError("query", words)])
         return view(request, **values)
 

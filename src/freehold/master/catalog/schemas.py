@@ -11,12 +11,13 @@ from referencing.exceptions import Unresolvable
 
 from freehold.master.catalog.evaluation import TooCostly, engine, errors_of, validator_of
 from freehold.master.catalog.models import ReleaseType
+from freehold.master.foundation import unknown_names
 from freehold.master.foundation.errors import Invalid, InvalidParameters
 from freehold.protocol.patterns import PatternError, keywords_of, patterns_of
 from freehold.protocol.problem import FieldError
 
 MOST_ERRORS = 20
-LONGEST_VALUE = 80
+LONGEST_VALUE, LONGEST_RULE = 80, 200
 LARGEST_SCHEMA, DEEPEST_SCHEMA, MOST_PATTERNS = 256 * 1024, 64, 500
 """Bytes of JSON, levels of nesting, patterns."""
 
@@ -80,12 +81,12 @@ def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> 
     if errors:
         first = errors[0]
         raise InvalidParameters(
-            f"{_path(first) or 'parameters'}: {first.message[:300]}"
+            f"{_path(first) or 'parameters'}: {_words(first)}"
             + (f" Only the first {MOST_ERRORS} errors are named." if len(errors) >= MOST_ERRORS else ""),
             errors=[
                 FieldError(
                     _field(error),
-                    f"{error.validator}: {error.validator_value!r}"[:200],
+                    _rule(error),
                     _short(error.instance),
                 )
                 for error in errors
@@ -145,6 +146,30 @@ def _check_patterns(name: str, schema: Any) -> None:
 
 def _path(error: ValidationError | SchemaError) -> str:
     return ".".join(str(part) for part in error.absolute_path)
+
+
+def _words(error: ValidationError) -> str:
+    if unknown := _unknown(error):
+        return unknown_names.words(unknown, _known(error))
+    return error.message[:300]
+
+
+def _rule(error: ValidationError) -> str:
+    text = f"{error.validator}: {_words(error) if _unknown(error) else repr(error.validator_value)}"
+    return text[:LONGEST_RULE]
+
+
+def _unknown(error: ValidationError) -> list[str]:
+    """Return the names that an object may not have, when it is them that is wrong."""
+    if error.validator != "additionalProperties" or error.validator_value is not False:
+        return []
+    given: Any = error.instance
+    return [name for name in given if name not in _known(error) and repr(name) in error.message]
+
+
+def _known(error: ValidationError) -> list[str]:
+    schema: Any = error.schema
+    return list(schema.get("properties", {}))
 
 
 def _field(error: ValidationError) -> str:

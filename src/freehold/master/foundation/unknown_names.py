@@ -1,0 +1,15 @@
+"""Names that somebody sent, and that are not known."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def words(given: Iterable[str], known: Iterable[str]) -> str:
+    """Return words about the first name that is not known, or an empty text."""
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            like = difflib.get_close_matches(name, names, n=1)
+            meant = f"do you mean {like[0]!r}?" if like else f"known are: {', '.join(names) or 'none'}."
+            return f"There is no {name[:80]!r} here; {meant}"
+    return ""
