@@ -17,6 +17,7 @@ from freehold.client.billing import add_commands as add_billing_commands
 from freehold.client.commands import add_commands as add_client_commands
 from freehold.client.desk import add_commands as add_desk_commands
 from freehold.client.errors import ClientError, Refused
+from freehold.client.logs import add_commands as add_log_commands
 from freehold.client.notifications import add_commands as add_notification_commands
 from freehold.client.support import add_commands as add_support_commands
 from freehold.client.suspensions import add_commands as add_project_commands
@@ -81,6 +82,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         dest="node_command", required=True, metavar="COMMAND"
     )
     add_client_commands(commands, node)
+    add_log_commands(commands)
     add_account_commands(commands)
     add_notification_commands(commands)
     add_billing_commands(commands)

@@ -7,13 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from freehold.protocol import descriptor, enrol, feed, problem, report
+from freehold.protocol import descriptor, enrol, feed, problem, report, stream
 
 GOLDEN = Path(__file__).parent
 KINDS: dict[str, Any] = {
     "feed": feed.Feed,
     "feed-empty": feed.Feed,
     "feed-tree": feed.Feed,
+    "feed-stream": feed.Feed,
+    "stream-part": stream.StreamPart,
+    "stream-answer": stream.StreamAnswer,
     "batch": report.ReportBatch,
     "applied": report.Applied,
     "body": report.ReportBody,
@@ -50,13 +53,14 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
     told = {type(msgspec.json.decode(path.read_bytes(), type=KINDS[path.stem])) for path in MESSAGES}
     structs = {
         value
-        for module in (feed, report, enrol, problem, descriptor)
+        for module in (feed, report, enrol, problem, descriptor, stream)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, msgspec.Struct)
     }
     # These stand inside others.
     inner = {
-        feed.Installation, feed.WantedInstance, feed.SharedInstance, report.PartitionFacts, report.HostPromise,
+        feed.Installation, feed.WantedInstance, feed.SharedInstance, stream.StreamRequest, stream.StreamPiece,
+        report.PartitionFacts, report.HostPromise,
         report.Report, report.MeterValues,
         problem.FieldError, problem.Reason, descriptor.TypeDescriptor, descriptor.RequestDescriptor, enrol.Token,
     }  # fmt: skip

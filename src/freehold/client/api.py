@@ -11,7 +11,19 @@ import msgspec
 
 from freehold.client.credentials import Credentials
 from freehold.client.errors import ClientError, NotReady, Refused, Unreachable
-from freehold.client.messages import Answer, Drained, Instance, MoveAnswer, Node, Release, Site, Supply, Token
+from freehold.client.messages import (
+    Answer,
+    Drained,
+    Instance,
+    LogPart,
+    MoveAnswer,
+    Node,
+    OpenedLog,
+    Release,
+    Site,
+    Supply,
+    Token,
+)
 from freehold.protocol import UNREADABLE
 from freehold.protocol.order import OrderSpec
 from freehold.protocol.problem import MEDIA_TYPE, Problem
@@ -104,6 +116,18 @@ class Client:
         body = {"title": title, "abandon_data": abandon_data}
         path = f"{self._project(project)}/moves?dry_run={str(dry_run).lower()}"
         return self._call("POST", path, MoveAnswer, body)
+
+    def open_log(
+        self, title: str, *, process: str = "", lines: int = 100, follow: bool = False, project: str | None = None
+    ) -> str:
+        """Ask for the last lines of an instance's logs; return the stream in which `read_log` finds them."""
+        body = {"title": title, "process": process, "lines": lines, "follow": follow}
+        return self._call("POST", f"{self._project(project)}/logs", OpenedLog, body).stream
+
+    def read_log(self, title: str, stream: str, *, after: int = 0, project: str | None = None) -> LogPart:
+        """Return what came since; it waits some seconds for it. `after` is `next` of the part before."""
+        said = urlencode({"title": title, "stream": stream, "after": after})
+        return self._call("GET", f"{self._project(project)}/logs?{said}", LogPart)
 
     def show(self, title: str, *, project: str | None = None) -> Instance:
         """Return one instance."""

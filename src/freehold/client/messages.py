@@ -159,6 +159,30 @@ class Node(msgspec.Struct, frozen=True):
     lost_at: str | None = None
 
 
+class OpenedLog(msgspec.Struct, frozen=True):
+    """A stream of logs that was opened."""
+
+    stream: str
+
+
+class LogPiece(msgspec.Struct, frozen=True):
+    """Whole lines that one process wrote."""
+
+    process: str
+    text: str
+    left_out: int
+    """Bytes before these that are not shown."""
+
+
+class LogPart(msgspec.Struct, frozen=True):
+    """What came of a service's logs."""
+
+    pieces: list[LogPiece]
+    next: int
+    over: bool
+    why: str
+
+
 class MoveAnswer(msgspec.Struct, frozen=True):
     """Where an instance was and is: titles of nodes."""
 

@@ -5,14 +5,16 @@ Certificates of other authorities are refused in the handshake; ours that are ov
 answer can say so (and say what to do), by the door that looks them up.
 """
 
+import asyncio
 import os
 import re
 import resource
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import uvicorn
 from starlette.exceptions import HTTPException
@@ -29,8 +31,9 @@ from freehold.master.foundation.errors import (
     Unauthenticated,
 )
 from freehold.master.foundation.statements import Statements
-from freehold.master.gateway.app import PEER, Gateway, Receive, Scope, Send, send_problem
+from freehold.master.gateway.app import PEER, STREAMS, Gateway, Receive, Scope, Send, send_problem
 from freehold.master.gateway.doubt import Judge, Standing
+from freehold.master.streams.board import streams
 from freehold.master.wsgi_bridge import Bridge
 from freehold.protocol import MAX_BODY
 
@@ -85,13 +88,15 @@ class Outer:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path in HOT_PATHS:
+        if path in HOT_PATHS or path.startswith(STREAMS):
             await self._gateway(scope, receive, send)
             return
         try:
             if path.startswith("/static/"):
                 await self._serve_static(scope, receive, send)
                 return
+            if scope["method"] == "GET" and b"stream=" in scope["query_string"]:
+                receive = await _wait_for_news(scope["query_string"], receive)
             is_of_node = path.startswith("/node/") and await self._gateway.is_of_node(scope)
             workers = self._nodes if is_of_node else self._django
             if _size(scope) > LARGEST_OF_STRANGERS:
@@ -184,7 +189,7 @@ def _gateway(root: Path, database_url: str, next_contact: float) -> Gateway:
     from freehold.master.fleet.authority import Authority
 
     statements = Statements(Authority(root / "authority").statement_key())
-    return Gateway(database_url, next_contact, Judge(database_url, statements, Standing()))
+    return Gateway(database_url, next_contact, Judge(database_url, statements, Standing()), streams)
 
 
 def _config(app: Outer, root: Path, host: str, port: int) -> uvicorn.Config:
@@ -240,6 +245,32 @@ def check_caller(scope: Scope) -> None:
         queries.identify(fingerprint, "instance" if scope["path"].startswith("/api/") else "node", renewing=True)
     elif session is None or SessionStore(session).get(SESSION_KEY) is None:
         raise Unauthenticated("A body of this size is taken from callers that are known only.")
+
+
+async def _wait_for_news(query: bytes, receive: Receive) -> Receive:
+    """Wait until what is asked of a stream can be answered: here, where that takes no thread of those who answer.
+
+    Who does not know the name of a stream waits for nothing; whether it is theirs says who answers. Who hangs up waits
+    no more. Return what gives the request on.
+    """
+    values = parse_qs(query.decode("ascii", "replace"))
+    after = values.get("after", ["0"])[0]
+    first = await receive()
+    if first.get("more_body", False):
+        raise Malformed("A question about a stream has no body.")
+    news = asyncio.ensure_future(
+        streams.news(values.get("stream", [""])[0], int(after) if re.fullmatch("[0-9]{1,9}", after) else 0)
+    )
+    gone = asyncio.ensure_future(receive())
+    await asyncio.wait({news, gone}, return_when=asyncio.FIRST_COMPLETED)
+    news.cancel()
+
+    messages = [first]
+
+    async def again() -> MutableMapping[str, Any]:
+        return messages.pop() if messages else await gone
+
+    return again
 
 
 def _size(scope: Scope) -> int:

@@ -22,6 +22,7 @@ from freehold.node.errors import BuildError, LinkError, SupervisorError
 from freehold.node.identities import keep_renewed
 from freehold.node.instances.lifecycle import InstanceLifecycle
 from freehold.node.link import enrolment
+from freehold.node.link.streams import Streams
 from freehold.node.link.sync import FeedReader, OutboxSender
 from freehold.node.metering.thread import MeteringThread
 from freehold.node.parts import AgentParts
@@ -75,7 +76,10 @@ class Agent:
         )
         self.outbox = OutboxSender(parts.connect(), self.store, self._renewed, self._keep_epoch, runtime=self._runtime)
         self.store.database.when_changed(self.outbox.told)
-        self.feed = FeedReader(parts.connect(), self.store, self._changed, self._keep_epoch, runtime=self._runtime)
+        self.streams = Streams(parts.connect, self.lifecycle.log, self._runtime, self._over.is_set)
+        self.feed = FeedReader(
+            parts.connect(), self.store, self._changed, self._keep_epoch, self.streams.begin, runtime=self._runtime
+        )
         self.metering = MeteringThread(
             self.paths,
             self.settings,

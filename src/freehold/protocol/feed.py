@@ -6,6 +6,7 @@ import msgspec
 
 from freehold.protocol import VERSION
 from freehold.protocol.states import SoftwareWanted, Wanted
+from freehold.protocol.stream import StreamRequest
 
 Revision = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -82,5 +83,7 @@ class Feed(msgspec.Struct, frozen=True, omit_defaults=True):
     """Seconds after the last accepted report during which movable instances may run here; 0: for ever."""
     epoch: int = 0
     """The node's present epoch: in a later one than the node's own, its reports and its feed begin anew."""
+    streams: list[StreamRequest] = []
+    """What the node is asked to show now, told to nodes that say `streams=1` in their question; maybe again."""
     version: int = msgspec.field(default_factory=lambda: VERSION)
     """Always sent: made this way, `omit_defaults` does not leave it out, and an older node can see a newer one."""

@@ -514,7 +514,7 @@ import freehold.master.gateway.app, freehold.master.gateway.reports, freehold.ma
 from freehold.master.gateway.database import QUERIES
 assert QUERIES
 rooms = sorted({name.split(".")[2] for name in sys.modules if name.startswith("freehold.master.")})
-assert rooms == ["foundation", "gateway"], rooms
+assert rooms == ["foundation", "gateway", "streams"], rooms
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ})
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,7 @@
-"""The door for nodes: `GET /node/v1/feed` and `POST /node/v1/reports`. Bare ASGI, no Django.
+"""The door for nodes: `GET /node/v1/feed`, `POST /node/v1/reports` and `/node/v1/streams/…`. Bare ASGI, no Django.
 
-These two are called by every node all the time; everything rarer (enrolment, certificates, archives) is
-answered by Django (`fleet/pages.py`).
+The first two are called by every node all the time, and of the third many wait; everything rarer (enrolment,
+certificates, archives) is answered by Django (`fleet/pages.py`).
 """
 
 import asyncio
@@ -23,9 +23,12 @@ from freehold.master.gateway.doubt import Judge
 from freehold.master.gateway.feeds import read_feed
 from freehold.master.gateway.reports import Done, ReportGap, ReportJob, Writer
 from freehold.master.gateway.watch import CertificateIdentity, Revisions, Watcher, look_up
+from freehold.master.streams.board import StreamBoard
 from freehold.protocol import MAX_BODY, OLDEST_VERSION, UNREADABLE, VERSION
+from freehold.protocol.feed import Feed
 from freehold.protocol.problem import MEDIA_TYPE
 from freehold.protocol.report import Applied, ReportBatch
+from freehold.protocol.stream import StreamAnswer, StreamPart
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,18 +38,23 @@ LONGEST_WAIT = 55.0
 PEER = "freehold.peer"
 """Key of `scope["extensions"]` under which the server puts the SHA-256 of the client's certificate."""
 
+STREAMS = "/node/v1/streams/"
+MOST_PART = 2 * 1024 * 1024
+"""Bytes of a part of a stream."""
 _batches = msgspec.json.Decoder(ReportBatch)
+_parts = msgspec.json.Decoder(StreamPart)
 
 
 class Gateway:
     """The ASGI application.
 
     `url` is the database's, `next_contact` seconds between contacts of an idle node, `judge` what makes and compares
-    the Master's statements.
+    the Master's statements, `streams` those that people opened.
     """
 
-    def __init__(self, url: str, next_contact: float, judge: Judge) -> None:
+    def __init__(self, url: str, next_contact: float, judge: Judge, streams: StreamBoard) -> None:
         self._url = url
+        self._streams = streams
         self._judge = judge
         self._next_contact = next_contact
         self._revisions = Revisions()
@@ -62,10 +70,12 @@ class Gateway:
         self._watcher = Watcher(self._url, self._revisions, self._judge.standing, self._clocks, loop)
         self._watcher.start()
         self._writer.start()
+        self._streams.serve(loop, self._revisions.wake)
 
     def stop_waiting(self) -> None:
         """Answer every long poll, so that the server can stop at once."""
         self._revisions.release_all()
+        self._streams.close()
 
     def stop(self) -> None:
         """Stop the threads, after all that was accepted is written."""
@@ -83,6 +93,8 @@ class Gateway:
                 await self._feed(identity, scope, send)
             elif scope["path"] == "/node/v1/reports" and scope["method"] == "POST":
                 await self._reports(identity, scope, receive, send)
+            elif scope["path"].startswith(STREAMS) and scope["method"] == "POST":
+                await self._stream(identity, scope, receive, send)
             else:
                 raise Malformed(f"{scope['method']} {scope['path']} is not part of the protocol.")
         except MasterError as error:
@@ -121,28 +133,45 @@ class Gateway:
         return identity
 
     async def _feed(self, identity: CertificateIdentity, scope: Scope, send: Send) -> None:
-        since, wait, statement = _feed_query(scope["query_string"])
+        since, wait, statement, shows = _feed_query(scope["query_string"])
         # Before anything is asked of it, the node says what it heard last.
         await self._look_at(identity.node, statement, None)
         self._judge.refuse_in_doubt()
-        if since == 0 or since != self._revisions.of(identity.node):
-            feed = await self._read(read_feed, self._reader, identity.node, since, self._pace())
-            if feed.snapshot or feed.revision != since:
-                await _send(send, 200, msgspec.json.encode(feed))
+        if wait:
+            self._streams.knows(identity.node, streams=shows)
+        if since == 0 or since != self._revisions.of(identity.node) or (shows and self._streams.has(identity.node)):
+            if await self._news(identity.node, since, shows, send):
                 return
             self._revisions.learn(identity.node, since)
         if await self._revisions.newer(identity.node, since, wait):
             # What changed may be that this certificate was revoked.
             identity = await self._identify(scope)
             self._judge.refuse_in_doubt()
-            feed = await self._read(read_feed, self._reader, identity.node, since, self._pace())
-            if feed.snapshot or feed.revision != since:
-                await _send(send, 200, msgspec.json.encode(feed))
+            if await self._news(identity.node, since, shows, send):
                 return
         await send({"type": "http.response.start", "status": 204, "headers": [
             (b"next-contact", b"%d" % self._pace()),
         ]})  # fmt: skip
         await send({"type": "http.response.body", "body": b""})
+
+    async def _news(self, node: str, since: int, shows: bool, send: Send) -> bool:
+        """Answer with what changed, and what is to be shown; return whether there was anything."""
+        feed: Feed = await self._read(read_feed, self._reader, node, since, self._pace())
+        # Taken last: whoever is told of a stream is told once.
+        streams = self._streams.take(node) if shows else []
+        if not (feed.snapshot or streams) and feed.revision == since:
+            return False
+        await _send(send, 200, msgspec.json.encode(msgspec.structs.replace(feed, streams=streams)))
+        return True
+
+    async def _stream(self, identity: CertificateIdentity, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read_body(scope, receive, MOST_PART)
+        try:
+            part = _parts.decode(body)
+        except UNREADABLE as error:
+            raise Malformed(f"Not a part of a stream: {error}") from None
+        more = await self._streams.put(identity.node, scope["path"].removeprefix(STREAMS), part)
+        await _send(send, 200, msgspec.json.encode(StreamAnswer(more)))
 
     async def _reports(self, identity: CertificateIdentity, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(scope, receive, MAX_BODY)
@@ -193,7 +222,7 @@ def _settle(future: "asyncio.Future[Done]", result: Done | Exception) -> None:
         future.set_result(result)
 
 
-def _feed_query(query: bytes) -> tuple[int, float, str]:
+def _feed_query(query: bytes) -> tuple[int, float, str, bool]:
     values = parse_qs(query.decode("ascii", "replace"))
     try:
         since = int(values.get("since", ["0"])[0])
@@ -202,7 +231,7 @@ def _feed_query(query: bytes) -> tuple[int, float, str]:
         raise Malformed("`since` is a whole number and `wait` a number of seconds.") from None
     if not 0 <= since < 2**63 or not wait >= 0:
         raise Malformed("`since` and `wait` are not negative.")
-    return since, wait, values.get("statement", [""])[0]
+    return since, wait, values.get("statement", [""])[0], values.get("streams") == ["1"]
 
 
 async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:

@@ -80,9 +80,13 @@ class Revisions:
             if self.of(node) == revision:
                 continue
             self._known[node] = revision
-            for future in self._waiting.get(node, ()):
-                if not future.done():
-                    future.set_result(None)
+            self.wake(node)
+
+    def wake(self, node: str) -> None:
+        """Have the requests of a node look anew."""
+        for future in self._waiting.get(node, ()):
+            if not future.done():
+                future.set_result(None)
 
     def identity(self, fingerprint: str) -> CertificateIdentity | None:
         """Return a remembered identity; None when it must be looked up."""

@@ -8,6 +8,7 @@ from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart
 from freehold.master.foundation.transactions import run
+from freehold.master.ordering.models import Instance
 from freehold.protocol.order import FREE_TEXT
 
 QUERIES = sql.load(Path(__file__).parent / "sql" / "instances.sql", prepared=True)
@@ -33,6 +34,11 @@ def by_id(instance: str) -> dict[str, Any]:
     if not rows:
         raise NotFound(f"There is no instance '{instance}'.")
     return rows[0]
+
+
+def seed(instance: str) -> str:
+    """Return that from which an instance's secrets derive; it is told to nobody but its node."""
+    return str(Instance.objects.values_list("seed", flat=True).get(id=instance))
 
 
 MOST_ASKED = 50

@@ -23,6 +23,7 @@ from freehold.node.partition import gate, logs
 from freehold.node.partition import layout as layouts
 from freehold.node.partition.destroy import PRERM_TIMEOUT
 from freehold.node.partition.layout import Executable, Layout
+from freehold.node.partition.log_reading import LogOrder, PartitionLog
 from freehold.node.parts import EnclosuresPart, ForkServerPart, PromisesPart, SupervisorPart
 from freehold.node.promises import Watch
 from freehold.node.services import SETTLED, SETTLED_UNATTESTED, Services
@@ -34,9 +35,13 @@ from freehold.node.upstream import Upstream
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted
+from freehold.protocol.stream import MOST_LINES, StreamRequest
 
 CONFIGURE_TIMEOUT, ASK_TIMEOUT, IDENTITY_TIMEOUT, ROTATE_TIMEOUT = 600.0, 120.0, 15.0, 20.0
+LOG_TIMEOUT = 10.0
 """Seconds for the whole of what a partition's code does for us."""
+MOST_LAST_LINES, MOST_FOLLOWED = 240 * 1024, 64 * 1024
+"""Bytes of an instance's logs that are read at once, of all its processes together."""
 STOP_SECONDS = 180.0
 """So long all services of an instance together may take to end, whatever they ask for."""
 DESTROY_SECONDS = 10.0
@@ -330,6 +335,40 @@ class InstanceLifecycle:
                 self._call(desired, "freehold.node.partition.logs:rotate", order, timeout=ROTATE_TIMEOUT)
             except (NodeError, OSError) as error:
                 _log.warning("logs of %s cannot be shortened (%s)", slot.name, _kind(error))
+
+    def log(self, request: StreamRequest) -> PartitionLog:
+        """Return what reads the logs that are asked for; raise NodeError where there is nothing to read."""
+        desired = self._store.instances.desired(request.instance)
+        if desired is None:
+            raise ConfigureError("The node does not know this service yet.")
+        slot = self._slot(desired)
+        programs = [one.name for one in (*desired.layout.services, *desired.layout.runs)]
+        names = [request.process.removesuffix(".log")] if request.process else ["configure", *programs]
+
+        def call(payload: bytes) -> bytes:
+            # The next tenant's log is not this one's.
+            if self.enclosures.tenant(slot) != request.instance:
+                raise ConfigureError("It has nothing on the node yet.")
+            # As its user and without its walls, which are gone while it is stopped: nothing of its own runs in this.
+            return self._fork_server.call(
+                "freehold.node.partition.log_reading:read",
+                payload,
+                uid=slot.uid,
+                gid=slot.gid,
+                cwd=str(self._folder(slot)),
+                timeout=LOG_TIMEOUT,
+            )
+
+        most = MOST_FOLLOWED if request.follow else MOST_LAST_LINES
+        order = LogOrder(
+            str(self._folder(slot)),
+            list(dict.fromkeys(names)),
+            bool(request.process),
+            min(request.lines, MOST_LINES),
+            most,
+            follow=request.follow,
+        )
+        return PartitionLog(call, order)
 
     def identify(self, instance: str, link: Upstream) -> None:
         """Give an instance a certificate of its own, or a new one in time; its key never leaves its folder."""

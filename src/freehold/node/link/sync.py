@@ -15,6 +15,7 @@ from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import EpochAnswer
 from freehold.protocol.feed import Feed
 from freehold.protocol.report import Applied, ReportBatch
+from freehold.protocol.stream import StreamRequest
 
 WAIT = 50.0
 """Seconds to wait on the Master for something new."""
@@ -101,11 +102,16 @@ class FeedReader(SyncThread):
         store: Store,
         changed: Callable[[], None],
         keep_epoch: Callable[[int], None] = lambda _: None,
+        show: Callable[[list[StreamRequest]], None] = lambda _: None,
         *,
         runtime: Runtime | None = None,
     ) -> None:
-        """`keep_epoch` writes down which epoch the Master gave, before anything is told in it."""
+        """`keep_epoch` writes down which epoch the Master gave, before anything is told in it.
+
+        `show` begins to send what the Master asks to be shown, and returns at once.
+        """
         super().__init__("feed", link, runtime or Runtime())
+        self._show = show
         self._keep_epoch = keep_epoch
         self._store = store
         self._changed = changed
@@ -116,7 +122,7 @@ class FeedReader(SyncThread):
         longest = self._store.lease.within(WAIT) if self._store.lease.left() else 0.0
         wait = 0.0 if since == 0 or self.trouble else longest
         asked = self._store.clock.since_boot()
-        path = f"/node/v1/feed?since={since}&wait={wait:g}&statement={self._store.outbox.statement or ''}"
+        path = f"/node/v1/feed?since={since}&wait={wait:g}&streams=1&statement={self._store.outbox.statement or ''}"
         status, content, _ = self.link.call("GET", path, timeout=wait + 20)
         if status != 200:
             if self._store.lease.feed_heard(asked):
@@ -132,6 +138,8 @@ class FeedReader(SyncThread):
         self._store.apply_feed(feed, since)
         failpoint("feed-taken-over")
         self._store.lease.feed_heard(asked)
+        if feed.streams:
+            self._show(feed.streams)
         self._changed()
 
 

@@ -53,6 +53,15 @@ def rotate(payload: bytes) -> bytes:
     return b""
 
 
+def first_byte(log: int) -> int:
+    """Return where what was written begins: who does not append goes on after the hole that emptying leaves."""
+    try:
+        return os.lseek(log, 0, os.SEEK_DATA)
+    except OSError:
+        # There is nothing but a hole, or a file system that knows of none.
+        return 0
+
+
 def _due(folder: Path, rotations: list[Rotation]) -> Iterator[tuple[str, int]]:
     named = {str(folder / rotation.path): rotation for rotation in rotations}
     for path, rotation in named.items():
@@ -80,7 +89,7 @@ def _rotate(path: str, keep: int) -> None:
             os.replace(f"{path}.{number}.gz", f"{path}.{number + 1}.gz")
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as log:
         if keep > 0:
-            log.seek(max(_first_byte(log.fileno()), os.fstat(log.fileno()).st_size - MOST_KEPT))
+            log.seek(max(first_byte(log.fileno()), os.fstat(log.fileno()).st_size - MOST_KEPT))
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
             with (
                 open(os.open(f"{path}.1.gz", flags, 0o600), "wb") as raw,
@@ -112,15 +121,6 @@ def _kept_at(path: str) -> float:
     except OSError:
         return 0.0
     return kept if kept <= time.time() else 0.0
-
-
-def _first_byte(log: int) -> int:
-    """Return where what was written begins: who does not append goes on after the hole that emptying leaves."""
-    try:
-        return os.lseek(log, 0, os.SEEK_DATA)
-    except OSError:
-        # There is nothing but a hole, or a file system that knows of none.
-        return 0
 
 
 def _size(path: str) -> int:
