@@ -17,6 +17,7 @@ PAGES = {
     "services": "",
     "service": "services/provider/till",
     "change": "services/provider/till/-/change",
+    "logs": "services/provider/till/-/logs",
     "destroy": "services/provider/till/-/destroy",
     "catalogue": "catalogue",
     "order": "catalogue/kiosk",

@@ -48,9 +48,19 @@ function passkeys(root) {
   }
 }
 
-// A log is read from its end.
+// A log is read from its end; what is followed for long does not fill the browser.
+const MOST_PARTS_OF_LOG = 500;
 function atTheEnd(root) {
-  for (const log of root.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
+  const around = root.closest ? root.closest("pre.log") : null;
+  for (const log of around ? [around] : root.querySelectorAll("pre.log")) {
+    while (log.childElementCount > MOST_PARTS_OF_LOG) log.firstElementChild.remove();
+    log.scrollTop = log.scrollHeight;
+  }
+}
+
+// What needs scripts is offered where they run.
+function withScripts(root) {
+  for (const one of root.querySelectorAll("[data-with-scripts]")) one.hidden = false;
 }
 
 function enhance(root) {
@@ -59,6 +69,7 @@ function enhance(root) {
   atTheEnd(root);
   fromAddress(root);
   passkeys(root);
+  withScripts(root);
 }
 
 // A page that looks for news says so when nobody answers, and since when what it shows is old.

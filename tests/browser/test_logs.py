@@ -1,0 +1,76 @@
+"""The logs of a service in the panel: with scripts they are followed, without them they are loaded again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from browser.windows import DESKTOP, PHONE, SLOW, Window
+from support.machines import Cloud
+
+WHISPERED = "sesame-1234"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def log(street: Cloud) -> Path:
+    """The log of the till, in which something stands."""
+    street.order("till", "kiosk", parameters={"pin": WHISPERED}, seconds=120)
+    shown = street.master.show("till")
+    machine = street.machines[0]
+    found = machine.folder(shown["partition"]) / "var" / "log" / "till.log"
+    found.write_text(f"opened with {WHISPERED}\n<b>a bold line</b>\n")
+    return found
+
+
+def add(log: Path, text: str) -> None:
+    with log.open("a") as file:
+        file.write(text)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_the_last_lines_are_loaded_and_loaded_again(window: Callable[..., Window], log: Path, scripts: bool) -> None:
+    phone = window(viewport=PHONE, java_script_enabled=scripts)
+    phone.log_in()
+    phone.open("services/provider/till")
+    phone.page.get_by_role("link", name="Logs", exact=True).click()
+    phone.page.get_by_role("button", name="Show the lines").click()
+    shown = phone.page.locator("pre.log")
+    expect(shown).to_contain_text("opened with [secret]")
+    expect(shown).to_contain_text("<b>a bold line</b>")
+    assert WHISPERED not in phone.page.content()
+    add(log, f"later {scripts}\n")
+    phone.page.get_by_role("button", name="Load again").click()
+    expect(shown).to_contain_text(f"later {scripts}")
+    expect(phone.page.get_by_role("button", name="Follow")).to_be_visible(visible=scripts)
+    if scripts:
+        phone.has_no_barrier()
+        phone.fits()
+        phone.shoot("logs-phone")
+
+
+def test_with_scripts_what_is_written_is_seen_as_it_is_written(window: Callable[..., Window], log: Path) -> None:
+    desk = window(viewport=DESKTOP, color_scheme="dark")
+    desk.log_in()
+    desk.open("services/provider/till/-/logs")
+    desk.page.get_by_role("button", name="Follow").click()
+    shown = desk.page.locator("pre.log")
+    expect(shown).to_contain_text("opened with [secret]")
+    for number in range(3):
+        add(log, f"while you look {number}\n")
+        expect(shown).to_contain_text(f"while you look {number}", timeout=SLOW)
+    assert desk.page.url.count("stream=") == 1
+    desk.has_no_barrier()
+    desk.fits()
+    desk.shoot("logs-desktop")
+
+
+def test_a_name_that_is_of_no_process_is_answered_with_those_that_there_are(window: Callable[..., Window]) -> None:
+    desk = window(viewport=DESKTOP)
+    desk.log_in()
+    desk.open("services/provider/till/-/logs")
+    desk.page.get_by_label("Process").fill("ghost")
+    desk.page.get_by_role("button", name="Show the lines").click()
+    expect(desk.page.locator("pre.log")).to_contain_text(
+        "There is no log of 'ghost'. There are logs of: configure, till."
+    )
