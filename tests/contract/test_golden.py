@@ -15,6 +15,7 @@ KINDS: dict[str, Any] = {
     "feed-empty": feed.Feed,
     "feed-tree": feed.Feed,
     "feed-stream": feed.Feed,
+    "feed-restart": feed.Feed,
     "stream-part": stream.StreamPart,
     "stream-answer": stream.StreamAnswer,
     "batch": report.ReportBatch,
@@ -25,6 +26,7 @@ KINDS: dict[str, Any] = {
     "item-host-protections": report.Item,
     "item-software": report.Item,
     "item-instance": report.Item,
+    "item-instance-processes": report.Item,
     "item-publication": report.Item,
     "item-assessment": report.Item,
     "item-aside": report.Item,
@@ -59,7 +61,8 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
     }
     # These stand inside others.
     inner = {
-        feed.Installation, feed.WantedInstance, feed.SharedInstance, stream.StreamRequest, stream.StreamPiece,
+        feed.Installation, feed.WantedInstance, feed.SharedInstance, feed.WantedRestart, stream.StreamRequest,
+        stream.StreamPiece,
         report.PartitionFacts, report.HostPromise,
         report.Report, report.MeterValues,
         problem.FieldError, problem.Reason, descriptor.TypeDescriptor, descriptor.RequestDescriptor, enrol.Token,

@@ -53,8 +53,12 @@ class Reader:
 
 
 @pytest.fixture(scope="module", params=MODES)
-def machine(request: pytest.FixtureRequest, cloud: Cloud) -> Machine:
-    made = cloud.machine(unprivileged=request.param == "unprivileged", title=request.param, partitions=4)
+def machine(request: pytest.FixtureRequest, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    is_root = request.param == "root"
+    made = cloud.machine(unprivileged=not is_root, title=request.param, partitions=4, start=False)
+    made.environment["FREEHOLD_FAILPOINTS"] = str(tmp_path_factory.mktemp("failpoints"))
+    made.start()
+    until(lambda: cloud.master.node_row(request.param)["partitions"] == 4)
     cloud.publish(REPOSITORY / "tests" / "releases" / "talker")
     return made
 
@@ -263,6 +267,62 @@ def test_500_streams_asked_at_once_are_refused_in_words_beyond_a_few(cloud: Clou
         ),
         60,
     )
+
+
+def starts(machine: Machine, talker: Any, process: str = "speaker") -> int:
+    """Return how often a process was started, by what it wrote first."""
+    first = {"speaker": b"line 1\n", "neighbour": b"the neighbour is up\n"}[process]
+    return log_of(machine, talker, process).read_bytes().count(first)
+
+
+def test_a_restart_starts_each_process_anew_once(reader: Reader, cloud: Cloud, machine: Machine, talker: Any) -> None:
+    before, pids = starts(machine, talker), machine.pids(talker["title"])
+    assert reader.run("restart", talker["title"], "--wait", "60").returncode == 0
+    assert not set(pids) & set(machine.pids(talker["title"]))
+    assert starts(machine, talker) == before + 1
+    changed = cloud.order(talker["title"], "talker", note="something else")
+    assert changed["ready"]
+    assert starts(machine, talker) == before + 1, "nothing is restarted again by another change"
+
+
+def test_one_process_is_restarted_and_its_neighbour_goes_on(reader: Reader, machine: Machine, talker: Any) -> None:
+    speaker, neighbour = starts(machine, talker), starts(machine, talker, "neighbour")
+    assert reader.run("restart", talker["title"], "speaker", "--wait", "60").returncode == 0
+    assert starts(machine, talker) == speaker + 1
+    assert starts(machine, talker, "neighbour") == neighbour
+    refused = reader.run("restart", talker["title"], "ghost")
+    assert (refused.returncode, "There are: neighbour, speaker." in refused.stderr) == (1, True)
+
+
+def test_a_restart_that_is_asked_for_twice_is_done_once_whoever_is_killed_meanwhile(
+    cloud: Cloud, machine: Machine, talker: Any
+) -> None:
+    before, path = starts(machine, talker), "/projects/provider/restarts"
+    asked = {"title": talker["title"], "token": f"mine-{before}"}
+    # The node dies when the processes are to be started anew, before it can note that.
+    killed = Path(machine.environment["FREEHOLD_FAILPOINTS"]) / "instance-applied"
+    killed.touch()
+    assert cloud.master.api("POST", path, asked) == {"restarted": True}
+    until(lambda: not killed.exists(), 30)
+    until(lambda: starts(machine, talker) == before + 1, 30)
+    cloud.master.kill()
+    cloud.master.start()
+    machine.start()
+    assert cloud.master.api("POST", path, asked) == {"restarted": False}
+    cloud.ready(talker["title"])
+    time.sleep(2)
+    assert starts(machine, talker) == before + 1
+
+
+def test_what_is_stopped_is_not_restarted_and_its_log_is_read_all_the_same(
+    reader: Reader, cloud: Cloud, machine: Machine, talker: Any
+) -> None:
+    cloud.order(talker["title"], "talker", state="stopped")
+    refused = reader.run("restart", talker["title"])
+    assert refused.returncode == 1
+    assert f"'{talker['title']}' is stopped: nothing of it runs." in refused.stderr
+    assert "line 300" in reader.logs(talker["title"], "speaker")
+    cloud.order(talker["title"], "talker", state="started")
 
 
 def test_of_a_node_that_is_silent_it_is_said_at_once_since_when(

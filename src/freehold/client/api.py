@@ -1,6 +1,7 @@
 """The client: one method for each thing that the public API can do."""
 
 import http.client
+import secrets
 import ssl
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from freehold.client.messages import (
     Node,
     OpenedLog,
     Release,
+    Restarted,
     Site,
     Supply,
     Token,
@@ -116,6 +118,15 @@ class Client:
         body = {"title": title, "abandon_data": abandon_data}
         path = f"{self._project(project)}/moves?dry_run={str(dry_run).lower()}"
         return self._call("POST", path, MoveAnswer, body)
+
+    def restart(self, title: str, *, process: str = "", token: str = "", project: str | None = None) -> bool:
+        """End an instance's processes, or one, and start them anew; return whether that was news.
+
+        With a `token` of the caller's own nothing is restarted twice, however often it is asked with it.
+        """
+        # A request may be sent again when its connection ended.
+        body = {"title": title, "process": process, "token": token or secrets.token_urlsafe(12)}
+        return self._call("POST", f"{self._project(project)}/restarts", Restarted, body).restarted
 
     def open_log(
         self, title: str, *, process: str = "", lines: int = 100, follow: bool = False, project: str | None = None

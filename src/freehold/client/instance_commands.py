@@ -70,6 +70,10 @@ def add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> 
             parser.add_argument("--dry-run", action="store_true", help="only say what would end")
             parser.add_argument("--yes", action="store_true", help="do not ask")
         _add_wait(parser)
+    restart = command(subparsers, "restart", _restart, "end the processes of a service, or one, and start them anew")
+    restart.add_argument("title")
+    restart.add_argument("process", nargs="?", default="", help="only this one")
+    _add_wait(restart)
     move = command(subparsers, "move", _move, "place a service on another node, where it begins as when it was new")
     move.add_argument("title")
     move.add_argument("--abandon-data", action="store_true", help="its data stays behind and is destroyed there")
@@ -180,6 +184,16 @@ def _move(options: argparse.Namespace) -> int:
     if options.wait is not None and not instance.ready:
         instance = _wait(options, client, instance)
     say(options, moved, f"From '{moved.former}' to '{moved.node}'.\n{_describe(instance)}")
+    return 0
+
+
+def _restart(options: argparse.Namespace) -> int:
+    client = open_client()
+    client.restart(options.title, process=options.process, project=options.project)
+    instance = client.show(options.title, project=options.project)
+    if options.wait is not None and not instance.ready:
+        instance = _wait(options, client, instance)
+    say(options, instance, _describe(instance))
     return 0
 
 

@@ -159,6 +159,13 @@ class Node(msgspec.Struct, frozen=True):
     lost_at: str | None = None
 
 
+class Restarted(msgspec.Struct, frozen=True):
+    """What came of asking for a restart."""
+
+    restarted: bool
+    """False: it was asked for before, with the same token."""
+
+
 class OpenedLog(msgspec.Struct, frozen=True):
     """A stream of logs that was opened."""
 

@@ -40,5 +40,8 @@ MAX_PROMISES = 300
 MAX_ITEM = 2 * 1024 * 1024
 """The largest item of a report, in bytes of JSON: with it a request stays well below `MAX_BODY`."""
 
+MAX_PROCESSES = 256
+"""The most services of one instance."""
+
 FUTURE = 300.0
 """Seconds by which a time that a node reports may be ahead of the Master's clock."""

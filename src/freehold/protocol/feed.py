@@ -22,6 +22,14 @@ class Installation(msgspec.Struct, frozen=True, omit_defaults=True):
     """Product and version, for people."""
 
 
+class WantedRestart(msgspec.Struct, frozen=True):
+    """That a service is to be started anew."""
+
+    process: str
+    """Its name; empty: every service of the instance."""
+    token: str
+
+
 class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """An instance placed on this node."""
 
@@ -44,6 +52,8 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """It holds no data of its own: when this node's lease is over, it runs elsewhere, and must not run here."""
     hold: bool = False
     """It is not begun here yet, for it may run elsewhere; where it runs already it goes on."""
+    restarts: list[WantedRestart] = []
+    """The last one of each service. A service that runs by another token is started anew, once."""
 
 
 class SharedInstance(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -72,6 +72,8 @@ class InstanceReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field=
     message: str = ""
     promises: list[str] = []
     """The names of all promises of this configuration: the instance is ready when each has been kept."""
+    processes: list[str] = []
+    """The names of its services, each of which can be restarted."""
 
 
 class PublicationReport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="publication"):

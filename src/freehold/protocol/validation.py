@@ -9,7 +9,16 @@ from typing import Any, get_args
 
 import msgspec
 
-from freehold.protocol import FUTURE, MAX_DEPTH, MAX_ITEM, MAX_MESSAGE, MAX_NAME, MAX_PROMISES, MAX_PUBLICATION
+from freehold.protocol import (
+    FUTURE,
+    MAX_DEPTH,
+    MAX_ITEM,
+    MAX_MESSAGE,
+    MAX_NAME,
+    MAX_PROCESSES,
+    MAX_PROMISES,
+    MAX_PUBLICATION,
+)
 from freehold.protocol.meters import counters
 from freehold.protocol.report import (
     AsideReport,
@@ -68,6 +77,15 @@ def promises(names: list[str]) -> list[str]:
     """Return the names of an instance's promises as they are."""
     if len(names) > MAX_PROMISES:
         raise ValueError(f"{len(names)} promises; an instance has at most {MAX_PROMISES}")
+    for one in names:
+        name(one)
+    return names
+
+
+def processes(names: list[str]) -> list[str]:
+    """Return the names of an instance's services as they are."""
+    if len(names) > MAX_PROCESSES:
+        raise ValueError(f"{len(names)} services; an instance has at most {MAX_PROCESSES}")
     for one in names:
         name(one)
     return names
@@ -168,6 +186,7 @@ def _check_instance(item: InstanceReport, now: float) -> None:
     name(item.instance)
     count(item.revision)
     promises(item.promises)
+    processes(item.processes)
 
 
 def _check_publication(item: PublicationReport, now: float) -> None:

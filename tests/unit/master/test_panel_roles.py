@@ -50,6 +50,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET instance-live":     (None, "login 403 200 200 403 403 403"),
     "POST instance-secret":  ({"name": "password"}, "login 403 200 200 403 403 403"),
     "POST instance-protection": ({"protected": "no"}, "login 403 302 302 403 403 403"),
+    "POST instance-restart": ({}, "login 403 409 409 403 403 403"),
     "POST instance-state":   ({"state": "started"}, "login 403 302 302 403 403 403"),
     "GET instance-change":   (None, "login 403 200 200 403 403 403"),
     "POST instance-change":  ({"p/size": "no number"}, "login 403 422 422 403 403 403"),

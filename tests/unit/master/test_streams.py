@@ -171,3 +171,42 @@ def test_a_secret_is_taken_out_in_each_form_that_it_has_in_logs() -> None:
     assert redaction(iter(["abc", "", True])).of("abc True") == "abc True", "what is too short stands in every text"
     with pytest.raises(Conflict, match="more than 2000 secrets"):
         redaction(f"secret-{n}" for n in range(MOST_SECRETS + 1))
+
+
+def started(node: Pocket, shop: Any, master: "Master", **more: Any) -> None:
+    revision = master.show("shop")["revision"]
+    said = {"kind": "instance", "instance": shop["id"], "revision": revision, "state": "started", **more}
+    assert node.report(said)[0] == 200
+
+
+def test_a_restart_is_wanted_of_a_node_by_a_token_that_stays(master: "Master", node: Pocket, shop: Any) -> None:
+    started(node, shop, master, processes=["web", "worker"])
+    body = {"title": "shop", "process": "web", "token": "first"}
+    assert master.api("POST", "/projects/provider/restarts", body) == {"restarted": True}
+    (found,) = [one for one in node.feed()[1]["instances"] if one["instance"] == shop["id"]]
+    assert found["restarts"] == [{"process": "web", "token": "first"}]
+    revision = master.show("shop")["revision"]
+    assert found["revision"] == revision
+    assert master.api("POST", "/projects/provider/restarts", {**body, "process": "", "token": "all"})["restarted"]
+    started(node, shop, master, processes=["web", "worker"])
+    assert master.api("POST", "/projects/provider/restarts", {**body, "token": "second"})["restarted"]
+    assert not master.api("POST", "/projects/provider/restarts", body)["restarted"], "a late repetition changes nothing"
+    (found,) = [one for one in node.feed()[1]["instances"] if one["instance"] == shop["id"]]
+    assert {one["process"]: one["token"] for one in found["restarts"]} == {"": "all", "web": "second"}
+    audited = master.api("GET", "/projects/provider/audit?verb=instance.restart")
+    assert [one["subject"] for one in audited] == [shop["id"]] * 3
+
+
+def test_a_node_that_names_no_processes_is_not_asked_to_restart_any(master: "Master", node: Pocket, shop: Any) -> None:
+    started(node, shop, master)
+    answer = master.call("POST", "/api/v1/projects/provider/restarts", {"title": "shop"}, token=master.owner)
+    assert (answer.status, answer.body["type"]) == (409, "conflict")
+    assert "its node's version of Freehold cannot do it" in answer.body["detail"]
+
+
+def test_a_node_cannot_name_more_processes_than_there_can_be(master: "Master", node: Pocket, shop: Any) -> None:
+    before = master.show("shop")["processes"]
+    said = {"kind": "instance", "instance": shop["id"], "revision": 1, "state": "started"}
+    assert node.report({**said, "processes": [f"p{n}" for n in range(257)]})[1]["refused"] == 1
+    assert node.report({**said, "processes": [""]})[1]["refused"] == 1
+    assert master.show("shop")["processes"] == before

@@ -15,12 +15,12 @@ from freehold.master.foundation.errors import MasterError
 from freehold.master.foundation.paging import ListPart
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
-from freehold.master.ordering import actions, children, handover, moves, queries
+from freehold.master.ordering import actions, children, handover, moves, queries, restarts
 from freehold.master.ordering.status import Health
 from freehold.master.people.identity import Scope
 from freehold.master.streams import logs
 from freehold.master.usage import queries as usage
-from freehold.protocol import order
+from freehold.protocol import MAX_NAME, order
 from freehold.protocol.stream import MOST_LINES
 
 router = Router()
@@ -97,6 +97,7 @@ class InstanceOut(FreeTextOut):
     publication: dict[str, Any]
     promises: list[PromiseOut]
     promises_kept: bool
+    processes: list[str] = Field(description="Names of its services, each of which can be restarted and has a log.")
     node: str
     site: str
     partition: str
@@ -262,6 +263,30 @@ def move(request: HttpRequest, project: str, body: MoveIn, dry_run: bool = False
     return moves.move(project, body.title, abandon_data=body.abandon_data, dry_run=dry_run, acting=who)
 
 
+class RestartIn(StrictBody):
+    title: str
+    process: str = Field("", max_length=MAX_NAME, description="Only this one; empty: every process of the service.")
+    token: str = Field(
+        "",
+        pattern="^[A-Za-z0-9_-]{0,64}$",
+        description="A text of your own: a request that is sent again with it restarts nothing again.",
+    )
+
+
+class RestartOut(Schema):
+    restarted: bool = Field(description="False: the token was given before.")
+
+
+@router.post(
+    "/projects/{project}/restarts",
+    response=RestartOut,
+    auth=in_project(Scope.ORDER),
+    summary="End a service's processes, or one, and start them anew",
+)
+def restart(request: HttpRequest, project: str, body: RestartIn) -> dict[str, bool]:
+    return {"restarted": restarts.restart(project, **body.dict(), acting=caller(request))}
+
+
 class LogIn(StrictBody):
     title: str
     process: str = Field("", description="Only of this one; empty: of every process of the service.")
@@ -398,6 +423,7 @@ def out(picture: Picture) -> dict[str, Any]:
             for name in row["promises"]
         ],
         "promises_kept": status.promises_kept,
+        "processes": row["processes"],
         "node": row["node"],
         "site": row["site"],
         "partition": row["partition"],

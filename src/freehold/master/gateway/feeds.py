@@ -1,11 +1,12 @@
 """What a node is told: the feed, read from the database."""
 
+import json
 import time
 
 import msgspec
 
 from freehold.master.gateway.database import DatabaseConnection
-from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance
+from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance, WantedRestart
 from freehold.protocol.states import SoftwareWanted, Wanted
 
 
@@ -34,9 +35,11 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
             msgspec.Raw(given.encode()),
             bool(movable),
             bool(movable and is_unsettled),
+            _last(restarts),
         )
         for (
             instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, given, movable,
+            restarts,
         ) in reader.rows("feed_instances", {"node": node, "since": since})
     ]  # fmt: skip
     instances += [
@@ -52,3 +55,11 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
         )
     ]
     return Feed(revision, time.time(), pace, snapshot, installations, instances, shared, float(lease), epoch)
+
+
+def _last(restarts: str) -> list[WantedRestart]:
+    """Return the last token of each service, of all that are kept."""
+    # Few have any.
+    return (
+        [] if restarts == "{}" else [WantedRestart(name, tokens[-1]) for name, tokens in json.loads(restarts).items()]
+    )

@@ -113,6 +113,7 @@ def _instance(item: InstanceReport, reporter: ReportingNode) -> None:
         state=item.state.value,
         message=validation.text(item.message),
         promises=msgspec.json.encode(validation.promises(item.promises)).decode(),
+        processes=msgspec.json.encode(validation.processes(item.processes)).decode(),
         at=reporter.now,
     )
     reporter.rows.hint = reporter.rows.hint or is_destroyed

@@ -46,6 +46,8 @@ class Instance(models.Model):
     """32 random bytes, hexadecimal: its secrets that survive the loss of a node derive from it."""
     child_publications = models.TextField(default="{}")
     """JSON: what the instances that it requested published, by the last part of their title."""
+    restarts = models.TextField(db_default="{}")
+    """JSON: the tokens of its last restarts, by service; under the empty name those of all of them."""
     forwarded_publication = models.BigIntegerField(default=0)
     """The publication row that its parent was last given."""
     node = models.ForeignKey(Node, on_delete=models.PROTECT, db_index=False)
@@ -189,6 +191,8 @@ class InstanceRow(models.Model):
     message = models.TextField()
     promises = models.TextField()
     """JSON list of the names of its promises."""
+    processes = models.TextField(db_default="[]")
+    """JSON list of the names of its services."""
     at = models.BigIntegerField()
 
     class Meta:

@@ -138,6 +138,7 @@ def _where(condition: str, **values: object) -> list[dict[str, Any]]:
         row["parameters"] = json.loads(row["parameters"])
         row["constraints"] = json.loads(row["constraints"])
         row["promises"] = json.loads(row["promises"] or "[]")
+        row["processes"] = json.loads(row["processes"] or "[]")
         row["published"] = json.loads(row["published"] or "{}")
         row["free_text"] = {name: row.pop(name) or "" for name in FREE_TEXT}
     return rows

@@ -17,7 +17,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
-from freehold.master.ordering import actions, endings, listing, moves, queries
+from freehold.master.ordering import actions, endings, listing, moves, queries, restarts
 from freehold.master.ordering.status import TROUBLE
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw, for_members
@@ -125,6 +125,15 @@ def change_state(request: HttpRequest, caller: Caller, project: str, title: str)
 
 @require_POST
 @for_members
+def restart(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """End the processes of a service, or one, and start them anew; a button that is pressed twice does it once."""
+    process, token = request.POST.get("process", ""), request.POST.get("token", "")
+    restarts.restart(project, title, process=process, token=token, acting=caller)
+    return redirect("instance", project, title)
+
+
+@require_POST
+@for_members
 def protect(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
     """Say whether a service may be destroyed."""
     actions.request(actions.Request(project, title, protected=request.POST.get("protected") == "yes"), acting=caller)
@@ -208,6 +217,8 @@ def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
         "promises": [(name, results.get(name)) for name in row["promises"]],
         "parts": _nested(parts[:MOST_PARTS]),
         "parts_left_out": max(0, len(parts) - MOST_PARTS) + beyond,
+        "processes": sorted(row["processes"]) if row["wanted"] == Wanted.STARTED else [],
+        "token": restarts.new_token(),
         "offer": queries.offer(row["id"]),
         "expected_until": _expected_until(row),
         "maintenances": picture.maintenances,
@@ -241,7 +252,13 @@ def _fingerprint(row: dict[str, Any], published: list[secrets.Shown], pictures: 
     A promise that is kept again a quarter of an hour later is no news.
     """
     seen = [
-        [[(one.name, one.text) for one in published], row["version"], row["address"], row["promises"]],
+        [
+            [(one.name, one.text) for one in published],
+            row["version"],
+            row["address"],
+            row["promises"],
+            row["processes"],
+        ],
         [
             (one.row["id"], one.status.shown, one.status.ready, one.status.message, one.row["orphaned_at"] is None)
             for one in pictures

@@ -46,6 +46,7 @@ urlpatterns = [
     path(f"{_SERVICE}/-/live", services.live, name="instance-live"),
     path(f"{_SERVICE}/-/secret", services.reveal, name="instance-secret"),
     path(f"{_SERVICE}/-/state", services.change_state, name="instance-state"),
+    path(f"{_SERVICE}/-/restart", services.restart, name="instance-restart"),
     path(f"{_SERVICE}/-/protection", services.protect, name="instance-protection"),
     path(f"{_SERVICE}/-/change", orders.change, name="instance-change"),
     path(f"{_SERVICE}/-/plan", plans.overview, name="instance-plan"),

@@ -1,5 +1,6 @@
 """What the agent does to partitions: configure, start, stop, destroy. Each may be repeated without harm."""
 
+import hashlib
 import json
 import logging
 import math
@@ -163,7 +164,7 @@ class InstanceLifecycle:
             # Of a store that was put back from an older copy: it was ended since, and its files are gone.
             raise HostError(f"{slot.name} is not of {desired.instance} any more.")
         self.enclosures.open(slot)
-        processes = self._processes(slot, desired.release, layout)
+        processes = self._processes(slot, desired, layout)
         waits = bool(layout.outcome.missing)
         until, told = self._until(desired), self.services.recall
         versions = self._supervisor.apply(desired.partition, processes, until=until, patient=waits, on_event=told)
@@ -474,8 +475,9 @@ class InstanceLifecycle:
         except (ForkServerError, HostError) as error:
             _log.warning("pre-destroy programs of %s failed (%s); see its var/log/prerm.log", slot.name, _kind(error))
 
-    def _processes(self, slot: PartitionSlot, release: str, layout: Layout) -> list[Process]:
-        folder = self._folder(slot)
+    def _processes(self, slot: PartitionSlot, desired: DesiredInstance, layout: Layout) -> list[Process]:
+        folder, release = self._folder(slot), desired.release
+        restarts = json.loads(desired.restarts)
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": str(folder),
@@ -490,7 +492,7 @@ class InstanceLifecycle:
                 argv=[str(folder / where / one.name)],
                 cwd=str(folder),
                 log=str(folder / layouts.LOG / f"{one.name}.log"),
-                digest=_digest(kind, one, release),
+                digest=_digest(kind, one, release, restarts),
                 environment=environment,
                 uid=slot.uid,
                 gid=slot.gid,
@@ -553,13 +555,18 @@ def is_young(certificate: Path, now: float) -> bool:
     return stat.S_ISREG(found.st_mode) and 0 <= now - found.st_mtime < CERTIFICATE_DAYS * 86400
 
 
-def _digest(kind: str, one: Executable, release: str) -> str:
+def _digest(kind: str, one: Executable, release: str, restarts: dict[str, str]) -> str:
     """Return what a process is known by: another one is started when that changes.
 
     What goes on running would stay in walls that show the former release only, and lose its programs with it. What
-    runs once was done, whatever release did it.
+    runs once was done, whatever release did it, and is not done again by a restart. The token of a restart is a part of
+    it: so a restart is done once, whoever is killed meanwhile, and is not forgotten.
     """
-    return f"{one.digest}.{release[:16]}" if kind == "service" else one.digest
+    if kind != "service":
+        return one.digest
+    tokens = [restarts[name] for name in ("", one.name) if name in restarts]
+    restarted = f".{hashlib.sha256(json.dumps(tokens).encode()).hexdigest()[:16]}" if tokens else ""
+    return f"{one.digest}.{release[:16]}{restarted}"
 
 
 def _stop_timeout(one: Executable) -> float:

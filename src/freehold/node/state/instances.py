@@ -41,6 +41,7 @@ _LATER_COLUMNS = {
     "movable": "INTEGER NOT NULL DEFAULT 0",
     "orphan": "INTEGER NOT NULL DEFAULT 0",
     "hold": "INTEGER NOT NULL DEFAULT 0",
+    "restarts": "TEXT NOT NULL DEFAULT '{}'",
 }
 """For a file that an earlier version made. `asking` is the digest of what an instance requests of others, `asked` that
 of what the Master granted."""
@@ -72,6 +73,8 @@ class DesiredInstance(msgspec.Struct, frozen=True):
     """The digest of what it requests of others; empty when it requests nothing."""
     ask_attempts: int = 0
     movable: bool = False
+    restarts: str = "{}"
+    """JSON: the token of the last restart of each service, and under the empty name of all of them."""
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -140,7 +143,7 @@ class Instances:
         rows = self._database.mappings(
             f"SELECT instance, revision, partition, release, type, {_WANTED} AS wanted, title, parameters, state, "
             "state_revision, message, attempts, layout, seed, given, asking, ask_attempts, "
-            f"movable FROM instance {condition} ORDER BY partition",
+            f"movable, restarts FROM instance {condition} ORDER BY partition",
             values,
         )
         for row in rows:
@@ -152,11 +155,11 @@ class Instances:
         self._database.execute(
             "INSERT INTO instance "
             "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, "
-            "movable, hold) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+            "movable, hold, restarts) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
             "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
             "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
-            "given = excluded.given, movable = excluded.movable, hold = excluded.hold, "
+            "given = excluded.given, movable = excluded.movable, hold = excluded.hold, restarts = excluded.restarts, "
             "orphan = 0, next_try = 0, attempts = 0 "
             "WHERE excluded.revision > instance.revision",
             (
@@ -172,6 +175,7 @@ class Instances:
                 bytes(desired.given).decode(),
                 int(desired.movable),
                 int(desired.hold),
+                msgspec.json.encode({one.process: one.token for one in desired.restarts}).decode(),
             ),
         )
 
@@ -209,7 +213,8 @@ class Instances:
         """
         with self._database.transaction():
             names = promise_names(layout) if layout is not None else []
-            items: list[Item] = [InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], names)]
+            processes = [one.name for one in layout.services] if layout is not None else []
+            items: list[Item] = [InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], names, processes)]
             self._database.execute(
                 "UPDATE instance SET state = ?, state_revision = ?, message = ?, attempts = ?, next_try = ? "
                 "WHERE instance = ?",

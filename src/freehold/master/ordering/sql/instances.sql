@@ -133,7 +133,7 @@ SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphan
          AS barred, i.ends_at, i.protected, i.requested_state, i.title, i.product, r.version, i.release_id,
        i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
        {{each free_text "": i.$name, }}i.node_id, n.title AS node, n.site_id, n.silent_since, n.stopped, t.name AS site, t.expected_silence, i.partition, a.address,
-       o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.at AS observed_at,
+       o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.processes, o.at AS observed_at,
        b.published, b.revision AS published_revision,
        s.observed AS software, s.message AS software_message
 FROM ordering_instance i
@@ -241,6 +241,10 @@ SELECT max(id) AS row_id FROM ordering_publicationrow
 -- name: note_forwarded_publication
 -- Note which publication of a child its parent was given.
 UPDATE ordering_instance SET forwarded_publication = :row_id WHERE id = :id AND forwarded_publication < :row_id
+
+-- name: set_restarts
+-- Have the services of an instance be started anew.
+UPDATE ordering_instance SET restarts = :restarts, revision = :revision, changed_at = :now WHERE id = :id
 
 -- name: set_child_publications
 -- Give an instance what those that it requested published.

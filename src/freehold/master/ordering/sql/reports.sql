@@ -4,8 +4,8 @@ INSERT INTO ordering_departedrow (instance_id, node_id, at) VALUES (:instance, :
 
 -- name: add_instance
 -- What a node says of an instance.
-INSERT INTO ordering_instancerow (instance_id, revision, state, message, promises, at)
-VALUES (:instance, :revision, :state, :message, :promises, :at)
+INSERT INTO ordering_instancerow (instance_id, revision, state, message, promises, processes, at)
+VALUES (:instance, :revision, :state, :message, :promises, :processes, :at)
 
 -- name: add_publication
 -- What an instance gave back.
