@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.windows import DESKTOP, PHONE, SLOW, Window
+from freehold.kit.waiting import until
 from support.machines import Cloud
 
 WHISPERED = "sesame-1234"
@@ -74,3 +75,22 @@ def test_a_name_that_is_of_no_process_is_answered_with_those_that_there_are(wind
     expect(desk.page.locator("pre.log")).to_contain_text(
         "There is no log of 'ghost'. There are logs of: configure, till."
     )
+
+
+def test_a_process_is_restarted_by_its_button(window: Callable[..., Window], street: Cloud) -> None:
+    machine, phone = street.machines[0], window(viewport=PHONE)
+    before = machine.pids("till")
+    phone.log_in()
+    phone.open("services/provider/till")
+    phone.page.get_by_role("button", name="Restart till").click()
+    until(lambda: machine.pids("till") and machine.pids("till") != before, 30)
+    street.ready("till")
+    between = machine.pids("till")
+    phone.open("services/provider/till")
+    expect(phone.page.get_by_role("link", name="Logs of till")).to_be_visible()
+    phone.has_no_barrier()
+    phone.fits()
+    phone.shoot("service-processes")
+    phone.page.locator("#restart").click()
+    until(lambda: machine.pids("till") and machine.pids("till") != between, 30)
+    street.ready("till")

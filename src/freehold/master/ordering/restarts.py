@@ -33,8 +33,8 @@ def new_token() -> str:
 def restart(project: str, title: str, *, process: str = "", token: str = "", acting: Caller) -> bool:
     """Have a service, or one of its processes, be ended and started anew; return whether that was news.
 
-    With a token that was given before nothing is done. Raise Invalid for what is no token, NotFound, and Conflict for what does not run, is not heard
-    of, or has no such process.
+    With a token that was given before nothing is done. Raise Invalid for what is no token, NotFound, and Conflict for
+    what does not run, is not heard of, or has no such process.
     """
     owner = acting.project(project, Scope.ORDER)
     project_suspension.refuse(owner)
