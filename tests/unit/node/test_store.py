@@ -477,7 +477,7 @@ def test_a_configured_instance_tells_its_state_its_promises_and_what_it_publishe
     )
     store.instances.record_state("shop", 1, Observed.STARTED, layout=layout)
     assert told(store) == [
-        InstanceReport("shop", 1, Observed.STARTED, promises=["page", "services"]),
+        InstanceReport("shop", 1, Observed.STARTED, promises=["page", "services"], processes=["web"]),
         PublicationReport("shop", 1, {"url": "http://…/", "password": "x"}),
     ]
     desired = store.instances.desired("shop")

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,8 @@ MOST_FROM_ONE = 64 * 1024
 MOST_LOGS = 2 * layout.MOST_PROGRAMS + 1
 MOST_NAMED = 20
 """Logs that are named when there is none of the name that was asked for."""
+MOST_LOOKED_AT = 5000
+"""Files among which they are found: a partition may make as many as it likes."""
 _SUFFIX = ".log"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -183,7 +186,7 @@ def _none(folder: int, name: str) -> str:
     there = []
     if folder >= 0:
         with os.scandir(folder) as entries:
-            for entry in entries:
+            for entry in islice(entries, MOST_LOOKED_AT):
                 if entry.name.endswith(_SUFFIX) and entry.is_file(follow_symlinks=False):
                     there.append(encodable(entry.name.removesuffix(_SUFFIX)))
                 if len(there) >= MOST_NAMED:

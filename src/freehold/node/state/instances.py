@@ -213,7 +213,7 @@ class Instances:
         """
         with self._database.transaction():
             names = promise_names(layout) if layout is not None else []
-            processes = [one.name for one in layout.services] if layout is not None else []
+            processes = _services(layout) if layout is not None else []
             items: list[Item] = [InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], names, processes)]
             self._database.execute(
                 "UPDATE instance SET state = ?, state_revision = ?, message = ?, attempts = ?, next_try = ? "
@@ -287,8 +287,9 @@ class Instances:
             for row in self._found(instance):
                 if refused and row.message != refused:
                     self._database.execute("UPDATE instance SET message = ? WHERE instance = ?", (refused, instance))
-                    text, names = refused[-MAX_MESSAGE:], promise_names(_layout(instance, row.layout))
-                    self._outbox.add(InstanceReport(instance, row.state_revision, row.state, text, names))
+                    text, layout = refused[-MAX_MESSAGE:], _layout(instance, row.layout)
+                    names, processes = promise_names(layout), _services(layout)
+                    self._outbox.add(InstanceReport(instance, row.state_revision, row.state, text, names, processes))
 
     # What is configured again
 
@@ -317,6 +318,10 @@ class Instances:
             self._database.set(forced, repr(now))
             self._database.execute("UPDATE instance SET renew_at = ? WHERE instance = ?", (now, instance))
         return True
+
+
+def _services(layout: Layout) -> list[str]:
+    return [one.name for one in layout.services]
 
 
 def _layout(instance: str, text: str) -> Layout:
