@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from freehold.master.fleet.models import Node
     from support.market import Market
 
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TERABYTE = 10**12
 BILLS = ("2026-04-02", "2026-05-02", "2026-06-02", "2026-07-02", "2026-08-02")
 FIRST_MOMENT = 1_772_319_600.0

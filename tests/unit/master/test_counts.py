@@ -94,9 +94,7 @@ def test_free_counts_always_equal_free_partitions(database: str) -> None:
 
     run_state_machine_as_test(
         Fresh,
-        settings=settings(
-            max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=12, stateful_step_count=20, suppress_health_check=list(HealthCheck)),
     )
 
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 EXAMPLES = int(os.environ.get("FREEHOLD_FUZZ", "40"))
 fuzzed = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 TEXTS = some.text(max_size=20) | some.sampled_from(["\0", "\ud800", "é" * 300, "9" * 5000, "../..", "'; --", "1e999"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from support.rooms import Rooms
 
 HOUR = 3600.0
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def used(instance: str) -> dict[int, dict[str, int | None]]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HOUR = 3_600_000
 PARIS = ZoneInfo("Europe/Paris")
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 # Stories

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from freehold.master.ordering.models import Instance
     from support.market import Market
 
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 STOP_DAYS = 14
 
 

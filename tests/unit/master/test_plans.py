@@ -76,7 +76,7 @@ def test_asking_again_changes_nothing(sized: "Market") -> None:
     assert terms() == [(1, 3100), (11, 9300)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.lists(some.tuples(some.integers(2, 30), some.sampled_from(sorted(MONTH))), max_size=8))
 def test_each_day_costs_the_dearest_plan_that_it_had(sized: "Market", wishes: list[tuple[int, str]]) -> None:
     from django.db import transaction

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TERABYTE = 10**12
 HOUR = 3_600_000
 STEPS = ((0, 800), (2 * TERABYTE, 650), (4 * TERABYTE, 33))
-SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SOME = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

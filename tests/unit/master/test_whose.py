@@ -180,7 +180,7 @@ def _seen(ours: Side, name: str) -> dict[str, object]:
     return seen
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     first=some.sampled_from(["ours", "theirs"]),
     name=some.sampled_from(NAMES),

@@ -253,7 +253,7 @@ def test_what_a_customer_wrote_is_text_in_a_profile_whatever_it_looks_like(
         assert shown == f">{greeting.strip()}<"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     some.dictionaries(
         some.text(some.sampled_from("ab-_.= +<:[$"), min_size=1, max_size=4)

@@ -401,7 +401,7 @@ WORDS = some.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.binary(max_size=60) | WORDS.map(lambda value: json.dumps(value).encode()), some.sampled_from([200, 400]))
 def test_whatever_a_master_says_the_node_understands_it_or_changes_nothing(
     endpoint: Endpoint, authority: Authority, tmp_path: Path, content: bytes, status: int

@@ -639,7 +639,7 @@ actions = some.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(some.lists(actions, max_size=25))
 def test_whatever_happens_the_master_hears_everything_once_and_in_order(history: list[tuple[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

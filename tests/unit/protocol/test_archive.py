@@ -36,7 +36,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(folders)
 def test_a_folder_comes_back_as_it_was_and_has_one_archive(content: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as root:
@@ -177,7 +177,7 @@ def test_a_hostile_archive_is_refused_and_writes_nothing(name: str, tmp_path: Pa
         top_files(packed, ".json", 100)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(some.data())
 def test_an_archive_with_wrong_bytes_is_refused_or_harmless(data: some.DataObject) -> None:
     plain = bytearray(gzip.decompress(tar(good, ("a/b", b"x" * 600))))
