@@ -216,3 +216,52 @@ def test_a_schema_with_a_number_that_is_not_kept_whole_is_refused(rooms: "Rooms"
     text = f'{{"properties": {{"a": {{"maximum": {number}}}}}}}'.encode()
     with pytest.raises(Invalid, match="more digits than are kept"):
         rooms.publish(tiny_release(files={"in.json": text}))
+
+
+SECRETS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "password": {"type": "string", "format": "password", "pattern": "^[^:\n]*$"},
+        "login": {"type": "object", "properties": {"key": {"format": "password", "maxLength": 3}}},
+        "size": {"type": "integer", "maximum": 9},
+    },
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "also", "field"),
+    [
+        ({"password": "hush:hush"}, {}, "parameters.password"),
+        ({"login": {"key": "hush:hush"}}, {}, "parameters.login.key"),
+        ({"login": "hush:hush"}, {}, "parameters.login"),
+        ({"password": "hush:hush", "passwort": 1}, {"properties": {"password": {"format": "password"}}}, "parameters"),
+        ({"password": "hush:hush"}, {"required": ["size"]}, "parameters.size"),
+        ({"password": "hush:hush"}, {"minProperties": 2}, "parameters"),
+        ({"password": "hush:hush"}, {"anyOf": [{"required": ["size"]}]}, "parameters"),
+        ({"password": "hush:hush"}, {"not": {}}, "parameters"),
+    ],
+)
+def test_a_secret_that_does_not_fit_is_not_repeated(
+    rooms: "Rooms", wrong: dict[str, Any], also: dict[str, Any], field: str
+) -> None:
+    from freehold.master.catalog import schemas
+
+    release = _publish(rooms, {**SECRETS, **also})
+    with pytest.raises(InvalidParameters) as refused:
+        schemas.validate(release, "default", wrong)
+    assert field in [error.field for error in refused.value.errors]
+    assert "hush" not in f"{refused.value.detail} {refused.value.errors}"
+
+
+def test_what_is_no_secret_is_repeated_beside_one(rooms: "Rooms") -> None:
+    from freehold.master.catalog import schemas
+
+    with pytest.raises(InvalidParameters) as refused:
+        schemas.validate(_publish(rooms, SECRETS), "default", {"password": "hush", "size": 12, "sise": 1})
+    told = {error.field: (error.rule, error.value) for error in refused.value.errors}
+    assert told["parameters.size"] == ("maximum: 9", 12)
+    assert told["parameters"] == (
+        "additionalProperties: There is no 'sise' here; do you mean 'size'?",
+        {"password": "[secret]", "size": 12, "sise": 1},
+    )

@@ -11,12 +11,14 @@ from referencing.exceptions import Unresolvable
 
 from freehold.master.catalog.evaluation import TooCostly, engine, errors_of, validator_of
 from freehold.master.catalog.models import ReleaseType
+from freehold.master.catalog.secrets import is_secret
 from freehold.master.foundation import unknown_names
 from freehold.master.foundation.errors import Invalid, InvalidParameters
 from freehold.protocol.patterns import PatternError, keywords_of, patterns_of
 from freehold.protocol.problem import FieldError
 
 MOST_ERRORS = 20
+HIDDEN = "[secret]"
 LONGEST_VALUE, LONGEST_RULE = 80, 200
 LARGEST_SCHEMA, DEEPEST_SCHEMA, MOST_PATTERNS = 256 * 1024, 64, 500
 """Bytes of JSON, levels of nesting, patterns."""
@@ -79,15 +81,15 @@ def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> 
             remedy="Nest them less deeply; if they are not deep, tell the release's author.",
         ) from None
     if errors:
-        first = errors[0]
+        first, told = errors[0], _Refusals(parameters, _schema(release, type_name))
         raise InvalidParameters(
-            f"{_path(first) or 'parameters'}: {_words(first)}"
+            f"{_path(first) or 'parameters'}: {told.words(first)}"
             + (f" Only the first {MOST_ERRORS} errors are named." if len(errors) >= MOST_ERRORS else ""),
             errors=[
                 FieldError(
                     _field(error),
                     _rule(error),
-                    _short(error.instance),
+                    _short(told.value(error)),
                 )
                 for error in errors
             ],
@@ -96,9 +98,39 @@ def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> 
 
 @functools.lru_cache(maxsize=512)
 def _validator(release: str, type_name: str) -> Any:
-    # A release never changes once published, so neither does its validator.
-    row = ReleaseType.objects.only("request_schema").get(release=release, name=type_name)
-    return validator_of(json.loads(row.request_schema))
+    return validator_of(_schema(release, type_name))
+
+
+@functools.lru_cache(maxsize=512)
+def _schema(release: str, type_name: str) -> Any:
+    # A release never changes once published, so neither does its schema.
+    return json.loads(ReleaseType.objects.only("request_schema").get(release=release, name=type_name).request_schema)
+
+
+class _Refusals:
+    """What is said of parameters that do not fit, without what is secret among them."""
+
+    def __init__(self, parameters: Mapping[str, object], schema: Any) -> None:
+        whole = schema if isinstance(schema, dict) else {}
+        self._secrets = {name for name in parameters if is_secret(name, whole)}
+
+    def words(self, error: ValidationError) -> str:
+        """Return what is wrong; where the library would quote a secret, only which rule it breaks."""
+        if _unknown(error) or error.validator == "required" or not self._is_near(error):
+            return _words(error)
+        return f"it breaks the rule '{error.validator}'"
+
+    def value(self, error: ValidationError) -> object:
+        """Return what was sent there."""
+        if not self._is_near(error):
+            return error.instance
+        given: Any = error.instance
+        if error.absolute_path or not isinstance(given, dict):
+            return HIDDEN
+        return {name: HIDDEN if name in self._secrets else value for name, value in given.items()}
+
+    def _is_near(self, error: ValidationError) -> bool:
+        return error.absolute_path[0] in self._secrets if error.absolute_path else bool(self._secrets)
 
 
 def _check_size(name: str, schema: Any) -> None:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
+from freehold.master.catalog.secrets import is_secret
 from freehold.master.fleet import contact
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
@@ -195,7 +196,7 @@ def _address(row: dict[str, Any]) -> str:
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         return ""
     schema = catalog.type_schemas(row["release_id"], row["type"]).response
-    return "" if secrets.is_secret("url", schema) else url
+    return "" if is_secret("url", schema) else url
 
 
 def _find(caller: Caller, project: str, title: str) -> dict[str, Any]:

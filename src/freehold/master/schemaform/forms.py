@@ -7,6 +7,7 @@ the release's own default applies.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from freehold.master.catalog.secrets import holds_secret
 from freehold.master.schemaform.fields import (
     ABSENT,
     SCALARS,
@@ -23,7 +24,6 @@ from freehold.master.schemaform.fields import (
     Switch,
     Text,
 )
-from freehold.master.schemaform.secrets import holds_secret
 from freehold.protocol.problem import FieldError
 
 ROOT = ("p",)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from freehold.master.catalog import queries as catalog
+from freehold.master.catalog.secrets import is_secret
 from freehold.master.fleet import contact
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, Invalid
 from freehold.master.ordering import queries
 from freehold.master.people.identity import Caller, Scope
-from freehold.master.schemaform.secrets import is_secret
 from freehold.master.streams.board import StreamNews, StreamSource, new_name, streams
 from freehold.master.streams.redaction import redaction
 from freehold.protocol import MAX_NAME
