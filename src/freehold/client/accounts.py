@@ -37,10 +37,11 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     deleting = command(own, "delete", _delete, "delete your account, for good")
     deleting.add_argument("--stdin", action="store_true", help="read the password, and a code after it, as two lines")
     _asked(deleting)
-    reset = subparsers.add_parser("reset-password", help="set another password with a code that staff gave you")
+    reset = subparsers.add_parser("reset-password", help="set another password with a code from a mail or from staff")
     reset.add_argument("master", metavar="URL", help="https://HOST:PORT of the Master")
     reset.add_argument("--email", required=True)
     reset.add_argument("--authority", type=Path, metavar="FILE", help="the Master's authority.pem, as for login")
+    reset.add_argument("--ask", action="store_true", help="only have a code mailed to you")
     reset.add_argument("--stdin", action="store_true", help="read the code and the new password as two lines")
     reset.set_defaults(run=_use_reset)
     others = subparsers.add_parser(
@@ -133,11 +134,17 @@ def _forget_factor(options: argparse.Namespace) -> int:
 
 
 def _use_reset(options: argparse.Namespace) -> int:
+    authority = read(options.authority) if options.authority else ""
+    if options.ask:
+        Client.ask_reset(options.master, options.email, authority=authority)
+        print(f"If {options.email} has an account there, a mail with a code is on its way. It is good for an hour.")
+        return 0
     if options.stdin:
         code, new = sys.stdin.readline().strip(), sys.stdin.readline().rstrip("\n")
     else:
         code, new = getpass.getpass("The code: ").strip(), getpass.getpass("Your new password: ")
-    authority = read(options.authority) if options.authority else ""
+    # The link of a mail may be given as it is.
+    code = code.rpartition("#")[2]
     Client.reset_password(options.master, options.email, code, new, authority=authority)
     print("Your password is changed; all your sessions and tokens have ended. Log in: freehold login.")
     return 0

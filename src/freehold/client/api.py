@@ -85,9 +85,15 @@ class Client:
 
     @classmethod
     def reset_password(cls, master: str, email: str, code: str, new: str, *, authority: str = "") -> None:
-        """Set another password of a person with a code that staff made."""
+        """Set another password of a person with a code that was mailed, or that staff made."""
         anonymous = cls(Credentials(master.rstrip("/"), "", "", authority))
         anonymous._call("POST", "/password-reset", None, {"email": email, "code": code, "new": new})
+
+    @classmethod
+    def ask_reset(cls, master: str, email: str, *, authority: str = "") -> None:
+        """Have a code for `reset_password` mailed to an address, if it has an account."""
+        anonymous = cls(Credentials(master.rstrip("/"), "", "", authority))
+        anonymous._call("POST", "/password-reset/letter", None, {"email": email})
 
     def request(
         self,

@@ -265,7 +265,7 @@ def _person(options: argparse.Namespace) -> int:
     _django(options.root)
     from freehold.master.foundation import clock
     from freehold.master.foundation.errors import Invalid, NotFound
-    from freehold.master.people import actions, identity, second_factor
+    from freehold.master.people import actions, identity, resets, second_factor
     from freehold.master.people.models import Person, Project, Role
 
     if options.role is not None and options.project is None:
@@ -294,7 +294,7 @@ def _person(options: argparse.Namespace) -> int:
         second_factor.forget(person, acting=acting)
         print(f"{options.email} logs in with the password alone.")
     if options.reset:
-        code, reset = actions.make_reset(person, acting=acting)
+        code, reset = resets.make_reset(person, acting=acting)
         print(f"For {options.email}, good once, until {clock.iso(reset.expires_at)}, at /reset of this Master:\n{code}")
     if project is not None and options.role == "none":
         actions.remove_role(person, project, acting=acting)

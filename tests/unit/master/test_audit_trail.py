@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from support.rooms import Rooms
 
 OTHERS = {
-    "certificate", "instance", "invitation", "language", "maintenance", "master", "message", "messages", "node",
-    "passkey", "person", "project", "quota", "release", "reset", "role", "second-factor", "selling", "session",
+    "certificate", "instance", "invitation", "language", "letter", "maintenance", "master", "message", "messages",
+    "node", "passkey", "person", "project", "quota", "release", "reset", "role", "second-factor", "selling", "session",
     "sessions", "site", "supply", "ticket", "token", "webhook",
 }  # fmt: skip
 """What acts are about that each operator may read, beside those about money."""

@@ -55,6 +55,8 @@ WHOLE = {
     "notifications/reconcile.py: old.order_by('pk').values_list('pk', flat=True)[:FORGOTTEN_AT_ONCE]": "all of them, "
     "some at a time",
     "notifications/causes.py: found[start:start + BATCH]": "all of them, some at a time",
+    "people/letters.py: MailLetter.objects.select_for_update().filter(is_passed_on=False).order_by('id')[:most]": "the "
+    "rest when these were sent",
     "notifications/outbox.py: due.order_by('id')[:BATCH]": "the rest in the next transaction",
     "notifications/outbox.py: due.order_by('person_id').values_list('person_id', flat=True).distinct()[:BATCH]": "the "
     "rest when these were told",

@@ -24,6 +24,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET account-download":  (None, "login 200 200 200 200 200 200"),
     "GET account-security":  (None, "login 200 200 200 200 200 200"),
     "POST account-security": ({"act": "x"}, "login 422 422 422 422 422 422"),
+    "GET forgotten":         (None, "200 200 200 200 200 200 200"),
+    "POST forgotten":        ({"email": "x"}, "422 422 422 422 422 422 422"),
     "GET reset":             (None, "200 200 200 200 200 200 200"),
     "POST reset":            ({"email": "x"}, "422 422 422 422 422 422 422"),
     "GET account":           (None, "login 200 200 200 200 200 200"),
@@ -111,7 +113,18 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST ticket":           ({"text": "x"}, "login 403 404 404 403 404 403"),
     "POST logout":           (None, "302 302 302 302 302 302 302"),
 }  # fmt: skip
-OPEN = {"login", "login-code", "login-passkey", "logout", "reset", "join", "language", "prices", "evidence"}
+OPEN = {
+    "login",
+    "login-code",
+    "login-passkey",
+    "logout",
+    "forgotten",
+    "reset",
+    "join",
+    "language",
+    "prices",
+    "evidence",
+}
 """Pages for which nobody needs to be anybody."""
 
 

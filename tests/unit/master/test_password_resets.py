@@ -21,18 +21,19 @@ NEW = "another battery of horses"
 @pytest.fixture(autouse=True)
 def throttle(monkeypatch: pytest.MonkeyPatch) -> Throttle:
     """Nobody has tried anything yet."""
-    from freehold.master.people import actions
+    from freehold.master.people import actions, resets
 
     fresh = Throttle()
-    monkeypatch.setattr(actions, "throttle", fresh)
+    for room in (actions, resets):
+        monkeypatch.setattr(room, "throttle", fresh)
     return fresh
 
 
 def make(rooms: "Rooms") -> str:
     """Return a code for the customer of `shop`."""
-    from freehold.master.people import actions, identity
+    from freehold.master.people import identity, resets
 
-    return actions.make_reset(person(rooms), acting=identity.system())[0]
+    return resets.make_reset(person(rooms), acting=identity.system())[0]
 
 
 def person(rooms: "Rooms") -> Any:
@@ -42,9 +43,9 @@ def person(rooms: "Rooms") -> Any:
 
 
 def use(rooms: "Rooms", code: str, new: str = NEW, *, email: str = "", address: str = "home") -> None:
-    from freehold.master.people import actions
+    from freehold.master.people import resets
 
-    actions.use_reset(email or rooms.customer.actor, code, new, address)
+    resets.use_reset(email or rooms.customer.actor, code, new, address)
 
 
 def test_a_code_sets_another_password_once_and_ends_all_that_was_open(rooms: "Rooms") -> None:
@@ -136,11 +137,11 @@ def test_codes_are_guessed_no_faster_than_passwords(rooms: "Rooms") -> None:
 
 
 def test_only_staff_makes_codes(rooms: "Rooms") -> None:
-    from freehold.master.people import actions
+    from freehold.master.people import resets
 
     for who in (rooms.owner, rooms.customer):
         with pytest.raises(Forbidden):
-            actions.make_reset(person(rooms), acting=who)
+            resets.make_reset(person(rooms), acting=who)
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "zh-hans"])

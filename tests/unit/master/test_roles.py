@@ -75,6 +75,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /me/delete":                          ({"password": ""}, "401 422 422 422 422 422 422 422 401 401"),
     "PUT /me/password":                         (PASSWORD, "401 422 422 422 422 422 422 422 401 401"),
     "POST /password-reset":                     (RESET, "422 422 422 422 422 422 422 422 422 422"),
+    "POST /password-reset/letter":              (JOIN, "422 422 422 422 422 422 422 422 422 422"),
     "GET /me/tokens":                           (None, "401 200 200 200 200 200 200 200 401 401"),
     "GET /me/notifications":                    (None, "401 200 200 200 200 200 200 200 401 401"),
     "PATCH /me/notifications":                  ({"most": 0}, "401 422 422 422 422 422 422 422 401 401"),

@@ -12,7 +12,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart, part_of
-from freehold.master.people import actions, invitations, personal_data, second_factor
+from freehold.master.people import actions, invitations, personal_data, resets, second_factor
 from freehold.master.people.identity import Scope
 from freehold.master.people.models import Invitation, Membership, Person, Project, Role
 from freehold.master.people.queries import open_sessions, valid_tokens
@@ -32,8 +32,15 @@ class DeleteIn(StrictBody):
 
 class ResetIn(StrictBody):
     email: str
-    code: str = Field(json_schema_extra={"format": "password"}, description="As staff got it; good once, for a day.")
+    code: str = Field(
+        json_schema_extra={"format": "password"},
+        description="From a mail, good for an hour, or from staff, for a day; good once.",
+    )
     new: str = Field(json_schema_extra={"format": "password"}, description="12 characters or more.")
+
+
+class AskResetIn(StrictBody):
+    email: str
 
 
 class ResetOut(Schema):
@@ -129,7 +136,18 @@ def delete_account(request: HttpRequest, body: DeleteIn) -> tuple[int, None]:
     summary="Set another password with a code; all your sessions and tokens end",
 )
 def use_reset(request: HttpRequest, body: ResetIn) -> tuple[int, None]:
-    actions.use_reset(body.email, body.code, body.new, network_of_caller(request))
+    resets.use_reset(body.email, body.code, body.new, network_of_caller(request))
+    return 204, None
+
+
+@router.post(
+    "/password-reset/letter",
+    response={204: None},
+    auth=anybody,
+    summary="Have a code mailed to an address, if it has an account; the answer does not tell whether",
+)
+def ask_reset(request: HttpRequest, body: AskResetIn) -> tuple[int, None]:
+    resets.ask_reset(body.email, address=network_of_caller(request))
     return 204, None
 
 
@@ -263,7 +281,7 @@ def end_sessions(request: HttpRequest, email: str) -> tuple[int, None]:
     summary="Make a code with which somebody sets another password (staff)",
 )
 def make_reset(request: HttpRequest, email: str) -> tuple[int, dict[str, Any]]:
-    code, reset = actions.make_reset(actions.find_person(email), acting=caller(request))
+    code, reset = resets.make_reset(actions.find_person(email), acting=caller(request))
     return 201, {"code": code, "expires_at": clock.iso(reset.expires_at)}
 
 

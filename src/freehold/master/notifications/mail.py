@@ -6,6 +6,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -13,10 +14,13 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid
 from freehold.master.notifications import smtp
 from freehold.master.notifications.models import MessageSettings, Notice, OutgoingMessage
-from freehold.master.notifications.wording import entries, link
+from freehold.master.notifications.outbox import NobodyToTell
+from freehold.master.notifications.wording import MessageEntry, entries, letter_entry, link
+from freehold.master.people import letters
 from freehold.master.people.actions import check_email
 
 LONGEST_SUBJECT = 200
@@ -80,24 +84,39 @@ def compose(message: OutgoingMessage, notices: list[Notice]) -> EmailMessage:
     zone = MessageSettings.objects.filter(person=person).values_list("time_zone", flat=True).first() or "UTC"
     with translation.override(person.language or settings.LANGUAGE_CODE):
         said = entries(notices, zone)
-        subject = said[0].title if len(said) == 1 else _("%(n)d messages") % {"n": len(said)}
-        context = {"entries": said, "settings_url": link("/account/messages"), "language": translation.get_language()}
-        plain = render_to_string("notifications/mail.txt", context)
-        html = render_to_string("notifications/mail.html", context)
-    mail = EmailMessage()
-    mail["Subject"] = f"[Freehold] {' '.join(subject.split())}"[:LONGEST_SUBJECT]
-    mail["From"] = settings.MAIL_FROM
-    mail["To"] = person.email
-    mail["Date"] = format_datetime(datetime.now(UTC))
-    # The same however often it is sent: by it receivers know a double.
-    mail["Message-ID"] = f"<{message.id}@{_domain()}>"
+        mail = _mail(message, person.email, said, {"settings_url": link("/account/messages")})
     if len(said) == 1:
         # What is said of one cause stands together, also its end.
         mail["References"] = f"<{notices[0].cause_id}@{_domain()}>"
+    return mail
+
+
+def compose_letter(message: OutgoingMessage) -> EmailMessage:
+    """Return the mail of a message that is a letter; raise NobodyToTell when it is over, or its reader gone."""
+    letter = message.letter
+    assert letter is not None
+    person = letters.reader(letter)
+    if person is None or letter.expires_at <= clock.now():
+        raise NobodyToTell("What it says is over.")
+    with translation.override(person.language or letter.language or settings.LANGUAGE_CODE):
+        return _mail(message, letter.email, [letter_entry(letter)], {"is_letter": True})
+
+
+def _mail(message: OutgoingMessage, address: str, said: list[MessageEntry], more: dict[str, Any]) -> EmailMessage:
+    """Return a mail in the language that is active."""
+    subject = said[0].title if len(said) == 1 else _("%(n)d messages") % {"n": len(said)}
+    context = {"entries": said, "language": translation.get_language(), **more}
+    mail = EmailMessage()
+    mail["Subject"] = f"[Freehold] {' '.join(subject.split())}"[:LONGEST_SUBJECT]
+    mail["From"] = settings.MAIL_FROM
+    mail["To"] = address
+    mail["Date"] = format_datetime(datetime.now(UTC))
+    # The same however often it is sent: by it receivers know a double.
+    mail["Message-ID"] = f"<{message.id}@{_domain()}>"
     # Answered by no program (RFC 3834).
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(plain)
-    mail.add_alternative(html, subtype="html")
+    mail.set_content(render_to_string("notifications/mail.txt", context))
+    mail.add_alternative(render_to_string("notifications/mail.html", context), subtype="html")
     return mail
 
 

@@ -7,7 +7,7 @@ due notice is put into a message, alone or with others, in another one; messages
 from django.db import models
 from django.db.models import Q
 
-from freehold.master.people.models import Person, Project
+from freehold.master.people.models import MailLetter, Person, Project
 
 
 class Cause(models.Model):
@@ -58,11 +58,13 @@ class Webhook(models.Model):
 
 
 class OutgoingMessage(models.Model):
-    """A message on its way to a person by mail, or to a webhook. Its id is the same however often it is sent."""
+    """A message on its way: mail to a person, a letter, or to a webhook. Its id is the same each time it is sent."""
 
     id = models.TextField(primary_key=True)
     person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, db_index=False)
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, null=True)
+    letter = models.OneToOneField(MailLetter, on_delete=models.CASCADE, null=True)
+    """That it is: it goes to an address, tells of no cause, and waits for no hour."""
     state = models.TextField(default="waiting")
     """`states.MessageState`."""
     attempts = models.IntegerField(default=0)
@@ -80,7 +82,9 @@ class OutgoingMessage(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(person__isnull=True, webhook__isnull=False) | Q(person__isnull=False, webhook__isnull=True),
+                condition=Q(person__isnull=False, webhook__isnull=True, letter__isnull=True)
+                | Q(person__isnull=True, webhook__isnull=False, letter__isnull=True)
+                | Q(person__isnull=True, webhook__isnull=True, letter__isnull=False),
                 name="a_message_goes_to_somebody",
             ),
             models.CheckConstraint(condition=Q(state__in=["waiting", "sent", "dead"]), name="message_state"),

@@ -13,6 +13,7 @@ from freehold.master.foundation import clock, ids
 from freehold.master.foundation.transactions import writing
 from freehold.master.notifications.models import Cause, MessageSettings, Notice, OutgoingMessage
 from freehold.master.notifications.states import MessageState
+from freehold.master.people import letters
 from freehold.master.people.identity import RIGHTS, Scope
 from freehold.master.people.models import Membership, Role
 
@@ -41,6 +42,18 @@ def make_mails() -> int:
     return len(people)
 
 
+def make_letters() -> int:
+    """Make messages of some of the letters that were asked for; return of how many, 0 when there are none."""
+    if not settings.SMTP_URL:
+        return 0
+    now = clock.now()
+    with writing():
+        waiting = letters.pass_on(BATCH)
+        for letter in waiting:
+            _new_message(now, letter=letter.id)
+    return len(waiting)
+
+
 def make_for_webhooks() -> int:
     """Make messages of some of the notices to webhooks that are due; return of how many, 0 when there are none."""
     now = clock.now()
@@ -54,8 +67,9 @@ def make_for_webhooks() -> int:
 
 
 def claim_mail() -> OutgoingMessage | None:
-    """Return a message to a person that is due, which is this process's to send for a while; None if there is none."""
-    return _claim(Q(person__isnull=False))
+    """Return a mail that is due, letters first, which is this process's to send for a while; None if there is none."""
+    # Somebody sits before a page and waits for it.
+    return _claim(Q(letter__isnull=False)) or _claim(Q(person__isnull=False))
 
 
 def claim_for_webhooks(most: int) -> list[OutgoingMessage]:
@@ -132,7 +146,7 @@ def put_off_others(message: OutgoingMessage, error: str) -> None:
     """
     now = clock.now()
     pause = PAUSES[min(message.attempts, len(PAUSES)) - 1]
-    same = Q(webhook=message.webhook_id) if message.webhook_id else Q(person__isnull=False)
+    same = Q(webhook=message.webhook_id) if message.webhook_id else Q(webhook__isnull=True)
     others = OutgoingMessage.objects.filter(same, state=MessageState.WAITING, due_at__lte=now, claimed_until__lte=now)
     with writing():
         others.filter(queued_at__lt=now + pause - LIFETIME).update(state=MessageState.DEAD, error=error)
@@ -174,7 +188,10 @@ def _grouped(notices: list[Notice], causes: list[str], left: int) -> list[list[s
     return groups if len(groups) <= left else [causes]
 
 
-def _new_message(now: int, *, person: str | None = None, webhook: str | None = None) -> OutgoingMessage:
+def _new_message(
+    now: int, *, person: str | None = None, webhook: str | None = None, letter: str | None = None
+) -> OutgoingMessage:
     return OutgoingMessage.objects.create(
-        id=ids.new("msg"), person_id=person, webhook_id=webhook, due_at=now, made_at=now, queued_at=now
-    )
+        id=ids.new("msg"), person_id=person, webhook_id=webhook, letter_id=letter, due_at=now, made_at=now,
+        queued_at=now,
+    )  # fmt: skip

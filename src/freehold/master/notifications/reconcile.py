@@ -4,6 +4,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email.message import EmailMessage
 from typing import Any
 
 from django.conf import settings
@@ -50,7 +51,7 @@ def deliver() -> int:
     with mail.Mailer() as mailer:
         while clock.passed() < until and (message := _next_mail()) is not None:
             try:
-                mailer.send(mail.compose(message, outbox.notices_of(message)))
+                mailer.send(_written(message))
             except (mail.MailRefused, outbox.NobodyToTell) as error:
                 outbox.mark_failed(message, str(error), for_good=True)
             except mail.MailServerAway as error:
@@ -123,9 +124,15 @@ def _next_mail() -> OutgoingMessage | None:
     """Return a mail to send, made now if none is waiting; none where no mail is sent."""
     if not settings.SMTP_URL:
         return None
+    outbox.make_letters()
     while (message := outbox.claim_mail()) is None and outbox.make_mails():
         pass
     return message
+
+
+def _written(message: OutgoingMessage) -> EmailMessage:
+    """Return a mail; raise NobodyToTell."""
+    return mail.compose(message, outbox.notices_of(message)) if message.letter is None else mail.compose_letter(message)
 
 
 def _next_for_webhooks() -> list[OutgoingMessage]:

@@ -16,6 +16,9 @@ from freehold.escaping import escaped, escaped_line
 from freehold.master.foundation import currencies, days
 from freehold.master.notifications.kinds import LASTING, CauseEvent, CauseKind
 from freehold.master.notifications.models import Cause, Notice
+from freehold.master.people import letters
+from freehold.master.people.letters import LetterKind
+from freehold.master.people.models import MailLetter
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,16 @@ def entry(cause: Cause, event: CauseEvent, time_zone: str = "UTC") -> MessageEnt
         lines = [_times(cause, event, time_zone), *([] if event is CauseEvent.ENDED else lines)]
     # Nodes and people said parts of it: no terminal, and no reader, obeys what it holds.
     return MessageEntry(escaped_line(title), [escaped(line) for line in lines], link(path))
+
+
+def letter_entry(letter: MailLetter) -> MessageEntry:
+    """Return what a letter says: with its code, which follows `#` in the link, where no server sees it."""
+    title, lines, page = _LETTERS[LetterKind(letter.kind)]()
+    code = letters.code_of(letter)
+    address = link(reverse(page))
+    if not address:
+        lines = [*lines, _("The code: %(code)s") % {"code": code}]
+    return MessageEntry(title, lines, f"{address}#{code}" if address else "")
 
 
 def link(path: str) -> str:
@@ -186,6 +199,18 @@ _WORDS: dict[CauseKind, Callable[[dict[str, Any], str, CauseEvent], tuple[str, l
     CauseKind.INVOICE_DUE: _due,
     CauseKind.INVOICE_OVERDUE: _overdue,
 }
+
+
+def _reset_letter() -> tuple[str, list[str], str]:
+    lines = [
+        _("Somebody, we hope you, wants to set another password for your account."),
+        _("The link is good once, for an hour."),
+        _("If it was not you, there is nothing to do: your password is as it was."),
+    ]
+    return _("Set another password"), lines, "reset"
+
+
+_LETTERS: dict[LetterKind, Callable[[], tuple[str, list[str], str]]] = {LetterKind.RESET: _reset_letter}
 
 
 _TIMED = LASTING - {CauseKind.MAINTENANCE_ANNOUNCED}

@@ -4,6 +4,7 @@ from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -13,7 +14,7 @@ from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Invalid, MasterError, Unauthenticated
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw
-from freehold.master.people import actions, devices, identity, invitations, passkeys, second_factor
+from freehold.master.people import actions, devices, identity, invitations, letters, passkeys, resets, second_factor
 from freehold.master.people.identity import ANYBODY
 from freehold.master.people.models import Person
 
@@ -101,14 +102,31 @@ def _passkey(request: HttpRequest) -> dict[str, str]:
 @declares(ANYBODY)
 @never_cache
 @require_http_methods(["GET", "POST"])
+def forgotten(request: HttpRequest) -> HttpResponse:
+    """Have a link mailed that sets another password: the same words whether there is an account or not."""
+    email = request.POST.get("email", "")
+    context = {"is_mail_sent": letters.are_sent(), "email": email}
+    if request.method != "POST":
+        return draw(request, None, "forgotten", context)
+    try:
+        resets.ask_reset(email, get_language() or "", network_of_caller(request))
+    except MasterError as error:
+        wrong = _("This is no e-mail address.") if isinstance(error, Invalid) else labels.problem(error)
+        return draw(request, None, "forgotten", {**context, "wrong": wrong}, error.status)
+    return draw(request, None, "forgotten", {**context, "done": True})
+
+
+@declares(ANYBODY)
+@never_cache
+@require_http_methods(["GET", "POST"])
 def reset(request: HttpRequest) -> HttpResponse:
-    """Set another password with a code that staff made; it is in the form's body alone, never in an address."""
+    """Set another password with a code; it is in the form's body alone, never in what a server sees of an address."""
     email = request.POST.get("email", "")
     if request.method != "POST":
         return draw(request, None, "reset", {"email": email})
-    code = request.POST.get("code", "").strip()
+    code = _code(request)
     try:
-        actions.use_reset(email, code, request.POST.get("password", ""), network_of_caller(request))
+        resets.use_reset(email, code, request.POST.get("password", ""), network_of_caller(request))
     except MasterError as error:
         refused = _("The e-mail or the code is wrong, or the code is over or was used already.")
         return draw(request, None, "reset", {"email": email, "wrong": _why_not(error, refused)}, error.status)
@@ -122,9 +140,7 @@ def join(request: HttpRequest) -> HttpResponse:
     """Come into a project by an invitation, and be logged in; its code is in the form's body alone."""
     if request.method != "POST":
         return draw(request, None, "join", {})
-    asked = {name: request.POST.get(name, "").strip() for name in ("email", "code")}
-    # Who runs no scripts may paste the link as it is.
-    asked["code"] = asked["code"].rpartition("#")[2]
+    asked = {"email": request.POST.get("email", "").strip(), "code": _code(request)}
     try:
         password = request.POST.get("password", "")
         person = invitations.accept(asked["email"], asked["code"], password, network_of_caller(request))
@@ -142,6 +158,11 @@ def log_out(request: HttpRequest) -> HttpResponse:
     """Close the session."""
     logout(request)
     return redirect("login")
+
+
+def _code(request: HttpRequest) -> str:
+    """Return the code of a form; who runs no scripts may paste the link as it is."""
+    return request.POST.get("code", "").strip().rpartition("#")[2]
 
 
 def _why_not(error: MasterError, refused: str) -> str:

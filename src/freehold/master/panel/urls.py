@@ -32,6 +32,7 @@ urlpatterns = [
     path("login/code", session.log_in_code, name="login-code"),
     path("login/passkey", session.log_in_passkey, name="login-passkey"),
     path("logout", session.log_out, name="logout"),
+    path("forgotten", session.forgotten, name="forgotten"),
     path("reset", session.reset, name="reset"),
     path("join", session.join, name="join"),
     path("account", account.sessions, name="account"),

@@ -12,8 +12,9 @@ from django.db import IntegrityError
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound, Unauthenticated
 from freehold.master.foundation.transactions import audit, writing
-from freehold.master.people import identity, queries, quotas
+from freehold.master.people import identity, letters, queries, quotas
 from freehold.master.people.identity import Caller, Scope
+from freehold.master.people.letters import LetterKind
 from freehold.master.people.models import ApiToken, Membership, PasswordReset, Person, Project, Role, Session
 from freehold.master.people.quotas import Quota
 from freehold.master.people.throttle import throttle
@@ -24,8 +25,6 @@ SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1000
 LONGEST_EMAIL = 254
 """Characters (RFC 5321, 4.5.3.1.3, without its brackets)."""
 TOKEN_DAYS = 90
-RESET_DAYS = 1
-"""How long a code to set another password is good."""
 ENDED_TOKEN_DAYS = 30
 """How long an API token that is over is still there."""
 
@@ -168,7 +167,7 @@ def set_active(person: Person, active: bool, *, acting: Caller) -> None:
         Person.objects.filter(id=person.id).update(is_active=active)
         if not active:
             _end_all(person)
-            PasswordReset.objects.filter(person=person).delete()
+            _void_resets(person)
         audit(acting.actor, "person.open" if active else "person.close", person.id)
 
 
@@ -194,77 +193,25 @@ def _leave_an_owner(project: Project, person: Person) -> None:
         )
 
 
-def make_reset(person: Person, *, acting: Caller) -> tuple[str, PasswordReset]:
-    """Return a code with which a person sets another password, once and within a day, and its row.
-
-    The code is shown only now; one that was made before opens nothing any more. For the Master's staff. Raise
-    Conflict for a closed account.
-    """
-    acting.require(Scope.OPERATE)
-    acting.require_staff()
-    if not person.is_active:
-        raise Conflict(f"The account of {person.email} is closed.", remedy="Open it again first.")
-    code = f"fhr_{secrets.token_urlsafe(32)}"
-    now = clock.now()
-    with writing():
-        reset, _ = PasswordReset.objects.update_or_create(
-            person=person,
-            defaults={"digest": identity.digest(code), "made_at": now, "expires_at": now + RESET_DAYS * clock.DAY},
-        )
-        audit(acting.actor, "reset.make", person.id)
-    return code, reset
-
-
-def use_reset(email: str, code: str, password: str, address: str = "") -> None:
-    """Set another password with a code of `make_reset`, which ends all sessions and tokens of the person.
-
-    Raise Invalid for a password that cannot be: the code is then still good. Raise Unauthenticated for a code that is
-    not this person's, over or used, never saying which; TooManyTries where that happened too often, as with passwords.
-    """
-    account = identity.digest(email.lower())
-    throttle.check(account, address)
-    check_password_rules(password)
-    reset = _find_reset(email, code)
-    if reset is None or not _take_reset(reset, make_password(password)):
-        throttle.failed(account, address)
-        raise Unauthenticated(
-            "The e-mail or the code is wrong, or the code is over or was used.", remedy="Ask for another code."
-        )
-    throttle.succeeded(account, address)
-
-
-def _find_reset(email: str, code: str) -> PasswordReset | None:
-    if "\0" in email:
-        return None
-    rows = PasswordReset.objects.filter(
-        digest=identity.digest(code), expires_at__gt=clock.now(), person__email=email.lower(), person__is_active=True
-    )
-    return rows.select_related("person").first()
-
-
-def _take_reset(reset: PasswordReset, hashed: str) -> bool:
-    with writing():
-        # Of two that come at the same moment with one code, one deletes the row.
-        taken, _ = PasswordReset.objects.filter(person=reset.person, digest=reset.digest).delete()
-        if taken:
-            _replace_password(reset.person, hashed)
-            audit(reset.person.email, "reset.use", reset.person.id)
-    return bool(taken)
-
-
 def _keep_password(person: Person, password: str, verb: str, acting: Caller) -> None:
     check_password_rules(password)
     hashed = make_password(password)
     with writing():
-        _replace_password(person, hashed)
+        replace_password(person, hashed)
         audit(acting.actor, verb, person.id)
 
 
-def _replace_password(person: Person, hashed: str) -> None:
+def replace_password(person: Person, hashed: str) -> None:
+    """Write another password down, in the caller's transaction: all sessions, tokens and codes of the person end."""
     # Sessions hold a hash of the password's hash: also one that is being begun at this moment ends.
     Person.objects.filter(id=person.id).update(password=hashed)
     _end_all(person)
+    _void_resets(person)
+
+
+def _void_resets(person: Person) -> None:
     PasswordReset.objects.filter(person=person).delete()
+    letters.to(person.email, LetterKind.RESET).delete()
 
 
 def _check_whose(person: Person, acting: Caller) -> None:

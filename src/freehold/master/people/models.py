@@ -115,6 +115,33 @@ class PasswordReset(models.Model):
         ]
 
 
+class MailLetter(models.Model):
+    """What is to be written to an e-mail address that somebody gave, whether or not an account is behind it."""
+
+    id = models.TextField(primary_key=True)
+    kind = models.TextField()
+    """`letters.LetterKind`."""
+    email = models.TextField()
+    """In lower case."""
+    language = models.TextField()
+    """In which it is written to who has chosen none; empty: the Master's own."""
+    digest = models.TextField(unique=True)
+    """Hash of its code, which stands nowhere (`letters.code_of`)."""
+    made_at = models.BigIntegerField()
+    expires_at = models.BigIntegerField()
+    is_passed_on = models.BooleanField(default=False)
+    """Whether its message is made; one that nobody may read has none."""
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(expires_at__gt=F("made_at")), name="letter_expires_later"),
+        ]
+        indexes = [
+            models.Index(fields=["email", "made_at"], name="letter_to_address"),
+            models.Index(fields=["id"], name="letter_waiting", condition=Q(is_passed_on=False)),
+        ]
+
+
 class Invitation(models.Model):
     """Somebody may come into a project, once, with a code of which the hash is kept here."""
 

@@ -19,6 +19,7 @@ from freehold.master.people.models import (
     ApiToken,
     Authenticator,
     Invitation,
+    MailLetter,
     Membership,
     Passkey,
     PasswordReset,
@@ -78,6 +79,10 @@ def export(*, acting: Caller) -> dict[str, Any]:
             {"project": one.project.name, "role": one.role, "made_at": clock.iso(one.made_at)}
             for one in Invitation.objects.filter(email=person.email).select_related("project").order_by("id")
         ],
+        "letters": [
+            {"kind": one.kind, "made_at": clock.iso(one.made_at), "expires_at": clock.iso(one.expires_at)}
+            for one in MailLetter.objects.filter(email=person.email).order_by("id")
+        ],
         "acts": {
             "number": acts.count(),
             "newest": [
@@ -110,6 +115,7 @@ def delete(password: str, code: str, *, acting: Caller, address: str = "") -> No
             model.objects.filter(person=person).delete()
         Invitation.objects.filter(email=person.email).delete()
         Invitation.objects.filter(maker=person).delete()
+        MailLetter.objects.filter(email=person.email).delete()
         Person.objects.filter(id=person.id).update(
             email=alias, name="", language="", password=make_password(None), is_active=False, is_staff=False
         )

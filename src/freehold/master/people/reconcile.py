@@ -1,19 +1,21 @@
-"""Forgets sessions, tokens, codes and invitations that open nothing any more."""
+"""Forgets sessions, tokens, codes, letters and invitations that open nothing any more."""
 
 from django.utils import timezone
 
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import writing
+from freehold.master.people import letters
 from freehold.master.people.actions import ENDED_TOKEN_DAYS
 from freehold.master.people.models import ApiToken, Invitation, PasswordReset, Session
 
 
 def clean_up() -> int:
-    """Forget sessions, codes, invitations that are over, and API tokens that were over 30 days ago; return how many."""
+    """Forget sessions, codes, letters, invitations that are over, tokens so for 30 days; return how many."""
     with writing():
         count = Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
     with writing():
         count += PasswordReset.objects.filter(expires_at__lt=clock.now()).delete()[0]
+    count += letters.clean_up()
     with writing():
         count += Invitation.objects.filter(expires_at__lt=clock.now()).delete()[0]
     with writing():

@@ -1,4 +1,4 @@
-"""How often passwords may be tried: of one account, and from one address.
+"""How often passwords may be tried, and letters asked for: of one account, and from one address.
 
 It lives in the memory of the one process that serves, and is bounded there; a restart forgets it.
 """
@@ -25,7 +25,8 @@ class Throttle:
     before (`devices`), and an address from which a program did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "Too many wrong passwords") -> None:
+        self._what = what
         self._lock = threading.Lock()
         self._accounts: OrderedDict[str, deque[int]] = OrderedDict()
         self._addresses: OrderedDict[str, deque[int]] = OrderedDict()
@@ -42,17 +43,17 @@ class Throttle:
             if device:
                 failures = _recent(self._devices, device, now)
                 if len(failures) >= MOST_FAILURES:
-                    raise _refusal((failures[0] + HOUR - now) // 1000 + 1)
+                    raise self._refusal((failures[0] + HOUR - now) // 1000 + 1)
                 return
             tries = _recent(self._addresses, address, now)
             if len(tries) >= FREE_FAILURES:
                 pause = min(1000 * 2 ** min(len(tries) - FREE_FAILURES, 20), LONGEST_PAUSE)
                 if now < tries[-1] + pause:
-                    raise _refusal((tries[-1] + pause - now) // 1000 + 1)
+                    raise self._refusal((tries[-1] + pause - now) // 1000 + 1)
             if (account, address) not in self._trusted:
                 failures = _recent(self._accounts, account, now)
                 if len(failures) >= MOST_FAILURES:
-                    raise _refusal((failures[0] + HOUR - now) // 1000 + 1)
+                    raise self._refusal((failures[0] + HOUR - now) // 1000 + 1)
 
     def failed(self, account: str, address: str, device: str = "") -> None:
         with self._lock:
@@ -68,6 +69,9 @@ class Throttle:
             self._trusted.move_to_end((account, address))
             _forget(self._trusted)
 
+    def _refusal(self, seconds: int) -> TooManyTries:
+        return TooManyTries(f"{self._what}; try again in {seconds} s.")
+
 
 throttle = Throttle()
 
@@ -82,7 +86,3 @@ def _recent(kept: "OrderedDict[str, deque[int]]", key: str, now: int) -> "deque[
 def _forget(kept: "OrderedDict[str, deque[int]] | OrderedDict[tuple[str, str], None]") -> None:
     while len(kept) > MOST_KEPT:
         kept.popitem(last=False)
-
-
-def _refusal(seconds: int) -> TooManyTries:
-    return TooManyTries(f"Too many wrong passwords; try again in {seconds} s.")

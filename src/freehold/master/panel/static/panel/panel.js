@@ -17,10 +17,10 @@ function copying(root) {
   }
 }
 
-// The code of an invitation stands after # in its link, which no server sees; it leaves the address bar at once.
+// The code of an invitation or a mail stands after # in its link, which no server sees; it leaves the address bar at once.
 function fromAddress(root) {
   for (const field of root.querySelectorAll("input[data-from-address]")) {
-    if (!location.hash.startsWith("#fhi_")) continue;
+    if (!location.hash.startsWith(field.dataset.fromAddress)) continue;
     field.value = location.hash.slice(1);
     history.replaceState(null, "", location.pathname);
   }

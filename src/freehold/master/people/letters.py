@@ -1,0 +1,114 @@
+"""Letters to e-mail addresses that strangers give. `notifications` sends them; whoever asks for one learns nothing.
+
+Asking costs the same and is answered in the same words whether there is an account or not: who may read a letter, if
+anybody, is found out when it is passed on. The code in a letter stands nowhere: it is made from the Master's key and
+the letter's id each time that it is written, the same after a kill, and only its hash is kept.
+"""
+
+import base64
+from enum import StrEnum
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils.crypto import salted_hmac
+
+from freehold.master.foundation import clock, ids
+from freehold.master.foundation.errors import TooManyTries, Unavailable
+from freehold.master.foundation.transactions import audit, writing
+from freehold.master.people import identity
+from freehold.master.people.models import MailLetter, Person
+from freehold.master.people.throttle import Throttle
+
+
+class LetterKind(StrEnum):
+    """What a letter is for."""
+
+    RESET = "reset"
+    """With its code somebody who forgot the password sets another one."""
+
+
+LIFETIMES = {LetterKind.RESET: 3600 * clock.SECOND}
+"""Milliseconds for which a letter is good."""
+PREFIXES = {LetterKind.RESET: "fhr_"}
+"""How the code of each kind begins."""
+MOST_IN_AN_HOUR = 3
+"""Letters of a kind to one address."""
+MOST_OPEN = 10_000
+"""Letters to all addresses that are not over."""
+
+asking = Throttle("Too many letters were asked for")
+
+
+def are_sent() -> bool:
+    """Whether this Master sends mail at all."""
+    return bool(settings.SMTP_URL)
+
+
+def ask(kind: LetterKind, email: str, language: str = "", address: str = "") -> bool:
+    """Have a letter written to an e-mail address (in lower case), in the caller's transaction.
+
+    Return whether it will be: not more than three in an hour. Raise Unavailable where no mail is sent, TooManyTries
+    for who asks too often from the network address `address`.
+    """
+    if not are_sent():
+        raise Unavailable("This Master sends no mail.", remedy="Ask who runs it.")
+    account = identity.digest(email)
+    asking.check(account, address)
+    asking.failed(account, address)
+    now = clock.now()
+    if to(email, kind).filter(made_at__gt=now - 3600 * clock.SECOND).count() >= MOST_IN_AN_HOUR:
+        return False
+    if MailLetter.objects.filter(expires_at__gt=now).count() >= MOST_OPEN:
+        raise TooManyTries("Very many letters are being asked for.")
+    letter = MailLetter(
+        id=ids.new("let"), kind=kind, email=email, language=language, made_at=now, expires_at=now + LIFETIMES[kind]
+    )
+    letter.digest = identity.digest(code_of(letter))
+    letter.save(force_insert=True)
+    return True
+
+
+def code_of(letter: MailLetter) -> str:
+    """Return the code of a letter: for its mail alone."""
+    made = salted_hmac("freehold.letters", letter.id, algorithm="sha256").digest()
+    return PREFIXES[LetterKind(letter.kind)] + base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+
+def to(email: str, kind: LetterKind) -> "QuerySet[MailLetter]":
+    """Return the letters of a kind to an address."""
+    return MailLetter.objects.filter(email=email, kind=kind)
+
+
+def find(kind: LetterKind, email: str, code: str) -> MailLetter | None:
+    """Return the letter with a code that was written to an address (in lower case), if it is not over."""
+    if "\0" in email:
+        return None
+    return to(email, kind).filter(digest=identity.digest(code), expires_at__gt=clock.now()).first()
+
+
+def reader(letter: MailLetter) -> Person | None:
+    """Return who reads a letter now, if they have an account that is open."""
+    return Person.objects.filter(email=letter.email, is_active=True).first()
+
+
+def pass_on(most: int) -> list[MailLetter]:
+    """Return letters that are to be written, each once, in the caller's transaction: it makes their messages.
+
+    Those that are for an account which is not there are dropped here.
+    """
+    found = list(MailLetter.objects.select_for_update().filter(is_passed_on=False).order_by("id")[:most])
+    MailLetter.objects.filter(id__in=[letter.id for letter in found]).update(is_passed_on=True)
+    return [letter for letter in found if _has_reader(letter)]
+
+
+def clean_up() -> int:
+    """Forget letters that are over, with their messages; return how many rows."""
+    with writing():
+        return MailLetter.objects.filter(expires_at__lt=clock.now()).delete()[0]
+
+
+def _has_reader(letter: MailLetter) -> bool:
+    person = reader(letter)
+    if person is not None:
+        audit("freehold", "letter.mail", person.id, kind=letter.kind)
+    return person is not None
