@@ -19,6 +19,7 @@ from freehold.client.desk import add_commands as add_desk_commands
 from freehold.client.errors import ClientError, Refused
 from freehold.client.logs import add_commands as add_log_commands
 from freehold.client.notifications import add_commands as add_notification_commands
+from freehold.client.sign_ups import add_commands as add_sign_up_commands
 from freehold.client.support import add_commands as add_support_commands
 from freehold.client.suspensions import add_commands as add_project_commands
 from freehold.escaping import Escaping
@@ -90,6 +91,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     add_desk_commands(commands)
     add_audit_commands(commands)
     add_project_commands(commands)
+    add_sign_up_commands(commands)
     # What a command does not need is not imported: a customer's machine has neither Master nor Node.
     wanted = arguments[0] if arguments else ""
     if wanted in ("node", "-h", "--help"):

@@ -35,6 +35,15 @@ class Visitor:
         return text(answer)
 
 
+def staff(email: str = "owner@example.org") -> Any:
+    """Return the caller for a person who is staff of the Master from now on."""
+    from freehold.master.people import identity
+    from freehold.master.people.models import Person
+
+    Person.objects.filter(email=email).update(is_staff=True)
+    return identity.by_person(Person.objects.get(email=email).id)
+
+
 def text(answer: Any) -> str:
     """Return what a person reads of an answer, spaces made one."""
     content = re.sub(r"<[^>]+>", " ", answer.content.decode())

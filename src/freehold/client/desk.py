@@ -64,6 +64,12 @@ _LISTS: tuple[tuple[str, str, tuple[str, ...], Callable[[Row], list[str]]], ...]
         lambda row: [row["kind"], row["title"], row["project"], row["node"], row["ends_at"]],
     ),
     (
+        "sign_ups",
+        "People who wait for an account",
+        ("ID", "E-MAIL", "NAME", "SINCE"),
+        lambda row: [row["id"], row["email"], row["name"], row["since"]],
+    ),
+    (
         "tasks",
         "Tasks of the Master that do not go well",
         ("TASK", "STATE", "LAST RUN", "WHY"),

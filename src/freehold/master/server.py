@@ -48,7 +48,8 @@ PASSWORD_THREADS, PASSWORD_QUEUE = 2, 16
 """Threads in which passwords are hashed (0.3 s and 100 MB each), and requests that may wait for them."""
 PASSWORD_PATHS = frozenset(
     {
-        *("/login", "/reset", "/join", "/account/password", "/account/data"),
+        *("/login", "/reset", "/join", "/sign-up", "/sign-up/confirm", "/account/password", "/account/data"),
+        *("/api/v1/sign-up", "/api/v1/sign-up/confirm"),
         *("/api/v1/login", "/api/v1/join", "/api/v1/me/password", "/api/v1/me/delete", "/api/v1/password-reset"),
     }
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OTHERS = {
     "certificate", "instance", "invitation", "language", "letter", "maintenance", "master", "message", "messages",
     "node", "passkey", "person", "project", "quota", "release", "reset", "role", "second-factor", "selling", "session",
-    "sessions", "site", "supply", "ticket", "token", "webhook",
+    "sessions", "sign-up", "site", "supply", "terms", "ticket", "token", "webhook",
 }  # fmt: skip
 """What acts are about that each operator may read, beside those about money."""
 

@@ -40,6 +40,7 @@ TEXTS = {
     "people/second_factor.py: base64.b32encode(secrets.token_bytes(10)).decode()[:11]",
     "people/second_factor.py: one[:4]",
     "people/sessions.py: text[:longest]",
+    "people/sign_up.py: re.sub('[^a-z0-9]+', '-', email.partition('@')[0]).strip('-')[:40]",
     "tasks/lanes.py: explained(failure)[:_LONGEST_WORDS]",
 }
 """What is cut is a text, or bytes: no row is lost with its end."""

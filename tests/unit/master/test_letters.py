@@ -1,15 +1,15 @@
 """Letters: a forgotten password is replaced by mail, and nobody learns from the page who has an account."""
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from freehold.master.foundation.errors import Invalid, TooManyTries, Unauthenticated, Unavailable
-from freehold.master.people.throttle import FREE_FAILURES, Throttle
+from freehold.master.people.throttle import FREE_FAILURES
 from support.happenings import CUSTOMER, Clock, Killed, die_at
-from support.mailbox import Mailbox, mail_server, text
+from support.lettering import code_of, deliver
+from support.mailbox import Mailbox, text
 from support.panels import Visitor
 from support.panels import text as page_text
 
@@ -20,26 +20,8 @@ NEW = "another battery of horses"
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh(untried: None) -> None:
     """Nobody has tried or asked for anything yet."""
-    from freehold.master.people import actions, letters, resets
-
-    tries = Throttle()
-    for room in (actions, resets):
-        monkeypatch.setattr(room, "throttle", tries)
-    monkeypatch.setattr(letters, "asking", Throttle())
-
-
-@pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch, database: str) -> Iterator[Mailbox]:
-    """A mail server that this Master sends by."""
-    from django.conf import settings
-
-    with mail_server() as served:
-        monkeypatch.setattr(settings, "SMTP_URL", f"smtp://127.0.0.1:{served.port}")
-        monkeypatch.setattr(settings, "MAIL_FROM", "Freehold <cloud@example.net>")
-        monkeypatch.setattr(settings, "PUBLIC_URL", "https://cloud.example.net")
-        yield served
 
 
 @pytest.fixture
@@ -51,18 +33,6 @@ def ask(email: str = CUSTOMER, **more: str) -> None:
     from freehold.master.people import resets
 
     resets.ask_reset(email, **more)
-
-
-def deliver() -> None:
-    from freehold.master.notifications import reconcile
-
-    reconcile.deliver()
-
-
-def code_of(mail: Any) -> str:
-    """Return the code in the link of a letter."""
-    (code,) = set(re.findall(r"https://cloud\.example\.net/reset#(fhr_[\w-]{43})", text(mail)))
-    return str(code)
 
 
 def use(code: str, new: str = NEW, email: str = CUSTOMER) -> None:

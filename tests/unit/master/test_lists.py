@@ -52,8 +52,8 @@ def full(market: "Market") -> Asker:
     from freehold.master.notifications import actions as notifications
     from freehold.master.notifications.models import OutgoingMessage, Webhook
     from freehold.master.ordering import project_suspension
-    from freehold.master.people import actions, identity
-    from freehold.master.people.models import Project, Role
+    from freehold.master.people import actions, identity, terms
+    from freehold.master.people.models import Project, Role, SignUp
     from freehold.master.sales.actions import Model
     from freehold.master.support import actions as support
 
@@ -92,6 +92,11 @@ def full(market: "Market") -> Asker:
     for number in range(4):
         actions.add_project(f"far-{number}", acting=system)
         project_suspension.suspend(f"far-{number}", "abuse", acting=system)
+        terms.publish("terms", f"Be kind {number} times.", acting=system)
+        SignUp.objects.create(
+            id=f"sign-{number}", email=f"{number}@example.net", name="", language="", password="!", terms="",
+            made_at=number, confirmed_at=number,
+        )  # fmt: skip
     for project in (rooms.provider, rooms.shop):
         for number in range(4):
             webhook = Webhook.objects.create(

@@ -1,6 +1,5 @@
 """Messages leave the Master: to whom it concerns, once, in their language, and not more than they can read."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +11,6 @@ from support.mailbox import Mailbox, mail_server, text
 if TYPE_CHECKING:
     from support.market import Market
     from support.rooms import Rooms
-
-
-@pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch, database: str) -> Iterator[Mailbox]:
-    """A mail server that this Master sends by."""
-    from django.conf import settings
-
-    with mail_server() as served:
-        monkeypatch.setattr(settings, "SMTP_URL", f"smtp://127.0.0.1:{served.port}")
-        monkeypatch.setattr(settings, "MAIL_FROM", "Freehold <cloud@example.net>")
-        monkeypatch.setattr(settings, "PUBLIC_URL", "https://cloud.example.net")
-        yield served
 
 
 @pytest.fixture

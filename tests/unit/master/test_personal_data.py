@@ -69,7 +69,7 @@ def test_the_export_holds_what_is_kept_and_no_secret(ann: Any) -> None:
     assert told["webhooks"][0]["url"] == "https://ann.example.org/hook"
     assert told["mails"]["number"] == 1
     assert {"passkey.add", "ticket.ask"} & {one["verb"] for one in found["acts"]["newest"]}
-    assert set(found["kept_after_deletion"]) == {"acts", "documents", "messages"}
+    assert set(found["kept_after_deletion"]) == {"acts", "documents", "messages", "terms"}
     written = json.dumps(found)
     for secret in (Person.objects.get(email=EMAIL).password, ApiToken.objects.get().digest, Passkey.objects.get().key):
         assert secret not in written

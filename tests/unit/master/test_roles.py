@@ -61,6 +61,8 @@ YEAR = "since=2026-01-01&until=2026-12-31"
 WEBHOOK = {"url": "ftp://host"}
 INVITED = {"email": "nobody", "role": "customer"}
 JOIN = {"email": "x"}
+SIGN_UP = {"email": "x", "password": "x"}
+CONFIRM = {"email": "x", "code": "fhc_x", "password": "x"}
 LOGIN = {"email": "owner@example.org", "password": "correct horse battery"}
 
 # What each caller gets, in the order of CALLERS. `stranger` is the customer of another project; `instance` and
@@ -75,6 +77,15 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /me/delete":                          ({"password": ""}, "401 422 422 422 422 422 422 422 401 401"),
     "PUT /me/password":                         (PASSWORD, "401 422 422 422 422 422 422 422 401 401"),
     "POST /password-reset":                     (RESET, "422 422 422 422 422 422 422 422 422 422"),
+    "GET /sign-up":                             (None, "200 200 200 200 200 200 200 200 200 200"),
+    "POST /sign-up":                            (SIGN_UP, "409 409 409 409 409 409 409 409 409 409"),
+    "POST /sign-up/confirm":                    (CONFIRM, "409 409 409 409 409 409 409 409 409 409"),
+    "PUT /sign-up":                             ({"mode": "x"}, "401 403 403 403 403 403 403 422 401 401"),
+    "GET /sign-ups":                            (None, "401 403 403 403 403 403 403 200 401 401"),
+    "POST /sign-ups/lost/accept":               (None, "401 403 403 403 403 403 403 404 401 401"),
+    "POST /sign-ups/lost/refuse":               ({"reason": "x"}, "401 403 403 403 403 403 403 404 401 401"),
+    "GET /terms":                               (None, "200 200 200 200 200 200 200 200 200 200"),
+    "POST /terms":                              ({"kind": "x", "text": "x"}, "401 403 403 403 403 403 403 422 401 401"),
     "POST /password-reset/letter":              (JOIN, "422 422 422 422 422 422 422 422 422 422"),
     "GET /me/tokens":                           (None, "401 200 200 200 200 200 200 200 401 401"),
     "GET /me/notifications":                    (None, "401 200 200 200 200 200 200 200 401 401"),
@@ -229,6 +240,8 @@ def _operation(row: str) -> str:
             parts[4] = {"tokens": "{token}", "sessions": "{session}"}[parts[3]]
     if parts[1] == "me" and len(parts) > 3:
         parts[3] = {"sessions": "{session}", "messages": "{message}"}[parts[2]]
+    if parts[1] == "sign-ups" and len(parts) > 2:
+        parts[2] = "{identity}"
     if parts[1] == "suspensions" and len(parts) > 2:
         parts[2] = "{name}"
     if parts[1] == "tokens":

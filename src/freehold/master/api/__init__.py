@@ -19,6 +19,7 @@ from freehold.master.api import (
     people,
     releases,
     selling,
+    sign_ups,
     support,
     suspensions,
     tasks,
@@ -50,6 +51,7 @@ api = NinjaAPI(
 for tag, router in (
     ("people", people.router),
     ("people", suspensions.router),
+    ("people", sign_ups.router),
     ("accounts", accounts.router),
     ("catalogue", releases.router),
     ("instances", instances.router),

@@ -123,6 +123,18 @@ class EndingCertificatesOut(Schema):
     rows: list[EndingCertificateOut]
 
 
+class WaitingPersonOut(Schema):
+    id: str
+    email: str
+    name: str
+    since: str
+
+
+class WaitingPeopleOut(Schema):
+    total: int
+    rows: list[WaitingPersonOut]
+
+
 class FailingTasksOut(Schema):
     total: int
     rows: list[TaskOut]
@@ -142,6 +154,7 @@ class DeskOut(Schema):
     certificates: EndingCertificatesOut = Field(
         description=f"Certificates that nobody renewed and that end within {queries.CERTIFICATE_MS // clock.DAY} days."
     )
+    sign_ups: WaitingPeopleOut | None = Field(description="People who wait for an account; null but for staff.")
     tasks: FailingTasksOut | None = Field(description="Tasks of the Master that fail or are late; null but for staff.")
 
 
@@ -160,7 +173,7 @@ def desk(
     lists = {
         name: {"total": part.total, "rows": [_row(row) for row in part.rows]} for name, part in found.lists().items()
     }
-    return {"total": found.total, "capacity": asdict(found.capacity), "tasks": None, **lists}
+    return {"total": found.total, "capacity": asdict(found.capacity), "sign_ups": None, "tasks": None, **lists}
 
 
 def _row(row: Any) -> dict[str, Any]:

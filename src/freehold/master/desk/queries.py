@@ -13,9 +13,11 @@ from typing import Any, Generic, TypeVar
 from freehold.master.fleet.models import Node
 from freehold.master.fleet.queries import node_state
 from freehold.master.foundation import clock, sql
+from freehold.master.foundation.paging import ListPart
 from freehold.master.foundation.transactions import run
 from freehold.master.ordering import listing
 from freehold.master.ordering.status import STARTING_MS, TROUBLE
+from freehold.master.people import sign_up
 from freehold.master.tasks import queries as tasks
 from freehold.master.tasks.queries import TaskStatus
 
@@ -165,6 +167,16 @@ class EndingCertificate:
 
 
 @dataclass(frozen=True)
+class WaitingPerson:
+    """Somebody who proved an address and waits until staff accepts them."""
+
+    id: str
+    email: str
+    name: str
+    since: int
+
+
+@dataclass(frozen=True)
 class Desk:
     """Everything of a project's nodes that somebody should look at."""
 
@@ -176,8 +188,10 @@ class Desk:
     builds: FirstRows[FailedBuild]
     tickets: FirstRows[WaitingTicket]
     certificates: FirstRows[EndingCertificate]
+    sign_ups: FirstRows[WaitingPerson] | None
+    """People who wait for an account; None, as below, for who does not run the Master."""
     tasks: FirstRows[TaskStatus] | None
-    """Of the Master itself; None for who does not run it."""
+    """Of the Master itself."""
 
     @property
     def total(self) -> int:
@@ -186,7 +200,7 @@ class Desk:
 
     def lists(self) -> "dict[str, FirstRows[Any]]":
         """Return the lists by their names, without those that are not for its reader."""
-        names = ("services", "machines", "nodes", "orders", "builds", "tickets", "certificates", "tasks")
+        names = ("services", "machines", "nodes", "orders", "builds", "tickets", "certificates", "sign_ups", "tasks")
         return {name: found for name in names if (found := getattr(self, name)) is not None}
 
 
@@ -205,6 +219,7 @@ def desk(project: str, *, most: int = USUAL, is_staff: bool = False) -> Desk:
         builds=_found(run(SQL["builds"], **values), _build),
         tickets=_found(run(SQL["tickets"], **values), _ticket),
         certificates=_found(run(SQL["certificates"], **ending, **values), _certificate),
+        sign_ups=_sign_ups(most) if is_staff else None,
         tasks=_tasks() if is_staff else None,
     )
 
@@ -294,6 +309,12 @@ def _ticket(row: dict[str, Any]) -> WaitingTicket:
 
 def _certificate(row: dict[str, Any]) -> EndingCertificate:
     return EndingCertificate(row["kind"], row["title"], row["project"], row["node"], row["not_after"])
+
+
+def _sign_ups(most: int) -> FirstRows[WaitingPerson]:
+    rows = sign_up.part(ListPart(limit=most))
+    waiting = [WaitingPerson(one.id, one.email, one.name, one.made_at) for one in rows]
+    return FirstRows(waiting, sign_up.waiting().count() if waiting else 0)
 
 
 def _tasks() -> FirstRows[TaskStatus]:

@@ -14,7 +14,6 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid
 from freehold.master.notifications import smtp
 from freehold.master.notifications.models import MessageSettings, Notice, OutgoingMessage
@@ -96,9 +95,10 @@ def compose_letter(message: OutgoingMessage) -> EmailMessage:
     letter = message.letter
     assert letter is not None
     person = letters.reader(letter)
-    if person is None or letter.expires_at <= clock.now():
+    if not letters.is_readable(letter):
         raise NobodyToTell("What it says is over.")
-    with translation.override(person.language or letter.language or settings.LANGUAGE_CODE):
+    language = person.language if person is not None else ""
+    with translation.override(language or letter.language or settings.LANGUAGE_CODE):
         return _mail(message, letter.email, [letter_entry(letter)], {"is_letter": True})
 
 

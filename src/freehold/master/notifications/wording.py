@@ -51,9 +51,12 @@ def entry(cause: Cause, event: CauseEvent, time_zone: str = "UTC") -> MessageEnt
 
 def letter_entry(letter: MailLetter) -> MessageEntry:
     """Return what a letter says: with its code, which follows `#` in the link, where no server sees it."""
-    title, lines, page = _LETTERS[LetterKind(letter.kind)]()
-    code = letters.code_of(letter)
+    title, lines, page, has_code = _LETTERS[LetterKind(letter.kind)](letter)
     address = link(reverse(page))
+    lines = [escaped_line(line) for line in lines]
+    if not has_code:
+        return MessageEntry(title, lines, address)
+    code = letters.code_of(letter)
     if not address:
         lines = [*lines, _("The code: %(code)s") % {"code": code}]
     return MessageEntry(title, lines, f"{address}#{code}" if address else "")
@@ -201,16 +204,48 @@ _WORDS: dict[CauseKind, Callable[[dict[str, Any], str, CauseEvent], tuple[str, l
 }
 
 
-def _reset_letter() -> tuple[str, list[str], str]:
+LetterWords = tuple[str, list[str], str, bool]
+"""Title, lines, the page that it is about, and whether its code goes with that."""
+
+
+def _reset_letter(letter: MailLetter) -> LetterWords:
     lines = [
         _("Somebody, we hope you, wants to set another password for your account."),
         _("The link is good once, for an hour."),
         _("If it was not you, there is nothing to do: your password is as it was."),
     ]
-    return _("Set another password"), lines, "reset"
+    return _("Set another password"), lines, "reset", True
 
 
-_LETTERS: dict[LetterKind, Callable[[], tuple[str, list[str], str]]] = {LetterKind.RESET: _reset_letter}
+def _confirm_letter(letter: MailLetter) -> LetterWords:
+    if letters.has_account(letter):
+        lines = [
+            _("Somebody, we hope you, wants to sign up with this address. It has an account already."),
+            _("Log in with it; if you forgot the password, set another one."),
+        ]
+        return _("You have an account already"), lines, "login", False
+    lines = [
+        _("Somebody, we hope you, wants to sign up with this address."),
+        _("Open the link, and give the password that you chose. It is good once, for two days."),
+        _("If it was not you, there is nothing to do: without you no account is made."),
+    ]
+    return _("Confirm your address"), lines, "sign-up-confirm", True
+
+
+def _accepted_letter(letter: MailLetter) -> LetterWords:
+    return _("Your account is open"), [_("You can log in with the password that you chose.")], "login", False
+
+
+def _refused_letter(letter: MailLetter) -> LetterWords:
+    return _("Your account was refused"), [_("Why:"), letter.detail], "login", False
+
+
+_LETTERS: dict[LetterKind, Callable[[MailLetter], LetterWords]] = {
+    LetterKind.RESET: _reset_letter,
+    LetterKind.CONFIRM: _confirm_letter,
+    LetterKind.ACCEPTED: _accepted_letter,
+    LetterKind.REFUSED: _refused_letter,
+}
 
 
 _TIMED = LASTING - {CauseKind.MAINTENANCE_ANNOUNCED}

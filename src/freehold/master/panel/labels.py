@@ -274,10 +274,30 @@ ROLES: dict[str, str | Promise] = {
     "owner": gettext_lazy("owner"),
 }
 
+_TERMS = {
+    "terms": gettext_lazy("General terms"),
+    "processing": gettext_lazy("Agreement on the processing of personal data"),
+}
+_SIGN_UP_MODES = {
+    "closed": gettext_lazy("Nobody: people are invited"),
+    "approval": gettext_lazy("Everybody whom staff accepts"),
+    "open": gettext_lazy("Everybody who proves an address"),
+}
+
 
 def scope(name: str) -> str:
     """Return what a token opens, in words."""
     return str(_SCOPES[name])
+
+
+def terms(kind: str) -> str:
+    """Return what people call a text of the provider that they accept."""
+    return str(_TERMS[kind])
+
+
+def sign_up_mode(mode: str) -> str:
+    """Return who may sign up, in words."""
+    return str(_SIGN_UP_MODES[mode])
 
 
 def role(name: str) -> str:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from freehold.master.allocation.choice import Constraints
 from freehold.master.billing.subscriptions import choices
+from freehold.master.billing.subscriptions.choices import OfferTerms
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.queries import ResolvedType
 from freehold.master.fleet import queries as fleet
@@ -18,6 +19,8 @@ from freehold.master.ordering import actions, listing, queries, room
 from freehold.master.panel import labels, offers
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_members, is_fragment
+from freehold.master.panel.sign_up import shown_terms
+from freehold.master.people import terms
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.schemaform.forms import Form
 from freehold.protocol.order import FREE_TEXT
@@ -47,7 +50,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     mine = caller.able(Scope.ORDER)
     if not mine:
         raise Forbidden("You have no project to order for.", remedy="Ask whoever runs this Master to give you a role.")
-    asked = request.POST if request.method == "POST" else request.GET
+    asked: QueryDict = request.POST if request.method == "POST" else request.GET
     releases = [] if "\0" in product else listing.releases(sorted(mine.values()), product)
     if not releases:
         raise NotFound(f"There is no product '{product}' that you can order.", remedy="")
@@ -77,6 +80,9 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         "cards": found,
         "chosen_offer": offers.chosen_value(found, asked.get("offer", "")),
         "lacking": nowhere,
+        # The law wants it of all that may cost (Directive 2011/83/EU, article 8(2)).
+        "is_paid": any(card.terms == OfferTerms.PAID for card in found),
+        "terms": shown_terms(),
     }
     if request.method == "GET" or _only_redraws(request):
         return draw(request, caller, "order", context)
@@ -98,6 +104,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
             # A request would change what is there; who fills in this form wants something new.
             context["errors"] = {"title": _("This title is taken. Choose another one.")}
             return draw(request, caller, "order", context, 409)
+        terms.accept(terms.check_accepted(asked.getlist("terms")), acting=caller)
         spec = offers.at_its_price(spec, found, asked.get("offer", ""), acting=caller)
         actions.request(spec, partial=bool(asked.get("partial")), acting=caller)
     except MasterError as error:

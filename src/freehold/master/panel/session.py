@@ -1,5 +1,7 @@
 """Log in, log out, a password that was forgotten, and an invitation."""
 
+from typing import Any
+
 from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -14,9 +16,20 @@ from freehold.master.foundation.declared import declares
 from freehold.master.foundation.errors import Invalid, MasterError, Unauthenticated
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw
-from freehold.master.people import actions, devices, identity, invitations, letters, passkeys, resets, second_factor
+from freehold.master.people import (
+    actions,
+    devices,
+    identity,
+    invitations,
+    letters,
+    passkeys,
+    resets,
+    second_factor,
+    sign_up,
+)
 from freehold.master.people.identity import ANYBODY
 from freehold.master.people.models import Person
+from freehold.master.people.sign_up import SignUpMode
 
 
 @declares(ANYBODY)
@@ -27,13 +40,13 @@ def log_in(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("next") or request.GET.get("next", "")
     context = {"next": wanted if url_has_allowed_host_and_scheme(wanted, None) else "", "email": ""}
     if request.method != "POST":
-        return draw(request, None, "login", {**context, **_passkey(request)})
+        return draw(request, None, "login", {**context, **_other_ways(request)})
     email = request.POST.get("email", "")
     try:
         device = _device(request, email)
         person = actions.log_in(email, request.POST.get("password", ""), network_of_caller(request), device)
     except MasterError as error:
-        context |= {"wrong": labels.problem(error), "email": email, **_passkey(request)}
+        context |= {"wrong": labels.problem(error), "email": email, **_other_ways(request)}
         return draw(request, None, "login", context, error.status)
     if second_factor.is_wanted(person.id):
         return draw(request, None, "login_code", {"next": context["next"], "ticket": second_factor.ticket(person)})
@@ -50,7 +63,7 @@ def log_in_code(request: HttpRequest) -> HttpResponse:
         person = second_factor.of_ticket(ticket)
     except Unauthenticated:
         words = _("It took too long. Begin with the password again.")
-        return draw(request, None, "login", {"wrong": words, "email": "", **_passkey(request)}, 401)
+        return draw(request, None, "login", {"wrong": words, "email": "", **_other_ways(request)}, 401)
     try:
         device = _device(request, person.email)
         second_factor.prove(person, request.POST.get("code", ""), network_of_caller(request), device)
@@ -72,7 +85,7 @@ def log_in_passkey(request: HttpRequest) -> HttpResponse:
         person = passkeys.log_in(request.POST.get("ticket", ""), request.POST.get("answer", ""))
     except MasterError as error:
         words = _("This passkey opens nothing here. Try again, or use the password.")
-        return draw(request, None, "login", {"wrong": words, "email": "", **_passkey(request)}, error.status)
+        return draw(request, None, "login", {"wrong": words, "email": "", **_other_ways(request)}, error.status)
     return _open(request, person)
 
 
@@ -91,12 +104,13 @@ def _device(request: HttpRequest, email: str) -> str:
     return devices.of_account(request.COOKIES.get(devices.COOKIE, ""), identity.digest(email.lower()))
 
 
-def _passkey(request: HttpRequest) -> dict[str, str]:
-    """Return what the log-in page needs to ask a browser for a passkey; nothing where none could answer."""
-    if not passkeys.serves(request.get_host()):
-        return {}
-    asked, ticket = passkeys.begin_logging_in()
-    return {"passkey": asked, "passkey_ticket": ticket}
+def _other_ways(request: HttpRequest) -> dict[str, Any]:
+    """Return what the log-in page needs beside a password: whether people may sign up, and a passkey if one can be."""
+    ways: dict[str, Any] = {"may_sign_up": sign_up.mode() is not SignUpMode.CLOSED}
+    if passkeys.serves(request.get_host()):
+        asked, ticket = passkeys.begin_logging_in()
+        ways |= {"passkey": asked, "passkey_ticket": ticket}
+    return ways
 
 
 @declares(ANYBODY)
@@ -124,7 +138,7 @@ def reset(request: HttpRequest) -> HttpResponse:
     email = request.POST.get("email", "")
     if request.method != "POST":
         return draw(request, None, "reset", {"email": email})
-    code = _code(request)
+    code = code_of(request)
     try:
         resets.use_reset(email, code, request.POST.get("password", ""), network_of_caller(request))
     except MasterError as error:
@@ -140,7 +154,7 @@ def join(request: HttpRequest) -> HttpResponse:
     """Come into a project by an invitation, and be logged in; its code is in the form's body alone."""
     if request.method != "POST":
         return draw(request, None, "join", {})
-    asked = {"email": request.POST.get("email", "").strip(), "code": _code(request)}
+    asked = {"email": request.POST.get("email", "").strip(), "code": code_of(request)}
     try:
         password = request.POST.get("password", "")
         person = invitations.accept(asked["email"], asked["code"], password, network_of_caller(request))
@@ -160,7 +174,7 @@ def log_out(request: HttpRequest) -> HttpResponse:
     return redirect("login")
 
 
-def _code(request: HttpRequest) -> str:
+def code_of(request: HttpRequest) -> str:
     """Return the code of a form; who runs no scripts may paste the link as it is."""
     return request.POST.get("code", "").strip().rpartition("#")[2]
 

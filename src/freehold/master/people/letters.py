@@ -25,12 +25,23 @@ class LetterKind(StrEnum):
 
     RESET = "reset"
     """With its code somebody who forgot the password sets another one."""
+    CONFIRM = "confirm"
+    """With its code somebody who signs up proves that the address is theirs; who has an account is told so."""
+    ACCEPTED = "accepted"
+    """Staff gave somebody who signed up their account."""
+    REFUSED = "refused"
+    """Staff refused somebody who signed up; why is its detail."""
 
 
-LIFETIMES = {LetterKind.RESET: 3600 * clock.SECOND}
+LIFETIMES = {
+    LetterKind.RESET: 3600 * clock.SECOND,
+    LetterKind.CONFIRM: 2 * clock.DAY,
+    LetterKind.ACCEPTED: 7 * clock.DAY,
+    LetterKind.REFUSED: 7 * clock.DAY,
+}
 """Milliseconds for which a letter is good."""
-PREFIXES = {LetterKind.RESET: "fhr_"}
-"""How the code of each kind begins."""
+PREFIXES = {LetterKind.RESET: "fhr_", LetterKind.CONFIRM: "fhc_"}
+"""How the code of each kind that has one begins."""
 MOST_IN_AN_HOUR = 3
 """Letters of a kind to one address."""
 MOST_OPEN = 10_000
@@ -44,10 +55,10 @@ def are_sent() -> bool:
     return bool(settings.SMTP_URL)
 
 
-def ask(kind: LetterKind, email: str, language: str = "", address: str = "") -> bool:
-    """Have a letter written to an e-mail address (in lower case), in the caller's transaction.
+def ask(kind: LetterKind, email: str, language: str = "", address: str = "") -> MailLetter | None:
+    """Have a letter written to an e-mail address (in lower case) that a stranger gave, in the caller's transaction.
 
-    Return whether it will be: not more than three in an hour. Raise Unavailable where no mail is sent, TooManyTries
+    Return it; None after three in an hour. Raise Unavailable where no mail is sent, TooManyTries
     for who asks too often from the network address `address`.
     """
     if not are_sent():
@@ -57,15 +68,22 @@ def ask(kind: LetterKind, email: str, language: str = "", address: str = "") -> 
     asking.failed(account, address)
     now = clock.now()
     if to(email, kind).filter(made_at__gt=now - 3600 * clock.SECOND).count() >= MOST_IN_AN_HOUR:
-        return False
+        return None
     if MailLetter.objects.filter(expires_at__gt=now).count() >= MOST_OPEN:
         raise TooManyTries("Very many letters are being asked for.")
+    return write(kind, email, language)
+
+
+def write(kind: LetterKind, email: str, language: str, detail: str = "") -> MailLetter:
+    """Have a letter written to an e-mail address (in lower case), in the caller's transaction; return it."""
+    now = clock.now()
     letter = MailLetter(
-        id=ids.new("let"), kind=kind, email=email, language=language, made_at=now, expires_at=now + LIFETIMES[kind]
-    )
-    letter.digest = identity.digest(code_of(letter))
+        id=ids.new("let"), kind=kind, email=email, language=language, detail=detail, made_at=now,
+        expires_at=now + LIFETIMES[kind],
+    )  # fmt: skip
+    letter.digest = identity.digest(code_of(letter)) if kind in PREFIXES else None
     letter.save(force_insert=True)
-    return True
+    return letter
 
 
 def code_of(letter: MailLetter) -> str:
@@ -91,6 +109,16 @@ def reader(letter: MailLetter) -> Person | None:
     return Person.objects.filter(email=letter.email, is_active=True).first()
 
 
+def has_account(letter: MailLetter) -> bool:
+    """Whether the address of a letter has an account, open or closed."""
+    return Person.objects.filter(email=letter.email).exists()
+
+
+def is_readable(letter: MailLetter) -> bool:
+    """Whether somebody may read a letter now: who signs up has no account yet."""
+    return letter.expires_at > clock.now() and (letter.kind != LetterKind.RESET or reader(letter) is not None)
+
+
 def pass_on(most: int) -> list[MailLetter]:
     """Return letters that are to be written, each once, in the caller's transaction: it makes their messages.
 
@@ -98,17 +126,15 @@ def pass_on(most: int) -> list[MailLetter]:
     """
     found = list(MailLetter.objects.select_for_update().filter(is_passed_on=False).order_by("id")[:most])
     MailLetter.objects.filter(id__in=[letter.id for letter in found]).update(is_passed_on=True)
-    return [letter for letter in found if _has_reader(letter)]
+    readable = [letter for letter in found if is_readable(letter)]
+    for letter in readable:
+        # Of who has no account nothing stays when the letter is over.
+        if (person := reader(letter)) is not None:
+            audit("freehold", "letter.mail", person.id, kind=letter.kind)
+    return readable
 
 
 def clean_up() -> int:
     """Forget letters that are over, with their messages; return how many rows."""
     with writing():
         return MailLetter.objects.filter(expires_at__lt=clock.now()).delete()[0]
-
-
-def _has_reader(letter: MailLetter) -> bool:
-    person = reader(letter)
-    if person is not None:
-        audit("freehold", "letter.mail", person.id, kind=letter.kind)
-    return person is not None

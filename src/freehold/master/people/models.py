@@ -125,8 +125,10 @@ class MailLetter(models.Model):
     """In lower case."""
     language = models.TextField()
     """In which it is written to who has chosen none; empty: the Master's own."""
-    digest = models.TextField(unique=True)
-    """Hash of its code, which stands nowhere (`letters.code_of`)."""
+    digest = models.TextField(unique=True, null=True)
+    """Hash of its code, which stands nowhere (`letters.code_of`); None: it has none."""
+    detail = models.TextField(default="")
+    """What somebody said for it."""
     made_at = models.BigIntegerField()
     expires_at = models.BigIntegerField()
     is_passed_on = models.BooleanField(default=False)
@@ -140,6 +142,76 @@ class MailLetter(models.Model):
             models.Index(fields=["email", "made_at"], name="letter_to_address"),
             models.Index(fields=["id"], name="letter_waiting", condition=Q(is_passed_on=False)),
         ]
+
+
+class SignUpSettings(models.Model):
+    """Who may sign up: one row, with the id 1, once staff said something."""
+
+    mode = models.TextField()
+    """`sign_up.SignUpMode`."""
+
+
+class SignUp(models.Model):
+    """Somebody wants an account: until a letter proves their address, and then until staff accepts or refuses them."""
+
+    id = models.TextField(primary_key=True)
+    letter = models.OneToOneField(MailLetter, on_delete=models.CASCADE, null=True)
+    """Which ends with it; None once the address is proven."""
+    email = models.TextField()
+    """In lower case."""
+    name = models.TextField()
+    language = models.TextField()
+    password = models.TextField()
+    """Hash."""
+    terms = models.TextField()
+    """Ids of the versions that were accepted, with spaces between."""
+    made_at = models.BigIntegerField()
+    confirmed_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(letter__isnull=False, confirmed_at__isnull=True)
+                | Q(letter__isnull=True, confirmed_at__isnull=False),
+                name="sign_up_is_proven_or_has_a_letter",
+            ),
+            models.UniqueConstraint(
+                fields=["email"], name="one_waits_of_an_address", condition=Q(confirmed_at__isnull=False)
+            ),
+        ]
+
+
+class Newcomer(models.Model):
+    """A project whose person came by themselves and for which nothing was paid yet: it has smaller quotas."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True)
+
+
+class TermsVersion(models.Model):
+    """A text of the provider that people agree to, as it was; never changed."""
+
+    id = models.TextField(primary_key=True)
+    """`KIND-NUMBER`."""
+    kind = models.TextField()
+    """`terms.TermsKind`."""
+    number = models.IntegerField()
+    text = models.TextField()
+    """The text, or the address of a page."""
+    published_at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "number"], name="one_version_a_number")]
+
+
+class AcceptedTerms(models.Model):
+    """A person accepted a version."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, db_index=False)
+    version = models.ForeignKey(TermsVersion, on_delete=models.PROTECT)
+    at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "version"], name="accepted_once")]
 
 
 class Invitation(models.Model):

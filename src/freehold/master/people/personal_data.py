@@ -12,7 +12,7 @@ from freehold.master.foundation import clock, events
 from freehold.master.foundation.errors import Conflict, Invalid, Unauthenticated
 from freehold.master.foundation.models import AuditRow
 from freehold.master.foundation.transactions import audit, writing
-from freehold.master.people import actions, second_factor
+from freehold.master.people import actions, second_factor, terms
 from freehold.master.people.events import AskPersonalData, PersonDeleted
 from freehold.master.people.identity import Caller
 from freehold.master.people.models import (
@@ -28,6 +28,7 @@ from freehold.master.people.models import (
     RecoveryCode,
     Role,
     Session,
+    SignUp,
 )
 from freehold.protocol.problem import FieldError
 
@@ -37,6 +38,7 @@ KEPT = {
     "acts": "Who acted when, with the e-mail address: ten years, as evidence for everybody in the project.",
     "documents": "Invoices and books name their customer, not an account: the seller keeps them as its law says, ten "
     "years as a rule. Ask the seller.",
+    "terms": "Which version of the terms you accepted and when, under the alias of your account: as evidence.",
     "messages": "What you wrote in tickets stays with the project, without your name.",
 }
 """What outlives an account, and why."""
@@ -79,6 +81,10 @@ def export(*, acting: Caller) -> dict[str, Any]:
             {"project": one.project.name, "role": one.role, "made_at": clock.iso(one.made_at)}
             for one in Invitation.objects.filter(email=person.email).select_related("project").order_by("id")
         ],
+        "terms": [
+            {"kind": one.version.kind, "version": one.version.number, "accepted_at": clock.iso(one.at)}
+            for one in terms.accepted_by(person.id)
+        ],
         "letters": [
             {"kind": one.kind, "made_at": clock.iso(one.made_at), "expires_at": clock.iso(one.expires_at)}
             for one in MailLetter.objects.filter(email=person.email).order_by("id")
@@ -116,6 +122,7 @@ def delete(password: str, code: str, *, acting: Caller, address: str = "") -> No
         Invitation.objects.filter(email=person.email).delete()
         Invitation.objects.filter(maker=person).delete()
         MailLetter.objects.filter(email=person.email).delete()
+        SignUp.objects.filter(email=person.email).delete()
         Person.objects.filter(id=person.id).update(
             email=alias, name="", language="", password=make_password(None), is_active=False, is_staff=False
         )

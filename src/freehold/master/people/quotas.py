@@ -1,12 +1,12 @@
 """How many of everything that can be counted a project may have: one table, and one check that every room calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 from freehold.master.foundation.errors import Invalid, NotFound, QuotaExceeded
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people.identity import Caller, Scope
-from freehold.master.people.models import Person, Project, QuotaLimit
+from freehold.master.people.models import Newcomer, Person, Project, QuotaLimit
 from freehold.protocol.problem import FieldError
 
 MOST = 10_000_000
@@ -65,10 +65,48 @@ USUAL: dict[Quota, int] = {
 """What a project may have of each unless the Master's staff says otherwise."""
 
 
+NEWCOMER: dict[Quota, int] = {
+    Quota.INSTANCES: 3,
+    Quota.TOKENS: 20,
+    Quota.MEMBERS: 5,
+    Quota.TICKETS: 5,
+    Quota.MESSAGES: 100,
+    Quota.QUOTES: 20,
+    Quota.HISTORY: 4,
+    Quota.SITES: 1,
+    Quota.NODES: 3,
+    Quota.ENROL_TOKENS: 10,
+    Quota.SUPPLIES: 30,
+    Quota.RELEASES: 10,
+    Quota.GRANTS: 10,
+    Quota.OFFERS: 0,
+    Quota.PRICE_LISTS: 0,
+    Quota.COSTS: 0,
+    Quota.CUSTOMERS: 0,
+    Quota.PAYERS: 0,
+    Quota.ENTITIES: 0,
+    Quota.ACCOUNTS: 0,
+    Quota.WEBHOOKS: 2,
+}
+"""What a project of who signed up may have of each until something is paid for it, or staff says otherwise."""
+
+
 def limit(project: str, quota: Quota) -> int:
     """Return how many a project (its id) may have."""
     most = QuotaLimit.objects.filter(project=project, name=quota.value).values_list("most", flat=True).first()
-    return USUAL[quota] if most is None else most
+    return _usual(project)[quota] if most is None else most
+
+
+def end_newcomer(projects: Collection[str], actor: str) -> None:
+    """Have projects (ids) whose people signed up have the usual quotas, in the caller's transaction."""
+    grown = list(Newcomer.objects.filter(project__in=projects).values_list("project_id", flat=True))
+    Newcomer.objects.filter(project__in=grown).delete()
+    for project in grown:
+        audit(actor, "quota.usual", project, project=project)
+
+
+def _usual(project: str) -> dict[Quota, int]:
+    return NEWCOMER if Newcomer.objects.filter(project=project).exists() else USUAL
 
 
 def check(project: str, quota: Quota, count: Callable[[], int], more: int = 1) -> None:
@@ -84,7 +122,9 @@ def check_person(person: Caller, quota: Quota, count: Callable[[], int]) -> None
     """Raise QuotaExceeded when a person would have more than any of their projects allows its members."""
     Person.objects.select_for_update().get(id=person.person)
     own = QuotaLimit.objects.filter(project__in=person.projects.values(), name=quota.value)
-    most, present = max(own.values_list("most", flat=True), default=USUAL[quota]), count()
+    most, present = max(own.values_list("most", flat=True), default=None), count()
+    if most is None:
+        most = max((_usual(project)[quota] for project in person.projects.values()), default=USUAL[quota])
     if present + 1 > most:
         raise QuotaExceeded(
             f"The quota '{quota}' of {person.actor} is {most}; {present} are there.",
@@ -115,14 +155,15 @@ def set_limit(project: str, quota: str, most: int | None, *, acting: Caller) -> 
     if target is None:
         raise NotFound(f"There is no project '{project}'.")
     with writing():
-        if most is None:
+        if most is None and _usual(target.id) is USUAL:
             QuotaLimit.objects.filter(project=target, name=quota).delete()
         else:
-            QuotaLimit.objects.update_or_create(project=target, name=quota, defaults={"most": most})
+            kept = USUAL[Quota(quota)] if most is None else most
+            QuotaLimit.objects.update_or_create(project=target, name=quota, defaults={"most": kept})
         audit(acting.actor, "quota.set", target.id, project=target.id, quota=quota, most=most)
 
 
 def of_project(project: str) -> dict[str, int]:
     """Return every quota of a project (its id)."""
     own = dict(QuotaLimit.objects.filter(project=project).values_list("name", "most"))
-    return {quota.value: own.get(quota.value, usual) for quota, usual in USUAL.items()}
+    return {quota.value: own.get(quota.value, usual) for quota, usual in _usual(project).items()}

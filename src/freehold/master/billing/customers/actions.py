@@ -204,6 +204,9 @@ def write_payment(
     else:
         against = account_for(entity.id, Purpose.RECEIVABLE)
         carried = now.cleared("owed", amount, functional) if amount > 0 else functional
+    if amount > 0:
+        paid_for = Payer.objects.filter(customer=contract.customer_id).values_list("project_id", flat=True)
+        quotas.end_newcomer(list(paid_for), "freehold")
     payment = Payment.objects.create(
         contract=contract,
         purpose=purpose,
