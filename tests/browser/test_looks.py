@@ -27,6 +27,11 @@ PAGES = {
     "enrol": "fleet/provider/enrol",
     "messages": "account/messages",
     "webhooks": "webhooks/provider",
+    "forgotten": "forgotten",
+    "sign-up": "sign-up",
+    "sign-up-confirm": "sign-up/confirm",
+    "sign-ups": "sign-ups",
+    "terms": "terms",
 }
 
 

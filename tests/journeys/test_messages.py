@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +69,50 @@ def test_what_a_killed_master_had_to_say_is_said_once(
     answers = [mail for mail in box.mails if f"Before {point}." in text(mail)]
     assert len({mail["Message-ID"] for mail in answers}) == 1
     assert len(answers) == (2 if point == "message-sent" else 1)
+
+
+def test_who_forgot_the_password_has_it_mailed_and_no_log_has_the_code(master: Master, box: Mailbox) -> None:
+    email, new = "lost@example.org", "a battery of many horses"
+    master.person(email, "provider")
+    box.mails.clear()
+    given = (master.url, "--email", email, "--authority", str(master.authority))
+    assert "If lost@example.org has an account" in _freehold("reset-password", *given, "--ask")
+    master.until(lambda: box.of(email), 40, "the letter")
+    (link,) = {word for word in text(box.of(email)[0]).split() if word.startswith("https://")}
+    _freehold("reset-password", *given, "--stdin", given=f"{link}\n{new}\n")
+    assert master.call("POST", "/api/v1/login", {"email": email, "password": new}).status == 200
+    master.until(lambda: len(box.of(email)) == 2, 40, "the word about the change")
+    code = link.partition("#")[2]
+    assert code.startswith("fhr_")
+    assert code not in master.log()
+
+
+def test_somebody_signs_up_waits_and_is_accepted(master: Master, box: Mailbox) -> None:
+    email, password = "eve@example.net", "a battery of eve's own"
+    version = master.api("POST", "/terms", {"kind": "terms", "text": "Be kind."})["id"]
+    master.api("PUT", "/sign-up", {"mode": "approval"})
+    assert master.call("GET", "/api/v1/sign-up").body == {"mode": "approval", "terms": [version]}
+    asked = {"email": email, "name": "Eve", "password": password, "terms": [version]}
+    assert master.call("POST", "/api/v1/sign-up", asked).status == 204
+    master.until(lambda: box.of(email), 40, "the letter")
+    (link,) = {word for word in text(box.of(email)[0]).split() if word.startswith("https://")}
+    proof = {"email": email, "code": link.partition("#")[2], "password": password}
+    assert master.call("POST", "/api/v1/sign-up/confirm", proof).body == {"is_open": False}
+    assert master.call("POST", "/api/v1/login", {"email": email, "password": password}).status == 401
+    (waiting,) = master.api("GET", "/sign-ups")
+    assert (waiting["email"], waiting["name"]) == (email, "Eve")
+    master.api("POST", f"/sign-ups/{waiting['id']}/accept")
+    opened = master.call("POST", "/api/v1/login", {"email": email, "password": password})
+    assert opened.status == 200
+    master.until(lambda: len(box.of(email)) == 2, 40, "the word about it")
+    assert password not in master.log()
+
+
+def _freehold(*arguments: str, given: str = "") -> str:
+    command = [sys.executable, "-m", "freehold.cli", *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 def _waiting(master: Master) -> int:

@@ -114,6 +114,25 @@ def test_staff_lists_and_ends_what_others_have_open(master: "Master", owner: Ter
     assert owner.json("account", "tokens"), "nobody else's ended"
 
 
+def test_staff_writes_terms_and_lets_nobody_in_where_no_mail_is_sent(
+    master: "Master", owner: Terminal, tmp_path: Path
+) -> None:
+    written = tmp_path / "terms.txt"
+    written.write_text("Be kind.")
+    assert "There are no terms" in owner.says("terms", "list")
+    assert "terms-1 holds from now on" in owner.says("terms", "publish", "terms", "--file", str(written))
+    owner.says("terms", "publish", "processing", "--link", "https://example.org/dpa")
+    assert [one["id"] for one in owner.json("terms", "list")] == ["processing-1", "terms-1"]
+    assert owner.says("sign-ups", "mode") == "Sign-up: closed\n"
+    assert owner.says("sign-ups", "list") == "Nobody waits.\n"
+    refused = owner.run("sign-ups", "mode", "open")
+    assert (refused.returncode, "sends no mail" in refused.stderr) == (1, True)
+    for act in (("accept", "lost"), ("refuse", "lost", "no")):
+        assert "Nobody waits as 'lost'" in owner.run("sign-ups", *act).stderr
+    stranger = owner.run("reset-password", master.url, "--email", "x@y", "--authority", str(master.authority), "--ask")
+    assert "sends no mail" in stranger.stderr
+
+
 def test_a_forgotten_password_is_replaced_with_a_code_of_staff(
     master: "Master", owner: Terminal, tmp_path: Path
 ) -> None:

@@ -153,6 +153,36 @@ def test_a_letter_that_the_mail_server_did_not_take_in_time_is_not_sent_later(
     assert box.mails == []
 
 
+def test_each_change_of_a_password_is_told_to_its_owner(rooms: "Rooms", box: Mailbox) -> None:
+    from freehold.master.people import actions, identity
+    from freehold.master.people.models import Person
+
+    person = Person.objects.get(email=CUSTOMER)
+    actions.set_password(person, "one that staff has set", acting=identity.system())
+    actions.change_password("one that staff has set", NEW, acting=rooms.customer)
+    deliver()
+    ask()
+    deliver()
+    use(code_of(box.mails[-1]), "yet another battery")
+    deliver()
+    changed = "Your password was changed"
+    assert box.subjects(CUSTOMER) == [changed, changed, "Set another password", changed]
+    assert "#" not in text(box.mails[-1])
+    assert "battery" not in "".join(map(text, box.mails))
+
+
+def test_a_wrong_code_is_the_same_work_whether_there_is_an_account_or_not(rooms: "Rooms", box: Mailbox) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    def statements(email: str) -> list[str]:
+        with CaptureQueriesContext(connection) as captured, pytest.raises(Unauthenticated):
+            use("fhr_wrong", email=email)
+        return [re.sub(r"'[^']*'|\d+", "?", one["sql"]) for one in captured.captured_queries]
+
+    assert statements(CUSTOMER) == statements("nobody@shop.example")
+
+
 def test_all_letters_to_an_account_end_with_a_change_of_its_password_or_its_end(rooms: "Rooms", box: Mailbox) -> None:
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Person
@@ -166,6 +196,7 @@ def test_all_letters_to_an_account_end_with_a_change_of_its_password_or_its_end(
     use(second)
     with pytest.raises(Unauthenticated):
         use(first)
+    deliver()
     ask()
     deliver()
     actions.set_active(person, False, acting=identity.system())
@@ -294,7 +325,7 @@ def test_what_is_kept_about_a_person_names_their_letters_and_ends_with_the_accou
 
     actions.set_password(Person.objects.get(email=CUSTOMER), NEW, acting=identity.system())
     ask()
-    (told,) = personal_data.export(acting=rooms.customer)["letters"]
-    assert told["kind"] == "reset"
+    told = personal_data.export(acting=rooms.customer)["letters"]
+    assert sorted(one["kind"] for one in told) == ["changed", "reset"]
     personal_data.delete(NEW, "", acting=rooms.customer)
     assert not MailLetter.objects.exists()

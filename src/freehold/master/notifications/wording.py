@@ -240,11 +240,20 @@ def _refused_letter(letter: MailLetter) -> LetterWords:
     return _("Your account was refused"), [_("Why:"), letter.detail], "login", False
 
 
+def _changed_letter(letter: MailLetter) -> LetterWords:
+    lines = [
+        _("All your sessions and tokens have ended."),
+        _("If it was not you, set another password at once, and tell whoever runs this Master."),
+    ]
+    return _("Your password was changed"), lines, "forgotten", False
+
+
 _LETTERS: dict[LetterKind, Callable[[MailLetter], LetterWords]] = {
     LetterKind.RESET: _reset_letter,
     LetterKind.CONFIRM: _confirm_letter,
     LetterKind.ACCEPTED: _accepted_letter,
     LetterKind.REFUSED: _refused_letter,
+    LetterKind.CHANGED: _changed_letter,
 }
 
 

@@ -202,11 +202,16 @@ def _keep_password(person: Person, password: str, verb: str, acting: Caller) -> 
 
 
 def replace_password(person: Person, hashed: str) -> None:
-    """Write another password down, in the caller's transaction: all sessions, tokens and codes of the person end."""
+    """Write another password down, in the caller's transaction: all sessions, tokens and codes of the person end.
+
+    They are told by a letter: it may have been somebody else.
+    """
     # Sessions hold a hash of the password's hash: also one that is being begun at this moment ends.
     Person.objects.filter(id=person.id).update(password=hashed)
     _end_all(person)
     _void_resets(person)
+    if letters.are_sent():
+        letters.write(LetterKind.CHANGED, person.email, person.language)
 
 
 def _void_resets(person: Person) -> None:

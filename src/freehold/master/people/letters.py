@@ -31,6 +31,8 @@ class LetterKind(StrEnum):
     """Staff gave somebody who signed up their account."""
     REFUSED = "refused"
     """Staff refused somebody who signed up; why is its detail."""
+    CHANGED = "changed"
+    """The password of an account is another one, whoever set it."""
 
 
 LIFETIMES = {
@@ -38,6 +40,7 @@ LIFETIMES = {
     LetterKind.CONFIRM: 2 * clock.DAY,
     LetterKind.ACCEPTED: 7 * clock.DAY,
     LetterKind.REFUSED: 7 * clock.DAY,
+    LetterKind.CHANGED: 7 * clock.DAY,
 }
 """Milliseconds for which a letter is good."""
 PREFIXES = {LetterKind.RESET: "fhr_", LetterKind.CONFIRM: "fhc_"}

@@ -73,13 +73,15 @@ def use_reset(email: str, code: str, password: str, address: str = "") -> None:
 
 
 def _find(email: str, code: str) -> tuple[PasswordReset | MailLetter, Person] | None:
-    """Return what a code is of, and whose."""
-    person = None if "\0" in email else Person.objects.filter(email=email, is_active=True).first()
-    if person is None:
+    """Return what a code is of, and whose. A wrong one is the same work whether there is an account or not."""
+    if "\0" in email:
         return None
-    made = PasswordReset.objects.filter(digest=identity.digest(code), expires_at__gt=clock.now(), person=person).first()
-    found = made or letters.find(LetterKind.RESET, email, code)
-    return None if found is None else (found, person)
+    made = PasswordReset.objects.filter(digest=identity.digest(code), expires_at__gt=clock.now(), person__email=email)
+    found = made.first() or letters.find(LetterKind.RESET, email, code)
+    if found is None:
+        return None
+    person = Person.objects.filter(email=email, is_active=True).first()
+    return None if person is None else (found, person)
 
 
 def _take(found: PasswordReset | MailLetter, person: Person, hashed: str) -> bool:
