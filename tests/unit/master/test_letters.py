@@ -256,6 +256,28 @@ def test_three_letters_an_hour_go_to_one_address_and_who_asks_often_pauses(
         ask(address="robot")
 
 
+def test_a_flood_of_one_kind_of_letters_keeps_no_other_and_is_over_after_an_hour(
+    rooms: "Rooms", box: Mailbox, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from freehold.master.people import identity, letters, sign_up
+
+    monkeypatch.setattr(letters, "MOST_IN_ALL", 5)
+    sign_up.set_mode("open", acting=identity.system())
+
+    def come(number: int) -> None:
+        sign_up.ask(f"{number}@example.org", "", NEW, address=f"house {number}")
+
+    for number in range(5):
+        come(number)
+    with pytest.raises(TooManyTries):
+        come(5)
+    ask()
+    deliver()
+    assert "Set another password" in box.subjects(CUSTOMER)
+    time.minutes(61)
+    come(5)
+
+
 def test_where_no_mail_is_sent_the_page_says_whom_to_ask(rooms: "Rooms") -> None:
     stranger = Visitor(None)
     assert "Ask who runs it for a code" in page_text(stranger.get("/forgotten"))

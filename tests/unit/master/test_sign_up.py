@@ -308,7 +308,7 @@ def test_who_was_invited_meanwhile_is_not_made_again(rooms: "Rooms", box: Mailbo
     assert actions.log_in(EVE, "another one of staff")
 
 
-def test_a_newcomer_has_three_services_until_something_is_paid(market: "Market", box: Mailbox) -> None:
+def test_a_newcomer_has_five_instances_until_something_is_paid(market: "Market", box: Mailbox) -> None:
     from freehold.master.foundation.transactions import writing
     from freehold.master.people import identity, quotas
     from freehold.master.people.quotas import NEWCOMER, USUAL, Quota
@@ -317,11 +317,11 @@ def test_a_newcomer_has_three_services_until_something_is_paid(market: "Market",
     caller = identity.by_person(come(box).id)
     ((name, project),) = caller.projects.items()
     assert quotas.of_project(project) == {quota.value: most for quota, most in NEWCOMER.items()}
-    assert quotas.limit(project, Quota.INSTANCES) == 3
+    assert quotas.limit(project, Quota.INSTANCES) == 5
     with pytest.raises(QuotaExceeded), writing():
-        quotas.check(project, Quota.INSTANCES, lambda: 3)
+        quotas.check(project, Quota.INSTANCES, lambda: 5)
     payer = market.customer("Eve", project=name)
-    assert quotas.limit(project, Quota.INSTANCES) == 3, "nothing is paid yet"
+    assert quotas.limit(project, Quota.INSTANCES) == 5, "nothing is paid yet"
     market.pay(payer, 1000)
     assert quotas.of_project(project) == {quota.value: most for quota, most in USUAL.items()}
 

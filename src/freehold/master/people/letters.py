@@ -47,8 +47,8 @@ PREFIXES = {LetterKind.RESET: "fhr_", LetterKind.CONFIRM: "fhc_"}
 """How the code of each kind that has one begins."""
 MOST_IN_AN_HOUR = 3
 """Letters of a kind to one address."""
-MOST_OPEN = 10_000
-"""Letters to all addresses that are not over."""
+MOST_IN_ALL = 1_000
+"""Letters of a kind to all addresses in an hour: a flood of one kind keeps no other, and is over after that."""
 
 asking = Throttle("Too many letters were asked for")
 
@@ -70,9 +70,10 @@ def ask(kind: LetterKind, email: str, language: str = "", address: str = "") -> 
     asking.check(account, address)
     asking.failed(account, address)
     now = clock.now()
-    if to(email, kind).filter(made_at__gt=now - 3600 * clock.SECOND).count() >= MOST_IN_AN_HOUR:
+    recent = MailLetter.objects.filter(kind=kind, made_at__gt=now - 3600 * clock.SECOND)
+    if recent.filter(email=email).count() >= MOST_IN_AN_HOUR:
         return None
-    if MailLetter.objects.filter(expires_at__gt=now).count() >= MOST_OPEN:
+    if recent.count() >= MOST_IN_ALL:
         raise TooManyTries("Very many letters are being asked for.")
     return write(kind, email, language)
 

@@ -66,7 +66,7 @@ USUAL: dict[Quota, int] = {
 
 
 NEWCOMER: dict[Quota, int] = {
-    Quota.INSTANCES: 3,
+    Quota.INSTANCES: 5,
     Quota.TOKENS: 20,
     Quota.MEMBERS: 5,
     Quota.TICKETS: 5,
