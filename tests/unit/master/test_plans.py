@@ -1,6 +1,7 @@
 """A customer takes another plan: its size changes, its price with it, and no day costs less than its dearest plan."""
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -168,8 +169,6 @@ def test_a_customer_sees_the_difference_and_changes_the_plan(sized: "Market") ->
     assert "Now: small, €31.00 a month." in words
     assert "large €93.00 a month €62.00 a month more, from today on" in words
     assert "huge €310.00 a month €279.00 a month more, from today on" in words
-    import re
-
     (value,) = [one for one in re.findall(r'name="offer" value="([^"]+)"', page.content.decode()) if "large" in one]
     assert visitor.post("/services/shop/web/-/plan", {}).status_code == 422
     stale = visitor.post("/services/shop/web/-/plan", {"offer": f"{value}x"})
@@ -177,3 +176,20 @@ def test_a_customer_sees_the_difference_and_changes_the_plan(sized: "Market") ->
     assert visitor.post("/services/shop/web/-/plan", {"offer": value}).status_code == 302
     assert (size(), terms()) == (4, [(1, 3100), (11, 9300)])
     assert "small €31.00 a month €62.00 a month less, from tomorrow on" in visitor.reads("/services/shop/web/-/plan")
+
+
+def test_another_plan_accepts_the_terms_that_its_page_showed(sized: "Market") -> None:
+    from freehold.master.people import identity
+    from freehold.master.people import terms as texts
+
+    texts.publish("terms", "Be kind.", acting=identity.system())
+    buyer, page = Visitor(sized.rooms.customer), "/services/shop/web/-/plan"
+    content = buyer.get(page).content.decode()
+    assert "Change the plan with obligation to pay" in content
+    assert 'name="terms" value="terms-1"' in content
+    (chosen,) = re.findall(r'value="(FR/large[^"]*)"', content)
+    assert buyer.post(page, {"offer": chosen}).status_code == 422
+    assert size() == 1
+    assert buyer.post(page, {"offer": chosen, "terms": "terms-1"}).status_code == 302
+    assert size() == 4
+    assert [one.version.id for one in texts.accepted_by(sized.rooms.customer.person)] == ["terms-1"]

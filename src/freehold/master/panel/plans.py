@@ -16,6 +16,8 @@ from freehold.master.ordering import actions, queries
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw, for_members
 from freehold.master.panel.offers import OfferCard, at_its_price
+from freehold.master.panel.sign_up import shown_terms
+from freehold.master.people import terms
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.sales.models import Offer
 
@@ -44,13 +46,14 @@ def overview(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     name, titles = Offer.objects.values_list("name", "titles").get(id=plan.offer)
     context: dict[str, Any] = {
         "row": row, "plan": plan, "cards": cards, "present": labels.of_language(json.loads(titles)) or name,
-        "chosen_offer": request.POST.get("offer", ""),
+        "chosen_offer": request.POST.get("offer", ""), "terms": shown_terms(),
     }  # fmt: skip
     if request.method != "POST":
         return draw(request, caller, "plan", context)
     try:
         if not request.POST.get("offer"):
             raise Invalid(_("Choose an offer."))
+        terms.accept(terms.check_accepted(request.POST.getlist("terms")), acting=caller)
         spec = at_its_price(actions.Request(project, title), cards, request.POST["offer"], acting=caller)
         # Where it is it stays: a region would be another place.
         actions.request(msgspec.structs.replace(spec, constraints=None), acting=caller)
