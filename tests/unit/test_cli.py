@@ -25,8 +25,7 @@ def test_help_names_every_command_with_examples_and_statuses() -> None:
         "software", "simulate", "master", "cache", "prices", "quote", "costs", "budget", "invoices", "invoice",
         "billing", "hand-over", "tickets", "ticket", "ask", "move", "quota", "account", "people",
         "reset-password", "notifications", "webhook", "desk", "audit", "project", "logs", "restart",
-        "reset-password", "notifications", "webhook", "desk", "audit", "project", "sign-ups",
-        "terms",
+        "sign-ups", "terms",
     }  # fmt: skip
     assert "examples:" in said
     for status in ("0 done", "1 refused", "2 wrong usage", "3 not ready", "4 the Master cannot be reached"):
