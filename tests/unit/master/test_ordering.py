@@ -263,6 +263,32 @@ def test_a_release_changes_only_when_it_is_named(shop: "Rooms") -> None:
     assert _row(shop.request("fresh")).release_id == new.id, "a new one takes the newest"
 
 
+def test_a_release_that_no_node_could_build_is_not_what_a_new_order_gets(shop: "Rooms") -> None:
+    from freehold.master.fleet.models import Node, Supply
+
+    old = _row(shop.request("page")).release_id
+    broken = shop.publish(tiny_release(version="2.0"))
+    shop.supply(broken, Node.objects.get())
+    Supply.objects.filter(release=broken).update(observed="failed")
+    assert _row(shop.request("next")).release_id == old
+    assert _row(shop.request("bold", release="2.0")).release_id == broken.id, "who names it has it"
+    Supply.objects.update(observed="failed")
+    assert _row(shop.request("last")).release_id == broken.id, "with none that could be built, the newest"
+
+
+def test_a_node_that_could_not_build_it_is_looked_at_last(shop: "Rooms") -> None:
+    from freehold.master.catalog.models import Release
+    from freehold.master.fleet.models import Node, Supply
+
+    large = shop.node("large", partitions=40)
+    shop.supply(Release.objects.get(), large)
+    assert _row(shop.request("first")).node_id == large.id
+    Supply.objects.filter(node=large.id).update(observed="failed")
+    assert _row(shop.request("second")).node_id == Node.objects.exclude(id=large.id).get().id
+    Supply.objects.update(observed="failed")
+    assert _row(shop.request("third")).node_id == large.id, "better tried than refused"
+
+
 def test_a_release_that_the_node_may_not_run_is_not_taken(shop: "Rooms") -> None:
     shop.request("page")
     shop.publish(tiny_release(version="2.0"))

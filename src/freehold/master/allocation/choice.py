@@ -62,6 +62,8 @@ class Candidate:
     capacity_left: int
     built: bool
     """Whether the release is built there already."""
+    failed: bool = False
+    """Whether it could not be built there; it is tried again."""
 
 
 def misfit(candidate: Candidate, constraints: Constraints, weight: int) -> str | None:

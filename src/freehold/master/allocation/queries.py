@@ -28,10 +28,14 @@ ON_NODE = QUERIES["candidates"].where(f"{_SUPPLIED} AND n.id = :node")
 _PAGES = (4, 64, 512)
 """How many candidates are read at a time: the first of them nearly always fits."""
 _MOST_EXPLAINED = 5000
+MOST_PUT_OFF = 512
 
 
 def places(release: str, project: str, constraints: Constraints, weight: int) -> Iterator[Candidate]:
-    """Yield nodes for an instance, best first, reading the index only as far as the caller goes."""
+    """Yield nodes for an instance, best first, reading the index only as far as the caller goes.
+
+    Where the release could not be built is looked at last; after `MOST_PUT_OFF` of those, as they come.
+    """
     if constraints.node:
         rows = [
             row
@@ -41,8 +45,14 @@ def places(release: str, project: str, constraints: Constraints, weight: int) ->
         ]
         yield from rank(map(_candidate, rows), constraints, weight)
         return
+    put_off: list[Candidate] = []
     for candidates in _pages(release, project, constraints):
-        yield from rank(candidates, constraints, weight)
+        for one in rank(candidates, constraints, weight):
+            if one.failed and len(put_off) < MOST_PUT_OFF:
+                put_off.append(one)
+            else:
+                yield one
+    yield from put_off
 
 
 def why_not(release: str, project: str, constraints: Constraints, weight: int) -> list[Reason]:
@@ -118,5 +128,10 @@ def _growing() -> Iterator[int]:
 
 def _candidate(row: dict[str, Any]) -> Candidate:
     labels = row.pop("labels")
-    built = row.pop("observed") == "available"
-    return Candidate(labels=json.loads(labels) if labels != "{}" else {}, built=built, **row)
+    observed = row.pop("observed")
+    return Candidate(
+        labels=json.loads(labels) if labels != "{}" else {},
+        built=observed == "available",
+        failed=observed == "failed",
+        **row,
+    )

@@ -155,14 +155,18 @@ WHERE s.release_id = :release AND s.node_id = :node AND s.wanted = 'available'
   AND s.beneficiary IN ('', :project)
 
 -- name: newest_supplied
--- The version of a product published last among those that some node offers to a project.
+-- The version of a product published last among those that some node offers to a project: one that a node of them could
+-- build, or did not try yet, before those that no node could.
 SELECT r.version
 FROM catalog_release r
 JOIN catalog_product p ON p.id = r.product_id
 WHERE p.name = :product
   AND EXISTS (SELECT 1 FROM fleet_supply s
               WHERE s.release_id = r.id AND s.wanted = 'available' AND s.beneficiary IN ('', :project))
-ORDER BY r.published_at DESC, r.version DESC
+ORDER BY CASE WHEN EXISTS (SELECT 1 FROM fleet_supply s
+                           WHERE s.release_id = r.id AND s.wanted = 'available' AND s.beneficiary IN ('', :project)
+                             AND s.observed <> 'failed') THEN 0 ELSE 1 END,
+         r.published_at DESC, r.version DESC
 LIMIT 1
 
 -- name: barred
