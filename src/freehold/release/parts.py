@@ -165,8 +165,8 @@ class Task(_Program):
 class Job(_Program):
     """A program to run again and again: every so many seconds, or daily at a time of the clock (UTC).
 
-    A time that passed while the machine was off is made up for. The promise `job-NAME` is broken when the last
-    run failed, or is overdue.
+    A time that passed while the machine was off is made up for, and so is a run that failed, after a growing pause.
+    The promise `job-NAME` is broken when the last run failed, or is overdue.
     """
 
     every: float = 0.0

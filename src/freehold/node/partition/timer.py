@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LOOK = 5.0
 """Seconds between looks at the list, when nothing is due before."""
 DAY = 86400
+FIRST_RETRY, LONGEST_RETRY = 60.0, 3600.0
+"""Seconds after which a run that failed is made up for; twice as many after each further one."""
 
 
 class Timer:
@@ -33,6 +35,8 @@ class Timer:
         self.version: tuple[int, int] | None = None
         self.running: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
         """Process and monotonic deadline, by job."""
+        self.known: set[str] = set()
+        """Jobs that this timer met. What failed under one before it says nothing of how they are now."""
 
     def turn(self) -> float:
         """Do what is due; return the seconds until the next look."""
@@ -44,7 +48,7 @@ class Timer:
         for job in self.jobs:
             if job["name"] in self.running:
                 continue
-            due = due_at(job, self._noted(job["name"], now), now)
+            due = due_at(job, self._met(job["name"], now), now)
             if due <= now:
                 self._start(job, now)
                 pause = 0.2
@@ -86,7 +90,16 @@ class Timer:
             process.wait()
         if process.returncode is not None:
             del self.running[name]
-            self._note(name, ended=time.time(), status=process.returncode)
+            failures = 0 if process.returncode == 0 else 1 + self._noted(name, time.time()).get("failures", 0)
+            self._note(name, ended=time.time(), status=process.returncode, failures=failures)
+
+    def _met(self, name: str, now: float) -> dict[str, float]:
+        noted = self._noted(name, now)
+        if name in self.known:
+            return noted
+        self.known.add(name)
+        # One that failed, or was ended by whoever ended the timer before this one, is tried at once.
+        return self._note(name, status=None, failures=0, again=now) if noted.get("status") else noted
 
     def _noted(self, name: str, now: float) -> dict[str, float]:
         try:
@@ -96,14 +109,14 @@ class Timer:
         except (OSError, ValueError):
             return self._note(name, since=now)
 
-    def _note(self, name: str, **news: float) -> dict[str, float]:
+    def _note(self, name: str, **news: float | None) -> dict[str, float]:
         path = os.path.join(self.folder, f"{name}.json")
         try:
             with open(path) as file:
                 noted = json.load(file)
         except (OSError, ValueError):
             noted = {"since": time.time()}
-        noted.update(news)
+        noted = {key: value for key, value in {**noted, **news}.items() if value is not None}
         with open(path + ".new", "w") as file:
             json.dump(noted, file)
             file.flush()
@@ -114,9 +127,22 @@ class Timer:
 
 
 def due_at(job: dict[str, Any], noted: dict[str, float], now: float) -> float:
-    """Return when a job is to start next, seconds since 1970: the first time after its last start, or after it came."""
+    """Return when a job is to start next, seconds since 1970: the first time after its last start, or after it came.
+
+    Sooner where it failed then, or is to be tried again since `again`.
+    """
     # A start in the future was noted by a clock that ran ahead: the next one must not wait until then.
     last = min(noted.get("started", noted["since"]), now)
+    regular = _regular(job, last)
+    if noted.get("again", -1.0) > last:
+        return min(regular, float(noted["again"]))
+    if noted.get("status"):
+        pause = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(noted.get("failures", 1) - 1, 10))
+        return min(regular, max(last, min(noted["ended"], now)) + pause)
+    return regular
+
+
+def _regular(job: dict[str, Any], last: float) -> float:
     if job["every"]:
         return float(last + job["every"])
     hours, minutes = job["daily"].split(":")
