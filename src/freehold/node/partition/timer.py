@@ -137,7 +137,7 @@ def due_at(job: dict[str, Any], noted: dict[str, float], now: float) -> float:
     if noted.get("again", -1.0) > last:
         return min(regular, float(noted["again"]))
     if noted.get("status"):
-        pause = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(noted.get("failures", 1) - 1, 10))
+        pause = min(LONGEST_RETRY, FIRST_RETRY * (1 << min(int(noted.get("failures", 1)) - 1, 10)))
         return min(regular, max(last, min(noted["ended"], now)) + pause)
     return regular
 
