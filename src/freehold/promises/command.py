@@ -25,12 +25,18 @@ class Command:
     timeout: float = 20.0
     folder: str | None = None
     """Where it runs; `/` unless said otherwise."""
+    environment: tuple[str, ...] = ()
+    """`NAME=VALUE`, each beside what every check has: what is secret is on no command line."""
 
     def check(self) -> Assessment:
+        own = dict(one.split("=", 1) for one in self.environment if "=" in one[1:])
+        if len(own) != len(self.environment):
+            return Assessment(False, "environment: each is NAME=VALUE, and no NAME is there twice")
         try:
             process = subprocess.Popen(
                 self.argv,
                 cwd=self.folder,
+                env={**os.environ, **own},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -1,5 +1,7 @@
 """An HTTP server answers as it should."""
 
+import base64
+import re
 import socket
 import time
 import zlib
@@ -16,6 +18,8 @@ _MOST = 1024 * 1024
 """Bytes of a body that are looked at; the rest is read only so far as to know that it is whole."""
 _MOST_READ = 64 * 1024 * 1024
 _MOST_INTERIM = 100
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class _Wrong(Exception):
@@ -26,8 +30,8 @@ class _Wrong(Exception):
 class Http:
     """GET of a URL answers with a status, and its body contains a text.
 
-    The certificate of an https server is not checked here: a partition's server often has its own authority. Redirects
-    are not followed: what answers there is another promise.
+    The certificate of an https server is checked where `authority` says against whose: a partition's server often has
+    its own. Redirects are not followed: what answers there is another promise.
     """
 
     url: str
@@ -35,14 +39,26 @@ class Http:
     contains: str = ""
     period: float = 60.0
     timeout: float = 10.0
+    headers: tuple[str, ...] = ()
+    """`Name: value`, each sent besides; one that is sent anyway is sent so instead."""
+    user: str = ""
+    """Who is asked for, with `password`: HTTP's basic authentication."""
+    password: str = ""
+    authority: str = ""
+    """The file of certificates (PEM) that its server's must be signed by, for the host of the URL; `system`: those that
+    the machine trusts."""
 
     def check(self) -> Assessment:
+        try:
+            sent = _sent(self.headers, self.user, self.password)
+        except ValueError as error:
+            return Assessment(False, str(error))
         try:
             url = urlsplit(self.url)
             if url.scheme not in ("http", "https") or not url.hostname:
                 return Assessment(False, f"{self.url} is no URL of http or https")
-            with _connect(url.scheme, url.hostname, url.port, self.timeout) as sock:
-                status, headers, body = _get(sock, url, time.monotonic() + self.timeout)
+            with _connect(url.scheme, url.hostname, url.port, self.timeout, self.authority) as sock:
+                status, headers, body = _get(sock, url, sent, time.monotonic() + self.timeout)
         except (OSError, _Wrong, h11.ProtocolError, ValueError) as error:
             return Assessment(False, f"{self.url} does not answer: {error or type(error).__name__}")
         if status != self.status:
@@ -59,24 +75,40 @@ class Http:
         return Assessment(True, f"{self.url} answers {status}")
 
 
-def _connect(scheme: str, host: str, port: int | None, timeout: float) -> socket.socket:
+def _sent(headers: tuple[str, ...], user: str, password: str) -> dict[str, str]:
+    """Return headers by their names in small letters; raise ValueError, without a value, for one that is none."""
+    found = {}
+    for number, text in enumerate(headers, start=1):
+        name, colon, value = text.partition(":")
+        if not colon or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value.strip()):
+            raise ValueError(f"headers: number {number} is no 'Name: value' of one line")
+        found[name.lower()] = value.strip()
+    if user:
+        if ":" in user:
+            raise ValueError("user: it has a colon, which ends a user's name in basic authentication")
+        found["authorization"] = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+    return found
+
+
+def _connect(scheme: str, host: str, port: int | None, timeout: float, authority: str) -> socket.socket:
     if scheme == "https":
-        return connect_tls(host, port or 443, timeout)
+        return connect_tls(host, port or 443, timeout, authority)
     return socket.create_connection((host, port or 80), timeout)
 
 
-def _get(sock: socket.socket, url: Any, deadline: float) -> tuple[int, dict[str, str], bytes]:
+def _get(sock: socket.socket, url: Any, sent: dict[str, str], deadline: float) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and the beginning of the body of the final answer; all of it in time, or OSError."""
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname.encode("idna").decode()
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=64 * 1024)
-    headers = [
-        ("Host", host + (f":{url.port}" if url.port else "")),
-        ("User-Agent", "freehold-promise"),
-        ("Accept-Encoding", "identity"),
-        ("Connection", "close"),
-    ]
-    target = _target(url)
-    sock.sendall(connection.send(h11.Request(method="GET", target=target, headers=headers)) or b"")
+    headers = {
+        "host": host + (f":{url.port}" if url.port else ""),
+        "user-agent": "freehold-promise",
+        "accept-encoding": "identity",
+        **sent,
+        "connection": "close",
+    }
+    request = h11.Request(method="GET", target=_target(url), headers=list(headers.items()))
+    sock.sendall(connection.send(request) or b"")
     sock.sendall(connection.send(h11.EndOfMessage()) or b"")
     answer: h11.Response | None = None
     body, read, interim = b"", 0, 0

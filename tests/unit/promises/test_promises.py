@@ -22,7 +22,8 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        found = {"/": b"hello, world", "/large": b"x" * 3_000_000, "/echo": query.encode()}.get(path)
+        said = "\n".join(f"{name}: {value}" for name, value in self.headers.items()).encode()
+        found = {"/": b"hello, world", "/large": b"x" * 3_000_000, "/echo": query.encode(), "/sent": said}.get(path)
         self.send_response(200 if found is not None else 404)
         self.end_headers()
         try:
@@ -123,7 +124,8 @@ def test_a_server_with_its_own_authority_is_kept(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     done = subprocess.run(
-        [*make, "-keyout", str(key), "-out", str(certificate), "-subj", "/CN=p0"],
+        [*make, "-keyout", str(key), "-out", str(certificate), "-subj", "/CN=p0",
+         "-addext", "subjectAltName=IP:127.0.0.1"],
         capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -135,10 +137,40 @@ def test_a_server_with_its_own_authority_is_kept(tmp_path: Path) -> None:
         server.socket.settimeout(5)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        found = Http(f"https://127.0.0.1:{server.server_port}/", contains="hello").check()
+        url = f"https://127.0.0.1:{server.server_port}/"
+        found = Http(url, contains="hello").check()
+        known, other = Http(url, authority=str(certificate)).check(), Http(url, authority="system").check()
+        named = Http(url.replace("127.0.0.1", "localhost"), authority=str(certificate)).check()
+        lost = Http(url, authority=str(tmp_path / "lost.pem")).check()
         server.shutdown()
         thread.join()
     assert found.kept, found.message
+    assert known.kept, known.message
+    for wrong in (other, named):
+        assert not wrong.kept
+        assert "certificate verify failed" in wrong.message
+    assert (lost.kept, "No such file" in lost.message) == (False, True)
+
+
+def test_a_page_is_asked_for_as_somebody_with_headers(port: int) -> None:
+    url = f"http://127.0.0.1:{port}/sent"
+    sent = {"headers": ("X-Shop: one two", "host: shop.example"), "user": "é", "password": "a:b"}
+    assert Http(url, contains="x-shop: one two", **sent).check().kept
+    assert Http(url, contains="host: shop.example", **sent).check().kept
+    assert Http(url, contains="authorization: Basic w6k6YTpi", **sent).check().kept
+    for wrong in ("none", ": empty", "a b: c", "X: two\r\nlines: x", "X: \0"):
+        found = Http(url, headers=("Secret: hush", wrong)).check()
+        assert (found.kept, found.message) == (False, "headers: number 2 is no 'Name: value' of one line")
+    assert not Http(url, user="a:b").check().kept
+
+
+def test_a_command_finds_what_it_is_given_in_its_environment() -> None:
+    given = ("PASSWORD=a=b", "EMPTY=")
+    found = Command(("/bin/sh", "-c", "echo $PASSWORD-$EMPTY-$PATH"), environment=given).check()
+    assert (found.kept, found.message.startswith("a=b--/")) == (True, True)
+    for wrong in (("hush",), ("=hush",), ("A=hush", "A=hush")):
+        found = Command(("/bin/true",), environment=wrong).check()
+        assert (found.kept, "hush" in found.message) == (False, False)
 
 
 def test_a_port_that_accepts_is_kept_and_one_that_does_not_is_broken(silent: int, closed: int) -> None:
