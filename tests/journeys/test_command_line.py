@@ -130,6 +130,74 @@ def test_a_master_with_another_authority_is_not_believed(stranger: Person, tmp_p
     assert not stranger.credentials.exists()
 
 
+def test_one_sees_as_whom_one_is_logged_in_and_logs_out(stranger: Person) -> None:
+    stranger.log_in("--scopes", "read", "order")
+    expected = {
+        "master": stranger.url,
+        "email": OWNER,
+        "project": "provider",
+        "roles": {"provider": "owner"},
+        "scopes": ["order", "read"],
+    }
+    assert stranger.json("whoami") == expected
+    words = stranger.says("whoami")
+    for part in (OWNER, stranger.url, "owner of provider", "order read"):
+        assert part in words
+    saved = stranger.credentials.read_bytes()
+    assert stranger.says("logout").startswith(f"Logged out of {stranger.url}; {stranger.credentials} is removed.")
+    assert not stranger.credentials.exists()
+    for command in ("whoami", "logout"):
+        done = stranger.run(command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "You are not logged in." in done.stderr
+    # Who kept a copy holds nothing.
+    stranger.credentials.write_bytes(saved)
+    done = stranger.run("whoami")
+    assert (done.returncode, "was revoked" in done.stderr) == (1, True)
+    assert stranger.json("logout") == {"master": stranger.url, "token_ended": True}, "it had ended before"
+
+
+def test_a_login_of_an_older_version_is_removed_and_its_token_named(stranger: Person) -> None:
+    stranger.log_in()
+    saved = json.loads(stranger.credentials.read_text())
+    del saved["token_id"]
+    stranger.credentials.write_text(json.dumps(saved))
+    assert stranger.json("whoami")["email"] == OWNER
+    words = stranger.says("logout")
+    assert "older Freehold" in words
+    assert f"{stranger.url}/account/tokens" in words
+    assert not stranger.credentials.exists()
+
+
+def test_the_panel_and_the_page_of_a_service_have_an_address(stranger: Person, shop: Any) -> None:
+    stranger.log_in()
+    assert stranger.says("open") == f"{stranger.url}/\n"
+    assert stranger.json("open", "shop") == {"url": f"{stranger.url}/services/provider/shop"}
+    done = stranger.run("open", "nothing-like-it")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize(("display", "opened"), [(":7", True), ("", False)])
+def test_a_browser_is_opened_on_a_terminal_with_a_display_only(
+    stranger: Person, tmp_path: Path, display: str, opened: bool
+) -> None:
+    stranger.log_in()
+    browser, visited = tmp_path / "browser", tmp_path / "visited"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {visited}\n')
+    browser.chmod(0o755)
+    stranger.environment |= {"BROWSER": f"{browser} %s", "DISPLAY": display, "WAYLAND_DISPLAY": ""}
+    stranger.says("open")
+    assert not visited.exists(), "a program reads the address, and wants no browser"
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-m", "freehold.cli", "open"], env=stranger.environment, stdout=theirs, check=True, timeout=60
+    )
+    os.close(theirs)
+    assert os.read(ours, 1000).decode().strip() == f"{stranger.url}/"
+    os.close(ours)
+    assert (visited.read_text().strip() if visited.exists() else "") == (f"{stranger.url}/" if opened else "")
+
+
 # A service, from request to destruction
 
 
@@ -442,6 +510,13 @@ def test_a_master_that_is_away_is_status_4_and_stops_nothing(owner: Person, shop
             assert f"{owner.url} cannot be reached" in done.stderr
             assert "Traceback" not in done.stderr
         assert "bonjour" in page(url)
+        assert owner.run("whoami").returncode == 4
+        saved = owner.credentials.read_bytes()
+        words = owner.says("logout")
+        assert "cannot be reached" in words
+        assert f"valid until you end it: {owner.url}/account/tokens" in words
+        assert not owner.credentials.exists()
+        owner.credentials.write_bytes(saved)
     finally:
         master.start()
     assert owner.json("show", "shop")["state"] == "started"

@@ -26,6 +26,7 @@ def test_help_names_every_command_with_examples_and_statuses() -> None:
         "billing", "hand-over", "tickets", "ticket", "ask", "move", "quota", "account", "people",
         "reset-password", "notifications", "webhook", "desk", "audit", "project", "logs", "restart",
         "sign-ups", "terms",
+        "whoami", "logout", "open",
     }  # fmt: skip
     assert "examples:" in said
     for status in ("0 done", "1 refused", "2 wrong usage", "3 not ready", "4 the Master cannot be reached"):

@@ -76,7 +76,7 @@ class Client:
             body["project"] = project
         token = anonymous._call("POST", "/login", Token, body)
         only = token.projects[0] if len(token.projects) == 1 else ""
-        client = cls(Credentials(master.rstrip("/"), token.token, project or only, authority))
+        client = cls(Credentials(master.rstrip("/"), token.token, project or only, authority, token.id))
         if (project or not all_projects) and client.credentials.project not in token.projects:
             # Nobody keeps it.
             client._call("DELETE", f"/tokens/{_part(token.id)}", None)

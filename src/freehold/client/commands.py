@@ -1,20 +1,16 @@
-"""Logging in, and the operator's commands: parse, call the client, print."""
+"""The operator's commands, and all others that talk to the public API: parse, call the client, print."""
 
 import argparse
-import getpass
-import sys
 from pathlib import Path
 
-from freehold.client.api import Client
-from freehold.client.credentials import save_credentials
-from freehold.client.errors import ClientError, Refused
+from freehold.client.errors import ClientError
 from freehold.client.instance_commands import add_instance_commands
+from freehold.client.login_commands import add_login_commands
 from freehold.client.terminal import (
     Subparsers,
     command,
     confirmed,
     open_client,
-    read,
     read_bytes,
     say,
     table,
@@ -28,43 +24,10 @@ def add_commands(
     subparsers: "Subparsers[argparse.ArgumentParser]", node: "Subparsers[argparse.ArgumentParser]"
 ) -> None:
     """Add every command that talks to the public API; `node` takes those about nodes."""
-    _add_login(subparsers)
+    add_login_commands(subparsers)
     add_instance_commands(subparsers)
     _add_operator_commands(subparsers)
     _add_node_commands(node)
-
-
-def _add_login(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
-    login = subparsers.add_parser("login", help="exchange e-mail and password for a token, and keep it")
-    login.add_argument("master", metavar="URL", help="https://HOST:PORT of the Master")
-    login.add_argument("--email", required=True)
-    login.add_argument(
-        "--password-file",
-        metavar="FILE",
-        help="read the password from a file, - for standard input; asked for otherwise",
-    )
-    login.add_argument(
-        "--project", metavar="NAME", help="the only project that the token opens (default: yours, if you have one only)"
-    )
-    login.add_argument(
-        "--all-projects",
-        action="store_true",
-        help="the token opens all your projects, and what you may as staff; --project is then the one that commands "
-        "mean when they name none",
-    )
-    login.add_argument(
-        "--scopes",
-        nargs="+",
-        choices=["read", "order", "operate", "sell", "account", "audit"],
-        help="what the token opens (default: read order)",
-    )
-    login.add_argument(
-        "--authority",
-        type=Path,
-        metavar="FILE",
-        help="the Master's authority.pem, when its certificate is not publicly trusted",
-    )
-    login.set_defaults(run=_login)
 
 
 def _add_operator_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
@@ -142,43 +105,6 @@ def _add_node_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     revoke.add_argument("node")
     revoke.add_argument("--dry-run", action="store_true", help="only say what lives there")
     revoke.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def _login(options: argparse.Namespace) -> int:
-    if options.password_file is None:
-        password = getpass.getpass(f"Password of {options.email}: ")
-    elif options.password_file == "-":
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = read(Path(options.password_file)).rstrip("\n")
-    authority = read(options.authority) if options.authority else ""
-
-    def log_in(code: str = "") -> Client:
-        return Client.log_in(
-            options.master,
-            options.email,
-            password,
-            project=options.project,
-            all_projects=options.all_projects,
-            scopes=options.scopes,
-            code=code,
-            authority=authority,
-        )
-
-    try:
-        client = log_in()
-    except Refused as refused:
-        if refused.problem.type != "second-factor-needed":
-            raise
-        # The password was right: the code is a line after it, or is asked for.
-        is_typed = options.password_file != "-"
-        client = log_in(getpass.getpass("Code of your app: ") if is_typed else sys.stdin.readline().strip())
-    path = save_credentials(client.credentials)
-    project = client.credentials.project
-    where = f"project '{project}'" if project else "no project of its own: name one with --project"
-    opens = "all your projects, " if options.all_projects else ""
-    print(f"Logged in to {client.credentials.master}, {opens}{where}. Token kept in {path}.")
-    return 0
 
 
 def _supply(options: argparse.Namespace) -> int:

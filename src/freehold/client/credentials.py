@@ -20,6 +20,8 @@ class Credentials(msgspec.Struct, frozen=True):
     """The project that commands speak of unless told otherwise."""
     authority: str = ""
     """PEM of the only authority to trust for this Master; empty: those that the system trusts."""
+    token_id: str = ""
+    """By which the Master lists the token; empty: logged in with a version that did not keep it."""
 
 
 def credentials_path() -> Path:
@@ -48,4 +50,15 @@ def save_credentials(credentials: Credentials, path: Path | None = None) -> Path
         durable.replace(path, msgspec.json.encode(credentials), 0o600, folder_mode=0o700)
     except OSError as error:
         raise ClientError(f"{path} cannot be written: {error.strerror}.") from None
+    return path
+
+
+def remove_credentials(path: Path | None = None) -> Path:
+    """Remove the saved credentials, and return the file that held them; raise ClientError when that fails."""
+    path = path or credentials_path()
+    try:
+        path.unlink(missing_ok=True)
+        durable.sync_names(path.parent)
+    except OSError as error:
+        raise ClientError(f"{path} cannot be removed: {error.strerror}.") from None
     return path
