@@ -5,6 +5,7 @@ Exit status: 0 done; 1 refused or failed, the message says why; 2 wrong usage; 3
 """
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from freehold.client.notifications import add_commands as add_notification_comma
 from freehold.client.sign_ups import add_commands as add_sign_up_commands
 from freehold.client.support import add_commands as add_support_commands
 from freehold.client.suspensions import add_commands as add_project_commands
+from freehold.command_parser import GroupedParser, UsageError
 from freehold.escaping import Escaping
 from freehold.protocol.problem import Problem
 
@@ -35,6 +37,29 @@ examples:
 exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 not ready within --wait; 4 the Master cannot be reached
 """
 
+_GROUPS = {
+    "your login and account": (
+        "login", "whoami", "logout", "open", "account", "reset-password", "notifications",
+    ),
+    "services, for customers": (
+        "request", "show", "list", "logs", "start", "stop", "restart", "move", "destroy", "hand-over",
+        "ask", "tickets", "ticket",
+    ),
+    "what they cost, for customers": ("prices", "quote", "costs", "budget", "invoices", "invoice"),
+    "people of a project, for its owner": ("people", "webhook", "audit"),
+    "nodes and their Master, for providers": (
+        "desk", "node", "site", "supply", "quota", "project", "cache", "master",
+    ),
+    "products, for authors": ("software", "release", "simulate"),
+    "the books, for sales and accountants": ("billing",),
+}  # fmt: skip
+_OF_COMPONENTS = {
+    "cache": "freehold.cache.commands",
+    "software": "freehold.kit.commands",
+    "simulate": "freehold.simulator.commands",
+    "master": "freehold.master.commands",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
@@ -44,9 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    options = _parser(arguments).parse_args(arguments)
     try:
+        options = _parser(arguments).parse(arguments)
         return int(options.run(options))
+    except UsageError as error:
+        print(f"{error.usage}freehold: {error}", file=sys.stderr)
+        return 2
     except Refused as error:
         _explain(error.problem)
         return 1
@@ -70,9 +98,10 @@ def _run(arguments: Sequence[str]) -> int:
         raise
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(arguments: Sequence[str]) -> GroupedParser:
+    parser = GroupedParser(
         "freehold",
+        groups=_GROUPS,
         description="Order services, and run the machines that keep them.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -98,22 +127,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         from freehold.node.commands import add_commands as add_node_commands
 
         add_node_commands(node)
-    if wanted in ("cache", "-h", "--help"):
-        from freehold.cache.commands import add_commands as add_cache_commands
-
-        add_cache_commands(commands)
-    if wanted in ("software", "-h", "--help"):
-        from freehold.kit.commands import add_commands as add_kit_commands
-
-        add_kit_commands(commands)
-    if wanted in ("simulate", "-h", "--help"):
-        from freehold.simulator.commands import add_commands as add_simulator_commands
-
-        add_simulator_commands(commands)
-    if wanted in ("master", "-h", "--help"):
-        from freehold.master.commands import add_commands as add_master_commands
-
-        add_master_commands(commands)
+    for name, module in _OF_COMPONENTS.items():
+        if wanted in (name, "-h", "--help"):
+            importlib.import_module(module).add_commands(commands)
     return parser
 
 

@@ -373,7 +373,7 @@ def test_a_node_tells_what_runs_and_stops_with_or_without_its_services(
 
 MISTAKES: dict[str, tuple[str, int, str]] = {
     "no command": ("", 2, "usage"),
-    "no such command": ("dance", 2, "invalid choice"),
+    "no such command": ("dance", 2, "is not a command of freehold"),
     "no title": ("request", 2, "title"),
     "no such state": ("request shop --state destroyed", 2, "invalid choice"),
     "wait for how long": ("show shop --wait long", 2, "is not a number of seconds"),

@@ -1,5 +1,6 @@
 """The one command: it says what it can do, and loads only what the command needs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,16 +12,29 @@ from freehold import __version__
 
 def cli(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "freehold.cli", *arguments], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "freehold.cli", *arguments],
+        env={**os.environ, "FREEHOLD_CREDENTIALS": "/nonexistent/credentials.json"},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
+
+
+NO_GROUPS = ("options", "examples")
+
+
+def _listed(group: str) -> list[str]:
+    return [line.split()[0] for line in group.splitlines() if re.match(r"  \w", line)]
 
 
 def test_help_names_every_command_with_examples_and_statuses() -> None:
     said = cli("--help").stdout
-    commands = re.search(r"\n  COMMAND\n(.*?)\n\n", said, re.DOTALL)
-    assert commands is not None
-    named = {line.split()[0] for line in commands[1].splitlines() if re.match(r"    \w", line)}
-    assert named == {
+    groups = dict(re.findall(r"\n(\w[^\n]*):\n((?:  .*\n)+)", said))
+    named = [name for title in groups if title not in NO_GROUPS for name in _listed(groups[title])]
+    assert len(named) == len(set(named)), "each command is in one group"
+    assert "request" in _listed(groups["services, for customers"])
+    assert "billing" in _listed(groups["the books, for sales and accountants"])
+    assert set(named) == {
         "login", "request", "show", "list", "start", "stop", "destroy", "supply", "release", "site", "node",
         "software", "simulate", "master", "cache", "prices", "quote", "costs", "budget", "invoices", "invoice",
         "billing", "hand-over", "tickets", "ticket", "ask", "move", "quota", "account", "people",
@@ -39,6 +53,38 @@ def test_every_command_has_help_of_its_own(command: str) -> None:
     done = cli(command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"usage: freehold {command}")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("lst", "'lst' is not a command of freehold. Did you mean list?"),
+        ("mastr init", "'mastr' is not a command of freehold. Did you mean master"),
+        ("node drian x", "'drian' is not a command of freehold node. Did you mean drain"),
+        ("node preprae", "'preprae' is not a command of freehold node. Did you mean prepare?"),
+        ("master int", "'int' is not a command of freehold master. Did you mean init?"),
+        ("site maintenance anounce", "'anounce' is not a command of freehold site maintenance. Did you mean announce?"),
+        ("request shop --offr small", "--offr is not an option of freehold request. Did you mean --offer"),
+        ("node drain x --dry-rn", "--dry-rn is not an option of freehold node drain. Did you mean --dry-run?"),
+        ("login https://x --emial=a@b.example", "--emial is not an option of freehold login. Did you mean --email"),
+        ("master serve --rot /x", "--rot is not an option of freehold master serve. Did you mean --root?"),
+        ("xyzzy", "'xyzzy' is not a command of freehold. See: freehold --help"),
+        ("list --xyzzy", "--xyzzy is not an option of freehold list. See: freehold list --help"),
+        ("show", "the following arguments are required: title"),
+        ("--json list", "--json is not an option of freehold."),
+    ],
+)
+def test_a_mistyped_word_names_the_nearest_that_there_is(line: str, words: str) -> None:
+    done = cli(*line.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    usage, _, said = done.stderr.partition("\nfreehold: ")
+    assert usage.startswith("usage: freehold")
+    assert said.startswith(words), said
+
+
+def test_an_option_may_be_cut_short_and_a_text_may_look_like_a_mistake() -> None:
+    for line in ("show --jso shop", "show shpo", "show -- --jsno"):
+        assert "You are not logged in" in cli(*line.split()).stderr, line
 
 
 def test_a_customers_machine_needs_neither_master_nor_node() -> None:
