@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 
+import msgspec
+
 from freehold import __version__
 from freehold.client.accounts import add_commands as add_account_commands
 from freehold.client.audit import add_commands as add_audit_commands
@@ -71,15 +73,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         options = _parser(arguments).parse(arguments)
-        return int(options.run(options))
     except UsageError as error:
-        print(f"{error.usage}freehold: {error}", file=sys.stderr)
+        if "--json" in arguments:
+            _print_error(Problem("wrong-usage", "", 0, str(error)))
+        else:
+            print(f"{error.usage}freehold: {error}", file=sys.stderr)
         return 2
+    # With --field it is people who read what is wrong, unless --json is said, too.
+    explain = _print_error if "--json" in arguments and getattr(options, "json", False) else _explain
+    try:
+        return int(options.run(options))
     except Refused as error:
-        _explain(error.problem)
+        explain(error.problem)
         return 1
     except ClientError as error:
-        print(f"freehold: {error}", file=sys.stderr)
+        explain(Problem(error.kind, "", 0, str(error)))
         return error.exit_status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -90,10 +98,10 @@ def _run(arguments: Sequence[str]) -> int:
         # The rooms of the other components say in their own words what is wrong, as those of the client do.
         problem = getattr(error, "problem", None)
         if callable(problem):
-            _explain(problem())
+            explain(problem())
             return 1
         if type(error).__module__.startswith("freehold."):
-            print(f"freehold: {error}", file=sys.stderr)
+            explain(Problem("failed", "", 0, str(error)))
             return int(getattr(error, "exit_status", 1))
         raise
 
@@ -133,8 +141,18 @@ def _parser(arguments: Sequence[str]) -> GroupedParser:
     return parser
 
 
+def _print_error(problem: Problem) -> None:
+    """Print a problem document; one that no Master made has no status of HTTP, and its type for a title."""
+    document = msgspec.to_builtins(problem)
+    document["title"] = problem.title or problem.type.replace("-", " ").capitalize()
+    if not problem.status:
+        del document["status"]
+    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode(), file=sys.stderr)
+
+
 def _explain(problem: Problem) -> None:
-    print(f"freehold: {problem.title}: {problem.detail}", file=sys.stderr)
+    title = f"{problem.title}: " if problem.title else ""
+    print(f"freehold: {title}{problem.detail}", file=sys.stderr)
     for error in problem.errors:
         value = "" if error.value is None else f" (value: {error.value!r})"
         print(f"  {error.field}: {error.rule}{value}", file=sys.stderr)

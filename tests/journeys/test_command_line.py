@@ -293,6 +293,25 @@ def test_a_wrong_parameter_is_told_with_field_rule_value_and_remedy(owner: Perso
     assert "elsewhere" in nowhere.stderr
 
 
+def test_a_script_reads_one_field_and_errors_as_problem_documents(owner: Person, shop: Any) -> None:
+    assert owner.says("show", "shop", "--field", "publication.url") == shop["publication"]["url"] + "\n"
+    assert "shop" in owner.says("list", "--field", "title").splitlines()
+    done = owner.run("show", "shop", "--field", "publication.ulr")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Fields there: " in done.stderr
+    assert "url" in done.stderr.partition("Fields there: ")[2]
+    done = owner.run("show", "no-such-shop", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    document = json.loads(done.stderr)
+    assert (document["type"], document["status"]) == ("not-found", 404)
+    done = owner.run("request", "odd", "hello", "--parameters", '{"greetin": 1}', "--json")
+    (wrong,) = json.loads(done.stderr)["errors"]
+    assert "greetin" in wrong["field"] + wrong["rule"]
+    done = owner.run("request", "slow", "hello", "--wait", "0", "--json")
+    assert (done.returncode, json.loads(done.stderr)["type"]) == (3, "not-ready")
+    owner.says("destroy", "slow", "--now", "--yes", "--wait", "60")
+
+
 def test_progress_is_for_terminals_only(owner: Person, shop: Any) -> None:
     command = [sys.executable, "-m", "freehold.cli", "request", "shop", "--parameters"]
     ours, theirs = pty.openpty()
@@ -510,7 +529,8 @@ def test_a_master_that_is_away_is_status_4_and_stops_nothing(owner: Person, shop
             assert f"{owner.url} cannot be reached" in done.stderr
             assert "Traceback" not in done.stderr
         assert "bonjour" in page(url)
-        assert owner.run("whoami").returncode == 4
+        done = owner.run("whoami", "--json")
+        assert (done.returncode, json.loads(done.stderr)["type"]) == (4, "unreachable")
         saved = owner.credentials.read_bytes()
         words = owner.says("logout")
         assert "cannot be reached" in words

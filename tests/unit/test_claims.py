@@ -136,7 +136,7 @@ def test_what_asks_a_master_and_what_shows_things_takes_json() -> None:
     assert {name for name in shown if f"`{name}`" in page} == shown
     for path, options in leaves(parser()):
         asks = "--project" in options and path not in ("login", "master init", "master person")
-        assert (asks or path in shown) == ("--json" in options), path
+        assert (asks or path in shown) == ("--json" in options) == ("--field" in options), path
 
 
 def leaves(here: argparse.ArgumentParser, path: str = "") -> Iterator[tuple[str, set[str]]]:

@@ -1,5 +1,6 @@
 """The one command: it says what it can do, and loads only what the command needs."""
 
+import json
 import os
 import re
 import subprocess
@@ -71,7 +72,7 @@ def test_every_command_has_help_of_its_own(command: str) -> None:
         ("xyzzy", "'xyzzy' is not a command of freehold. See: freehold --help"),
         ("list --xyzzy", "--xyzzy is not an option of freehold list. See: freehold list --help"),
         ("show", "the following arguments are required: title"),
-        ("--json list", "--json is not an option of freehold."),
+        ("--project p list", "--project is not an option of freehold."),
     ],
 )
 def test_a_mistyped_word_names_the_nearest_that_there_is(line: str, words: str) -> None:
@@ -80,6 +81,22 @@ def test_a_mistyped_word_names_the_nearest_that_there_is(line: str, words: str) 
     usage, _, said = done.stderr.partition("\nfreehold: ")
     assert usage.startswith("usage: freehold")
     assert said.startswith(words), said
+
+
+def test_errors_are_json_for_who_asks_for_json() -> None:
+    for line, status, kind, words in (
+        ("list --json", 1, "failed", "You are not logged in."),
+        ("audit --csv --json", 1, "failed", "leave --json and --field out"),
+        ("lst --json", 2, "wrong-usage", "Did you mean list?"),
+        ("show --json", 2, "wrong-usage", "title"),
+        ("node status --root /nonexistent --json", 1, "failed", "freehold node prepare"),
+    ):
+        done = cli(*line.split())
+        assert (done.returncode, done.stdout) == (status, "")
+        document = json.loads(done.stderr)
+        assert (document["type"], set(document)) == (kind, {"type", "title", "detail"}), line
+        assert words in document["detail"]
+    assert cli("list", "--field", "title").stderr.startswith("freehold: You are not logged in.")
 
 
 def test_an_option_may_be_cut_short_and_a_text_may_look_like_a_mistake() -> None:

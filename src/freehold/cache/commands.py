@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from freehold import json_output
 from freehold.cache.bucket import KEYS_FILE, Bucket, is_bucket, keys_for
 from freehold.cache.folder import CacheError, Folder, pieces_of, read
 from freehold.protocol.cache import CacheEntry
@@ -40,7 +41,7 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         dest="cache_command", required=True, metavar="COMMAND"
     )
     show = _command(cache, "show", _show, "list what is kept, those used last first")
-    show.add_argument("--json", action="store_true")
+    json_output.add_options(show)
     _command(cache, "verify", _verify, "look at every byte; exit status 1 when something was damaged or is missing")
     prune = _command(cache, "prune", _prune, "forget what was not used for longest, and what nothing needs")
     prune.add_argument("--keep", type=int, default=0, metavar="MB", help="how much may stay (default: %(default)s)")
@@ -113,7 +114,7 @@ def _show(options: argparse.Namespace) -> int:
             )
         )
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(lines), indent=2).decode())
+        json_output.print_answer(options, lines)
         return 0
     for one in lines:
         key = f"key {one.key}" if one.key else "FORGED"

@@ -5,6 +5,7 @@ import json
 import sys
 from typing import Any
 
+from freehold.client.errors import ClientError
 from freehold.client.terminal import Subparsers, command, open_client, say, table
 
 _FILTERS = ("actor", "verb", "subject", "since", "until")
@@ -24,6 +25,8 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
 
 
 def _audit(options: argparse.Namespace) -> int:
+    if options.csv and options.json:
+        raise ClientError("--csv prints CSV: leave --json and --field out.")
     query = {name: getattr(options, name) for name in _FILTERS}
     client = open_client()
     if options.csv:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from freehold import json_output
 from freehold.client.terminal import Subparsers, command, confirmed, json_object, open_client, say, table
 
 
@@ -130,9 +131,12 @@ def _act(options: argparse.Namespace) -> int:
         answer = open_client().ask_all(act.path, act.cursor, parts, project=options.project)
     else:
         answer = open_client().ask(act.method, act.path, parts, body, query=query, project=options.project)
-    if isinstance(answer, str):
+    if options.json and not (isinstance(answer, str) and options.field is None):
+        json_output.print_answer(options, answer)
+    elif isinstance(answer, str):
+        # An export is in a format of its own.
         sys.stdout.write(answer)
-    elif options.json or not isinstance(answer, list):
+    elif not isinstance(answer, list):
         print(json.dumps(answer, indent=2, ensure_ascii=False) if answer is not None else "Done.")
     else:
         print(_rows(answer))

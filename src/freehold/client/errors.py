@@ -7,6 +7,8 @@ class ClientError(Exception):
     """Base of all; the message says what was wrong and what to do."""
 
     exit_status = 1
+    kind = "failed"
+    """Stands as `type` in the error that `--json` gives."""
 
 
 class Refused(ClientError):
@@ -21,9 +23,11 @@ class NotReady(ClientError):
     """The instance was not as wanted within the time given; it goes on without us."""
 
     exit_status = 3
+    kind = "not-ready"
 
 
 class Unreachable(ClientError):
     """The Master did not answer, or proved to be somebody else."""
 
     exit_status = 4
+    kind = "unreachable"

@@ -4,8 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-import msgspec
-
+from freehold import json_output
 from freehold.client.api import Client
 from freehold.client.errors import ClientError
 from freehold.client.messages import LogPart, LogPiece
@@ -33,7 +32,7 @@ def _logs(options: argparse.Namespace) -> int:
         why = part.why if part.over else ""
         for piece in part.pieces:
             if options.json:
-                print(msgspec.json.encode(piece).decode())
+                json_output.print_line(options, piece)
             else:
                 _print(piece, heading="" if piece.process == writing or options.process else piece.process)
             writing = piece.process

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from freehold import json_output
 from freehold.client.api import Client
 from freehold.client.credentials import load_credentials
 from freehold.client.errors import ClientError
@@ -23,7 +24,7 @@ def command(
 ) -> argparse.ArgumentParser:
     """Add a command with the options that all of them have; return its parser."""
     parser = subparsers.add_parser(name, help=help, description=help)
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    json_output.add_options(parser)
     parser.add_argument("--project", help="another project than the one of the login, if that opens it")
     parser.set_defaults(run=run)
     return parser
@@ -42,10 +43,11 @@ def confirmed(question: str) -> bool:
 
 
 def say(options: argparse.Namespace, value: object, text: str) -> None:
-    """Print a text for people, or with `--json` the value that it is of."""
+    """Print a text for people, or with `--json` or `--field` the value that it is of."""
     if options.json:
-        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    print(text)
+        json_output.print_answer(options, value)
+    else:
+        print(text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

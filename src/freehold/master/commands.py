@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from freehold import durable
+from freehold import durable, json_output
 
 DEFAULT_ROOT = Path("/var/lib/freehold-master")
 
@@ -49,9 +49,9 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     reconcile = command("reconcile", "run every urgent task once; exit status 1 when one fails")
     reconcile.add_argument("--bulk", action="store_true", help="also the tasks that take long: consumption, clean-up …")
     status = command("status", "show how the Master's own tasks go; exit status 1 when one fails or is late")
-    status.add_argument("--json", action="store_true")
+    json_output.add_options(status)
     check = command("check", "check keys, database and protections; exit status 1 when something is wrong")
-    check.add_argument("--json", action="store_true")
+    json_output.add_options(check)
     check.add_argument("--ledger", metavar="BATCH:DIGEST", help="look whether the ledger holds what a document names")
     resume = command("resume", "after a restore of a backup, go on from where the nodes are")
     resume.add_argument("--accept-loss", action="store_true", help="agree that what came after the backup is lost here")
@@ -186,7 +186,7 @@ def _status(options: argparse.Namespace) -> int:
 
     statuses = queries.statuses()
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(statuses), indent=2).decode())
+        json_output.print_answer(options, statuses)
     else:
         for task in statuses:
             last = clock.iso(task.began_at) if task.began_at else "never"
@@ -205,7 +205,7 @@ def _check(options: argparse.Namespace) -> int:
     exposed = exposure.weigh(protections.find(options.root)) if is_asked else None
     if options.json:
         found = {"wrong": wrong, **(msgspec.to_builtins(exposed) if exposed else {})}
-        print(json.dumps(found, indent=2))
+        json_output.print_answer(options, found)
         return 1 if wrong else 0
     # How exposed it is informs and is no fault: the last words, and the exit status, are about what is wrong.
     for message in [*(exposure.lines(exposed) if exposed else []), *wrong]:

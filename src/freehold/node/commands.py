@@ -1,7 +1,6 @@
 """`freehold node …`: commands for whoever owns the node's machine."""
 
 import argparse
-import json
 import logging
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold import json_output
 from freehold.escaping import Formatter
 from freehold.node import settings as node_settings
 from freehold.node.errors import SettingsError, SupervisorError
@@ -55,12 +55,12 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     enrol.add_argument("--title", default=_host_name(), help="the node's name (default: %(default)s)")
     _command(node, "run", _run, "run the agent in the foreground; services outlive it")
     status = _command(node, "status", _status, "what runs here, and whether promises are kept")
-    status.add_argument("--json", action="store_true")
+    json_output.add_options(status)
     promises = _command(node, "promises", _promises, "what became of the promises of an instance, the newest first")
     promises.add_argument("title", help="of the instance, or its id")
-    promises.add_argument("--json", action="store_true")
+    json_output.add_options(promises)
     doctor = _command(node, "doctor", _doctor, "find what is wrong with this node, and say what mends it")
-    doctor.add_argument("--json", action="store_true")
+    json_output.add_options(doctor)
     orphans = _command(node, "orphans", _orphans, "show what the Master does not name any more and this node keeps")
     orphans.add_argument("--destroy", metavar="INSTANCE", help="agree to the end of one of them, and of its data")
     _rehearsed(orphans)
@@ -250,7 +250,7 @@ def _status(options: argparse.Namespace) -> int:
         ],
     }
     if options.json:
-        print(json.dumps(found, indent=2))
+        json_output.print_answer(options, found)
         return 0
     print(f"node '{found['title']}' of {found['master'] or 'no Master yet'}")
     print(
@@ -288,7 +288,7 @@ def _promises(options: argparse.Namespace) -> int:
         for change in store.results.history(desired.instance)
     ]
     if options.json:
-        print(json.dumps(rows, indent=2))
+        json_output.print_answer(options, rows)
         return 0
     for row in rows:
         print(f"{row['at']}  {'kept  ' if row['kept'] else 'BROKEN'}  {row['promise']}: {row['message']}")
@@ -305,7 +305,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
     found = health.findings(options.root.resolve())
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+        json_output.print_answer(options, found)
     else:
         for one in found:
             print(f"{'well ' if one.well else 'WRONG'}  {one.name}: {one.message}")
