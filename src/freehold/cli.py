@@ -25,7 +25,9 @@ from freehold.client.notifications import add_commands as add_notification_comma
 from freehold.client.sign_ups import add_commands as add_sign_up_commands
 from freehold.client.support import add_commands as add_support_commands
 from freehold.client.suspensions import add_commands as add_project_commands
+from freehold.client.terminal import Subparsers
 from freehold.command_parser import GroupedParser, UsageError
+from freehold.completion import add_commands as add_completion_commands
 from freehold.escaping import Escaping
 from freehold.protocol.problem import Problem
 
@@ -42,6 +44,7 @@ exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 not ready within --wa
 _GROUPS = {
     "your login and account": (
         "login", "whoami", "logout", "open", "account", "reset-password", "notifications",
+        "completion",
     ),
     "services, for customers": (
         "request", "show", "list", "logs", "start", "stop", "restart", "move", "destroy", "hand-over",
@@ -56,11 +59,12 @@ _GROUPS = {
     "the books, for sales and accountants": ("billing",),
 }  # fmt: skip
 _OF_COMPONENTS = {
-    "cache": "freehold.cache.commands",
-    "software": "freehold.kit.commands",
-    "simulate": "freehold.simulator.commands",
-    "master": "freehold.master.commands",
+    "cache": ("freehold.cache.commands", "node"),
+    "software": ("freehold.kit.commands", "kit"),
+    "simulate": ("freehold.simulator.commands", "simulator"),
+    "master": ("freehold.master.commands", "master"),
 }
+"""Where the commands of a component are, and the extra with which it is installed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,6 +83,9 @@ def _run(arguments: Sequence[str]) -> int:
         else:
             print(f"{error.usage}freehold: {error}", file=sys.stderr)
         return 2
+    except ClientError as error:
+        (_print_error if "--json" in arguments else _explain)(Problem(error.kind, "", 0, str(error)))
+        return error.exit_status
     # With --field it is people who read what is wrong, unless --json is said, too.
     explain = _print_error if "--json" in arguments and getattr(options, "json", False) else _explain
     try:
@@ -129,16 +136,34 @@ def _parser(arguments: Sequence[str]) -> GroupedParser:
     add_audit_commands(commands)
     add_project_commands(commands)
     add_sign_up_commands(commands)
+    add_completion_commands(commands, lambda: _parser(["--help"]))
     # What a command does not need is not imported: a customer's machine has neither Master nor Node.
     wanted = arguments[0] if arguments else ""
     if wanted in ("node", "-h", "--help"):
         from freehold.node.commands import add_commands as add_node_commands
 
         add_node_commands(node)
-    for name, module in _OF_COMPONENTS.items():
+    for name in _OF_COMPONENTS:
         if wanted in (name, "-h", "--help"):
-            importlib.import_module(module).add_commands(commands)
+            _add_component(commands, name, is_wanted=wanted == name)
     return parser
+
+
+def _add_component(commands: "Subparsers[argparse.ArgumentParser]", name: str, *, is_wanted: bool) -> None:
+    """Add a component's commands where it is installed; raise ClientError where it is not, and is wanted."""
+    module, extra = _OF_COMPONENTS[name]
+    try:
+        component = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "freehold":
+            raise
+        if is_wanted:
+            raise ClientError(
+                f"`freehold {name}` is not installed here: {error.name} is missing. "
+                f"Install Freehold with its extra '{extra}': freehold[{extra}]."
+            ) from None
+        return
+    component.add_commands(commands)
 
 
 def _print_error(problem: Problem) -> None:

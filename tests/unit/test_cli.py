@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,7 @@ def test_help_names_every_command_with_examples_and_statuses() -> None:
         "reset-password", "notifications", "webhook", "desk", "audit", "project", "logs", "restart",
         "sign-ups", "terms",
         "whoami", "logout", "open",
+        "whoami", "logout", "open", "completion",
     }  # fmt: skip
     assert "examples:" in said
     for status in ("0 done", "1 refused", "2 wrong usage", "3 not ready", "4 the Master cannot be reached"):
@@ -104,11 +107,87 @@ def test_an_option_may_be_cut_short_and_a_text_may_look_like_a_mistake() -> None
         assert "You are not logged in" in cli(*line.split()).stderr, line
 
 
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("completion")
+    for shell in ("bash", "zsh"):
+        done = cli("completion", shell)
+        assert (done.returncode, done.stderr) == (0, "")
+        (folder / shell).write_text(done.stdout)
+    return {shell: folder / shell for shell in ("bash", "zsh")}
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("re", {"request", "restart", "release", "reset-password"}),
+        ("node dr", {"drain"}),
+        ("site maintenance ", {"announce", "withdraw", "list"}),
+        ("request shop --st", {"--state"}),
+        ("request shop --state ", {"started", "stopped"}),
+        ("completion ", {"bash", "zsh"}),
+        ("master se", {"serve"}),
+        ("login --authority /etc/hostn", {"/etc/hostname"}),
+        ("show ", set()),
+    ],
+)
+def test_bash_completes_what_there_is(scripts: dict[str, Path], typed: str, completed: set[str]) -> None:
+    words = ["freehold", *typed.split(" ")]
+    program = (
+        'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); "$(complete -p freehold | '
+        'grep -o "_shtab[a-z_]*")" 2>/dev/null; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", program, "bash", str(scripts["bash"]), *words], capture_output=True, text=True, timeout=60
+    )
+    assert set(done.stdout.split()) == completed, done.stderr
+
+
+def test_the_script_for_zsh_names_every_command_and_is_one(scripts: dict[str, Path]) -> None:
+    script = scripts["zsh"].read_text()
+    assert script.startswith("#compdef freehold\n")
+    for words in ("whoami:", "maintenance:", "drain:", "--offered-to", "(started stopped)"):
+        assert words in script
+    if shutil.which("zsh"):
+        done = subprocess.run(["zsh", "-n", str(scripts["zsh"])], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+CLIENT_ALONE = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "freehold", "msgspec", "shtab", "_distutils_hack"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+from freehold.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_where_the_client_alone_is_installed_help_tells_of_it_and_the_rest_how_to_have_it() -> None:
+    def alone(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", CLIENT_ALONE, *arguments], capture_output=True, text=True, timeout=60
+        )
+
+    helped = alone("--help")
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert "  request " in helped.stdout
+    assert "  software " not in helped.stdout
+    done = alone("software", "check", "shop")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "extra 'kit'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert alone("completion", "bash").returncode == 0
+    assert alone("node", "list", "--help").returncode == 0
+
+
 def test_a_customers_machine_needs_neither_master_nor_node() -> None:
     program = (
         "import sys; from freehold.cli import _parser; _parser(['list']).parse_args(['list'])\n"
         "loaded = {name for name in sys.modules if name.startswith(('freehold.master', 'freehold.node', 'django', "
-        "'cryptography', 'zc.'))}\n"
+        "'cryptography', 'zc.', 'shtab', 'difflib', 'webbrowser'))}\n"
         "assert not loaded, loaded"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
