@@ -53,7 +53,7 @@ _GROUPS = {
     "what they cost, for customers": ("prices", "quote", "costs", "budget", "invoices", "invoice"),
     "people of a project, for its owner": ("people", "webhook", "audit"),
     "nodes and their Master, for providers": (
-        "desk", "node", "site", "supply", "quota", "project", "cache", "master",
+        "desk", "node", "site", "supply", "quota", "project", "sign-ups", "terms", "cache", "master",
     ),
     "products, for authors": ("software", "release", "simulate"),
     "the books, for sales and accountants": ("billing",),

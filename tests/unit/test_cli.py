@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from freehold import __version__
+from freehold.command_parser import GroupedParser
 
 
 def cli(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -43,7 +44,6 @@ def test_help_names_every_command_with_examples_and_statuses() -> None:
         "billing", "hand-over", "tickets", "ticket", "ask", "move", "quota", "account", "people",
         "reset-password", "notifications", "webhook", "desk", "audit", "project", "logs", "restart",
         "sign-ups", "terms",
-        "whoami", "logout", "open",
         "whoami", "logout", "open", "completion",
     }  # fmt: skip
     assert "examples:" in said
@@ -100,6 +100,15 @@ def test_errors_are_json_for_who_asks_for_json() -> None:
         assert (document["type"], set(document)) == (kind, {"type", "title", "detail"}), line
         assert words in document["detail"]
     assert cli("list", "--field", "title").stderr.startswith("freehold: You are not logged in.")
+
+
+def test_a_command_of_no_group_is_listed_after_those_that_have_one() -> None:
+    parser = GroupedParser("tool", groups={"daily": ("eat",)})
+    commands = parser.add_subparsers(metavar="COMMAND")
+    commands.add_parser("rest", help="lie down")
+    commands.add_parser("eat", help="have a meal")
+    listed = [line.split()[0] for line in parser.format_help().splitlines() if re.search("lie down|a meal", line)]
+    assert listed == ["eat", "rest"]
 
 
 def test_an_option_may_be_cut_short_and_a_text_may_look_like_a_mistake() -> None:
