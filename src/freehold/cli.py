@@ -5,10 +5,9 @@ Exit status: 0 done; 1 refused or failed, the message says why; 2 wrong usage; 3
 """
 
 import argparse
-import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 
 import msgspec
@@ -58,13 +57,8 @@ _GROUPS = {
     "products, for authors": ("software", "release", "simulate"),
     "the books, for sales and accountants": ("billing",),
 }  # fmt: skip
-_OF_COMPONENTS = {
-    "cache": ("freehold.cache.commands", "node"),
-    "software": ("freehold.kit.commands", "kit"),
-    "simulate": ("freehold.simulator.commands", "simulator"),
-    "master": ("freehold.master.commands", "master"),
-}
-"""Where the commands of a component are, and the extra with which it is installed."""
+_EXTRAS = {"cache": "node", "software": "kit", "simulate": "simulator", "master": "master"}
+"""Commands of components, and the extra with which each is installed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,7 +137,7 @@ def _parser(arguments: Sequence[str]) -> GroupedParser:
         from freehold.node.commands import add_commands as add_node_commands
 
         add_node_commands(node)
-    for name in _OF_COMPONENTS:
+    for name in _EXTRAS:
         if wanted in (name, "-h", "--help"):
             _add_component(commands, name, is_wanted=wanted == name)
     return parser
@@ -151,19 +145,29 @@ def _parser(arguments: Sequence[str]) -> GroupedParser:
 
 def _add_component(commands: "Subparsers[argparse.ArgumentParser]", name: str, *, is_wanted: bool) -> None:
     """Add a component's commands where it is installed; raise ClientError where it is not, and is wanted."""
-    module, extra = _OF_COMPONENTS[name]
     try:
-        component = importlib.import_module(module)
+        add_component_commands = _component(name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "freehold":
-            raise
         if is_wanted:
             raise ClientError(
                 f"`freehold {name}` is not installed here: {error.name} is missing. "
-                f"Install Freehold with its extra '{extra}': freehold[{extra}]."
+                f"Install Freehold with its extra '{_EXTRAS[name]}': freehold[{_EXTRAS[name]}]."
             ) from None
         return
-    component.add_commands(commands)
+    add_component_commands(commands)
+
+
+def _component(name: str) -> "Callable[[Subparsers[argparse.ArgumentParser]], None]":
+    """Import what adds the commands of a component; raise ModuleNotFoundError where that is not installed."""
+    if name == "cache":
+        from freehold.cache.commands import add_commands
+    elif name == "software":
+        from freehold.kit.commands import add_commands
+    elif name == "simulate":
+        from freehold.simulator.commands import add_commands
+    else:
+        from freehold.master.commands import add_commands
+    return add_commands
 
 
 def _print_error(problem: Problem) -> None:
