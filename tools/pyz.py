@@ -12,6 +12,16 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCES = REPOSITORY / "src"
 PACKAGES = ("node", "protocol", "cache", "release", "promises", "recipes", "client")
+LEFT_OUT = {
+    "completion.py",
+    *(
+        f"client/{name}.py"
+        for name in (
+            "accounts", "audit", "billing", "desk", "logs", "notifications", "sign_ups", "support", "suspensions",
+        )
+    ),
+}  # fmt: skip
+"""What `freehold node` never imports."""
 MOST = 400_000
 """Bytes."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -39,7 +49,11 @@ def contents() -> dict[str, bytes]:
     paths = list(package.glob("*.py"))
     for name in PACKAGES:
         paths += [path for path in (package / name).rglob("*") if path.is_file() and path.suffix in (".py", ".sql")]
-    found = {str(path.relative_to(SOURCES)): path.read_bytes() for path in paths}
+    found = {
+        str(path.relative_to(SOURCES)): path.read_bytes()
+        for path in paths
+        if path.relative_to(package).as_posix() not in LEFT_OUT
+    }
     found["__main__.py"] = (package / "node" / "software" / "zipapp.py").read_bytes()
     found["freehold/node/needed.txt"] = "\n".join(needed()).encode()
     ours = importlib.metadata.distribution("freehold")

@@ -13,20 +13,10 @@ from contextlib import redirect_stderr, redirect_stdout
 import msgspec
 
 from freehold import __version__
-from freehold.client.accounts import add_commands as add_account_commands
-from freehold.client.audit import add_commands as add_audit_commands
-from freehold.client.billing import add_commands as add_billing_commands
 from freehold.client.commands import add_commands as add_client_commands
-from freehold.client.desk import add_commands as add_desk_commands
 from freehold.client.errors import ClientError, Refused
-from freehold.client.logs import add_commands as add_log_commands
-from freehold.client.notifications import add_commands as add_notification_commands
-from freehold.client.sign_ups import add_commands as add_sign_up_commands
-from freehold.client.support import add_commands as add_support_commands
-from freehold.client.suspensions import add_commands as add_project_commands
 from freehold.client.terminal import Subparsers
 from freehold.command_parser import GroupedParser, UsageError
-from freehold.completion import add_commands as add_completion_commands
 from freehold.escaping import Escaping
 from freehold.protocol.problem import Problem
 
@@ -121,18 +111,10 @@ def _parser(arguments: Sequence[str]) -> GroupedParser:
         dest="node_command", required=True, metavar="COMMAND"
     )
     add_client_commands(commands, node)
-    add_log_commands(commands)
-    add_account_commands(commands)
-    add_notification_commands(commands)
-    add_billing_commands(commands)
-    add_support_commands(commands)
-    add_desk_commands(commands)
-    add_audit_commands(commands)
-    add_project_commands(commands)
-    add_sign_up_commands(commands)
-    add_completion_commands(commands, lambda: _parser(["--help"]))
-    # What a command does not need is not imported: a customer's machine has neither Master nor Node.
     wanted = arguments[0] if arguments else ""
+    if wanted != "node":
+        _add_rooms_of_people(commands)
+    # What a command does not need is not imported: a customer's machine has neither Master nor Node.
     if wanted in ("node", "-h", "--help"):
         from freehold.node.commands import add_commands as add_node_commands
 
@@ -141,6 +123,26 @@ def _parser(arguments: Sequence[str]) -> GroupedParser:
         if wanted in (name, "-h", "--help"):
             _add_component(commands, name, is_wanted=wanted == name)
     return parser
+
+
+def _add_rooms_of_people(commands: "Subparsers[argparse.ArgumentParser]") -> None:
+    """Add what nobody does on a node's own machine: the one file of a node leaves these modules out."""
+    from freehold import completion
+    from freehold.client import (
+        accounts,
+        audit,
+        billing,
+        desk,
+        logs,
+        notifications,
+        sign_ups,
+        support,
+        suspensions,
+    )
+
+    for room in (logs, accounts, notifications, billing, support, desk, audit, suspensions, sign_ups):
+        room.add_commands(commands)
+    completion.add_commands(commands, lambda: _parser(["--help"]))
 
 
 def _add_component(commands: "Subparsers[argparse.ArgumentParser]", name: str, *, is_wanted: bool) -> None:

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -17,6 +18,11 @@ from support.machines import REPOSITORY, Cloud, Machine
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 import pyz
+
+MODULES = {
+    path.relative_to(pyz.SOURCES).with_suffix("").as_posix().removesuffix("/__init__").replace("/", ".")
+    for path in pyz.SOURCES.rglob("*.py")
+}
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +69,21 @@ def test_whatever_its_modules_import_of_ours_is_in_the_file() -> None:
         for node in ast.walk(ast.parse(content)) if name.endswith(".py") else []:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "freehold":
                 missing |= {str(node.module)} - packed
-                if node.module == "freehold":
-                    missing |= {f"freehold.{alias.name}" for alias in node.names} - packed
+                missing |= {f"{node.module}.{alias.name}" for alias in node.names} & MODULES - packed
     # The one command knows of the other component and of what authors have, and says that they are not here.
-    assert missing == {"freehold.simulator.commands", "freehold.master.commands", "freehold.kit.commands"}
+    others = {"freehold.simulator.commands", "freehold.master.commands", "freehold.kit.commands"}
+    assert missing == others | {f"freehold.{name.removesuffix('.py').replace('/', '.')}" for name in pyz.LEFT_OUT}
+
+
+def test_what_the_file_leaves_out_no_command_of_a_node_imports() -> None:
+    program = (
+        "import sys; from freehold.cli import _parser; _parser(['node', 'status']).format_help(); "
+        "print(*[name for name in sys.modules if name.startswith('freehold.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    imported = {f"{name.removeprefix('freehold.').replace('.', '/')}.py" for name in done.stdout.split()}
+    assert "node/commands.py" in imported
+    assert imported & pyz.LEFT_OUT == set()
 
 
 def test_the_file_is_small_and_always_the_same(tmp_path: Path) -> None:
