@@ -68,7 +68,9 @@ def needed() -> list[str]:
     wanted = importlib.metadata.requires("freehold") or []
     plain = [one for one in wanted if "extra ==" not in one]
     of_node = [one.partition(";")[0].strip() for one in wanted if re.search(r"extra == ['\"]node['\"]", one)]
-    return sorted({one.replace(" ", "") for one in (*plain, *of_node)})
+    # Only `freehold completion` needs it, which is left out.
+    of_client = [one for one in plain if not one.startswith("shtab")]
+    return sorted({one.replace(" ", "") for one in (*of_client, *of_node)})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,9 @@ def test_what_the_file_leaves_out_no_command_of_a_node_imports() -> None:
     imported = {f"{name.removeprefix('freehold.').replace('.', '/')}.py" for name in done.stdout.split()}
     assert "node/commands.py" in imported
     assert imported & pyz.LEFT_OUT == set()
+    names = [re.split("[<>=]", one)[0] for one in pyz.needed()]
+    assert {"msgspec", "cryptography"} < set(names)
+    assert "shtab" not in names, "only a module that is left out needs it"
 
 
 def test_the_file_is_small_and_always_the_same(tmp_path: Path) -> None:
