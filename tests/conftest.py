@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
+from support import examples
 from support.machines import REPOSITORY, cloud
 from support.running import OWNER, PASSWORD, Master, fresh_database
 
-__all__ = ["cloud"]
-
-# A busy machine is no fault: no test asserts a time.
-settings.register_profile("freehold", deadline=None)
-settings.load_profile("freehold")
+__all__ = ["cloud", "examples"]
 
 # What tests destroy ends at once, unless they are about the time of grace.
 os.environ["FREEHOLD_DESTROY_GRACE"] = "0"
