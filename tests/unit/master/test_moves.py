@@ -81,6 +81,22 @@ def test_two_nodes_lost_in_a_row_are_both_left(rooms: "Rooms", fleet: "list[Node
     assert sorted(left) == sorted(lived), "each still has what it left, until it says that it has not"
 
 
+def test_a_node_that_was_lost_by_a_clock_that_ran_ahead_comes_back_when_it_is_heard(
+    rooms: "Rooms", fleet: "list[Node]"
+) -> None:
+    from freehold.master.fleet.models import Chain, Node, Supply
+    from freehold.master.foundation import clock
+
+    _silent(fleet[0].id)
+    Node.objects.filter(id=fleet[0].id).update(lost_at=clock.now() + 365 * clock.DAY)
+    _find_lost()
+    assert Node.objects.get(id=fleet[0].id).lost_at is not None, "it was not heard since"
+    Chain.objects.filter(node=fleet[0].id).update(received_at=clock.now() + 1000)
+    _find_lost()
+    assert Node.objects.get(id=fleet[0].id).lost_at is None
+    assert Supply.objects.get(node=fleet[0].id).open
+
+
 def test_who_does_not_find_a_place_does_not_keep_others_from_theirs(rooms: "Rooms", fleet: "list[Node]") -> None:
     pinned = rooms.request("pinned", constraints={"node": "a"}).instance
     free = rooms.request("free", constraints={"site": "here"}).instance

@@ -134,6 +134,16 @@ def test_a_service_that_ends_or_is_never_ready_keeps_no_places(
     assert free() == 9
 
 
+def test_a_place_that_was_kept_in_the_future_is_given_back(shop: "Rooms") -> None:
+    from freehold.master.foundation import clock
+    from freehold.master.ordering.models import Reservation
+
+    order(shop, "shop", 5)
+    Reservation.objects.update(made_at=clock.now() + 365 * clock.DAY)
+    run_tasks()
+    assert free() == 9
+
+
 def test_more_parts_of_what_is_there_have_a_place_too_or_nothing_changes(shop: "Rooms") -> None:
     from freehold.master.foundation.errors import NotWhole
     from freehold.master.ordering.models import Instance

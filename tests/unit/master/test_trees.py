@@ -245,6 +245,22 @@ def test_what_nobody_requests_ends_when_its_time_of_grace_is_over(
     assert states()["site/left"] == "destroyed"
 
 
+def test_what_was_requested_no_more_in_the_future_ends_in_the_usual_time(shop: "Rooms", monkeypatch: Any) -> None:
+    from django.conf import settings
+
+    from freehold.master.foundation import clock
+    from freehold.master.ordering.models import Instance
+    from freehold.master.tasks import lanes
+
+    ask(shop.request("site").instance, left={})
+    Instance.objects.filter(title="site/left").update(orphaned_at=clock.now() + 365 * clock.DAY)
+    lanes.run_once()
+    assert (row("site/left").orphaned_at or 0) <= clock.now()
+    monkeypatch.setattr(settings, "CHILD_GRACE_S", -1)
+    lanes.run_once()
+    assert states()["site/left"] == "destroyed"
+
+
 def test_only_what_is_started_requests_and_nothing_destroyed(shop: "Rooms") -> None:
     from freehold.master.foundation.errors import Conflict, Invalid
 

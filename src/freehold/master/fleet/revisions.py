@@ -60,6 +60,7 @@ def count_move() -> None:
     run(SQL["count_move"])
 
 
-def unlearn_contacts(latest: int) -> None:
-    """Have no node be heard later than a moment (milliseconds): the clock ran ahead when that was noted."""
-    run(SQL["unlearn_contacts"], now=clock.now(), latest=latest)
+def unlearn_future(latest: int) -> None:
+    """Have no node be heard, or lost, later than a moment (milliseconds): the clock ran ahead when that was noted."""
+    for name in ("unlearn_contacts", "unlearn_losses"):
+        run(SQL[name], now=clock.now(), latest=latest)

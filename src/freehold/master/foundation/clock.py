@@ -12,6 +12,8 @@ SECOND = 1000
 JUMP = 5.0
 """Seconds by which a clock that is set right little by little never differs between two looks."""
 DAY = 24 * 3600 * SECOND
+AHEAD = 60 * SECOND
+"""By so much a moment that was noted may be later than now, on a clock that is set right little by little."""
 
 
 class SystemClock:
@@ -30,6 +32,11 @@ _clock = SystemClock()
 def now() -> int:
     """Return the present moment."""
     return _clock.now()
+
+
+def latest() -> int:
+    """Return the last moment at which anything can have been noted, unless the clock ran ahead then."""
+    return now() + AHEAD
 
 
 def passed() -> float:

@@ -26,8 +26,6 @@ from freehold.master.ordering import endings
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
 
-AHEAD = 60_000
-"""Milliseconds by which a moment that was noted may be later than now."""
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +37,7 @@ def find_lost() -> int:
     """
     steady_for, count = clock.steadiness.look(), 0
     with writing():
-        revisions.unlearn_contacts(clock.now() + AHEAD)
+        revisions.unlearn_future(clock.latest())
     silent = run(QUERIES["silent"], now=clock.now(), margin=round(settings.LEASE_MARGIN * 1000))
     for row in [] if contradiction() else silent:
         if steady_for > row["lease"] + settings.LEASE_MARGIN:

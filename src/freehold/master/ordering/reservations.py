@@ -8,6 +8,7 @@ of the tree is as wanted was not needed, and is given back.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from freehold.master.allocation import actions as allocation
 from freehold.master.allocation.choice import Constraints
@@ -102,12 +103,17 @@ def make_room(tree: str, choice: ResolvedType) -> None:
 def release_unneeded() -> int:
     """Give back the places of trees that are as wanted, ended, or took too long; return how many."""
     count = 0
-    for row in run(QUERIES["unneeded"], before=clock.now() - LONGEST, tree=""):
+    for row in _unneeded():
         with writing():
             trees.lock(row["tree"])
-            if run(QUERIES["unneeded"], before=clock.now() - LONGEST, tree=row["tree"]):
+            if _unneeded(row["tree"]):
                 count += _give_back_all(row["tree"])
     return count
+
+
+def _unneeded(tree: str = "") -> list[dict[str, Any]]:
+    now = clock.now()
+    return run(QUERIES["unneeded"], before=now - LONGEST, latest=clock.latest(), tree=tree)
 
 
 def _requested(order: Declaring, project: str, chain: tuple[Kind, ...], there: Counter[Kind]) -> Iterator[Kind]:

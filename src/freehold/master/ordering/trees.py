@@ -90,6 +90,8 @@ def settle(tree: str) -> bool:
 def end_orphans() -> int:
     """Destroy what its parent has not requested for the time of grace; return how many."""
     before = clock.now() - int(settings.CHILD_GRACE_S * 1000)
+    with writing():
+        run(QUERIES["unlearn_orphans"], now=clock.now(), latest=clock.latest())
     count = 0
     for row in run(QUERIES["orphans"], before=before, id=""):
         try:

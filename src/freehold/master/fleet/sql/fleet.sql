@@ -42,6 +42,10 @@ WHERE n.silent_since IS NOT NULL AND c.received_at <> n.silent_since
 -- No node was heard in the future: the clock ran ahead when that was noted.
 UPDATE fleet_chain SET received_at = :now WHERE received_at > :latest
 
+-- name: unlearn_losses
+-- No node was lost in the future: until then, nothing that it says would bring it back.
+UPDATE fleet_node SET lost_at = :now WHERE lost_at > :latest
+
 -- name: count_move
 -- Whoever remembers where instances are, looks again.
 UPDATE fleet_movecount SET value = value + 1 WHERE id = 1

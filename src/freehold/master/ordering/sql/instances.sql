@@ -67,11 +67,12 @@ SELECT v.id FROM ordering_reservation v WHERE v.tree = :tree ORDER BY v.id
 DELETE FROM ordering_reservation WHERE id = :id RETURNING node_id AS node, partition, weight
 
 -- name: unneeded
--- Trees for which places are kept that are as wanted, or end, or took too long for them; or one of these.
+-- Trees for which places are kept that are as wanted, or end, or took too long for them; or one of these. A place that
+-- was taken in the future was taken by a clock that ran ahead.
 SELECT v.tree
 FROM ordering_reservation v
 WHERE (:tree = '' OR v.tree = :tree)
-  AND (v.made_at < :before
+  AND (v.made_at < :before OR v.made_at > :latest
        OR NOT EXISTS (SELECT 1 FROM ordering_instance i
                       LEFT JOIN ordering_instancerow o
                         ON o.id = (SELECT max(id) FROM ordering_instancerow WHERE instance_id = i.id)
@@ -209,6 +210,10 @@ SELECT i.id, i.tree, i.title, i.project_id
 FROM ordering_instance i
 WHERE i.orphaned_at <= :before AND i.wanted <> 'destroyed' AND (:id = '' OR i.id = :id)
 ORDER BY i.orphaned_at
+
+-- name: unlearn_orphans
+-- Nothing was requested no more in the future: the clock ran ahead when that was noted.
+UPDATE ordering_instance SET orphaned_at = :now WHERE orphaned_at > :latest
 
 -- name: set_end
 -- Record when a tree is to be destroyed; or that it is not.
