@@ -672,6 +672,24 @@ def test_a_server_whose_certificate_is_not_trusted_is_told_nothing(
         assert len(served.mails) == 1
 
 
+def test_what_a_clock_that_ran_ahead_put_off_for_a_year_is_told_now(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    from freehold.master.foundation import clock
+    from freehold.master.notifications import reconcile
+    from freehold.master.notifications.models import OutgoingMessage
+
+    (web,) = shop(rooms, "web")
+    assess(web, False, time)
+    box.refusals += ["451 later"]
+    pass_by(time, 6)
+    year = time.now + 365 * clock.DAY
+    assert OutgoingMessage.objects.update(due_at=year, claimed_until=year) == 1
+    pass_by(time, 600)
+    assert box.mails == []
+    reconcile.clean_up()
+    pass_by(time, 1)
+    assert len(box.mails) == 1
+
+
 def test_what_was_over_long_ago_is_forgotten(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
     from freehold.master.notifications import reconcile
     from freehold.master.notifications.models import Cause, Notice, OutgoingMessage

@@ -27,6 +27,8 @@ PAUSES = (10 * clock.SECOND, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 3 * _HOU
 """Milliseconds after each attempt that failed."""
 LIFETIME = 3 * clock.DAY
 """How long a message is tried."""
+LONGEST_WAIT = 2 * clock.DAY
+"""No pause, quiet hours or digest has anything wait for longer."""
 BATCH = 500
 """People, or notices to webhooks, for whom messages are made before others have their turn."""
 
@@ -64,6 +66,19 @@ def make_for_webhooks() -> int:
             notice.message = _new_message(now, webhook=notice.webhook_id)
         Notice.objects.bulk_update(notices, ["message"])
     return len(notices)
+
+
+def unlearn_future() -> int:
+    """Have what waits for a moment that a clock which ran ahead set be due now; return how much did."""
+    now = clock.now()
+    late, claimed = Q(due_at__gt=now + LONGEST_WAIT), Q(claimed_until__gt=now + CLAIM + clock.AHEAD)
+    waiting = OutgoingMessage.objects.filter(state=MessageState.WAITING)
+    with writing():
+        return (
+            Notice.objects.filter(late, message=None).update(due_at=now)
+            + waiting.filter(late).update(due_at=now)
+            + waiting.filter(claimed).update(claimed_until=now)
+        )
 
 
 def claim_mail() -> OutgoingMessage | None:

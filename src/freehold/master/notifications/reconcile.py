@@ -84,7 +84,11 @@ def post() -> int:
 
 
 def clean_up() -> int:
-    """Forget what was over a hundred days ago, with all that was told of it; return how many rows."""
+    """Forget what was over a hundred days ago, with all that was told of it; return how many rows.
+
+    What waits for a moment that only a clock which ran ahead can have set is due.
+    """
+    outbox.unlearn_future()
     before, untold = clock.now() - KEPT_DAYS * clock.DAY, clock.now() - UNTOLD_DAYS * clock.DAY
     return sum(
         _forget(old)
