@@ -104,10 +104,13 @@ def all_below(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
             " AND (i.orphaned_at IS NULL OR i.wanted = 'destroyed')",
             **names,
         )
-    parts: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        mine = [one for one in found if one["tree"] == row["tree"] and one["title"].startswith(f"{row['title']}/")]
-        parts[row["id"]] = mine
+    ids = {(row["tree"], row["title"]): row["id"] for row in rows}
+    parts: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
+    for part in found:
+        title = part["title"]
+        while title := title.rpartition("/")[0]:
+            if (above := ids.get((part["tree"], title))) is not None:
+                parts[above].append(part)
     return parts
 
 
