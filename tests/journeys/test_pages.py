@@ -384,6 +384,14 @@ def _parse(arguments: list[str]) -> None:
         pytest.fail(f"there is no such command: {shlex.join(arguments)}")
 
 
+def _substituted(block: Block) -> None:
+    """Each command whose output a shell takes can be read."""
+    commands = re.findall(r"freehold [^)#\n]+", block.text)
+    assert commands
+    for command in commands:
+        _parse(shlex.split(command)[1:])
+
+
 def _serves(reader: Reader) -> object:
     return until(lambda: "Serving" in reader.output() or "running on" in reader.output(), 30, "The Master's start")
 
@@ -459,6 +467,10 @@ CHECKS: dict[str, dict[str, Use]] = {
         "freehold billing site-cost ": Pasted(
             {**OTHER_YEAR, "SHA-256 of the bill": hashlib.sha256(b"the bill").hexdigest()}
         ),
+    },
+    "docs/command-line.md": {
+        "URL=$(freehold request shop": Checked(_substituted),
+        'eval "$(freehold completion bash)"': Checked(_substituted),
     },
     "docs/notifications.md": {
         "freehold notifications show": Parsed("test_account_commands.py runs the same"),

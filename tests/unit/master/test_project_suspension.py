@@ -118,12 +118,14 @@ def test_a_change_of_mind_before_anything_stopped_stops_nothing(shop: "Rooms") -
 
 
 def test_what_its_people_read(shop: "Rooms") -> None:
+    from freehold.master.foundation.paging import ListPart
     from freehold.master.monitoring import queries as monitoring
     from freehold.master.ordering import queries
 
     suspend()
     run_tasks()
-    shop.node_says(_root("web"), "stopped")
+    for row in queries.in_projects([shop.shop], ListPart()):
+        shop.node_says(row["id"], "stopped")
     (picture,) = monitoring.pictures(queries.by_ids([_root("web")]))
     assert picture.status.message == f"Its provider suspended its project: {WHY} Its data is kept."
     assert WHY in Visitor(shop.customer).reads("/services/shop/web")

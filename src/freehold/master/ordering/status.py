@@ -127,7 +127,7 @@ def whole(own: Status, below: Mapping[str, Status]) -> Status:
         return replace(own, state="destroying", ready=False, message=_lacking(below))
     if own.state not in ("started", "stopped") or not lacking:
         return own
-    message = "; ".join(filter(None, [own.message, _lacking(lacking)]))
+    message = "\n".join(filter(None, [own.message, _lacking(lacking)]))
     if own.state == "stopped":
         return replace(own, state="stopping", ready=False, message=message)
     known = [own.health, *map(_health_in_whole, lacking.values())]
