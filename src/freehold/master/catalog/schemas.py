@@ -11,14 +11,13 @@ from referencing.exceptions import Unresolvable
 
 from freehold.master.catalog.evaluation import TooCostly, engine, errors_of, validator_of
 from freehold.master.catalog.models import ReleaseType
-from freehold.master.catalog.secrets import is_secret
+from freehold.master.catalog.secrets import MARK, is_secret
 from freehold.master.foundation import unknown_names
 from freehold.master.foundation.errors import Invalid, InvalidParameters
 from freehold.protocol.patterns import PatternError, keywords_of, patterns_of
 from freehold.protocol.problem import FieldError
 
 MOST_ERRORS = 20
-HIDDEN = "[secret]"
 LONGEST_VALUE, LONGEST_RULE = 80, 200
 LARGEST_SCHEMA, DEEPEST_SCHEMA, MOST_PATTERNS = 256 * 1024, 64, 500
 """Bytes of JSON, levels of nesting, patterns."""
@@ -126,8 +125,8 @@ class _Refusals:
             return error.instance
         given: Any = error.instance
         if error.absolute_path or not isinstance(given, dict):
-            return HIDDEN
-        return {name: HIDDEN if name in self._secrets else value for name, value in given.items()}
+            return MARK
+        return {name: MARK if name in self._secrets else value for name, value in given.items()}
 
     def _is_near(self, error: ValidationError) -> bool:
         return error.absolute_path[0] in self._secrets if error.absolute_path else bool(self._secrets)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from freehold.master.catalog.secrets import MARK
 from freehold.master.foundation.errors import Conflict
 
 SHORTEST = 4
 """Characters of a secret; what is shorter stands in every text."""
 MOST_SECRETS = 2000
 """Beyond that a log is not shown: it would take too long to look for all of them."""
-MARK = "[secret]"
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,7 @@ from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted
 from freehold.protocol.stream import MOST_LINES, StreamRequest
 
-CONFIGURE_TIMEOUT, ASK_TIMEOUT, IDENTITY_TIMEOUT, ROTATE_TIMEOUT = 600.0, 120.0, 15.0, 20.0
-LOG_TIMEOUT = 10.0
+CONFIGURE_TIMEOUT, ASK_TIMEOUT, IDENTITY_TIMEOUT, ROTATE_TIMEOUT, LOG_TIMEOUT = 600.0, 120.0, 15.0, 20.0, 10.0
 """Seconds for the whole of what a partition's code does for us."""
 MOST_LAST_LINES, MOST_FOLLOWED = 240 * 1024, 64 * 1024
 """Bytes of an instance's logs that are read at once, of all its processes together."""
