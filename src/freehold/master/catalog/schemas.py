@@ -11,9 +11,10 @@ from referencing.exceptions import Unresolvable
 
 from freehold.master.catalog.evaluation import TooCostly, engine, errors_of, validator_of
 from freehold.master.catalog.models import ReleaseType
-from freehold.master.catalog.secrets import MARK, is_secret
+from freehold.master.catalog.secrets import is_secret
 from freehold.master.foundation import unknown_names
 from freehold.master.foundation.errors import Invalid, InvalidParameters
+from freehold.master.foundation.secret_mark import MARK
 from freehold.protocol.patterns import PatternError, keywords_of, patterns_of
 from freehold.protocol.problem import FieldError
 

@@ -3,9 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-MARK = "[secret]"
-"""What stands where a secret stood."""
-
 
 def is_secret(name: str, schema: Mapping[str, Any]) -> bool:
     """Whether the value of a property may not be shown unasked."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from freehold.master.catalog.secrets import MARK
 from freehold.master.foundation.errors import Conflict
+from freehold.master.foundation.secret_mark import MARK
 
 SHORTEST = 4
 """Characters of a secret; what is shorter stands in every text."""

@@ -1,0 +1,3 @@
+"""What stands where a secret stood, in texts for people."""
+
+MARK = "[secret]"
