@@ -162,9 +162,14 @@ def _cache(options: argparse.Namespace) -> int:
             raise CacheError(f"'{key}' is no key: it has 64 hexadecimal digits; `freehold cache show` prints it.")
     if options.keep is not None and options.keep < 0:
         raise CacheError("--keep is a number of megabytes.")
-    given = {"mirrors": options.mirror, "trusted": options.trust, "shares": options.share, "cache_mb": options.keep}
+    fetch_settings = {
+        "mirrors": options.mirror,
+        "trusted": options.trust,
+        "shares": options.share,
+        "cache_mb": options.keep,
+    }
     settings = node_settings.load(root)
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = {name: value for name, value in fetch_settings.items() if value is not None}
     if changes:
         settings = msgspec.structs.replace(settings, **changes)
         node_settings.save(root, settings)
@@ -217,7 +222,7 @@ def _status(options: argparse.Namespace) -> int:
     protected = protections.find(settings)
     missing = protected.missing()
     now = store.clock.now()
-    found = {
+    status = {
         "node": settings.node,
         "title": settings.title,
         "master": settings.master,
@@ -229,9 +234,10 @@ def _status(options: argparse.Namespace) -> int:
         "protections": protected.holding(),
         "unprotected": missing,
         "own_promises": [
-            {"name": one.name, "kept": one.kept, "message": one.message} for one in store.results.health()
+            {"name": promise.name, "kept": promise.kept, "message": promise.message}
+            for promise in store.results.health()
         ],
-        "software": [{"release": one.release, "state": one.state} for one in store.software.planned()],
+        "software": [{"release": software.release, "state": software.state} for software in store.software.planned()],
         "instances": [
             {
                 "instance": desired.instance,
@@ -241,34 +247,36 @@ def _status(options: argparse.Namespace) -> int:
                 "state": desired.state,
                 "message": desired.message,
                 "processes": [
-                    {"name": one.name, "pid": one.pid, "state": one.state, "restarts": one.restarts}
-                    for one in (groups[desired.partition].processes if desired.partition in groups else [])
+                    {"name": process.name, "pid": process.pid, "state": process.state, "restarts": process.restarts}
+                    for process in (groups[desired.partition].processes if desired.partition in groups else [])
                 ],
-                "promises": {one.name: one.kept for one in promises if one.instance == desired.instance},
+                "promises": {
+                    promise.name: promise.kept for promise in promises if promise.instance == desired.instance
+                },
             }
             for desired in store.instances.all()
         ],
     }
     if options.json:
-        json_output.print_answer(options, found)
+        json_output.print_answer(options, status)
         return 0
-    print(f"node '{found['title']}' of {found['master'] or 'no Master yet'}")
+    print(f"node '{status['title']}' of {status['master'] or 'no Master yet'}")
     print(
-        f"  agent {_word(found['agent'])}, supervisor {_word(supervisor)}, {found['reports_waiting']} reports waiting"
+        f"  agent {_word(status['agent'])}, supervisor {_word(supervisor)}, {status['reports_waiting']} reports waiting"
     )
     holding = [name for name, holds in protected.holding().items() if holds]
     print(f"  between partitions: {', '.join(holding)}")
     for name, why in missing.items():
         print(f"  NOT {name}: {why}")
-    for one in store.results.health():
-        print(f"  {one.name}: {'kept' if one.kept else 'BROKEN'}{one.message and ', '}{one.message}")
+    for promise in store.results.health():
+        print(f"  {promise.name}: {'kept' if promise.kept else 'BROKEN'}{promise.message and ', '}{promise.message}")
     if not supervisor:
         print("  nothing of this runs now; it was last seen so:")
     for desired in store.instances.all():
-        own = [one for one in promises if one.instance == desired.instance]
-        kept = [f"{one.name} {'kept' if one.kept else 'BROKEN'}" for one in own]
+        own = [promise for promise in promises if promise.instance == desired.instance]
+        verdicts = [f"{promise.name} {'kept' if promise.kept else 'BROKEN'}" for promise in own]
         states = f"{desired.state or 'new'} (wanted {desired.wanted})"
-        print(f"  {desired.partition}: {desired.title} {states} {', '.join(kept)}".rstrip())
+        print(f"  {desired.partition}: {desired.title} {states} {', '.join(verdicts)}".rstrip())
         for line in desired.message.splitlines()[-5:]:
             print(f"    {line[:200]}")
     return 0
@@ -279,12 +287,12 @@ def _promises(options: argparse.Namespace) -> int:
     from freehold.node.state.store import Store
 
     store = Store(Database(Paths(options.root.resolve()).store, only_look=True))
-    found = [desired for desired in store.instances.all() if options.title in (desired.title, desired.instance)]
-    if not found:
+    matching = [desired for desired in store.instances.all() if options.title in (desired.title, desired.instance)]
+    if not matching:
         raise SettingsError(f"There is no instance '{options.title}' here. See: freehold node status")
     rows = [
         {"promise": change.name, "at": _moment(change.at), "kept": change.kept, "message": change.message}
-        for desired in found
+        for desired in matching
         for change in store.results.history(desired.instance)
     ]
     if options.json:
@@ -303,17 +311,17 @@ def _doctor(options: argparse.Namespace) -> int:
     from freehold import exposure
     from freehold.node.maintenance import health
 
-    found = health.findings(options.root.resolve())
+    findings = health.findings(options.root.resolve())
     if options.json:
-        json_output.print_answer(options, found)
+        json_output.print_answer(options, findings)
     else:
-        for one in found:
-            print(f"{'well ' if one.well else 'WRONG'}  {one.name}: {one.message}")
-            if one.remedy and not one.well:
-                print(f"       → {one.remedy}")
-            for line in exposure.lines(exposure.weigh(one.protections)) if one.protections else []:
+        for finding in findings:
+            print(f"{'well ' if finding.well else 'WRONG'}  {finding.name}: {finding.message}")
+            if finding.remedy and not finding.well:
+                print(f"       → {finding.remedy}")
+            for line in exposure.lines(exposure.weigh(finding.protections)) if finding.protections else []:
                 print(f"       {line}")
-    return 0 if all(one.well for one in found) else 1
+    return 0 if all(finding.well for finding in findings) else 1
 
 
 def _orphans(options: argparse.Namespace) -> int:
@@ -323,16 +331,16 @@ def _orphans(options: argparse.Namespace) -> int:
     root = options.root.resolve()
     node_settings.load(root)
     store = Store(Database(Paths(root).store, only_look=options.destroy is None))
-    found = {desired.instance: desired for desired in store.orphans.all()}
+    orphans = {desired.instance: desired for desired in store.orphans.all()}
     if options.destroy is None:
-        for desired in found.values():
+        for desired in orphans.values():
             print(f"{desired.instance}  {desired.partition}  {desired.title} ({desired.wanted})")
-        if not found:
+        if not orphans:
             print("The Master names everything that is here.")
         return 0
-    if options.destroy not in found:
+    if options.destroy not in orphans:
         raise SettingsError(f"'{options.destroy}' is not one of what the Master forgot. See: freehold node orphans")
-    desired = found[options.destroy]
+    desired = orphans[options.destroy]
     if _agreed(options, f"'{desired.title}' in {desired.partition} is destroyed with all its data."):
         store.orphans.destroy(desired.instance)
     return 0
@@ -346,9 +354,9 @@ def _tidy(options: argparse.Namespace) -> int:
     paths = Paths(options.root.resolve())
     node_settings.load(paths.root)
     store = Store(Database(paths.store))
-    found = cleanup.strays(paths, store)
-    words = "\n".join(f"  {path}" for path in found)
-    if _agreed(options, f"These are removed:\n{words}" if found else "There is nothing that nothing needs."):
+    strays = cleanup.strays(paths, store)
+    words = "\n".join(f"  {path}" for path in strays)
+    if _agreed(options, f"These are removed:\n{words}" if strays else "There is nothing that nothing needs."):
         cleanup.clean_up(paths, store)
     return 0
 
@@ -368,9 +376,9 @@ def _reinstall(options: argparse.Namespace) -> int:
     from freehold.node import reset_enrolment
 
     root = options.root.resolve()
-    found = reset_enrolment.contents(root)
+    folders = reset_enrolment.contents(root)
     words = "All services end. These are emptied; users, addresses and limits stay:\n"
-    if not _agreed(options, words + "\n".join(f"  {path}" for path in found)):
+    if not _agreed(options, words + "\n".join(f"  {path}" for path in folders)):
         return 0
     _stop(argparse.Namespace(root=root, keep_services=False, dry_run=False, yes=True))
     reset_enrolment.forget(root)
@@ -397,11 +405,11 @@ def _upgrade(options: argparse.Namespace) -> int:
     if pid is None:
         print("No agent runs here. The next one to start will be that version.")
         return 0
-    while (found := upgrade.read(root)) is not None and found.state == upgrade.TRYING:
+    while (trial := upgrade.read(root)) is not None and trial.state == upgrade.TRYING:
         time.sleep(0.2)
-    if found is None or found.state == upgrade.FAILED:
+    if trial is None or trial.state == upgrade.FAILED:
         raise SettingsError(
-            f"The former version is back. The new one: {found.why if found else 'is not known any more.'}"
+            f"The former version is back. The new one: {trial.why if trial else 'is not known any more.'}"
         )
     print(f"The agent is now the version in {folder}.")
     return 0
@@ -440,7 +448,7 @@ def _stop(options: argparse.Namespace) -> int:
     running = [] if options.keep_services else _running(paths)
     words = f"The agent of {root} ends{'; its services go on' if options.keep_services else ''}."
     if running:
-        words = f"The agent of {root} ends, and with it what runs of:\n" + "\n".join(f"  {one}" for one in running)
+        words = f"The agent of {root} ends, and with it what runs of:\n" + "\n".join(f"  {title}" for title in running)
     # Where no service runs nothing is lost: the agent may be started again.
     if (running or options.dry_run) and not _agreed(options, words):
         return 0

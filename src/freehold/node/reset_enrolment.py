@@ -14,10 +14,10 @@ from freehold.node.settings import Paths
 def contents(root: Path) -> list[Path]:
     """Return what would be emptied or removed."""
     paths, settings = Paths(root), node_settings.load(root)
-    found = [paths.partitions / slot.name for slot in settings.slots]
-    found += [note_of_tenant(paths, slot) for slot in settings.slots]
-    found += [paths.software, paths.cache, root / "packages", paths.identity]
-    return [path for path in [*found, *sorted(root.glob("node.sqlite*"))] if path.exists()]
+    folders = [paths.partitions / slot.name for slot in settings.slots]
+    folders += [note_of_tenant(paths, slot) for slot in settings.slots]
+    folders += [paths.software, paths.cache, root / "packages", paths.identity]
+    return [path for path in [*folders, *sorted(root.glob("node.sqlite*"))] if path.exists()]
 
 
 def forget(root: Path) -> None:
@@ -25,9 +25,9 @@ def forget(root: Path) -> None:
     settings = node_settings.load(root)
     # First of all who it is: from then on no agent starts, however far the rest comes.
     fields = {"master": "", "node": "", "epoch": 0, "title": "", "certificate_ends": 0.0, "certificate_begins": 0.0}
-    kept = contents(root)
+    folders = contents(root)
     node_settings.save(root, msgspec.structs.replace(settings, **fields))
-    for path in kept:
+    for path in folders:
         if not path.is_dir():
             path.unlink(missing_ok=True)
         elif path.name == "packages":

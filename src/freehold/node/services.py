@@ -95,11 +95,11 @@ class Services:
             expected, heard = self._expected.get(partition, {}), self._heard.get(partition, {})
             result, since = assess(expected, heard), youngest(expected, heard)
             unmeasured = bool(result and result[0]) and measured < since
-            asked = self._unmeasured.pop(partition, None) == since
+            was_unmeasured = self._unmeasured.pop(partition, None) == since
             if unmeasured:
                 self._unmeasured[partition] = since
         if unmeasured:
-            if not asked:
+            if not was_unmeasured:
                 self._checks.look_again(partition, since)
             if self._checks.measured(partition) >= since:
                 # Meanwhile, when nobody knew yet that it is waited for.

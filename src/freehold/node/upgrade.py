@@ -60,10 +60,10 @@ def read(root: Path) -> Upgrade | None:
 def begin(root: Path, python: str, agent: int | None, seconds: float) -> None:
     """Have the running agent (its process, if any runs) become another version; return at once."""
     results = Store(Database(Paths(root).store)).results
-    kept = [(one.instance, one.name) for one in results.all() if one.kept]
+    kept_promises = [(result.instance, result.name) for result in results.all() if result.kept]
     former = read(root)
     known = former.python if former is not None and former.state == DONE else sys.executable
-    _write(root, Upgrade(TRYING, python, known, kept, seconds))
+    _write(root, Upgrade(TRYING, python, known, kept_promises, seconds))
     with (root / "agent.log").open("ab") as log:
         watcher = [known, "-m", "freehold.node.upgrade", str(root)]
         subprocess.Popen(watcher, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
@@ -73,39 +73,39 @@ def begin(root: Path, python: str, agent: int | None, seconds: float) -> None:
 
 def follow(root: Path) -> None:
     """Become the version that was chosen, unless we are it: at each start of an agent, and when told to."""
-    found = read(root)
-    if found is None or found.python == sys.executable:
+    upgrade = read(root)
+    if upgrade is None or upgrade.python == sys.executable:
         return
-    if found.state in (TRYING, DONE) and os.access(found.python, os.X_OK):
-        os.execv(found.python, [found.python, "-m", "freehold.cli", "node", "run", "--root", str(root)])
+    if upgrade.state in (TRYING, DONE) and os.access(upgrade.python, os.X_OK):
+        os.execv(upgrade.python, [upgrade.python, "-m", "freehold.cli", "node", "run", "--root", str(root)])
 
 
 def prove(root: Path, link: Upstream, store: Store, over: Event) -> None:
     """As the new version: note that we are well, as soon as we are. Runs in a thread of the agent."""
-    found = read(root)
-    if found is None or found.state != TRYING or found.python != sys.executable:
+    upgrade = read(root)
+    if upgrade is None or upgrade.state != TRYING or upgrade.python != sys.executable:
         return
     began = store.clock.now()
     while not over.wait(0.5):
-        if why := _unproved(link, store, found, began):
+        if why := _unproved(link, store, upgrade, began):
             _log.info("not proved yet: %s", why)
             continue
-        _write(root, msgspec.structs.replace(found, state=DONE))
+        _write(root, msgspec.structs.replace(upgrade, state=DONE))
         _log.info("this version of the agent stays")
-        _forget_others({found.python, found.former})
+        _forget_others({upgrade.python, upgrade.former})
         return
 
 
-def _unproved(link: Upstream, store: Store, found: Upgrade, began: float) -> str:
+def _unproved(link: Upstream, store: Store, upgrade: Upgrade, began: float) -> str:
     try:
         link.call("GET", f"/node/v1/feed?since={store.revision}&wait=0", timeout=20)
     except NodeError as error:
         return f"the Master is not reached: {error}"
     wanted = {desired.instance for desired in store.instances.started()}
-    kept = {(one.instance, one.name) for one in store.results.all() if one.kept}
-    if broken := [one for one in found.kept if one[0] in wanted and one not in kept]:
+    kept_promises = {(result.instance, result.name) for result in store.results.all() if result.kept}
+    if broken := [promise for promise in upgrade.kept if promise[0] in wanted and promise not in kept_promises]:
         return f"promise {broken[0][1]} of {broken[0][0]} is not kept"
-    return "" if store.clock.now() - began >= min(5.0, found.seconds / 2) else "promises were not all looked at yet"
+    return "" if store.clock.now() - began >= min(5.0, upgrade.seconds / 2) else "promises were not all looked at yet"
 
 
 def watch(root: Path) -> None:
@@ -115,20 +115,22 @@ def watch(root: Path) -> None:
         return
     end = time.monotonic() + first.seconds
     seen = time.monotonic()
-    while (found := read(root)) is not None and found.state == TRYING:
+    while (upgrade := read(root)) is not None and upgrade.state == TRYING:
         now = time.monotonic()
         seen = now if agent_pid(Paths(root)) is not None else seen
         if now > end or now - seen > GONE:
             late = f"It did not reach the Master and its promises within {first.seconds:g} s."
-            _write(root, msgspec.structs.replace(found, state=FAILED, why=late if now > end else "It ended by itself."))
+            _write(
+                root, msgspec.structs.replace(upgrade, state=FAILED, why=late if now > end else "It ended by itself.")
+            )
             break
         time.sleep(0.2)
-    found = read(root)
-    if found is not None and found.state == FAILED:
-        _put_back(root, found)
+    upgrade = read(root)
+    if upgrade is not None and upgrade.state == FAILED:
+        _put_back(root, upgrade)
 
 
-def _put_back(root: Path, found: Upgrade) -> None:
+def _put_back(root: Path, upgrade: Upgrade) -> None:
     pid = agent_pid(Paths(root))
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
@@ -139,7 +141,7 @@ def _put_back(root: Path, found: Upgrade) -> None:
             return
         time.sleep(0.1)
     with (root / "agent.log").open("ab") as log:
-        command = [found.former, "-m", "freehold.cli", "node", "run", "--root", str(root)]
+        command = [upgrade.former, "-m", "freehold.cli", "node", "run", "--root", str(root)]
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
 
 

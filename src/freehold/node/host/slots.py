@@ -152,7 +152,7 @@ def _slot(paths: Paths, settings: Settings, number: int, address: str) -> Partit
 def _user(name: str, home: Path) -> tuple[int, int]:
     """Return the uid and gid of a system user, made if it is not there."""
     try:
-        found = pwd.getpwnam(name)
+        account = pwd.getpwnam(name)
     except KeyError:
         if shutil.which("useradd") is None:
             raise HostError("There is no `useradd` here. Install the package passwd.") from None
@@ -162,8 +162,8 @@ def _user(name: str, home: Path) -> tuple[int, int]:
         )
         if done.returncode:
             raise HostError(f"The user {name} cannot be made: {done.stderr.strip()}") from None
-        found = pwd.getpwnam(name)
-    return found.pw_uid, grp.getgrgid(found.pw_gid).gr_gid
+        account = pwd.getpwnam(name)
+    return account.pw_uid, grp.getgrgid(account.pw_gid).gr_gid
 
 
 def _addresses(settings: Settings, count: int) -> list[str]:
@@ -172,10 +172,10 @@ def _addresses(settings: Settings, count: int) -> list[str]:
             hosts = ipaddress.ip_network(settings.network).hosts()
         except ValueError as error:
             raise HostError(f"--network: {error}. Write it like 203.0.113.0/24.") from None
-        found = [str(address) for address, _ in zip(hosts, range(count), strict=False)]
-        if len(found) < count:
-            raise HostError(f"{settings.network} has only {len(found)} addresses for {count} partitions.")
-        return found
+        addresses = [str(address) for address, _ in zip(hosts, range(count), strict=False)]
+        if len(addresses) < count:
+            raise HostError(f"{settings.network} has only {len(addresses)} addresses for {count} partitions.")
+        return addresses
     if count > 254 * 254:
         raise HostError("More than 64,516 partitions need a --network of their own.")
     first, second = hashlib.sha256(settings.tag.encode()).digest()[:2]

@@ -35,8 +35,8 @@ def visit(folder: str | Path, see: Seen) -> None:
             os.close(descriptor)
             descriptor = upper
             identity, inner = above.pop()
-            found = os.fstat(descriptor)
-            if (found.st_dev, found.st_ino) != identity:
+            status = os.fstat(descriptor)
+            if (status.st_dev, status.st_ino) != identity:
                 # It was moved since: what is above it now is somebody else's.
                 return
     finally:
@@ -44,13 +44,13 @@ def visit(folder: str | Path, see: Seen) -> None:
 
 
 def _look(descriptor: int, see: Seen) -> tuple[tuple[int, int], list[str]]:
-    found, inner = os.fstat(descriptor), []
+    status, inner = os.fstat(descriptor), []
     with os.scandir(descriptor) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
                 if see(descriptor, entry) and entry.is_dir(follow_symlinks=False):
                     inner.append(entry.name)
-    return (found.st_dev, found.st_ino), inner
+    return (status.st_dev, status.st_ino), inner
 
 
 def remove(folder: str | Path) -> None:

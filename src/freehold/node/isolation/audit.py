@@ -71,13 +71,13 @@ def is_on() -> bool:
 
 def _listen() -> socket.socket | None:
     try:
-        found = socket.socket(
+        audit_socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, _NETLINK_AUDIT
         )
-        found.bind((0, _LISTENERS))
+        audit_socket.bind((0, _LISTENERS))
     except OSError:
         return None
-    return found
+    return audit_socket
 
 
 def _what(blockers: bytes) -> str:

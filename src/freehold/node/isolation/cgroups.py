@@ -117,8 +117,8 @@ def remove_node(node: str) -> None:
 def partitions(node: str) -> list[str]:
     """Return the partitions of a node in which something runs."""
     root = _tracking_root()
-    found = (root / PARENT / node).glob(f"*/{_SERVICES}") if root else ()
-    return sorted(path.parent.name for path in found if group.members(str(path)))
+    groups = (root / PARENT / node).glob(f"*/{_SERVICES}") if root else ()
+    return sorted(path.parent.name for path in groups if group.members(str(path)))
 
 
 def cpu_ms(tag: str) -> float | None:
@@ -161,16 +161,16 @@ def refusals(tag: str) -> dict[str, int]:
 
     The numbers begin anew with the group.
     """
-    found, is_v2 = {}, _is_v2()
-    for what, controller, names in (
+    controllers, is_v2 = {}, _is_v2()
+    for limit, controller, names in (
         ("memory", "memory", ("memory.oom_control", "memory.events")),
         ("processes", "pids", ("pids.events", "pids.events")),
     ):
-        key = b"oom_kill" if what == "memory" else b"max"
+        key = b"oom_kill" if limit == "memory" else b"max"
         if is_v2:
             # Of memory the limited group counts all. Of processes it does so since Linux 6.11; before, the group does
             # in which another process was refused.
-            groups = ("",) if what == "memory" else ("", f"{_SERVICES}/", f"{_CHECKS}/")
+            groups = ("",) if limit == "memory" else ("", f"{_SERVICES}/", f"{_CHECKS}/")
             counts = [_count(f"{_ROOT}/{PARENT}/{tag}/{group}{names[1]}", key) for group in groups]
         else:
             # Version 1 counts an event in the group of the process that it struck.
@@ -178,8 +178,8 @@ def refusals(tag: str) -> dict[str, int]:
             counts = [_count(f"{folder}/{group}/{names[0]}", key) for group in (_SERVICES, _CHECKS)]
         known = [count for count in counts if count is not None]
         if known:
-            found[what] = sum(known)
-    return found
+            controllers[limit] = sum(known)
+    return controllers
 
 
 def _create_v1(tag: str, limits: Limits) -> Groups:

@@ -88,21 +88,21 @@ def remove_link(host_end: str, seconds: float = LINK_SECONDS) -> bool:
 
 def default_interfaces() -> set[str]:
     """Return the interfaces by which this machine reaches what it has no other route to."""
-    found = set()
+    mounted = set()
     for line in _read("/proc/net/route").splitlines()[1:]:
         words = line.split()
         if words[1] == "00000000":
-            found.add(words[0])
+            mounted.add(words[0])
     for line in _read("/proc/net/ipv6_route").splitlines():
         words = line.split()
         if words[:2] == ["0" * 32, "00"] and words[9] != "lo":
-            found.add(words[9])
-    return found
+            mounted.add(words[9])
+    return mounted
 
 
 def _start_init(program: str, order: ContainerOrder) -> int:
     """Start an init in new namespaces and return its pid."""
-    told, tell = os.pipe()
+    read_end, tell = os.pipe()
     between = os.fork()
     if between == 0:
         try:
@@ -119,7 +119,7 @@ def _start_init(program: str, order: ContainerOrder) -> int:
             os.write(tell, f"namespaces: {error}".encode())
             os._exit(1)
     os.close(tell)
-    with os.fdopen(told, "rb") as answers:
+    with os.fdopen(read_end, "rb") as answers:
         words = answers.read()
     os.waitpid(between, 0)
     if not words.isdigit():

@@ -25,13 +25,13 @@ class _Sum:
     seen: set[tuple[int, int]] = field(default_factory=set)
     """What has several names, or none, and was counted."""
 
-    def add(self, found: os.stat_result) -> None:
+    def add(self, status: os.stat_result) -> None:
         self.files += 1
-        if found.st_nlink != 1 and not stat.S_ISDIR(found.st_mode):
-            if (found.st_dev, found.st_ino) in self.seen:
+        if status.st_nlink != 1 and not stat.S_ISDIR(status.st_mode):
+            if (status.st_dev, status.st_ino) in self.seen:
                 return
-            self.seen.add((found.st_dev, found.st_ino))
-        self.blocks += found.st_blocks
+            self.seen.add((status.st_dev, status.st_ino))
+        self.blocks += status.st_blocks
 
 
 def measure(folder: str, pids: Iterable[int] = ()) -> DiskUsage:
@@ -67,9 +67,9 @@ def _add_nameless(folder: str, device: int, total: _Sum) -> None:
         return
     for name in entries:
         with contextlib.suppress(OSError):
-            found = os.stat(f"{folder}/{name}")
-            if found.st_nlink == 0 and found.st_dev == device and stat.S_ISREG(found.st_mode):
-                total.add(found)
+            status = os.stat(f"{folder}/{name}")
+            if status.st_nlink == 0 and status.st_dev == device and stat.S_ISREG(status.st_mode):
+                total.add(status)
 
 
 def too_much(held: DiskUsage, disk_mb: int, files: int) -> str:

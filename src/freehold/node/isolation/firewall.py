@@ -87,7 +87,7 @@ def admit(tag: str, rules: list[FirewallRule], around: Surroundings) -> None:
         ["nft", "-j", "-f", "-"], input=json.dumps({"nftables": commands}), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        names = ", ".join(one.partition for one in rules)
+        names = ", ".join(rule.partition for rule in rules)
         _log.error("nftables does not take the rules of %s: %s", names, done.stderr.strip())
         raise HostError(f"The machine's firewall does not take the rules of {names}; why is in the node's log.")
 
@@ -95,21 +95,21 @@ def admit(tag: str, rules: list[FirewallRule], around: Surroundings) -> None:
 def refusals(tag: str) -> dict[str, dict[str, int]]:
     """Return how many packets were refused, by partition, then by what: listen, connect, posing."""
     shown = _nft("-j", "list", "counters", "table", "inet", _name(tag))
-    found: dict[str, dict[str, int]] = {}
-    for one in json.loads(shown)["nftables"] if shown else []:
-        if "counter" in one:
-            what, _, partition = one["counter"]["name"].partition("_")
-            found.setdefault(partition, {})[what] = one["counter"]["packets"]
-    return found
+    counters: dict[str, dict[str, int]] = {}
+    for entry in json.loads(shown)["nftables"] if shown else []:
+        if "counter" in entry:
+            direction, _, partition = entry["counter"]["name"].partition("_")
+            counters.setdefault(partition, {})[direction] = entry["counter"]["packets"]
+    return counters
 
 
 def strangers() -> list[str]:
     """Return the chains of other software here that refuse what they do not know, partitions' packets too."""
     shown = _nft("-j", "list", "chains")
     return [
-        f"{one['chain']['family']} {one['chain']['table']} {one['chain']['name']}"
-        for one in (json.loads(shown)["nftables"] if shown else [])
-        if "chain" in one and one["chain"].get("hook") == "forward" and one["chain"].get("policy") == "drop"
+        f"{entry['chain']['family']} {entry['chain']['table']} {entry['chain']['name']}"
+        for entry in (json.loads(shown)["nftables"] if shown else [])
+        if "chain" in entry and entry["chain"].get("hook") == "forward" and entry["chain"].get("policy") == "drop"
     ]
 
 
@@ -152,7 +152,8 @@ class _Table:
         """What holds for a partition."""
         name, address = rule.partition, ipaddress.ip_address(rule.address)
         commands: list[_Json] = [
-            {"add": {"counter": {**self._where, "name": f"{what}_{name}"}}} for what in ("listen", "connect", "posing")
+            {"add": {"counter": {**self._where, "name": f"{direction}_{name}"}}}
+            for direction in ("listen", "connect", "posing")
         ]
         for chain, map in ((f"in_{name}", "coming"), (f"out_{name}", "leaving")):
             named = {**self._where, "name": chain}
@@ -163,20 +164,20 @@ class _Table:
             own = {**self._where, "name": f"own{address.version}", "elem": [str(address)]}
             commands.append({"add": {"element": own}})
         network = rule.network or FirewallNetwork()
-        commands += [self._rule(f"out_{name}", *one) for one in _outgoing(rule, network.connect, around, master)]
+        commands += [self._rule(f"out_{name}", *target) for target in _outgoing(rule, network.connect, around, master)]
         if network.tcp is not None or network.udp is not None:
-            commands += [self._rule(f"in_{name}", *one) for one in _incoming(rule, network)]
+            commands += [self._rule(f"in_{name}", *source) for source in _incoming(rule, network)]
         return commands
 
     def _hiding(self, links: str, network: str) -> list[list[_Json]]:
         """Have what leaves the machine from a private address leave with the machine's."""
-        found = []
+        rules = []
         for family, name in (("ip", "own4"), ("ip6", "own6")):
             matches = [_matches("==", _field(family, "saddr"), f"@{name}"), _is("oifname", links, "!=")]
             if network and ipaddress.ip_network(network).version == (4 if family == "ip" else 6):
                 matches.append(_to(network, "!="))
-            found.append([*matches, {"masquerade": None}])
-        return found
+            rules.append([*matches, {"masquerade": None}])
+        return rules
 
     def _strangers(self, links: str) -> list[list[_Json]]:
         """Have a machine that was no router be one for its partitions only."""
@@ -185,8 +186,8 @@ class _Table:
                 is_router = file.read().strip() == "1"
         except OSError:
             is_router = True
-        others = [_is("iifname", links, "!="), _is("oifname", links, "!="), {"drop": None}]
-        return [] if is_router else [[_matches("==", {"meta": {"key": "nfproto"}}, "ipv4"), *others]]
+        foreign = [_is("iifname", links, "!="), _is("oifname", links, "!="), {"drop": None}]
+        return [] if is_router else [[_matches("==", {"meta": {"key": "nfproto"}}, "ipv4"), *foreign]]
 
     def _rule(self, chain: str, *statements: _Json) -> _Json:
         return {"add": {"rule": {**self._where, "chain": chain, "expr": list(statements)}}}
@@ -213,23 +214,23 @@ def _outgoing(
     rule: FirewallRule, connect: list[str] | None, around: Surroundings, master: list[tuple[str, int]]
 ) -> list[list[_Json]]:
     address = ipaddress.ip_address(rule.address)
-    own, other = ("ip", "ipv6") if address.version == 4 else ("ip6", "ipv4")
+    own, other_family = ("ip", "ipv6") if address.version == 4 else ("ip6", "ipv4")
     posing: _Json = {"counter": f"posing_{rule.partition}"}
     # What it tells its link of itself has no address yet.
-    silent = [[_ICMPS, _matches("==", {"meta": {"key": "nfproto"}}, other), _ACCEPT]]
+    silent = [[_ICMPS, _matches("==", {"meta": {"key": "nfproto"}}, other_family), _ACCEPT]]
     link_local = [[_matches("==", _field("ip6", "saddr"), _prefix("fe80::/10")), _ICMPS, _ACCEPT]]
     rules = [
         *(link_local if own == "ip6" else silent),
-        [_matches("==", {"meta": {"key": "nfproto"}}, other), {"drop": None}],
+        [_matches("==", {"meta": {"key": "nfproto"}}, other_family), {"drop": None}],
         [_matches("!=", _field(own, "saddr"), str(address)), posing, {"drop": None}],
     ]
     if connect is None:
         return rules
     rules += [[_KNOWN, _ACCEPT], [_ICMPS, _ACCEPT]]
-    allowed = [f"[{one}]:53" for one in around.resolvers]
+    allowed = [f"[{resolver}]:53" for resolver in around.resolvers]
     allowed += [f"[{host}]:{port}" for host, port in master]
-    for one in [*allowed, *connect]:
-        where, port = target(one)
+    for destination in [*allowed, *connect]:
+        where, port = target(destination)
         matched = [_to(where)] if where else []
         if port:
             ports = [_matches("==", _field(protocol, "dport"), port) for protocol in ("tcp", "udp")]
@@ -259,10 +260,10 @@ def _to(network: str, operator: str = "==") -> _Json:
 
 
 def _prefix(network: str) -> object:
-    found = ipaddress.ip_network(network, strict=False)
-    if found.prefixlen == found.max_prefixlen:
-        return str(found.network_address)
-    return {"prefix": {"addr": str(found.network_address), "len": found.prefixlen}}
+    parsed = ipaddress.ip_network(network, strict=False)
+    if parsed.prefixlen == parsed.max_prefixlen:
+        return str(parsed.network_address)
+    return {"prefix": {"addr": str(parsed.network_address), "len": parsed.prefixlen}}
 
 
 def _field(protocol: str, field: str) -> _Json:
@@ -278,11 +279,11 @@ def _addresses_of(master: str) -> list[tuple[str, int]]:
     if not host:
         return []
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
     except OSError:
         # Away from the network: the rules are made again with the next configuration.
         return []
-    return sorted({(str(one[4][0]), int(port)) for one in found})
+    return sorted({(str(answer[4][0]), int(port)) for answer in answers})
 
 
 def _name(tag: str) -> str:

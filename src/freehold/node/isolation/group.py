@@ -23,15 +23,15 @@ def enter(path: str) -> None:
 
 def members(folder: str) -> list[int]:
     """Return the processes in a group and in those below it; none when there is no such group."""
-    found = []
+    pids = []
     for parent, _, _ in os.walk(folder):
         try:
             with open(f"{parent}/cgroup.procs") as file:
-                found += [int(line) for line in file]
+                pids += [int(line) for line in file]
         except OSError:
             # Gone: nothing was in it any more.
             continue
-    return found
+    return pids
 
 
 def kill(folder: str) -> None:

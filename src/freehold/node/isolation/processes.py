@@ -22,14 +22,14 @@ _UNCERTAIN_SECONDS = 0.5
 
 def of_user(uid: int) -> list[int]:
     """Return the living processes of a user."""
-    found = []
+    pids = []
     for pid in _all():
         try:
             if os.stat(f"/proc/{pid}").st_uid == uid and not is_zombie(pid):
-                found.append(pid)
+                pids.append(pid)
         except OSError:
             continue
-    return found
+    return pids
 
 
 def with_variable(name: str) -> Iterator[tuple[int, str]]:
@@ -40,7 +40,7 @@ def with_variable(name: str) -> Iterator[tuple[int, str]]:
     start = f"{name}=".encode()
     for pid in _all():
         try:
-            value = next((one for one in _environment(pid).split(b"\0") if one.startswith(start)), None)
+            value = next((variable for variable in _environment(pid).split(b"\0") if variable.startswith(start)), None)
             if value is not None and not is_zombie(pid):
                 yield pid, value[len(start) :].decode(errors="replace")
         except OSError:

@@ -19,16 +19,16 @@ def of_user(uid: int, folder: Path | None, host_end: str = "") -> list[str]:
 
     `folder` is the partition's, which is to be empty, if it has one; `host_end` its link, which is to be gone.
     """
-    found = [f"process {pid}" for pid in processes.of_user(uid)]
-    found += [words for kind, words in _IPC.items() if _owns(f"/proc/sysvipc/{kind}", uid)]
-    found += [f"{name} socket" for name in _SOCKETS if _has_socket(f"/proc/net/{name}", uid)]
-    found += [f"{count} keys" for count in _keys(uid)]
-    found += [f"mount {where}" for where in _mounts(folder)] if folder else []
+    remains = [f"process {pid}" for pid in processes.of_user(uid)]
+    remains += [words for kind, words in _IPC.items() if _owns(f"/proc/sysvipc/{kind}", uid)]
+    remains += [f"{name} socket" for name in _SOCKETS if _has_socket(f"/proc/net/{name}", uid)]
+    remains += [f"{count} keys" for count in _keys(uid)]
+    remains += [f"mount {where}" for where in _mounts(folder)] if folder else []
     if host_end and os.path.exists(f"/sys/class/net/{host_end}"):
-        found.append(f"interface {host_end}")
+        remains.append(f"interface {host_end}")
     if folder and folder.is_dir() and (entries := os.listdir(folder)):
-        found.append(f"{len(entries)} entries in {folder}")
-    return found + _files(uid)
+        remains.append(f"{len(entries)} entries in {folder}")
+    return remains + _files(uid)
 
 
 def _owns(table: str, uid: int) -> bool:
@@ -37,7 +37,7 @@ def _owns(table: str, uid: int) -> bool:
         with open(table) as file:
             names = file.readline().split()
             columns = [names.index("uid"), names.index("cuid")]
-            return any(str(uid) in [line.split()[one] for one in columns] for line in file)
+            return any(str(uid) in [line.split()[column] for column in columns] for line in file)
     except (OSError, ValueError):
         return False
 
@@ -74,7 +74,7 @@ def _mounts(folder: Path) -> list[str]:
 
 
 def _files(uid: int) -> list[str]:
-    found: list[str] = []
+    paths: list[str] = []
     waiting, looked = [*SHARED], 0
     while waiting:
         try:
@@ -82,13 +82,13 @@ def _files(uid: int) -> list[str]:
                 for entry in entries:
                     looked += 1
                     if looked > MOST_LOOKED_AT:
-                        return [*found, f"more than {MOST_LOOKED_AT} entries in {', '.join(SHARED)}, not all looked at"]
+                        return [*paths, f"more than {MOST_LOOKED_AT} entries in {', '.join(SHARED)}, not all looked at"]
                     status = entry.stat(follow_symlinks=False)
                     if status.st_uid == uid:
-                        found.append(entry.path)
+                        paths.append(entry.path)
                     # Only where others may write can there be something of others.
                     if entry.is_dir(follow_symlinks=False) and status.st_mode & 0o002:
                         waiting.append(entry.path)
         except OSError:
             continue
-    return found[:10]
+    return paths[:10]

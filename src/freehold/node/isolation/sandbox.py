@@ -116,14 +116,14 @@ class Entrance:
         ours = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         try:
             # It changes where children are born, not where we are.
-            _call(_libc.setns, self._init, CLONE_NEWPID, what="the container's processes")
+            _call(_libc.setns, self._init, CLONE_NEWPID, action="the container's processes")
             try:
                 pid = os.fork()
             except OSError:
                 _libc.setns(ours, CLONE_NEWPID)
                 raise
             if pid:
-                _call(_libc.setns, ours, CLONE_NEWPID, what="the way back from a container")
+                _call(_libc.setns, ours, CLONE_NEWPID, action="the way back from a container")
             return pid
         finally:
             os.close(ours)
@@ -133,7 +133,7 @@ class Entrance:
         if self._init < 0:
             return
         which = CLONE_NEWIPC | (CLONE_NEWNET if self._spec["network"] else 0)
-        _call(_libc.setns, self._init, which, what="the container's IPC and network")
+        _call(_libc.setns, self._init, which, action="the container's IPC and network")
         self.close()
         if _KEYCTL is not None:
             # Else it would have the session of whoever started us, until the filter of calls leaves it no way to it.
@@ -147,7 +147,7 @@ class Entrance:
 
 def unshare_processes() -> None:
     """Have the next child be process 1 of a new namespace of processes, with IPC of its own: with it all there end."""
-    _call(_libc.unshare, CLONE_NEWPID | CLONE_NEWIPC, what="unshare")
+    _call(_libc.unshare, CLONE_NEWPID | CLONE_NEWIPC, action="unshare")
 
 
 def init_of(procs: str) -> int:
@@ -171,7 +171,7 @@ def enter_sandbox(spec: SandboxSpec) -> None:
     _mount("", "/", "", _MS_REC | _MS_SLAVE)
     _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID, "mode=755,size=1m")
     os.mkdir("/tmp" + _OLD)
-    _call(_libc.pivot_root, b"/tmp", b"/tmp" + _OLD.encode(), what="pivot_root")
+    _call(_libc.pivot_root, b"/tmp", b"/tmp" + _OLD.encode(), action="pivot_root")
     os.chdir("/")
     for link, target in spec["links"].items():
         os.symlink(target, link)
@@ -194,7 +194,7 @@ def enter_sandbox(spec: SandboxSpec) -> None:
             _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
     _make_devices(spec["user_namespace"])
     _make_proc(spec["user_namespace"])
-    _call(_libc.umount2, _OLD.encode(), _MNT_DETACH, what="umount of the old view")
+    _call(_libc.umount2, _OLD.encode(), _MNT_DETACH, action="umount of the old view")
     os.rmdir(_OLD)
     _set_flags(_AT_FDCWD, b"/", 0, _MS_RDONLY | _MS_NOSUID)
 
@@ -219,7 +219,7 @@ def _lock_files(spec: SandboxSpec) -> None:
     scoped = 0 if version < 6 else _SCOPE_ABSTRACT | (_SCOPE_SIGNAL if spec["alone"] else 0)
     size = 8 if version < 4 else 16 if version < 6 else 24
     attributes = struct.pack("QQQ", everything, 0 if listen is None else _BIND_TCP, scoped)
-    rules = _syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0, what="Landlock")
+    rules = _syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0, action="Landlock")
     writable = [spec["folder"], "/tmp", "/dev", "/proc"] if spec["mounts"] else [spec["folder"], "/dev", "/proc"]
     if spec["mounts"]:
         # What it may see is all that there is; the top itself may be listed.
@@ -230,9 +230,9 @@ def _lock_files(spec: SandboxSpec) -> None:
         _allow(rules, path, everything)
     # Port 0 is any that is free, as those who connect have it: no one else is kept from a port of his.
     for port in [] if listen is None else [0, *listen]:
-        _syscall(_ADD_RULE, rules, _NET_PORT, struct.pack("QQ", _BIND_TCP, port), 0, what="Landlock: ports")
+        _syscall(_ADD_RULE, rules, _NET_PORT, struct.pack("QQ", _BIND_TCP, port), 0, action="Landlock: ports")
     # What is refused later on is written to the audit log, where there is one.
-    _syscall(_RESTRICT_SELF, rules, _LOG_NEW_EXEC if version >= 7 else 0, what="Landlock")
+    _syscall(_RESTRICT_SELF, rules, _LOG_NEW_EXEC if version >= 7 else 0, action="Landlock")
     os.close(rules)
 
 
@@ -241,16 +241,16 @@ def _filter_calls(program: str) -> None:
     if not program:
         return
     instructions = bytes.fromhex(program)
-    kept = ctypes.create_string_buffer(instructions, len(instructions))
-    header = struct.pack("HP", len(instructions) // 8, ctypes.addressof(kept))
-    _call(_libc.prctl, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0, what="seccomp")
+    program_buffer = ctypes.create_string_buffer(instructions, len(instructions))
+    header = struct.pack("HP", len(instructions) // 8, ctypes.addressof(program_buffer))
+    _call(_libc.prctl, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0, action="seccomp")
 
 
 def is_filtered() -> bool:
     """Return whether this process can make no namespace, by trying: the filter must be loaded."""
-    made = _libc.unshare(_CLONE_NEWUSER), ctypes.get_errno()
+    outcome = _libc.unshare(_CLONE_NEWUSER), ctypes.get_errno()
     joined = _libc.syscall(ctypes.c_long(_CLONE3), None, ctypes.c_size_t(0)), ctypes.get_errno()
-    return made == (-1, errno.EPERM) and joined == (-1, errno.ENOSYS)
+    return outcome == (-1, errno.EPERM) and joined == (-1, errno.ENOSYS)
 
 
 def landlock_version() -> int:
@@ -260,7 +260,7 @@ def landlock_version() -> int:
 
 def _unshare(in_user_namespace: bool) -> None:
     uid, gid = os.geteuid(), os.getegid()
-    _call(_libc.unshare, _CLONE_NEWNS | (_CLONE_NEWUSER if in_user_namespace else 0), what="unshare")
+    _call(_libc.unshare, _CLONE_NEWNS | (_CLONE_NEWUSER if in_user_namespace else 0), action="unshare")
     if not in_user_namespace:
         return
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
@@ -271,13 +271,19 @@ def _unshare(in_user_namespace: bool) -> None:
 def _show(source: str, target: str, flags: int) -> None:
     """Have a file or folder of the old view, with all that is mounted in it, appear in the new one."""
     flag = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
-    tree = _syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flag, what=source)
+    tree = _syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flag, action=source)
     try:
         _set_flags(tree, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, flags)
         if not os.path.lexists(target):
             _make_target(target, is_folder=os.path.isdir(source))
         _syscall(
-            _MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH, what=f"mount of {target}"
+            _MOVE_MOUNT,
+            tree,
+            b"",
+            _AT_FDCWD,
+            os.fsencode(target),
+            _MOVE_MOUNT_F_EMPTY_PATH,
+            action=f"mount of {target}",
         )
     finally:
         os.close(tree)
@@ -320,7 +326,7 @@ def _make_proc(in_user_namespace: bool) -> None:
 def _set_flags(tree: int, path: bytes, how: int, flags: int) -> None:
     # The attributes of mount_setattr have the numbers of mount's flags, as far as we use them.
     attributes = struct.pack("QQQQ", flags, 0, 0, 0)
-    _syscall(_MOUNT_SETATTR, tree, path, how, attributes, ctypes.c_size_t(32), what="mount_setattr")
+    _syscall(_MOUNT_SETATTR, tree, path, how, attributes, ctypes.c_size_t(32), action="mount_setattr")
 
 
 def _allow(rules: int, path: str, rights: int) -> None:
@@ -332,23 +338,23 @@ def _allow(rules: int, path: str, rights: int) -> None:
         if not os.path.isdir(f"/proc/self/fd/{descriptor}"):
             rights &= _OF_FILES
         rule = struct.pack("=Qi", rights, descriptor)
-        _syscall(_ADD_RULE, rules, _PATH_BENEATH, rule, 0, what=f"Landlock: {path}")
+        _syscall(_ADD_RULE, rules, _PATH_BENEATH, rule, 0, action=f"Landlock: {path}")
     finally:
         os.close(descriptor)
 
 
 def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     words = [text.encode() for text in (source, target, kind)]
-    _call(_libc.mount, *words, ctypes.c_ulong(flags), options.encode(), what=f"mount of {target}")
+    _call(_libc.mount, *words, ctypes.c_ulong(flags), options.encode(), action=f"mount of {target}")
 
 
-def _syscall(number: int, *arguments: object, what: str) -> int:
-    return _call(_libc.syscall, ctypes.c_long(number), *arguments, what=what)
+def _syscall(number: int, *arguments: object, action: str) -> int:
+    return _call(_libc.syscall, ctypes.c_long(number), *arguments, action=action)
 
 
-def _call(function: object, *arguments: object, what: str) -> int:
+def _call(function: object, *arguments: object, action: str) -> int:
     answer: int = function(*arguments)  # type: ignore[operator]
     if answer < 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
+        raise OSError(number, f"{action}: {os.strerror(number)}")
     return answer

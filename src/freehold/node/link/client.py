@@ -66,13 +66,13 @@ class Link:
                 response = connection.getresponse()
                 content = whole(response, MOST)
             except (OSError, http.client.HTTPException) as error:
-                said = error if isinstance(error, ssl.SSLError) else None
-                if fresh and not _is_verdict(said):
+                tls_error = error if isinstance(error, ssl.SSLError) else None
+                if fresh and not _is_verdict(tls_error):
                     # Who refuses our certificate may hang up while we still write: why is there to be read.
-                    said = _last_words(connection) or said
+                    tls_error = _last_words(connection) or tls_error
                 self.close()
-                if said is not None and _is_verdict(said):
-                    raise self._explain(said) from None
+                if tls_error is not None and _is_verdict(tls_error):
+                    raise self._explain(tls_error) from None
                 # A kept connection may have ended meanwhile; every request of the protocol may be repeated.
                 if fresh or attempt == 2:
                     raise LinkDown(f"{self.master} cannot be reached: {error!r}") from None

@@ -94,16 +94,16 @@ def open_receipts(answers: Answers) -> list[Receipt]:
     keys = MappingKeyResolver(public_keys={"authority": authority}, private_keys={})
     verifier = HTTPMessageVerifier(signature_algorithm=ECDSA_P256_SHA256, key_resolver=keys)
     receipts = []
-    for one in answers.receipts.sealed:
+    for sealed in answers.receipts.sealed:
         verifier.verify(
-            Response(one.headers),
+            Response(sealed.headers),
             # A receipt may have been on its way for months; what it says stays true.
             max_age=None,
             expect_tag=RECEIPT_TAG,
             require_components=RECEIPT_COVERED,
-            body=one.content,
+            body=sealed.content,
         )
-        receipts.append(msgspec.json.decode(one.content, type=Receipt))
+        receipts.append(msgspec.json.decode(sealed.content, type=Receipt))
     return receipts
 
 

@@ -61,8 +61,10 @@ def deliver(path: Path, master: str = "") -> Path:
     receipts = []
     connection = connection_to(master or letter.master, context, timeout=60)
     try:
-        for one in letter.sealed:
-            connection.request("POST", PATH, one.content, {**one.headers, "Content-Type": "application/octet-stream"})
+        for sealed in letter.sealed:
+            connection.request(
+                "POST", PATH, sealed.content, {**sealed.headers, "Content-Type": "application/octet-stream"}
+            )
             response = connection.getresponse()
             content = response.read()
             if response.status != http.HTTPStatus.OK:
@@ -85,11 +87,11 @@ def acknowledge(root: Path, path: Path) -> int:
     receipts = _child("open", answers, list[Receipt])
     store = Store(Database(paths.store))
     try:
-        for one in receipts:
-            if (one.node, one.epoch) != (settings.node, store.outbox.epoch):
+        for receipt in receipts:
+            if (receipt.node, receipt.epoch) != (settings.node, store.outbox.epoch):
                 raise SettingsError(f"{path} holds receipts of another node, or of before this one was enrolled anew.")
         if receipts:
-            last = max(receipts, key=lambda one: one.sequence)
+            last = max(receipts, key=lambda receipt: receipt.sequence)
             store.outbox.acknowledge(last.sequence, last.statement)
         return store.outbox.count()
     finally:

@@ -96,11 +96,11 @@ class Streams:
 
     def _follow(self, reader: LogReader, sending: "_Sending") -> None:
         began = self._runtime.monotonic()
-        asked = began - ASK_PERIOD
+        asked_at = began - ASK_PERIOD
         while not self._over() and self._runtime.monotonic() - began < LONGEST_S:
             pieces = reader.read()
-            if pieces or self._runtime.monotonic() - asked >= ASK_PERIOD:
-                asked = self._runtime.monotonic()
+            if pieces or self._runtime.monotonic() - asked_at >= ASK_PERIOD:
+                asked_at = self._runtime.monotonic()
                 if not sending.part(pieces):
                     return
             self._runtime.sleep(LOOK_PERIOD)

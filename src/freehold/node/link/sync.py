@@ -121,11 +121,11 @@ class FeedReader(SyncThread):
         # Who waits for the end of its silence does not wait long.
         longest = self._store.lease.within(WAIT) if self._store.lease.left() else 0.0
         wait = 0.0 if since == 0 or self.trouble else longest
-        asked = self._store.clock.since_boot()
+        asked_at = self._store.clock.since_boot()
         path = f"/node/v1/feed?since={since}&wait={wait:g}&streams=1&statement={self._store.outbox.statement or ''}"
         status, content, _ = self.link.call("GET", path, timeout=wait + 20)
         if status != 200:
-            if self._store.lease.feed_heard(asked):
+            if self._store.lease.feed_heard(asked_at):
                 self._changed()
             return
         feed = _read_feed(content)
@@ -137,7 +137,7 @@ class FeedReader(SyncThread):
         failpoint("feed-heard")
         self._store.apply_feed(feed, since)
         failpoint("feed-taken-over")
-        self._store.lease.feed_heard(asked)
+        self._store.lease.feed_heard(asked_at)
         if feed.streams:
             self._show(feed.streams)
         self._changed()
@@ -185,9 +185,9 @@ class OutboxSender(SyncThread):
             return
         reports = self._store.outbox.hand_out(1 if self._singly_until else BATCH, BATCH_BYTES)
         if not reports:
-            told = self._told.wait(max(0.0, self._heartbeat_at - self.runtime.monotonic()))
+            is_woken = self._told.wait(max(0.0, self._heartbeat_at - self.runtime.monotonic()))
             # What was told quietly is as good as a heartbeat.
-            if not told and not self.over.is_set() and not self._store.outbox.count():
+            if not is_woken and not self.over.is_set() and not self._store.outbox.count():
                 self._store.outbox.add()
             return
         body = msgspec.json.encode(

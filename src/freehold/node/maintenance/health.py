@@ -55,22 +55,22 @@ def look(payload: bytes) -> bytes:
     """Return the machine's own promises, as JSON, for the folder of a node."""
     root = Path(payload.decode())
     settings = node_settings.load(root)
-    found = [*_hardware(), _disk(root, settings), certificate(settings, _now(root)), _clock(root)]
-    found += [_store(Paths(root))]
-    return msgspec.json.encode([HostPromise(one.name, one.well, one.message) for one in found])
+    findings = [*_hardware(), _disk(root, settings), certificate(settings, _now(root)), _clock(root)]
+    findings += [_store(Paths(root))]
+    return msgspec.json.encode([HostPromise(finding.name, finding.well, finding.message) for finding in findings])
 
 
 def findings(root: Path) -> list[Finding]:
     """Return everything that was looked at, wrong or well; raise SettingsError for what is no node's folder."""
     settings = node_settings.load(root)
     paths = Paths(root)
-    found = [*_hardware(), _disk(root, settings), certificate(settings, _now(root)), _clock(root)]
-    found += [_master(paths, settings)]
-    found += [_store(paths), _permissions(paths), *_users(settings), _running(paths), _attempts(settings)]
-    found += [*_other_firewalls(settings), *_names(settings)]
+    findings = [*_hardware(), _disk(root, settings), certificate(settings, _now(root)), _clock(root)]
+    findings += [_master(paths, settings)]
+    findings += [_store(paths), _permissions(paths), *_users(settings), _running(paths), _attempts(settings)]
+    findings += [*_other_firewalls(settings), *_names(settings)]
     missing = protections.find(settings).missing()
-    found += [Finding(f"protection {name}", False, why, why.rpartition(": ")[2]) for name, why in missing.items()]
-    return [*found, _exposure(missing, paths)]
+    findings += [Finding(f"protection {name}", False, why, why.rpartition(": ")[2]) for name, why in missing.items()]
+    return [*findings, _exposure(missing, paths)]
 
 
 def _exposure(missing: dict[str, str], paths: Paths) -> Finding:
@@ -91,7 +91,7 @@ def _exposure(missing: dict[str, str], paths: Paths) -> Finding:
 def _hardware() -> list[Finding]:
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 20)
     memory = MemoryFree(pages * LEAST_MEMORY).check()
-    found = [
+    findings = [
         _of(
             "memory",
             memory,
@@ -103,8 +103,10 @@ def _hardware() -> list[Finding]:
     for interface in sorted(os.listdir("/sys/class/net")) if os.path.isdir("/sys/class/net") else []:
         if interface != "lo" and os.path.exists(f"/sys/class/net/{interface}/device"):
             check = NetworkErrors(interface, most_per_million=1000).check()
-            found.append(_of(f"network {interface}", check, f"Look at its cable and port: ip -s link show {interface}"))
-    return [*found, *_disks()]
+            findings.append(
+                _of(f"network {interface}", check, f"Look at its cable and port: ip -s link show {interface}")
+            )
+    return [*findings, *_disks()]
 
 
 def _of(name: str, assessment: Assessment, remedy: str) -> Finding:
@@ -129,7 +131,7 @@ def _disks() -> list[Finding]:
     program = shutil.which("smartctl", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if program is None or os.geteuid() != 0:
         return []
-    found = []
+    findings = []
     for name in sorted(os.listdir("/sys/block")):
         if name.startswith(_NO_DISKS):
             continue
@@ -142,8 +144,8 @@ def _disks() -> list[Finding]:
             continue
         words = "SMART says it is well" if passed else "SMART says that it fails"
         remedy = "" if passed else f"Move what it holds and change it: smartctl -a /dev/{name}"
-        found.append(Finding(f"disk {name}", bool(passed), words, remedy))
-    return found
+        findings.append(Finding(f"disk {name}", bool(passed), words, remedy))
+    return findings
 
 
 def _disk(root: Path, settings: Settings) -> Finding:
@@ -224,8 +226,8 @@ def _permissions(paths: Paths) -> Finding:
     wrong = []
     for path, forbidden in ((paths.identity, 0o077), (paths.key, 0o077), (paths.run, 0o077), (paths.settings, 0o022)):
         if path.exists():
-            found = path.stat()
-            if stat.S_IMODE(found.st_mode) & forbidden or found.st_uid != os.geteuid():
+            status = path.stat()
+            if stat.S_IMODE(status.st_mode) & forbidden or status.st_uid != os.geteuid():
                 wrong.append(str(path))
     remedy = f"chown -R root {paths.root}/identity && chmod -R go= {' '.join(wrong)}" if wrong else ""
     return Finding(
@@ -248,14 +250,14 @@ def _users(settings: Settings) -> list[Finding]:
 
 def _attempts(settings: Settings) -> Finding:
     """Say what of the attempts of partitions the operator is told; an audit log is the machine's own matter."""
-    told = not settings.unprivileged and sandbox.landlock_version() >= 7 and audit.is_on()
+    is_audited = not settings.unprivileged and sandbox.landlock_version() >= 7 and audit.is_on()
     words = "limits, packets and quotas that held a partition are told"
-    rest = (
+    limits_of_this_mode = (
         "and what Landlock refuses"
-        if told
+        if is_audited
         else ("not what Landlock refuses, such as a port to listen on: that takes root, Linux 6.15, and: auditctl -e 1")
     )
-    return Finding("attempts", True, f"{words}, {rest}")
+    return Finding("attempts", True, f"{words}, {limits_of_this_mode}")
 
 
 def _other_firewalls(settings: Settings) -> list[Finding]:

@@ -108,12 +108,14 @@ class LimitEnforcer:
                 self._stop(desired.instance, desired.partition, why)
                 stopped = True
         self._used = used
-        wrote, self._wrote = self._wrote, {one.partition: self._written(one.partition) for one in running}
+        wrote, self._wrote = self._wrote, {group.partition: self._written(group.partition) for group in running}
         self.unexplained = ""
-        known = [one for one in running if one.partition in before and one.partition in wrote]
+        known = [group for group in running if group.partition in before and group.partition in wrote]
         if is_full and known and not stopped:
-            held_more = {one.partition: self._disk_usage[one.partition].mb - before[one.partition].mb for one in known}
-            wrote_more = {one.partition: self._wrote[one.partition] - wrote[one.partition] for one in known}
+            held_more = {
+                group.partition: self._disk_usage[group.partition].mb - before[group.partition].mb for group in known
+            }
+            wrote_more = {group.partition: self._wrote[group.partition] - wrote[group.partition] for group in known}
             stopped = self._stop_who_grew(known, held_more, wrote_more, max(0.0, megabytes))
         self._not_before = time.monotonic() + WALKING * (time.monotonic() - started)
         return stopped
@@ -123,7 +125,7 @@ class LimitEnforcer:
     ) -> bool:
         """Stop the one of which it is measured that it filled the disk; where none explains it, nobody."""
         for more, words in ((held_more, "grew"), (wrote_more, "wrote")):
-            most = max(known, key=lambda one: more[one.partition])
+            most = max(known, key=lambda group: more[group.partition])
             if more[most.partition] > max(1.0, grown / 2):
                 why = f"The machine's disk is full, and this {words} most: by {more[most.partition]:.0f} MB."
                 self._stop(most.instance, most.partition, why)
@@ -146,10 +148,12 @@ class LimitEnforcer:
             self._read_counters(now)
         return {
             name: "; ".join(
-                _WORDS.get(what, what).format(count=count) for what, count in sorted(one.counts.items()) if count
+                _WORDS.get(event, event).format(count=count)
+                for event, count in sorted(attempts.counts.items())
+                if count
             )
-            for name, one in self._attempts.items()
-            if any(one.counts.values()) and now - one.last < REMEMBERED
+            for name, attempts in self._attempts.items()
+            if any(attempts.counts.values()) and now - attempts.last < REMEMBERED
         }
 
     def _read_counters(self, now: float) -> None:
@@ -163,21 +167,21 @@ class LimitEnforcer:
             self._count(name, counters, now)
 
     def _count(self, name: str, counters: dict[str, int], now: float) -> None:
-        one = self._attempts.setdefault(name, _Attempts())
-        if now - one.last >= REMEMBERED:
-            one.counts = {}
-        for what, number in counters.items():
-            before = one.seen.get(what, 0)
+        attempts = self._attempts.setdefault(name, _Attempts())
+        if now - attempts.last >= REMEMBERED:
+            attempts.counts = {}
+        for event, number in counters.items():
+            before = attempts.seen.get(event, 0)
             # Smaller than before: the group is a new one, of whoever lives there now.
             news = number - before if number >= before else number
             if news:
-                one.counts[what] = one.counts.get(what, 0) + news
-                one.last = now
-            one.seen[what] = number
+                attempts.counts[event] = attempts.counts.get(event, 0) + news
+                attempts.last = now
+            attempts.seen[event] = number
 
     def _stop(self, instance: str, partition: str, why: str) -> None:
         _log.warning("partition %s is stopped: %s", partition, why)
-        one = self._attempts.setdefault(partition, _Attempts())
-        one.counts[f"stopped: {why}"] = 1
-        one.last = time.monotonic()
+        attempts = self._attempts.setdefault(partition, _Attempts())
+        attempts.counts[f"stopped: {why}"] = 1
+        attempts.last = time.monotonic()
         self._contain(instance, why)

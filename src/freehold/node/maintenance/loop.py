@@ -105,20 +105,22 @@ class MaintenanceLoop(NamedThread):
             return [HostPromise("health", False, f"The machine cannot be looked at: {error}"[-1000:])]
 
     def _tidy(self) -> None:
-        found = clean_up(self._paths, self._store)
-        if found:
-            _log.info("removed what nothing needs: %s", ", ".join(path.name[:12] for path in found))
+        removed = clean_up(self._paths, self._store)
+        if removed:
+            _log.info("removed what nothing needs: %s", ", ".join(path.name[:12] for path in removed))
 
     def tell(self, promises: list[HostPromise]) -> None:
         """Keep and tell what the machine offers and how it is, when that is news."""
         self._store.results.record_health(promises)
         # A number that grows is no news, and what is well needs no words.
-        told = [one if not one.kept else msgspec.structs.replace(one, message="") for one in promises]
-        news = [(one.name, one.kept, re.sub(r"[0-9]+", "", one.message)) for one in told]
+        reported = [
+            promise if not promise.kept else msgspec.structs.replace(promise, message="") for promise in promises
+        ]
+        news = [(promise.name, promise.kept, re.sub(r"[0-9]+", "", promise.message)) for promise in reported]
         lease = self._store.lease.seconds
         news.append((f"lease {lease}", True, ""))
         if news == self._told and time.monotonic() - self._told_at < SLOWEST:
             return
         self._told, self._told_at = news, time.monotonic()
         holding = self._enclosures.protections.holding()
-        self._store.report_host(host_facts(self._paths.root, self._settings, holding, told, lease))
+        self._store.report_host(host_facts(self._paths.root, self._settings, holding, reported, lease))

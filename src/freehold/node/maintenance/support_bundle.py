@@ -32,21 +32,21 @@ TAIL = 256 * 1024
 
 def write(root: Path, file: Path) -> list[str]:
     """Write the bundle (tar.gz, readable by its owner only); return the names of what is in it."""
-    found = {name: text.encode() for name, text in contents(root).items()}
+    files = {name: text.encode() for name, text in contents(root).items()}
     with file.open("xb") as raw, tarfile.open(fileobj=raw, mode="w:gz") as packed:
         file.chmod(0o600)
-        for name, data in found.items():
+        for name, data in files.items():
             entry = tarfile.TarInfo(f"{file.name.partition('.')[0]}/{name}")
             entry.size, entry.mtime = len(data), int(time.time())
             packed.addfile(entry, io.BytesIO(data))
-    return sorted(found)
+    return sorted(files)
 
 
 def contents(root: Path) -> dict[str, str]:
     """Return the texts of a bundle, by name."""
     paths, settings = Paths(root), node_settings.load(root)
     store = Store(Database(paths.store, only_look=True))
-    found = {
+    files = {
         "about.json": _json(
             agent=__version__,
             system=platform.platform(),
@@ -61,7 +61,7 @@ def contents(root: Path) -> dict[str, str]:
         ),
         "doctor.json": msgspec.json.format(msgspec.json.encode(health.findings(root))).decode(),
         "protections.json": _json(**protections.find(settings).holding()),
-        "software.json": _json(releases=[msgspec.to_builtins(one) for one in store.software.planned()]),
+        "software.json": _json(releases=[msgspec.to_builtins(software) for software in store.software.planned()]),
         "instances.json": _json(
             instances=[
                 {
@@ -72,7 +72,7 @@ def contents(root: Path) -> dict[str, str]:
                     "state": desired.state,
                     "revision": desired.revision,
                     "attempts": desired.attempts,
-                    "services": [one.name for one in desired.layout.services],
+                    "services": [service.name for service in desired.layout.services],
                     "promises": desired.layout.promises,
                 }
                 for desired in store.instances.all()
@@ -80,13 +80,16 @@ def contents(root: Path) -> dict[str, str]:
         ),
         # Messages of promises are the services' own words: only whether they are kept.
         "promises.json": _json(
-            promises=[{"instance": one.instance, "promise": one.name, "kept": one.kept} for one in store.results.all()]
+            promises=[
+                {"instance": result.instance, "promise": result.name, "kept": result.kept}
+                for result in store.results.all()
+            ]
         ),
     }
     for log in (*sorted(paths.run.glob("*.log")), paths.root / "agent.log"):
         if log.is_file() and not log.is_symlink():
-            found[f"logs/{log.name}"] = _tail(log)
-    return found
+            files[f"logs/{log.name}"] = _tail(log)
+    return files
 
 
 def _json(**values: object) -> str:
@@ -102,12 +105,12 @@ def _tail(log: Path) -> str:
 def _harmless(text: str) -> Iterator[str]:
     """Yield the lines of a log that are ours, without what others said in them."""
     for line in text.splitlines():
-        found = _LINE.match(line)
-        if found is None:
+        match = _LINE.match(line)
+        if match is None:
             # What follows a line of ours may be anybody's words; of a traceback, places in the code are not.
             if line.startswith("  File "):
                 yield line
-        elif any(words in found[2] for words in _TOLD):
-            yield found[1] + found[2].partition(":")[0]
+        elif any(words in match[2] for words in _TOLD):
+            yield match[1] + match[2].partition(":")[0]
         else:
             yield line

@@ -49,7 +49,7 @@ class Meter:
     def read(self, slots: list[MeteredPartition]) -> dict[str, Reading]:
         """Return a reading of each place, by partition."""
         living = _processes()
-        self._disk = {(one.partition, one.instance): self._disk_mb(one) for one in slots}
+        self._disk = {(slot.partition, slot.instance): self._disk_mb(slot) for slot in slots}
         readings = {}
         for slot in slots:
             used, exact = self._used(slot, living)
@@ -71,11 +71,13 @@ class Meter:
             services, checks = cgroups.processes(tag)
             return _Used(exact, sum(_beyond_free(services, checks, living.memory_mb)), len(services)), True
         if slot.uid is not None:
-            found = [living.by_uid[slot.uid]]
+            instances = [living.by_uid[slot.uid]]
         else:
-            found = [living.by_session[session] for session in slot.sessions]
-        cpu_ms = sum(used.cpu_ms for used in found) + slot.dead_cpu_ms
-        return _Used(cpu_ms, sum(used.memory_mb for used in found), sum(used.processes for used in found)), False
+            instances = [living.by_session[session] for session in slot.sessions]
+        cpu_ms = sum(used.cpu_ms for used in instances) + slot.dead_cpu_ms
+        return _Used(
+            cpu_ms, sum(used.memory_mb for used in instances), sum(used.processes for used in instances)
+        ), False
 
     def _disk_mb(self, slot: MeteredPartition) -> tuple[float, float]:
         looked, size = self._disk.get((slot.partition, slot.instance), (-DISK_PERIOD, 0.0))

@@ -103,12 +103,12 @@ class MeteringThread(NamedThread):
         readings = self._meter.read(
             [self._slot(desired.partition, desired.instance, status.get(desired.partition)) for desired in instances]
         )
-        kept = self._store.counters.all()
+        counters = self._store.counters.all()
         now, moment = self._runtime.monotonic(), self._store.clock.now()
         texts: dict[str, str] = {}
         items: list[Item] = []
         for desired in instances:
-            before = _decode(kept.get(desired.instance, "{}"))
+            before = _decode(counters.get(desired.instance, "{}"))
             if not before.series:
                 before = msgspec.structs.replace(before, series=secrets.token_hex(4))
             elapsed = now - self._last.get(desired.instance, now)

@@ -59,28 +59,31 @@ def read_layout(answer: bytes, now: float) -> Layout:
     if len(answer) > MOST_ANSWER:
         raise ConfigureError(f"Its configuration answered with {len(answer)} bytes; at most {MOST_ANSWER} are read.")
     try:
-        found = _layouts.decode(answer)
+        layout = _layouts.decode(answer)
     except UNREADABLE as error:
         raise ConfigureError(f"Its configuration did not answer with a layout: {_words_of(error)}.") from None
-    return check_layout(found, now)
+    return check_layout(layout, now)
 
 
-def check_layout(found: Layout, now: float) -> Layout:
+def check_layout(checked: Layout, now: float) -> Layout:
     """Return a layout with its values in their one form; raise ConfigureError for what no node takes."""
-    for one in (*found.services, *found.runs):
-        _check_file_name("service", one.name)
-        for other in one.after:
-            _check_file_name("service", other)
-    for kind, names in (("service", [one.name for one in found.services]), ("run", [one.name for one in found.runs])):
+    for program in (*checked.services, *checked.runs):
+        _check_file_name("service", program.name)
+        for predecessor in program.after:
+            _check_file_name("service", predecessor)
+    for kind, names in (
+        ("service", [program.name for program in checked.services]),
+        ("run", [program.name for program in checked.runs]),
+    ):
         _check_unique(kind, names)
-    for path in found.promises:
+    for path in checked.promises:
         if not _PATH.fullmatch(path):
             raise ConfigureError(f"{_shown(path)} is no path of a promise: they are in {layout.PLUGIN}/*.py and "
                                  f"{layout.PROMISE}/*.")  # fmt: skip
         _check_file_name("promise", path.rpartition("/")[2])
-    _check_unique("promise", found.promises)
-    _check_publication("What it publishes", found.published)
-    return msgspec.structs.replace(found, outcome=_checked_outcome(found.outcome, now))
+    _check_unique("promise", checked.promises)
+    _check_publication("What it publishes", checked.published)
+    return msgspec.structs.replace(checked, outcome=_checked_outcome(checked.outcome, now))
 
 
 def read_result(line: bytes) -> PromiseResult:
@@ -88,20 +91,20 @@ def read_result(line: bytes) -> PromiseResult:
     if len(line) > MOST_RESULT:
         raise ValueError("an answer without end")
     try:
-        found = _results.decode(line)
+        results = _results.decode(line)
     except UNREADABLE as error:
         raise ValueError(_words_of(error)) from None
     return msgspec.structs.replace(
-        found,
-        message=validation.text(found.message),
-        period=_between(PERIODS, found.period),
-        timeout=_between(TIMEOUTS, found.timeout),
+        results,
+        message=validation.text(results.message),
+        period=_between(PERIODS, results.period),
+        timeout=_between(TIMEOUTS, results.timeout),
     )
 
 
-def words(said: bytes) -> str:
+def words(output: bytes) -> str:
     """Return what somebody said as a text that can be kept, forwarded and stored: of a long one the end."""
-    return validation.text(encodable(said[-MOST_WORDS:].decode(errors="backslashreplace")))
+    return validation.text(encodable(output[-MOST_WORDS:].decode(errors="backslashreplace")))
 
 
 def network(declared: FirewallNetwork) -> FirewallNetwork:
@@ -123,7 +126,7 @@ def network(declared: FirewallNetwork) -> FirewallNetwork:
     return FirewallNetwork(
         None if declared.tcp is None else sorted(set(declared.tcp)),
         None if declared.udp is None else sorted(set(declared.udp)),
-        None if targets is None else [_target(one) for one in targets],
+        None if targets is None else [_target(target) for target in targets],
     )
 
 
@@ -148,8 +151,8 @@ def _checked_outcome(outcome: Outcome, now: float) -> Outcome:
         if rotation.path.startswith("/") or ".." in parts or "\0" in rotation.path:
             raise ConfigureError(f"{_shown(rotation.path)} is no path of a log inside the partition.")
     served = {
-        instance: Served(one.published, validation.text(encodable(one.error)))
-        for instance, one in outcome.served.items()
+        instance: Served(values.published, validation.text(encodable(values.error)))
+        for instance, values in outcome.served.items()
     }
     renew_at = outcome.renew_at
     if renew_at is not None:
@@ -170,20 +173,20 @@ def _check_unique(kind: str, names: list[str]) -> None:
         raise ConfigureError(f"Its configuration answered with two of the {kind} {_shown(twice)}.")
 
 
-def _check_publication(what: str, values: dict[str, object]) -> None:
+def _check_publication(description: str, values: dict[str, object]) -> None:
     try:
         validation.publication(values)
     except ValueError as error:
-        raise ConfigureError(f"{what} cannot be taken: {error}.") from None
+        raise ConfigureError(f"{description} cannot be taken: {error}.") from None
 
 
-def _check_json(what: str, value: object, most: int) -> None:
+def _check_json(description: str, value: object, most: int) -> None:
     try:
         if (size := len(validation.encoded(value))) > most:
             raise ValueError(f"it has {size} bytes; at most {most} are accepted")
         validation.check_depth(value)
     except ValueError as error:
-        raise ConfigureError(f"{what} cannot be taken: {error}.") from None
+        raise ConfigureError(f"{description} cannot be taken: {error}.") from None
 
 
 def _words_of(error: BaseException) -> str:

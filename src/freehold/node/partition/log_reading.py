@@ -117,11 +117,11 @@ _answers = msgspec.json.Decoder(LogAnswer)
 
 
 def _piece(file: int, name: str, order: LogOrder, place: LogPlace | None, most: int) -> tuple[StreamPiece, LogPlace]:
-    found = os.fstat(file)
-    goes_on = place is not None and place.inode == found.st_ino and place.offset <= found.st_size
+    status = os.fstat(file)
+    goes_on = place is not None and place.inode == status.st_ino and place.offset <= status.st_size
     # Begun anew, it is read from its beginning.
     first = place.offset if place is not None and goes_on else first_byte(file)
-    start = max(first, found.st_size - most)
+    start = max(first, status.st_size - most)
     content = os.pread(file, most, start)
     if start > first:
         # Half a line could hold half of a secret, which nobody would know again.
@@ -143,7 +143,7 @@ def _piece(file: int, name: str, order: LogOrder, place: LogPlace | None, most: 
         shown = b"\n".join(lines[max(0, at_hand - order.lines) :])
         left_out = left_out if at_hand < order.lines else 0
     text = encodable(shown.decode("utf-8", "backslashreplace"))
-    return StreamPiece(name, text, left_out), LogPlace(found.st_ino, end)
+    return StreamPiece(name, text, left_out), LogPlace(status.st_ino, end)
 
 
 @contextmanager
@@ -191,5 +191,5 @@ def _none(folder: int, name: str) -> str:
                     there.append(encodable(entry.name.removesuffix(_SUFFIX)))
                 if len(there) >= MOST_NAMED:
                     break
-    others = f"There are logs of: {', '.join(sorted(there))}." if there else "It has no logs yet."
-    return f"There is no log of '{name}'. {others}"
+    hint = f"There are logs of: {', '.join(sorted(there))}." if there else "It has no logs yet."
+    return f"There is no log of '{name}'. {hint}"

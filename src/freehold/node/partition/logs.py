@@ -93,12 +93,12 @@ def _rotate(path: str, keep: int) -> None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
             with (
                 open(os.open(f"{path}.1.gz", flags, 0o600), "wb") as raw,
-                gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1) as kept,
+                gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1) as archive,
             ):
                 # A hole ends with a block, not with a word.
                 block = log.read(1024 * 1024).lstrip(b"\0")
                 while block:
-                    kept.write(block)
+                    archive.write(block)
                     block = log.read(1024 * 1024)
     _begin_anew(path, lost=max(0, size - MOST_KEPT) if keep > 0 else 0)
 
@@ -107,26 +107,26 @@ def _begin_anew(path: str, *, lost: int) -> None:
     """Empty a log; what of it was lost is said in the new one, together with what was said of that before."""
     with open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK), "r+b", buffering=0) as log:
         # Others write meanwhile: what was said need not be the first line.
-        said = _LOST.search(log.read(_HEAD)) if lost else None
+        lost_line = _LOST.search(log.read(_HEAD)) if lost else None
         log.truncate(0)
         if lost:
-            total = lost + (int(said[1]) if said else 0)
+            total = lost + (int(lost_line[1]) if lost_line else 0)
             log.write(b"freehold: %d bytes were not kept: more than %d a second were written here\n" % (total, RATE))
 
 
 def _kept_at(path: str) -> float:
     """Return when a former log was kept last, in seconds since 1970; 0 when it was never, or at a time to come."""
     try:
-        kept = os.lstat(f"{path}.1.gz").st_mtime
+        rotated_at = os.lstat(f"{path}.1.gz").st_mtime
     except OSError:
         return 0.0
-    return kept if kept <= time.time() else 0.0
+    return rotated_at if rotated_at <= time.time() else 0.0
 
 
 def _size(path: str) -> int:
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except OSError:
         return 0
     # A hole holds no words, however long it is.
-    return min(found.st_size, found.st_blocks * 512) if stat.S_ISREG(found.st_mode) else 0
+    return min(status.st_size, status.st_blocks * 512) if stat.S_ISREG(status.st_mode) else 0

@@ -43,12 +43,12 @@ def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
     write(profile, profile_text(order, release).encode(), 0o600)
     write(folder / _GIVEN, order.given.encode(), 0o600)
     status = _buildout(profile, folder / _LOG)
-    said = (folder / _LOG).read_text(errors="replace").strip()
+    log_text = (folder / _LOG).read_text(errors="replace").strip()
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
         raise ReleaseError(f"buildout did not end within {BUILDOUT_TIMEOUT} s in instance.cfg.")
     if status:
-        _, found, words = said.rpartition("\nError: ")
-        words = words if found else "\n".join(said.splitlines()[-15:]).removeprefix("Error: ")
+        _, separator, words = log_text.rpartition("\nError: ")
+        words = words if separator else "\n".join(log_text.splitlines()[-15:]).removeprefix("Error: ")
         raise ReleaseError(f"buildout failed in instance.cfg:\n{words}")
     # Recipes sync nothing, and what is told next is that all of this is there.
     durable.sync_all(folder)
@@ -56,12 +56,12 @@ def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
 
 
 def _outcome(order: ConfigureOrder, folder: Path) -> Outcome:
-    given = json.loads(order.given)
+    parameters = json.loads(order.given)
     requests, missing = [], []
     for path in sorted((folder / _REQUESTS).glob("*.json")):
         request = msgspec.json.decode(path.read_bytes(), type=_Request)
         requests.append(ChildRequest(path.stem, request.spec))
-        if path.stem not in given or any(name not in given[path.stem] for name in request.returns):
+        if path.stem not in parameters or any(name not in parameters[path.stem] for name in request.returns):
             missing.append(path.stem)
     refused = layout.Served(error="A profile cannot serve shared instances; instance.py can.")
     served = {guest.instance: refused for guest in order.guests}
@@ -91,8 +91,8 @@ def _run_and_exit(profile: Path, log: Path) -> None:
     status = 1
     try:
         signal.alarm(BUILDOUT_TIMEOUT)
-        said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        for descriptor, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, said), (2, said)):
+        log_file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        for descriptor, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log_file), (2, log_file)):
             os.dup2(source, descriptor)
         os.chdir(profile.parent)
         importlib.import_module(RUNNER).main(str(profile))

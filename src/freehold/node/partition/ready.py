@@ -26,11 +26,11 @@ def accepts(where: list[str]) -> bool:
             socket.create_connection((where[0], int(where[1])), PATIENCE).close()
             return True
         folder, _, name = where[0].rpartition("/")
-        with socket.socket(socket.AF_UNIX) as one:
-            one.settimeout(PATIENCE)
+        with socket.socket(socket.AF_UNIX) as notify_socket:
+            notify_socket.settimeout(PATIENCE)
             # A long folder name does not fit into a socket's address; a relative one does.
             os.chdir(folder or ".")
-            one.connect(name)
+            notify_socket.connect(name)
         return True
     except OSError:
         return False

@@ -68,11 +68,11 @@ class Timer:
 
     def _read_list(self) -> None:
         path = os.path.join(self.folder, "jobs.json")
-        found = os.stat(path)
-        if (found.st_mtime_ns, found.st_ino) != self.version:
+        status = os.stat(path)
+        if (status.st_mtime_ns, status.st_ino) != self.version:
             with open(path) as file:
                 self.jobs = json.load(file)
-            self.version = found.st_mtime_ns, found.st_ino
+            self.version = status.st_mtime_ns, status.st_ino
 
     def _start(self, job: dict[str, Any], now: float) -> None:
         name = job["name"]

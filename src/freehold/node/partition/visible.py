@@ -32,19 +32,19 @@ def folders() -> list[str]:
         str(Path(sys.executable).parent),
     }
     wanted = {os.path.realpath(path) for path in ours} | ours | {path for path in TOP if not os.path.islink(path)}
-    found: list[str] = []
+    paths: list[str] = []
     for path in sorted({*_FOLDERS, *wanted}):
-        if os.path.isdir(path) and not any(path == one or path.startswith(f"{one}/") for one in found):
-            found.append(path)
-    return found
+        if os.path.isdir(path) and not any(path == parent or path.startswith(f"{parent}/") for parent in paths):
+            paths.append(path)
+    return paths
 
 
-def files(made: Path, slot: PartitionSlot, resolv_conf: str | None) -> dict[str, str]:
+def files(etc: Path, slot: PartitionSlot, resolv_conf: str | None) -> dict[str, str]:
     """Return the files and folders below /etc that a partition sees, and where each is; some are made for it in `made`.
 
     `resolv_conf` says where it asks for names; None: the machine's own says it.
     """
-    found = {f"/etc/{name}": os.path.realpath(f"/etc/{name}") for name in _ETC if os.path.exists(f"/etc/{name}")}
+    targets = {f"/etc/{name}": os.path.realpath(f"/etc/{name}") for name in _ETC if os.path.exists(f"/etc/{name}")}
     uid = os.geteuid() if slot.uid is None else slot.uid
     gid = os.getegid() if slot.gid is None else slot.gid
     # Without its own user or group, many a program does not start.
@@ -60,14 +60,14 @@ def files(made: Path, slot: PartitionSlot, resolv_conf: str | None) -> dict[str,
         written["passwd"] = "root:x:0:0:root:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
         written["group"] = "root:x:0:\nnogroup:x:65534:\n"
     if resolv_conf is None:
-        found["/etc/resolv.conf"] = os.path.realpath("/etc/resolv.conf")
+        targets["/etc/resolv.conf"] = os.path.realpath("/etc/resolv.conf")
     else:
         written["resolv.conf"] = resolv_conf
-    made.mkdir(parents=True, exist_ok=True)
+    etc.mkdir(parents=True, exist_ok=True)
     for name, text in written.items():
-        path = made / name
+        path = etc / name
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             path.chmod(0o644)
-        found[f"/etc/{name}"] = str(path)
-    return {path: source for path, source in found.items() if os.path.exists(source)}
+        targets[f"/etc/{name}"] = str(path)
+    return {path: source for path, source in targets.items() if os.path.exists(source)}

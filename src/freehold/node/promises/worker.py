@@ -85,8 +85,8 @@ def _words_of(error: BaseException) -> str:
 
 def _load(path: str) -> Promise | GenericPromise:
     """Return the promise of a plug-in file (loaded again when it changed) or of an executable."""
-    found = os.stat(path)
-    version = (found.st_mtime_ns, found.st_size, found.st_ino)
+    status = os.stat(path)
+    version = (status.st_mtime_ns, status.st_size, status.st_ino)
     with _loading:
         known = _loaded.get(path)
         if known is not None and known[0] == version:

@@ -103,9 +103,9 @@ def _make(paths: Paths, settings: Settings, link: Upstream, folder: Path, log: P
         raise BuildError("The release has no software.cfg.")
     failpoint("build-unpacked")
     home, downloads = folder / "home", folder / "downloads"
-    kept = _downloads(paths, release)
-    if kept.exists():
-        kept.rename(downloads)
+    saved_downloads = _downloads(paths, release)
+    if saved_downloads.exists():
+        saved_downloads.rename(downloads)
     _prepare_packages(paths, folder, log, timeout)
     own = (home, folder / "tmp", folder / "parts", *(downloads / name for name in ("", "dist", "extends")))
     for path in own:
@@ -123,7 +123,7 @@ def _make(paths: Paths, settings: Settings, link: Upstream, folder: Path, log: P
     _compare(packed, folder)
     _keep_plain(downloads)
     failpoint("build-ours")
-    downloads.rename(kept)
+    downloads.rename(saved_downloads)
     failpoint("build-not-sealed")
     with log.open("ab") as file:
         status = _spawn(_program("integrity", "seal", str(folder)), folder, file, timeout)
@@ -163,7 +163,7 @@ def damaged(paths: Paths, release: str, timeout: float = TIMEOUT) -> list[str]:
 def discard(paths: Paths, release: str, wrong: list[str]) -> None:
     """Have a damaged build count no longer, nor anything that shares its damaged files."""
     folder = paths.software / release
-    inodes = {found.st_ino for path in wrong if (found := _found(integrity.path_of(folder, path))) is not None}
+    inodes = {status.st_ino for path in wrong if (status := _found(integrity.path_of(folder, path))) is not None}
     (folder / COMPLETE).unlink(missing_ok=True)
     store.forget(paths.root, inodes)
 
@@ -205,15 +205,15 @@ def _downloads(paths: Paths, release: str) -> Path:
     return paths.software / f"{release}.downloads"
 
 
-def _save_packages(debs: Path, kept: Path) -> None:
+def _save_packages(debs: Path, packages: Path) -> None:
     """Save the packages that a build downloaded which failed: they are looked at by their hash when they are used."""
     if not debs.is_dir() or debs.is_symlink():
         return
-    kept.mkdir(parents=True, exist_ok=True)
+    packages.mkdir(parents=True, exist_ok=True)
     # Into a folder that is ours: in the other the builder could put links.
-    for one in os.scandir(debs):
-        if one.is_file(follow_symlinks=False):
-            os.replace(one.path, kept / one.name)
+    for entry in os.scandir(debs):
+        if entry.is_file(follow_symlinks=False):
+            os.replace(entry.path, packages / entry.name)
 
 
 def _program(name: str, *arguments: str) -> list[str]:
@@ -241,20 +241,20 @@ def _found(path: Path) -> os.stat_result | None:
 
 
 def _below(folder: Path) -> list[Path]:
-    found = ((parent, [*folders, *files]) for parent, folders, files in os.walk(folder))
-    return [folder, *(Path(parent, name) for parent, names in found for name in names)]
+    names = ((parent, [*folders, *files]) for parent, folders, files in os.walk(folder))
+    return [folder, *(Path(parent, name) for parent, names in names for name in names)]
 
 
 def _archive(paths: Paths, link: Upstream, release: str) -> bytes:
-    kept = paths.cache / f"{release}.tar.gz"
-    if kept.exists():
-        content = kept.read_bytes()
+    packed = paths.cache / f"{release}.tar.gz"
+    if packed.exists():
+        content = packed.read_bytes()
         if archive.digest(content) == release:
             return content
     _, content, _ = link.call("GET", f"/node/v1/releases/{release}", timeout=300)
     if archive.digest(content) != release:
         raise BuildError("The Master sent an archive that is not this release (its hash differs).")
-    durable.replace(kept, content, 0o600)
+    durable.replace(packed, content, 0o600)
     return content
 
 
@@ -282,13 +282,13 @@ def _prepare_packages(paths: Paths, folder: Path, log: Path, timeout: float) -> 
 
 def _run(paths: Paths, settings: Settings, folder: Path, log: Path, timeout: float) -> None:
     program = [sys.executable, "-P", "-m", "freehold.recipes.run", f"{folder}/buildout.cfg"]
-    made = paths.run / "etc" / f"build-{folder.name[:16]}"
+    etc = paths.run / "etc" / f"build-{folder.name[:16]}"
     try:
         with log.open("ab") as file:
-            status = _spawn(confined.command(settings, folder, made, program), folder, file, timeout)
+            status = _spawn(confined.command(settings, folder, etc, program), folder, file, timeout)
     finally:
         _end(settings, folder)
-        trees.remove(made)
+        trees.remove(etc)
     if status != 0:
         why = f"It did not end within {timeout:g} s." if status is None else f"buildout ended with status {status}."
         raise BuildError(f"{why}\n{_tail(log)}")
@@ -410,16 +410,16 @@ def _compare(packed: bytes, folder: Path) -> None:
 
 def _contents(folder: Path) -> dict[str, str]:
     """Return what a folder holds: by path, the hash of each file, and of everything else its kind."""
-    found = {}
+    digests = {}
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent, name)
             mode = path.lstat().st_mode
             is_file = stat.S_ISREG(mode)
             with path.open("rb") if is_file else contextlib.nullcontext() as file:
-                what = hashlib.file_digest(file, "sha256").hexdigest() if file else f"kind {stat.S_IFMT(mode):o}"
-            found[str(path.relative_to(folder))] = f"{what} {bool(mode & 0o100)}" if is_file else what
-    return found
+                digest = hashlib.file_digest(file, "sha256").hexdigest() if file else f"kind {stat.S_IFMT(mode):o}"
+            digests[str(path.relative_to(folder))] = f"{digest} {bool(mode & 0o100)}" if is_file else digest
+    return digests
 
 
 def _keep_plain(downloads: Path) -> None:

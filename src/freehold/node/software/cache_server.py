@@ -39,17 +39,17 @@ class OurMaster:
 
 def mirrors(paths: Paths, settings: Settings, tell: Callable[[str], object]) -> Mirrors:
     """Return where this node looks for builds and downloads: at home first."""
-    found: list[Mirror] = []
+    mirrors: list[Mirror] = []
     for url in settings.mirrors:
         if url == MASTER:
             if settings.master:
-                found.append(OurMaster(link(paths, settings)))
+                mirrors.append(OurMaster(link(paths, settings)))
             continue
         try:
-            found.append(mirror(url, paths.store_keys))
+            mirrors.append(mirror(url, paths.store_keys))
         except CacheError as error:
             tell(str(error))
-    return Mirrors(Folder(paths.kept), found, tell)
+    return Mirrors(Folder(paths.kept), mirrors, tell)
 
 
 def link(paths: Paths, settings: Settings) -> Upstream:

@@ -47,7 +47,7 @@ def user(folder: Path) -> int | None:
     return _USERS + int.from_bytes(hashlib.sha256(os.fsencode(folder)).digest()[:4]) % _MOST_USERS
 
 
-def command(settings: Settings, folder: Path, made: Path, program: list[str]) -> list[str]:
+def command(settings: Settings, folder: Path, etc: Path, program: list[str]) -> list[str]:
     """Return the command that runs a program of a build in walls; without root, the program itself."""
     uid = user(folder)
     if uid is None:
@@ -56,7 +56,7 @@ def command(settings: Settings, folder: Path, made: Path, program: list[str]) ->
     groups = cgroups.create(_tag(settings, folder), Limits().for_machine(memory_mb))
     own = groups.call()
     entered = [*([f"{own}/cgroup.procs"] if own else []), *groups.checks]
-    order = BuildOrder(uid, entered, str(folder), str(made))
+    order = BuildOrder(uid, entered, str(folder), str(etc))
     ours = [sys.executable, "-I", "-m", "freehold.node.software.confined", msgspec.json.encode(order).decode()]
     return [*ours, *program]
 

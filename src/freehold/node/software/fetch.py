@@ -30,54 +30,56 @@ def main(root: Path, release: str) -> int:
     """Do it; say what was tried."""
     paths = Paths(root)
     settings = load(root)
-    found, believes = mirrors(paths, settings, _say), trust(paths, settings)
-    if _take_build(paths, found, believes, release):
+    sources, believes = mirrors(paths, settings, _say), trust(paths, settings)
+    if _take_build(paths, sources, believes, release):
         return 0
-    _take_downloads(paths, found, believes, release)
-    found.local.prune(settings.cache_mb * 1024 * 1024)
+    _take_downloads(paths, sources, believes, release)
+    sources.local.prune(settings.cache_mb * 1024 * 1024)
     return MUST_BE_BUILT
 
 
-def _take_build(paths: Paths, found: Mirrors, believes: Trust, release: str) -> bool:
+def _take_build(paths: Paths, sources: Mirrors, believes: Trust, release: str) -> bool:
     folder = paths.software / release
-    for said in _said(found, believes, CacheKind.BUILD, release):
+    for statement in _said(sources, believes, CacheKind.BUILD, release):
         try:
-            _check_fits(said, folder)
-            made = unpack(said.files[0], found.blob, folder, place=said.place, mentions=said.mentions)
+            _check_fits(statement, folder)
+            unpacked = unpack(
+                statement.files[0], sources.blob, folder, place=statement.place, mentions=statement.mentions
+            )
         except CacheError as error:
-            _say(f"The build of {said.builder} is of no use here: {error}")
+            _say(f"The build of {statement.builder} is of no use here: {error}")
             shutil.rmtree(folder, ignore_errors=True)
             continue
         failpoint("build-taken")
-        _say(f"This release was built by {said.builder} and is taken from there.")
-        seal(folder, made.files | {path: LINK + target for path, target in made.links.items()})
+        _say(f"This release was built by {statement.builder} and is taken from there.")
+        seal(folder, unpacked.files | {path: LINK + target for path, target in unpacked.links.items()})
         return True
     return False
 
 
-def _check_fits(said: BuildStatement, folder: Path) -> None:
-    if len(said.files) != 1:
+def _check_fits(statement: BuildStatement, folder: Path) -> None:
+    if len(statement.files) != 1:
         raise CacheError("it is not one file")
-    if said.fixed and said.place != str(folder):
-        raise CacheError(f"its programs must be in {said.place}")
-    if elsewhere := [one for one in said.needs if one not in pythons()]:
+    if statement.fixed and statement.place != str(folder):
+        raise CacheError(f"its programs must be in {statement.place}")
+    if elsewhere := [prefix for prefix in statement.needs if prefix not in pythons()]:
         raise CacheError(f"it needs a Python in {elsewhere[0]}")
 
 
-def _take_downloads(paths: Paths, found: Mirrors, believes: Trust, release: str) -> None:
+def _take_downloads(paths: Paths, sources: Mirrors, believes: Trust, release: str) -> None:
     folder = downloads_of(paths, release)
-    for said in _said(found, believes, CacheKind.DOWNLOADS, release):
+    for statement in _said(sources, believes, CacheKind.DOWNLOADS, release):
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            for file in said.files:
-                join(file, found.blob, folder / file.path)
+            for file in statement.files:
+                join(file, sources.blob, folder / file.path)
         except (CacheError, OSError) as error:
-            _say(f"What {said.builder} downloaded is of no use here: {error}")
+            _say(f"What {statement.builder} downloaded is of no use here: {error}")
             shutil.rmtree(folder, ignore_errors=True)
             continue
         failpoint("downloads-taken")
         _keep_archive(paths, folder / ARCHIVE, release)
-        _say(f"What this release needs from elsewhere was downloaded by {said.builder} and is taken from there.")
+        _say(f"What this release needs from elsewhere was downloaded by {statement.builder} and is taken from there.")
         return
 
 
@@ -91,19 +93,19 @@ def _keep_archive(paths: Paths, path: Path, release: str) -> None:
         durable.replace(paths.cache / f"{release}.tar.gz", content, 0o600)
 
 
-def _said(found: Mirrors, believes: Trust, kind: CacheKind, release: str) -> Iterator[BuildStatement]:
+def _said(sources: Mirrors, believes: Trust, kind: CacheKind, release: str) -> Iterator[BuildStatement]:
     """Yield what is said of a release by whom we believe."""
     here, tries = this_platform(), 0
-    for said in believed(found.entries(kind, release, here), believes):
+    for statement in believed(sources.entries(kind, release, here), believes):
         if tries == MOST_TRIES:
             return
-        if isinstance(said, CacheError):
-            _say(f"An entry is not believed: {said}.")
-        elif (said.kind, said.release, said.platform) != (kind, release, here):
+        if isinstance(statement, CacheError):
+            _say(f"An entry is not believed: {statement}.")
+        elif (statement.kind, statement.release, statement.platform) != (kind, release, here):
             _say("An entry is not believed: it speaks of something else.")
         else:
             tries += 1
-            yield said
+            yield statement
 
 
 def _say(words: str) -> None:

@@ -86,13 +86,13 @@ def _look(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _as_text(files: dict[str, str]) -> dict[str, str]:
-    found = {}
+    digests = {}
     for path, content in files.items():
         is_link = content.startswith(LINK)
         target = content.removeprefix(LINK)
         value = content if not is_link or is_text(target) else f"{ODD_LINK}{quote(os.fsencode(target))}"
-        found[path if is_text(path) else f"/{quote(os.fsencode(path))}"] = value
-    return found
+        digests[path if is_text(path) else f"/{quote(os.fsencode(path))}"] = value
+    return digests
 
 
 def _sha256(path: str) -> str:

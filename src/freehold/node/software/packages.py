@@ -112,10 +112,10 @@ def _unpack_and_exit(new: Path, packages: list[locked.Package]) -> None:
             os.setuid(_UNPACKER)
         ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         os.umask(0o022)
-        apt.fetch([one for one in packages if not (new / "debs" / one.sha256).exists()], new / "debs")
+        apt.fetch([package for package in packages if not (new / "debs" / package.sha256).exists()], new / "debs")
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             # The largest first: the last one to end should be a small one.
-            list(pool.map(lambda package: _unpack(new, package), sorted(packages, key=lambda one: -one.size)))
+            list(pool.map(lambda package: _unpack(new, package), sorted(packages, key=lambda package: -package.size)))
     except BaseException:
         traceback.print_exc()
     finally:
@@ -133,14 +133,14 @@ def _unpack(new: Path, package: locked.Package) -> None:
         pass
 
 
-def _keep(deb: Path, kept: Path) -> None:
+def _keep(deb: Path, cached: Path) -> None:
     """Copy a package's file, if it still is what its name says: who unpacked it is not believed."""
-    if kept.exists() or deb.is_symlink():
+    if cached.exists() or deb.is_symlink():
         return
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(deb, kept)
-    if root.sha256(kept) != kept.name:
-        kept.unlink()
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(deb, cached)
+    if root.sha256(cached) != cached.name:
+        cached.unlink()
 
 
 def _take(unpacked: Path) -> None:

@@ -84,7 +84,7 @@ def _keep_build(paths: Paths, settings: Settings, local: Folder, release: str) -
     folder = paths.software / release
     packed = pack(folder, local.put)
     failpoint("build-packed")
-    said = BuildStatement(
+    statement = BuildStatement(
         CacheKind.BUILD,
         release,
         this_platform(),
@@ -96,7 +96,7 @@ def _keep_build(paths: Paths, settings: Settings, local: Folder, release: str) -
         packed.fixed,
         packed.needs,
     )
-    local.keep(_signed(paths, said))
+    local.keep(_signed(paths, statement))
 
 
 def _keep_downloads(paths: Paths, settings: Settings, local: Folder, release: str) -> None:
@@ -111,8 +111,8 @@ def _keep_downloads(paths: Paths, settings: Settings, local: Folder, release: st
     elsewhere = _known_debs(local) if missing else {}
     if all(name in elsewhere for name in missing):
         files += [elsewhere[name] for name in missing]
-        said = BuildStatement(CacheKind.DOWNLOADS, release, this_platform(), settings.node, time.time(), files)
-        local.keep(_signed(paths, said))
+        statement = BuildStatement(CacheKind.DOWNLOADS, release, this_platform(), settings.node, time.time(), files)
+        local.keep(_signed(paths, statement))
     else:
         print(f"What {release} was made of is not kept: a package of it was here before.", flush=True)
     failpoint("downloads-kept")
@@ -140,22 +140,22 @@ def _debs(release: Path) -> Iterator[str]:
 def _known_debs(local: Folder) -> dict[str, File]:
     """Return the packages that builds of other releases downloaded."""
     statements = (read(entry) for _, entries in local.all() for entry in entries)
-    return {file.path: file for one in statements for file in one.files if file.path.startswith(f"{DEBS}/")}
+    return {file.path: file for statement in statements for file in statement.files if file.path.startswith(f"{DEBS}/")}
 
 
 def _own(local: Folder, settings: Settings, kind: CacheKind, release: str) -> CacheEntry | None:
-    found = local.entries(kind, release, this_platform())
-    return next((one for one in found if read(one).builder == settings.node), None)
+    entries = local.entries(kind, release, this_platform())
+    return next((entry for entry in entries if read(entry).builder == settings.node), None)
 
 
-def _signed(paths: Paths, said: BuildStatement) -> CacheEntry:
-    return signing.sign(said, paths.key.read_bytes(), paths.certificate.read_text())
+def _signed(paths: Paths, statement: BuildStatement) -> CacheEntry:
+    return signing.sign(statement, paths.key.read_bytes(), paths.certificate.read_text())
 
 
 def _send(master: Upstream, local: Folder, entry: CacheEntry) -> CacheEntry:
     """Send an entry with all its pieces; return it vouched for. Raise LinkError, or CacheError for a missing piece."""
-    said = read(entry)
-    path = PREFIX + entries_path(said.kind, said.release, said.platform)
+    statement = read(entry)
+    path = PREFIX + entries_path(statement.kind, statement.release, statement.platform)
     while True:
         _, content, _ = master.call("PUT", path, msgspec.json.encode(entry), timeout=60)
         answer = msgspec.json.decode(content, type=dict[str, object])

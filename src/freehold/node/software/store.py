@@ -38,15 +38,15 @@ def forget(node: Path, inodes: set[int]) -> None:
         return
     with opened(node) as folder:
         for package in folder.iterdir():
-            if any(found.st_ino in inodes for found in _files(package)):
+            if any(status.st_ino in inodes for status in _files(package)):
                 shutil.rmtree(package)
 
 
 def _is_linked(package: Path) -> bool:
-    return any(found.st_nlink > 1 for found in _files(package))
+    return any(status.st_nlink > 1 for status in _files(package))
 
 
 def _files(package: Path) -> Iterator[os.stat_result]:
     for parent, _, files in os.walk(package):
-        found = (os.lstat(os.path.join(parent, name)) for name in files)
-        yield from (one for one in found if stat.S_ISREG(one.st_mode))
+        statuses = (os.lstat(os.path.join(parent, name)) for name in files)
+        yield from (status for status in statuses if stat.S_ISREG(status.st_mode))

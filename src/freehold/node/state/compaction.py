@@ -61,7 +61,7 @@ def _last_states(items: Sequence[Timed], end: float) -> list[Timed]:
 
 def _changes(items: Sequence[Timed], end: float) -> list[Timed]:
     """Of each promise: when it began to be kept or broken, and the last result."""
-    found: list[Timed] = []
+    intervals: list[Timed] = []
     known: dict[Hashable, bool] = {}
     last = {(item.instance, item.promise): item for _, item in items if isinstance(item, AssessmentReport)}
     for at, item in items:
@@ -70,8 +70,8 @@ def _changes(items: Sequence[Timed], end: float) -> list[Timed]:
             if known.get(key) == item.kept and last[key] is not item:
                 continue
             known[key] = item.kept
-        found.append((at, item))
-    return found
+        intervals.append((at, item))
+    return intervals
 
 
 def _per(period: float, age: float) -> Callable[[Sequence[Timed], float], list[Timed]]:
@@ -115,14 +115,14 @@ _STAGES: tuple[Callable[[Sequence[Timed], float], list[Timed]], ...] = (
 def _last_of_each(items: Sequence[Timed], key: Callable[[float, Item], Hashable]) -> list[Timed]:
     """Return the items without those that a later one of the same key takes the place of; key None: each stays."""
     seen: set[Hashable] = set()
-    kept: list[Timed] = []
+    intervals: list[Timed] = []
     for at, item in reversed(items):
         name = key(at, item)
         if name is not None and name in seen:
             continue
         seen.add(name)
-        kept.append((at, item))
-    return kept[::-1]
+        intervals.append((at, item))
+    return intervals[::-1]
 
 
 def _pack(items: Sequence[Timed]) -> list[ReportBody]:

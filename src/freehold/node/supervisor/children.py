@@ -141,7 +141,7 @@ def former_groups(spec: dict[str, Any]) -> dict[str, str]:
         entries = os.listdir(spec["track"]) if spec.get("track") else []
     except OSError:
         entries = []
-    return {one[len(prefix) :]: f"{spec['track']}/{one}" for one in entries if one.startswith(prefix)}
+    return {entry[len(prefix) :]: f"{spec['track']}/{entry}" for entry in entries if entry.startswith(prefix)}
 
 
 def _told(name: str) -> str:
@@ -156,7 +156,7 @@ def leader(folder: str, init: int) -> int:
     It leads a session, and its parent was a supervisor. What it started has a parent in the group; what was orphaned
     has the partition's init.
     """
-    pids, found = group.members(folder), []
+    pids, children = group.members(folder), []
     for pid in pids:
         try:
             fields = processes.fields(pid)
@@ -164,9 +164,9 @@ def leader(folder: str, init: int) -> int:
             continue
         parent, session = int(fields[1]), int(fields[3])
         if session == pid and parent != init and parent not in pids and fields[0] != b"Z":
-            found.append((int(fields[19]), pid))
+            children.append((int(fields[19]), pid))
     # Where no init takes them, orphans look the same, but are younger.
-    return min(found)[1] if found else 0
+    return min(children)[1] if children else 0
 
 
 def find(supervisor: str) -> Iterator[Found]:
@@ -191,19 +191,19 @@ def running(supervisor: str) -> set[str]:
         for spec in saved["processes"]
         if spec.get("track")
     }
-    return {one.group for one in find(supervisor)} | {name for name, track in tracks if group.members(track)}
+    return {child.group for child in find(supervisor)} | {name for name, track in tracks if group.members(track)}
 
 
 def reap_orphans(ours: set[int]) -> None:
     """Reap what our processes left behind, but leave those that are followed to whoever follows them."""
     while True:
         try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return
-        if found is None or found.si_pid in ours:
+        if ended is None or ended.si_pid in ours:
             return
-        os.waitpid(found.si_pid, 0)
+        os.waitpid(ended.si_pid, 0)
 
 
 def kill_session(pid: int, number: int) -> None:
@@ -234,7 +234,7 @@ def kill_rest(supervisor: str, name: str, uid: int | None, folders: Iterable[str
     for folder in folders:
         group.kill(folder)
 
-    def rest() -> list[int]:
-        return processes.of_user(uid) if uid else [one.pid for one in find(supervisor) if one.group == name]
+    def remaining() -> list[int]:
+        return processes.of_user(uid) if uid else [child.pid for child in find(supervisor) if child.group == name]
 
-    processes.end(rest, _REST_SECONDS)
+    processes.end(remaining, _REST_SECONDS)

@@ -93,12 +93,12 @@ class GroupStatus:
     processes: list[ProcessStatus]
 
 
-def _event(told: dict[str, Any]) -> SupervisorEvent:
+def _event(fields_: dict[str, Any]) -> SupervisorEvent:
     """Read what a supervisor told; one of a later version may say more."""
-    return SupervisorEvent(**{name: value for name, value in told.items() if name in _EVENT})
+    return SupervisorEvent(**{name: value for name, value in fields_.items() if name in _EVENT})
 
 
-_EVENT = {one.name for one in fields(SupervisorEvent)}
+_EVENT = {field.name for field in fields(SupervisorEvent)}
 
 
 class Supervisor:
@@ -162,7 +162,7 @@ class Supervisor:
             if on_event is not None:
                 on_event(_event(event))
         # One that an earlier version started names none.
-        versions: dict[str, str] = answer.get("versions", dict.fromkeys((one.name for one in processes), ""))
+        versions: dict[str, str] = answer.get("versions", dict.fromkeys((process.name for process in processes), ""))
         return versions
 
     def lend(self, groups: dict[str, float | None]) -> None:
@@ -187,7 +187,7 @@ class Supervisor:
         """Return every group by name."""
         groups = self._order({"verb": "status"})["groups"]
         return {
-            name: GroupStatus(group["dead_cpu_ms"], [ProcessStatus(**one) for one in group["processes"]])
+            name: GroupStatus(group["dead_cpu_ms"], [ProcessStatus(**process) for process in group["processes"]])
             for name, group in groups.items()
         }
 

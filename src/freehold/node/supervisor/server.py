@@ -273,12 +273,12 @@ class SupervisorServer:
         self.unsaved = True
 
     def _after_end(self, process: Process) -> None:
-        asked, process.ending, process.kill_at, process.well_at = process.ending, False, None, None
+        was_ending, process.ending, process.kill_at, process.well_at = process.ending, False, None, None
         lived = time.monotonic() - process.started
         process.pid = 0
         if process.leaving:
             self._forget(process)
-        elif asked:
+        elif was_ending:
             process.held = True
         elif process.spec.get("once") and process.exit == 0:
             process.done = True
@@ -399,8 +399,8 @@ class SupervisorServer:
             present = self.groups[order["group"]].processes
             names = [spec["name"] for spec in order["processes"]]
             versions = {name: present[name].version for name in names if name in present}
-            told = [_event(process) for process in present.values() if process.told is not None]
-            connection.answer(ok=True, versions=versions, told=told)
+            events = [_event(process) for process in present.values() if process.told is not None]
+            connection.answer(ok=True, versions=versions, told=events)
         elif verb == "lend":
             for name, until in order["groups"].items():
                 if name in self.groups:
@@ -410,8 +410,8 @@ class SupervisorServer:
         elif verb == "stop":
             self.stop(order["group"], connection, order.get("within"))
         elif verb == "restart":
-            found = self.restart(order["group"], order["name"])
-            connection.answer(ok=found, error="" if found else "no such process")
+            is_known = self.restart(order["group"], order["name"])
+            connection.answer(ok=is_known, error="" if is_known else "no such process")
         elif verb == "status":
             connection.answer(ok=True, groups=self.status(), pid=os.getpid())
         elif verb == "watch":
@@ -449,9 +449,9 @@ class SupervisorServer:
             _say(f"the table cannot be written: {error}")
 
     def _load(self) -> None:
-        found = sorted(children.find(self.mark), key=lambda one: (one.born, one.pid), reverse=True)
+        survivors = sorted(children.find(self.mark), key=lambda survivor: (survivor.born, survivor.pid), reverse=True)
         # What a process started in a session of its own has its mark too, but is younger.
-        marked = {(one.group, one.name): one for one in found if one.leads}
+        marked = {(survivor.group, survivor.name): survivor for survivor in survivors if survivor.leads}
         # The mark of another partition can be forged; its user cannot.
         for name, saved in table.shared(table.read(self.root)).items():
             group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
@@ -466,8 +466,8 @@ class SupervisorServer:
                 spec["sandbox"] = {**sandbox.NONE, **spec.get("sandbox", {})}
                 process = group.processes[spec["name"]] = Process(name, spec)
                 self._renew(process)
-                one = marked.pop((name, spec["name"]), None)
-                pid, digest = _living(spec, one)
+                survivor = marked.pop((name, spec["name"]), None)
+                pid, digest = _living(spec, survivor)
                 if pid:
                     process.pid, process.digest, process.started = pid, digest, time.monotonic()
                     # How long it lived already is not known, but whether it was long enough.
@@ -488,9 +488,11 @@ class SupervisorServer:
 
     def _end_strays(self, group: Group) -> None:
         """End what runs as a process that is not wanted: it was on its way out when the former supervisor ended."""
-        kept = {children.own_group({**one.spec, "digest": one.digest}) for one in group.processes.values()}
-        for track in {one.spec["track"] for one in group.processes.values() if one.spec.get("track")}:
-            for folder in {f"{track}/{name}" for name in os.listdir(track) if "@" in name} - kept:
+        groups = {
+            children.own_group({**process.spec, "digest": process.digest}) for process in group.processes.values()
+        }
+        for track in {process.spec["track"] for process in group.processes.values() if process.spec.get("track")}:
+            for folder in {f"{track}/{name}" for name in os.listdir(track) if "@" in name} - groups:
                 control.end(folder, 0)
 
 

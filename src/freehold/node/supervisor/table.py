@@ -90,8 +90,8 @@ def shared(value: Any) -> Any:
     if isinstance(value, str):
         return sys.intern(value)
     if isinstance(value, list):
-        return [shared(one) for one in value]
-    return {key: shared(one) for key, one in value.items()} if isinstance(value, dict) else value
+        return [shared(item) for item in value]
+    return {key: shared(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def write(root: str, groups: dict[str, Group]) -> None:
