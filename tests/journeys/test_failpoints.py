@@ -222,9 +222,9 @@ def test_a_machine_that_dies_before_it_kept_its_identity_asks_again_with_the_sam
     armed.touch()
     made.environment = {VARIABLE: str(tmp_path)}
     arguments = ("--master", cloud.master.url, "--token-file", "-", "--title", "brief")
-    assert made.cli("enrol", *arguments, given=token).returncode == -signal.SIGKILL
+    assert made.cli("enrol", *arguments, stdin=token).returncode == -signal.SIGKILL
     assert not armed.exists()
-    assert made.cli("enrol", *arguments, given=token).returncode == 0
+    assert made.cli("enrol", *arguments, stdin=token).returncode == 0
     made.start()
     until(lambda: cloud.master.node_row("brief")["partitions"] == 1)
     assert cloud.master.sql("SELECT epoch FROM fleet_node WHERE title = 'brief'") == [(1,)]

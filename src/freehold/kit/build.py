@@ -37,12 +37,12 @@ def build(folder: Path, *, keep: bool = False) -> Built:
     """
     root = Path(tempfile.mkdtemp(prefix="freehold-build-", dir="/var/tmp"))
     root.chmod(0o711)
-    kept = False
+    is_kept = False
     try:
         built = _build(folder, root)
-        kept = keep
+        is_kept = keep
     finally:
-        if not kept:
+        if not is_kept:
             shutil.rmtree(root, ignore_errors=True)
     return built
 

@@ -52,9 +52,13 @@ def _recipe(folder: Path, part: str, recipe: str, profile: buildout.Profile) -> 
                 " build is the same."
             )
         return
-    ours = sorted(one.name for one in entry_points(group="zc.buildout") if one.value.startswith("freehold."))
+    ours = sorted(
+        entry_point.name
+        for entry_point in entry_points(group="zc.buildout")
+        if entry_point.value.startswith("freehold.")
+    )
     if entry not in ours:
-        yield f"recipe: there is no freehold:{entry}; there are {', '.join(f'freehold:{one}' for one in ours)}."
+        yield f"recipe: there is no freehold:{entry}; there are {', '.join(f'freehold:{name}' for name in ours)}."
     elif entry == "debian":
         yield from _debian(folder / options.get("lock", "debian.lock"), part, set(options.get("packages", "").split()))
     elif entry == "wheel":
@@ -120,7 +124,7 @@ def _configuration(folder: Path) -> Iterator[str]:
                 yield str(error)
             else:
                 words = [*_silent(plan), *_undeclared(kind, plan)]
-                yield from (f"{path}: type '{name}': {one}" for one in words)
+                yield from (f"{path}: type '{name}': {message}" for message in words)
 
 
 def _needed(parameters: type[msgspec.Struct]) -> list[str]:
@@ -134,7 +138,7 @@ def _silent(plan: Plan) -> Iterator[str]:
 
 def _undeclared(kind: Type, plan: Plan) -> Iterator[str]:
     for request in plan.requests:
-        if not any(one.allows(request) for one in kind.requests):
+        if not any(declared.allows(request) for declared in kind.requests):
             yield (
                 f"it requests {request.product} ({request.type}), which a Master refuses: add"
                 f" RequestType({request.product!r}, {request.type!r}) to its requests."

@@ -105,17 +105,21 @@ class Cloud:
 
     def _machine(self, title: str) -> Machine:
         for machine in self.machines:
-            if any(one["title"] == title for one in machine.status()["instances"]):
+            if any(instance["title"] == title for instance in machine.status()["instances"]):
                 return machine
         raise KitError(f"No node has '{title}'.")
 
     def _explanation(self, title: str) -> str:
         """Return what an author needs to see: promises, logs of the service, the agent's last words."""
-        said = [f"promise {one.name}: {one.message}" for one in self.show(title).promises if one.kept is False]
+        broken = [
+            f"promise {promise.name}: {promise.message}"
+            for promise in self.show(title).promises
+            if promise.kept is False
+        ]
         for machine in self.machines:
-            for one in machine.status()["instances"]:
-                if one["title"] == title:
-                    for log in sorted((machine.folder(one["partition"]) / "var/log").glob("*.log")):
-                        said.append(f"── {log.name}\n{log.read_text(errors='replace')[-2000:]}")
-            said.append(f"── the agent's log\n{machine.log()[-2000:]}")
-        return "\n".join(said)
+            for instance in machine.status()["instances"]:
+                if instance["title"] == title:
+                    for log in sorted((machine.folder(instance["partition"]) / "var/log").glob("*.log")):
+                        broken.append(f"── {log.name}\n{log.read_text(errors='replace')[-2000:]}")
+            broken.append(f"── the agent's log\n{machine.log()[-2000:]}")
+        return "\n".join(broken)

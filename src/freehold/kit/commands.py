@@ -51,12 +51,12 @@ def _new(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from freehold.kit.check import check
 
-    found = check(options.folder)
-    for words in found:
+    findings = check(options.folder)
+    for words in findings:
         print(words, file=sys.stderr)
-    if not found:
+    if not findings:
         print(f"{options.folder}: nothing is wrong that can be seen without building it.")
-    return 1 if found else 0
+    return 1 if findings else 0
 
 
 def _build(options: argparse.Namespace) -> int:

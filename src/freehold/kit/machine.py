@@ -34,11 +34,11 @@ class Machine:
         extra = [*(["--unprivileged"] if unprivileged else []), *options]
         self._must("prepare", "--partitions", str(partitions), *extra)
 
-    def cli(self, command: str, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+    def cli(self, command: str, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         """Run `freehold node COMMAND` for this machine and return what came of it, whatever it was."""
         return subprocess.run(
             [*self.program, command, "--root", str(self.root), *arguments],
-            input=given,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=120,
@@ -48,7 +48,7 @@ class Machine:
 
     def enrol(self, master: str, title: str, token: str) -> None:
         """Make this machine a node of the Master at a URL."""
-        self._must("enrol", "--master", master, "--token-file", "-", "--title", title, given=token)
+        self._must("enrol", "--master", master, "--token-file", "-", "--title", title, stdin=token)
 
     def start(self) -> None:
         """Run the agent, and return once it holds its lock."""
@@ -84,9 +84,9 @@ class Machine:
 
     def pids(self, title: str) -> list[int]:
         """Return the processes that are kept for an instance."""
-        for one in self.status()["instances"]:
-            if one["title"] == title:
-                return [process["pid"] for process in one["processes"] if process["pid"]]
+        for instance in self.status()["instances"]:
+            if instance["title"] == title:
+                return [process["pid"] for process in instance["processes"] if process["pid"]]
         return []
 
     def folder(self, partition: str) -> Path:
@@ -109,8 +109,8 @@ class Machine:
                 _quietly("userdel", f"fh-{settings['tag']}-{number}")
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _must(self, command: str, *arguments: str, given: str = "") -> str:
-        done = self.cli(command, *arguments, given=given)
+    def _must(self, command: str, *arguments: str, stdin: str = "") -> str:
+        done = self.cli(command, *arguments, stdin=stdin)
         if done.returncode != 0:
             raise KitError(f"freehold node {command} failed:\n{done.stdout}{done.stderr}")
         return done.stdout

@@ -15,9 +15,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Cloud]":
     # Here, and not above: every pytest of an environment with Freehold reads this file.
     from freehold.kit.cloud import Cloud
 
-    made = Cloud(tmp_path_factory.mktemp("master"))
+    cloud = Cloud(tmp_path_factory.mktemp("master"))
     try:
-        made.add_node()
-        yield made
+        cloud.add_node()
+        yield cloud
     finally:
-        made.remove()
+        cloud.remove()

@@ -17,11 +17,11 @@ class KitError(AssertionError):
 def until(condition: Callable[[], T], seconds: float = 15, what: str = "the condition") -> T:
     """Return what `condition` returns as soon as it is true; raise KitError when it is not within so many seconds."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         if time.monotonic() > end:
             raise KitError(f"{what} did not come true within {seconds:g} seconds.")
         time.sleep(0.01)
-    return found
+    return value
 
 
 def page(url: str) -> str:
