@@ -48,8 +48,8 @@ class GroupedParser(Parser):
         commands = _commands(self)
         assert commands is not None
         listed = {command.dest: command for command in commands._choices_actions}
-        others = [name for name in listed if name not in self._grouped()]
-        for title, names in {**self.groups, "other commands": others}.items():
+        ungrouped = [name for name in listed if name not in self._grouped()]
+        for title, names in {**self.groups, "other commands": ungrouped}.items():
             formatter.start_section(title)
             formatter.add_arguments([listed[name] for name in names if name in listed])
             formatter.end_section()

@@ -59,8 +59,8 @@ def text_of(path: Path) -> str:
         raise NotText(f"{path}, line {number}: this is not text in UTF-8: {shown[:200]}") from None
 
 
-def _escape(found: "re.Match[str]") -> str:
-    number = ord(found[0])
+def _escape(match: "re.Match[str]") -> str:
+    number = ord(match[0])
     # JSON knows no \x; below 0x20 it holds none of these as they are.
     return f"\\x{number:02x}" if number < 0x20 else f"\\u{number:04x}"
 

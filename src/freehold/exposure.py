@@ -32,8 +32,8 @@ class Exposure(msgspec.Struct, frozen=True):
 
 def weigh(protections: Sequence[Protection]) -> Exposure:
     """Return how exposed something is with these protections, at least one."""
-    whole = sum(one.weight for one in protections)
-    missing = sum(one.weight for one in protections if not one.holds)
+    whole = sum(protection.weight for protection in protections)
+    missing = sum(protection.weight for protection in protections if not protection.holds)
     # What is missing is never rounded away.
     number = max(round(10 * missing / whole, 1), 0.1) if missing else 0.0
     return Exposure(number, protections)
@@ -42,7 +42,7 @@ def weigh(protections: Sequence[Protection]) -> Exposure:
 def lines(exposed: Exposure) -> list[str]:
     """Return what to show people: a line for each protection, and one for all."""
     shown = []
-    for one in exposed.protections:
-        words = one.found if one.holds else f"{one.found}; without it {one.exposes}"
-        shown.append(f"{'✓' if one.holds else '✗'} {one.name:<14} {one.weight}  {words}")
+    for protection in exposed.protections:
+        words = protection.found if protection.holds else f"{protection.found}; without it {protection.exposes}"
+        shown.append(f"{'✓' if protection.holds else '✗'} {protection.name:<14} {protection.weight}  {words}")
     return [*shown, f"Exposure {exposed.exposure} of 10.0"]

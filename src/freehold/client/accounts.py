@@ -101,8 +101,8 @@ def _password(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    found = open_client().ask("GET", "/me/data")
-    say(options, found, json.dumps(found, indent=1, ensure_ascii=False))
+    data = open_client().ask("GET", "/me/data")
+    say(options, data, json.dumps(data, indent=1, ensure_ascii=False))
     return 0
 
 
@@ -119,9 +119,9 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _make_reset(options: argparse.Namespace) -> int:
-    made = open_client().ask("POST", "/people/{email}/password-reset", {"email": options.email})
-    text = f"Give this code to {options.email}. It is good once, until {made['expires_at']}, and not shown again:"
-    say(options, made, f"{text}\n{made['code']}")
+    reset = open_client().ask("POST", "/people/{email}/password-reset", {"email": options.email})
+    text = f"Give this code to {options.email}. It is good once, until {reset['expires_at']}, and not shown again:"
+    say(options, reset, f"{text}\n{reset['code']}")
     return 0
 
 
@@ -152,9 +152,12 @@ def _use_reset(options: argparse.Namespace) -> int:
 
 def _tokens(options: argparse.Namespace) -> int:
     path, parts = _whose(options)
-    found: list[dict[str, Any]] = open_client().ask_all(f"{path}/tokens", "id", parts)
-    rows = [(one["id"], one["title"], " ".join(one["scopes"]), one["project"], one["expires_at"]) for one in found]
-    say(options, found, table(("TOKEN", "FOR", "OPENS", "PROJECT", "UNTIL"), rows))
+    tokens: list[dict[str, Any]] = open_client().ask_all(f"{path}/tokens", "id", parts)
+    rows = [
+        (token["id"], token["title"], " ".join(token["scopes"]), token["project"], token["expires_at"])
+        for token in tokens
+    ]
+    say(options, tokens, table(("TOKEN", "FOR", "OPENS", "PROJECT", "UNTIL"), rows))
     return 0
 
 
@@ -168,9 +171,12 @@ def _end_token(options: argparse.Namespace) -> int:
 
 def _sessions(options: argparse.Namespace) -> int:
     path, parts = _whose(options)
-    found: list[dict[str, Any]] = open_client().ask_all(f"{path}/sessions", "id", parts)
-    rows = [(one["id"], one["began_at"], one["seen_at"], one["address"], one["browser"]) for one in found]
-    say(options, found, table(("SESSION", "BEGUN", "LAST USED", "FROM", "BROWSER"), rows))
+    sessions: list[dict[str, Any]] = open_client().ask_all(f"{path}/sessions", "id", parts)
+    rows = [
+        (session["id"], session["began_at"], session["seen_at"], session["address"], session["browser"])
+        for session in sessions
+    ]
+    say(options, sessions, table(("SESSION", "BEGUN", "LAST USED", "FROM", "BROWSER"), rows))
     return 0
 
 
@@ -196,17 +202,17 @@ def _end_sessions(options: argparse.Namespace) -> int:
 
 
 def _people(options: argparse.Namespace) -> int:
-    found: list[dict[str, Any]] = open_client().ask_all("/people", "email")
+    people: list[dict[str, Any]] = open_client().ask_all("/people", "email")
     rows = [
         (
-            one["email"],
-            "open" if one["is_open"] else "closed",
-            "staff" if one["is_staff"] else "",
-            ", ".join(f"{role} of {project}" for project, role in sorted(one["roles"].items())),
+            person["email"],
+            "open" if person["is_open"] else "closed",
+            "staff" if person["is_staff"] else "",
+            ", ".join(f"{role} of {project}" for project, role in sorted(person["roles"].items())),
         )
-        for one in found
+        for person in people
     ]
-    say(options, found, table(("PERSON", "ACCOUNT", "", "ROLES"), rows))
+    say(options, people, table(("PERSON", "ACCOUNT", "", "ROLES"), rows))
     return 0
 
 
@@ -235,8 +241,8 @@ def _remove(options: argparse.Namespace) -> int:
 
 def _role(options: argparse.Namespace) -> int:
     parts, body = {"email": options.email}, {"role": options.role}
-    made = open_client().ask("PUT", "/projects/{project}/members/{email}", parts, body=body, project=options.project)
-    say(options, made, f"{made['email']} is {made['role']} now.")
+    member = open_client().ask("PUT", "/projects/{project}/members/{email}", parts, body=body, project=options.project)
+    say(options, member, f"{member['email']} is {member['role']} now.")
     return 0
 
 
@@ -244,16 +250,21 @@ def _members(options: argparse.Namespace) -> int:
     client = open_client()
     members = client.ask_all("/projects/{project}/members", "email", project=options.project)
     invited = client.ask_all("/projects/{project}/invitations", "email", project=options.project)
-    rows = [(one["email"], one["role"], "-") for one in members]
-    rows += [(one["email"], one["role"], one["expires_at"]) for one in invited]
+    rows = [(member["email"], member["role"], "-") for member in members]
+    rows += [(invitation["email"], invitation["role"], invitation["expires_at"]) for invitation in invited]
     say(options, [*members, *invited], table(("PERSON", "ROLE", "INVITED UNTIL"), rows))
     return 0
 
 
 def _invite(options: argparse.Namespace) -> int:
     body = {"email": options.email, "role": options.role}
-    made = open_client().ask("POST", "/projects/{project}/invitations", {}, body, project=options.project)
-    say(options, made, f"Give {made['email']} this link. It is good once, until {made['expires_at']}:\n{made['link']}")
+    invitation = open_client().ask("POST", "/projects/{project}/invitations", {}, body, project=options.project)
+    say(
+        options,
+        invitation,
+        f"Give {invitation['email']} this link. It is good once, until {invitation['expires_at']}:\n"
+        f"{invitation['link']}",
+    )
     return 0
 
 

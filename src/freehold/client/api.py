@@ -114,8 +114,8 @@ class Client:
         body = msgspec.to_builtins(OrderSpec(**fields))
         path = self._instance(title, project)
         switches = {"dry_run": dry_run, "now": now, "partial": partial}
-        said = urlencode({name: "true" for name, value in switches.items() if value})
-        return self._call("PUT", f"{path}?{said}" if said else path, Answer, body)
+        query = urlencode({name: "true" for name, value in switches.items() if value})
+        return self._call("PUT", f"{path}?{query}" if query else path, Answer, body)
 
     def move(
         self, title: str, *, abandon_data: bool = False, dry_run: bool = False, project: str | None = None
@@ -143,8 +143,8 @@ class Client:
 
     def read_log(self, title: str, stream: str, *, after: int = 0, project: str | None = None) -> LogPart:
         """Return what came since; it waits some seconds for it. `after` is `next` of the part before."""
-        said = urlencode({"title": title, "stream": stream, "after": after})
-        return self._call("GET", f"{self._project(project)}/logs?{said}", LogPart)
+        query = urlencode({"title": title, "stream": stream, "after": after})
+        return self._call("GET", f"{self._project(project)}/logs?{query}", LogPart)
 
     def show(self, title: str, *, project: str | None = None) -> Instance:
         """Return one instance."""
@@ -281,13 +281,13 @@ class Client:
 
     def _all(self, path: str, kind: type[list[T]], cursor: str, query: dict[str, str] | None = None) -> list[T]:
         """Return a list, of which the Master gives a part at a time."""
-        found: list[T] = []
+        items: list[T] = []
         after = ""
         while True:
             part = self._call("GET", f"{path}?{urlencode({**(query or {}), 'after': after, 'limit': PART})}", kind)
-            found += part
+            items += part
             if len(part) < PART:
-                return found
+                return items
             last = part[-1]
             after = str(last[cursor] if isinstance(last, dict) else getattr(last, cursor))
 
@@ -376,7 +376,7 @@ class Client:
         return self._connection
 
 
-def _which_project(asked: str | None, projects: list[str]) -> str:
+def _which_project(named: str | None, projects: list[str]) -> str:
     """Return what to do for who has no project, or several, and did not say which one, or one that is not theirs."""
     if not projects:
         return (
@@ -384,7 +384,7 @@ def _which_project(asked: str | None, projects: list[str]) -> str:
             "Staff log in without one: --all-projects."
         )
     names = ", ".join(projects)
-    wrong = f"'{asked}' is not a project of yours. " if asked else ""
+    wrong = f"'{named}' is not a project of yours. " if named else ""
     return (
         f"{wrong}Say which of your projects: {names}. --project NAME gives a token for that one only; "
         "--all-projects one for all of them, with what you may as staff."

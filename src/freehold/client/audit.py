@@ -33,12 +33,15 @@ def _audit(options: argparse.Namespace) -> int:
         sys.stdout.write(client.ask("GET", "/projects/{project}/audit.csv", query=query, project=options.project))
         return 0
     query |= {"limit": str(options.limit), "after": options.after}
-    found = client.ask("GET", "/projects/{project}/audit", query=query, project=options.project)
-    rows = [[one["id"], one["at"], one["actor"], one["verb"], one["subject"], _words(one["detail"])] for one in found]
+    entries = client.ask("GET", "/projects/{project}/audit", query=query, project=options.project)
+    rows = [
+        [entry["id"], entry["at"], entry["actor"], entry["verb"], entry["subject"], _words(entry["detail"])]
+        for entry in entries
+    ]
     text = table(("ID", "AT", "ACTOR", "VERB", "SUBJECT", "DETAIL"), rows) if rows else "Nothing of that was done."
-    if len(found) == max(1, min(options.limit, 1000)):
-        text += f"\nThere may be more: --after {found[-1]['id']}"
-    say(options, found, text)
+    if len(entries) == max(1, min(options.limit, 1000)):
+        text += f"\nThere may be more: --after {entries[-1]['id']}"
+    say(options, entries, text)
     return 0
 
 

@@ -146,37 +146,40 @@ def _act(options: argparse.Namespace) -> int:
 def _prices(options: argparse.Namespace) -> int:
     if options.sites:
         return _sites(options)
-    found = open_client().ask_all("/prices", "id")
+    prices = open_client().ask_all("/prices", "id")
     rows = [
         {
-            "offer": one["name"],
-            "region": one["region"],
-            "month": _amount(one["recurring"], one),
-            "currency": one["currency"],
-            "tax": f"{one['tax_rate'] / 100:g} % {'included' if one['tax_included'] else 'to add'}",
-            "deposit": _amount(one["deposit"], one),
-            "promise": f"{one['availability'] / 10_000:g} %" if one["availability"] else "-",
+            "offer": price["name"],
+            "region": price["region"],
+            "month": _amount(price["recurring"], price),
+            "currency": price["currency"],
+            "tax": f"{price['tax_rate'] / 100:g} % {'included' if price['tax_included'] else 'to add'}",
+            "deposit": _amount(price["deposit"], price),
+            "promise": f"{price['availability'] / 10_000:g} %" if price["availability"] else "-",
         }
-        for one in found
+        for price in prices
     ]
-    say(options, found, _rows(rows) if rows else "Nothing is sold here.")
+    say(options, prices, _rows(rows) if rows else "Nothing is sold here.")
     return 0
 
 
 def _sites(options: argparse.Namespace) -> int:
-    found = open_client().ask_all("/prices/sites", "id")
+    sites = open_client().ask_all("/prices/sites", "id")
     rows = [
         {
             "site": site["name"],
             "region": site["region"],
-            "offer": one["offer"],
-            **{name: "-" if one[name] is None else _amount(one[name], one) for name in ("total", "price", "margin")},
-            "currency": one["currency"],
+            "offer": table["offer"],
+            **{
+                name: "-" if table[name] is None else _amount(table[name], table)
+                for name in ("total", "price", "margin")
+            },
+            "currency": table["currency"],
         }
-        for site in found
-        for one in site["tables"]
+        for site in sites
+        for table in site["tables"]
     ]
-    say(options, found, _rows(rows) if rows else "No site says what it costs.")
+    say(options, sites, _rows(rows) if rows else "No site says what it costs.")
     return 0
 
 
@@ -200,29 +203,29 @@ def _quote(options: argparse.Namespace) -> int:
 
 
 def _costs(options: argparse.Namespace) -> int:
-    found = open_client().ask("GET", "/projects/{project}/costs", project=options.project)
+    costs = open_client().ask("GET", "/projects/{project}/costs", project=options.project)
     names = ("title", "offer", "state", "month", "so_far", "used", "currency", "next_invoice")
     text = (
-        _rows([{name: one[name] for name in names} for one in found["services"]])
-        if found["services"]
+        _rows([{name: service[name] for name in names} for service in costs["services"]])
+        if costs["services"]
         else "Nothing costs."
     )
-    totals = ", ".join(f"{amount} {currency}" for currency, amount in found["totals"].items())
+    totals = ", ".join(f"{amount} {currency}" for currency, amount in costs["totals"].items())
     if totals:
         text += f"\nSo far: {totals}"
-    for one in found["unpaid"]:
-        text += f"\n{one['seller']} waits for an invoice that was due on {one['since']}"
-        text += f": services stop on {one['stops']}." if one["stops"] else "."
-    if found["budget"] is not None:
+    for unpaid in costs["unpaid"]:
+        text += f"\n{unpaid['seller']} waits for an invoice that was due on {unpaid['since']}"
+        text += f": services stop on {unpaid['stops']}." if unpaid["stops"] else "."
+    if costs["budget"] is not None:
         warning = (
             " – nearly spent"
-            if 80 <= found["spent_percent"] < 100
+            if 80 <= costs["spent_percent"] < 100
             else " – SPENT"
-            if found["spent_percent"] >= 100
+            if costs["spent_percent"] >= 100
             else ""
         )
-        text += f"\nBudget: {found['budget']} {found['budget_currency']}, {found['spent_percent']} %{warning}"
-    say(options, found, text)
+        text += f"\nBudget: {costs['budget']} {costs['budget_currency']}, {costs['spent_percent']} %{warning}"
+    say(options, costs, text)
     return 0
 
 
@@ -243,23 +246,24 @@ def _hand_over(options: argparse.Namespace) -> int:
 
 
 def _invoices(options: argparse.Namespace) -> int:
-    found = open_client().ask_all("/projects/{project}/documents", "number", project=options.project)
-    say(options, found, _rows(found) if found else "There is none yet.")
+    documents = open_client().ask_all("/projects/{project}/documents", "number", project=options.project)
+    say(options, documents, _rows(documents) if documents else "There is none yet.")
     return 0
 
 
 def _invoice(options: argparse.Namespace) -> int:
     path = "/projects/{project}/documents/{number}"
-    found = open_client().ask("GET", path, {"number": options.number}, project=options.project)
+    document = open_client().ask("GET", path, {"number": options.number}, project=options.project)
     lines = [
-        {name: one[name] for name in ("kind", "offer", "month", "period", "net", "tax_rate")} for one in found["lines"]
+        {name: line[name] for name in ("kind", "offer", "month", "period", "net", "tax_rate")}
+        for line in document["lines"]
     ]
     text = (
-        f"{found['number']} of {found['day']}, due {found['due']}\n"
-        f"{found['seller']['name']} to {found['customer']['name']}\n"
-        f"{_rows(lines)}\n{found['net']} + {found['tax']} tax = {found['gross']} {found['currency']}"
+        f"{document['number']} of {document['day']}, due {document['due']}\n"
+        f"{document['seller']['name']} to {document['customer']['name']}\n"
+        f"{_rows(lines)}\n{document['net']} + {document['tax']} tax = {document['gross']} {document['currency']}"
     )
-    say(options, found, text)
+    say(options, document, text)
     return 0
 
 

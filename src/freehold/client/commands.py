@@ -123,10 +123,12 @@ def _supply(options: argparse.Namespace) -> int:
             wanted="removed" if options.remove else "available",
             project=options.project,
         )
-    rows = [(one.product, one.release, one.node, one.wanted, one.observed or "-") for one in supplies]
+    rows = [(supply.product, supply.release, supply.node, supply.wanted, supply.observed or "-") for supply in supplies]
     text = table(("PRODUCT", "RELEASE", "NODE", "WANTED", "OBSERVED"), rows)
     failures = [
-        f"\n{one.product} on {one.node} cannot be built:\n{one.message}" for one in supplies if one.observed == "failed"
+        f"\n{supply.product} on {supply.node} cannot be built:\n{supply.message}"
+        for supply in supplies
+        if supply.observed == "failed"
     ]
     say(options, supplies, text + "".join(failures))
     return 0
@@ -141,7 +143,10 @@ def _publish(options: argparse.Namespace) -> int:
 
 def _releases(options: argparse.Namespace) -> int:
     releases = open_client().releases(options.product)
-    rows = [(one.product, one.version, ",".join(kind.name for kind in one.types), one.description) for one in releases]
+    rows = [
+        (release.product, release.version, ",".join(kind.name for kind in release.types), release.description)
+        for release in releases
+    ]
     say(options, releases, table(("PRODUCT", "RELEASE", "TYPES", "DESCRIPTION"), rows))
     return 0
 
@@ -180,7 +185,7 @@ def _sites(options: argparse.Namespace) -> int:
         sites,
         table(
             ("SITE", "REGION", "NODES", "EXPECTED SILENCE"),
-            [(one.name, one.region, str(one.nodes), f"{one.expected_silence} s") for one in sites],
+            [(site.name, site.region, str(site.nodes), f"{site.expected_silence} s") for site in sites],
         ),
     )
     return 0
@@ -188,9 +193,10 @@ def _sites(options: argparse.Namespace) -> int:
 
 def _announce(options: argparse.Namespace) -> int:
     body = {"site": options.site, "begins_at": options.begins, "ends_at": options.ends, "what": options.what}
-    made = open_client().ask("POST", _MAINTENANCES, body=body, project=options.project)
-    words = f"'{made['site']}' may be down from {made['begins_at']} to {made['ends_at']}; its customers see it."
-    say(options, made, f"{words} Take it back: freehold site maintenance withdraw {made['id']}")
+    maintenance = open_client().ask("POST", _MAINTENANCES, body=body, project=options.project)
+    begin, end = maintenance["begins_at"], maintenance["ends_at"]
+    words = f"'{maintenance['site']}' may be down from {begin} to {end}; its customers see it."
+    say(options, maintenance, f"{words} Take it back: freehold site maintenance withdraw {maintenance['id']}")
     return 0
 
 
@@ -202,9 +208,12 @@ def _withdraw_maintenance(options: argparse.Namespace) -> int:
 
 
 def _maintenances(options: argparse.Namespace) -> int:
-    found = open_client().ask_all(_MAINTENANCES, "id", project=options.project)
-    rows = [[one["id"], one["site"], one["begins_at"], one["ends_at"], one["what"]] for one in found]
-    say(options, found, table(("ID", "SITE", "BEGINS", "ENDS", "WHAT"), rows) if rows else "None was announced.")
+    maintenances = open_client().ask_all(_MAINTENANCES, "id", project=options.project)
+    rows = [
+        [maintenance["id"], maintenance["site"], maintenance["begins_at"], maintenance["ends_at"], maintenance["what"]]
+        for maintenance in maintenances
+    ]
+    say(options, maintenances, table(("ID", "SITE", "BEGINS", "ENDS", "WHAT"), rows) if rows else "None was announced.")
     return 0
 
 
@@ -212,14 +221,14 @@ def _nodes(options: argparse.Namespace) -> int:
     nodes = open_client().nodes(project=options.project)
     rows = [
         (
-            one.title,
-            one.site,
-            one.state + (", builder" if one.builder else ""),
-            f"{one.free}/{one.partitions}",
-            one.last_contact or "never",
-            one.id,
+            node.title,
+            node.site,
+            node.state + (", builder" if node.builder else ""),
+            f"{node.free}/{node.partitions}",
+            node.last_contact or "never",
+            node.id,
         )
-        for one in nodes
+        for node in nodes
     ]
     say(options, nodes, table(("NODE", "SITE", "STATE", "FREE", "LAST CONTACT", "ID"), rows))
     return 0

@@ -86,8 +86,8 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
 
 def _desk(options: argparse.Namespace) -> int:
     query = {"limit": str(options.limit)}
-    found = open_client().ask("GET", "/projects/{project}/desk", query=query, project=options.project)
-    say(options, found, _shown(found))
+    desk = open_client().ask("GET", "/projects/{project}/desk", query=query, project=options.project)
+    say(options, desk, _shown(desk))
     return 0
 
 
@@ -98,12 +98,14 @@ def _shown(desk: Row) -> str:
         f"{capacity['free']} places are free."
     ]
     for name, title, head, cells in _LISTS:
-        found = desk[name]
-        if found is None or not found["total"]:
+        section = desk[name]
+        if section is None or not section["total"]:
             continue
-        more = found["total"] - len(found["rows"])
-        rest = [f"... and {more} more: --limit {min(found['total'], 1000)}"] if more else []
+        more = section["total"] - len(section["rows"])
+        more_line = [f"... and {more} more: --limit {min(section['total'], 1000)}"] if more else []
         parts.append(
-            "\n".join([f"{title}: {found['total']}", table(head, [cells(row) for row in found["rows"]]), *rest])
+            "\n".join(
+                [f"{title}: {section['total']}", table(head, [cells(row) for row in section["rows"]]), *more_line]
+            )
         )
     return "\n\n".join(parts if len(parts) > 1 else [*parts, "Nothing needs you."])

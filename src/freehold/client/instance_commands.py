@@ -83,15 +83,15 @@ def add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> 
 
 
 def _request(options: argparse.Namespace) -> int:
-    said = {name: _said(name, getattr(options, name)) for name in order.FIELDS}
+    fields = {name: _said(name, getattr(options, name)) for name in order.FIELDS}
     changes = parameter_changes(options.set, options.unset)
     client = open_client()
     if changes:
-        present = said["parameters"] if said["parameters"] is not None else _present_parameters(options, client)
+        present = fields["parameters"] if fields["parameters"] is not None else _present_parameters(options, client)
         changed = {name: value for name, value in (present | changes).items() if value is not UNSET}
-        said["parameters"] = changed
+        fields["parameters"] = changed
     answer = client.request(
-        options.title, dry_run=options.dry_run, partial=options.partial, project=options.project, **said
+        options.title, dry_run=options.dry_run, partial=options.partial, project=options.project, **fields
     )
     if options.dry_run:
         verb = "create it" if answer.created else "change it" if answer.changed else "change nothing"
@@ -107,8 +107,8 @@ def parameter_changes(texts: list[str], removed: list[str]) -> dict[str, Any]:
     """
     changes: dict[str, Any] = {}
     for text in texts:
-        name, found, value = text.partition("=")
-        if not name or not found:
+        name, separator, value = text.partition("=")
+        if not name or not separator:
             raise ClientError(f"--set {text}: it takes NAME=VALUE, such as greeting=hello.")
         _add(changes, name, json_or_text(f"--set {name}", value))
     for name in removed:
@@ -172,12 +172,16 @@ def _move(options: argparse.Namespace) -> int:
     def ask(*, dry_run: bool) -> MoveAnswer:
         return client.move(options.title, abandon_data=options.abandon_data, dry_run=dry_run, project=options.project)
 
-    told = ask(dry_run=True)
-    loss = f"; its data on '{told.former}' is destroyed" if told.abandoned else ""
+    answer = ask(dry_run=True)
+    loss = f"; its data on '{answer.former}' is destroyed" if answer.abandoned else ""
     if options.dry_run:
-        say(options, told, f"Would move from '{told.former}' to '{told.node}', or another that is free then{loss}.")
+        say(
+            options,
+            answer,
+            f"Would move from '{answer.former}' to '{answer.node}', or another that is free then{loss}.",
+        )
         return 0
-    if not options.yes and not confirmed(f"Move '{options.title}' away from '{told.former}'{loss}?"):
+    if not options.yes and not confirmed(f"Move '{options.title}' away from '{answer.former}'{loss}?"):
         return 1
     moved = ask(dry_run=False)
     instance = client.show(options.title, project=options.project)
@@ -210,8 +214,8 @@ def _wait(options: argparse.Namespace, client: Client, instance: Instance) -> In
     last = [""]
 
     def watch(now: Instance) -> None:
-        kept = sum(1 for promise in now.promises if promise.kept)
-        line = now.state + (f", {kept} of {len(now.promises)} promises kept" if now.promises else "")
+        kept_count = sum(1 for promise in now.promises if promise.kept)
+        line = now.state + (f", {kept_count} of {len(now.promises)} promises kept" if now.promises else "")
         if sys.stderr.isatty() and line != last[0]:
             print(f"{now.title}: {line}", file=sys.stderr)
             last[0] = line
@@ -232,14 +236,14 @@ def _list(options: argparse.Namespace) -> int:
     instances = open_client().instances(project=options.project)
     rows = [
         (
-            one.title,
-            f"{one.product} {one.release}",
-            one.state if one.ends_at is None else "to be destroyed",
-            _kept(one),
-            one.node,
-            _address(one),
+            instance.title,
+            f"{instance.product} {instance.release}",
+            instance.state if instance.ends_at is None else "to be destroyed",
+            _kept(instance),
+            instance.node,
+            _address(instance),
         )
-        for one in sorted(instances, key=lambda one: one.title)
+        for instance in sorted(instances, key=lambda instance: instance.title)
     ]
     say(options, instances, table(("TITLE", "PRODUCT", "STATE", "PROMISES", "NODE", "URL"), rows))
     return 0
@@ -283,8 +287,8 @@ def _describe(instance: Instance) -> str:
         lines.append(f"  offers      places to {instance.offer.offered_to}: {instance.offer.free} are free")
     lines += [f"  used        {name} = {value}" for name, value in instance.usage.items() if value is not None]
     lines += [
-        f"  maintenance from {one.begins_at} to {one.ends_at} its site may be down: {one.what}"
-        for one in instance.maintenances
+        f"  maintenance from {maintenance.begins_at} to {maintenance.ends_at} its site may be down: {maintenance.what}"
+        for maintenance in instance.maintenances
     ]
     if instance.protected:
         lines.append("  protected   it cannot be destroyed")

@@ -65,8 +65,8 @@ def _change(options: argparse.Namespace) -> int:
 
 
 def _sent(options: argparse.Namespace) -> int:
-    found = open_client().ask_all("/me/messages", "id")
-    say(options, found, outbox(found))
+    messages = open_client().ask_all("/me/messages", "id")
+    say(options, messages, outbox(messages))
     return 0
 
 
@@ -77,30 +77,30 @@ def _retry(options: argparse.Namespace) -> int:
 
 
 def _add_webhook(options: argparse.Namespace) -> int:
-    made = open_client().ask("POST", _WEBHOOKS, {}, {"url": options.url}, project=options.project)
-    text = f"{made['id']} is told from now on. Its receiver checks signatures with this secret, not shown again:"
-    say(options, made, f"{text}\n{made['secret']}")
+    webhook = open_client().ask("POST", _WEBHOOKS, {}, {"url": options.url}, project=options.project)
+    text = f"{webhook['id']} is told from now on. Its receiver checks signatures with this secret, not shown again:"
+    say(options, webhook, f"{text}\n{webhook['secret']}")
     return 0
 
 
 def _webhooks(options: argparse.Namespace) -> int:
-    found = open_client().ask_all(_WEBHOOKS, "id", project=options.project)
-    rows = [(one["id"], one["url"], one["maker"], one["created_at"]) for one in found]
-    say(options, found, table(("WEBHOOK", "ADDRESS", "OF", "SINCE"), rows) if rows else "There is none.")
+    webhooks = open_client().ask_all(_WEBHOOKS, "id", project=options.project)
+    rows = [(webhook["id"], webhook["url"], webhook["maker"], webhook["created_at"]) for webhook in webhooks]
+    say(options, webhooks, table(("WEBHOOK", "ADDRESS", "OF", "SINCE"), rows) if rows else "There is none.")
     return 0
 
 
 def _test_webhook(options: argparse.Namespace) -> int:
     parts = {"webhook": options.webhook}
-    made = open_client().ask("POST", f"{_WEBHOOKS}/{{webhook}}/test", parts, project=options.project)
-    say(options, made, f"{made['id']} is on its way; see it: freehold webhook messages {options.webhook}")
+    message = open_client().ask("POST", f"{_WEBHOOKS}/{{webhook}}/test", parts, project=options.project)
+    say(options, message, f"{message['id']} is on its way; see it: freehold webhook messages {options.webhook}")
     return 0
 
 
 def _webhook_messages(options: argparse.Namespace) -> int:
     parts = {"webhook": options.webhook}
-    found = open_client().ask_all(f"{_WEBHOOKS}/{{webhook}}/messages", "id", parts, project=options.project)
-    say(options, found, outbox(found))
+    messages = open_client().ask_all(f"{_WEBHOOKS}/{{webhook}}/messages", "id", parts, project=options.project)
+    say(options, messages, outbox(messages))
     return 0
 
 
@@ -124,22 +124,28 @@ def _remove_webhook(options: argparse.Namespace) -> int:
 def outbox(messages: list[dict[str, Any]]) -> str:
     """Return messages as a table."""
     rows = [
-        (one["id"], one["state"], one["sent_at"] or one["next_at"] or "-", "; ".join(one["titles"]), one["error"])
-        for one in messages
+        (
+            message["id"],
+            message["state"],
+            message["sent_at"] or message["next_at"] or "-",
+            "; ".join(message["titles"]),
+            message["error"],
+        )
+        for message in messages
     ]
     return table(("MESSAGE", "STATE", "SENT OR NEXT", "SAYS", "TROUBLE"), rows) if rows else "No message was made yet."
 
 
-def _say(options: argparse.Namespace, found: dict[str, Any]) -> int:
+def _say(options: argparse.Namespace, preferences: dict[str, Any]) -> int:
     lines = [
-        f"Language      {found['language'] or 'of the Master'}",
-        f"Time zone     {found['time_zone']}",
-        f"Quiet hours   {found['quiet_hours'] or 'none'}",
-        f"Mails         {found['most']} in ten minutes, then the others together",
+        f"Language      {preferences['language'] or 'of the Master'}",
+        f"Time zone     {preferences['time_zone']}",
+        f"Quiet hours   {preferences['quiet_hours'] or 'none'}",
+        f"Mails         {preferences['most']} in ten minutes, then the others together",
     ]
-    if not found["is_mail_sent"]:
+    if not preferences["is_mail_sent"]:
         lines.append("This Master sends no mail.")
-    for project, kinds in found["kinds"].items():
-        lines += ["", f"{project}:", *(f"  {kind:<22} {'mail' if told else '-'}" for kind, told in kinds.items())]
-    say(options, found, "\n".join(lines))
+    for project, kinds in preferences["kinds"].items():
+        lines += ["", f"{project}:", *(f"  {kind:<22} {'mail' if by_mail else '-'}" for kind, by_mail in kinds.items())]
+    say(options, preferences, "\n".join(lines))
     return 0

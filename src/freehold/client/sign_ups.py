@@ -24,24 +24,24 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     command(texts, "list", _versions, "all versions, the newest first")
     publish = command(texts, "publish", _publish, "have another version hold from now on (staff)")
     publish.add_argument("kind", choices=("terms", "processing"), help="general terms, or on personal data")
-    what = publish.add_mutually_exclusive_group(required=True)
-    what.add_argument("--file", type=Path, help="the text")
-    what.add_argument("--link", metavar="URL", help="of a page, https://…")
+    source = publish.add_mutually_exclusive_group(required=True)
+    source.add_argument("--file", type=Path, help="the text")
+    source.add_argument("--link", metavar="URL", help="of a page, https://…")
 
 
 def _mode(options: argparse.Namespace) -> int:
     client = open_client()
     if options.mode:
         client.ask("PUT", "/sign-up", body={"mode": options.mode})
-    found = client.ask("GET", "/sign-up")
-    say(options, found, f"Sign-up: {found['mode']}")
+    settings = client.ask("GET", "/sign-up")
+    say(options, settings, f"Sign-up: {settings['mode']}")
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
-    found = open_client().ask_all("/sign-ups", "id")
-    rows = [(one["id"], one["email"], one["name"], one["asked_at"]) for one in found]
-    say(options, found, table(("ID", "E-MAIL", "NAME", "SINCE"), rows) if rows else "Nobody waits.")
+    sign_ups = open_client().ask_all("/sign-ups", "id")
+    rows = [(sign_up["id"], sign_up["email"], sign_up["name"], sign_up["asked_at"]) for sign_up in sign_ups]
+    say(options, sign_ups, table(("ID", "E-MAIL", "NAME", "SINCE"), rows) if rows else "Nobody waits.")
     return 0
 
 
@@ -58,14 +58,17 @@ def _refuse(options: argparse.Namespace) -> int:
 
 
 def _versions(options: argparse.Namespace) -> int:
-    found = open_client().ask_all("/terms", "id")
-    rows = [(one["id"], one["published_at"], one["link"] or f"{len(one['text'])} characters") for one in found]
-    say(options, found, table(("ID", "SINCE", "TEXT"), rows) if rows else "There are no terms.")
+    terms = open_client().ask_all("/terms", "id")
+    rows = [
+        (version["id"], version["published_at"], version["link"] or f"{len(version['text'])} characters")
+        for version in terms
+    ]
+    say(options, terms, table(("ID", "SINCE", "TEXT"), rows) if rows else "There are no terms.")
     return 0
 
 
 def _publish(options: argparse.Namespace) -> int:
     text = options.link or read(options.file)
-    made = open_client().ask("POST", "/terms", body={"kind": options.kind, "text": text})
-    say(options, made, f"{made['id']} holds from now on.")
+    version = open_client().ask("POST", "/terms", body={"kind": options.kind, "text": text})
+    say(options, version, f"{version['id']} holds from now on.")
     return 0

@@ -24,9 +24,9 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
 
 
 def _tickets(options: argparse.Namespace) -> int:
-    found = open_client().ask_all(_TICKETS, "id", project=options.project)
-    rows = [[one["id"], "open" if one["closed_at"] is None else "closed", one["title"]] for one in found]
-    say(options, found, table(["ID", "STATE", "TITLE"], rows) if rows else "There is none.")
+    tickets = open_client().ask_all(_TICKETS, "id", project=options.project)
+    rows = [[ticket["id"], "open" if ticket["closed_at"] is None else "closed", ticket["title"]] for ticket in tickets]
+    say(options, tickets, table(["ID", "STATE", "TITLE"], rows) if rows else "There is none.")
     return 0
 
 
@@ -34,22 +34,22 @@ def _ticket(options: argparse.Namespace) -> int:
     client, parts = open_client(), {"ticket": options.ticket}
     path = f"{_TICKETS}/{{ticket}}"
     if options.say is None and not options.close:
-        found = client.ask("GET", path, parts, project=options.project)
+        ticket = client.ask("GET", path, parts, project=options.project)
     else:
         body = {"text": _read(options.say or ""), "close": options.close}
-        found = client.ask("POST", f"{path}/messages", parts, body, project=options.project)
-    found["messages"] = client.ask_all(f"{path}/messages", "id", parts, project=options.project)
-    say(options, found, _conversation(found))
+        ticket = client.ask("POST", f"{path}/messages", parts, body, project=options.project)
+    ticket["messages"] = client.ask_all(f"{path}/messages", "id", parts, project=options.project)
+    say(options, ticket, _conversation(ticket))
     return 0
 
 
 def _ask(options: argparse.Namespace) -> int:
     body = {"service": options.service, "title": options.subject, "text": _read(options.text)}
     client = open_client()
-    found = client.ask("POST", _TICKETS, {}, body, project=options.project)
-    parts = {"ticket": found["id"]}
-    found["messages"] = client.ask_all(f"{_TICKETS}/{{ticket}}/messages", "id", parts, project=options.project)
-    say(options, found, f"{_conversation(found)}\n\nSee what is answered with: freehold ticket {found['id']}")
+    ticket = client.ask("POST", _TICKETS, {}, body, project=options.project)
+    parts = {"ticket": ticket["id"]}
+    ticket["messages"] = client.ask_all(f"{_TICKETS}/{{ticket}}/messages", "id", parts, project=options.project)
+    say(options, ticket, f"{_conversation(ticket)}\n\nSee what is answered with: freehold ticket {ticket['id']}")
     return 0
 
 
@@ -64,4 +64,6 @@ def _read(text: str) -> str:
 
 def _conversation(ticket: dict[str, Any]) -> str:
     head = f"{ticket['title']} ({'open' if ticket['closed_at'] is None else 'closed'})"
-    return "\n\n".join([head, *(f"{one['author']}, {one['at']}:\n{one['text']}" for one in ticket["messages"])])
+    return "\n\n".join(
+        [head, *(f"{message['author']}, {message['at']}:\n{message['text']}" for message in ticket["messages"])]
+    )

@@ -33,7 +33,9 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    found = open_client().ask_all("/suspensions", "project")
-    rows = [(one["project"], one["at"], one["by"], one["reason"]) for one in found]
-    say(options, found, table(("PROJECT", "SINCE", "BY", "WHY"), rows) if rows else "No project is suspended.")
+    suspensions = open_client().ask_all("/suspensions", "project")
+    rows = [
+        (suspension["project"], suspension["at"], suspension["by"], suspension["reason"]) for suspension in suspensions
+    ]
+    say(options, suspensions, table(("PROJECT", "SINCE", "BY", "WHY"), rows) if rows else "No project is suspended.")
     return 0

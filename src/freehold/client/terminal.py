@@ -127,8 +127,8 @@ def seconds(text: str) -> float:
 
 def _as_written(text: str) -> float | msgspec.Raw:
     # A number with more digits than are kept here travels as it stands: its Master compares it so.
-    found = numbers.read(text)
-    return msgspec.Raw(text.encode()) if isinstance(found, numbers.Written) else found
+    number = numbers.read(text)
+    return msgspec.Raw(text.encode()) if isinstance(number, numbers.Written) else number
 
 
 def number(text: str) -> float:
