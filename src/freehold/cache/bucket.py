@@ -77,8 +77,8 @@ class Bucket:
 
         Of two that do so at the same moment for one release, one is lost: it is to be given again.
         """
-        said = read(entry)
-        path = entries_path(said.kind, said.release, said.platform)
+        statement = read(entry)
+        path = entries_path(statement.kind, statement.release, statement.platform)
         try:
             before = msgspec.json.decode(self.fetch(path, LARGEST_ENTRIES) or b'{"entries": []}', type=Entries)
         except UNREADABLE:
@@ -89,10 +89,10 @@ class Bucket:
         try:
             return self._ask_once(method, path, content, most)
         except urllib.error.HTTPError as error:
-            said = error.read(_MOST_SAID).decode(errors="replace")
+            answer = error.read(_MOST_SAID).decode(errors="replace")
             theirs = _moment(error.headers["Date"])
-            if "RequestTimeTooSkewed" not in said or self._ahead or theirs is None:
-                self._must_be_absent(error.code, said, method)
+            if "RequestTimeTooSkewed" not in answer or self._ahead or theirs is None:
+                self._must_be_absent(error.code, answer, method)
                 return None
         self._ahead = theirs - time.time()
         return self._ask(method, path, content, most=most)
@@ -110,9 +110,9 @@ class Bucket:
         except http.client.HTTPException as error:
             raise CacheError(f"it does not answer like a store: {error!r}") from None
 
-    def _must_be_absent(self, status: int, said: str, method: str) -> None:
+    def _must_be_absent(self, status: int, answer: str, method: str) -> None:
         """Raise CacheError unless what it says is that nothing is there."""
-        code = said.partition("<Code>")[2].partition("</Code>")[0]
+        code = answer.partition("<Code>")[2].partition("</Code>")[0]
         # Who may not list a bucket is told of what is not there that it may not be seen. HEAD has no words at all.
         if method != "PUT" and (status in (404, 410) or (status == 403 and code in ("", "AccessDenied"))):
             return
@@ -147,14 +147,14 @@ def keys_for(url: str, file: Path | None) -> Keys:
         raise CacheError(f"there are no keys for {url}: none in the environment, and no file {file or KEYS_FILE}")
     if file.stat().st_mode & 0o077:
         raise CacheError(f"{file} can be read by others: chmod 600 {file}")
-    found = configparser.ConfigParser(interpolation=None)
+    settings = configparser.ConfigParser(interpolation=None)
     try:
-        found.read_string(file.read_text())
+        settings.read_string(file.read_text())
     except (configparser.Error, UnicodeDecodeError):
         # What is wrong with it would show what is in it.
         raise CacheError(f"{file} is not a file of keys: it has lines NAME = VALUE in sections [HOST]") from None
     host = urlsplit(url).netloc
-    section = found[host if host in found else "default"] if {host, "default"} & set(found) else {}
+    section = settings[host if host in settings else "default"] if {host, "default"} & set(settings) else {}
     try:
         name, secret = section["aws_access_key_id"], section["aws_secret_access_key"]
     except KeyError:

@@ -93,45 +93,45 @@ def _show(options: argparse.Namespace) -> int:
     folder = _folder(options)
     lines = []
     for entry in (entry for _, entries in folder.all() for entry in entries):
-        said = read(entry)
+        statement = read(entry)
         try:
             key = signing.signer(entry)
         except CacheError:
             key = ""
-        moment = datetime.datetime.fromtimestamp(said.at, datetime.UTC).isoformat(timespec="seconds")
-        size = sum(file.size for file in said.files)
+        moment = datetime.datetime.fromtimestamp(statement.at, datetime.UTC).isoformat(timespec="seconds")
+        size = sum(file.size for file in statement.files)
         lines.append(
             CacheLine(
-                said.kind,
-                said.release,
-                said.platform,
-                said.builder,
+                statement.kind,
+                statement.release,
+                statement.platform,
+                statement.builder,
                 key,
                 bool(entry.voucher),
                 moment,
                 size,
-                len(said.files),
+                len(statement.files),
             )
         )
     if options.json:
         json_output.print_answer(options, lines)
         return 0
-    for one in lines:
-        key = f"key {one.key}" if one.key else "FORGED"
-        by = f"by {one.builder or 'nobody'}, {key}{', vouched for' if one.vouched else ''}"
-        print(f"{one.kind:<9} {one.release}  {one.platform}  {one.size / MEGA:.1f} MB  {one.at}  {by}")
+    for line in lines:
+        key = f"key {line.key}" if line.key else "FORGED"
+        by = f"by {line.builder or 'nobody'}, {key}{', vouched for' if line.vouched else ''}"
+        print(f"{line.kind:<9} {line.release}  {line.platform}  {line.size / MEGA:.1f} MB  {line.at}  {by}")
     print(f"{len(lines)} entries, {folder.size() / MEGA:.1f} MB in {options.folder}")
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
-    found = _folder(options).verify()
-    for piece in found.damaged:
+    findings = _folder(options).verify()
+    for piece in findings.damaged:
         print(f"damaged, removed: piece {piece}")
-    for path in found.incomplete:
+    for path in findings.incomplete:
         print(f"misses pieces: {path}")
-    print(f"{found.entries} entries and {found.pieces} pieces were looked at.")
-    return 1 if found.damaged or found.incomplete else 0
+    print(f"{findings.entries} entries and {findings.pieces} pieces were looked at.")
+    return 1 if findings.damaged or findings.incomplete else 0
 
 
 def _prune(options: argparse.Namespace) -> int:
@@ -156,10 +156,10 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    other = Path(options.other)
-    if not (other / "entries").is_dir():
-        raise CacheError(f"{other} holds no cache: there is no folder 'entries' in it.")
-    return _copy(Folder(other), Folder(options.folder), str(options.folder), options.release)
+    other_folder = Path(options.other)
+    if not (other_folder / "entries").is_dir():
+        raise CacheError(f"{other_folder} holds no cache: there is no folder 'entries' in it.")
+    return _copy(Folder(other_folder), Folder(options.folder), str(options.folder), options.release)
 
 
 def _copy(source: Folder, target: Folder | Bucket, place: str, releases: list[str] | None) -> int:

@@ -97,11 +97,11 @@ class Folder:
         """Return what is known of a release, the newest first; using it keeps it longest."""
         path = self.root / entries_path(kind, release, platform)
         try:
-            found = msgspec.json.decode(path.read_bytes(), type=Entries)
+            index = msgspec.json.decode(path.read_bytes(), type=Entries)
             os.utime(path)
         except (OSError, *UNREADABLE):
             return []
-        return found.entries
+        return index.entries
 
     def keep(self, entry: CacheEntry) -> None:
         """Add an entry in the place of what the same builder said before."""
@@ -115,11 +115,11 @@ class Folder:
     def all(self) -> Iterator[tuple[Path, list[CacheEntry]]]:
         """Yield every file of entries, those that were used last first; damaged ones are removed."""
         paths = [path for path in self.root.glob("entries/*/*/*.json") if not path.name.startswith(".")]
-        for path in sorted(paths, key=lambda one: -one.stat().st_mtime):
+        for path in sorted(paths, key=lambda candidate: -candidate.stat().st_mtime):
             try:
                 entries = msgspec.json.decode(path.read_bytes(), type=Entries).entries
-                for one in entries:
-                    read(one)
+                for entry in entries:
+                    read(entry)
             except (CacheError, *UNREADABLE):
                 path.unlink(missing_ok=True)
                 continue
@@ -166,10 +166,10 @@ class Folder:
     def _sweep(self, keep: set[str], gone: set[str], before: float) -> int:
         given_back = 0
         for path in self._blobs():
-            found = path.stat()
-            if path.name not in keep and (path.name in gone or found.st_mtime < before):
+            file_status = path.stat()
+            if path.name not in keep and (path.name in gone or file_status.st_mtime < before):
                 path.unlink(missing_ok=True)
-                given_back += found.st_size
+                given_back += file_status.st_size
         return given_back
 
     def _blobs(self) -> Iterator[Path]:
@@ -195,8 +195,8 @@ class Folder:
 def merged(before: Entries, entry: CacheEntry) -> Entries:
     """Return what is known of a release with one more entry, in the place of what the same builder said before."""
     builder = read(entry).builder
-    others = [one for one in before.entries if read(one).builder != builder]
-    return Entries([entry, *others][:MOST_ENTRIES])
+    of_others = [earlier for earlier in before.entries if read(earlier).builder != builder]
+    return Entries([entry, *of_others][:MOST_ENTRIES])
 
 
 def read(entry: CacheEntry) -> BuildStatement:

@@ -58,11 +58,11 @@ class Unpacked:
 def this_platform() -> str:
     """Return what builds of this machine are for."""
     try:
-        found = platform.freedesktop_os_release()
+        system = platform.freedesktop_os_release()
     except OSError:
-        found = {"ID": platform.system().lower()}
+        system = {"ID": platform.system().lower()}
     version = ".".join(map(str, sys.version_info[:2]))
-    return f"{platform.machine()}-{found['ID']}-{found.get('VERSION_ID', 'rolling')}-py{version}"
+    return f"{platform.machine()}-{system['ID']}-{system.get('VERSION_ID', 'rolling')}-py{version}"
 
 
 def pythons() -> list[str]:
@@ -75,7 +75,7 @@ def pack(folder: Path, put: Put) -> Packed:
     pieces, bound = _Pieces(put), Packed(File(PACKED, 0, []))
     place = os.fsencode(folder)
     # What is in /usr names /usr anyway, and every machine of the same platform has it.
-    pythons_here = [os.fsencode(one) for one in pythons() if one != "/usr"]
+    pythons_here = [os.fsencode(prefix) for prefix in pythons() if prefix != "/usr"]
     needed = set[bytes]()
     with (
         gzip.GzipFile(fileobj=pieces, mode="wb", compresslevel=_LEVEL, mtime=0) as plain,
@@ -85,7 +85,7 @@ def pack(folder: Path, put: Put) -> Packed:
             name = path.relative_to(folder).as_posix()
             member, content = _member(path, name)
             text = os.fsencode(member.linkname) if member.issym() else content
-            needed |= {one for one in pythons_here if one in text}
+            needed |= {prefix for prefix in pythons_here if prefix in text}
             # Compiled Python names the place too; whoever imports it puts that right.
             if member.isreg() and place in text and not name.endswith(".pyc"):
                 # Nor is a name put right that no text can hold.
@@ -95,7 +95,7 @@ def pack(folder: Path, put: Put) -> Packed:
                     bound.mentions.append(name)
             tar.addfile(member, io.BytesIO(content) if member.isreg() else None)
     bound.file = File(PACKED, pieces.size, pieces.finish())
-    bound.needs = sorted(os.fsdecode(one) for one in needed)
+    bound.needs = sorted(os.fsdecode(path) for path in needed)
     return bound
 
 
@@ -108,7 +108,7 @@ def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str
     moved, changed = old != new, frozenset(mentions)
     folder.mkdir(mode=0o755)
     folders = {""}
-    made = Unpacked({}, {})
+    unpacked = Unpacked({}, {})
     try:
         with (
             concurrent.futures.ThreadPoolExecutor(1) as fetcher,
@@ -119,7 +119,7 @@ def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str
 
             def written() -> None:
                 name, hash = writing.popleft()
-                made.files[name] = hash.result()
+                unpacked.files[name] = hash.result()
 
             for member in tar:
                 name = _sound(member, folders)
@@ -132,7 +132,7 @@ def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str
                     if moved and (target == old or target.startswith(old + b"/")):
                         target = new + target[len(old) :]
                     os.symlink(target, os.fsencode(path))
-                    made.links[name] = os.fsdecode(target)
+                    unpacked.links[name] = os.fsdecode(target)
                 else:
                     content = _content(tar, member)
                     if moved and name in changed:
@@ -144,7 +144,7 @@ def unpack(file: File, get: Get, folder: Path, *, place: str, mentions: list[str
                 written()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise CacheError(f"it cannot be unpacked: {error}") from None
-    return made
+    return unpacked
 
 
 def split(path: Path, name: str, put: Put) -> File:
@@ -160,9 +160,9 @@ def split(path: Path, name: str, put: Put) -> File:
 def join(file: File, get: Get, path: Path) -> None:
     """Write a file from its pieces; raise CacheError when one cannot be had."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as made:
+    with path.open("wb") as output:
         for piece in file.pieces:
-            made.write(_had(get, piece))
+            output.write(_had(get, piece))
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -176,9 +176,9 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _member(path: Path, name: str) -> tuple[tarfile.TarInfo, bytes]:
-    member, found, content = tarfile.TarInfo(name), path.lstat(), b""
+    member, status, content = tarfile.TarInfo(name), path.lstat(), b""
     # Compiled Python compares times.
-    member.mtime = int(found.st_mtime)
+    member.mtime = int(status.st_mtime)
     if path.is_symlink():
         member.type, member.linkname = tarfile.SYMTYPE, os.readlink(path)
     elif path.is_dir():
@@ -186,7 +186,7 @@ def _member(path: Path, name: str) -> tuple[tarfile.TarInfo, bytes]:
     elif path.is_file():
         content = path.read_bytes()
         member.size = len(content)
-        member.mode = found.st_mode & 0o755
+        member.mode = status.st_mode & 0o755
     else:
         raise CacheError(f"{name} is neither a file nor a folder nor a link: such a build cannot be kept.")
     return member, content
@@ -230,8 +230,8 @@ def _ahead(file: File, get: Get, fetcher: concurrent.futures.Executor) -> Iterat
         while coming:
             yield coming.popleft().result()
     finally:
-        for one in coming:
-            one.cancel()
+        for member in coming:
+            member.cancel()
 
 
 def _had(get: Get, piece: str) -> bytes:
@@ -288,5 +288,5 @@ class _Plain(io.RawIOBase):
             self._plain = memoryview(self._unpacking.decompress(self._packed[:_STEP]))
             self._packed = self._packed[_STEP:]
         end = len(self._plain) if size < 0 else size
-        taken, self._plain = bytes(self._plain[:end]), self._plain[end:]
-        return taken
+        head, self._plain = bytes(self._plain[:end]), self._plain[end:]
+        return head

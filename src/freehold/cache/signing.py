@@ -39,8 +39,8 @@ def sign(statement: BuildStatement, key: bytes, certificate: str) -> CacheEntry:
 
 def vouch(entry: CacheEntry, authority: ec.EllipticCurvePrivateKey) -> CacheEntry:
     """Return an entry for whose builder an authority vouches."""
-    said = VOUCHED + _digest(_key(entry)) + entry.statement
-    return msgspec.structs.replace(entry, voucher=authority.sign(said, _HOW))
+    signed = VOUCHED + _digest(_key(entry)) + entry.statement
+    return msgspec.structs.replace(entry, voucher=authority.sign(signed, _HOW))
 
 
 def signer(entry: CacheEntry) -> str:
@@ -69,8 +69,8 @@ def believe(entry: CacheEntry, trust: Trust) -> BuildStatement:
     if by not in trust.keys:
         if not trust.authority or not entry.voucher:
             raise CacheError(f"nobody here trusts its builder (key {by[:16]}…)")
-        said = VOUCHED + bytes.fromhex(by) + entry.statement
-        _verify(_public(trust.authority), entry.voucher, said, "our Master does not vouch for its builder")
+        signed = VOUCHED + bytes.fromhex(by) + entry.statement
+        _verify(_public(trust.authority), entry.voucher, signed, "our Master does not vouch for its builder")
     return read(entry)
 
 

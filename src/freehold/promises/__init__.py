@@ -67,8 +67,8 @@ def schema(kind: type[Any]) -> dict[str, Any]:
     """Return the JSON schema of a ready-made promise's fields."""
     import msgspec
 
-    found: dict[str, Any] = msgspec.json.schema(kind)["$defs"][kind.__name__]
-    return found
+    schema: dict[str, Any] = msgspec.json.schema(kind)["$defs"][kind.__name__]
+    return schema
 
 
 __all__ = [

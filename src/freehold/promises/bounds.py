@@ -32,7 +32,7 @@ def read(field: "dataclasses.Field[Any]", text: str) -> Any:
     """Return the value of a field from its text; raise ValueError for a number that is none."""
     kind: Any = field.type
     if get_origin(kind) in (Union, types.UnionType):
-        kind = next(one for one in get_args(kind) if one is not types.NoneType)
+        kind = next(member for member in get_args(kind) if member is not types.NoneType)
     if kind not in (int, float):
         return text
     try:
@@ -49,9 +49,9 @@ def _mistake(name: str, kind: Any, value: Any) -> str:
     if optional and value is None:
         return ""
     if optional:
-        kind = next(one for one in get_args(kind) if one is not types.NoneType)
+        kind = next(member for member in get_args(kind) if member is not types.NoneType)
     if get_origin(kind) is tuple:
-        fits = isinstance(value, tuple | list) and all(isinstance(one, str) for one in value)
+        fits = isinstance(value, tuple | list) and all(isinstance(item, str) for item in value)
         return "" if fits else "it must be several texts"
     if kind is str:
         return "" if isinstance(value, str) else f"it must be a text, not {type(value).__name__}"

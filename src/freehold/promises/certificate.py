@@ -35,22 +35,22 @@ def _read(pem: bytes) -> "list[Any]":
     return list(x509.load_pem_x509_certificates(pem))
 
 
-def _assess(chain: "list[Any]", what: str, days: float) -> Assessment:
+def _assess(chain: "list[Any]", subject: str, days: float) -> Assessment:
     """Say whether each certificate of a chain is good now, follows the one before, and is good for some days."""
     now, soonest = time.time(), float("inf")
-    for number, one in enumerate(chain):
-        name = what if number == 0 else f"{what}, certificate {number + 1} of {len(chain)},"
-        begins, ends = one.not_valid_before_utc.timestamp(), one.not_valid_after_utc.timestamp()
+    for number, certificate in enumerate(chain):
+        name = subject if number == 0 else f"{subject}, certificate {number + 1} of {len(chain)},"
+        begins, ends = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
         if begins > now:
             return Assessment(False, f"{name} is not valid before {_moment(begins)}")
         if ends <= now:
             return Assessment(False, f"{name} expired on {_moment(ends)}")
-        if number and one.subject != chain[number - 1].issuer:
+        if number and certificate.subject != chain[number - 1].issuer:
             return Assessment(False, f"{name} did not sign the one before it: the chain is in the wrong order")
         soonest = min(soonest, (ends - now) / 86400)
     if soonest < days:
-        return Assessment(False, f"{what} expires in {soonest:.0f} days")
-    return Assessment(True, f"{what} is good for {soonest:.0f} days")
+        return Assessment(False, f"{subject} expires in {soonest:.0f} days")
+    return Assessment(True, f"{subject} is good for {soonest:.0f} days")
 
 
 def _moment(seconds: float) -> str:
@@ -86,7 +86,7 @@ class ServerCertificate:
     timeout: float = 20.0
 
     def check(self) -> Assessment:
-        what = f"the certificate of {self.host}"
+        subject = f"the certificate of {self.host}"
         try:
             with connect_tls(self.host, self.port, self.timeout) as sock:
                 der = sock.getpeercert(binary_form=True)
@@ -95,6 +95,6 @@ class ServerCertificate:
         if der is None:
             return Assessment(False, f"{self.host} port {self.port} shows no certificate")
         try:
-            return _assess(_read(ssl.DER_cert_to_PEM_cert(der).encode()), what, self.days)
+            return _assess(_read(ssl.DER_cert_to_PEM_cert(der).encode()), subject, self.days)
         except ValueError as error:
-            return Assessment(False, f"{what} cannot be read: {error}")
+            return Assessment(False, f"{subject} cannot be read: {error}")

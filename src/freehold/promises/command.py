@@ -29,7 +29,7 @@ class Command:
     """`NAME=VALUE`, each beside what every check has: what is secret is on no command line."""
 
     def check(self) -> Assessment:
-        own = dict(one.split("=", 1) for one in self.environment if "=" in one[1:])
+        own = dict(variable.split("=", 1) for variable in self.environment if "=" in variable[1:])
         if len(own) != len(self.environment):
             return Assessment(False, "environment: each is NAME=VALUE, and no NAME is there twice")
         try:

@@ -24,21 +24,21 @@ class DnsName:
 
     def check(self) -> Assessment:
         try:
-            wanted = {ipaddress.ip_address(one) for one in self.addresses}
+            wanted = {ipaddress.ip_address(address) for address in self.addresses}
         except ValueError as error:
             return Assessment(False, f"the promise names no address: {error}")
         try:
-            found = self._asked() if self.server else self._resolved()
+            addresses = self._asked() if self.server else self._resolved()
         except (OSError, ValueError) as error:
             return Assessment(False, f"{self.name} does not resolve: {error}")
-        if missing := wanted - found:
-            return Assessment(False, f"{self.name} resolves to {_list(found)}, not to {_list(missing)}")
-        return Assessment(bool(found), f"{self.name} resolves to {_list(found)}")
+        if missing := wanted - addresses:
+            return Assessment(False, f"{self.name} resolves to {_list(addresses)}, not to {_list(missing)}")
+        return Assessment(bool(addresses), f"{self.name} resolves to {_list(addresses)}")
 
     def _resolved(self) -> "set[_Address]":
         family = socket.AF_INET if self.type == "A" else socket.AF_INET6
-        found = socket.getaddrinfo(self.name, None, family, socket.SOCK_STREAM)
-        return {ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found}
+        answers = socket.getaddrinfo(self.name, None, family, socket.SOCK_STREAM)
+        return {ipaddress.ip_address(str(answer[4][0]).partition("%")[0]) for answer in answers}
 
     def _asked(self) -> "set[_Address]":
         """Ask the server: again when a packet is lost, over TCP when an answer is cut, along aliases to their end."""

@@ -27,12 +27,12 @@ class FileState:
 
     def check(self) -> Assessment:
         try:
-            found = os.stat(self.path)
+            status = os.stat(self.path)
         except FileNotFoundError:
             return Assessment(self.state == "absent", f"{self.path} is absent")
         except OSError as error:
             return Assessment(False, f"{self.path} cannot be looked at: {error}")
-        size, old = found.st_size, age(found.st_mtime, time.time())
+        size, old = status.st_size, age(status.st_mtime, time.time())
         is_so = {"present": True, "absent": False, "empty": size == 0, "not-empty": size > 0}[self.state]
         if old is None:
             return Assessment(is_so and not self.newer_than, f"{self.path} has {size} bytes and {_AHEAD}")
@@ -51,24 +51,24 @@ class BackupAge:
     timeout: float = 30.0
 
     def check(self) -> Assessment:
-        found, now = [], time.time()
+        statuses, now = [], time.time()
         for path in Path(self.folder).glob(self.pattern):
             # One that goes away between being listed and looked at is not counted.
             with contextlib.suppress(OSError):
                 status = path.stat()
                 if stat.S_ISREG(status.st_mode):
-                    found.append(status)
-        if not found:
+                    statuses.append(status)
+        if not statuses:
             return Assessment(False, f"There is no {self.pattern} in {self.folder}")
         # Of those that are of a time to come nobody knows how old they are.
-        known = [one for one in found if age(one.st_mtime, now) is not None]
+        known = [status for status in statuses if age(status.st_mtime, now) is not None]
         if not known:
             return Assessment(False, f"The last backup {_AHEAD}")
-        newest = max(known, key=lambda one: one.st_mtime)
+        newest = max(known, key=lambda entry: entry.st_mtime)
         hours = (age(newest.st_mtime, now) or 0.0) / 3600
         words = f"The last backup is {hours:.1f} hours old, {newest.st_size} bytes"
-        if len(known) < len(found):
-            words += f"; {len(found) - len(known)} others {_AHEAD}"
+        if len(known) < len(statuses):
+            words += f"; {len(statuses) - len(known)} others {_AHEAD}"
         return Assessment(hours <= self.hours and newest.st_size > 0, words)
 
 
@@ -110,7 +110,7 @@ class QueueDepth:
     def check(self) -> Assessment:
         try:
             with os.scandir(self.folder) as entries:
-                moments = [moment for one in entries if (moment := _since(one)) is not None]
+                moments = [moment for entry in entries if (moment := _since(entry)) is not None]
         except OSError as error:
             return Assessment(False, f"{self.folder} cannot be looked at: {error}")
         now = time.time()
@@ -125,10 +125,10 @@ class QueueDepth:
 def _since(entry: "os.DirEntry[str]") -> float | None:
     """Return since when a file waits; None for what is none, or is gone meanwhile."""
     try:
-        found = entry.stat(follow_symlinks=False)
+        status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    return found.st_mtime if stat.S_ISREG(found.st_mode) else None
+    return status.st_mtime if stat.S_ISREG(status.st_mode) else None
 
 
 @dataclass(frozen=True)
@@ -158,22 +158,22 @@ class LogErrors:
         written = age(status.st_mtime, time.time())
         if written is not None and written > self.minutes * 60:
             return Assessment(True, f"{self.path} was not written to for {self.minutes:g} minutes")
-        found = [line for line in self._lately(text.splitlines()) if any(one in line for one in self.texts)]
-        last = f", the last: {found[-1][:300]}" if found else ""
+        matching = [line for line in self._lately(text.splitlines()) if any(text in line for text in self.texts)]
+        last = f", the last: {matching[-1][:300]}" if matching else ""
         return Assessment(
-            len(found) <= self.most, f"{len(found)} lines of {os.path.basename(self.path)} tell of errors{last}"
+            len(matching) <= self.most, f"{len(matching)} lines of {os.path.basename(self.path)} tell of errors{last}"
         )
 
     def _lately(self, lines: list[str]) -> list[str]:
         """Return the lines that are young enough; one without a time is of the time of those before it."""
-        now, is_young, found = time.time(), True, []
+        now, is_young, times = time.time(), True, []
         for line in lines:
             moment = _moment_of(line)
             if moment is not None:
                 is_young = now - moment <= self.minutes * 60
             if is_young:
-                found.append(line)
-        return found
+                times.append(line)
+        return times
 
 
 _MOST_OF_LOG = 256 * 1024
@@ -209,6 +209,6 @@ class _Seen:
         old = [place for moment, place in marks if now - moment > seconds]
         # Of several in a second the last is enough.
         following = [*marks[1:], None]
-        kept = [one for one, then in zip(marks, following, strict=True) if then is None or then[0] - one[0] >= 1]
-        cls._by_log[path] = (status.st_ino, [mark for mark in kept if now - mark[0] <= 2 * seconds][-200:])
+        starts = [mark for mark, then in zip(marks, following, strict=True) if then is None or then[0] - mark[0] >= 1]
+        cls._by_log[path] = (status.st_ino, [mark for mark in starts if now - mark[0] <= 2 * seconds][-200:])
         return max(old, default=0)

@@ -15,7 +15,7 @@ class Samples:
         self._path = Path(path)
         try:
             self._rows: list[tuple[float, float]] = [
-                (float(at), float(one)) for at, one in json.loads(self._path.read_text())
+                (float(at), float(value)) for at, value in json.loads(self._path.read_text())
             ]
         except (OSError, ValueError, TypeError):
             self._rows = []

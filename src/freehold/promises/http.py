@@ -77,17 +77,17 @@ class Http:
 
 def _sent(headers: tuple[str, ...], user: str, password: str) -> dict[str, str]:
     """Return headers by their names in small letters; raise ValueError, without a value, for one that is none."""
-    found = {}
+    by_name = {}
     for number, text in enumerate(headers, start=1):
         name, colon, value = text.partition(":")
         if not colon or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value.strip()):
             raise ValueError(f"headers: number {number} is no 'Name: value' of one line")
-        found[name.lower()] = value.strip()
+        by_name[name.lower()] = value.strip()
     if user:
         if ":" in user:
             raise ValueError("user: it has a colon, which ends a user's name in basic authentication")
-        found["authorization"] = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
-    return found
+        by_name["authorization"] = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+    return by_name
 
 
 def _connect(scheme: str, host: str, port: int | None, timeout: float, authority: str) -> socket.socket:
@@ -138,8 +138,8 @@ def _get(sock: socket.socket, url: Any, sent: dict[str, str], deadline: float) -
         elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
             break
     assert answer is not None
-    found = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-    return answer.status_code, found, body
+    by_name = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
+    return answer.status_code, by_name, body
 
 
 def _target(url: Any) -> str:

@@ -29,10 +29,10 @@ class DiskSpace:
 
     def check(self) -> Assessment:
         try:
-            found = os.statvfs(self.path)
+            filesystem = os.statvfs(self.path)
         except OSError as error:
             return Assessment(False, f"{self.path} cannot be looked at: {error}")
-        free = found.f_bavail * found.f_frsize / (1 << 20)
+        free = filesystem.f_bavail * filesystem.f_frsize / (1 << 20)
         if free < self.free_mb:
             return Assessment(False, f"{free:.0f} MB are free at {self.path}, less than {self.free_mb:.0f}")
         if self.days and self.note:
@@ -56,11 +56,11 @@ class Inodes:
 
     def check(self) -> Assessment:
         try:
-            found = os.statvfs(self.path)
+            filesystem = os.statvfs(self.path)
         except OSError as error:
             return Assessment(False, f"{self.path} cannot be looked at: {error}")
         # Some file systems make them as they are needed, and say 0.
-        free = 100.0 * found.f_favail / found.f_files if found.f_files else 100.0
+        free = 100.0 * filesystem.f_favail / filesystem.f_files if filesystem.f_files else 100.0
         return Assessment(free >= self.free_percent, f"{free:.1f} % of all inodes are free at {self.path}")
 
 
@@ -101,7 +101,7 @@ class Temperature:
     timeout: float = 5.0
 
     def check(self) -> Assessment:
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         paths = [*Path(self.sensors).glob("thermal/thermal_zone*/temp")]
         # Inputs without a critical value of their own may be connected to nothing, and then tell anything.
         limited = Path(self.sensors).glob("hwmon/hwmon*/temp*_crit")
@@ -109,14 +109,14 @@ class Temperature:
         for path in paths:
             try:
                 name = path.with_name("name")
-                what = name.read_text().strip() if name.exists() else path.parent.name
-                found[what] = max(found.get(what, -273.0), int(path.read_text()) / 1000)
+                label = name.read_text().strip() if name.exists() else path.parent.name
+                values[label] = max(values.get(label, -273.0), int(path.read_text()) / 1000)
             except (OSError, ValueError):
                 continue
-        if not found:
+        if not values:
             return Assessment(True, "there is no sensor")
-        hottest = max(found, key=lambda name: found[name])
-        return Assessment(found[hottest] <= self.most, f"{hottest} has {found[hottest]:.0f} °C")
+        hottest = max(values, key=lambda name: values[name])
+        return Assessment(values[hottest] <= self.most, f"{hottest} has {values[hottest]:.0f} °C")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class NetworkErrors:
         except (OSError, ValueError) as error:
             return Assessment(False, f"{self.interface} has no counters: {error}")
         packets = counts.get("rx_packets", 0) + counts.get("tx_packets", 0)
-        wrong = sum(counts.get(f"{way}_{what}", 0) for way in ("rx", "tx") for what in ("errors", "dropped"))
+        wrong = sum(counts.get(f"{way}_{event}", 0) for way in ("rx", "tx") for event in ("errors", "dropped"))
         share = wrong / packets * 1e6 if packets else 0.0
         return Assessment(share <= self.most_per_million, f"{wrong} of {packets} packets were wrong or lost")
 

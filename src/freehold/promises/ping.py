@@ -39,7 +39,7 @@ class Ping:
             )
         except OSError as error:
             return Assessment(False, f"{self.host} cannot be pinged: {error}")
-        answered = [one for one in times if one is not None]
+        answered = [time for time in times if time is not None]
         lost = 100 * (self.count - len(answered)) / self.count
         mean = sum(answered) / len(answered) * 1000 if answered else 0.0
         slow = bool(self.most_ms) and mean > self.most_ms

@@ -162,11 +162,11 @@ class GenericPromise:
         return AnomalyResult(*self.__judge(result_count, failure_amount, latest_minute))
 
     def __judge(self, result_count: int, failure_amount: int, latest_minute: float) -> tuple[bool, str]:
-        found = self.getLastPromiseResultList(result_count, latest_minute=latest_minute)
-        failures = [row[0] for row in found if row[0]["status"] == "ERROR"]
+        results = self.getLastPromiseResultList(result_count, latest_minute=latest_minute)
+        failures = [row[0] for row in results if row[0]["status"] == "ERROR"]
         problem = bool(failures) and len(failures) >= failure_amount
         return problem, str(
-            failures[0]["message"] if problem else found[0][0]["message"] if found else "No result found!"
+            failures[0]["message"] if problem else results[0][0]["message"] if results else "No result found!"
         )
 
     # What the worker calls

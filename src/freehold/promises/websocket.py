@@ -132,7 +132,7 @@ def _message(reader: "socket.SocketIO", answer: Callable[[bytes], None]) -> byte
 
 
 def _exactly(reader: "socket.SocketIO", size: int) -> bytes:
-    found = reader.read(size) if size else b""
-    if found is None or len(found) < size:
+    data = reader.read(size) if size else b""
+    if data is None or len(data) < size:
         raise ValueError("it closed the connection")
-    return found
+    return data

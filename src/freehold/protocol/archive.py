@@ -146,7 +146,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _members(folder: Path) -> list[Path]:
-    found = []
+    members = []
     for path in folder.rglob("*"):
         if _SKIPPED.intersection(path.relative_to(folder).parts) or path.suffix == ".pyc":
             continue
@@ -154,5 +154,5 @@ def _members(folder: Path) -> list[Path]:
             continue
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ArchiveError(f"{path} is neither a plain file nor a folder; a release holds only those.")
-        found.append(path)
-    return found
+        members.append(path)
+    return members

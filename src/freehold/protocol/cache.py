@@ -97,7 +97,11 @@ def is_hash(text: str) -> bool:
 
 def is_platform(text: str) -> bool:
     """Return whether a text can name a platform, and so be part of a path."""
-    return 0 < len(text) <= 100 and text[0] != "." and all(one.isalnum() or one in "-_.+" for one in text)
+    return (
+        0 < len(text) <= 100
+        and text[0] != "."
+        and all(character.isalnum() or character in "-_.+" for character in text)
+    )
 
 
 def entries_path(kind: CacheKind, release: str, platform: str) -> str:

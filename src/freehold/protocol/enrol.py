@@ -59,8 +59,8 @@ class Token(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> "Token":
         """Return the token written in `text`; raise ValueError when it is not one."""
-        prefix, _, rest = text.strip().partition(".")
-        secret, _, fingerprint = rest.partition(".")
+        prefix, _, encoded = text.strip().partition(".")
+        secret, _, fingerprint = encoded.partition(".")
         if prefix != "fh1" or not secret or len(fingerprint) != 64:
             raise ValueError("not an enrolment token: it should look like fh1.SECRET.FINGERPRINT")
         return cls(secret, fingerprint)

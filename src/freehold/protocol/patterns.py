@@ -47,10 +47,10 @@ def translate(pattern: str, end: str = r"\z") -> str:
     if len(pattern) > LONGEST_PATTERN:
         raise PatternError(f"it has {len(pattern)} characters; {LONGEST_PATTERN} are the most")
     parser = _Parser(pattern, end)
-    found = parser.alternatives(0)
+    translated = parser.alternatives(0)
     if parser.position < len(pattern):
         raise parser.error("a ')' without its '('")
-    return found.text
+    return translated.text
 
 
 def keywords_of(schema: Any) -> Iterator[tuple[str, Any]]:
@@ -100,13 +100,13 @@ class _Parser:
         branches = [self._alternative(depth)]
         while self._take("|"):
             branches.append(self._alternative(depth))
-        return _Part("|".join(one.text for one in branches), max(one.repeats for one in branches))
+        return _Part("|".join(branch.text for branch in branches), max(branch.repeats for branch in branches))
 
     def _alternative(self, depth: int) -> _Part:
         terms = []
         while self.position < len(self._pattern) and self._peek() not in "|)":
             terms.append(self._term(depth))
-        return _Part("".join(one.text for one in terms), max((one.repeats for one in terms), default=1))
+        return _Part("".join(term.text for term in terms), max((term.repeats for term in terms), default=1))
 
     def _term(self, depth: int) -> _Part:
         for sign, text in (("^", r"\A"), ("$", self._end), (r"\b", r"\b"), (r"\B", r"\B")):
@@ -179,7 +179,7 @@ class _Parser:
     def _class(self, begin: int) -> str:
         negated = self._take("^")
         ranges: Ranges = []
-        others = ""
+        complement = ""
         while not self._take("]"):
             first = self._member(begin)
             if self._peek() == "-" and not self._pattern.startswith("-]", self.position):
@@ -194,10 +194,10 @@ class _Parser:
             if isinstance(first, int):
                 ranges.append((first, first))
             elif isinstance(first, str):
-                others += first
+                complement += first
             else:
                 ranges += first
-        return _set(ranges, negated=negated, others=others)
+        return _set(ranges, negated=negated, complement=complement)
 
     def _member(self, begin: int) -> int | str | Ranges:
         """Return a character of a class, a set of them, or a property (`\\p{…}`)."""
@@ -218,10 +218,10 @@ class _Parser:
         sign = self._peek()
         if (sign.isdecimal() and sign != "0") or sign == "k":
             raise self.error("back-references cannot be matched in linear time", begin)
-        found = self._escaped(begin)
-        if isinstance(found, int):
-            return self._literal(found, begin)
-        return found if isinstance(found, str) else _set(found)
+        escape = self._escaped(begin)
+        if isinstance(escape, int):
+            return self._literal(escape, begin)
+        return escape if isinstance(escape, str) else _set(escape)
 
     def _escaped(self, begin: int) -> int | str | Ranges:
         sign = self._peek()
@@ -311,23 +311,23 @@ class _Parser:
         return True
 
 
-def _set(ranges: Ranges, *, negated: bool = False, others: str = "") -> str:
-    if not ranges and not others:
+def _set(ranges: Ranges, *, negated: bool = False, complement: str = "") -> str:
+    if not ranges and not complement:
         # A class of nothing matches nothing, its opposite anything; no engine takes them as they are.
         ranges, negated = [(0, LAST)], not negated
     inside = "".join(
         _written(first) if first == last else f"{_written(first)}-{_written(last)}" for first, last in ranges
     )
-    return f"[{'^' if negated else ''}{inside}{others}]"
+    return f"[{'^' if negated else ''}{inside}{complement}]"
 
 
 def _complement(ranges: Ranges) -> Ranges:
-    begin, found = 0, []
+    begin, gaps = 0, []
     for first, last in ranges:
         if first > begin:
-            found.append((begin, first - 1))
+            gaps.append((begin, first - 1))
         begin = last + 1
-    return [*found, (begin, LAST)]
+    return [*gaps, (begin, LAST)]
 
 
 def _written(point: int) -> str:

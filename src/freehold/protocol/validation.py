@@ -107,12 +107,12 @@ def check_depth(value: object, most: int = MAX_DEPTH) -> None:
         if depth > most:
             raise ValueError(f"it is nested more than {most} deep")
         below: list[object] = []
-        for one in level:
-            if isinstance(one, dict):
-                below += one.values()
-            elif isinstance(one, list):
-                below += one
-            elif isinstance(one, int) and abs(one) >= LARGEST_NUMBER:
+        for item in level:
+            if isinstance(item, dict):
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+            elif isinstance(item, int) and abs(item) >= LARGEST_NUMBER:
                 raise ValueError("it holds a whole number of more than 40 digits")
         level, depth = below, depth + 1
 
@@ -141,14 +141,14 @@ def check_facts(facts: HostFacts) -> None:
         count(megabytes)
     if len(facts.protections) > MOST_PROMISES or len(facts.promises) > MOST_PROMISES:
         raise ValueError(f"more than {MOST_PROMISES} promises of the machine itself")
-    for one in (*facts.protections, *(promise.name for promise in facts.promises)):
-        name(one)
+    for text in (*facts.protections, *(promise.name for promise in facts.promises)):
+        name(text)
     for promise in facts.promises:
         if "\0" in promise.message or len(promise.message) > MAX_MESSAGE:
             raise ValueError(f"the message of {promise.name} is no text of {MAX_MESSAGE} characters at most")
-    for one in (facts.architecture, facts.system, facts.agent):
-        if one:
-            name(one)
+    for text in (facts.architecture, facts.system, facts.agent):
+        if text:
+            name(text)
 
 
 def count(value: int | None) -> int | None:

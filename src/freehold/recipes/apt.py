@@ -43,7 +43,7 @@ def architecture() -> str:
     return _run("dpkg", "--print-architecture").strip()
 
 
-def resolve(asked: Iterable[Sequence[str]]) -> Iterator[tuple[Package, ...]]:
+def resolve(groups: Iterable[Sequence[str]]) -> Iterator[tuple[Package, ...]]:
     """Yield, for each asked, the packages with all they depend on, without what every Debian has; raise LockError.
 
     apt's own resolver says it, told that nothing is installed but the essential packages with what they need: the
@@ -66,14 +66,14 @@ def resolve(asked: Iterable[Sequence[str]]) -> Iterator[tuple[Package, ...]]:
         host = _show(options, _needed(options, [ESSENTIAL]))
         of_host = {_field(stanza, "Package") for stanza in host}
         status.write_text("\n".join(f"{stanza.rstrip()}\nStatus: install ok installed\n" for stanza in host))
-        for packages in asked:
+        for packages in groups:
             for name in packages:
                 if not _NAME.fullmatch(name):
                     raise LockError(f"'{name}' cannot be the name of a package.")
                 if name in of_host:
                     raise LockError(f"'{name}' comes from the host, which every Debian has; leave it out.")
-            found = _show(options, _needed(options, packages))
-            yield tuple(sorted(map(_package, found), key=lambda package: package.name))
+            stanzas = _show(options, _needed(options, packages))
+            yield tuple(sorted(map(_package, stanzas), key=lambda package: package.name))
 
 
 def repositories() -> list[str]:
@@ -118,12 +118,12 @@ def of_machine(path: str) -> dict[str, bool]:
         if not line.startswith("diversion ")
         for name in line.rpartition(": ")[0].split(", ")
     }
-    found = {}
+    essential = {}
     for name in sorted(names):
-        asked = ["dpkg-query", "--show", "--showformat=${Essential}", "--", name]
-        done = subprocess.run(asked, capture_output=True, text=True, errors="replace")
-        found[name] = done.stdout.startswith("yes")
-    return found
+        command = ["dpkg-query", "--show", "--showformat=${Essential}", "--", name]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        essential[name] = done.stdout.startswith("yes")
+    return essential
 
 
 def nearest(name: str) -> list[str]:
@@ -173,21 +173,21 @@ def _needed(options: Sequence[str], packages: Sequence[str]) -> list[str]:
     return [f"{name}={version}" if own == "all" else f"{name}:{own}={version}" for name, version, own in files]
 
 
-def _reason(said: str) -> str:
+def _reason(output: str) -> str:
     """Return why apt does not install something, from what it says of that."""
-    if unknown := _UNKNOWN.search(said):
+    if unknown := _UNKNOWN.search(output):
         like = nearest(unknown["name"])
         hint = f"Did you mean {' or '.join(like)}?" if like else "Are the package lists of this machine fresh?"
         return f"There is no package '{unknown['name']}' in this machine's sources. {hint}"
-    if virtual := _VIRTUAL.search(said):
+    if virtual := _VIRTUAL.search(output):
         providers = sorted({" ".join(line.split()[:2]) for line in virtual["providers"].splitlines()})
         return f"'{virtual['name']}' is a virtual package. Name one of those that provide it: {', '.join(providers)}."
-    if nowhere := _NOWHERE.search(said):
+    if nowhere := _NOWHERE.search(output):
         return f"No source of this machine has '{nowhere['name']}', though other packages there name it."
-    if unmet := _UNMET.search(said):
+    if unmet := _UNMET.search(output):
         relations = "\n".join(f"  {' '.join(line.split())}" for line in unmet["relations"].splitlines())
         return f"apt cannot install these packages together:\n{relations}"
-    return f"apt-get failed:\n{said.strip()}"
+    return f"apt-get failed:\n{output.strip()}"
 
 
 def _show(options: Sequence[str], versions: Sequence[str]) -> list[str]:
@@ -206,10 +206,10 @@ def _package(stanza: str) -> Package:
 
 
 def _field(stanza: str, name: str) -> str:
-    found = re.search(rf"^{name}: (.*)$", stanza, re.MULTILINE)
-    if found is None:
+    match = re.search(rf"^{name}: (.*)$", stanza, re.MULTILINE)
+    if match is None:
         raise LockError(f"The package lists do not say '{name}' of this package:\n{stanza}")
-    return found[1]
+    return match[1]
 
 
 def _apt(*command: str) -> "subprocess.CompletedProcess[str]":

@@ -189,13 +189,13 @@ class Debian(RecipePart):
         word = re.compile(rf"(?<![\w.-]){re.escape(program.name)}(?![\w-])")
         for deb in filter(None, map(self._cached, self._closure().locked)):
             for script in root.scripts(deb):
-                kind = next((one for one in ("update-alternatives", "dpkg-divert") if one in script), "")
+                kind = next((tool for tool in ("update-alternatives", "dpkg-divert") if tool in script), "")
                 if kind and word.search(script):
                     own = ", ".join(root.programs(deb)) or "none"
-                    what = "an alternative" if kind == "update-alternatives" else "a diversion"
+                    description = "an alternative" if kind == "update-alternatives" else "a diversion"
                     return (
-                        f" It is {what} that a script of {root.name_of(deb)} makes, and scripts of packages are not"
-                        f" run. Its own programs: {own}."
+                        f" It is {description} that a script of {root.name_of(deb)} makes, and scripts of packages are"
+                        f" not run. Its own programs: {own}."
                     )
         return ""
 

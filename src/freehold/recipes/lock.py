@@ -35,20 +35,20 @@ def _debian(folder: Path, parts: list[dict[str, str]]) -> dict[Path, str]:
     if not parts:
         return {}
     here = apt.architecture()
-    asked = [tuple(sorted(set(part.get("packages", "").split()))) for part in parts]
-    resolved = apt.resolve(asked)
+    groups = [tuple(sorted(set(part.get("packages", "").split()))) for part in parts]
+    resolved = apt.resolve(groups)
     files: dict[Path, dict[str, dict[str, locked.Closure]]] = {}
-    for part, packages in zip(parts, asked, strict=True):
+    for part, packages in zip(parts, groups, strict=True):
         path = folder / part.get("lock", "debian.lock")
         try:
-            others = dict(locked.read(path).get(part["name"], {})) if path.exists() else {}
+            other_architectures = dict(locked.read(path).get(part["name"], {})) if path.exists() else {}
         except locked.LockError as error:
             raise ReleaseError(f"{error} Remove it to have it written anew.") from None
         try:
             closure = locked.Closure(packages, next(resolved))
         except locked.LockError as error:
             raise ReleaseError(f"[{part['name']}] packages: {error}") from None
-        files.setdefault(path, {})[part["name"]] = others | {here: closure}
+        files.setdefault(path, {})[part["name"]] = other_architectures | {here: closure}
     return {path: locked.text(closures) for path, closures in files.items()}
 
 

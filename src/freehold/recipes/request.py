@@ -33,9 +33,9 @@ class Request(RecipePart):
             options[f"connection-{value}"] = escaped(text if isinstance(text, str) else json.dumps(text))
 
     def make(self) -> list[str]:
-        found = {"spec": self.request.spec(), "returns": self.request.returns, "part": self.name}
+        content = {"spec": self.request.spec(), "returns": self.request.returns, "part": self.name}
         path = self.partition / REQUESTS / f"{self.request.title}.json"
-        return [self.write(path, json.dumps(found), 0o600)]
+        return [self.write(path, json.dumps(content), 0o600)]
 
     def _request(self) -> release.Request:
         text = self.options.get("parameters", "{}")
@@ -69,6 +69,6 @@ class Request(RecipePart):
 
     def _published(self) -> dict[str, Any]:
         path: Path = self.partition / GIVEN
-        given = json.loads(path.read_text()) if path.exists() else {}
-        published: dict[str, Any] = given.get(self.request.title, {})
+        answers = json.loads(path.read_text()) if path.exists() else {}
+        published: dict[str, Any] = answers.get(self.request.title, {})
         return published

@@ -65,7 +65,7 @@ def unpack(files: Iterable[Path], root: Path) -> None:
 def _join(file: Path, folder: Path, root: Path, inside: str, owners: dict[str, Path]) -> None:
     """Move what a package was unpacked to into the root; `owners` says which package each path is of."""
     with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda one: one.name):
+        for entry in sorted(entries, key=lambda entry: entry.name):
             path = f"{inside}/{entry.name}"
             new = root / path[1:]
             is_folder = entry.is_dir(follow_symlinks=False)
@@ -91,13 +91,13 @@ def _join(file: Path, folder: Path, root: Path, inside: str, owners: dict[str, P
                 _join(file, Path(entry.path), root, path, owners)
 
 
-def _same(one: str, other: Path) -> bool:
+def _same(first: str, second: Path) -> bool:
     """Return whether two paths are the same link, or files of the same content and kind."""
-    modes = os.lstat(one).st_mode, os.lstat(other).st_mode
+    modes = os.lstat(first).st_mode, os.lstat(second).st_mode
     if stat.S_ISLNK(modes[0]) and stat.S_ISLNK(modes[1]):
-        return os.readlink(one) == os.readlink(other)
+        return os.readlink(first) == os.readlink(second)
     is_file = all(map(stat.S_ISREG, modes))
-    return is_file and modes[0] & 0o111 == modes[1] & 0o111 and filecmp.cmp(one, other, shallow=False)
+    return is_file and modes[0] & 0o111 == modes[1] & 0o111 and filecmp.cmp(first, second, shallow=False)
 
 
 def _diverted(path: str, *files: Path) -> str:
@@ -116,8 +116,8 @@ def scripts(file: Path) -> list[str]:
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             members = {member.name.removeprefix("./"): member for member in tar if member.isfile()}
-            found = [tar.extractfile(members[name]) for name in ("preinst", "postinst") if name in members]
-            return [each.read().decode(errors="replace") for each in found if each is not None]
+            scripts = [tar.extractfile(members[name]) for name in ("preinst", "postinst") if name in members]
+            return [each.read().decode(errors="replace") for each in scripts if each is not None]
     except tarfile.TarError:
         return []
 
@@ -127,8 +127,8 @@ def programs(file: Path) -> list[str]:
     listed = subprocess.run(
         ["dpkg-deb", "--contents", file], capture_output=True, text=True, errors="backslashreplace"
     ).stdout
-    found = re.findall(r"^-..x\S+ .* \./((?:usr/)?s?bin/[^/\n]+|usr/games/[^/\n]+)$", listed, re.MULTILINE)
-    return [path if path.startswith("usr/") else f"usr/{path}" for path in found]
+    programs = re.findall(r"^-..x\S+ .* \./((?:usr/)?s?bin/[^/\n]+|usr/games/[^/\n]+)$", listed, re.MULTILINE)
+    return [path if path.startswith("usr/") else f"usr/{path}" for path in programs]
 
 
 def name_of(file: Path) -> str:
@@ -140,12 +140,12 @@ def _name(file: Path) -> str:
     return " ".join(_fields(file, "Package", "Version"))
 
 
-def _replaces(file: Path, other: Path) -> bool:
+def _replaces(file: Path, owner: Path) -> bool:
     """Return whether a package says that it replaces files of another (Debian policy 7.6.1)."""
-    name, version = _fields(other, "Package", "Version")
+    name, version = _fields(owner, "Package", "Version")
     (replaced,) = _fields(file, "Replaces")
-    for one in replaced.split(","):
-        match = _RELATION.fullmatch(one.strip())
+    for clause in replaced.split(","):
+        match = _RELATION.fullmatch(clause.strip())
         if match is None or match["name"] != name:
             continue
         if match["operator"] is None:
@@ -159,10 +159,10 @@ def _replaces(file: Path, other: Path) -> bool:
 def _fields(file: Path, *names: str) -> list[str]:
     """Return fields of a package's control file; empty for those that it does not have."""
     done = subprocess.run(["dpkg-deb", "--field", file, *names], capture_output=True, text=True, errors="replace")
-    found = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
+    fields = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
     if len(names) == 1 and ": " not in done.stdout:
-        found = {names[0]: done.stdout.strip()}
-    return [found.get(name, "") for name in names]
+        fields = {names[0]: done.stdout.strip()}
+    return [fields.get(name, "") for name in names]
 
 
 def merge(package: Path, root: Path) -> None:
@@ -245,8 +245,8 @@ def _extract(file: Path, root: Path) -> str:
             umask=0o022,
         )
         assert packed.stderr is not None
-        said = done.stderr + packed.stderr.read()
-    return said.decode(errors="replace").strip() or "tar failed" if done.returncode or packed.returncode else ""
+        output = done.stderr + packed.stderr.read()
+    return output.decode(errors="replace").strip() or "tar failed" if done.returncode or packed.returncode else ""
 
 
 def _settle(root: Path) -> None:
@@ -301,8 +301,8 @@ def _library_path(root: Path) -> str:
 def _interpreter(root: Path, program: Path) -> list[str]:
     """Return the interpreter of a script if the root has it; else the script's first line finds the host's."""
     with program.open("rb") as file:
-        found = re.match(rb"#!\s*(/\S+)[ \t]*([^\n]*)\n", file.read(256))
-    if found is None:
+        match = re.match(rb"#!\s*(/\S+)[ \t]*([^\n]*)\n", file.read(256))
+    if match is None:
         return []
-    interpreter = root / os.fsdecode(found[1]).lstrip("/")
-    return [str(interpreter), *os.fsdecode(found[2]).split()] if interpreter.exists() else []
+    interpreter = root / os.fsdecode(match[1]).lstrip("/")
+    return [str(interpreter), *os.fsdecode(match[2]).split()] if interpreter.exists() else []

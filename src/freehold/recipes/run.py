@@ -25,24 +25,24 @@ def main(profile: str) -> None:
     # For a name that an index does not know buildout would read the list of all that it knows: 40 MB at PyPI, and a
     # minute of work, before it says so.
     _package_index.PackageIndex.scan_all = _nothing_else
-    made: Any = None
+    built: Any = None
     try:
-        made = buildout.Buildout(profile, [], False, "install", ())
-        made.install(())
+        built = buildout.Buildout(profile, [], False, "install", ())
+        built.install(())
     except SyntaxMistake as error:
         sys.exit(f"Error: {_unread(error)}")
     except UserError as error:
-        sys.exit(f"Error: {_place(made, error)}{error}".strip())
+        sys.exit(f"Error: {_place(built, error)}{error}".strip())
     except UnicodeDecodeError as error:
         if words := undecodable(error):
             sys.exit(f"Error: {words}")
         traceback.print_exc()
-        sys.exit(f"Error: {_place(made, error)}{_code(error)}{type(error).__name__}: {error}")
+        sys.exit(f"Error: {_place(built, error)}{_code(error)}{type(error).__name__}: {error}")
     except Exception as error:
-        if recipe := next((one[2:] for one in _doing(error) if one[0] == "Loading %s recipe entry %s:%s."), None):
-            sys.exit(f"Error: {_place(made, error)}there is no recipe '{':'.join(recipe)}'.")
+        if recipe := next((step[2:] for step in _doing(error) if step[0] == "Loading %s recipe entry %s:%s."), None):
+            sys.exit(f"Error: {_place(built, error)}there is no recipe '{':'.join(recipe)}'.")
         traceback.print_exc()
-        sys.exit(f"Error: {_place(made, error)}{_code(error)}{type(error).__name__}: {error}")
+        sys.exit(f"Error: {_place(built, error)}{_code(error)}{type(error).__name__}: {error}")
     finally:
         logging.shutdown()
 
@@ -52,8 +52,8 @@ def undecodable(error: UnicodeDecodeError) -> str:
     for name in reversed(_locals(error, "fpname")):
         try:
             text_of(Path(str(name).partition(" (downloaded as ")[0]))
-        except NotText as found:
-            return f"{found}."
+        except NotText as not_text:
+            return f"{not_text}."
         except OSError:
             pass
     return ""
@@ -76,19 +76,19 @@ def _know_ourselves() -> None:
     It would hash the folder in which they are installed, with a thousand other modules: most of a second.
     """
     for own in {dist.location for dist in buildout.pkg_resources.working_set if dist.key == "freehold"}:
-        found = sorted(f"{one.name} {one.version}" for one in distributions(path=[own]))
+        packages = sorted(f"{package.name} {package.version}" for package in distributions(path=[own]))
         # They may be in the making, too.
         recipes = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-        buildout._dir_hashes.setdefault(own, hashlib.sha256("\n".join(found).encode() + recipes).hexdigest())
+        buildout._dir_hashes.setdefault(own, hashlib.sha256("\n".join(packages).encode() + recipes).hexdigest())
 
 
-def _place(made: Any, error: BaseException) -> str:
+def _place(built: Any, error: BaseException) -> str:
     """Return where in the profile the cause stands, as far as it can be known: `FILE, line N: `."""
     section, option = _culprit(error)
-    if made is None:
+    if built is None:
         # Buildout is not there to be asked; the frames of its constructor hold what it is going to be.
-        made = next((one for one in _locals(error, "self") if isinstance(one, buildout.Buildout)), None)
-    options = getattr(made, "_annotated", {}).get(section)
+        built = next((local for local in _locals(error, "self") if isinstance(local, buildout.Buildout)), None)
+    options = getattr(built, "_annotated", {}).get(section)
     if not options:
         return ""
     known = options.get(option) or options.get("recipe") or next(iter(options.values()))
@@ -101,8 +101,8 @@ def _place(made: Any, error: BaseException) -> str:
 
 def _culprit(error: BaseException) -> tuple[str, str]:
     """Return the section and the option that an error is about."""
-    if found := _SECTION.match(str(error)):
-        return found[1], found[2] or ""
+    if match := _SECTION.match(str(error)):
+        return match[1], match[2] or ""
     section = option = ""
     for doing, *about in _doing(error):
         if doing == "Getting option %s:%s.":
@@ -116,7 +116,7 @@ def _culprit(error: BaseException) -> tuple[str, str]:
 
 def _doing(error: BaseException) -> list[tuple[str, ...]]:
     """Return what buildout was doing, from the outer to the inner, in its own words."""
-    return [one for one in _locals(error, "__doing__") if isinstance(one, tuple)]
+    return [local for local in _locals(error, "__doing__") if isinstance(local, tuple)]
 
 
 def _locals(error: BaseException, name: str) -> list[Any]:
@@ -127,14 +127,14 @@ def _locals(error: BaseException, name: str) -> list[Any]:
 
 def _line(lines: list[str], section: str, option: str) -> int:
     """Return the line of an option in its section, or else that of the section."""
-    found, inside = 1, False
+    line_number, inside = 1, False
     for number, line in enumerate(lines, 1):
         if line.startswith("["):
             inside = line.startswith(f"[{section}]")
-            found = number if inside else found
+            line_number = number if inside else line_number
         elif inside and option and re.match(rf"{re.escape(option)}\s*[+-]?=", line):
             return number
-    return found
+    return line_number
 
 
 def _named(section: str, option: str, error: BaseException) -> str:
@@ -143,7 +143,7 @@ def _named(section: str, option: str, error: BaseException) -> str:
 
 def _code(error: BaseException) -> str:
     """Return the line of a recipe's own code, or of what a release develops, in which an exception came up."""
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith(_OURS)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
     return f"{frames[-1].filename}, line {frames[-1].lineno}: {frames[-1].line}: " if frames else ""
 
 

@@ -26,8 +26,8 @@ class Service(RecipePart):
     def make(self) -> list[str]:
         folder = "run" if self.is_true("once") else "service"
         lines = ["#!/bin/sh"]
-        if said := self.supervised():
-            lines.append(f"# supervised: {json.dumps(said)}")
+        if options := self.supervised():
+            lines.append(f"# supervised: {json.dumps(options)}")
         for path in self.options.get("reads", "").split():
             try:
                 lines.append(f"# reads {hashlib.sha256(Path(path).read_bytes()).hexdigest()}")
@@ -43,16 +43,16 @@ class Service(RecipePart):
 
     def supervised(self) -> dict[str, object]:
         """Return how it is to be supervised, as its executable says it to the node."""
-        said: dict[str, object] = {}
+        options: dict[str, object] = {}
         if after := self.options.get("after", "").split():
             if len(after) > MOST_AFTER:
                 raise self.mistake(f"after: {len(after)} names; at most {MOST_AFTER} are possible.")
-            said["after"] = after
+            options["after"] = after
         if "stop-timeout" in self.options:
-            said["stop_timeout"] = self.number("stop-timeout", 0, LONGEST_STOP, "seconds")
+            options["stop_timeout"] = self.number("stop-timeout", 0, LONGEST_STOP, "seconds")
         if "stop-signal" in self.options:
             signal = self.options["stop-signal"]
             if signal not in STOP_SIGNALS:
                 raise self.mistake(f"stop-signal: '{signal}' is none of {', '.join(STOP_SIGNALS)}.")
-            said["stop_signal"] = signal
-        return said
+            options["stop_signal"] = signal
+        return options

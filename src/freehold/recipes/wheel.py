@@ -58,8 +58,8 @@ class Wheel(RecipePart):
             raise self.mistake(f"requirements: {error}.") from None
         for line in text.splitlines():
             if line.startswith(REQUIRED) and "packages" in self.options:
-                asked, locked = self.options["packages"].split(), line.removeprefix(REQUIRED).split()
-                if sorted(asked) != sorted(locked):
+                requirements, locked = self.options["packages"].split(), line.removeprefix(REQUIRED).split()
+                if sorted(requirements) != sorted(locked):
                     raise self.mistake(f"packages: {name} is for {', '.join(locked)}; {_AGAIN}.")
         return text
 
@@ -78,44 +78,44 @@ class Wheel(RecipePart):
 
     def _source(self, stamp: str) -> list[str]:
         """Return pip's options for where the files are: in the cache, downloaded if need be, or in the index."""
-        kept = self.cache / stamp if self.cache else None
-        if kept is None or not kept.exists():
+        cached = self.cache / stamp if self.cache else None
+        if cached is None or not cached.exists():
             if self.offline:
                 raise self.mistake("its packages are not in the download cache, and buildout is offline.")
-            if kept is None:
+            if cached is None:
                 return []
-            new = kept.with_name(f".{stamp}.{os.getpid()}")
+            new = cached.with_name(f".{stamp}.{os.getpid()}")
             try:
                 self._pip("download", "-r", str(self.requirements), "--dest", str(new))
-                if not kept.exists():
-                    new.rename(kept)
+                if not cached.exists():
+                    new.rename(cached)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
-        return ["--no-index", "--find-links", str(kept)]
+        return ["--no-index", "--find-links", str(cached)]
 
     def _pip(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "pip", *arguments, "--quiet", *_ONLY_THESE]
         done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace")
         if done.returncode == 0:
             return
-        said = done.stderr.strip()
+        output = done.stderr.strip()
         name = self.requirements.name
-        if "DO NOT MATCH THE HASHES" in said:
-            found = re.search(r"^\s+(\S+==\S+) from ", said, re.MULTILINE)
-            which = found[1] if found else "a package"
+        if "DO NOT MATCH THE HASHES" in output:
+            match = re.search(r"^\s+(\S+==\S+) from ", output, re.MULTILINE)
+            which = match[1] if match else "a package"
             raise self.mistake(
                 f"{which}: the index's file is not the one of {name} (its sha256 differs). If you trust the index more"
                 f" than the lock, {_AGAIN}."
             )
-        if "Hashes are required" in said:
+        if "Hashes are required" in output:
             raise self.mistake(f"requirements: not every line of {name} has a --hash; {_AGAIN}.")
-        if found := re.search(r"No matching distribution found for (\S+)", said):
+        if match := re.search(r"No matching distribution found for (\S+)", output):
             raise self.mistake(
-                f"requirements: no index has a wheel of {found[1]} for Python {sys.version_info[0]}."
+                f"requirements: no index has a wheel of {match[1]} for Python {sys.version_info[0]}."
                 f"{sys.version_info[1]} on {os.uname().machine}. Its name or version may be wrong, or it may only have"
                 " sources."
             )
-        raise self.mistake(f"pip failed:\n{said}")
+        raise self.mistake(f"pip failed:\n{output}")
 
     def _wrappers(self) -> list[str]:
         scripts: dict[str, Path] = {}

@@ -65,9 +65,9 @@ def _share(share: tuple[argparse.Namespace, range]) -> "list[HistoryOutcome]":
 
     options, seeds = share
     logging.disable(logging.CRITICAL)
-    with rooms() as made:
+    with rooms() as folder:
         return [
-            run(made, seed, nodes=options.nodes, days=options.days, faults=options.faults, orders=options.orders)
+            run(folder, seed, nodes=options.nodes, days=options.days, faults=options.faults, orders=options.orders)
             for seed in seeds
         ]
 

@@ -132,10 +132,10 @@ class History:
             outcome.cpu_ms += counted
             if counted != by_hours:
                 outcome.wrong.append(f"{row.title}: {counted} ms counted, {by_hours} ms in its hours")
-            truly = sum(one.machine.truly_used(row.id) for one in self.nodes)
+            truly = sum(node.machine.truly_used(row.id) for node in self.nodes)
             most = truly + 1
-            boots = sum(one.machine.boots for one in self.nodes)
-            lost = self.lost.get(row.id, 0.0) + sum(one.machine.unread.get(row.id, 0.0) for one in self.nodes)
+            boots = sum(node.machine.boots for node in self.nodes)
+            lost = self.lost.get(row.id, 0.0) + sum(node.machine.unread.get(row.id, 0.0) for node in self.nodes)
             least = truly - lost - RATE * UNMEASURED * (1 + boots)
             if not (self.forgot or least <= counted) or counted > most:
                 outcome.wrong.append(f"{row.title}: {counted} ms counted, {truly:.0f} ms used")
@@ -168,9 +168,9 @@ class History:
             if moves and self._has_room():
                 yield f"{title} could run elsewhere, and its node is burnt"
             return
-        for other in self.nodes:
-            if other is not node and other.machine.runs(str(row.id)):  # type: ignore[attr-defined]
-                yield f"{title} runs on {other.name} too"
+        for other_node in self.nodes:
+            if other_node is not node and other_node.machine.runs(str(row.id)):  # type: ignore[attr-defined]
+                yield f"{title} runs on {other_node.name} too"
         if wanted == "destroyed":
             if row.gone_at is None:  # type: ignore[attr-defined]
                 yield f"{title} is wanted destroyed, and is not gone"
@@ -192,10 +192,14 @@ class History:
         return len(slots) > sum(row.node_id in living and row.gone_at is None for row in self.master.instances())
 
     def _started(self, node: Node, instance: str) -> None:
-        for other in self.nodes:
-            if other is not node and other.machine.runs(instance) and self.world.now > self._restored_at + UNNOTICED:
+        for other_node in self.nodes:
+            if (
+                other_node is not node
+                and other_node.machine.runs(instance)
+                and self.world.now > self._restored_at + UNNOTICED
+            ):
                 moment = self.world.now - BEGINNING
-                self.twice.append(f"{instance} runs on {other.name}, and begins on {node.name} at {moment:.1f} s")
+                self.twice.append(f"{instance} runs on {other_node.name}, and begins on {node.name} at {moment:.1f} s")
 
     def _destroyed(self, node: Node, instance: str) -> None:
         if self.master.wants(instance) != "destroyed" and not self.master.was_to_stop(instance, node.settings.node):
@@ -279,7 +283,7 @@ class History:
 
     def _lose_disk(self, node: Node) -> None:
         for row in self.master.instances():
-            truly = sum(one.machine.truly_used(row.id) for one in self.nodes)
+            truly = sum(node.machine.truly_used(row.id) for node in self.nodes)
             if node.machine.truly_used(row.id):
                 self.lost[row.id] = max(self.lost.get(row.id, 0.0), truly - self.master.used(row.id)[0])
 
@@ -329,8 +333,8 @@ class History:
         node.restore_store()
         self._later(lambda: self._start_without_counters(node))
 
-    def _later(self, what: Callable[[], object], *, most: float = LONGEST) -> None:
-        self.world.at(self.world.now + self.world.random.uniform(1, most), what)
+    def _later(self, action: Callable[[], object], *, most: float = LONGEST) -> None:
+        self.world.at(self.world.now + self.world.random.uniform(1, most), action)
 
     def _clear_up(self, node: Node) -> None:
         node.weather.__init__()  # type: ignore[misc]

@@ -140,7 +140,7 @@ class Machine(Hardware):
             partition.running, partition.since = True, self.world.now
             self.on_start(partition.instance)
         self._lend(group, until)
-        versions = {one.name: f"{self.boots}-{one.digest}" for one in processes}
+        versions = {process.name: f"{self.boots}-{process.digest}" for process in processes}
 
         def settled() -> None:
             # Of an agent that ended meanwhile: nobody hears it.
@@ -166,7 +166,7 @@ class Machine(Hardware):
 
     def runs(self, instance: str) -> bool:
         """Return whether processes of an instance run here."""
-        return any(one.running and one.instance == instance for one in self.partitions.values())
+        return any(partition.running and partition.instance == instance for partition in self.partitions.values())
 
     def stop(self, group: str, timeout: float = 0.0, *, then_kill: bool = False) -> None:
         partition = self.partition(group)
@@ -193,8 +193,10 @@ class Machine(Hardware):
 
     def truly_used(self, instance: str) -> float:
         """Return the milliseconds of processor that an instance used here."""
-        running = [one for one in self.partitions.values() if one.instance == instance and one.running]
-        return self.used.get(instance, 0.0) + sum(RATE * (self.world.now - one.since) for one in running)
+        running = [
+            partition for partition in self.partitions.values() if partition.instance == instance and partition.running
+        ]
+        return self.used.get(instance, 0.0) + sum(RATE * (self.world.now - partition.since) for partition in running)
 
     def _end(self, partition: Partition) -> None:
         if partition.running:
@@ -257,9 +259,9 @@ class Promises:
         def look() -> None:
             if self._watched.get(watch.partition) is not watch:
                 return
-            kept = not (self._machine.troubled and world.random.random() < 0.2)
-            self._on_result(Result(watch.partition, watch.instance, watch.revision, "page", kept, ""))
-            self._check(watch, 60.0 if kept else 5.0)
+            is_kept = not (self._machine.troubled and world.random.random() < 0.2)
+            self._on_result(Result(watch.partition, watch.instance, watch.revision, "page", is_kept, ""))
+            self._check(watch, 60.0 if is_kept else 5.0)
 
         world.at(world.now + seconds, lambda: self._machine.spawn(look))
 

@@ -48,8 +48,8 @@ class Link:
         status, content = self._master(method, path, body)
         moment = formatdate(self._now(), usegmt=True)
         self._travel(timeout)
-        if (told := date(moment)) is not None:
-            self._time.hear(told)
+        if (moment_told := date(moment)) is not None:
+            self._time.hear(moment_told)
         if status >= 400:
             raise denied(msgspec.json.decode(content, type=Problem))
         return status, content, {}

@@ -218,16 +218,16 @@ def parts_of(node: "Node") -> AgentParts:
     """Return the parts of an agent that lives in virtual time, on a made-up machine."""
     paths, machine = Paths(node.root), node.machine
     database = FragileDatabase(paths.store, node)
-    kept = Store(database, hardware=machine)
-    kept.counters = MeasuredCounters(kept, machine)
+    store = Store(database, hardware=machine)
+    store.counters = MeasuredCounters(store, machine)
     database.is_in_use = True
     host, fork_server = SimulatedHost(node.settings), ForkServer(machine)
     return AgentParts(
         paths=paths,
         settings=node.settings,
         runtime=VirtualRuntime(node.world, node.spawn),
-        store=kept,
-        connect=lambda: Link(node.world, node.weather, node.ask, kept.clock, node.masters_now),
+        store=store,
+        connect=lambda: Link(node.world, node.weather, node.ask, store.clock, node.masters_now),
         keep_epoch=node.keep_epoch,
         renew_certificate=lambda upstream: node.settings,
         supervisor=machine,
@@ -238,7 +238,7 @@ def parts_of(node: "Node") -> AgentParts:
         builder=Builder(machine),
         host=host,
         promises=lambda on_result: Promises(machine, on_result),
-        maintenance=lambda **_: SimulatedMaintenance(kept, host),
+        maintenance=lambda **_: SimulatedMaintenance(store, host),
         identities=lambda identify, started: NoIdentities(),
     )
 

@@ -31,9 +31,9 @@ class World:
     def note(self, words: str) -> None:
         self.happened.append(f"{self.now - BEGINNING:10.1f} s  {words}")
 
-    def at(self, moment: float, what: Callable[[], object]) -> None:
+    def at(self, moment: float, action: Callable[[], object]) -> None:
         """Have something happen at a moment."""
-        heapq.heappush(self._due, (max(moment, self.now), next(self._order), what))
+        heapq.heappush(self._due, (max(moment, self.now), next(self._order), action))
 
     def spawn(self, work: Callable[[], object]) -> "SimulatedTask":
         """Begin a task, now, after what is already to happen now."""
@@ -48,8 +48,8 @@ class World:
     def run(self, until: float) -> None:
         """Let time pass until a moment."""
         while self._due and self._due[0][0] <= until:
-            self.now, _, what = heapq.heappop(self._due)
-            what()
+            self.now, _, action = heapq.heappop(self._due)
+            action()
         self.now = max(self.now, until)
 
 
