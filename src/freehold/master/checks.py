@@ -65,11 +65,12 @@ def _keys(root: Path) -> list[str]:
 def _database() -> list[str]:
     if trouble := schema.trouble(schema.known_here()):
         return [trouble]
-    wrong = [f"This Master knows less than it did: {one.reason}. {WAYS_ON}" for one in doubts()]
+    wrong = [f"This Master knows less than it did: {doubt.reason}. {WAYS_ON}" for doubt in doubts()]
     wrong += _clock()
     wrong += [
-        f"Node {one.node} showed a statement that was never made to it ({one.reason}): see `freehold node list`."
-        for one in Forgery.objects.filter(at__gt=clock.now() - 7 * clock.DAY).order_by("id")
+        f"Node {forgery.node} showed a statement that was never made to it ({forgery.reason}): "
+        "see `freehold node list`."
+        for forgery in Forgery.objects.filter(at__gt=clock.now() - 7 * clock.DAY).order_by("id")
     ]
     wrong += [
         f"The ledger of {entity.code} was tampered with: {broken}. Restore it from your backup."
@@ -116,7 +117,7 @@ def clock_at_start() -> list[str]:
 
 
 def _clock() -> list[str]:
-    wrong = [f"{said}. {WAY_ON}"] if (said := contradiction()) else []
+    wrong = [f"{difference}. {WAY_ON}"] if (difference := contradiction()) else []
     if (last := last_written()) > clock.now() + BEHIND:
         wrong.append(
             f"The clock of this machine shows {clock.iso(clock.now())}, and this Master wrote something at "

@@ -204,8 +204,8 @@ def _check(options: argparse.Namespace) -> int:
     is_asked = options.ledger is None and (options.root / "secret.key").exists()
     exposed = exposure.weigh(protections.find(options.root)) if is_asked else None
     if options.json:
-        found = {"wrong": wrong, **(msgspec.to_builtins(exposed) if exposed else {})}
-        json_output.print_answer(options, found)
+        verdict = {"wrong": wrong, **(msgspec.to_builtins(exposed) if exposed else {})}
+        json_output.print_answer(options, verdict)
         return 1 if wrong else 0
     # How exposed it is informs and is no fault: the last words, and the exit status, are about what is wrong.
     for message in [*(exposure.lines(exposed) if exposed else []), *wrong]:

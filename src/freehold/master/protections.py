@@ -79,7 +79,7 @@ class Doors:
 def find(root: Path) -> list[Protection]:
     """Try every protection of the Master in a folder, which must be initialised."""
     with _doors(root) as doors:
-        return [_tried(doors, *one) for one in _TRIALS]
+        return [_tried(doors, *trial) for trial in _TRIALS]
 
 
 def _tried(doors: Doors, name: str, weight: int, exposes: str, trial: Trial) -> Protection:
@@ -164,8 +164,8 @@ def _cookies(doors: Doors) -> str:
     cookies = [line.lower() for line in answer.split("\r\n") if line.lower().startswith("set-cookie:")]
     if not cookies:
         raise Broken("the page to log in sets no cookie")
-    for one in cookies:
-        if " __host-" not in one or "secure" not in one or "httponly" not in one or "samesite" not in one:
+    for cookie in cookies:
+        if " __host-" not in cookie or "secure" not in cookie or "httponly" not in cookie or "samesite" not in cookie:
             raise Broken("a cookie of the page to log in can leave this host, or be read by scripts")
     if not (settings.SESSION_COOKIE_NAME.startswith("__Host-") and settings.SESSION_COOKIE_SECURE):
         raise Broken("the configuration lets the cookie of sessions leave this host")
@@ -228,27 +228,27 @@ def _passwords(doors: Doors) -> str:
 def _schemas(doors: Doors) -> str:
     began = time.monotonic()
     engine("^(a+)+$")("a" * 24 + "!")
-    taken = time.monotonic() - began
-    if taken > 0.2:
-        raise Broken(f"a pattern that lies in wait took {taken:.1f} s for 25 characters")
-    return f"a pattern that lies in wait took {1000 * taken:.1f} ms"
+    duration = time.monotonic() - began
+    if duration > 0.2:
+        raise Broken(f"a pattern that lies in wait took {duration:.1f} s for 25 characters")
+    return f"a pattern that lies in wait took {1000 * duration:.1f} ms"
 
 
 def _keys(doors: Doors) -> str:
     names = ("secret.key", "authority/authority.key", "authority/server.key")
-    return _closed([doors.root / one for one in names], "keys")
+    return _closed([doors.root / name for name in names], "keys")
 
 
 def _files(doors: Doors) -> str:
     if _mode(doors.root) & 0o077 == 0:
         return f"{doors.root} is closed to others"
-    return _closed([one for one in doors.root.iterdir() if not one.is_symlink()], "files")
+    return _closed([path for path in doors.root.iterdir() if not path.is_symlink()], "files")
 
 
-def _closed(paths: list[Path], what: str) -> str:
+def _closed(paths: list[Path], kind: str) -> str:
     if open_ones := [str(path) for path in paths if _mode(path) & 0o077 or path.stat().st_uid not in (0, os.geteuid())]:
         raise Broken(f"others can get at {', '.join(open_ones)}: chmod go= {' '.join(open_ones)}")
-    return f"{what} are closed to others"
+    return f"{kind} are closed to others"
 
 
 def _mode(path: Path) -> int:

@@ -33,19 +33,19 @@ OLDER = "The database is older than the software: run `freehold master init`."
 
 def trouble(known: frozenset[tuple[str, str]]) -> str:
     """Return why code that knows these migrations may not use the database, or an empty text."""
-    made = _made()
+    model_schema = _made()
     ours = {app for app, _ in known}
-    if ("people", "0001_initial") in made and _FIRST not in made:
+    if ("people", "0001_initial") in model_schema and _FIRST not in model_schema:
         return UNVERSIONED
-    if newer := sorted(f"{app} {name}" for app, name in made - known if app in ours):
+    if newer := sorted(f"{app} {name}" for app, name in model_schema - known if app in ours):
         return NEWER.format(names=", ".join(newer))
-    return OLDER if known - made else ""
+    return OLDER if known - model_schema else ""
 
 
 def refuse_foreign(known: frozenset[tuple[str, str]]) -> None:
     """Raise Conflict when code that knows these migrations cannot upgrade the database."""
-    if (found := trouble(known)) not in ("", OLDER):
-        raise Conflict(found)
+    if (problem := trouble(known)) not in ("", OLDER):
+        raise Conflict(problem)
 
 
 @functools.cache

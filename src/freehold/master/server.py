@@ -125,12 +125,12 @@ class Outer:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._gateway.start()
-                for one in self._background:
-                    one.start()
+                for task in self._background:
+                    task.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                for one in self._background:
-                    one.stop()
+                for task in self._background:
+                    task.stop()
                 self._passwords.close()
                 self._django.close()
                 self._nodes.close()

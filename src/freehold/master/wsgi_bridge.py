@@ -34,17 +34,17 @@ class Bridge:
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with tempfile.SpooledTemporaryFile(LARGEST_IN_MEMORY) as given:
+        with tempfile.SpooledTemporaryFile(LARGEST_IN_MEMORY) as body:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     return
-                given.write(message.get("body", b""))
+                body.write(message.get("body", b""))
                 if not message.get("more_body", False):
                     break
-            size = given.tell()
-            given.seek(0)
-            status, headers, answer = await self.run(self._answer, scope, given, size)
+            size = body.tell()
+            body.seek(0)
+            status, headers, answer = await self.run(self._answer, scope, body, size)
         with answer:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             # In memory it is at hand; from the disk a thread reads it, while the loop serves others.
@@ -70,7 +70,7 @@ class Bridge:
         """End the threads, after the requests they are answering."""
         self._threads.shutdown()
 
-    def _answer(self, scope: Scope, given: IO[bytes], size: int) -> tuple[int, Headers, IO[bytes]]:
+    def _answer(self, scope: Scope, body: IO[bytes], size: int) -> tuple[int, Headers, IO[bytes]]:
         status, headers = 500, Headers()
 
         def start_response(line: str, fields: list[tuple[str, str]], error: object = None) -> None:
@@ -78,15 +78,15 @@ class Bridge:
             status = int(line.partition(" ")[0])
             headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
 
-        answer = self._wsgi(environment(scope, given, size), start_response)
+        answer = self._wsgi(environment(scope, body, size), start_response)
         try:
             with ExitStack() as until_whole:
-                kept = until_whole.enter_context(tempfile.SpooledTemporaryFile(LARGEST_IN_MEMORY))
+                output = until_whole.enter_context(tempfile.SpooledTemporaryFile(LARGEST_IN_MEMORY))
                 # One by one: its `writelines` would have all of them in memory before it looks how much that is.
                 for piece in answer:
-                    kept.write(piece)
+                    output.write(piece)
                 until_whole.pop_all()
-            return status, headers, kept
+            return status, headers, output
         finally:
             close: Callable[[], None] | None = getattr(answer, "close", None)
             if close is not None:
@@ -96,7 +96,7 @@ class Bridge:
 def environment(scope: Scope, body: IO[bytes], size: int) -> dict[str, Any]:
     """Return what PEP 3333 says of a request, and `asgi.scope`, in which the server tells who the client is."""
     server = scope.get("server") or ("localhost", 443)
-    found: dict[str, Any] = {
+    environ: dict[str, Any] = {
         "asgi.scope": scope,
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
@@ -119,9 +119,9 @@ def environment(scope: Scope, body: IO[bytes], size: int) -> dict[str, Any]:
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if name == "content-type":
-            found["CONTENT_TYPE"] = value
+            environ["CONTENT_TYPE"] = value
         elif name != "content-length" and "_" not in name:
             # An underscore could pass itself off as a dash, which no proxy would have seen.
             key = f"HTTP_{name.upper().replace('-', '_')}"
-            found[key] = f"{found[key]}{'; ' if name == 'cookie' else ','}{value}" if key in found else value
-    return found
+            environ[key] = f"{environ[key]}{'; ' if name == 'cookie' else ','}{value}" if key in environ else value
+    return environ

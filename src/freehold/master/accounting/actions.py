@@ -94,7 +94,7 @@ def add_entity(spec: Seller, project: str, *, acting: Caller) -> LegalEntity:
 
 def add_account(entity: str, code: str, name: str, kind: str, *, acting: Caller) -> Account:
     """Add an account to an entity's chart."""
-    found = find_entity(entity, acting, Scope.ACCOUNT)
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
     if not _ACCOUNT.fullmatch(code) or kind not in KINDS or not name.strip() or _UNFIT.search(name):
         raise Invalid(
             "An account has a code of 1 to 12 letters and digits, a name of one line, and a kind.",
@@ -105,11 +105,11 @@ def add_account(entity: str, code: str, name: str, kind: str, *, acting: Caller)
         )
     try:
         with writing():
-            quotas.check(found.project_id, Quota.ACCOUNTS, Account.objects.filter(entity=found).count)
-            account = Account.objects.create(entity=found, code=code, name=name.strip(), kind=kind)
-            audit(acting.actor, "account.add", f"{found.code}:{code}", project=found.project_id, name=name, kind=kind)
+            quotas.check(owned.project_id, Quota.ACCOUNTS, Account.objects.filter(entity=owned).count)
+            account = Account.objects.create(entity=owned, code=code, name=name.strip(), kind=kind)
+            audit(acting.actor, "account.add", f"{owned.code}:{code}", project=owned.project_id, name=name, kind=kind)
     except IntegrityError:
-        raise Conflict(f"{found.code} has an account {code} already.") from None
+        raise Conflict(f"{owned.code} has an account {code} already.") from None
     return account
 
 
@@ -127,33 +127,33 @@ def enter(
 
     Raise Invalid when it does not sum to zero or names an account that is none, Conflict when its day is locked.
     """
-    found = find_entity(entity, acting, Scope.ACCOUNT)
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
     currencies.check(currency)
     if not label.strip() or _UNFIT.search(label) or not reference.strip() or _UNFIT.search(reference):
         raise Invalid(
             "An entry has a label and a reference, without bars and line breaks.",
             errors=[FieldError("label", "a line of text", label), FieldError("reference", "a line of text", reference)],
         )
-    draft = Draft(day, "misc", label.strip(), f"hand:{found.id}:{reference.strip()}", "entry", currency, lines)
-    _check_lines(found, draft)
+    draft = Draft(day, "misc", label.strip(), f"hand:{owned.id}:{reference.strip()}", "entry", currency, lines)
+    _check_lines(owned, draft)
     with writing():
-        made = post(found, "by hand", [draft])
-        audit(acting.actor, "entry.make", f"{found.code}:{reference}", project=found.project_id, label=label)
-    return made[0]
+        entries = post(owned, "by hand", [draft])
+        audit(acting.actor, "entry.make", f"{owned.code}:{reference}", project=owned.project_id, label=label)
+    return entries[0]
 
 
 def lock(entity: str, until: int, *, acting: Caller) -> None:
     """Lock every day of an entity before the given one: no entry is made there any more, and none is unlocked."""
-    found = find_entity(entity, acting, Scope.ACCOUNT)
-    today = days.of_moment(clock.now(), found.time_zone)
-    if not found.open_from < until <= today:
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
+    today = days.of_moment(clock.now(), owned.time_zone)
+    if not owned.open_from < until <= today:
         raise Conflict(
-            f"{found.code} is locked before {days.iso(found.open_from)}; {days.iso(until)} cannot be next.",
+            f"{owned.code} is locked before {days.iso(owned.open_from)}; {days.iso(until)} cannot be next.",
             remedy=f"Lock up to a later day, at most today, {days.iso(today)}. What is locked stays locked.",
         )
     with writing():
-        LegalEntity.objects.filter(id=found.id).update(open_from=until)
-        audit(acting.actor, "ledger.lock", found.id, project=found.project_id, before=days.iso(until))
+        LegalEntity.objects.filter(id=owned.id).update(open_from=until)
+        audit(acting.actor, "ledger.lock", owned.id, project=owned.project_id, before=days.iso(until))
 
 
 def close_year(entity: str, year: int, *, acting: Caller) -> int:
@@ -161,37 +161,37 @@ def close_year(entity: str, year: int, *, acting: Caller) -> int:
 
     Return the entry's number. Raise Conflict when the year is not over or was closed, Invalid for one of no calendar.
     """
-    found = find_entity(entity, acting, Scope.ACCOUNT)
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
     if not 1970 <= year < MAXYEAR:
         raise Invalid(
             f"{year} is no year of books.", errors=[FieldError("year", f"from 1970 to {MAXYEAR - 1}", str(year))]
         )
     end = days.first_day(days.month(year + 1, 1))
-    if days.of_moment(clock.now(), found.time_zone) < end:
-        raise Conflict(f"{year} is not over in {found.time_zone}.")
+    if days.of_moment(clock.now(), owned.time_zone) < end:
+        raise Conflict(f"{year} is not over in {owned.time_zone}.")
     with writing():
-        rows = run(QUERIES["result"], entity=found.id, until=end - 1)
+        rows = run(QUERIES["result"], entity=owned.id, until=end - 1)
         if not rows:
-            raise Conflict(f"{found.code} has nothing to close in {year}.")
+            raise Conflict(f"{owned.code} has nothing to close in {year}.")
         lines = [EntryLine(row["account"], -row["functional"], -row["functional"]) for row in rows]
         total = sum(row["functional"] for row in rows)
-        lines.append(EntryLine(account_for(found.id, Purpose.RESULT), total, total))
+        lines.append(EntryLine(account_for(owned.id, Purpose.RESULT), total, total))
         label = f"Result of {year}"
-        draft = Draft(end - 1, "closing", label, f"year:{found.id}:{year}", "close", found.currency, lines)
-        made = post(found, f"close {year}", [draft])
-        LegalEntity.objects.filter(id=found.id, open_from__lt=end).update(open_from=end)
-        audit(acting.actor, "ledger.close", found.id, project=found.project_id, year=year, result=-total)
-    return made[0]
+        draft = Draft(end - 1, "closing", label, f"year:{owned.id}:{year}", "close", owned.currency, lines)
+        entries = post(owned, f"close {year}", [draft])
+        LegalEntity.objects.filter(id=owned.id, open_from__lt=end).update(open_from=end)
+        audit(acting.actor, "ledger.close", owned.id, project=owned.project_id, year=year, result=-total)
+    return entries[0]
 
 
-def post(entity: LegalEntity, what: str, drafts: Sequence[Draft]) -> list[int]:
+def post(entity: LegalEntity, purpose: str, drafts: Sequence[Draft]) -> list[int]:
     """Make entries of one entity in a transaction of the caller; return their numbers.
 
     Raise Conflict when one was made before, or lies in a locked time.
     """
     numbers: list[int] = []
     try:
-        with batch(entity.id, what, len(drafts)) as opened:
+        with batch(entity.id, purpose, len(drafts)) as opened:
             for offset, draft in enumerate(drafts):
                 numbers.append(_write(opened, opened.first + offset, draft))
     except IntegrityError as error:
@@ -206,12 +206,20 @@ def post(entity: LegalEntity, what: str, drafts: Sequence[Draft]) -> list[int]:
 
 def _write(opened: OpenBatch, identity: int, draft: Draft) -> int:
     year = days.to_date(draft.day).year
-    given = number(opened.entity, "entry", year)
+    entry_number = number(opened.entity, "entry", year)
     named = {name: getattr(draft, name) for name in ("day", "journal", "label", "source", "purpose", "currency")}
-    run(QUERIES["add_entry"], id=identity, batch=opened.id, entity=opened.entity, year=year, number=given, **named)
+    run(
+        QUERIES["add_entry"],
+        id=identity,
+        batch=opened.id,
+        entity=opened.entity,
+        year=year,
+        number=entry_number,
+        **named,
+    )
     for position, line in enumerate(draft.lines):
         run(QUERIES["add_posting"], entry=identity, position=position, **line._asdict())
-    return given
+    return entry_number
 
 
 def _check_lines(entity: LegalEntity, draft: Draft) -> None:

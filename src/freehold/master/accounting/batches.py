@@ -35,7 +35,7 @@ class OpenBatch:
 
 
 @contextmanager
-def batch(entity: str, what: str, count: int) -> Iterator[OpenBatch]:
+def batch(entity: str, purpose: str, count: int) -> Iterator[OpenBatch]:
     """Open a batch for so many entries, and seal it at the end, within a transaction of the caller.
 
     The database refuses to seal an entry that does not sum to zero, names an account that is none or lies in a locked
@@ -47,16 +47,16 @@ def batch(entity: str, what: str, count: int) -> Iterator[OpenBatch]:
     refuse_wrong_clock()
     first = take("entry", count)
     (last,) = run(QUERIES["last_digest"], entity=entity) or [{"digest": ""}]
-    (made,) = run(
+    (row,) = run(
         QUERIES["open_batch"],
         entity=entity,
         at=clock.now(),
-        what=what,
+        what=purpose,
         first=first,
         last=first + count - 1,
         previous=last["digest"],
     )
-    opened = OpenBatch(made["id"], entity, first, count)
+    opened = OpenBatch(row["id"], entity, first, count)
     yield opened
     run(QUERIES["seal"], batch=opened.id, digest=digest(last["digest"], opened.first, opened.last))
     counters.seal("entry")

@@ -62,7 +62,7 @@ def _openings(entity: LegalEntity, since: int) -> Iterator[str]:
 
 def _fec_row(*fields: str) -> str:
     # What separates fields and lines is in none.
-    return "\t".join(" ".join(_SEPARATORS.split(one)).strip() for one in fields) + "\n"
+    return "\t".join(" ".join(_SEPARATORS.split(field)).strip() for field in fields) + "\n"
 
 
 def _compact(day: int) -> str:

@@ -88,12 +88,12 @@ def sealed_by(source: str) -> str:
 def broken_links(entity: str) -> list[str]:
     """Check an entity's chain from its first batch: return what is not as it was sealed; empty when all is."""
     wrong, before = [], ""
-    for one in Batch.objects.filter(entity=entity).order_by("id").iterator():
-        if one.previous != before:
-            wrong.append(f"batch {one.id} ({one.what}) does not follow the one before it")
-        if digest(one.previous, one.first, one.last) != one.digest:
-            wrong.append(f"batch {one.id} ({one.what}) is not what was sealed")
-        before = one.digest
+    for batch in Batch.objects.filter(entity=entity).order_by("id").iterator():
+        if batch.previous != before:
+            wrong.append(f"batch {batch.id} ({batch.what}) does not follow the one before it")
+        if digest(batch.previous, batch.first, batch.last) != batch.digest:
+            wrong.append(f"batch {batch.id} ({batch.what}) is not what was sealed")
+        before = batch.digest
     (row,) = run(QUERIES["unsealed"], entity=entity)
     if row["entries"]:
         wrong.append(f"{row['entries']} entries are in no sealed batch")

@@ -79,7 +79,7 @@ def entries(request: HttpRequest, kind: str, release: str, platform: str) -> Htt
     owner = Node.objects.values_list("project_id", flat=True).get(id=node)
     trusted = set(Node.objects.filter(builder=True, project=owner).values_list("id", flat=True))
     # A builder that is none any more is none at once, also for what it said before.
-    return _answer(Entries([one for one in known if read(one).builder in trusted]))
+    return _answer(Entries([entry for entry in known if read(entry).builder in trusted]))
 
 
 def _take(node: str, entry: CacheEntry) -> Missing | CacheEntry:

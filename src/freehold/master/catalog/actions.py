@@ -47,8 +47,8 @@ def publish(packed: bytes, project: str, *, acting: Caller) -> Release:
     if known is not None and known.product.project_id == owner:
         return known
     descriptor, types = _read(packed)
-    others = Release.objects.filter(product__name=descriptor.name, version=descriptor.version)
-    if others.exclude(id=identity).exists():
+    same_version = Release.objects.filter(product__name=descriptor.name, version=descriptor.version)
+    if same_version.exclude(id=identity).exists():
         raise _taken(descriptor)
     _keep(identity, packed)
     try:
@@ -100,8 +100,8 @@ def grant_selling(project: str, product: str, to: str, *, acting: Caller) -> Non
     if target is None and acting.is_staff:
         raise NotFound(f"There is no project '{to}'.")
     with writing():
-        others = SellingGrant.objects.filter(product__project=owned.project_id).exclude(product=owned, name=to)
-        quotas.check(owned.project_id, Quota.GRANTS, others.count)
+        other_grants = SellingGrant.objects.filter(product__project=owned.project_id).exclude(product=owned, name=to)
+        quotas.check(owned.project_id, Quota.GRANTS, other_grants.count)
         SellingGrant.objects.update_or_create(
             product=owned, name=to, defaults={"project": target, "created_at": clock.now()}
         )
@@ -121,10 +121,10 @@ def end_selling(project: str, product: str, to: str, *, acting: Caller) -> None:
 
 def _own_product(project: str, product: str, acting: Caller) -> Product:
     owner = acting.project(project, Scope.SELL)
-    found = Product.objects.filter(project=owner, name=product).first()
-    if found is None:
+    owned = Product.objects.filter(project=owner, name=product).first()
+    if owned is None:
         raise NotFound(f"There is no product '{product}' of '{project}'.", remedy="Publish a release of it first.")
-    return found
+    return owned
 
 
 def archive_path(release: str) -> Path:
@@ -196,25 +196,25 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
 def _requests(name: str, described: TypeDescriptor, request_schema: str) -> tuple[RequestDescriptor, ...]:
     """Return what instances of a type may request of others; raise Invalid when that is not clear."""
     parameters = json.loads(request_schema).get("properties", {})
-    what = f"{DESCRIPTOR}: type {name!r} declares requests"
+    subject = f"{DESCRIPTOR}: type {name!r} declares requests"
     if len(described.requests) > MOST_REQUEST_TYPES:
-        raise Invalid(f"{what} of {len(described.requests)} types; {MOST_REQUEST_TYPES} are the most.")
-    kinds = [(one.product, one.type) for one in described.requests]
-    for one in described.requests:
-        kind = f"{one.product} ({one.type})"
-        if kinds.count((one.product, one.type)) > 1:
-            raise Invalid(f"{what} of {kind} twice.")
-        if not NAME.fullmatch(one.product) or not one.type or "\0" in one.type:
-            raise Invalid(f"{what} of {kind}, which cannot be a product and a type.")
-        if isinstance(one.number, str):
-            parameter = parameters.get(one.number)
+        raise Invalid(f"{subject} of {len(described.requests)} types; {MOST_REQUEST_TYPES} are the most.")
+    kinds = [(request.product, request.type) for request in described.requests]
+    for request in described.requests:
+        kind = f"{request.product} ({request.type})"
+        if kinds.count((request.product, request.type)) > 1:
+            raise Invalid(f"{subject} of {kind} twice.")
+        if not NAME.fullmatch(request.product) or not request.type or "\0" in request.type:
+            raise Invalid(f"{subject} of {kind}, which cannot be a product and a type.")
+        if isinstance(request.number, str):
+            parameter = parameters.get(request.number)
             if not isinstance(parameter, dict) or parameter.get("type") != "integer":
                 raise Invalid(
-                    f"{what} of {kind} as many as the parameter {one.number!r} says, which is no integer.",
+                    f"{subject} of {kind} as many as the parameter {request.number!r} says, which is no integer.",
                     remedy="Name an integer at the top of its request schema, or give a number.",
                 )
-        elif not 1 <= one.number <= MOST_REQUESTS:
-            raise Invalid(f"{what} of {one.number} {kind}; the number is 1 to {MOST_REQUESTS}.")
+        elif not 1 <= request.number <= MOST_REQUESTS:
+            raise Invalid(f"{subject} of {request.number} {kind}; the number is 1 to {MOST_REQUESTS}.")
     return described.requests
 
 

@@ -29,12 +29,12 @@ def errors_of(validator: Draft202012Validator, value: object, most: int) -> list
     """Return the first errors of a value, `most` at most; raise TooCostly, or PatternError for an unchecked pattern."""
     _steps.set(0)
     value = exact(value)
-    found: list[ValidationError] = []
+    errors: list[ValidationError] = []
     for error in validator.iter_errors(value):
-        found.append(error)
-        if len(found) == most:
+        errors.append(error)
+        if len(errors) == most:
             break
-    return found
+    return errors
 
 
 @functools.lru_cache(maxsize=2048)
@@ -62,9 +62,9 @@ def _counted(keyword: Any) -> _Keyword:
 
 
 def _count(steps: int) -> None:
-    taken = _steps.get(0) + steps
-    _steps.set(taken)
-    if taken > MOST_STEPS:
+    steps_taken = _steps.get(0) + steps
+    _steps.set(steps_taken)
+    if steps_taken > MOST_STEPS:
         raise TooCostly(f"The evaluation takes more than {MOST_STEPS} steps.")
 
 
@@ -86,17 +86,17 @@ def _pattern_properties(
                 yield from validator.descend(value, subschema, path=name, schema_path=pattern)
 
 
-def _additional_properties(validator: Any, rest: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _additional_properties(validator: Any, subschema: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
     known = schema.get("properties", {})
     searches = [engine(pattern) for pattern in schema.get("patternProperties", {})]
     _count(len(instance) * (1 + len(searches)))
     extras = [name for name in instance if name not in known and not any(search(name) for search in searches)]
-    if isinstance(rest, dict):
+    if isinstance(subschema, dict):
         for name in extras:
-            yield from validator.descend(instance[name], rest, path=name)
-    elif rest is False and extras:
+            yield from validator.descend(instance[name], subschema, path=name)
+    elif subschema is False and extras:
         names = ", ".join(repr(name) for name in sorted(extras))
         verb = "was" if len(extras) == 1 else "were"
         yield ValidationError(f"Additional properties are not allowed ({names} {verb} unexpected)")

@@ -52,7 +52,7 @@ def choose(product: str, version: str | None, type_name: str) -> ResolvedType:
                 type_name,
                 row["weight"],
                 row["host"],
-                any(other["host"] == type_name for other in rows),
+                any(other_type["host"] == type_name for other_type in rows),
                 bool(row["requests"]),
             )
     raise NotFound(
@@ -81,8 +81,8 @@ def may_offer(project: str, product: str) -> bool:
 def grants(project: str, part: ListPart) -> list[dict[str, str]]:
     """Return a part, after the one with an id, of the grants of a project: of which product, and to whom."""
     rows = SellingGrant.objects.filter(product__project=project).select_related("product")
-    found = part_of(rows, ("product__name", "name", "id"), "id", part)
-    return [{"id": str(one.id), "product": one.product.name, "project": one.name} for one in found]
+    grants = part_of(rows, ("product__name", "name", "id"), "id", part)
+    return [{"id": str(grant.id), "product": grant.product.name, "project": grant.name} for grant in grants]
 
 
 def _types(product: str, version: str | None) -> list[dict[str, Any]]:
@@ -104,9 +104,9 @@ def _missing(product: str, version: str | None) -> NotFound:
             f"{product} has no release '{version}'.",
             remedy=f"Published releases: {', '.join(sorted(versions[:MOST_NAMED]))}{more}.",
         )
-    found = list(Product.objects.order_by("name").values_list("name", flat=True)[: MOST_NAMED + 1])
-    names = ", ".join(found[:MOST_NAMED]) or "none yet"
-    more = " and more: see `freehold release list`" if len(found) > MOST_NAMED else ""
+    known_names = list(Product.objects.order_by("name").values_list("name", flat=True)[: MOST_NAMED + 1])
+    names = ", ".join(known_names[:MOST_NAMED]) or "none yet"
+    more = " and more: see `freehold release list`" if len(known_names) > MOST_NAMED else ""
     return NotFound(f"There is no product '{product}'.", remedy=f"Products here: {names}{more}.")
 
 
@@ -130,18 +130,18 @@ def type_schemas(release: str, type_name: str) -> Schemas:
 
 def types(releases: list[str]) -> dict[str, list[ReleaseType]]:
     """Return the types of releases without their schemas, by release, in the order their author wants."""
-    found: dict[str, list[ReleaseType]] = {}
+    types: dict[str, list[ReleaseType]] = {}
     rows = ReleaseType.objects.filter(release__in=releases).defer("request_schema", "response_schema")
     for row in rows.order_by("index", "name"):
-        found.setdefault(row.release_id, []).append(row)
-    return found
+        types.setdefault(row.release_id, []).append(row)
+    return types
 
 
 def releases(most: int) -> list[Release] | None:
     """Return what was published, without what is said of it, by product, the newest first; None: more than so many."""
     rows = Release.objects.select_related("product").only("id", "version", "product__name")
-    found = list(rows.order_by("product__name", "-published_at", "id")[: most + 1])
-    return found if len(found) <= most else None
+    releases = list(rows.order_by("product__name", "-published_at", "id")[: most + 1])
+    return releases if len(releases) <= most else None
 
 
 def named(text: str) -> Release:
@@ -149,10 +149,10 @@ def named(text: str) -> Release:
     product, _, version = text.strip().partition(" ")
     # PostgreSQL refuses to be asked for a zero character, so no release has one.
     rows = Release.objects.filter(Q(id=text) | Q(product__name=product, version=version.strip()))
-    found = None if "\0" in text else rows.first()
-    if found is None:
+    release = None if "\0" in text else rows.first()
+    if release is None:
         raise NotFound(f"There is no release '{text[:80]}'.", remedy="See `freehold release list`.")
-    return found
+    return release
 
 
 def _as_object(schema: Any) -> dict[str, Any]:

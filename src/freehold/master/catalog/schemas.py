@@ -81,15 +81,15 @@ def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> 
             remedy="Nest them less deeply; if they are not deep, tell the release's author.",
         ) from None
     if errors:
-        first, told = errors[0], _Refusals(parameters, _schema(release, type_name))
+        first, refusals = errors[0], _Refusals(parameters, _schema(release, type_name))
         raise InvalidParameters(
-            f"{_path(first) or 'parameters'}: {told.words(first)}"
+            f"{_path(first) or 'parameters'}: {refusals.words(first)}"
             + (f" Only the first {MOST_ERRORS} errors are named." if len(errors) >= MOST_ERRORS else ""),
             errors=[
                 FieldError(
                     _field(error),
                     _rule(error),
-                    _short(told.value(error)),
+                    _short(refusals.value(error)),
                 )
                 for error in errors
             ],
@@ -124,10 +124,10 @@ class _Refusals:
         """Return what was sent there."""
         if not self._is_near(error):
             return error.instance
-        given: Any = error.instance
-        if error.absolute_path or not isinstance(given, dict):
+        value: Any = error.instance
+        if error.absolute_path or not isinstance(value, dict):
             return MARK
-        return {name: MARK if name in self._secrets else value for name, value in given.items()}
+        return {name: MARK if name in self._secrets else value for name, value in value.items()}
 
     def _is_near(self, error: ValidationError) -> bool:
         return error.absolute_path[0] in self._secrets if error.absolute_path else bool(self._secrets)
@@ -147,11 +147,11 @@ def _deeper_than(value: Any, levels: int) -> bool:
     for _ in range(levels):
         layer = [
             each
-            for one in layer
-            if isinstance(one, dict | list)
-            for each in (one.values() if isinstance(one, dict) else one)
+            for item in layer
+            if isinstance(item, dict | list)
+            for each in (item.values() if isinstance(item, dict) else item)
         ]
-    return any(isinstance(one, dict | list) for one in layer)
+    return any(isinstance(item, dict | list) for item in layer)
 
 
 def _check_patterns(name: str, schema: Any) -> None:
@@ -195,8 +195,8 @@ def _unknown(error: ValidationError) -> list[str]:
     """Return the names that an object may not have, when it is them that is wrong."""
     if error.validator != "additionalProperties" or error.validator_value is not False:
         return []
-    given: Any = error.instance
-    return [name for name in given if name not in _known(error) and repr(name) in error.message]
+    value: Any = error.instance
+    return [name for name in value if name not in _known(error) and repr(name) in error.message]
 
 
 def _known(error: ValidationError) -> list[str]:
@@ -208,8 +208,8 @@ def _field(error: ValidationError) -> str:
     path = _path(error)
     if error.validator == "required":
         required: Any = error.validator_value
-        given: Any = error.instance
-        missing = [name for name in required if name not in given]
+        value: Any = error.instance
+        missing = [name for name in required if name not in value]
         path = ".".join(filter(None, [path, missing[0] if missing else ""]))
     return f"parameters.{path}" if path else "parameters"
 

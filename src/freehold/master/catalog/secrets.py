@@ -17,8 +17,8 @@ def holds_secret(schema: Any, whole: Mapping[str, Any]) -> bool:
 def _parts(schema: Any, whole: Mapping[str, Any], seen: frozenset[str]) -> Iterator[dict[str, Any]]:
     """Yield every schema within a schema, following its references."""
     if isinstance(schema, list):
-        for one in schema:
-            yield from _parts(one, whole, seen)
+        for subschema in schema:
+            yield from _parts(subschema, whole, seen)
         return
     if not isinstance(schema, dict):
         return
@@ -48,12 +48,12 @@ def _of_property(name: str, schema: Any, whole: Mapping[str, Any], seen: frozens
         yield from _of_property(name, _at(reference, whole), whole, seen | {reference})
     for key in ("allOf", "anyOf", "oneOf", "if", "then", "else"):
         inside = schema.get(key)
-        for one in inside if isinstance(inside, list) else [inside]:
-            yield from _of_property(name, one, whole, seen)
+        for subschema in inside if isinstance(inside, list) else [inside]:
+            yield from _of_property(name, subschema, whole, seen)
 
 
 def _at(reference: str, whole: Mapping[str, Any]) -> Any:
-    found: Any = whole
+    subschema: Any = whole
     for part in filter(None, reference.removeprefix("#").split("/")):
-        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
-    return found
+        subschema = subschema.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(subschema, dict) else None
+    return subschema

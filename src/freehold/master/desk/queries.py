@@ -196,12 +196,12 @@ class Desk:
     @property
     def total(self) -> int:
         """How many things there are to look at."""
-        return sum(found.total for found in self.lists().values())
+        return sum(part.total for part in self.lists().values())
 
     def lists(self) -> "dict[str, FirstRows[Any]]":
         """Return the lists by their names, without those that are not for its reader."""
         names = ("services", "machines", "nodes", "orders", "builds", "tickets", "certificates", "sign_ups", "tasks")
-        return {name: found for name in names if (found := getattr(self, name)) is not None}
+        return {name: part for name in names if (part := getattr(self, name)) is not None}
 
 
 def desk(project: str, *, most: int = USUAL, is_staff: bool = False) -> Desk:
@@ -233,11 +233,11 @@ def living(project: str, node: str) -> dict[str, list[dict[str, Any]]]:
     broken: dict[str, list[str]] = {}
     for row in run(SQL["services"], project=project, node=node, settled=settled, most=MOST):
         broken.setdefault(row["id"], []).append(row["promise"])
-    states, found = listing.states_on(node), listing.on_node(node)
-    for row in (row for rows in found.values() for row in rows):
+    states, rows = listing.states_on(node), listing.on_node(node)
+    for row in (row for rows in rows.values() for row in rows):
         row["broken"] = sorted(broken.get(row["id"], []))
         row["state"] = TROUBLE if row["broken"] else states.get(row["id"], "")
-    return found
+    return rows
 
 
 def runs_nodes(projects: list[str]) -> bool:
@@ -254,13 +254,13 @@ def _service(row: dict[str, Any]) -> BrokenPromise:
 
 
 def _machines(project: str, most: int) -> FirstRows[BrokenMachine]:
-    found = [
+    problems = [
         BrokenMachine(row["title"], row["site"], promise["name"], promise["message"], promise.get("since"))
         for row in run(SQL["machines"], project=project)
         for promise in json.loads(row["promises"])
         if not promise["kept"]
     ]
-    return FirstRows(found[:most], len(found))
+    return FirstRows(problems[:most], len(problems))
 
 
 def _node(row: dict[str, Any]) -> NodeConcern:
@@ -313,7 +313,7 @@ def _certificate(row: dict[str, Any]) -> EndingCertificate:
 
 def _sign_ups(most: int) -> FirstRows[WaitingPerson]:
     rows = sign_up.part(ListPart(limit=most))
-    waiting = [WaitingPerson(one.id, one.email, one.name, one.made_at) for one in rows]
+    waiting = [WaitingPerson(row.id, row.email, row.name, row.made_at) for row in rows]
     return FirstRows(waiting, sign_up.waiting().count() if waiting else 0)
 
 

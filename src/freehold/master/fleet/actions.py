@@ -109,9 +109,9 @@ def enrol(secret: str, title: str, signing_request: str) -> EnrolAnswer:
             if answer is not None:
                 return answer
         if token is None or token.used_by is not None or token.expires_at <= clock.now():
-            what = "unknown" if token is None else "already used" if token.used_by else "expired"
+            reason = "unknown" if token is None else "already used" if token.used_by else "expired"
             raise Unauthenticated(
-                f"This enrolment token is {what}.",
+                f"This enrolment token is {reason}.",
                 remedy="Ask the operator for a new one: freehold node token.",
             )
         node = Node.objects.filter(project=token.project_id, title=title).first()

@@ -32,8 +32,8 @@ def authority_pem(request: HttpRequest) -> HttpResponse:
 @with_problems
 def enrol(request: HttpRequest) -> HttpResponse:
     """`POST /node/v1/enrol`."""
-    asked = _message(request, EnrolRequest)
-    return _answer(actions.enrol(asked.token, asked.title, asked.signing_request))
+    enrolment = _message(request, EnrolRequest)
+    return _answer(actions.enrol(enrolment.token, enrolment.title, enrolment.signing_request))
 
 
 @declares(NODE)
@@ -42,8 +42,8 @@ def enrol(request: HttpRequest) -> HttpResponse:
 def node_certificate(request: HttpRequest) -> HttpResponse:
     """`POST /node/v1/certificate`: a node renews its own, also when it was away for longer than it is valid."""
     node = node_of(request, renewing=True)
-    asked = _message(request, CertificateRequest)
-    issued = actions.renew("node", node, asked.signing_request, actor=f"node:{node}")
+    renewal = _message(request, CertificateRequest)
+    issued = actions.renew("node", node, renewal.signing_request, actor=f"node:{node}")
     return _answer(CertificateAnswer(issued.pem, actions.the_authority().pem))
 
 
@@ -66,8 +66,8 @@ def instance_certificate(request: HttpRequest, instance: str) -> HttpResponse:
     node = node_of(request)
     if not Partition.objects.filter(node=node, instance=instance).exists():
         raise Forbidden(f"Instance {instance} does not live on this node.")
-    asked = _message(request, CertificateRequest)
-    issued = actions.renew("instance", instance, asked.signing_request, actor=f"node:{node}")
+    renewal = _message(request, CertificateRequest)
+    issued = actions.renew("instance", instance, renewal.signing_request, actor=f"node:{node}")
     return _answer(CertificateAnswer(issued.pem, actions.the_authority().pem))
 
 

@@ -12,8 +12,8 @@ PEER = "freehold.peer"
 def fingerprint(request: HttpRequest) -> str | None:
     """Return the SHA-256 of the client's certificate, as the server saw it in the handshake."""
     scope = request.META.get("asgi.scope") or {}
-    found: str | None = scope.get("extensions", {}).get(PEER)
-    return found
+    peer: str | None = scope.get("extensions", {}).get(PEER)
+    return peer
 
 
 def node_of(request: HttpRequest, *, renewing: bool = False) -> str:

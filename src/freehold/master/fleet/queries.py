@@ -57,10 +57,10 @@ def node(project: str, **named: str) -> dict[str, Any]:
     """Return the node of a project with this `id` or `title`, as `nodes` does; raise NotFound."""
     (name,) = named.values()
     # PostgreSQL refuses to be asked for a zero character, so no node has one.
-    found = [] if "\0" in name else _told(Node.objects.filter(project=project, **named))
-    if not found:
+    nodes = [] if "\0" in name else _told(Node.objects.filter(project=project, **named))
+    if not nodes:
         raise NotFound(f"There is no node '{name}'.", remedy="See `freehold node list`.")
-    return found[0]
+    return nodes[0]
 
 
 def nodes(project: str, part: ListPart) -> list[dict[str, Any]]:
@@ -81,7 +81,9 @@ def _told(wanted: "QuerySet[Node, Node]") -> list[dict[str, Any]]:
             "region": row["site__region"],
             "labels": json.loads(row["labels"]),
             "protections": json.loads(row["protections"]),
-            "promises": [{**one, "since": clock.iso(one.get("since"))} for one in json.loads(row["promises"])],
+            "promises": [
+                {**promise, "since": clock.iso(promise.get("since"))} for promise in json.loads(row["promises"])
+            ],
             "lost_at": clock.iso(row["lost_at"]),
             "silent_since": clock.iso(row["silent_since"]),
             "stopped": row["stopped"] or None,
@@ -109,12 +111,12 @@ def protections(release: str, projects: list[str]) -> dict[str, dict[str, bool]]
     A protection holds on a site when it holds on every node of it that offers the release to one of the projects.
     """
     offered = Supply.objects.filter(release=release, wanted="available", open=True, beneficiary__in=["", *projects])
-    found: dict[str, dict[str, bool]] = {}
+    supplied: dict[str, dict[str, bool]] = {}
     for site, text in offered.values_list("site__name", "node__protections").order_by("site__name").distinct():
         here = json.loads(text)
-        known = found.setdefault(site, here)
-        found[site] = {name: known.get(name, False) and here.get(name, False) for name in {**known, **here}}
-    return found
+        known = supplied.setdefault(site, here)
+        supplied[site] = {name: known.get(name, False) and here.get(name, False) for name in {**known, **here}}
+    return supplied
 
 
 def partitions(node: str) -> list[dict[str, Any]]:

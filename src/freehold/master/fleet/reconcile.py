@@ -118,11 +118,11 @@ def _take_over_facts(row: HostFactsRow) -> None:
 def _with_since(facts: HostFacts, before: list[dict[str, Any]], at: int) -> list[dict[str, Any]]:
     """Return a machine's promises, each with the moment since which it is kept, or is not, as far as that is known."""
     known = {promise["name"]: promise for promise in before}
-    found = []
+    lost = []
     for promise in msgspec.to_builtins(facts.promises):
         former = known.get(promise["name"], {})
-        found.append({**promise, "since": former.get("since") if former.get("kept") == promise["kept"] else at})
-    return found
+        lost.append({**promise, "since": former.get("since") if former.get("kept") == promise["kept"] else at})
+    return lost
 
 
 def _set_aside(row: HostFactsRow, error: Exception) -> None:

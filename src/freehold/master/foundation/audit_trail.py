@@ -40,22 +40,22 @@ class TrailFilter:
     """The same: before a moment, or to the end of a day."""
 
 
-def acts(project: str, asked: TrailFilter, part: ListPart, *, with_money: bool) -> list[AuditRow]:
+def acts(project: str, wanted: TrailFilter, part: ListPart, *, with_money: bool) -> list[AuditRow]:
     """Return a part of what was done in a project (id), the newest first. Raise Invalid for what is no time."""
-    return list(part_of(_rows(project, asked, with_money=with_money), ("-id",), "id", part))
+    return list(part_of(_rows(project, wanted, with_money=with_money), ("-id",), "id", part))
 
 
-def count(project: str, asked: TrailFilter, *, with_money: bool) -> int:
+def count(project: str, wanted: TrailFilter, *, with_money: bool) -> int:
     """Return how many such acts there are."""
-    return _rows(project, asked, with_money=with_money).count()
+    return _rows(project, wanted, with_money=with_money).count()
 
 
-def as_csv(project: str, asked: TrailFilter, *, with_money: bool) -> Iterator[str]:
+def as_csv(project: str, wanted: TrailFilter, *, with_money: bool) -> Iterator[str]:
     """Return such acts as lines of CSV, the newest first; what a spreadsheet would compute begins with an apostrophe.
 
     Raise Invalid at once for what is no time. No more than a thousand rows are in memory.
     """
-    return _lines(_rows(project, asked, with_money=with_money))
+    return _lines(_rows(project, wanted, with_money=with_money))
 
 
 def _lines(rows: "QuerySet[AuditRow, AuditRow]") -> Iterator[str]:
@@ -70,9 +70,9 @@ def _line(cells: tuple[str, ...]) -> str:
     return text.getvalue()
 
 
-def _rows(project: str, asked: TrailFilter, *, with_money: bool) -> "QuerySet[AuditRow, AuditRow]":
+def _rows(project: str, wanted: TrailFilter, *, with_money: bool) -> "QuerySet[AuditRow, AuditRow]":
     # PostgreSQL refuses to be asked for a zero character, so nothing has one.
-    if any("\0" in text for text in (asked.actor, asked.verb, asked.subject)):
+    if any("\0" in text for text in (wanted.actor, wanted.verb, wanted.subject)):
         return AuditRow.objects.none()
     rows = AuditRow.objects.filter(project=project)
     if not with_money:
@@ -80,24 +80,24 @@ def _rows(project: str, asked: TrailFilter, *, with_money: bool) -> "QuerySet[Au
         for noun in sorted(MONEY):
             about_money |= Q(verb__startswith=f"{noun}.")
         rows = rows.exclude(about_money)
-    if asked.actor:
-        rows = rows.filter(actor=asked.actor)
-    if asked.verb:
-        rows = rows.filter(Q(verb=asked.verb) | Q(verb__startswith=f"{asked.verb}."))
-    if asked.subject:
-        rows = rows.filter(subject=asked.subject)
-    if asked.since:
-        rows = rows.filter(at__gte=_moment("since", asked.since))
-    if asked.until:
-        whole_day = clock.DAY if len(asked.until.strip()) == len("2026-12-01") else 0
-        rows = rows.filter(at__lt=_moment("until", asked.until) + whole_day)
+    if wanted.actor:
+        rows = rows.filter(actor=wanted.actor)
+    if wanted.verb:
+        rows = rows.filter(Q(verb=wanted.verb) | Q(verb__startswith=f"{wanted.verb}."))
+    if wanted.subject:
+        rows = rows.filter(subject=wanted.subject)
+    if wanted.since:
+        rows = rows.filter(at__gte=_moment("since", wanted.since))
+    if wanted.until:
+        whole_day = clock.DAY if len(wanted.until.strip()) == len("2026-12-01") else 0
+        rows = rows.filter(at__lt=_moment("until", wanted.until) + whole_day)
     return rows
 
 
 def _moment(field: str, text: str) -> int:
     try:
-        found = datetime.fromisoformat(text.strip())
-        moment = found if found.tzinfo else found.replace(tzinfo=UTC)
+        parsed = datetime.fromisoformat(text.strip())
+        moment = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
         return round(moment.timestamp() * clock.SECOND)
     except (ValueError, OverflowError):
         rule = "a day or a moment, such as 2026-12-01 or 2026-12-01T22:00Z"

@@ -55,11 +55,11 @@ _POSTGRESQL = {
 
 def failure(error: BaseException, doing: str) -> MasterError:
     """Return what to answer because of an error that nobody foresaw, and note it: one line when its cause is known."""
-    for one in _chain(error):
-        found = _known(one)
-        if found is not None:
-            _log.warning("%s: %s (%s)", doing, found.detail, one)
-            return found
+    for cause in _chain(error):
+        known = _known(cause)
+        if known is not None:
+            _log.warning("%s: %s (%s)", doing, known.detail, cause)
+            return known
     _log.error("%s", doing, exc_info=error)
     return MasterError("The Master could not answer; it noted why.")
 
@@ -67,11 +67,11 @@ def failure(error: BaseException, doing: str) -> MasterError:
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and what it came from: Django and others raise their own in the place of the driver's."""
     seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or one.__context__
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
 
 
 def _known(error: BaseException) -> MasterError | None:
@@ -80,14 +80,14 @@ def _known(error: BaseException) -> MasterError | None:
         return None
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", None)
-        found = None if code is None else _SQLITE.get(code) or _SQLITE.get(code & 0xFF)
+        problem = None if code is None else _SQLITE.get(code) or _SQLITE.get(code & 0xFF)
     elif isinstance(error, OSError):
-        found = _SYSTEM.get(error.errno or 0)
+        problem = _SYSTEM.get(error.errno or 0)
     elif isinstance(error, MemoryError):
-        found = Busy(CROWDED)
+        problem = Busy(CROWDED)
     else:
-        found = _of_postgresql(error)
-    return None if found is None else type(found)(found.detail, remedy=found.remedy)
+        problem = _of_postgresql(error)
+    return None if problem is None else type(problem)(problem.detail, remedy=problem.remedy)
 
 
 def _of_postgresql(error: BaseException) -> MasterError | None:

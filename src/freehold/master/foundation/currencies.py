@@ -16,7 +16,7 @@ from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.money import LARGEST
 from freehold.protocol.problem import FieldError
 
-_DECIMALS = {one.code: one.exponent for one in iso4217.Currency if one.exponent is not None}
+_DECIMALS = {currency.code: currency.exponent for currency in iso4217.Currency if currency.exponent is not None}
 """Metals, units of account and codes for tests have none: nobody pays in them."""
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,20})?")
 _LOCALES = {"en": "en", "fr": "fr", "zh-hans": "zh_Hans_CN"}

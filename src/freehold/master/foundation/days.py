@@ -18,8 +18,8 @@ LAST_ANCHOR = 28
 _EPOCH = date(1970, 1, 1)
 
 
-def from_date(one: date) -> int:
-    return (one - _EPOCH).days
+def from_date(day: date) -> int:
+    return (day - _EPOCH).days
 
 
 def to_date(day: int) -> date:
@@ -56,22 +56,22 @@ def begins_at(day: int, zone: str) -> int:
 
 def month_of(day: int) -> int:
     """Return the civil month of a day: 12 × year + month − 1."""
-    one = to_date(day)
-    return one.year * 12 + one.month - 1
+    moment = to_date(day)
+    return moment.year * 12 + moment.month - 1
 
 
 def month(year: int, number: int) -> int:
     return year * 12 + number - 1
 
 
-def month_name(one: int) -> str:
+def month_name(month: int) -> str:
     """Return a month as people and programs read it: `2026-10`."""
-    return f"{one // 12:04d}-{one % 12 + 1:02d}"
+    return f"{month // 12:04d}-{month % 12 + 1:02d}"
 
 
-def first_day(one: int) -> int:
+def first_day(month: int) -> int:
     """Return the first day of a month."""
-    return from_date(date(one // 12, one % 12 + 1, 1))
+    return from_date(date(month // 12, month % 12 + 1, 1))
 
 
 def anchor(day: int) -> int:
@@ -81,8 +81,8 @@ def anchor(day: int) -> int:
 
 def period(day: int, anchored: int) -> tuple[int, int]:
     """Return the monthly period that holds a day: its first day, and the first day of the next."""
-    one = to_date(day)
-    this = month(one.year, one.month) if one.day >= anchored else month(one.year, one.month) - 1
+    moment = to_date(day)
+    this = month(moment.year, moment.month) if moment.day >= anchored else month(moment.year, moment.month) - 1
     return _on(this, anchored), _on(this + 1, anchored)
 
 
@@ -91,6 +91,6 @@ def add_months(day: int, count: int) -> int:
     return _on(month_of(day) + count, to_date(day).day)
 
 
-def _on(one: int, number: int) -> int:
-    assert number <= monthrange(one // 12, one % 12 + 1)[1]
-    return first_day(one) + number - 1
+def _on(month: int, number: int) -> int:
+    assert number <= monthrange(month // 12, month % 12 + 1)[1]
+    return first_day(month) + number - 1

@@ -105,13 +105,13 @@ def compact(editor: Any, *tables: str) -> None:
                 "SELECT type, sql FROM sqlite_master WHERE tbl_name = %s AND sql IS NOT NULL ORDER BY type <> 'table'",
                 [table],
             )
-            (_, made), *rest = cursor.fetchall()
-        _run(editor, f"{made.replace(table, f'new_{table}', 1)} WITHOUT ROWID")
+            (_, table_statement), *triggers = cursor.fetchall()
+        _run(editor, f"{table_statement.replace(table, f'new_{table}', 1)} WITHOUT ROWID")
         _run(editor, f"INSERT INTO new_{table} SELECT * FROM {table}")
         _run(editor, f"DROP TABLE {table}")
         _run(editor, f"ALTER TABLE new_{table} RENAME TO {table}")
-        for _, one in rest:
-            _run(editor, one)
+        for _, trigger in triggers:
+            _run(editor, trigger)
     _run(editor, "PRAGMA legacy_alter_table = OFF")
 
 

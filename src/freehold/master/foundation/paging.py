@@ -65,10 +65,10 @@ def _place(rows: "QuerySet[Any, Any]", names: list[str], cursor: str, after: str
         raise nowhere(after)
     if names == [cursor]:
         return [after]
-    found = rows.filter(**{cursor: after}).values_list(*names).first()
-    if found is None:
+    bookmark = rows.filter(**{cursor: after}).values_list(*names).first()
+    if bookmark is None:
         raise nowhere(after)
-    return list(found)
+    return list(bookmark)
 
 
 def _beyond(order: Sequence[str], place: Sequence[Any]) -> Q:

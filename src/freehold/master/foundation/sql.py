@@ -50,9 +50,9 @@ class Query:
     prepared: bool = False
     """Whether PostgreSQL may keep its plan: for what is run often and finds few rows whatever the values."""
 
-    def where(self, rest: str) -> "Query":
+    def where(self, condition: str) -> "Query":
         """Return this query followed by `WHERE` and the rest, which is our own text, never a user's."""
-        return _query(self.name, self.description, f"{self.named}\nWHERE {rest}", self.prepared)
+        return _query(self.name, self.description, f"{self.named}\nWHERE {condition}", self.prepared)
 
 
 def load(path: Path, *, prepared: bool = False) -> dict[str, Query]:
@@ -87,8 +87,8 @@ def load_all(paths: Iterable[Path]) -> dict[str, Query]:
     return queries
 
 
-def _each(found: re.Match[str]) -> str:
-    return found[2].join(found[3].replace("$name", name) for name in _LISTS[found[1]])
+def _each(match: re.Match[str]) -> str:
+    return match[2].join(match[3].replace("$name", name) for name in _LISTS[match[1]])
 
 
 @functools.lru_cache(maxsize=512)

@@ -4,10 +4,10 @@ import difflib
 from collections.abc import Iterable
 
 
-def words(given: Iterable[str], known: Iterable[str]) -> str:
+def words(names_given: Iterable[str], known: Iterable[str]) -> str:
     """Return words about the first name that is not known, or an empty text."""
     names = sorted(known)
-    for name in given:
+    for name in names_given:
         if name not in names:
             like = difflib.get_close_matches(name, names, n=1)
             meant = f"do you mean {like[0]!r}?" if like else f"known are: {', '.join(names) or 'none'}."

@@ -37,10 +37,10 @@ class Comparison:
         """Whether most of those that were heard show about the same time."""
         return 2 * self.agreeing > self.nodes
 
-    def resembles(self, other: "Comparison") -> bool:
+    def resembles(self, former: "Comparison") -> bool:
         """Whether nothing that matters changed."""
-        return (self.is_agreed, bool(self.ahead)) == (other.is_agreed, bool(other.ahead)) and (
-            abs(self.ahead - other.ahead) < BOUND
+        return (self.is_agreed, bool(self.ahead)) == (former.is_agreed, bool(former.ahead)) and (
+            abs(self.ahead - former.ahead) < BOUND
         )
 
 
@@ -67,12 +67,12 @@ class NodeClocks:
         """Return how the Master's clock compares with them, as it is now: also when it was set a moment ago."""
         passed, now = clock.passed(), clock.now()
         with self._lock:
-            for node in [one for one, (_, at) in self._shown.items() if passed - at > LIVING_S]:
+            for node in [name for name, (_, at) in self._shown.items() if passed - at > LIVING_S]:
                 del self._shown[node]
             shown = list(self._shown.values())
         ahead = [now - (moment + (passed - at) * clock.SECOND) for moment, at in shown]
-        agreeing = sum(abs(one) <= BOUND for one in ahead)
-        for off in ([one for one in ahead if one > BOUND], [one for one in ahead if one < -BOUND]):
+        agreeing = sum(abs(offset) <= BOUND for offset in ahead)
+        for off in ([offset for offset in ahead if offset > BOUND], [offset for offset in ahead if offset < -BOUND]):
             if len(off) >= FEWEST and 2 * len(off) > len(ahead):
                 return Comparison(len(ahead), agreeing, round(median(off)))
         return Comparison(len(ahead), agreeing)

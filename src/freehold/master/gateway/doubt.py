@@ -119,14 +119,14 @@ class Judge:
         return ""
 
     def _begin_doubt(self, shown: MasterStatement, reason: str) -> None:
-        said = f"{reason} (shown by {shown.node}, said at {clock.iso(shown.at)})"
-        _log.error("I know less than my peer: %s", said)
+        message = f"{reason} (shown by {shown.node}, said at {clock.iso(shown.at)})"
+        _log.error("I know less than my peer: %s", message)
         row = {
             "node": shown.node,
             "generation": max(shown.generation, self.standing.generation),
             "revision": shown.revision,
             "epoch": shown.epoch,
-            "reason": said,
+            "reason": message,
         }
         with self._connection.transaction():
             self._connection.many("add_doubt", [{**row, "at": clock.now()}])
@@ -141,5 +141,5 @@ class Judge:
         _log.warning("%s shows a statement that was never made to it: %s", node, reason)
         with self._connection.transaction():
             self._connection.many("add_forgery", [{"node": node, "day": key[1], "reason": reason, "at": now}])
-        self._forgers = {one for one in self._forgers if one[1] == key[1]} | {key}
+        self._forgers = {forger for forger in self._forgers if forger[1] == key[1]} | {key}
         hints.give(hints.REPORTED)

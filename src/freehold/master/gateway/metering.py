@@ -43,17 +43,17 @@ class Meters:
         """Note a reading made at a moment (milliseconds); raise ValueError when it cannot be true."""
         before = self._last(item.instance, item.series)
         growth: list[int | None] = []
-        kept: list[int | None] = []
+        values: list[int | None] = []
         for old, new in zip(before.values, counters(item), strict=True):
             if new is None:
                 growth.append(None)
-                kept.append(old)
+                values.append(old)
                 continue
             if not (old or 0) <= new <= LARGEST:
-                name = NAMES[len(kept)]
+                name = NAMES[len(values)]
                 raise ValueError(f"{name} went from {old or 0} to {new}: a counter only grows within its series")
             growth.append(new - (old or 0))
-            kept.append(new)
+            values.append(new)
         since = before.at or at
         if since - at > HOUR:
             # The one before was told by a clock that ran ahead. What was used since is of now, and not of then.
@@ -61,7 +61,7 @@ class Meters:
         # A clock that was set right may step back a little.
         at = max(at, since)
         self._spread(item.instance, since, at, growth)
-        self._fresh[item.instance, item.series] = CounterReading(at, tuple(kept))
+        self._fresh[item.instance, item.series] = CounterReading(at, tuple(values))
 
     def write(self) -> None:
         """Write what was noted, within the transaction."""

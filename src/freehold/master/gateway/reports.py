@@ -279,16 +279,16 @@ class Writer(threading.Thread):
 
         Also when all was known already: its node counts its lease from when it sent that again, and was answered.
         """
-        found: dict[str, list[dict[str, Any]]] = {"begin_chain": [], "move_chain": []}
+        rows: dict[str, list[dict[str, Any]]] = {"begin_chain": [], "move_chain": []}
         for node, end in heads.items():
             if not end.sequence:
                 continue
             row = {"node": node, "epoch": end.epoch, "sequence": end.sequence, "hash": end.hash, "received_at": now}
             if before[node].sequence:
-                found["move_chain"].append({**row, "before": before[node].hash})
+                rows["move_chain"].append({**row, "before": before[node].hash})
             else:
-                found["begin_chain"].append(row)
-        for statement, values in found.items():
+                rows["begin_chain"].append(row)
+        for statement, values in rows.items():
             if self._connection.many(statement, values) != len(values):
                 raise StaleHead
 

@@ -172,22 +172,31 @@ class Watcher(threading.Thread):
         if clock.passed() - self._compared_at < COMPARE_S:
             return
         self._compared_at = clock.passed()
-        found = self._clocks.compare()
-        if self._noted is None and not (found.is_agreed or found.ahead or clock.passed() - self._began > LIVING_S):
+        comparison = self._clocks.compare()
+        if self._noted is None and not (
+            comparison.is_agreed or comparison.ahead or clock.passed() - self._began > LIVING_S
+        ):
             # Nobody was heard yet.
             return
-        if self._noted is not None and found.resembles(self._noted):
+        if self._noted is not None and comparison.resembles(self._noted):
             return
-        if found.ahead:
+        if comparison.ahead:
             _log.error(
-                "This Master's clock is %.0f s ahead of most of its nodes' (%d)", found.ahead / 1000, found.nodes
+                "This Master's clock is %.0f s ahead of most of its nodes' (%d)",
+                comparison.ahead / 1000,
+                comparison.nodes,
             )
         elif self._noted is not None and self._noted.ahead:
             _log.warning("This Master's clock is not contradicted any more")
-        row = {"nodes": found.nodes, "is_agreed": found.is_agreed, "ahead": found.ahead, "at": clock.now()}
+        row = {
+            "nodes": comparison.nodes,
+            "is_agreed": comparison.is_agreed,
+            "ahead": comparison.ahead,
+            "at": clock.now(),
+        }
         with self._connection.transaction():
             self._connection.many("set_comparison", [row])
-        self._noted = found
+        self._noted = comparison
         hints.give(hints.REPORTED)
 
     def _look(self) -> None:

@@ -17,7 +17,7 @@ def contradiction() -> str:
     if not rows or not rows[0]["ahead"]:
         return ""
     ahead, nodes = rows[0]["ahead"], rows[0]["nodes"]
-    size, unit = next((one for one in _UNITS if abs(ahead) >= 2 * one[0]), _UNITS[-1])
+    size, unit = next((scale for scale in _UNITS if abs(ahead) >= 2 * scale[0]), _UNITS[-1])
     direction = "ahead of" if ahead > 0 else "behind"
     clocks = f"the clocks of most of the {nodes} nodes that keep theirs right"
     return f"The clock of this Master is {abs(ahead) / size:.1f} {unit} {direction} {clocks}"
@@ -30,5 +30,5 @@ def is_agreed() -> bool:
 
 def refuse_wrong_clock() -> None:
     """Raise WrongClock while the clock is contradicted: what is dated by it cannot be undone."""
-    if said := contradiction():
-        raise WrongClock(f"{said}.")
+    if message := contradiction():
+        raise WrongClock(f"{message}.")

@@ -32,9 +32,9 @@ def doubts() -> list[DoubtReason]:
 
 def refuse_in_doubt() -> None:
     """Raise InDoubt while there is a doubt: nothing is then ordered, destroyed or issued that could contradict it."""
-    found = doubts()
-    if found:
-        raise InDoubt(f"This Master was restored from an older copy: {found[0].reason}.")
+    reasons = doubts()
+    if reasons:
+        raise InDoubt(f"This Master was restored from an older copy: {reasons[0].reason}.")
 
 
 @dataclass(frozen=True)

@@ -16,37 +16,37 @@ MOST_COMING = 50
 MOST_TEXT = 500
 
 
-def announce(project: str, site: str, begins_at: int, ends_at: int, what: str, *, acting: Caller) -> Maintenance:
+def announce(project: str, site: str, begins_at: int, ends_at: int, description: str, *, acting: Caller) -> Maintenance:
     """Announce that a site may be down for a time, two days before or earlier, for a day at most.
 
     Raise NotFound, Invalid, or Conflict when as many are announced as customers can be shown.
     """
     owner = acting.project(project, Scope.OPERATE)
     # PostgreSQL refuses to be asked for a zero character, so no site has one.
-    found = None if "\0" in site else Site.objects.filter(project=owner, name=site).first()
-    if found is None:
+    owned = None if "\0" in site else Site.objects.filter(project=owner, name=site).first()
+    if owned is None:
         raise NotFound(f"There is no site '{site}' in '{project}'.", remedy="See `freehold site list`.")
     wrong = []
     if begins_at < clock.now() + NOTICE:
         wrong.append(FieldError("begins_at", "two days from now or later", clock.iso(begins_at)))
     if not begins_at < ends_at <= begins_at + LONGEST:
         wrong.append(FieldError("ends_at", "after its beginning, by a day at most", clock.iso(ends_at)))
-    if not what.strip() or "\0" in what or len(what.strip()) > MOST_TEXT:
+    if not description.strip() or "\0" in description or len(description.strip()) > MOST_TEXT:
         wrong.append(FieldError("what", f"what is done, in at most {MOST_TEXT} characters"))
     if wrong:
         raise Invalid("This maintenance cannot be announced.", errors=wrong)
     with writing():
         # First of all, so that of two who announce at once the second counts the first.
-        Site.objects.select_for_update().get(id=found.id)
-        if Maintenance.objects.filter(site=found, ends_at__gt=clock.now()).count() >= MOST_COMING:
+        Site.objects.select_for_update().get(id=owned.id)
+        if Maintenance.objects.filter(site=owned, ends_at__gt=clock.now()).count() >= MOST_COMING:
             raise Conflict(
                 f"{MOST_COMING} maintenances of '{site}' are announced already.", remedy="Withdraw one, or wait."
             )
-        made = Maintenance.objects.create(
-            site=found, begins_at=begins_at, ends_at=ends_at, what=what.strip(), announced_at=clock.now()
+        maintenance = Maintenance.objects.create(
+            site=owned, begins_at=begins_at, ends_at=ends_at, what=description.strip(), announced_at=clock.now()
         )
-        audit(acting.actor, "maintenance.announce", found.id, project=owner, begins_at=begins_at, ends_at=ends_at)
-    return made
+        audit(acting.actor, "maintenance.announce", owned.id, project=owner, begins_at=begins_at, ends_at=ends_at)
+    return maintenance
 
 
 def withdraw(project: str, identity: str, *, acting: Caller) -> Maintenance:
@@ -57,8 +57,8 @@ def withdraw(project: str, identity: str, *, acting: Caller) -> Maintenance:
     owner = acting.project(project, Scope.OPERATE)
     is_number = identity.isascii() and identity.isdecimal() and len(identity) < 19
     with writing():
-        found = Maintenance.objects.select_related("site").filter(site__project=owner)
-        row = found.filter(id=int(identity)).first() if is_number else None
+        maintenances = Maintenance.objects.select_related("site").filter(site__project=owner)
+        row = maintenances.filter(id=int(identity)).first() if is_number else None
         if row is None:
             raise NotFound(f"No maintenance '{identity}' is announced.", remedy="See `freehold site maintenance list`.")
         if row.begins_at <= clock.now():

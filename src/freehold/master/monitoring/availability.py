@@ -43,12 +43,12 @@ def availability(
     `heard_until`: when the node was last heard, if it is silent still.
     """
     counted = _without([span], merged(left_out))
-    kept = [span]
-    for told in results.values():
-        kept = _common(kept, _kept(told, span[1]))
+    spans = [span]
+    for changes in results.values():
+        spans = _common(spans, _kept(changes, span[1]))
     if not results:
-        kept = []
-    known = _common(kept, counted)
+        spans = []
+    known = _common(spans, counted)
     unknown: list[Span] = []
     if heard_until is not None and heard_until < span[1]:
         unknown = _without(_common(counted, [(max(span[0], heard_until), span[1])]), known)
@@ -57,45 +57,45 @@ def availability(
 
 def merged(spans: Iterable[Span]) -> list[Span]:
     """Return spans sorted, without overlaps."""
-    found: list[Span] = []
+    joined: list[Span] = []
     for begin, end in sorted(spans):
-        if found and begin <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         elif begin < end:
-            found.append((begin, end))
-    return found
+            joined.append((begin, end))
+    return joined
 
 
-def _kept(told: Sequence[tuple[int, bool]], end: int) -> list[Span]:
-    following = [*(at for at, _ in told[1:]), end]
-    return merged((at, min(until, at + SPEAKS)) for (at, kept), until in zip(told, following, strict=False) if kept)
+def _kept(changes: Sequence[tuple[int, bool]], end: int) -> list[Span]:
+    following = [*(at for at, _ in changes[1:]), end]
+    return merged((at, min(until, at + SPEAKS)) for (at, kept), until in zip(changes, following, strict=False) if kept)
 
 
-def _common(one: list[Span], other: list[Span]) -> list[Span]:
-    found, left, right = [], 0, 0
-    while left < len(one) and right < len(other):
-        begin, end = max(one[left][0], other[right][0]), min(one[left][1], other[right][1])
+def _common(first: list[Span], second: list[Span]) -> list[Span]:
+    common, left, right = [], 0, 0
+    while left < len(first) and right < len(second):
+        begin, end = max(first[left][0], second[right][0]), min(first[left][1], second[right][1])
         if begin < end:
-            found.append((begin, end))
-        if one[left][1] < other[right][1]:
+            common.append((begin, end))
+        if first[left][1] < second[right][1]:
             left += 1
         else:
             right += 1
-    return found
+    return common
 
 
 def _without(spans: list[Span], holes: list[Span]) -> list[Span]:
-    found = []
+    gaps = []
     for begin, end in spans:
         for hole_begin, hole_end in holes:
             if hole_end <= begin or hole_begin >= end:
                 continue
             if begin < hole_begin:
-                found.append((begin, hole_begin))
+                gaps.append((begin, hole_begin))
             begin = max(begin, hole_end)
         if begin < end:
-            found.append((begin, end))
-    return found
+            gaps.append((begin, end))
+    return gaps
 
 
 def _length(spans: Iterable[Span]) -> int:

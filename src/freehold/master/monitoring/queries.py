@@ -65,12 +65,12 @@ def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
 
 def coming(sites: set[str]) -> dict[str, list[Maintenance]]:
     """Return what is announced for sites (ids) and not over, by site, what begins first first."""
-    found: dict[str, list[Maintenance]] = {}
+    maintenances: dict[str, list[Maintenance]] = {}
     if sites:
         rows = Maintenance.objects.filter(site__in=sites, ends_at__gt=clock.now())
         for row in rows.order_by("begins_at", "id"):
-            found.setdefault(row.site_id, []).append(row)
-    return found
+            maintenances.setdefault(row.site_id, []).append(row)
+    return maintenances
 
 
 def maintenances(project: str, part: ListPart) -> list[Maintenance]:
@@ -87,7 +87,7 @@ def maintenances_of(project: str, site: str) -> list[Maintenance]:
 
 def latest(instances: list[str]) -> dict[str, list[ReportedState]]:
     """Return the last result of each promise, by instance."""
-    found: dict[str, list[ReportedState]] = defaultdict(list)
+    states: dict[str, list[ReportedState]] = defaultdict(list)
     for start in range(0, len(instances), 500):
         part = instances[start : start + 500]
         names = {f"instance_{number}": instance for number, instance in enumerate(part)}
@@ -98,8 +98,8 @@ def latest(instances: list[str]) -> dict[str, list[ReportedState]]:
         )
         for row in run(query, **names):
             instance = row.pop("instance_id")
-            found[instance].append(ReportedState(**{**row, "kept": bool(row["kept"])}))
-    return found
+            states[instance].append(ReportedState(**{**row, "kept": bool(row["kept"])}))
+    return states
 
 
 def _status(row: dict[str, Any], results: list[ReportedState], now: int) -> Status:
@@ -138,28 +138,32 @@ def changes(instance: str, promises: list[str]) -> tuple[list[ReportedState], bo
         for name in names
     )
     rows = run(_RESULTS.where(f"id IN ({ids}) ORDER BY promise, id"), instance=instance, **names)
-    told = [
+    results = [
         ReportedState(row["promise"], row["revision"], bool(row["kept"]), row["message"], row["at"]) for row in rows
     ]
-    earlier = zip([None, *told], told, strict=False)
-    begun = [one for before, one in earlier if (before and (before.promise, before.kept)) != (one.promise, one.kept)]
-    most = max(Counter(one.promise for one in told).values(), default=0)
+    earlier = zip([None, *results], results, strict=False)
+    begun = [
+        result
+        for before, result in earlier
+        if (before and (before.promise, before.kept)) != (result.promise, result.kept)
+    ]
+    most = max(Counter(result.promise for result in results).values(), default=0)
     is_cut = len(promises) > MOST_PROMISES or most >= LOOK_BACK or len(begun) > MOST_CHANGES
-    return sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES], is_cut
+    return sorted(begun, key=lambda result: result.at, reverse=True)[:MOST_CHANGES], is_cut
 
 
 def available(instance: str, span: Span) -> Availability:
     """Return how long an instance kept its promises in a time (milliseconds)."""
     begin, end = span
-    told: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    results: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for row in run(SQL["told"], instance=instance, since=begin - SPEAKS, end=end):
-        told[row["promise"]].append((row["at"], bool(row["kept"])))
+        results[row["promise"]].append((row["at"], bool(row["kept"])))
     left_out = [
         (row["begins_at"], row["ends_at"]) for row in run(SQL["maintenances"], instance=instance, begin=begin, end=end)
     ]
     silent = run(SQL["silent_since"], instance=instance)
     heard_until = silent[0]["since"] if silent else None
-    return availability(told, span, [*left_out, *_not_wanted(instance, end)], heard_until=heard_until)
+    return availability(results, span, [*left_out, *_not_wanted(instance, end)], heard_until=heard_until)
 
 
 def _not_wanted(instance: str, end: int) -> list[Span]:

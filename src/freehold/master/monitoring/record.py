@@ -31,14 +31,14 @@ def _keep_month(month: int, *, is_last: bool) -> int:
     for site in Site.objects.filter(created_at__lt=end).exclude(
         id__in=KeptRecord.objects.filter(month=month).values("site")
     ):
-        found = _of(site, month)
-        if is_last and any(one.unknown for one in found.values()):
+        availabilities = _of(site, month)
+        if is_last and any(availability.unknown for availability in availabilities.values()):
             continue
-        evidence = "".join(sorted(line(instance, one) for instance, one in found.items()))
+        evidence = "".join(sorted(line(instance, availability) for instance, availability in availabilities.items()))
         values = {
-            "kept": sum(one.kept for one in found.values()),
-            "counted": sum(one.counted for one in found.values()),
-            "instances": len(found),
+            "kept": sum(availability.kept for availability in availabilities.values()),
+            "counted": sum(availability.counted for availability in availabilities.values()),
+            "instances": len(availabilities),
             "evidence": evidence,
             "digest": hashlib.sha256(evidence.encode()).hexdigest(),
         }
@@ -48,9 +48,9 @@ def _keep_month(month: int, *, is_last: bool) -> int:
     return count
 
 
-def line(instance: str, found: Availability) -> str:
+def line(instance: str, availability: Availability) -> str:
     """Return the evidence of a service: SHA-256 of its id, which its people alone know, milliseconds kept, counted."""
-    return f"{hashlib.sha256(instance.encode()).hexdigest()} {found.kept} {found.counted}\n"
+    return f"{hashlib.sha256(instance.encode()).hexdigest()} {availability.kept} {availability.counted}\n"
 
 
 def evidence(digest: str) -> str | None:
@@ -60,9 +60,9 @@ def evidence(digest: str) -> str | None:
 
 def _of(site: Site, month: int) -> dict[str, Availability]:
     """Return how all services of a site kept their promises in a month, by instance."""
-    begin, end = (days.begins_at(days.first_day(one), "UTC") for one in (month, month + 1))
+    begin, end = (days.begins_at(days.first_day(start), "UTC") for start in (month, month + 1))
     nodes = Node.objects.filter(site=site)
     instances = Instance.objects.filter(node__in=nodes, parent=None, created_at__lt=end).exclude(gone_at__lt=begin)
     rows = instances.values_list("id", "created_at").iterator()
-    found = {instance: available(instance, (max(begin, created_at), end)) for instance, created_at in rows}
-    return {instance: one for instance, one in found.items() if one.counted}
+    availabilities = {instance: available(instance, (max(begin, created_at), end)) for instance, created_at in rows}
+    return {instance: availability for instance, availability in availabilities.items() if availability.counted}

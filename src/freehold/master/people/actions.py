@@ -116,7 +116,7 @@ def change_password(old: str, new: str, *, acting: Caller, address: str = "") ->
 
 def set_language(code: str, *, acting: Caller) -> None:
     """Choose the language of messages to oneself, by its code; empty: the Master's own. Raise Invalid for no other."""
-    known = ["", *(one for one, _ in settings.LANGUAGES)]
+    known = ["", *(code for code, _ in settings.LANGUAGES)]
     if code not in known:
         raise Invalid("There is no such language.", errors=[FieldError("language", f"of {', '.join(known[1:])}", code)])
     with writing():
@@ -153,10 +153,10 @@ def end_other_sessions(this: str = "", *, acting: Caller) -> int:
 
 def find_person(email: str) -> Person:
     """Return a person by e-mail, for the Master's staff; raise NotFound."""
-    found = None if "\0" in email else Person.objects.filter(email=email.lower()).first()
-    if found is None:
+    person = None if "\0" in email else Person.objects.filter(email=email.lower()).first()
+    if person is None:
         raise NotFound(f"There is no person '{email}'.", remedy="See `freehold people`.")
-    return found
+    return person
 
 
 def set_active(person: Person, active: bool, *, acting: Caller) -> None:
@@ -243,8 +243,8 @@ def give_role(person: Person, project: Project, role: Role, *, acting: Caller) -
     with writing():
         if role is not Role.OWNER:
             _leave_an_owner(project, person)
-        others = Membership.objects.filter(project=project).exclude(person=person)
-        quotas.check(project.id, Quota.MEMBERS, others.count)
+        other_members = Membership.objects.filter(project=project).exclude(person=person)
+        quotas.check(project.id, Quota.MEMBERS, other_members.count)
         Membership.objects.update_or_create(person=person, project=project, defaults={"role": role})
         audit(acting.actor, "role.give", person.id, project=project.id, role=role.value)
 
@@ -253,10 +253,10 @@ def find_member(project: Project, email: str) -> Person:
     """Return somebody who has a role in a project, by e-mail; raise NotFound."""
     # PostgreSQL refuses to be asked for a zero character, so no address has one.
     rows = Membership.objects.filter(project=project, person__email=email.lower()).select_related("person")
-    found = None if "\0" in email else rows.first()
-    if found is None:
+    membership = None if "\0" in email else rows.first()
+    if membership is None:
         raise NotFound(f"'{email}' has no role in '{project.name}'.", remedy="See `freehold people members`.")
-    return found.person
+    return membership.person
 
 
 def log_in(email: str, password: str, address: str = "", device: str = "") -> Person:

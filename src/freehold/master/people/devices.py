@@ -24,13 +24,13 @@ def remember(cookie: str, account: str) -> str:
     """Return the cookie of a browser that just logged in to an account."""
     known = _read(cookie)
     name = known.pop(account, "") or secrets.token_urlsafe(12)
-    kept = [*known.items(), (account, name)][-MOST_ACCOUNTS:]
-    return signing.dumps(dict(kept), salt=_SALT)
+    accounts = [*known.items(), (account, name)][-MOST_ACCOUNTS:]
+    return signing.dumps(dict(accounts), salt=_SALT)
 
 
 def _read(cookie: str) -> dict[str, str]:
     try:
-        found: dict[str, str] = signing.loads(cookie, salt=_SALT, max_age=YEAR_S)
+        accounts: dict[str, str] = signing.loads(cookie, salt=_SALT, max_age=YEAR_S)
     except signing.BadSignature:
         return {}
-    return found
+    return accounts

@@ -132,7 +132,7 @@ class Caller:
             raise Forbidden(f"'{name}' is not a project of yours.", remedy=f"Use one of your projects: {known}.")
         self.require(scope)
         if scope not in RIGHTS[role]:
-            able = " or ".join(one.value for one in Role if scope in RIGHTS[one])
+            able = " or ".join(role.value for role in Role if scope in RIGHTS[role])
             raise Forbidden(f"In '{name}' you are {role.value}; this needs {able}.")
         return self.projects[name]
 
@@ -191,20 +191,20 @@ def by_person(person: str, scopes: frozenset[Scope] = ALL_SCOPES, project: str |
     rows = Membership.objects.filter(person=person, person__is_active=True)
     if project is not None:
         rows = rows.filter(project=project)
-    found = list(rows.values_list("person__email", "person__is_staff", "project_id", "project__name", "role"))
-    if found:
-        email, is_staff = found[0][:2]
+    memberships = list(rows.values_list("person__email", "person__is_staff", "project_id", "project__name", "role"))
+    if memberships:
+        email, is_staff = memberships[0][:2]
     else:
-        one = Person.objects.filter(id=person, is_active=True).values_list("email", "is_staff").first()
-        if one is None:
+        row = Person.objects.filter(id=person, is_active=True).values_list("email", "is_staff").first()
+        if row is None:
             raise Unauthenticated("This account is closed.")
-        email, is_staff = one
+        email, is_staff = row
     return Caller(
         actor=email,
         person=person,
         scopes=scopes,
-        roles={name: Role(role) for _, _, _, name, role in found},
-        projects={name: project_id for _, _, project_id, name, _ in found},
+        roles={name: Role(role) for _, _, _, name, role in memberships},
+        projects={name: project_id for _, _, project_id, name, _ in memberships},
         is_staff=is_staff and project is None,
     )
 

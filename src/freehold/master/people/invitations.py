@@ -64,12 +64,12 @@ def open_in(project: Project) -> QuerySet[Invitation, Invitation]:
 
 def withdraw(project: Project, email: str, *, acting: Caller) -> None:
     """Have an invitation open nothing any more. For who may give roles in its project; raise NotFound."""
-    found = None if "\0" in email else Invitation.objects.filter(project=project, email=email.lower()).first()
-    if found is None:
+    invitation = None if "\0" in email else Invitation.objects.filter(project=project, email=email.lower()).first()
+    if invitation is None:
         raise NotFound(f"Nobody is invited as '{email}' into '{project.name}'.")
     require_owner(project, acting)
     with writing():
-        found.delete()
+        invitation.delete()
         audit(acting.actor, "invitation.withdraw", email.lower(), project=project.id)
 
 
@@ -100,8 +100,8 @@ def accept(email: str, code: str, password: str, address: str = "") -> Person:
 
 def _bring_in(email: str, code: str, password: str) -> Person | None:
     good = Invitation.objects.filter(digest=identity.digest(code), email=email, expires_at__gt=clock.now())
-    found = good.select_related("project", "maker").first()
-    if found is None or not _holds(found):
+    invitation = good.select_related("project", "maker").first()
+    if invitation is None or not _holds(invitation):
         return None
     person = Person.objects.filter(email=email).first()
     if person is None:
@@ -109,7 +109,7 @@ def _bring_in(email: str, code: str, password: str) -> Person | None:
     elif not person.is_active or not check_password(password, person.password):
         return None
     try:
-        return person if _take(found, person) else None
+        return person if _take(invitation, person) else None
     except IntegrityError:
         # Somebody made that account at this moment.
         return None

@@ -92,8 +92,8 @@ def write(kind: LetterKind, email: str, language: str, detail: str = "") -> Mail
 
 def code_of(letter: MailLetter) -> str:
     """Return the code of a letter: for its mail alone."""
-    made = salted_hmac("freehold.letters", letter.id, algorithm="sha256").digest()
-    return PREFIXES[LetterKind(letter.kind)] + base64.urlsafe_b64encode(made).decode().rstrip("=")
+    code = salted_hmac("freehold.letters", letter.id, algorithm="sha256").digest()
+    return PREFIXES[LetterKind(letter.kind)] + base64.urlsafe_b64encode(code).decode().rstrip("=")
 
 
 def to(email: str, kind: LetterKind) -> "QuerySet[MailLetter]":
@@ -128,9 +128,9 @@ def pass_on(most: int) -> list[MailLetter]:
 
     Those that are for an account which is not there are dropped here.
     """
-    found = list(MailLetter.objects.select_for_update().filter(is_passed_on=False).order_by("id")[:most])
-    MailLetter.objects.filter(id__in=[letter.id for letter in found]).update(is_passed_on=True)
-    readable = [letter for letter in found if is_readable(letter)]
+    letters = list(MailLetter.objects.select_for_update().filter(is_passed_on=False).order_by("id")[:most])
+    MailLetter.objects.filter(id__in=[letter.id for letter in letters]).update(is_passed_on=True)
+    readable = [letter for letter in letters if is_readable(letter)]
     for letter in readable:
         # Of who has no account nothing stays when the letter is over.
         if (person := reader(letter)) is not None:

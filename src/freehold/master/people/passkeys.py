@@ -49,21 +49,21 @@ def serves(host: str) -> bool:
 def begin_adding(*, acting: Caller) -> tuple[str, str]:
     """Return what the caller's browser is to be asked, as JSON, and the ticket with which its answer is taken."""
     user = PublicKeyCredentialUserEntity(name=acting.actor, id=acting.person.encode(), display_name=acting.actor)
-    asked, state = _server().register_begin(
+    options, state = _server().register_begin(
         user,
-        [_credential(one) for one in Passkey.objects.filter(person=acting.person)],
+        [_credential(passkey) for passkey in Passkey.objects.filter(person=acting.person)],
         resident_key_requirement=ResidentKeyRequirement.REQUIRED,
         user_verification=_VERIFIED,
     )
-    return json.dumps(dict(asked)["publicKey"]), _ticket(state, acting.person)
+    return json.dumps(dict(options)["publicKey"]), _ticket(state, acting.person)
 
 
 def add(ticket: str, answer: str, title: str, *, acting: Caller) -> Passkey:
     """Keep a passkey that the caller's browser made; raise Invalid for what is none, Conflict for too many."""
     state = _state(ticket, acting.person)
     try:
-        made = _server().register_complete(state, RegistrationResponse.from_dict(_read(answer)))
-        credential = made.credential_data
+        registered = _server().register_complete(state, RegistrationResponse.from_dict(_read(answer)))
+        credential = registered.credential_data
         assert credential is not None
     except Exception as error:
         # Of whatever a stranger sends, the library says so in many ways.
@@ -80,9 +80,9 @@ def add(ticket: str, answer: str, title: str, *, acting: Caller) -> Passkey:
             person_id=acting.person,
             credential=credential.credential_id.hex(),
             key=bytes(credential).hex(),
-            uses=made.counter,
+            uses=registered.counter,
             host=settings.PASSKEY_HOST,
-            title="".join(one if one.isprintable() else "?" for one in title),
+            title="".join(character if character.isprintable() else "?" for character in title),
             made_at=clock.now(),
         )
         audit(acting.actor, "passkey.add", row.id)
@@ -91,18 +91,18 @@ def add(ticket: str, answer: str, title: str, *, acting: Caller) -> Passkey:
 
 def begin_logging_in() -> tuple[str, str]:
     """Return what a browser is to be asked, as JSON, and the ticket with which its answer is taken."""
-    asked, state = _server().authenticate_begin(None, user_verification=_VERIFIED)
-    return json.dumps(dict(asked)["publicKey"]), _ticket(state, "")
+    options, state = _server().authenticate_begin(None, user_verification=_VERIFIED)
+    return json.dumps(dict(options)["publicKey"]), _ticket(state, "")
 
 
 def log_in(ticket: str, answer: str) -> Person:
     """Return whose passkey answered; raise Unauthenticated, never saying what was wrong."""
     try:
         state = _state(ticket, "")
-        told = AuthenticationResponse.from_dict(_read(answer))
-        row = Passkey.objects.select_related("person").get(credential=told.raw_id.hex(), person__is_active=True)
-        _server().authenticate_complete(state, [_credential(row)], told)
-        uses = told.response.authenticator_data.counter
+        response = AuthenticationResponse.from_dict(_read(answer))
+        row = Passkey.objects.select_related("person").get(credential=response.raw_id.hex(), person__is_active=True)
+        _server().authenticate_complete(state, [_credential(row)], response)
+        uses = response.response.authenticator_data.counter
     except Exception as error:
         # Of whatever a stranger sends, the library says so in many ways.
         raise _refusal() from error
@@ -129,11 +129,11 @@ def remove(identity: str, *, acting: Caller) -> None:
 
 def of_other_names() -> dict[str, int]:
     """Return how many people have passkeys for names that are not this Master's any more, by name."""
-    found: dict[str, set[str]] = {}
+    transports: dict[str, set[str]] = {}
     rows = Passkey.objects.exclude(host=settings.PASSKEY_HOST).values_list("host", "person")
     for host, person in rows.iterator():
-        found.setdefault(host, set()).add(person)
-    return {host: len(people) for host, people in sorted(found.items())}
+        transports.setdefault(host, set()).add(person)
+    return {host: len(people) for host, people in sorted(transports.items())}
 
 
 _WRONG = [FieldError("answer", "what a browser says of a passkey that it made just now")]
@@ -167,10 +167,10 @@ def _state(ticket: str, person: str) -> dict[str, Any]:
 
 
 def _read(answer: str) -> dict[str, Any]:
-    found = json.loads(answer[:LONGEST_ANSWER])
-    if not isinstance(found, dict):
+    decoded = json.loads(answer[:LONGEST_ANSWER])
+    if not isinstance(decoded, dict):
         raise TypeError
-    return found
+    return decoded
 
 
 def _refusal() -> Unauthenticated:

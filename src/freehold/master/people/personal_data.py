@@ -47,8 +47,8 @@ KEPT = {
 def export(*, acting: Caller) -> dict[str, Any]:
     """Return all that is kept about the caller, as JSON can hold it; secrets are not among it."""
     person = Person.objects.get(id=acting.person)
-    asked = AskPersonalData(person.id, person.email)
-    events.send(asked)
+    subject = AskPersonalData(person.id, person.email)
+    events.send(subject)
     acts = AuditRow.objects.filter(actor=person.email).order_by("-id")
     return {
         "account": {
@@ -62,32 +62,32 @@ def export(*, acting: Caller) -> dict[str, Any]:
             )
         ],
         "tokens": [
-            {"title": one.title, "scopes": one.scopes.split(), "created_at": clock.iso(one.created_at),
-             "expires_at": clock.iso(one.expires_at)}
-            for one in ApiToken.objects.filter(person=person).order_by("id")
+            {"title": token.title, "scopes": token.scopes.split(), "created_at": clock.iso(token.created_at),
+             "expires_at": clock.iso(token.expires_at)}
+            for token in ApiToken.objects.filter(person=person).order_by("id")
         ],
         "sessions": [
-            {"began_at": clock.iso(one.began_at), "seen_at": clock.iso(one.seen_at), "address": one.address,
-             "browser": one.browser}
-            for one in Session.objects.filter(person=person).order_by("began_at")
+            {"began_at": clock.iso(session.began_at), "seen_at": clock.iso(session.seen_at), "address": session.address,
+             "browser": session.browser}
+            for session in Session.objects.filter(person=person).order_by("began_at")
         ],
         "passkeys": [
-            {"title": one.title, "host": one.host, "made_at": clock.iso(one.made_at),
-             "used_at": clock.iso(one.used_at)}
-            for one in Passkey.objects.filter(person=person).order_by("made_at")
+            {"title": passkey.title, "host": passkey.host, "made_at": clock.iso(passkey.made_at),
+             "used_at": clock.iso(passkey.used_at)}
+            for passkey in Passkey.objects.filter(person=person).order_by("made_at")
         ],
         "second_factor": Authenticator.objects.filter(person=person).exists(),
         "invitations": [
-            {"project": one.project.name, "role": one.role, "made_at": clock.iso(one.made_at)}
-            for one in Invitation.objects.filter(email=person.email).select_related("project").order_by("id")
+            {"project": invitation.project.name, "role": invitation.role, "made_at": clock.iso(invitation.made_at)}
+            for invitation in Invitation.objects.filter(email=person.email).select_related("project").order_by("id")
         ],
         "terms": [
-            {"kind": one.version.kind, "version": one.version.number, "accepted_at": clock.iso(one.at)}
-            for one in terms.accepted_by(person.id)
+            {"kind": accepted.version.kind, "version": accepted.version.number, "accepted_at": clock.iso(accepted.at)}
+            for accepted in terms.accepted_by(person.id)
         ],
         "letters": [
-            {"kind": one.kind, "made_at": clock.iso(one.made_at), "expires_at": clock.iso(one.expires_at)}
-            for one in MailLetter.objects.filter(email=person.email).order_by("id")
+            {"kind": letter.kind, "made_at": clock.iso(letter.made_at), "expires_at": clock.iso(letter.expires_at)}
+            for letter in MailLetter.objects.filter(email=person.email).order_by("id")
         ],
         "acts": {
             "number": acts.count(),
@@ -95,7 +95,7 @@ def export(*, acting: Caller) -> dict[str, Any]:
                 {"at": clock.iso(row.at), "verb": row.verb, "subject": row.subject} for row in acts[:MOST_ACTS]
             ],
         },
-        **asked.found,
+        **subject.found,
         "kept_after_deletion": KEPT,
     }  # fmt: skip
 
@@ -134,9 +134,9 @@ def _leave_projects(person: Person) -> None:
     owned = Membership.objects.filter(person=person, role=Role.OWNER).values("project")
     # Two owners who go at the same moment would each count the other, on PostgreSQL.
     projects = list(Project.objects.select_for_update().filter(id__in=owned).order_by("id"))
-    others = Membership.objects.filter(project__in=projects, role=Role.OWNER, person__is_active=True)
-    kept = set(others.exclude(person=person).values_list("project_id", flat=True))
-    alone = sorted(project.name for project in projects if project.id not in kept)
+    other_owners = Membership.objects.filter(project__in=projects, role=Role.OWNER, person__is_active=True)
+    kept_projects = set(other_owners.exclude(person=person).values_list("project_id", flat=True))
+    alone = sorted(project.name for project in projects if project.id not in kept_projects)
     if alone:
         raise Conflict(
             f"You are the only owner of {', '.join(alone)}.",

@@ -158,8 +158,8 @@ def set_limit(project: str, quota: str, most: int | None, *, acting: Caller) -> 
         if most is None and _usual(target.id) is USUAL:
             QuotaLimit.objects.filter(project=target, name=quota).delete()
         else:
-            kept = USUAL[Quota(quota)] if most is None else most
-            QuotaLimit.objects.update_or_create(project=target, name=quota, defaults={"most": kept})
+            limit = USUAL[Quota(quota)] if most is None else most
+            QuotaLimit.objects.update_or_create(project=target, name=quota, defaults={"most": limit})
         audit(acting.actor, "quota.set", target.id, project=target.id, quota=quota, most=most)
 
 

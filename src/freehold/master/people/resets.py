@@ -63,8 +63,8 @@ def use_reset(email: str, code: str, password: str, address: str = "") -> None:
     account = identity.digest(email)
     throttle.check(account, address)
     check_password_rules(password)
-    found = _find(email, code)
-    if found is None or not _take(*found, make_password(password)):
+    reset = _find(email, code)
+    if reset is None or not _take(*reset, make_password(password)):
         throttle.failed(account, address)
         raise Unauthenticated(
             "The e-mail or the code is wrong, or the code is over or was used.", remedy="Ask for another code."
@@ -76,19 +76,19 @@ def _find(email: str, code: str) -> tuple[PasswordReset | MailLetter, Person] | 
     """Return what a code is of, and whose. A wrong one is the same work whether there is an account or not."""
     if "\0" in email:
         return None
-    made = PasswordReset.objects.filter(digest=identity.digest(code), expires_at__gt=clock.now(), person__email=email)
-    found = made.first() or letters.find(LetterKind.RESET, email, code)
-    if found is None:
+    resets = PasswordReset.objects.filter(digest=identity.digest(code), expires_at__gt=clock.now(), person__email=email)
+    reset = resets.first() or letters.find(LetterKind.RESET, email, code)
+    if reset is None:
         return None
     person = Person.objects.filter(email=email, is_active=True).first()
-    return None if person is None else (found, person)
+    return None if person is None else (reset, person)
 
 
-def _take(found: PasswordReset | MailLetter, person: Person, hashed: str) -> bool:
+def _take(reset: PasswordReset | MailLetter, person: Person, hashed: str) -> bool:
     with writing():
         # Of two that come at the same moment with one code, one deletes the row.
-        taken = type(found)._default_manager.filter(pk=found.pk, digest=found.digest).delete()[0]
-        if taken:
+        deleted = type(reset)._default_manager.filter(pk=reset.pk, digest=reset.digest).delete()[0]
+        if deleted:
             replace_password(person, hashed)
             audit(person.email, "reset.use", person.id)
-    return bool(taken)
+    return bool(deleted)

@@ -58,10 +58,10 @@ def confirm(key: str, code: str, *, acting: Caller) -> list[str]:
     if step is None:
         raise Invalid("This is not the code that the app shows now.", errors=[FieldError("code", "six digits")])
     with writing():
-        made = Authenticator.objects.get_or_create(
+        authenticator = Authenticator.objects.get_or_create(
             person_id=acting.person, defaults={"key": _sealed(key), "last_step": step, "made_at": clock.now()}
         )
-        if not made[1]:
+        if not authenticator[1]:
             raise Conflict("You have an app already.", remedy="Remove it first.")
         audit(acting.actor, "second-factor.add", acting.person)
         return _new_codes(acting.person)
@@ -182,8 +182,8 @@ def _new_codes(person: str) -> list[str]:
     RecoveryCode.objects.filter(person=person).delete()
     # Fifty bits each, and letters among them: none is taken for a code of an app.
     codes = [f"R{base64.b32encode(secrets.token_bytes(10)).decode()[:11]}" for _ in range(RECOVERY_CODES)]
-    RecoveryCode.objects.bulk_create(RecoveryCode(person_id=person, digest=identity.digest(one)) for one in codes)
-    return [f"{one[:4]}-{one[4:8]}-{one[8:]}" for one in codes]
+    RecoveryCode.objects.bulk_create(RecoveryCode(person_id=person, digest=identity.digest(code)) for code in codes)
+    return [f"{code[:4]}-{code[4:8]}-{code[8:]}" for code in codes]
 
 
 def _seal() -> Fernet:

@@ -71,7 +71,7 @@ def _note_login(request: HttpRequest, **_: object) -> None:
 
 def _bounded(text: str, longest: int) -> str:
     """Return the beginning of what a stranger says, without characters that a terminal or a database obeys."""
-    return "".join(one if one.isprintable() else "?" for one in text[:longest])
+    return "".join(character if character.isprintable() else "?" for character in text[:longest])
 
 
 user_logged_in.connect(_note_login, dispatch_uid="freehold.sessions")

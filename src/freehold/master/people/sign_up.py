@@ -85,7 +85,7 @@ def ask(
         if letter is not None:
             SignUp.objects.create(
                 id=ids.new("sign"), letter=letter, email=email, name=name, language=language, password=hashed,
-                terms=" ".join(one.id for one in agreed), made_at=letter.made_at,
+                terms=" ".join(version.id for version in agreed), made_at=letter.made_at,
             )  # fmt: skip
 
 
@@ -101,9 +101,9 @@ def confirm(email: str, code: str, password: str, address: str = "") -> Person |
     check_email(email)
     account = identity.digest(email)
     throttle.check(account, address)
-    asked = _of_code(email, code)
+    request = _of_code(email, code)
     # Who reads the mail has to know the password, too: else a stranger's would be on an account that its owner opened.
-    if asked is None or not check_password(password, asked.password) or not _take(asked):
+    if request is None or not check_password(password, request.password) or not _take(request):
         throttle.failed(account, address)
         raise Unauthenticated(
             "The e-mail, the code or the password is wrong, or the code is over or was used.", remedy="Sign up again."
@@ -116,9 +116,9 @@ def waiting() -> "QuerySet[SignUp]":
     return SignUp.objects.filter(confirmed_at__isnull=False)
 
 
-def part(asked: ListPart) -> list[SignUp]:
+def part(wanted: ListPart) -> list[SignUp]:
     """Return a part of those who wait, the first first."""
-    return list(part_of(waiting(), ("id",), "id", asked))
+    return list(part_of(waiting(), ("id",), "id", wanted))
 
 
 def accept(sign_up: str, *, acting: Caller) -> Person:
@@ -129,9 +129,9 @@ def accept(sign_up: str, *, acting: Caller) -> Person:
     acting.check(STAFF)
     try:
         with writing():
-            asked = _locked(sign_up)
-            person = _bring_in(asked, acting.actor)
-            letters.write(LetterKind.ACCEPTED, asked.email, asked.language)
+            request = _locked(sign_up)
+            person = _bring_in(request, acting.actor)
+            letters.write(LetterKind.ACCEPTED, request.email, request.language)
     except IntegrityError:
         raise Conflict("This address has an account by now.", remedy="Refuse the request.") from None
     return person
@@ -145,10 +145,10 @@ def refuse(sign_up: str, reason: str, *, acting: Caller) -> None:
         rule = f"1 to {LONGEST_REASON} characters in one line, which they read"
         raise Invalid("Say why.", errors=[FieldError("reason", rule)])
     with writing():
-        asked = _locked(sign_up)
-        letters.write(LetterKind.REFUSED, asked.email, asked.language, reason)
-        audit(acting.actor, "sign-up.refuse", asked.id, reason=reason)
-        asked.delete()
+        request = _locked(sign_up)
+        letters.write(LetterKind.REFUSED, request.email, request.language, reason)
+        audit(acting.actor, "sign-up.refuse", request.id, reason=reason)
+        request.delete()
 
 
 def _refuse_if_closed() -> None:
@@ -162,50 +162,52 @@ def _of_code(email: str, code: str) -> SignUp | None:
     return None if letter is None or has_account else SignUp.objects.filter(letter=letter).first()
 
 
-def _take(asked: SignUp) -> bool:
+def _take(request: SignUp) -> bool:
     """Make an account of a sign-up whose address is proven, or have it wait; return False if it was used before."""
     try:
         with writing():
             # Who asked again means the same.
-            waiting().filter(email=asked.email).exclude(id=asked.id).delete()
+            waiting().filter(email=request.email).exclude(id=request.id).delete()
             # Of two that come at the same moment with one code, one takes the row.
-            proven = SignUp.objects.filter(id=asked.id, confirmed_at=None).update(confirmed_at=clock.now(), letter=None)
+            proven = SignUp.objects.filter(id=request.id, confirmed_at=None).update(
+                confirmed_at=clock.now(), letter=None
+            )
             if not proven:
                 return False
-            letters.to(asked.email, LetterKind.CONFIRM).delete()
+            letters.to(request.email, LetterKind.CONFIRM).delete()
             if mode() is SignUpMode.OPEN:
-                _bring_in(asked, asked.email)
+                _bring_in(request, request.email)
     except IntegrityError:
         # Somebody made that account at this moment.
         return False
     return True
 
 
-def _bring_in(asked: SignUp, actor: str) -> Person:
+def _bring_in(request: SignUp, actor: str) -> Person:
     """Make an account with a project of its own; raise IntegrityError for an address that has one."""
     now = clock.now()
     person = Person.objects.create(
-        id=ids.new("pers"), email=asked.email, name=asked.name, language=asked.language, password=asked.password,
-        created_at=now,
+        id=ids.new("pers"), email=request.email, name=request.name, language=request.language,
+        password=request.password, created_at=now,
     )  # fmt: skip
-    project = Project.objects.create(id=ids.new("proj"), name=_name_for(asked.email), created_at=now)
+    project = Project.objects.create(id=ids.new("proj"), name=_name_for(request.email), created_at=now)
     Membership.objects.create(person=person, project=project, role=Role.OWNER)
     Newcomer.objects.create(project=project)
-    terms.note_accepted(person.id, [terms.find(one) for one in asked.terms.split()], asked.made_at)
+    terms.note_accepted(person.id, [terms.find(version) for version in request.terms.split()], request.made_at)
     audit(actor, "person.add", person.id, email=person.email, staff=False)
     audit(actor, "project.add", project.id, project=project.id, name=project.name)
-    SignUp.objects.filter(id=asked.id).delete()
+    SignUp.objects.filter(id=request.id).delete()
     return person
 
 
 def _name_for(email: str) -> str:
     """Return a name for a project that no other has: that a name is taken would tell who is a customer here."""
-    told = re.sub(r"[^a-z0-9]+", "-", email.partition("@")[0]).strip("-")[:40].strip("-")
-    return f"{told or 'project'}-{secrets.token_hex(4)}"
+    name = re.sub(r"[^a-z0-9]+", "-", email.partition("@")[0]).strip("-")[:40].strip("-")
+    return f"{name or 'project'}-{secrets.token_hex(4)}"
 
 
 def _locked(sign_up: str) -> SignUp:
-    found = None if "\0" in sign_up else waiting().select_for_update().filter(id=sign_up).first()
-    if found is None:
+    request = None if "\0" in sign_up else waiting().select_for_update().filter(id=sign_up).first()
+    if request is None:
         raise NotFound(f"Nobody waits as '{sign_up}'.", remedy="See: freehold sign-ups list.")
-    return found
+    return request

@@ -43,11 +43,11 @@ def publish(kind: str, text: str, *, acting: Caller) -> TermsVersion:
         if last is not None and last.text == text:
             raise Conflict(f"This is version {last.number}, which holds already.", remedy="")
         number = 1 if last is None else last.number + 1
-        made = TermsVersion.objects.create(
+        version = TermsVersion.objects.create(
             id=f"{kind}-{number}", kind=kind, number=number, text=text, published_at=clock.now()
         )
-        audit(acting.actor, "terms.publish", made.id)
-    return made
+        audit(acting.actor, "terms.publish", version.id)
+    return version
 
 
 def current() -> list[TermsVersion]:
@@ -59,15 +59,15 @@ def current() -> list[TermsVersion]:
 
 def find(identity: str) -> TermsVersion:
     """Return a version by its id, `terms-3`; raise NotFound."""
-    found = None if "\0" in identity else TermsVersion.objects.filter(id=identity).first()
-    if found is None:
+    version = None if "\0" in identity else TermsVersion.objects.filter(id=identity).first()
+    if version is None:
         raise NotFound(f"There are no terms '{identity}'.", remedy="")
-    return found
+    return version
 
 
-def part(asked: ListPart) -> list[TermsVersion]:
+def part(wanted: ListPart) -> list[TermsVersion]:
     """Return a part of all versions, the newest first."""
-    return list(part_of(TermsVersion.objects.all(), ("-published_at", "id"), "id", asked))
+    return list(part_of(TermsVersion.objects.all(), ("-published_at", "id"), "id", wanted))
 
 
 def link_of(version: TermsVersion) -> str:
@@ -94,11 +94,15 @@ def note_accepted(person: str, versions: list[TermsVersion], at: int) -> None:
 
 def accept(versions: list[TermsVersion], *, acting: Caller) -> None:
     """Note that the caller accepts versions now, as with an order."""
-    new = [one for one in versions if not AcceptedTerms.objects.filter(person=acting.person, version=one).exists()]
+    new = [
+        version
+        for version in versions
+        if not AcceptedTerms.objects.filter(person=acting.person, version=version).exists()
+    ]
     if new:
         with writing():
             note_accepted(acting.person, new, clock.now())
-            audit(acting.actor, "terms.accept", acting.person, versions=[one.id for one in new])
+            audit(acting.actor, "terms.accept", acting.person, versions=[version.id for version in new])
 
 
 def accepted_by(person: str) -> list[AcceptedTerms]:

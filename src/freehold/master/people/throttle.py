@@ -25,8 +25,8 @@ class Throttle:
     before (`devices`), and an address from which a program did.
     """
 
-    def __init__(self, what: str = "Too many wrong passwords") -> None:
-        self._what = what
+    def __init__(self, message: str = "Too many wrong passwords") -> None:
+        self._what = message
         self._lock = threading.Lock()
         self._accounts: OrderedDict[str, deque[int]] = OrderedDict()
         self._addresses: OrderedDict[str, deque[int]] = OrderedDict()
@@ -58,10 +58,10 @@ class Throttle:
     def failed(self, account: str, address: str, device: str = "") -> None:
         with self._lock:
             shared = ((self._accounts, account), (self._addresses, address))
-            for kept, key in ((self._devices, device),) if device else shared:
-                kept.setdefault(key, deque(maxlen=MOST_FAILURES)).append(clock.now())
-                kept.move_to_end(key)
-                _forget(kept)
+            for counters, key in ((self._devices, device),) if device else shared:
+                counters.setdefault(key, deque(maxlen=MOST_FAILURES)).append(clock.now())
+                counters.move_to_end(key)
+                _forget(counters)
 
     def succeeded(self, account: str, address: str) -> None:
         with self._lock:
@@ -76,13 +76,13 @@ class Throttle:
 throttle = Throttle()
 
 
-def _recent(kept: "OrderedDict[str, deque[int]]", key: str, now: int) -> "deque[int]":
-    found = kept.get(key, deque())
-    while found and found[0] <= now - HOUR:
-        found.popleft()
-    return found
+def _recent(counters: "OrderedDict[str, deque[int]]", key: str, now: int) -> "deque[int]":
+    moments = counters.get(key, deque())
+    while moments and moments[0] <= now - HOUR:
+        moments.popleft()
+    return moments
 
 
-def _forget(kept: "OrderedDict[str, deque[int]] | OrderedDict[tuple[str, str], None]") -> None:
-    while len(kept) > MOST_KEPT:
-        kept.popitem(last=False)
+def _forget(counters: "OrderedDict[str, deque[int]] | OrderedDict[tuple[str, str], None]") -> None:
+    while len(counters) > MOST_KEPT:
+        counters.popitem(last=False)

@@ -99,7 +99,7 @@ def add_offer(spec: Proposal, project: str, *, acting: Caller) -> Offer:
         size=json.dumps(spec.size),
         parameters=json.dumps(spec.parameters),
         availability=spec.availability,
-        credits=json.dumps([list(one) for one in chosen if one[0] <= spec.availability]),
+        credits=json.dumps([list(credit) for credit in chosen if credit[0] <= spec.availability]),
         grace=spec.grace,
         tax_category=spec.tax_category,
         account=spec.account,
@@ -139,13 +139,13 @@ def publish_list(spec: Listing, project: str, *, acting: Caller) -> PriceList:
             f"There is no legal entity '{spec.entity}' in '{project}'.", remedy="See `freehold billing entities`."
         )
     currencies.check(spec.currency)
-    offers = {one.name: one for one in Offer.objects.filter(project=entity.project_id, retired_at=None)}
+    offers = {offer.name: offer for offer in Offer.objects.filter(project=entity.project_id, retired_at=None)}
     _check_list(spec, offers)
-    wrong = [one for asked in spec.prices for one in _wrong_account(offers[asked.offer].account, [entity])]
+    wrong = [message for price in spec.prices for message in _wrong_account(offers[price.offer].account, [entity])]
     if wrong:
         raise Invalid("These prices cannot be published.", errors=wrong)
     today = days.of_moment(clock.now(), entity.time_zone)
-    made = PriceList(
+    price_list = PriceList(
         id=ids.new("prices"),
         entity=entity,
         title=spec.title.strip(),
@@ -158,14 +158,14 @@ def publish_list(spec: Listing, project: str, *, acting: Caller) -> PriceList:
     )
     with writing():
         quotas.check(owner, Quota.PRICE_LISTS, PriceList.objects.filter(entity__project=owner).count)
-        _make_room(made, today)
-        made.save(force_insert=True)
-        for asked in spec.prices:
-            _add_price(made, offers[asked.offer], asked)
-        PriceList.objects.filter(id=made.id).update(published_at=clock.now())
-        audit(acting.actor, "prices.publish", made.id, project=entity.project_id, title=made.title)
-    made.refresh_from_db()
-    return made
+        _make_room(price_list, today)
+        price_list.save(force_insert=True)
+        for price in spec.prices:
+            _add_price(price_list, offers[price.offer], price)
+        PriceList.objects.filter(id=price_list.id).update(published_at=clock.now())
+        audit(acting.actor, "prices.publish", price_list.id, project=entity.project_id, title=price_list.title)
+    price_list.refresh_from_db()
+    return price_list
 
 
 def steps(tiers: Sequence[tuple[int, int]]) -> list[Tier]:
@@ -174,29 +174,33 @@ def steps(tiers: Sequence[tuple[int, int]]) -> list[Tier]:
     return [Tier(above, end, amount) for (above, amount), end in zip(tiers, ends, strict=True)]
 
 
-def _make_room(made: PriceList, today: int) -> None:
+def _make_room(price_list: PriceList, today: int) -> None:
     """End the list that has no end of its own where another begins; raise Conflict when times overlap."""
     # Two who publish at once take turns at the entity.
-    LegalEntity.objects.select_for_update().get(id=made.entity_id)
-    others = PriceList.objects.filter(
-        entity=made.entity,
-        currency=made.currency,
-        region=made.region,
-        until_day__gt=made.from_day,
-        from_day__lt=made.until_day,
+    LegalEntity.objects.select_for_update().get(id=price_list.entity_id)
+    older = PriceList.objects.filter(
+        entity=price_list.entity,
+        currency=price_list.currency,
+        region=price_list.region,
+        until_day__gt=price_list.from_day,
+        from_day__lt=price_list.until_day,
     )
-    for other in others:
-        if other.until_day != days.NEVER or made.from_day <= other.from_day or made.from_day < today:
+    for older_list in older:
+        if (
+            older_list.until_day != days.NEVER
+            or price_list.from_day <= older_list.from_day
+            or price_list.from_day < today
+        ):
             raise Conflict(
-                f"'{other.title}' holds from {days.iso(other.from_day)} already.",
+                f"'{older_list.title}' holds from {days.iso(older_list.from_day)} already.",
                 remedy="Let this list begin when that one has ended; one without end ends by itself on a day to come.",
             )
-        PriceList.objects.filter(id=other.id).update(until_day=made.from_day)
+        PriceList.objects.filter(id=older_list.id).update(until_day=price_list.from_day)
 
 
-def _add_price(made: PriceList, offer: Offer, asked: Asked) -> None:
+def _add_price(price_list: PriceList, offer: Offer, asked: Asked) -> None:
     price = Price.objects.create(
-        list=made,
+        list=price_list,
         offer=offer,
         kind=asked.kind,
         meter=asked.meter,
@@ -250,40 +254,40 @@ def _check_list(spec: Listing, offers: dict[str, Offer]) -> None:
     if not spec.prices:
         wrong.append(FieldError("prices", "one or more"))
     seen = set()
-    for number, asked in enumerate(spec.prices):
-        key = (asked.offer, asked.kind, asked.meter)
+    for number, price in enumerate(spec.prices):
+        key = (price.offer, price.kind, price.meter)
         if key in seen:
             wrong.append(FieldError(f"prices.{number}", "once in a list", " ".join(key)))
         seen.add(key)
-        wrong += [FieldError(f"prices.{number}.{name}", rule, value) for name, rule, value in _wrong(asked, offers)]
+        wrong += [FieldError(f"prices.{number}.{name}", rule, value) for name, rule, value in _wrong(price, offers)]
     if wrong:
         raise Invalid("These prices cannot be published.", errors=wrong)
 
 
-def _most(asked: Asked) -> int:
-    return max([asked.amount, *(amount for _, amount in asked.tiers)])
+def _most(price: Asked) -> int:
+    return max([price.amount, *(amount for _, amount in price.tiers)])
 
 
-def _wrong(asked: Asked, offers: dict[str, Offer]) -> list[tuple[str, str, object]]:
+def _wrong(price: Asked, offers: dict[str, Offer]) -> list[tuple[str, str, object]]:
     """Return what is wrong with a price: field, rule, value."""
-    has_tiers = asked.model in (Model.GRADUATED, Model.VOLUME)
-    is_usage = asked.kind == "usage"
-    starts = [above for above, _ in asked.tiers]
+    has_tiers = price.model in (Model.GRADUATED, Model.VOLUME)
+    is_usage = price.kind == "usage"
+    starts = [above for above, _ in price.tiers]
     return [
         (name, rule, value)
         for fine, name, rule, value in (
-            (asked.offer in offers, "offer", "an offer that can be ordered", asked.offer),
-            (asked.kind in KINDS, "kind", f"one of {', '.join(KINDS)}", asked.kind),
-            (0 <= asked.amount <= LARGEST, "amount", "0 or more", asked.amount),
-            (1 <= asked.unit <= LARGEST_UNIT, "unit", f"1 to {LARGEST_UNIT}", asked.unit),
+            (price.offer in offers, "offer", "an offer that can be ordered", price.offer),
+            (price.kind in KINDS, "kind", f"one of {', '.join(KINDS)}", price.kind),
+            (0 <= price.amount <= LARGEST, "amount", "0 or more", price.amount),
+            (1 <= price.unit <= LARGEST_UNIT, "unit", f"1 to {LARGEST_UNIT}", price.unit),
             # So that what the largest counter costs fits the database's whole numbers.
-            (not is_usage or _most(asked) <= 256 * asked.unit, "unit", "larger, for this price", asked.unit),
-            (asked.unit * _most(asked) < 2**61, "unit", "smaller, for this price", asked.unit),
-            (is_usage == (asked.meter in PRICED), "meter", f"for usage, one of {', '.join(PRICED)}", asked.meter),
-            (is_usage or asked.model is Model.FLAT, "model", "flat, unless it is for usage", asked.model.value),
-            (bool(asked.tiers) == has_tiers, "tiers", "for graduated and volume prices only", list(asked.tiers)),
-            (not asked.tiers or (starts[0] == 0 and starts == sorted(set(starts))), "tiers", "growing, from 0", starts),
-            (all(0 <= amount <= LARGEST for _, amount in asked.tiers), "tiers", "no price below 0", list(asked.tiers)),
+            (not is_usage or _most(price) <= 256 * price.unit, "unit", "larger, for this price", price.unit),
+            (price.unit * _most(price) < 2**61, "unit", "smaller, for this price", price.unit),
+            (is_usage == (price.meter in PRICED), "meter", f"for usage, one of {', '.join(PRICED)}", price.meter),
+            (is_usage or price.model is Model.FLAT, "model", "flat, unless it is for usage", price.model.value),
+            (bool(price.tiers) == has_tiers, "tiers", "for graduated and volume prices only", list(price.tiers)),
+            (not price.tiers or (starts[0] == 0 and starts == sorted(set(starts))), "tiers", "growing, from 0", starts),
+            (all(0 <= amount <= LARGEST for _, amount in price.tiers), "tiers", "no price below 0", list(price.tiers)),
         )
         if not fine
     ]  # fmt: skip

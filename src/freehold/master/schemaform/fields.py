@@ -52,7 +52,7 @@ class Field:
     @property
     def id(self) -> str:
         """The input's id: no space, which separates ids, and nothing that a selector would trip over."""
-        return "f-" + re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):x}_", self.name)
+        return "f-" + re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):x}_", self.name)
 
     @property
     def described_by(self) -> str:
@@ -173,14 +173,14 @@ class Number(Field):
         step = schema.get("multipleOf", 1 if whole else None)
         self.attributes["step"] = "any" if step is None else json.dumps(step)
         self.attributes["inputmode"] = "numeric" if whole and schema.get("minimum", -1) >= 0 else "text"
-        for attribute, closed, open_, one in (
+        for attribute, closed, open_, limit in (
             ("min", "minimum", "exclusiveMinimum", 1),
             ("max", "maximum", "exclusiveMaximum", -1),
         ):
             if closed in schema:
                 self.attributes[attribute] = json.dumps(schema[closed])
             elif isinstance(schema.get(open_), int) and whole:
-                self.attributes[attribute] = json.dumps(schema[open_] + one)
+                self.attributes[attribute] = json.dumps(schema[open_] + limit)
             elif open_ in schema:
                 self.attributes[attribute] = json.dumps(schema[open_])
         if self.default_text:
@@ -220,7 +220,7 @@ class Choice(Field):
     @property
     def choices(self) -> list[tuple[str, Any, bool]]:
         """Value as it is posted, the value itself, whether it is chosen."""
-        return [(text, one, text == self.raw) for text, one in ((json.dumps(one), one) for one in self._of)]
+        return [(text, value, text == self.raw) for text, value in ((json.dumps(value), value) for value in self._of)]
 
     @property
     def may_be_empty(self) -> bool:
@@ -228,7 +228,7 @@ class Choice(Field):
         return not self.required or self.nullable or not self.raw
 
     def fits(self, value: Any) -> bool:
-        return json.dumps(value) in [json.dumps(one) for one in self._of] or (
+        return json.dumps(value) in [json.dumps(option) for option in self._of] or (
             value is None and self.nullable and not self.required
         )
 
@@ -238,9 +238,9 @@ class Choice(Field):
     def give(self) -> Any:
         if not self.raw:
             return self._refuse(_("Choose one.")) if self.required and not self.nullable else self._nothing()
-        for text, one, _chosen in self.choices:
+        for text, value, _chosen in self.choices:
             if text == self.raw:
-                return one
+                return value
         return self._refuse(_("Choose one."))
 
 
@@ -317,29 +317,29 @@ class Lines(Field):
         if not isinstance(value, list) or (not value and self.nullable):
             return False
         if self._kind == "string":
-            return all(isinstance(one, str) and one == one.strip() and one and "\n" not in one for one in value)
+            return all(isinstance(item, str) and item == item.strip() and item and "\n" not in item for item in value)
         kinds = int if self._kind == "integer" else (int, float)
-        return all(isinstance(one, kinds) and not isinstance(one, bool) for one in value)
+        return all(isinstance(item, kinds) and not isinstance(item, bool) for item in value)
 
     def show(self, value: Any) -> None:
         value = self.default if value is ABSENT else value
         lines = value if isinstance(value, list) else []
-        self.raw = "\n".join(one if isinstance(one, str) else json.dumps(one) for one in lines)
+        self.raw = "\n".join(item if isinstance(item, str) else json.dumps(item) for item in lines)
 
     def give(self) -> Any:
-        found: list[Any] = []
+        values: list[Any] = []
         for line in filter(None, (line.strip() for line in self.raw.split("\n"))):
             if self._kind == "string":
-                found.append(line)
+                values.append(line)
                 continue
             number = read_number(line, whole=self._kind == "integer")
             if number is None:
                 return self._refuse(_("Each line must be a number."))
-            found.append(number)
-        if not found and self.nullable:
+            values.append(number)
+        if not values and self.nullable:
             return self._nothing()
-        is_default = found == (self.default or [])
-        return ABSENT if is_default and not self.required else found
+        is_default = values == (self.default or [])
+        return ABSENT if is_default and not self.required else values
 
 
 class Group(Field):
@@ -380,10 +380,10 @@ class Group(Field):
         if not self.on:
             return None if self.nullable and (self.required or self.default is not None) else ABSENT
         pairs = [(field.path[-1], field.give()) for field in self.fields]
-        found = {name: value for name, value in pairs if value is not ABSENT}
+        fields = {name: value for name, value in pairs if value is not ABSENT}
         if self.required or self.has_switch:
-            return found
-        return ABSENT if not found or found == self.default else found
+            return fields
+        return ABSENT if not fields or fields == self.default else fields
 
     def walk(self) -> Iterator[Field]:
         yield self
@@ -412,14 +412,14 @@ class Rows(Field):
             return self.nullable and (self.required or self.default in (ABSENT, None))
         if not isinstance(value, list) or len(value) > MOST_ROWS or (not value and self.nullable):
             return False
-        return all(isinstance(one, dict) and isinstance(self.make(number), Group) for number, one in enumerate(value))
+        return all(isinstance(item, dict) and isinstance(self.make(number), Group) for number, item in enumerate(value))
 
     def show(self, value: Any) -> None:
         value = self.default if value is ABSENT else value
         self.rows = []
-        for number, one in enumerate(value if isinstance(value, list) else []):
+        for number, item in enumerate(value if isinstance(value, list) else []):
             row = self.make(number)
-            row.show(one)
+            row.show(item)
             self.rows.append(row)
 
     def take(self, posted: Posted) -> None:
@@ -441,11 +441,11 @@ class Rows(Field):
                 self.rows.append(row)
 
     def give(self) -> Any:
-        found = [row.give() for row in self.rows]
-        if not found and self.nullable:
+        items = [row.give() for row in self.rows]
+        if not items and self.nullable:
             return self._nothing()
-        is_default = found == (self.default or [])
-        return ABSENT if is_default and not self.required else found
+        is_default = items == (self.default or [])
+        return ABSENT if is_default and not self.required else items
 
     def walk(self) -> Iterator[Field]:
         yield self

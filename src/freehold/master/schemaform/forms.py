@@ -65,17 +65,17 @@ class Form:
     def refuse(self, errors: Iterable[FieldError], say: Callable[[str], str]) -> list[FieldError]:
         """Put errors of the server at their inputs; return those that belong to none."""
         by_name = {".".join(("parameters", *field.path[1:])): field for field in self.top.walk()}
-        rest = []
+        others = []
         for error in errors:
             name = error.field
             while name not in by_name and "." in name:
                 name = name.rpartition(".")[0]
             field = by_name.get(name)
             if field is None or (field is self.top and isinstance(field, Group)):
-                rest.append(error)
+                others.append(error)
             else:
                 field.errors.append(say(error.rule))
-        return rest
+        return others
 
 
 class _Maker:
@@ -164,59 +164,63 @@ class _Maker:
         def row(number: int) -> Field:
             value = present[number] if isinstance(present, list) and number < len(present) else {}
             # Nameless: its heading is its number.
-            made = self.make((*rows.path, str(number)), items, value, required=True, demanded=True, name="")
-            made.title = ""
-            return made
+            field = self.make((*rows.path, str(number)), items, value, required=True, demanded=True, name="")
+            field.title = ""
+            return field
 
         rows.make = row
         return rows
 
     def _plain(self, schema: Any) -> tuple[bool, dict[str, Any]]:
         """Return whether null is allowed, and the schema without references and the choice of null."""
-        found = self._resolved(schema, ())
-        options = found.get("anyOf") or found.get("oneOf")
-        rest = {key: value for key, value in found.items() if key not in ("anyOf", "oneOf")}
+        resolved = self._resolved(schema, ())
+        options = resolved.get("anyOf") or resolved.get("oneOf")
+        other_keywords = {key: value for key, value in resolved.items() if key not in ("anyOf", "oneOf")}
         if options:
-            others = [one for one in options if one != {"type": "null"}]
-            if len(others) == 1:
-                nullable, inner = self._plain(others[0])
-                return nullable or len(options) > 1, {**inner, **rest}
-            return False, {key: rest[key] for key in ("title", "description", "default") if key in rest}
-        kinds = rest.get("type")
+            non_null = [option for option in options if option != {"type": "null"}]
+            if len(non_null) == 1:
+                nullable, inner = self._plain(non_null[0])
+                return nullable or len(options) > 1, {**inner, **other_keywords}
+            return False, {
+                key: other_keywords[key] for key in ("title", "description", "default") if key in other_keywords
+            }
+        kinds = other_keywords.get("type")
         if isinstance(kinds, list):
-            others = [kind for kind in kinds if kind != "null"]
-            rest["type"] = others[0] if len(others) == 1 else "anything"
-            return len(others) < len(kinds), rest
-        if isinstance(rest.get("enum"), list) and None in rest["enum"]:
-            rest["enum"] = [one for one in rest["enum"] if one is not None]
-            return True, rest
-        return False, rest
+            non_null = [kind for kind in kinds if kind != "null"]
+            other_keywords["type"] = non_null[0] if len(non_null) == 1 else "anything"
+            return len(non_null) < len(kinds), other_keywords
+        if isinstance(other_keywords.get("enum"), list) and None in other_keywords["enum"]:
+            other_keywords["enum"] = [option for option in other_keywords["enum"] if option is not None]
+            return True, other_keywords
+        return False, other_keywords
 
     def _resolved(self, schema: Any, seen: tuple[str, ...]) -> dict[str, Any]:
         if not isinstance(schema, dict):
             return {}
         every = schema.get("allOf")
         if isinstance(every, list) and len(every) == 1:
-            rest = {key: value for key, value in schema.items() if key != "allOf"}
-            return {**self._resolved(every[0], seen), **rest}
+            other_keywords = {key: value for key, value in schema.items() if key != "allOf"}
+            return {**self._resolved(every[0], seen), **other_keywords}
         reference = schema.get("$ref")
         if reference is None:
             return dict(schema)
         if reference in seen:
             return {}
-        rest = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**self._resolved(self._at(reference), (*seen, reference)), **rest}
+        other_keywords = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**self._resolved(self._at(reference), (*seen, reference)), **other_keywords}
 
     def _at(self, reference: str) -> Any:
-        found: Any = self._whole
+        resolved: Any = self._whole
         for part in filter(None, reference.removeprefix("#").split("/")):
-            found = found.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, dict) else {}
-        return found
+            resolved = (
+                resolved.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(resolved, dict) else {}
+            )
+        return resolved
 
 
 def _title(schema: Any) -> str:
     """Return the title of a property, not of what it refers to: that says what it is, not what it is for."""
     if not isinstance(schema, dict):
         return ""
-    options = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
     return str(schema.get("title") or (_title(options[0]) if len(options) == 1 else ""))

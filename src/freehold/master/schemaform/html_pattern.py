@@ -29,5 +29,5 @@ def html_pattern(pattern: object) -> str:
     return f".*(?:{''.join(parts)}).*"
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found[0] if found[0].startswith("\\") else "\\" + found[0]
+def _escaped(match: re.Match[str]) -> str:
+    return match[0] if match[0].startswith("\\") else "\\" + match[0]

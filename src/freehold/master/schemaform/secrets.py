@@ -29,17 +29,17 @@ def shown(values: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Shown]:
     properties = schema.get("properties")
     known: dict[str, Any] = properties if isinstance(properties, dict) else {}
     names = [*(name for name in known if name in values), *(name for name in values if name not in known)]
-    found = []
+    paths = []
     for name in names:
         own = known.get(name)
         title = own.get("title", name) if isinstance(own, dict) else name
         if is_secret(name, schema):
-            found.append(Shown(name, str(title), "", True))
+            paths.append(Shown(name, str(title), "", True))
         else:
             words = text(values[name])
             is_link = isinstance(values[name], str) and words.startswith(("http://", "https://"))
-            found.append(Shown(name, str(title), words, False, words if is_link else ""))
-    return found
+            paths.append(Shown(name, str(title), words, False, words if is_link else ""))
+    return paths
 
 
 def text(value: Any) -> str:

@@ -139,13 +139,15 @@ class StreamBoard:
                 raise Conflict(
                     "The node's version of Freehold does not show logs yet.", remedy="Its operator updates the node."
                 )
-            open_now = [one for one in self._streams.values() if one.over_at is None]
+            open_now = [stream for stream in self._streams.values() if stream.over_at is None]
             self._check("of this service", MOST_OF_SERVICE, (o.request.instance == request.instance for o in open_now))
-            self._check("of this project", MOST_OF_PROJECT, (one.source.project == source.project for one in open_now))
-            self._check("of this node", MOST_OF_NODE, (one.source.node == source.node for one in open_now))
+            self._check(
+                "of this project", MOST_OF_PROJECT, (stream.source.project == source.project for stream in open_now)
+            )
+            self._check("of this node", MOST_OF_NODE, (stream.source.node == source.node for stream in open_now))
             self._check("here", MOST, (True for _ in open_now))
             if len(self._streams) >= 2 * MOST:
-                ended = (name for name, one in self._streams.items() if one.over_at is not None)
+                ended = (name for name, stream in self._streams.items() if stream.over_at is not None)
                 del self._streams[next(ended)]
             now = clock.passed()
             stream = OpenStream(request, source, redaction, now, now)
@@ -158,15 +160,15 @@ class StreamBoard:
         """Return what a node is to be told of."""
         with self._lock:
             self._tidy()
-            found = [one for one in self._streams.values() if one.waits_for(node)]
-            for one in found:
-                one.told = clock.passed()
-            return [one.request for one in found]
+            waiting = [stream for stream in self._streams.values() if stream.waits_for(node)]
+            for stream in waiting:
+                stream.told = clock.passed()
+            return [stream.request for stream in waiting]
 
     def has(self, node: str) -> bool:
         """Return whether a node is to be told of something."""
         with self._lock:
-            return any(one.waits_for(node) for one in self._streams.values())
+            return any(stream.waits_for(node) for stream in self._streams.values())
 
     def knows(self, node: str, *, streams: bool) -> None:
         """Note whether a node can show anything."""
@@ -188,10 +190,10 @@ class StreamBoard:
                 stream.unread.popleft()
                 stream.read += 1
             self._wake(stream)
-            found, read, over, why = list(stream.unread), stream.read, stream.over_at is not None, stream.why
+            unread, read, over, why = list(stream.unread), stream.read, stream.over_at is not None, stream.why
         # In the thread of who reads: the more secrets there are, the longer it takes.
-        shown = [_shown(one, stream.redaction) for one in found]
-        return StreamNews(shown, read + len(found), over, _safe(why, stream.redaction))
+        shown = [_shown(line, stream.redaction) for line in unread]
+        return StreamNews(shown, read + len(unread), over, _safe(why, stream.redaction))
 
     async def news(self, name: str, after: int) -> None:
         """Wait for what a reader has not got yet: until the end of the last lines, for any news of what is followed."""
@@ -211,9 +213,9 @@ class StreamBoard:
                 future = self._future(stream)
                 if stream.is_untold():
                     self._tell(stream.source.node)
-                rest = min(left, stream.ends_at() - clock.passed() + 0.01)
+                patience = min(left, stream.ends_at() - clock.passed() + 0.01)
             try:
-                await self._changed(stream, future, rest if stream.heard else min(rest, TELL_S + 0.01))
+                await self._changed(stream, future, patience if stream.heard else min(patience, TELL_S + 0.01))
             finally:
                 with self._lock:
                     stream.readers -= 1
@@ -280,8 +282,8 @@ class StreamBoard:
                 stream.waiting.discard(future)
 
     @staticmethod
-    def _check(where: str, most: int, found: Iterable[bool]) -> None:
-        if sum(found) >= most:
+    def _check(where: str, most: int, matching: Iterable[bool]) -> None:
+        if sum(matching) >= most:
             raise Busy(
                 f"{most} logs {where} are being read at once, which is as many as may be.",
                 remedy="End one of them, or try again in a minute.",

@@ -62,10 +62,10 @@ def _secrets(row: dict[str, Any]) -> Iterator[Any]:
             f"It is made of more than {len(below)} services, whose secrets cannot all be taken out of its log.",
             remedy="Read the logs of its parts, or ask whoever runs its node.",
         )
-    for one in (row, *below):
-        schema = catalog.type_schemas(one["release_id"], one["type"])
-        yield from (value for name, value in one["parameters"].items() if is_secret(name, schema.request))
-        yield from (value for name, value in (one["published"] or {}).items() if is_secret(name, schema.response))
+    for instance in (row, *below):
+        schema = catalog.type_schemas(instance["release_id"], instance["type"])
+        yield from (value for name, value in instance["parameters"].items() if is_secret(name, schema.request))
+        yield from (value for name, value in (instance["published"] or {}).items() if is_secret(name, schema.response))
     schema = catalog.type_schemas(row["release_id"], row["type"])
-    for asked in queries.history(row["id"])[0]:
-        yield from (value for name, value in asked["parameters"].items() if is_secret(name, schema.request))
+    for past in queries.history(row["id"])[0]:
+        yield from (value for name, value in past["parameters"].items() if is_secret(name, schema.request))

@@ -34,13 +34,13 @@ def redaction(values: Iterator[Any]) -> Redaction:
     Logs are looked at line by line, so each line of a secret is one; and so is the password within an address. Raise
     Conflict where there are too many.
     """
-    found = {form for value in values for text in _texts(value) for form in _forms(text) if len(form) >= SHORTEST}
-    if len(found) > MOST_SECRETS:
+    forms = {form for value in values for text in _texts(value) for form in _forms(text) if len(form) >= SHORTEST}
+    if len(forms) > MOST_SECRETS:
         raise Conflict(
             f"It has more than {MOST_SECRETS} secrets, too many to be taken out of its log.",
             remedy="Whoever runs its node can read the log there.",
         )
-    return Redaction(tuple(sorted(found, key=lambda one: (-len(one), one))))
+    return Redaction(tuple(sorted(forms, key=lambda form: (-len(form), form))))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -48,11 +48,11 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (line.strip() for line in value.splitlines())
         yield from _password_in(value)
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from _texts(one)
+        for member in value.values():
+            yield from _texts(member)
     elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+        for member in value:
+            yield from _texts(member)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)
 

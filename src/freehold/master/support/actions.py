@@ -100,5 +100,5 @@ def _check(text: str, title: str | None = None) -> None:
     if title is not None and (not 0 < len(title.strip()) <= MOST_TITLE or not title.isprintable()):
         wrong.append(FieldError("title", f"a line of 1 to {MOST_TITLE} characters"))
     if wrong:
-        told = "; ".join(f"{one.field}: {one.rule}" for one in wrong)
-        raise Invalid(f"This cannot be said so: {told}.", errors=wrong)
+        problems = "; ".join(f"{invalid.field}: {invalid.rule}" for invalid in wrong)
+        raise Invalid(f"This cannot be said so: {problems}.", errors=wrong)

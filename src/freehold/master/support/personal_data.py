@@ -20,7 +20,7 @@ def tell(event: AskPersonalData) -> None:
     event.found["messages"] = {
         "number": rows.count(),
         "newest": [
-            {"at": clock.iso(one.at), "ticket": one.ticket_id, "text": one.text} for one in rows[:MOST_MESSAGES]
+            {"at": clock.iso(row.at), "ticket": row.ticket_id, "text": row.text} for row in rows[:MOST_MESSAGES]
         ],
     }
 

@@ -34,10 +34,10 @@ def of_projects(projects: list[str], acting: Caller, part: ListPart) -> tuple[li
 
 def find(project: str, identity: str, acting: Caller) -> Ticket:
     """Return a ticket that the caller sees as a member of a project; raise NotFound, the same for one of others."""
-    found = Ticket.objects.filter(_seen(project, acting), id=identity).first()
-    if found is None:
+    ticket = Ticket.objects.filter(_seen(project, acting), id=identity).first()
+    if ticket is None:
         raise NotFound(f"There is no ticket '{identity}' here.")
-    return found
+    return ticket
 
 
 def messages(ticket: Ticket, part: ListPart) -> list[Message]:

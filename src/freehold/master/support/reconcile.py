@@ -38,7 +38,7 @@ def give_notice() -> int:
     if not doubts:
         for ticket in Ticket.objects.filter(about__startswith=DOUBT, closed_at=None):
             actions.settle(ticket.about, "It was decided to go on from what this Master knows.")
-    told = _tell_of_clock()
+    changed = _tell_of_clock()
     forgeries = run(_SQL["forgeries"])
     for row in forgeries:
         text = (
@@ -48,7 +48,7 @@ def give_notice() -> int:
         )
         title = f"Node '{row['title']}' shows a false statement"
         actions.notice(f"forgery:{row['node']}", title, text, project=row["project"])
-    return len(doubts) + told + len(forgeries) + _tell_of_silence() + _quarantine()
+    return len(doubts) + changed + len(forgeries) + _tell_of_silence() + _quarantine()
 
 
 def _tell_of_clock() -> int:
@@ -56,18 +56,19 @@ def _tell_of_clock() -> int:
 
     Return how many were told.
     """
-    said = clocks.contradiction()
-    if not said:
+    message = clocks.contradiction()
+    if not message:
         over = list(Ticket.objects.filter(about__startswith=CLOCK, closed_at=None))
         for ticket in over:
             actions.settle(ticket.about, "Its clock is not contradicted any more.")
         return len(over)
-    told, count = set(Ticket.objects.filter(about__startswith=CLOCK, closed_at=None).values_list("about", flat=True)), 0
+    open_tickets = set(Ticket.objects.filter(about__startswith=CLOCK, closed_at=None).values_list("about", flat=True))
+    count = 0
     for row in run(_SQL["providers"]):
-        if (about := f"{CLOCK}{row['project']}") not in told:
+        if (about := f"{CLOCK}{row['project']}") not in open_tickets:
             text = (
-                f"{said}.\n\nUntil they agree it forgets nothing, takes no node for lost, books nothing and issues no "
-                f"documents; services go on and are ordered. {clocks.WAY_ON}"
+                f"{message}.\n\nUntil they agree it forgets nothing, takes no node for lost, books nothing and issues "
+                f"no documents; services go on and are ordered. {clocks.WAY_ON}"
             )
             actions.notice(about, "This Master's clock is wrong", text, project=row["project"])
             count += 1
@@ -98,7 +99,7 @@ class Quarantine:
 
     def __call__(self) -> int:
         """Tell of what is new; return how many nodes said it."""
-        told, waiting, count = self._bookmark, False, 0
+        bookmark, waiting, count = self._bookmark, False, 0
         for row in run(_SQL["refused"], bookmark=self._bookmark):
             about = f"refused:{row['node']}"
             if _told_lately(about):
@@ -118,9 +119,9 @@ class Quarantine:
                 )
             title = f"Node '{row['title']}' tells what cannot be true"
             actions.notice(about, title, text, project=row["project"], until=row["last"])
-            told, count = max(told, row["last"]), count + 1
+            bookmark, count = max(bookmark, row["last"]), count + 1
         if not waiting:
-            self._bookmark = told
+            self._bookmark = bookmark
         return count
 
 

@@ -34,9 +34,9 @@ class TaskStatus:
 
 def statuses(part: ListPart = FIRST) -> list[TaskStatus]:
     """Return a part of the tasks, by name; their cursor is the name."""
-    kept = TaskState.objects.in_bulk()
+    states = TaskState.objects.in_bulk()
     tasks = sorted((task for task in TASKS if task.name > part.after), key=lambda task: task.name)
-    return [_status(task, kept.get(task.name)) for task in tasks[: part.most]]
+    return [_status(task, states.get(task.name)) for task in tasks[: part.most]]
 
 
 def _status(task: MasterTask, row: TaskState | None) -> TaskStatus:
