@@ -1,7 +1,6 @@
 """The supervisor's loop: waits on process ends (pidfd), orders (unix socket) and timers; does nothing else.
 
-Orders are JSON lines, one object each: `{"verb": "apply", "group": …, "processes": […]}`, `stop`, `restart`,
-`status`, `watch` (answers nothing, ends with us), `shutdown`. What is wanted is kept in a table on disk so
+What is wanted is kept in a table on disk so
 that a supervisor started after us goes on where we ended.
 
 It must stay small, and each of `argparse`, `dataclasses` and `typing` costs it more than a megabyte.
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import itertools
-import json
 import os
 import select
 import signal
@@ -22,7 +20,7 @@ import time
 from freehold.failpoints import failpoint
 from freehold.node.isolation import group as control
 from freehold.node.isolation import sandbox
-from freehold.node.supervisor import children, stop_order, table
+from freehold.node.supervisor import children, orders, stop_order, table
 from freehold.node.supervisor.table import ClientConnection, Group, Process
 
 TYPE_CHECKING = False
@@ -42,7 +40,6 @@ TOO_OFTEN = 2
 """After so many deaths in a row it must live longer for that."""
 WELL = 5.0
 """Namely so many seconds."""
-MOST_ORDER = 16 * 1024 * 1024
 
 
 class SupervisorServer:
@@ -73,13 +70,13 @@ class SupervisorServer:
                 elif descriptor == self.ends:
                     os.read(self.ends, 4096)
                 elif descriptor in self.connections:
-                    self._read(self.connections[descriptor])
+                    orders.read(self, self.connections[descriptor])
                 elif descriptor in self.by_descriptor:
                     self._ended(self.by_descriptor[descriptor])
             children.reap_orphans({process.pid for process in self.by_descriptor.values()})
             self._timers(time.monotonic())
             if self.unsaved:
-                self._save()
+                self.save()
 
     # Orders
 
@@ -118,7 +115,7 @@ class SupervisorServer:
                 process.quick_deaths = 0
                 self._start(process)
         self._take_turns(name)
-        self._save()
+        self.save()
 
     def stop(self, name: str, connection: ClientConnection, within: float | None = None) -> None:
         """End everything of a group; the answer is sent when nothing of it lives.
@@ -135,7 +132,7 @@ class SupervisorServer:
             self._end(process, leaving=True)
         self._take_turns(name)
         failpoint("group-ending")
-        self._save()
+        self.save()
         self._answer_if_empty(name)
 
     def _take_back(self, name: str, group: Group) -> None:
@@ -145,7 +142,7 @@ class SupervisorServer:
         for process in list(group.processes.values()):
             self._end(process, leaving=True)
         self._take_turns(name)
-        self._save()
+        self.save()
         self._answer_if_empty(name)
 
     def restart(self, name: str, process_name: str) -> bool:
@@ -160,28 +157,6 @@ class SupervisorServer:
         else:
             self._start(process)
         return True
-
-    def status(self) -> dict[str, Any]:
-        """Return every group with its processes."""
-        now = time.monotonic()
-        return {
-            name: {
-                "dead_cpu_ms": round(group.dead_cpu_ms),
-                "processes": [
-                    {
-                        "name": process.spec["name"],
-                        "pid": process.pid,
-                        "state": _state(process),
-                        "digest": process.digest,
-                        "uptime": round(now - process.started, 3) if process.pid else 0,
-                        "restarts": process.restarts,
-                        "exit": process.exit,
-                    }
-                    for process in group.processes.values()
-                ],
-            }
-            for name, group in self.groups.items()
-        }
 
     # Processes
 
@@ -362,9 +337,9 @@ class SupervisorServer:
         self.unsaved = True
         for connection in list(self.connections.values()):
             if connection.watching:
-                connection.answer(ok=True, event=_event(process))
+                connection.answer(ok=True, event=orders.event(process))
 
-    # The socket
+    # Connections
 
     def _accept(self) -> None:
         sock, _ = self.listener.accept()
@@ -372,64 +347,8 @@ class SupervisorServer:
         self.connections[sock.fileno()] = ClientConnection(sock)
         self.poll.register(sock.fileno(), select.EPOLLIN)
 
-    def _read(self, connection: ClientConnection) -> None:
-        try:
-            data = connection.socket.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        connection.buffer += data
-        if not data or len(connection.buffer) > MOST_ORDER:
-            self._drop(connection)
-            return
-        *lines, connection.buffer = connection.buffer.split(b"\n")
-        for line in lines:
-            try:
-                self._obey(json.loads(line), connection)
-            except (ValueError, KeyError, TypeError) as error:
-                connection.answer(ok=False, error=f"order not understood: {error!r}")
-
-    def _obey(self, order: dict[str, Any], connection: ClientConnection) -> None:
-        verb = order["verb"]
-        if verb == "apply" and self.over:
-            connection.answer(ok=False, error="it is shutting down")
-        elif verb == "apply":
-            self.apply(order["group"], order["processes"], order.get("until"), patient=order.get("patient", False))
-            present = self.groups[order["group"]].processes
-            names = [spec["name"] for spec in order["processes"]]
-            versions = {name: present[name].version for name in names if name in present}
-            events = [_event(process) for process in present.values() if process.told is not None]
-            connection.answer(ok=True, versions=versions, told=events)
-        elif verb == "lend":
-            for name, until in order["groups"].items():
-                if name in self.groups:
-                    self.groups[name].until = until
-            self._save()
-            connection.answer(ok=True)
-        elif verb == "stop":
-            self.stop(order["group"], connection, order.get("within"))
-        elif verb == "restart":
-            is_known = self.restart(order["group"], order["name"])
-            connection.answer(ok=is_known, error="" if is_known else "no such process")
-        elif verb == "status":
-            connection.answer(ok=True, groups=self.status(), pid=os.getpid())
-        elif verb == "watch":
-            connection.watching = True
-            connection.answer(ok=True)
-            for group in self.groups.values():
-                for process in group.processes.values():
-                    if process.told is not None:
-                        connection.answer(ok=True, event=_event(process))
-        elif verb == "shutdown":
-            self.over = True
-            for name in list(self.groups):
-                self.stop(name, connection)
-            connection.answer(ok=True)
-        else:
-            connection.answer(ok=False, error=f"unknown verb {verb!r}")
-
-    def _drop(self, connection: ClientConnection) -> None:
+    def drop(self, connection: ClientConnection) -> None:
+        """Close a connection whose other end is gone, or says what cannot be an order."""
         self.poll.unregister(connection.socket.fileno())
         del self.connections[connection.socket.fileno()]
         for group in self.groups.values():
@@ -439,7 +358,8 @@ class SupervisorServer:
 
     # The table
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write what is wanted to the table on disk, for the supervisor that is started after this one."""
         try:
             table.write(self.root, self.groups)
             self.unsaved = False
@@ -516,19 +436,6 @@ def _living(spec: dict[str, Any], marked: children.Found | None) -> tuple[int, s
     return 0, ""
 
 
-def _event(process: Process) -> dict[str, Any]:
-    return {
-        "group": process.group,
-        "name": process.spec["name"],
-        "version": process.version,
-        "well": process.told,
-        "deaths": process.quick_deaths,
-        "exit": process.exit,
-        "since": process.started if process.pid else 0.0,
-        "lived": round(process.lived, 1),
-    }
-
-
 def _say(words: str) -> None:
     try:
         print(words, file=sys.stderr, flush=True)
@@ -584,12 +491,6 @@ def _listen(path: str) -> socket.socket:
         os.umask(old)
     listener.listen(64)
     return listener
-
-
-def _state(process: Process) -> str:
-    if process.pid:
-        return "stopping" if process.ending else "running"
-    return "done" if process.done else "waiting"
 
 
 def _since_boot() -> float:
