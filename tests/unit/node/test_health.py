@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from freehold.node.instances import lifecycle
 from freehold.node.isolation import protections
 from freehold.node.link import keys
 from freehold.node.maintenance import health
@@ -64,7 +63,7 @@ def test_a_certificate_of_an_instance_is_as_old_as_the_master_would_say(
     order = {"folder": str(tmp_path), "certificate": "PEM", "authority": "PEM", "at": now}
     keys.keep_certificate(json.dumps(order).encode())
     kept = tmp_path / ".freehold" / "certificate.pem"
-    assert [lifecycle.is_young(kept, now + days * day) for days in (0, 19, 21, -1)] == [True, True, False, False]
+    assert [keys.is_young(kept, now + days * day) for days in (0, 19, 21, -1)] == [True, True, False, False]
 
 
 def test_every_protection_has_a_weight_and_says_what_its_absence_exposes() -> None:

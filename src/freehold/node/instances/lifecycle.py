@@ -1,10 +1,8 @@
 """What the agent does to partitions: configure, start, stop, destroy. Each may be repeated without harm."""
 
-import hashlib
 import json
 import logging
 import math
-import stat
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,19 +17,20 @@ from freehold.node import plan as planning
 from freehold.node.errors import ConfigureError, HostError, LinkDown, LinkError, NodeError
 from freehold.node.forkserver import ForkServerError, Interrupt
 from freehold.node.host.trees import empty
+from freehold.node.instances import processes
 from freehold.node.isolation.firewall import FirewallNetwork
+from freehold.node.link import keys
 from freehold.node.partition import gate, logs
 from freehold.node.partition import layout as layouts
 from freehold.node.partition.destroy import PRERM_TIMEOUT
-from freehold.node.partition.layout import Executable, Layout
+from freehold.node.partition.layout import Layout
 from freehold.node.partition.log_reading import LogOrder, PartitionLog
 from freehold.node.parts import EnclosuresPart, ForkServerPart, PromisesPart, SupervisorPart
 from freehold.node.promises import Watch
-from freehold.node.services import SETTLED, SETTLED_UNATTESTED, Services
+from freehold.node.services import Services
 from freehold.node.settings import PartitionSlot, Paths, Settings
 from freehold.node.state.instances import DesiredInstance
 from freehold.node.state.store import Store
-from freehold.node.supervisor.client import Process
 from freehold.node.upstream import Upstream
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
@@ -46,8 +45,6 @@ STOP_SECONDS = 180.0
 """So long all services of an instance together may take to end, whatever they ask for."""
 DESTROY_SECONDS = 10.0
 """So long when the instance is destroyed, and nothing that they write is kept."""
-CERTIFICATE_DAYS = 20
-"""An instance's certificate older than this is renewed."""
 _log = logging.getLogger(__name__)
 
 
@@ -163,10 +160,10 @@ class InstanceLifecycle:
             # Of a store that was put back from an older copy: it was ended since, and its files are gone.
             raise HostError(f"{slot.name} is not of {desired.instance} any more.")
         self.enclosures.open(slot)
-        processes = self._processes(slot, desired, layout)
+        ordered = processes.of_layout(self._folder(slot), slot, desired, layout, self.enclosures)
         waits = bool(layout.outcome.missing)
         until, told = self._until(desired), self.services.recall
-        versions = self._supervisor.apply(desired.partition, processes, until=until, patient=waits, on_event=told)
+        versions = self._supervisor.apply(desired.partition, ordered, until=until, patient=waits, on_event=told)
         self.services.expect(desired.partition, versions)
 
     def _resume(self, slot: PartitionSlot, desired: DesiredInstance) -> None:
@@ -383,7 +380,7 @@ class InstanceLifecycle:
             return
         slot = self._slots[desired.partition]
         folder = self._folder(slot)
-        if is_young(folder / layouts.OURS / "certificate.pem", self._store.clock.now()):
+        if keys.is_young(folder / layouts.OURS / "certificate.pem", self._store.clock.now()):
             return
         request = gate.words(
             self._call(desired, "freehold.node.link.keys:for_instance", str(folder).encode(), timeout=IDENTITY_TIMEOUT)
@@ -415,7 +412,7 @@ class InstanceLifecycle:
                 self.enclosures.end(slot)
 
     def _end_services(self, desired: DesiredInstance, seconds: float) -> None:
-        longest = sum(_stop_timeout(one) for one in desired.layout.services) + 1.0
+        longest = sum(processes.stop_timeout(service) for service in desired.layout.services) + 1.0
         self._supervisor.stop(desired.partition, min(seconds, longest), then_kill=True)
         self.services.forget(desired.partition)
 
@@ -474,44 +471,6 @@ class InstanceLifecycle:
         except (ForkServerError, HostError) as error:
             _log.warning("pre-destroy programs of %s failed (%s); see its var/log/prerm.log", slot.name, _kind(error))
 
-    def _processes(self, slot: PartitionSlot, desired: DesiredInstance, layout: Layout) -> list[Process]:
-        folder, release = self._folder(slot), desired.release
-        restarts = json.loads(desired.restarts)
-        environment = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(folder),
-            "TMPDIR": str(folder / "tmp"),
-            "LANG": "C.UTF-8",
-        }
-        groups, limits = self.enclosures.groups(slot), self.enclosures.resource_limits(slot)
-        sandbox = self.enclosures.sandbox(slot, release, layout.outcome)
-        return [
-            Process(
-                name=f"{kind}/{one.name}",
-                argv=[str(folder / where / one.name)],
-                cwd=str(folder),
-                log=str(folder / layouts.LOG / f"{one.name}.log"),
-                digest=_digest(kind, one, release, restarts),
-                environment=environment,
-                uid=slot.uid,
-                gid=slot.gid,
-                once=kind == "run",
-                groups=groups.services,
-                track=groups.tracked,
-                limits=limits,
-                sandbox=sandbox,
-                after=[f"service/{other}" for other in one.after[: layouts.MOST_AFTER]],
-                stop_timeout=_stop_timeout(one),
-                stop_signal=one.stop_signal,
-                settle=SETTLED if layout.outcome.attested else SETTLED_UNATTESTED,
-            )
-            for kind, where, executables in (
-                ("service", layouts.SERVICE, layout.services),
-                ("run", layouts.RUN, layout.runs),
-            )
-            for one in executables
-        ]
-
     def _watch(self, desired: DesiredInstance, revision: int, layout: Layout) -> None:
         slot = self._slots[desired.partition]
         self._promises.watch(
@@ -540,34 +499,3 @@ class InstanceLifecycle:
 def _kind(error: BaseException) -> str:
     """Return what kind of error it is, for our log: its words may be a stranger's."""
     return type(error).__name__
-
-
-def is_young(certificate: Path, now: float) -> bool:
-    """Return whether a file is there that need not be renewed; its partition may have put anything in its place.
-
-    Its time is that of the store, as `keys.keep_certificate` set it: the machine's own clock may be wrong.
-    """
-    try:
-        found = certificate.lstat()
-    except OSError:
-        return False
-    return stat.S_ISREG(found.st_mode) and 0 <= now - found.st_mtime < CERTIFICATE_DAYS * 86400
-
-
-def _digest(kind: str, one: Executable, release: str, restarts: dict[str, str]) -> str:
-    """Return what a process is known by: another one is started when that changes.
-
-    What goes on running would stay in walls that show the former release only, and lose its programs with it. What
-    runs once was done, whatever release did it, and is not done again by a restart. The token of a restart is a part of
-    it: so a restart is done once, whoever is killed meanwhile, and is not forgotten.
-    """
-    if kind != "service":
-        return one.digest
-    tokens = [restarts[name] for name in ("", one.name) if name in restarts]
-    restarted = f".{hashlib.sha256(json.dumps(tokens).encode()).hexdigest()[:16]}" if tokens else ""
-    return f"{one.digest}.{release[:16]}{restarted}"
-
-
-def _stop_timeout(one: Executable) -> float:
-    """Return what an executable says, within bounds: its partition may have written anything."""
-    return max(0.0, min(one.stop_timeout, layouts.LONGEST_STOP))

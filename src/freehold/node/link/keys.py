@@ -4,11 +4,15 @@ python -m freehold.node.link.keys KEYFILE    # makes the key unless it exists, p
 """
 
 import os
+import stat
 import sys
 from pathlib import Path
 
 from freehold import durable
 from freehold.node.errors import SettingsError
+
+CERTIFICATE_DAYS = 20
+"""An instance's certificate older than this is renewed."""
 
 
 def signing_request(key_file: Path) -> str:
@@ -51,6 +55,18 @@ def keep_certificate(payload: bytes) -> bytes:
         write(path, order[name].encode(), 0o600)
         os.utime(path, (order["at"], order["at"]))
     return b""
+
+
+def is_young(certificate: Path, now: float) -> bool:
+    """Return whether a file is there that need not be renewed; its partition may have put anything in its place.
+
+    Its time is that of the store, as `keep_certificate` set it: the machine's own clock may be wrong.
+    """
+    try:
+        status = certificate.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and 0 <= now - status.st_mtime < CERTIFICATE_DAYS * 86400
 
 
 if __name__ == "__main__":
