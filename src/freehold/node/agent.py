@@ -147,8 +147,8 @@ class Agent:
     def _rest(self) -> float:
         now = self.store.clock.now()
         moment = planning.next_moment(self.store.software.planned(), self.store.instances.planned(), now)
-        rest = LONGEST_REST if moment is None else min(LONGEST_REST, max(0.05, moment - now))
-        return min(rest, self.store.lease.left() or rest, self._wait or rest)
+        pause = LONGEST_REST if moment is None else min(LONGEST_REST, max(0.05, moment - now))
+        return min(pause, self.store.lease.left() or pause, self._wait or pause)
 
     def _turn(self) -> None:
         over = not self.store.lease.left()
@@ -216,14 +216,14 @@ class Agent:
             self._awake.set()
 
     def _build(self, release: str) -> None:
-        found = next(one for one in self.store.software.planned() if one.release == release)
+        software = next(software for software in self.store.software.planned() if software.release == release)
         if not self._parts.builder.is_built(self.paths, release):
-            self.store.software.record_state(release, SoftwareObserved.BUILDING, attempts=found.attempts)
+            self.store.software.record_state(release, SoftwareObserved.BUILDING, attempts=software.attempts)
         try:
-            with self._telling_progress(release, found.attempts):
+            with self._telling_progress(release, software.attempts):
                 self._parts.builder.build(self.paths, self.settings, self._parts.connect(), release)
         except (BuildError, LinkError, OSError) as error:
-            attempts = found.attempts + 1
+            attempts = software.attempts + 1
             next_try = self.store.clock.now() + planning.build_pause(attempts)
             # Why is in the release's own log, in words of those who wrote what it builds.
             log = self.paths.software / f"{release}.log"
@@ -242,7 +242,11 @@ class Agent:
         looked, failures = -LOOK_PERIOD, 0
         while not self._over.is_set():
             self._built.clear()
-            built = [one.release for one in self.store.software.planned() if one.state is SoftwareObserved.AVAILABLE]
+            built = [
+                software.release
+                for software in self.store.software.planned()
+                if software.state is SoftwareObserved.AVAILABLE
+            ]
             if self._runtime.monotonic() - looked >= LOOK_PERIOD:
                 looked = self._runtime.monotonic()
                 built = [release for release in built if self._is_whole(release)]
@@ -277,12 +281,12 @@ class Agent:
         over, one_at_a_time = self._runtime.event(), threading.Lock()
 
         def tell() -> None:
-            told = ""
+            message = ""
             while not over.wait(PROGRESS_PERIOD):
                 lines = self._parts.builder.last_lines(self.paths, release)
                 with one_at_a_time:
-                    if lines != told and not over.is_set():
-                        told = lines
+                    if lines != message and not over.is_set():
+                        message = lines
                         self.store.software.record_state(
                             release, SoftwareObserved.BUILDING, message=lines, attempts=attempts
                         )

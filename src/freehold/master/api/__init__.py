@@ -77,7 +77,8 @@ def _said_no(request: HttpRequest, error: MasterError) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     errors = [
-        FieldError(".".join(str(part) for part in one["loc"][1:] or one["loc"]), one["msg"]) for one in error.errors
+        FieldError(".".join(str(part) for part in detail["loc"][1:] or detail["loc"]), detail["msg"])
+        for detail in error.errors
     ]
     return problem_response(Invalid(f"{errors[0].field}: {errors[0].rule}", errors=errors))
 

@@ -206,10 +206,10 @@ def list_people(request: HttpRequest, after: After = "", limit: Limit = USUAL) -
         roles.setdefault(person, {})[project] = role
     return [
         {
-            "email": one.email, "name": one.name, "is_staff": one.is_staff, "is_open": one.is_active,
-            "roles": roles.get(one.id, {}),
+            "email": person.email, "name": person.name, "is_staff": person.is_staff, "is_open": person.is_active,
+            "roles": roles.get(person.id, {}),
         }
-        for one in people
+        for person in people
     ]  # fmt: skip
 
 
@@ -317,8 +317,8 @@ def reopen(request: HttpRequest, email: str) -> tuple[int, None]:
 )
 def list_members(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, str]]:
     rows = Membership.objects.filter(project__name=project).values_list("person__email", "role")
-    found = part_of(rows, ("person__email",), "person__email", ListPart(after, limit))
-    return [{"email": email, "role": role} for email, role in found]
+    membership_rows = part_of(rows, ("person__email",), "person__email", ListPart(after, limit))
+    return [{"email": email, "role": role} for email, role in membership_rows]
 
 
 @router.delete(
@@ -328,8 +328,8 @@ def list_members(request: HttpRequest, project: str, after: After = "", limit: L
     summary="Take somebody out of a project (its owner)",
 )
 def remove_member(request: HttpRequest, project: str, email: str) -> tuple[int, None]:
-    found = Project.objects.get(name=project)
-    actions.remove_role(actions.find_member(found, email), found, acting=caller(request))
+    project_row = Project.objects.get(name=project)
+    actions.remove_role(actions.find_member(project_row, email), project_row, acting=caller(request))
     return 204, None
 
 
@@ -340,9 +340,9 @@ def remove_member(request: HttpRequest, project: str, email: str) -> tuple[int, 
     summary="Give a member of a project another role (its owner); who is not in it is invited",
 )
 def change_member(request: HttpRequest, project: str, email: str, body: RoleIn) -> dict[str, str]:
-    found = Project.objects.get(name=project)
-    person = actions.find_member(found, email)
-    actions.give_role(person, found, body.role, acting=caller(request))
+    project_row = Project.objects.get(name=project)
+    person = actions.find_member(project_row, email)
+    actions.give_role(person, project_row, body.role, acting=caller(request))
     return {"email": person.email, "role": body.role.value}
 
 
@@ -356,8 +356,10 @@ def change_member(request: HttpRequest, project: str, email: str, body: RoleIn) 
 def list_invitations(
     request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL
 ) -> list[dict[str, Any]]:
-    found = invitations.open_in(Project.objects.get(name=project))
-    return [_invitation(one) for one in part_of(found, ("email",), "email", ListPart(after, limit))]
+    open_invitations = invitations.open_in(Project.objects.get(name=project))
+    return [
+        _invitation(invitation) for invitation in part_of(open_invitations, ("email",), "email", ListPart(after, limit))
+    ]
 
 
 @router.post(
@@ -367,10 +369,10 @@ def list_invitations(
     summary="Invite somebody into a project (its owner)",
 )
 def invite(request: HttpRequest, project: str, body: InvitationIn) -> tuple[int, dict[str, Any]]:
-    code, made = invitations.invite(
+    code, invitation = invitations.invite(
         Project.objects.get(name=project), body.email, body.role.value, acting=caller(request)
     )
-    return 201, {**_invitation(made), "code": code, "link": request.build_absolute_uri(f"/join#{code}")}
+    return 201, {**_invitation(invitation), "code": code, "link": request.build_absolute_uri(f"/join#{code}")}
 
 
 @router.delete(
@@ -390,29 +392,29 @@ def join(request: HttpRequest, body: JoinIn) -> tuple[int, None]:
     return 204, None
 
 
-def _invitation(one: Invitation) -> dict[str, Any]:
+def _invitation(invitation: Invitation) -> dict[str, Any]:
     return {
-        "email": one.email, "role": one.role,
-        "made_at": clock.iso(one.made_at), "expires_at": clock.iso(one.expires_at),
+        "email": invitation.email, "role": invitation.role,
+        "made_at": clock.iso(invitation.made_at), "expires_at": clock.iso(invitation.expires_at),
     }  # fmt: skip
 
 
 def _tokens(person: str, part: ListPart) -> list[dict[str, Any]]:
     return [
         {
-            "id": one.id, "title": one.title, "scopes": one.scopes.split(),
-            "project": one.project.name if one.project else "",
-            "created_at": clock.iso(one.created_at), "expires_at": clock.iso(one.expires_at),
+            "id": token.id, "title": token.title, "scopes": token.scopes.split(),
+            "project": token.project.name if token.project else "",
+            "created_at": clock.iso(token.created_at), "expires_at": clock.iso(token.expires_at),
         }
-        for one in part_of(valid_tokens(person), ("created_at", "id"), "id", part)
+        for token in part_of(valid_tokens(person), ("created_at", "id"), "id", part)
     ]  # fmt: skip
 
 
 def _sessions(person: str, part: ListPart) -> list[dict[str, Any]]:
     return [
         {
-            "id": one.public_id, "began_at": clock.iso(one.began_at), "seen_at": clock.iso(one.seen_at),
-            "address": one.address, "browser": one.browser,
+            "id": session.public_id, "began_at": clock.iso(session.began_at), "seen_at": clock.iso(session.seen_at),
+            "address": session.address, "browser": session.browser,
         }
-        for one in part_of(open_sessions(person), ("began_at", "public_id"), "public_id", part)
+        for session in part_of(open_sessions(person), ("began_at", "public_id"), "public_id", part)
     ]  # fmt: skip

@@ -49,8 +49,8 @@ def list_acts(
     limit: Limit = USUAL,
 ) -> list[dict[str, Any]]:
     """The newest first. What was done with money is told to who may read the books."""
-    owner, asked = caller(request).project(project, Scope.OPERATE), TrailFilter(actor, verb, subject, since, until)
-    found = audit_trail.acts(owner, asked, ListPart(after, limit), with_money=_with_money(request, project))
+    owner, wanted = caller(request).project(project, Scope.OPERATE), TrailFilter(actor, verb, subject, since, until)
+    acts = audit_trail.acts(owner, wanted, ListPart(after, limit), with_money=_with_money(request, project))
     return [
         {
             "id": str(row.id),
@@ -60,7 +60,7 @@ def list_acts(
             "subject": row.subject,
             "detail": json.loads(row.detail),
         }
-        for row in found
+        for row in acts
     ]
 
 
@@ -74,9 +74,9 @@ def export_acts(
     since: Since = "",
     until: Until = "",
 ) -> StreamingHttpResponse:
-    owner, asked = caller(request).project(project, Scope.OPERATE), TrailFilter(actor, verb, subject, since, until)
+    owner, wanted = caller(request).project(project, Scope.OPERATE), TrailFilter(actor, verb, subject, since, until)
     return StreamingHttpResponse(
-        audit_trail.as_csv(owner, asked, with_money=_with_money(request, project)),
+        audit_trail.as_csv(owner, wanted, with_money=_with_money(request, project)),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{project}-audit.csv"'},
     )

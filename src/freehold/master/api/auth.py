@@ -30,13 +30,13 @@ class TokenAuth(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller:
         """Return who calls; raise Unauthenticated, or Forbidden for who may not do this."""
-        found = identity.by_token(token)
+        token_row = identity.by_token(token)
         named: dict[str, Any] = request.resolver_match.kwargs if request.resolver_match else {}
         if self.right.where == "seller":
-            _check_seller(found, self.right, named["code"])
+            _check_seller(token_row, self.right, named["code"])
         else:
-            found.check(self.right, named.get("project"))
-        return found
+            token_row.check(self.right, named.get("project"))
+        return token_row
 
 
 class FeedAuth(TokenAuth):
@@ -64,9 +64,9 @@ class CertificateAuth(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Caller:
         """Return the instance that calls; raise Unauthenticated or Forbidden."""
-        found = identity.by_certificate(ActorKind.INSTANCE, fleet.identify(fingerprint(request), "instance"))
-        found.check(self.right)
-        return found
+        actor = identity.by_certificate(ActorKind.INSTANCE, fleet.identify(fingerprint(request), "instance"))
+        actor.check(self.right)
+        return actor
 
 
 class Nobody:
@@ -98,14 +98,14 @@ any_person, staff, itself, anybody = TokenAuth(ANY_PERSON), TokenAuth(STAFF), Ce
 
 def caller(request: HttpRequest) -> Caller:
     """Return who was authenticated."""
-    found = request.auth  # type: ignore[attr-defined]
-    assert isinstance(found, Caller)
-    return found
+    authenticated = request.auth  # type: ignore[attr-defined]
+    assert isinstance(authenticated, Caller)
+    return authenticated
 
 
 def declare(router: Router) -> None:
     """Have operations know their queries and tell their rights; raise ImproperlyConfigured for one without."""
-    for operation in (one for view in router.path_operations.values() for one in view.operations):
+    for operation in (operation for view in router.path_operations.values() for operation in view.operations):
         rights = [getattr(auth, "right", None) for auth in operation.auth_callbacks]
         right = rights[0] if len(rights) == 1 else None
         if not isinstance(right, Right):
@@ -114,11 +114,11 @@ def declare(router: Router) -> None:
         know_query(operation)
 
 
-def _check_seller(found: Caller, right: Right, code: str) -> None:
+def _check_seller(authenticated: Caller, right: Right, code: str) -> None:
     refusal: MasterError | None = None
     for scope in right.scopes:
         try:
-            find_entity(code, found, scope)
+            find_entity(code, authenticated, scope)
         except MasterError as error:
             refusal = refusal or error
         else:

@@ -21,12 +21,12 @@ class StrictBody(Schema):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown(cls, given: Any) -> Any:
-        sent = given._obj if isinstance(given, DjangoGetter) else given
+    def _refuse_unknown(cls, body: Any) -> Any:
+        sent = body._obj if isinstance(body, DjangoGetter) else body
         if isinstance(sent, dict) and (words := unknown_names.words(sent, _names(cls))):
             # pydantic's own templates know braces; ours come as a value.
             raise PydanticCustomError("unknown_field", "{words}", {"words": words})
-        return given
+        return body
 
 
 def _names(model: type[Schema]) -> list[str]:

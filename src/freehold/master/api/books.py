@@ -224,7 +224,7 @@ def add_entity(request: HttpRequest, project: str, body: EntityIn) -> tuple[int,
     openapi_extra=listed("code"),
 )
 def list_entities(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    return [_entity(one) for one in queries.entities(caller(request), Scope.AUDIT, ListPart(after, limit))]
+    return [_entity(entity) for entity in queries.entities(caller(request), Scope.AUDIT, ListPart(after, limit))]
 
 
 @router.put(
@@ -268,13 +268,13 @@ def record_payment(request: HttpRequest, code: str, body: PaymentIn) -> tuple[in
 )
 def hear(request: HttpRequest, code: str, body: EventsIn) -> tuple[int, dict[str, int]]:
     """News of payments, in any order and as often as it comes; all of it is taken in, or nothing."""
-    told = [
+    events = [
         payments.ProviderAnswer(
-            **{**one.dict(), "amount": currencies.minor(one.amount, currencies.check(one.currency))}
+            **{**event.dict(), "amount": currencies.minor(event.amount, currencies.check(event.currency))}
         )
-        for one in body.events
+        for event in body.events
     ]
-    return 201, {"new": payments.hear(code, told, acting=caller(request))}
+    return 201, {"new": payments.hear(code, events, acting=caller(request))}
 
 
 @router.post(
@@ -314,7 +314,7 @@ def set_rate(request: HttpRequest, code: str, body: RateIn) -> tuple[int, None]:
 )
 def list_tax_rules(request: HttpRequest, code: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     who = caller(request)
-    scope = Scope.ACCOUNT if code in {one.code for one in queries.entities(who, Scope.ACCOUNT)} else Scope.AUDIT
+    scope = Scope.ACCOUNT if code in {entity.code for entity in queries.entities(who, Scope.ACCOUNT)} else Scope.AUDIT
     return [
         {
             **{name: getattr(rule, name) for name in ("tax_class", "category", "code", "text")},
@@ -359,12 +359,12 @@ def enter(request: HttpRequest, code: str, body: EntryIn) -> tuple[int, dict[str
     currency = currencies.check(body.currency)
     lines = [
         actions.EntryLine(
-            one.account,
-            amount := currencies.minor(one.amount, currency, f"lines.{number}.amount"),
-            amount if one.functional is None else currencies.minor(one.functional, own, f"lines.{number}.functional"),
-            one.party,
+            line.account,
+            amount := currencies.minor(line.amount, currency, f"lines.{number}.amount"),
+            amount if line.functional is None else currencies.minor(line.functional, own, f"lines.{number}.functional"),
+            line.party,
         )
-        for number, one in enumerate(body.lines)
+        for number, line in enumerate(body.lines)
     ]
     number = actions.enter(
         code,
@@ -403,8 +403,8 @@ def close_year(request: HttpRequest, code: str, year: int) -> tuple[int, dict[st
     summary="Issue every document that is due by a day",
 )
 def bill(request: HttpRequest, code: str, body: DayIn) -> tuple[int, dict[str, Any]]:
-    made = run.bill(code, days.read(body.day, "day"), acting=caller(request))
-    return 201, {"run": made.id, "state": made.state, "documents": made.documents}
+    issued = run.bill(code, days.read(body.day, "day"), acting=caller(request))
+    return 201, {"run": issued.id, "state": issued.state, "documents": issued.documents}
 
 
 @router.post(
@@ -414,8 +414,8 @@ def bill(request: HttpRequest, code: str, body: DayIn) -> tuple[int, dict[str, A
     summary="Undo an invoice whole",
 )
 def take_back(request: HttpRequest, code: str, number: str) -> tuple[int, dict[str, str]]:
-    made = reversal.take_back(code, number, acting=caller(request))
-    return 201, {"number": document_number(code, made.kind, made.year, made.number)}
+    credit_note = reversal.take_back(code, number, acting=caller(request))
+    return 201, {"number": document_number(code, credit_note.kind, credit_note.year, credit_note.number)}
 
 
 @router.get(
@@ -440,8 +440,8 @@ def list_documents(request: HttpRequest, code: str, after: After = "", limit: Li
 def report(request: HttpRequest, code: str, name: str, since: Day, until: Day) -> list[dict[str, Any]]:
     """`trial-balance`, `receivables`, `vat` or `revenue`."""
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
-    found = reports.report(entity, name, days.read(since, "since"), days.read(until, "until"))
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    report = reports.report(entity, name, days.read(since, "since"), days.read(until, "until"))
+    return [dict(zip(report.columns, row, strict=True)) for row in report.rows]
 
 
 @router.get(_ENTITY + "/exports/{name}", auth=of_seller(Scope.AUDIT), summary="The ledger as fec, hledger or beancount")

@@ -257,37 +257,40 @@ def sites(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list
     summary="A price that holds for a day",
 )
 def quote(request: HttpRequest, project: str, body: QuoteIn) -> tuple[int, dict[str, Any]]:
-    made = quotes.quote(project, body.offer, body.region, acting=caller(request))
-    return 201, {"quote": made.id, "content": json.loads(made.content)}
+    quote = quotes.quote(project, body.offer, body.region, acting=caller(request))
+    return 201, {"quote": quote.id, "content": json.loads(quote.content)}
 
 
 @router.get(
     "/projects/{project}/costs", response=CostsOut, auth=in_project(Scope.READ), summary="What a project costs so far"
 )
 def to_date(request: HttpRequest, project: str) -> dict[str, Any]:
-    found = budgets.to_date(caller(request).project(project, Scope.READ))
-    budget = found.budget
+    costs = budgets.to_date(caller(request).project(project, Scope.READ))
+    budget = costs.budget
     return {
         "services": [
             {
-                **{name: getattr(one, name) for name in ("title", "offer", "state", "currency", "tax_included")},
-                **{name: currencies.plain(getattr(one, name), one.currency) for name in ("month", "so_far", "used")},
-                "next_invoice": days.iso(one.next_day),
+                **{name: getattr(service, name) for name in ("title", "offer", "state", "currency", "tax_included")},
+                **{
+                    name: currencies.plain(getattr(service, name), service.currency)
+                    for name in ("month", "so_far", "used")
+                },
+                "next_invoice": days.iso(service.next_day),
             }
-            for one in found.services
+            for service in costs.services
         ],
-        "totals": {currency: currencies.plain(amount, currency) for currency, amount in found.totals.items()},
+        "totals": {currency: currencies.plain(amount, currency) for currency, amount in costs.totals.items()},
         "budget": currencies.plain(budget.amount, budget.currency) if budget else None,
         "budget_currency": budget.currency if budget else None,
         "unpaid": [
             {
-                "seller": one.seller,
-                "since": days.iso(one.since_day),
-                "stops": days.iso(one.stop_day) if one.stop_day is not None else None,
+                "seller": document.seller,
+                "since": days.iso(document.since_day),
+                "stops": days.iso(document.stop_day) if document.stop_day is not None else None,
             }
-            for one in found.unpaid
+            for document in costs.unpaid
         ],
-        "spent_percent": found.spent_percent,
+        "spent_percent": costs.spent_percent,
     }
 
 

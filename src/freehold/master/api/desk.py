@@ -169,18 +169,18 @@ def desk(
 ) -> dict[str, Any]:
     """Names and states of what lives on these nodes, of whichever project: no parameters and no publications."""
     acting = caller(request)
-    found = queries.desk(acting.project(project, Scope.OPERATE), most=limit, is_staff=acting.is_staff)
+    desk = queries.desk(acting.project(project, Scope.OPERATE), most=limit, is_staff=acting.is_staff)
     lists = {
-        name: {"total": part.total, "rows": [_row(row) for row in part.rows]} for name, part in found.lists().items()
+        name: {"total": part.total, "rows": [_row(row) for row in part.rows]} for name, part in desk.lists().items()
     }
-    return {"total": found.total, "capacity": asdict(found.capacity), "sign_ups": None, "tasks": None, **lists}
+    return {"total": desk.total, "capacity": asdict(desk.capacity), "sign_ups": None, "tasks": None, **lists}
 
 
 def _row(row: Any) -> dict[str, Any]:
     if isinstance(row, TaskStatus):
         return as_told(row)
-    told = {
+    shown = {
         name: clock.iso(value) if name in ("since", "expected_until", "ends_at") else value
         for name, value in asdict(row).items()
     }
-    return {**told, "why": queries.REASONS[row.reason]} if isinstance(row, queries.WaitingOrder) else told
+    return {**shown, "why": queries.REASONS[row.reason]} if isinstance(row, queries.WaitingOrder) else shown

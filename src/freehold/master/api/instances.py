@@ -335,7 +335,7 @@ def read_log(
     after: Annotated[int, Query(ge=0, description="`next` of the answer before.")] = 0,
 ) -> dict[str, Any]:
     news = logs.read_log(project, title, stream, after=after, acting=caller(request))
-    pieces = [{"process": one.process, "text": one.text, "left_out": one.left_out} for one in news.pieces]
+    pieces = [{"process": piece.process, "text": piece.text, "left_out": piece.left_out} for piece in news.pieces]
     return {"pieces": pieces, "next": news.next, "over": news.over, "why": news.why}
 
 
@@ -373,7 +373,7 @@ def _detail(row: dict[str, Any]) -> dict[str, Any]:
     return {
         **out(picture),
         "usage": usage.so_far(row["id"]),
-        "children": [_child(one) for one in monitoring.pictures(children)],
+        "children": [_child(picture) for picture in monitoring.pictures(children)],
         "children_left_out": left_out,
         "offer": queries.offer(row["id"]),
     }
@@ -394,7 +394,7 @@ def _child(picture: Picture) -> dict[str, Any]:
 def out(picture: Picture) -> dict[str, Any]:
     """Return an instance as this API shows it."""
     row, status = picture.row, picture.status
-    results = {one.promise: one for one in picture.results if one.revision >= row["revision"]}
+    results = {result.promise: result for result in picture.results if result.revision >= row["revision"]}
     return {
         "id": row["id"],
         "project": row["project"],
@@ -433,8 +433,12 @@ def out(picture: Picture) -> dict[str, Any]:
         "ends_at": clock.iso(row["ends_at"]),
         "protected": bool(row["protected"]),
         "maintenances": [
-            {"begins_at": clock.iso(one.begins_at), "ends_at": clock.iso(one.ends_at), "what": one.what}
-            for one in picture.maintenances
+            {
+                "begins_at": clock.iso(maintenance.begins_at),
+                "ends_at": clock.iso(maintenance.ends_at),
+                "what": maintenance.what,
+            }
+            for maintenance in picture.maintenances
         ],
         "address": row["address"],
         "revision": row["revision"],

@@ -94,8 +94,8 @@ def choose(request: HttpRequest, body: NotificationsIn) -> dict[str, Any]:
     openapi_extra=listed("id"),
 )
 def list_messages(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    found = queries.messages_to(caller(request).person)
-    return shown(queries.part_of_messages(found, ListPart(after, limit)))
+    messages = queries.messages_to(caller(request).person)
+    return shown(queries.part_of_messages(messages, ListPart(after, limit)))
 
 
 @router.post(
@@ -129,8 +129,8 @@ def list_webhooks(request: HttpRequest, project: str, after: After = "", limit: 
 def add_webhook(request: HttpRequest, project: str, body: WebhookIn) -> tuple[int, dict[str, Any]]:
     """Messages follow the Standard Webhooks specification: `webhook-id`, `webhook-timestamp`, `webhook-signature`."""
     who = caller(request)
-    secret, made = actions.add_webhook(project, body.url, acting=who)
-    return 201, {**_webhook(made, project, who), "secret": secret}
+    secret, webhook = actions.add_webhook(project, body.url, acting=who)
+    return 201, {**_webhook(webhook, project, who), "secret": secret}
 
 
 @router.delete(
@@ -153,8 +153,8 @@ def remove_webhook(request: HttpRequest, project: str, webhook: str) -> tuple[in
 )
 def try_webhook(request: HttpRequest, project: str, webhook: str) -> tuple[int, dict[str, Any]]:
     who = caller(request)
-    made = actions.try_webhook(actions.own_webhook(project, webhook, acting=who), acting=who)
-    return 201, shown([made])[0]
+    message = actions.try_webhook(actions.own_webhook(project, webhook, acting=who), acting=who)
+    return 201, shown([message])[0]
 
 
 @router.get(
@@ -167,8 +167,8 @@ def try_webhook(request: HttpRequest, project: str, webhook: str) -> tuple[int, 
 def list_messages_to_webhook(
     request: HttpRequest, project: str, webhook: str, after: After = "", limit: Limit = USUAL
 ) -> list[dict[str, Any]]:
-    found = queries.messages_to_webhook(actions.own_webhook(project, webhook, acting=caller(request)))
-    return shown(queries.part_of_messages(found, ListPart(after, limit)))
+    messages = queries.messages_to_webhook(actions.own_webhook(project, webhook, acting=caller(request)))
+    return shown(queries.part_of_messages(messages, ListPart(after, limit)))
 
 
 @router.post(
@@ -179,8 +179,8 @@ def list_messages_to_webhook(
 )
 def retry_for_webhook(request: HttpRequest, project: str, webhook: str, message: str) -> tuple[int, None]:
     who = caller(request)
-    found = actions.message_of(actions.own_webhook(project, webhook, acting=who), message)
-    actions.retry(found, acting=who)
+    outgoing = actions.message_of(actions.own_webhook(project, webhook, acting=who), message)
+    actions.retry(outgoing, acting=who)
     return 204, None
 
 
@@ -199,23 +199,25 @@ def feed_of(request: HttpRequest, project: str, after: After = "") -> HttpRespon
 
 def shown(messages: list[OutgoingMessage]) -> list[dict[str, Any]]:
     """Return messages as the API says them."""
-    said = queries.titles(messages)
-    rows = [queries.shown(message, said) for message in messages]
+    titles = queries.titles(messages)
+    rows = [queries.shown(message, titles) for message in messages]
     times = ("made_at", "sent_at", "next_at")
     return [{**row, **{name: clock.iso(row[name]) for name in times}} for row in rows]
 
 
 def _chosen(who: Caller) -> dict[str, Any]:
-    found = queries.chosen(who)
+    preferences = queries.chosen(who)
     return {
-        "language": found.language, "time_zone": found.time_zone, "quiet_hours": found.quiet_hours, "most": found.most,
+        "language": preferences.language, "time_zone": preferences.time_zone, "quiet_hours": preferences.quiet_hours,
+        "most": preferences.most,
         "kinds": {
-            project: {kind.value: is_told for kind, is_told in kinds.items()} for project, kinds in found.kinds.items()
+            project: {kind.value: is_told for kind, is_told in kinds.items()}
+            for project, kinds in preferences.kinds.items()
         },
-        "is_mail_sent": found.is_mail_sent,
+        "is_mail_sent": preferences.is_mail_sent,
     }  # fmt: skip
 
 
 def _webhook(row: Webhook, project: str, who: Caller) -> dict[str, Any]:
-    found = queries.shown_webhook(row, project, who)
-    return {**found, "created_at": clock.iso(found["created_at"])}
+    shown = queries.shown_webhook(row, project, who)
+    return {**shown, "created_at": clock.iso(shown["created_at"])}

@@ -56,14 +56,14 @@ def log_in(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
     project = None
     if body.project is not None:
         project = identity.by_person(person.id).project(body.project, Scope.READ)
-    secret, made = actions.make_token(
+    secret, token = actions.make_token(
         person, title=body.title, scopes=frozenset(body.scopes), project=project, days=body.days
     )
     projects = identity.by_person(person.id, project=project).roles
     return {
         "token": secret,
-        "id": made.id,
-        "expires_at": clock.iso(made.expires_at),
+        "id": token.id,
+        "expires_at": clock.iso(token.expires_at),
         "projects": sorted(projects),
     }
 

@@ -87,12 +87,12 @@ def _out(release: Release) -> dict[str, Any]:
         "published_at": clock.iso(release.published_at),
         "types": [
             {
-                "name": one.name,
-                "title": one.title,
-                "description": one.description,
-                "request": json.loads(one.request_schema),
-                "response": json.loads(one.response_schema),
+                "name": kind.name,
+                "title": kind.title,
+                "description": kind.description,
+                "request": json.loads(kind.request_schema),
+                "response": json.loads(kind.response_schema),
             }
-            for one in sorted(release.releasetype_set.all(), key=lambda one: (one.index, one.name))
+            for kind in sorted(release.releasetype_set.all(), key=lambda kind: (kind.index, kind.name))
         ],
     }

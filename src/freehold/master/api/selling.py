@@ -201,7 +201,7 @@ def publish_prices(request: HttpRequest, project: str, body: ListIn) -> tuple[in
         currency,
         body.tax_included,
         days.read(body.from_day, "from"),
-        [_asked(one, number, currency) for number, one in enumerate(body.prices)],
+        [_asked(price, number, currency) for number, price in enumerate(body.prices)],
         body.region,
         days.read(body.until_day, "until") if body.until_day else days.NEVER,
     )
@@ -306,14 +306,14 @@ def contract_of(project: str, customer: str, seller: str, currency: str) -> Cont
     return customers.contract_of(customers.find_customer(project, customer), entity, currencies.check(currency))
 
 
-def _asked(one: PriceIn, number: int, currency: str) -> sales.Asked:
+def _asked(price: PriceIn, number: int, currency: str) -> sales.Asked:
     field = f"prices.{number}.amount"
     return sales.Asked(
-        one.offer,
-        one.kind,
-        currencies.minor(one.amount, currency, field),
-        one.meter,
-        one.model,
-        one.unit,
-        [(tier.above, currencies.minor(tier.amount, currency, field)) for tier in one.tiers],
+        price.offer,
+        price.kind,
+        currencies.minor(price.amount, currency, field),
+        price.meter,
+        price.model,
+        price.unit,
+        [(tier.above, currencies.minor(tier.amount, currency, field)) for tier in price.tiers],
     )

@@ -111,8 +111,13 @@ def confirm(request: HttpRequest, body: ConfirmIn) -> dict[str, Any]:
 )
 def list_sign_ups(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     return [
-        {"id": one.id, "email": one.email, "name": one.name, "asked_at": clock.iso(one.made_at)}
-        for one in sign_up.part(ListPart(after, limit))
+        {
+            "id": request_row.id,
+            "email": request_row.email,
+            "name": request_row.name,
+            "asked_at": clock.iso(request_row.made_at),
+        }
+        for request_row in sign_up.part(ListPart(after, limit))
     ]
 
 

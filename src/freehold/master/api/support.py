@@ -52,7 +52,7 @@ class MessageOut(Schema):
 )
 def list_tickets(request: HttpRequest, project: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     """The open ones first, the newest first."""
-    return [_short(one) for one in queries.of_project(project, caller(request), ListPart(after, limit))]
+    return [_short(ticket) for ticket in queries.of_project(project, caller(request), ListPart(after, limit))]
 
 
 @router.post(
@@ -87,8 +87,11 @@ def list_messages(
     request: HttpRequest, project: str, ticket: str, after: After = "", limit: Limit = USUAL
 ) -> list[dict[str, Any]]:
     """The oldest first."""
-    found = queries.messages(queries.find(project, ticket, caller(request)), ListPart(after, limit))
-    return [{"id": str(one.id), "at": clock.iso(one.at), "author": one.author, "text": one.text} for one in found]
+    messages = queries.messages(queries.find(project, ticket, caller(request)), ListPart(after, limit))
+    return [
+        {"id": str(message.id), "at": clock.iso(message.at), "author": message.author, "text": message.text}
+        for message in messages
+    ]
 
 
 @router.post(

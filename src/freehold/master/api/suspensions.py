@@ -34,9 +34,15 @@ class SuspensionRow(Schema):
     openapi_extra=listed("project"),
 )
 def list_suspensions(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
-    found = project_suspension.part(ListPart(after, limit))
+    suspensions = project_suspension.part(ListPart(after, limit))
     return [
-        {"project": one.project.name, "reason": one.reason, "by": one.actor, "at": clock.iso(one.at)} for one in found
+        {
+            "project": suspension.project.name,
+            "reason": suspension.reason,
+            "by": suspension.actor,
+            "at": clock.iso(suspension.at),
+        }
+        for suspension in suspensions
     ]
 
 

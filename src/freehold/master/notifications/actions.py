@@ -101,20 +101,20 @@ def own_webhook(project: str, identity: str, *, acting: Caller) -> Webhook:
     rows = Webhook.objects.filter(project=acting.projects[project])
     if acting.roles[project] is not Role.OWNER:
         rows = rows.filter(maker=acting.person)
-    found = None if "\0" in identity else rows.filter(id=identity).first()
-    if found is None:
+    webhook = None if "\0" in identity else rows.filter(id=identity).first()
+    if webhook is None:
         raise NotFound(
             f"There is no webhook '{identity}' of yours in '{project}'.", remedy="See: freehold webhook list."
         )
-    return found
+    return webhook
 
 
 def message_of(webhook: Webhook, identity: str) -> OutgoingMessage:
     """Return a message to a webhook; raise NotFound."""
-    found = None if "\0" in identity else OutgoingMessage.objects.filter(id=identity, webhook=webhook).first()
-    if found is None:
+    message = None if "\0" in identity else OutgoingMessage.objects.filter(id=identity, webhook=webhook).first()
+    if message is None:
         raise NotFound(f"There is no message '{identity}' to this webhook.", remedy="See: freehold webhook messages.")
-    return found
+    return message
 
 
 def retry(message: OutgoingMessage, *, acting: Caller) -> None:
@@ -129,10 +129,10 @@ def retry(message: OutgoingMessage, *, acting: Caller) -> None:
 
 def own_message(identity: str, *, acting: Caller) -> OutgoingMessage:
     """Return a message to the caller; raise NotFound, the same for one of others."""
-    found = None if "\0" in identity else OutgoingMessage.objects.filter(id=identity, person=acting.person).first()
-    if found is None:
+    message = None if "\0" in identity else OutgoingMessage.objects.filter(id=identity, person=acting.person).first()
+    if message is None:
         raise NotFound(f"There is no message '{identity}' to you.", remedy="See `freehold notifications sent`.")
-    return found
+    return message
 
 
 def _apply(choice: MessageChoice, settings: MessageSettings) -> list[FieldError]:

@@ -59,14 +59,14 @@ class FoundEnd:
     detail: dict[str, Any] | None = None
 
 
-def open_causes(found: Sequence[FoundCause]) -> int:
+def open_causes(causes_found: Sequence[FoundCause]) -> int:
     """Write down what was found, with notices; return how many are new.
 
     Another Master on the same database may find the same at the same moment: the constraints let one of both write.
     """
     count = 0
-    for start in range(0, len(found), BATCH):
-        part = found[start : start + BATCH]
+    for start in range(0, len(causes_found), BATCH):
+        part = causes_found[start : start + BATCH]
         try:
             count += _open(part)
         except IntegrityError:
@@ -75,10 +75,10 @@ def open_causes(found: Sequence[FoundCause]) -> int:
     return count
 
 
-def end_causes(found: Iterable[FoundEnd]) -> int:
+def end_causes(ends: Iterable[FoundEnd]) -> int:
     """Note that causes are over, and give notice of it; return how many ended."""
     count = 0
-    for end in found:
+    for end in ends:
         with writing():
             open_one = Cause.objects.filter(id=end.cause, ended_at=None)
             if open_one.update(ended_at=clock.now(), ending=json.dumps(end.detail or {})):
@@ -88,25 +88,25 @@ def end_causes(found: Iterable[FoundEnd]) -> int:
     return count
 
 
-def _open_alone(one: FoundCause) -> int:
+def _open_alone(cause: FoundCause) -> int:
     try:
-        return _open([one])
+        return _open([cause])
     except IntegrityError:
-        _log.info("%s was noticed by another process", one.occurrence)
+        _log.info("%s was noticed by another process", cause.occurrence)
         return 0
 
 
-def _open(found: Sequence[FoundCause]) -> int:
+def _open(causes_found: Sequence[FoundCause]) -> int:
     now = clock.now()
     causes = [
         Cause(
-            id=ids.new("caus"), project_id=one.project, kind=one.kind.value, subject=one.subject, key=one.occurrence,
-            scope=one.scope.value, detail=json.dumps(one.detail), opened_at=one.opened_at, noticed_at=now,
-            ended_at=None if one.kind in LASTING else one.opened_at,
+            id=ids.new("caus"), project_id=new.project, kind=new.kind.value, subject=new.subject, key=new.occurrence,
+            scope=new.scope.value, detail=json.dumps(new.detail), opened_at=new.opened_at, noticed_at=now,
+            ended_at=None if new.kind in LASTING else new.opened_at,
         )
-        for one in found
+        for new in causes_found
     ]  # fmt: skip
-    authors = {cause.id: one.author for cause, one in zip(causes, found, strict=True)}
+    authors = {cause.id: new.author for cause, new in zip(causes, causes_found, strict=True)}
     with writing():
         Cause.objects.bulk_create(causes)
         notices = [*_for_people(causes, authors, now), *_for_webhooks(causes, now)]
@@ -158,14 +158,14 @@ def _for_webhooks(causes: list[Cause], now: int) -> Iterable[Notice]:
 def _tell_of_end(cause: str) -> None:
     """Give notice of an end to those who were given notice of the beginning."""
     now = clock.now()
-    told = list(Notice.objects.filter(cause=cause, event=CauseEvent.OPENED.value))
-    hours = MessageSettings.objects.in_bulk([one.person_id for one in told if one.person_id])
+    begun = list(Notice.objects.filter(cause=cause, event=CauseEvent.OPENED.value))
+    hours = MessageSettings.objects.in_bulk([notice.person_id for notice in begun if notice.person_id])
     notices = [
         Notice(
-            cause_id=cause, event=CauseEvent.ENDED.value, key=one.key, person_id=one.person_id,
-            webhook_id=one.webhook_id, due_at=due_at, is_held=due_at > now,
+            cause_id=cause, event=CauseEvent.ENDED.value, key=notice.key, person_id=notice.person_id,
+            webhook_id=notice.webhook_id, due_at=due_at, is_held=due_at > now,
         )
-        for one in told
-        for due_at in [next_awake(now, hours.get(one.person_id)) if one.person_id else now]
+        for notice in begun
+        for due_at in [next_awake(now, hours.get(notice.person_id)) if notice.person_id else now]
     ]  # fmt: skip
     Notice.objects.bulk_create(notices, ignore_conflicts=True)

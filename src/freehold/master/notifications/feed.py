@@ -38,16 +38,16 @@ def atom(project: str, identity: str, causes: Sequence[Cause], base: str) -> byt
 
 def _add_entry(feed: ET.Element, cause: Cause) -> None:
     is_over = CauseKind(cause.kind) in LASTING and cause.ended_at is not None
-    said = entry(cause, CauseEvent.ENDED if is_over else CauseEvent.OPENED)
+    words = entry(cause, CauseEvent.ENDED if is_over else CauseEvent.OPENED)
     item = ET.SubElement(feed, f"{{{_ATOM}}}entry")
     _add(item, "id", f"urn:freehold:{cause.id}")
-    _add(item, "title", said.title)
+    _add(item, "title", words.title)
     _add(item, "published", _iso(cause.noticed_at))
     _add(item, "updated", _iso(_changed(cause)))
     ET.SubElement(item, f"{{{_ATOM}}}category", term=cause.kind)
-    if said.url:
-        ET.SubElement(item, f"{{{_ATOM}}}link", rel="alternate", href=said.url)
-    _add(item, "content", "\n".join(said.lines), type="text")
+    if words.url:
+        ET.SubElement(item, f"{{{_ATOM}}}link", rel="alternate", href=words.url)
+    _add(item, "content", "\n".join(words.lines), type="text")
 
 
 def _changed(cause: Cause) -> int:

@@ -73,7 +73,9 @@ def ending_certificate() -> Iterator[FoundCause]:
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
     end = int(certificate.not_valid_after_utc.timestamp()) * clock.SECOND
     left = end - clock.now()
-    if (step := min((one for one in CERTIFICATE_DAYS if left < one * clock.DAY), default=None)) is not None:
+    if (
+        step := min((days_left for days_left in CERTIFICATE_DAYS if left < days_left * clock.DAY), default=None)
+    ) is not None:
         subject = f"{certificate.serial_number:x}:{step}"
         if not Cause.objects.filter(project=project, key=f"{CauseKind.CERTIFICATE_ENDING}:{subject}").exists():
             detail = {"end": end}
@@ -96,14 +98,14 @@ def unreachable_services() -> Iterator[FoundCause]:
     for row in run(SQL["unreachable"], now=clock.now(), before=_for_long()):
         places[row["node"], row["project"]].append(row)
     for rows in places.values():
-        one = rows[0]
+        first = rows[0]
         detail = {
-            "site": one["site"], "stopped": one["stopped"], "number": len(rows),
+            "site": first["site"], "stopped": first["stopped"], "number": len(rows),
             "services": [row["title"] for row in rows[:MOST_NAMED]], "more": max(0, len(rows) - MOST_NAMED),
         }  # fmt: skip
         yield FoundCause(
-            CauseKind.SERVICES_UNREACHABLE, one["project"], one["node"], one["silent_since"], detail,
-            key=_silence(one, one["project"]),
+            CauseKind.SERVICES_UNREACHABLE, first["project"], first["node"], first["silent_since"], detail,
+            key=_silence(first, first["project"]),
         )  # fmt: skip
 
 
@@ -151,10 +153,10 @@ def said_in_tickets() -> Iterator[FoundCause]:
 
 def ended() -> Iterator[FoundEnd]:
     """Yield the causes that are over, but for those about money."""
-    kept = run(SQL["kept_again"], recent=clock.now() - SPEAKS)
+    kept_again = run(SQL["kept_again"], recent=clock.now() - SPEAKS)
     maintained = run(SQL["maintained"], now=clock.now())
     lifted = run(SQL["lifted"])
-    for row in [*kept, *maintained, *lifted, *run(SQL["done"]), *run(SQL["heard"]), *run(SQL["built"])]:
+    for row in [*kept_again, *maintained, *lifted, *run(SQL["done"]), *run(SQL["heard"]), *run(SQL["built"])]:
         yield FoundEnd(row["id"], bool(row["is_told"]))
 
 
@@ -177,7 +179,7 @@ def overdue(entity: LegalEntity) -> tuple[list[FoundCause], list[FoundEnd]]:
     today = days.of_moment(clock.now(), entity.time_zone)
     owed = {(row["project"], str(row["contract"])): row for row in run(SQL["overdue"], entity=entity.id, today=today)}
     noticed = {(row["project"], row["subject"]): row["id"] for row in run(SQL["open_overdue"], entity=entity.id)}
-    found = [
+    causes = [
         FoundCause(
             CauseKind.INVOICE_OVERDUE, project, contract, days.begins_at(row["oldest"] + 1, entity.time_zone),
             {
@@ -189,7 +191,7 @@ def overdue(entity: LegalEntity) -> tuple[list[FoundCause], list[FoundEnd]]:
         for (project, contract), row in owed.items()
         if (project, contract) not in noticed
     ]  # fmt: skip
-    return found, [FoundEnd(cause) for place, cause in noticed.items() if place not in owed]
+    return causes, [FoundEnd(cause) for place, cause in noticed.items() if place not in owed]
 
 
 NOW = (

@@ -82,9 +82,9 @@ def compose(message: OutgoingMessage, notices: list[Notice]) -> EmailMessage:
     assert person is not None
     zone = MessageSettings.objects.filter(person=person).values_list("time_zone", flat=True).first() or "UTC"
     with translation.override(person.language or settings.LANGUAGE_CODE):
-        said = entries(notices, zone)
-        mail = _mail(message, person.email, said, {"settings_url": link("/account/messages")})
-    if len(said) == 1:
+        message_entries = entries(notices, zone)
+        mail = _mail(message, person.email, message_entries, {"settings_url": link("/account/messages")})
+    if len(message_entries) == 1:
         # What is said of one cause stands together, also its end.
         mail["References"] = f"<{notices[0].cause_id}@{_domain()}>"
     return mail
@@ -102,10 +102,14 @@ def compose_letter(message: OutgoingMessage) -> EmailMessage:
         return _mail(message, letter.email, [letter_entry(letter)], {"is_letter": True})
 
 
-def _mail(message: OutgoingMessage, address: str, said: list[MessageEntry], more: dict[str, Any]) -> EmailMessage:
+def _mail(
+    message: OutgoingMessage, address: str, message_entries: list[MessageEntry], more: dict[str, Any]
+) -> EmailMessage:
     """Return a mail in the language that is active."""
-    subject = said[0].title if len(said) == 1 else _("%(n)d messages") % {"n": len(said)}
-    context = {"entries": said, "language": translation.get_language(), **more}
+    subject = (
+        message_entries[0].title if len(message_entries) == 1 else _("%(n)d messages") % {"n": len(message_entries)}
+    )
+    context = {"entries": message_entries, "language": translation.get_language(), **more}
     mail = EmailMessage()
     mail["Subject"] = f"[Freehold] {' '.join(subject.split())}"[:LONGEST_SUBJECT]
     mail["From"] = settings.MAIL_FROM

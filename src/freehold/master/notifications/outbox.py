@@ -89,28 +89,28 @@ def claim_mail() -> OutgoingMessage | None:
 
 def claim_for_webhooks(most: int) -> list[OutgoingMessage]:
     """Return messages that are due, one for each of so many webhooks, which are this process's to send for a while."""
-    found: list[OutgoingMessage] = []
-    while len(found) < most:
-        others = Q(webhook__isnull=False) & ~Q(webhook__in=[one.webhook_id for one in found])
-        if (message := _claim(others)) is None:
+    messages: list[OutgoingMessage] = []
+    while len(messages) < most:
+        other_webhooks = Q(webhook__isnull=False) & ~Q(webhook__in=[message.webhook_id for message in messages])
+        if (message := _claim(other_webhooks)) is None:
             break
-        found.append(message)
-    return found
+        messages.append(message)
+    return messages
 
 
 def _claim(whose: Q) -> OutgoingMessage | None:
     now = clock.now()
     waiting = OutgoingMessage.objects.filter(whose, state=MessageState.WAITING, due_at__lte=now, claimed_until__lte=now)
-    while (found := waiting.order_by("due_at", "id").first()) is not None:
+    while (message := waiting.order_by("due_at", "id").first()) is not None:
         with writing():
             # Of two processes that found it, the first changes the row; for the second it has another claim by then.
             mine = OutgoingMessage.objects.filter(
-                id=found.id, state=MessageState.WAITING, claimed_until=found.claimed_until
+                id=message.id, state=MessageState.WAITING, claimed_until=message.claimed_until
             ).update(claimed_until=now + CLAIM, attempts=F("attempts") + 1)
         if mine:
             failpoint("message-claimed")
-            found.refresh_from_db()
-            return found
+            message.refresh_from_db()
+            return message
     return None
 
 
@@ -127,7 +127,7 @@ def notices_of(message: OutgoingMessage) -> list[Notice]:
     reader = message.person_id if message.webhook is None else message.webhook.maker_id
     members = Membership.objects.filter(person=reader, person__is_active=True)
     roles = {project: Role(role) for project, role in members.values_list("project_id", "role")}
-    readable = [one for one in notices if _may_know(roles.get(one.cause.project_id), one.cause)]
+    readable = [notice for notice in notices if _may_know(roles.get(notice.cause.project_id), notice.cause)]
     if not readable and (notices or not roles):
         raise NobodyToTell("Who it is for may not know it any more.")
     return readable
@@ -162,10 +162,12 @@ def put_off_others(message: OutgoingMessage, error: str) -> None:
     now = clock.now()
     pause = PAUSES[min(message.attempts, len(PAUSES)) - 1]
     same = Q(webhook=message.webhook_id) if message.webhook_id else Q(webhook__isnull=True)
-    others = OutgoingMessage.objects.filter(same, state=MessageState.WAITING, due_at__lte=now, claimed_until__lte=now)
+    mergeable = OutgoingMessage.objects.filter(
+        same, state=MessageState.WAITING, due_at__lte=now, claimed_until__lte=now
+    )
     with writing():
-        others.filter(queued_at__lt=now + pause - LIFETIME).update(state=MessageState.DEAD, error=error)
-        others.update(due_at=now + pause, attempts=F("attempts") + 1, error=error)
+        mergeable.filter(queued_at__lt=now + pause - LIFETIME).update(state=MessageState.DEAD, error=error)
+        mergeable.update(due_at=now + pause, attempts=F("attempts") + 1, error=error)
 
 
 def _may_know(role: Role | None, cause: Cause) -> bool:
@@ -187,7 +189,9 @@ def _make_for_person(person: str) -> None:
             return
         if len(times) >= wanted:
             # Enough for now: what comes meanwhile is told together when the window is over.
-            Notice.objects.filter(id__in=[one.id for one in notices]).update(due_at=times[0] + WINDOW, is_held=True)
+            Notice.objects.filter(id__in=[notice.id for notice in notices]).update(
+                due_at=times[0] + WINDOW, is_held=True
+            )
             return
         groups = _grouped(notices, causes, wanted - len(times))
         for group in groups:
@@ -198,7 +202,7 @@ def _make_for_person(person: str) -> None:
 
 def _grouped(notices: list[Notice], causes: list[str], left: int) -> list[list[str]]:
     """Return the causes of each message: together what was held back; else each alone, if so many are left."""
-    held = [cause for cause in causes if any(one.is_held for one in notices if one.cause_id == cause)]
+    held = [cause for cause in causes if any(notice.is_held for notice in notices if notice.cause_id == cause)]
     groups = [*([held] if held else []), *([cause] for cause in causes if cause not in held)]
     return groups if len(groups) <= left else [causes]
 

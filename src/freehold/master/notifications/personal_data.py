@@ -33,14 +33,19 @@ def tell(event: AskPersonalData) -> None:
         "settings": {name: value for name, value in (settings or {}).items() if name != "person_id"},
         "muted": [{"project": project, "kind": kind} for project, kind in muted.values_list("project__name", "kind")],
         "webhooks": [
-            {"project": one.project.name, "url": one.url, "created_at": clock.iso(one.created_at)}
-            for one in Webhook.objects.filter(maker=event.person).select_related("project").order_by("id")
+            {"project": webhook.project.name, "url": webhook.url, "created_at": clock.iso(webhook.created_at)}
+            for webhook in Webhook.objects.filter(maker=event.person).select_related("project").order_by("id")
         ],
         "mails": {
             "number": mails.count(),
             "newest": [
-                {"id": one.id, "state": one.state, "made_at": clock.iso(one.made_at), "sent_at": clock.iso(one.sent_at)}
-                for one in mails[:MOST_MESSAGES]
+                {
+                    "id": mail.id,
+                    "state": mail.state,
+                    "made_at": clock.iso(mail.made_at),
+                    "sent_at": clock.iso(mail.sent_at),
+                }
+                for mail in mails[:MOST_MESSAGES]
             ],
         },
     }
@@ -53,8 +58,8 @@ def forget(event: PersonDeleted) -> None:
     Webhook.objects.filter(maker=event.person).delete()
     MutedKind.objects.filter(person=event.person).delete()
     MessageSettings.objects.filter(person=event.person).delete()
-    said = Cause.objects.filter(kind=CauseKind.TICKET_ANSWERED, detail__contains=json.dumps(event.email))
-    for cause in said.iterator():
+    answers = Cause.objects.filter(kind=CauseKind.TICKET_ANSWERED, detail__contains=json.dumps(event.email))
+    for cause in answers.iterator():
         detail = json.loads(cause.detail)
         if detail["author"] == event.email:
             Cause.objects.filter(id=cause.id).update(detail=json.dumps({**detail, "author": event.alias}))

@@ -125,18 +125,18 @@ def part_of_messages(rows: "QuerySet[OutgoingMessage]", part: ListPart) -> list[
 
 def titles(messages: Iterable[OutgoingMessage]) -> dict[str, list[str]]:
     """Return what messages say, in the language that is active, a line for each cause, by message."""
-    found: dict[str, list[Notice]] = defaultdict(list)
+    by_message: dict[str, list[Notice]] = defaultdict(list)
     rows = Notice.objects.filter(Q(message__in=[message.id for message in messages]))
     for notice in rows.select_related("cause__project").order_by("id"):
-        found[str(notice.message_id)].append(notice)
-    return {message: [entry.title for entry in entries(notices)] for message, notices in found.items()}
+        by_message[str(notice.message_id)].append(notice)
+    return {message: [entry.title for entry in entries(notices)] for message, notices in by_message.items()}
 
 
-def shown(message: OutgoingMessage, said: dict[str, list[str]]) -> dict[str, Any]:
+def shown(message: OutgoingMessage, titles_of: dict[str, list[str]]) -> dict[str, Any]:
     """Return a message as lists of the panel and the API show it, with moments in milliseconds."""
     is_waiting = message.state == MessageState.WAITING
     return {
-        "id": message.id, "titles": said.get(message.id, []), "state": message.state, "attempts": message.attempts,
+        "id": message.id, "titles": titles_of.get(message.id, []), "state": message.state, "attempts": message.attempts,
         "made_at": message.made_at, "sent_at": message.sent_at, "next_at": message.due_at if is_waiting else None,
         "error": message.error,
     }  # fmt: skip

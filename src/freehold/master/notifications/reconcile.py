@@ -103,9 +103,9 @@ def clean_up() -> int:
 def _forget(old: "QuerySet[Any]") -> int:
     """Delete rows, some at a time; return how many, with what belonged to them."""
     count = 0
-    while found := list(old.order_by("pk").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]):
+    while keys := list(old.order_by("pk").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]):
         with writing():
-            count += old.model._default_manager.filter(pk__in=found).delete()[0]
+            count += old.model._default_manager.filter(pk__in=keys).delete()[0]
     return count
 
 
@@ -187,7 +187,7 @@ def _look_at_seller(entity: LegalEntity) -> int:
     count = 0
     for find in (finders.issued, finders.due_soon):
         # Some at a time: a month's documents are many.
-        while made := open_causes(list(find(entity))):
-            count += made
-    found, over = finders.overdue(entity)
-    return count + open_causes(found) + end_causes(over)
+        while opened := open_causes(list(find(entity))):
+            count += opened
+    causes, over = finders.overdue(entity)
+    return count + open_causes(causes) + end_causes(over)

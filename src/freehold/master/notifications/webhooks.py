@@ -122,13 +122,17 @@ def post(message: SignedMessage) -> None:
 
 def is_public(address: str) -> bool:
     """Whether an address is one of the internet, also where it stands for another one."""
-    one = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(one, ipaddress.IPv6Address):
-        if one.teredo is not None:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.teredo is not None:
             return False
-        within = ipaddress.IPv4Address(int(one) & 0xFFFFFFFF) if one in _NAT64 else one.ipv4_mapped or one.sixtofour
-        one = within or one
-    return one.is_global and not one.is_multicast
+        within = (
+            ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+            if parsed in _NAT64
+            else parsed.ipv4_mapped or parsed.sixtofour
+        )
+        parsed = within or parsed
+    return parsed.is_global and not parsed.is_multicast
 
 
 def _content(message: OutgoingMessage, notices: list[Notice]) -> dict[str, Any]:
@@ -138,7 +142,7 @@ def _content(message: OutgoingMessage, notices: list[Notice]) -> dict[str, Any]:
     cause, event = notice.cause, CauseEvent(notice.event)
     is_over = event is CauseEvent.ENDED
     with translation.override("en"):
-        said = entry(cause, event)
+        words = entry(cause, event)
     return {
         "type": cause.kind,
         "timestamp": clock.iso(cause.ended_at if is_over else cause.noticed_at),
@@ -146,10 +150,10 @@ def _content(message: OutgoingMessage, notices: list[Notice]) -> dict[str, Any]:
             "cause": cause.id,
             "event": event.value,
             "project": cause.project.name,
-            "title": said.title,
+            "title": words.title,
             "since": clock.iso(cause.opened_at),
             "until": clock.iso(cause.ended_at) if is_over else None,
-            "url": said.url,
+            "url": words.url,
             "detail": json.loads(cause.detail),
         },
     }

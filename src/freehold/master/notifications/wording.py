@@ -73,14 +73,14 @@ def _promise(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[s
         if event is CauseEvent.ENDED
         else _("%(service)s does not keep what it promises")
     )
-    lines = [f"{one['part']}, {one['promise']}: {one['message']}" for one in detail["promises"]]
+    lines = [f"{broken['part']}, {broken['promise']}: {broken['message']}" for broken in detail["promises"]]
     path = reverse("instance", args=[project, detail["service"]])
     return title % {"service": detail["service"]}, [*lines, *_more(detail)], path
 
 
 def _stuck(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
     title = _("%(service)s is started") if event is CauseEvent.ENDED else _("%(service)s is not started yet")
-    lines = [f"{one['part']}: {one['message']}" if one["message"] else one["part"] for one in detail["parts"]]
+    lines = [f"{part['part']}: {part['message']}" if part["message"] else part["part"] for part in detail["parts"]]
     path = reverse("instance", args=[project, detail["service"]])
     return title % {"service": detail["service"]}, [*lines, *_more(detail)], path
 
@@ -145,9 +145,9 @@ def _build(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str
 
 
 def _ticket(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:
-    said = _("%(author)s said:") % {"author": detail["author"]}
+    heading = _("%(author)s said:") % {"author": detail["author"]}
     path = reverse("ticket", args=[project, detail["ticket"]])
-    return _("Ticket: %(title)s") % {"title": detail["title"]}, [said, *detail["text"].splitlines()], path
+    return _("Ticket: %(title)s") % {"title": detail["title"]}, [heading, *detail["text"].splitlines()], path
 
 
 def _budget(detail: dict[str, Any], project: str, event: CauseEvent) -> tuple[str, list[str], str]:

@@ -29,9 +29,9 @@ def sessions(request: HttpRequest, caller: Caller) -> HttpResponse:
     if request.method == "POST":
         return _end(request, caller, this)
     number = lists.page_number(request.GET.get("page", ""))
-    found = queries.open_sessions(caller.person)
-    rows = list(part_of(found, ("-seen_at", "public_id"), "public_id", lists.numbered_part(number)))
-    return draw(request, caller, "account", {"page": lists.numbered(rows, number, found.count()), "this": this})
+    sessions = queries.open_sessions(caller.person)
+    rows = list(part_of(sessions, ("-seen_at", "public_id"), "public_id", lists.numbered_part(number)))
+    return draw(request, caller, "account", {"page": lists.numbered(rows, number, sessions.count()), "this": this})
 
 
 @require_http_methods(["GET", "POST"])
@@ -74,10 +74,10 @@ def _make_token(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 def _draw_tokens(request: HttpRequest, caller: Caller, more: dict[str, Any], status: int = 200) -> HttpResponse:
     number = lists.page_number(request.GET.get("page", ""))
-    found = queries.valid_tokens(caller.person)
-    rows = list(part_of(found, ("-created_at", "id"), "id", lists.numbered_part(number)))
+    tokens = queries.valid_tokens(caller.person)
+    rows = list(part_of(tokens, ("-created_at", "id"), "id", lists.numbered_part(number)))
     context = {
-        "page": lists.numbered(rows, number, found.count()),
+        "page": lists.numbered(rows, number, tokens.count()),
         "scopes": [(scope.value, labels.scope(scope)) for scope in Scope],
         "projects": sorted(caller.projects),
         "typed": {"days": str(actions.TOKEN_DAYS)},
@@ -96,7 +96,7 @@ def password(request: HttpRequest, caller: Caller) -> HttpResponse:
     try:
         actions.change_password(old, new, acting=caller, address=network_of_caller(request))
     except Invalid as error:
-        is_old = any(one.field == "old" for one in error.errors)
+        is_old = any(invalid.field == "old" for invalid in error.errors)
         words = _("The new password is too short, too long or a common one.")
         wrong = _("This is not your present password.") if is_old else words
         return draw(request, caller, "account_password", {"wrong": wrong}, error.status)

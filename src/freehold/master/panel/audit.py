@@ -38,7 +38,7 @@ def overview(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
         rows = audit_trail.acts(owner, TrailFilter(**typed), lists.numbered_part(number), with_money=may)
         total = audit_trail.count(owner, TrailFilter(**typed), with_money=may)
     except Invalid as error:
-        wrong = {one.field for one in error.errors}
+        wrong = {invalid.field for invalid in error.errors}
         context |= {"problem": error, "what": labels.problem(error), "wrong": wrong}
         return draw(request, caller, "audit", context, error.status)
     acts = [(row, json.loads(row.detail)) for row in rows]
@@ -50,9 +50,9 @@ def overview(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
 def as_csv(request: HttpRequest, caller: Caller, project: str) -> HttpResponseBase:
     """The same, all of it, for a spreadsheet."""
     owner, may = caller.project(project, Scope.OPERATE), caller.may(project, Scope.AUDIT)
-    asked = TrailFilter(**{name: request.GET.get(name, "").strip() for name in _FILTERS})
+    wanted = TrailFilter(**{name: request.GET.get(name, "").strip() for name in _FILTERS})
     return StreamingHttpResponse(
-        audit_trail.as_csv(owner, asked, with_money=may),
+        audit_trail.as_csv(owner, wanted, with_money=may),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{project}-audit.csv"'},
     )

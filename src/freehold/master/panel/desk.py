@@ -29,5 +29,5 @@ def overview(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
     """What needs somebody on the nodes of a project; with `all` not only the first of it."""
     owner = caller.project(project, Scope.OPERATE)
     most = queries.MOST if "all" in request.GET else queries.USUAL
-    found = queries.desk(owner, most=most, is_staff=caller.is_staff)
-    return draw(request, caller, "desk", {"project": project, "desk": found, "is_all": most == queries.MOST})
+    desk = queries.desk(owner, most=most, is_staff=caller.is_staff)
+    return draw(request, caller, "desk", {"project": project, "desk": desk, "is_all": most == queries.MOST})

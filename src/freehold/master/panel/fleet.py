@@ -72,26 +72,26 @@ def site(request: HttpRequest, caller: Caller, project: str, name: str) -> HttpR
 
 
 def _change_site(request: HttpRequest, caller: Caller, project: str, name: str) -> None:
-    asked = request.POST
-    if "hours" in asked:
-        actions.change_site(project, name, expected_silence=_seconds(asked["hours"]), acting=caller)
-    elif "withdraw" in asked:
-        maintenance.withdraw(project, asked["withdraw"], acting=caller)
+    form = request.POST
+    if "hours" in form:
+        actions.change_site(project, name, expected_silence=_seconds(form["hours"]), acting=caller)
+    elif "withdraw" in form:
+        maintenance.withdraw(project, form["withdraw"], acting=caller)
     else:
-        begins_at, ends_at = (_moment(end, asked.get(end, "")) for end in ("begins_at", "ends_at"))
-        maintenance.announce(project, name, begins_at, ends_at, asked.get("what", ""), acting=caller)
+        begins_at, ends_at = (_moment(end, form.get(end, "")) for end in ("begins_at", "ends_at"))
+        maintenance.announce(project, name, begins_at, ends_at, form.get("what", ""), acting=caller)
 
 
 def _draw_site(
     request: HttpRequest, caller: Caller, project: str, name: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
     owner = caller.project(project, Scope.OPERATE)
-    found = queries.find_site(owner, name)
+    site = queries.find_site(owner, name)
     now = clock.now()
-    announced = [(one, one.begins_at <= now) for one in monitoring.maintenances_of(owner, name)]
+    announced = [(maintenance, maintenance.begins_at <= now) for maintenance in monitoring.maintenances_of(owner, name)]
     context = {
         "project": project,
-        "site": {**found, "silence_hours": f"{found['expected_silence'] / 3600:g}"},
+        "site": {**site, "silence_hours": f"{site['expected_silence'] / 3600:g}"},
         "announced": announced,
         **context,
     }
@@ -101,10 +101,10 @@ def _draw_site(
 def _moment(field: str, text: str) -> int:
     """Return the moment that a field for day and time holds, in UTC; raise Invalid."""
     try:
-        found = datetime.strptime(text, "%Y-%m-%dT%H:%M")
+        parsed = datetime.strptime(text, "%Y-%m-%dT%H:%M")
     except ValueError:
         raise Invalid("This is no time.", errors=[FieldError(field, "such as 2026-12-01T22:00", text)]) from None
-    return round(found.replace(tzinfo=UTC).timestamp()) * clock.SECOND
+    return round(parsed.replace(tzinfo=UTC).timestamp()) * clock.SECOND
 
 
 def _seconds(hours: str) -> int:
@@ -271,4 +271,4 @@ def _check_machine(typed: dict[str, str]) -> None:
 
 def explained(error: MasterError) -> dict[str, Any]:
     """Return what a template says of an error."""
-    return {"problem": error, "what": labels.problem(error), "wrong": {one.field for one in error.errors}}
+    return {"problem": error, "what": labels.problem(error), "wrong": {invalid.field for invalid in error.errors}}

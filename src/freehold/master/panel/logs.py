@@ -26,20 +26,20 @@ CHOICES = (100, 500, 1000, MOST_LINES)
 def page(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
     """Ask for the log of a service, and show what came; a request that names a stream has waited for it already."""
     row = queries.by_title(caller.project(project, Scope.READ), title)
-    given = request.POST if request.method == "POST" else request.GET
-    lines = given.get("lines", "")
-    asked: dict[str, Any] = {
-        "process": given.get("process", "").strip(),
+    form = request.POST if request.method == "POST" else request.GET
+    lines = form.get("lines", "")
+    query: dict[str, Any] = {
+        "process": form.get("process", "").strip(),
         "lines": int(lines) if re.fullmatch("[0-9]{1,6}", lines) else logs.USUAL_LINES,
-        "follow": given.get("follow") == "yes",
+        "follow": form.get("follow") == "yes",
     }
-    context: dict[str, Any] = {"row": row, "asked": asked, "choices": CHOICES}
+    context: dict[str, Any] = {"row": row, "asked": query, "choices": CHOICES}
     try:
         if request.method == "POST":
-            stream = logs.open_log(project, title, **asked, acting=caller)
-            said = {"process": asked["process"], "lines": asked["lines"], "stream": stream}
-            said |= {"follow": "yes"} if asked["follow"] else {}
-            return redirect(f"{reverse('instance-logs', args=(project, title))}?{urlencode(said)}")
+            stream = logs.open_log(project, title, **query, acting=caller)
+            fields = {"process": query["process"], "lines": query["lines"], "stream": stream}
+            fields |= {"follow": "yes"} if query["follow"] else {}
+            return redirect(f"{reverse('instance-logs', args=(project, title))}?{urlencode(fields)}")
         if stream := request.GET.get("stream", ""):
             context |= {"stream": stream, "news": logs.read_log(project, title, stream, acting=caller)}
     except NotFound:

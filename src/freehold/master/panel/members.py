@@ -43,8 +43,8 @@ def overview(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
 
 
 def _invite(request: HttpRequest, caller: Caller, project: Project, email: str) -> dict[str, Any]:
-    code, made = invitations.invite(project, email, request.POST.get("role", ""), acting=caller)
-    return {"invited": made, "link": request.build_absolute_uri(f"{reverse('join')}#{code}")}
+    code, invitation = invitations.invite(project, email, request.POST.get("role", ""), acting=caller)
+    return {"invited": invitation, "link": request.build_absolute_uri(f"{reverse('join')}#{code}")}
 
 
 def _change(act: str, email: str, role: str, project: Project, caller: Caller) -> None:
@@ -54,11 +54,11 @@ def _change(act: str, email: str, role: str, project: Project, caller: Caller) -
     actions.require_owner(project, caller)
     if act not in ("role", "remove"):
         raise NotFound(f"There is no '{act}' here.", remedy="")
-    found = actions.find_member(project, email)
+    member = actions.find_member(project, email)
     if act == "remove":
-        actions.remove_role(found, project, acting=caller)
+        actions.remove_role(member, project, acting=caller)
     elif role in Role.values:
-        actions.give_role(found, project, Role(role), acting=caller)
+        actions.give_role(member, project, Role(role), acting=caller)
     else:
         raise Invalid("There is no such role.")
 
@@ -67,12 +67,12 @@ def _draw(
     request: HttpRequest, caller: Caller, project: Project, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
     number = lists.page_number(request.GET.get("page", ""))
-    found = Membership.objects.filter(project=project).select_related("person")
-    rows = list(part_of(found, ("person__email",), "person__email", lists.numbered_part(number)))
+    memberships = Membership.objects.filter(project=project).select_related("person")
+    rows = list(part_of(memberships, ("person__email",), "person__email", lists.numbered_part(number)))
     context = {
         **context,
         "project": project.name,
-        "page": lists.numbered(rows, number, found.count()),
+        "page": lists.numbered(rows, number, memberships.count()),
         "open": invitations.open_in(project).order_by("email"),
         "roles": [(role.value, labels.role(role.value)) for role in Role],
         "may_give": caller.is_staff or caller.roles.get(project.name) is Role.OWNER,

@@ -33,10 +33,10 @@ def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
     number = lists.page_number(request.GET.get("page", ""))
     part = lists.numbered_part(number)
     offers, sites = public_prices.prices(part), public_prices.sites(part)
-    for one in offers:
-        one["title"] = labels.of_language(one["titles"])
-        one["sizes"] = [(labels.size(name), value) for name, value in one["size"].items()]
-        for usage in one["usage"]:
+    for offer in offers:
+        offer["title"] = labels.of_language(offer["titles"])
+        offer["sizes"] = [(labels.size(name), value) for name, value in offer["size"].items()]
+        for usage in offer["usage"]:
             usage["what"] = labels.meter(usage["meter"], usage["unit"])
     # Both lists have their pages at once.
     page = lists.numbered(offers, number, max(public_prices.count_prices(), public_prices.count_sites()))
@@ -48,10 +48,10 @@ def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
 @for_anybody
 def evidence(request: HttpRequest, caller: Caller | None, digest: str) -> HttpResponse:
     """What a record of kept promises is the sum of: a line a service."""
-    found = record.evidence(digest)
-    if found is None:
+    evidence = record.evidence(digest)
+    if evidence is None:
         return sorry(request, NotFound("There is no such evidence.", remedy=""), caller)
-    return HttpResponse(found, content_type="text/plain; charset=utf-8")
+    return HttpResponse(evidence, content_type="text/plain; charset=utf-8")
 
 
 @require_http_methods(["GET", "POST"])
@@ -71,8 +71,8 @@ def project_costs(request: HttpRequest, caller: Caller, project: str) -> HttpRes
         except Invalid as error:
             context["problem"], status = error, error.status
     number = lists.page_number(request.GET.get("page", ""))
-    found = documents.of_project(owner, lists.numbered_part(number))
-    page = lists.numbered(found, number, documents.count_of_project(owner))
+    issued = documents.of_project(owner, lists.numbered_part(number))
+    page = lists.numbered(issued, number, documents.count_of_project(owner))
     context |= {"costs": budgets.to_date(owner), "documents": page.rows, "page": page}
     return draw(request, caller, "costs", context, status)
 
@@ -105,10 +105,10 @@ def sold(request: HttpRequest, caller: Caller, code: str, number: str) -> HttpRe
 @for_members
 def choose_books(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The legal entities whose books somebody may read."""
-    found = queries.entities(caller, Scope.AUDIT)
-    if len(found) == 1:
-        return redirect("books", found[0].code)
-    return draw(request, caller, "books_choice", {"entities": found})
+    entities = queries.entities(caller, Scope.AUDIT)
+    if len(entities) == 1:
+        return redirect("books", entities[0].code)
+    return draw(request, caller, "books_choice", {"entities": entities})
 
 
 @require_GET
@@ -172,8 +172,8 @@ def _draw_books(
         "open_from": days.iso(entity.open_from) if entity.open_from else "",
         "report": report,
         "name": name,
-        "names": [(one, labels.report(one)) for one in reports.REPORTS],
-        "columns": [labels.column(one) for one in report.columns],
+        "names": [(name, labels.report(name)) for name in reports.REPORTS],
+        "columns": [labels.column(column) for column in report.columns],
         "since": days.iso(since),
         "until": days.iso(until),
         "formats": list(exports.FORMATS),
@@ -192,48 +192,48 @@ def _draw_books(
 def _customers(entity: LegalEntity) -> list[Customer] | None:
     """Return whom a payment may come from; None where they are too many to choose from."""
     rows = Customer.objects.filter(project=entity.project_id).order_by("name", "id").only("name", "currency")
-    found = list(rows[: lists.MOST_OFFERED + 1])
-    return found if len(found) <= lists.MOST_OFFERED else None
+    rows_shown = list(rows[: lists.MOST_OFFERED + 1])
+    return rows_shown if len(rows_shown) <= lists.MOST_OFFERED else None
 
 
 def _period(request: HttpRequest, entity: LegalEntity) -> tuple[int, int]:
     """Return the days between which a report is asked for: by default the year so far, in the entity's place."""
     today = days.of_moment(clock.now(), entity.time_zone)
     begin = days.first_day(days.month(days.to_date(today).year, 1))
-    found = []
+    choices = []
     for name, default in (("since", begin), ("until", today)):
         text = request.GET.get(name, "")
-        found.append(days.read(text, name) if text else default)
-    return found[0], found[1]
+        choices.append(days.read(text, name) if text else default)
+    return choices[0], choices[1]
 
 
 def _pay(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
-    asked = request.POST
-    customer = customers.named_customer(entity.project_id, asked.get("customer", ""))
-    contract = customers.contract_of(customer, entity, currencies.check(asked.get("currency") or customer.currency))
+    form = request.POST
+    customer = customers.named_customer(entity.project_id, form.get("customer", ""))
+    contract = customers.contract_of(customer, entity, currencies.check(form.get("currency") or customer.currency))
     customers.record_payment(
         contract,
-        amount=currencies.minor(asked.get("amount", ""), contract.currency),
-        purpose=asked.get("purpose", ""),
-        method=asked.get("method", ""),
-        reference=asked.get("reference", ""),
+        amount=currencies.minor(form.get("amount", ""), contract.currency),
+        purpose=form.get("purpose", ""),
+        method=form.get("method", ""),
+        reference=form.get("reference", ""),
         acting=caller,
     )
 
 
 def _enter(request: HttpRequest, caller: Caller, entity: LegalEntity) -> None:
-    asked = request.POST
-    amount = currencies.minor(asked.get("amount", ""), entity.currency)
+    form = request.POST
+    amount = currencies.minor(form.get("amount", ""), entity.currency)
     ledger.enter(
         entity.code,
-        day=days.read(asked.get("day", ""), "day"),
-        label=asked.get("label", ""),
+        day=days.read(form.get("day", ""), "day"),
+        label=form.get("label", ""),
         currency=entity.currency,
         lines=[
-            ledger.EntryLine(asked.get("debit", ""), amount, amount),
-            ledger.EntryLine(asked.get("credit", ""), -amount, -amount),
+            ledger.EntryLine(form.get("debit", ""), amount, amount),
+            ledger.EntryLine(form.get("credit", ""), -amount, -amount),
         ],
-        reference=asked.get("reference", ""),
+        reference=form.get("reference", ""),
         acting=caller,
     )
 

@@ -39,15 +39,15 @@ def node(request: HttpRequest, caller: Caller, project: str, title: str) -> Http
 
     POST opens or closes it for new services, sets its lease or its labels, or has others trust its builds or not.
     """
-    found = _node(caller, project, title)
+    node = _node(caller, project, title)
     if request.method != "POST":
-        return _draw(request, caller, project, found, {})
+        return _draw(request, caller, project, node, {})
     try:
         done, change = _asked(request)
-        actions.change_node(found["id"], project, acting=caller, **change)
+        actions.change_node(node["id"], project, acting=caller, **change)
     except MasterError as error:
         typed = {name: request.POST[name] for name in ("lease", "labels") if name in request.POST}
-        return _draw(request, caller, project, found, {**explained(error), "typed": typed}, error.status)
+        return _draw(request, caller, project, node, {**explained(error), "typed": typed}, error.status)
     return _back(project, title, done)
 
 
@@ -55,23 +55,23 @@ def node(request: HttpRequest, caller: Caller, project: str, title: str) -> Http
 @for_members
 def drain(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
     """What would move away from a node when it is drained. POST drains it, and says what became of each service."""
-    found = _node(caller, project, title)
+    node = _node(caller, project, title)
     is_done = request.method == "POST"
-    outcome = moves.drain(found["id"], project, dry_run=not is_done, acting=caller)
-    return draw(request, caller, "drain", {"project": project, "node": found, "outcome": outcome, "is_done": is_done})
+    outcome = moves.drain(node["id"], project, dry_run=not is_done, acting=caller)
+    return draw(request, caller, "drain", {"project": project, "node": node, "outcome": outcome, "is_done": is_done})
 
 
 @require_http_methods(["GET", "POST"])
 @for_members
 def revoke(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
     """Revoke a node's certificates, after its title was typed."""
-    found = _node(caller, project, title)
-    context: dict[str, Any] = {"project": project, "node": found, "services": len(_living(caller, project, found))}
+    node = _node(caller, project, title)
+    context: dict[str, Any] = {"project": project, "node": node, "services": len(_living(caller, project, node))}
     if request.method == "GET":
         return draw(request, caller, "revoke", context)
     if request.POST.get("confirm", "").strip() != title:
         return draw(request, caller, "revoke", {**context, "wrong": _("This is not its title.")}, 422)
-    actions.revoke_node(found["id"], project, acting=caller)
+    actions.revoke_node(node["id"], project, acting=caller)
     return _back(project, title, "revoked")
 
 
@@ -80,8 +80,8 @@ def _node(caller: Caller, project: str, title: str) -> dict[str, Any]:
 
 
 def _living(caller: Caller, project: str, node: dict[str, Any]) -> list[dict[str, Any]]:
-    found = desk.living(caller.projects[project], node["id"])
-    return [row for rows in found.values() for row in rows]
+    living = desk.living(caller.projects[project], node["id"])
+    return [row for rows in living.values() for row in rows]
 
 
 def _back(project: str, title: str, done: str) -> HttpResponse:
@@ -90,17 +90,17 @@ def _back(project: str, title: str, done: str) -> HttpResponse:
 
 def _asked(request: HttpRequest) -> tuple[str, dict[str, Any]]:
     """Return the word that is said afterwards, and what a form changes; raise Invalid."""
-    asked = request.POST
-    if "open" in asked:
-        is_open = asked["open"] == "yes"
+    form = request.POST
+    if "open" in form:
+        is_open = form["open"] == "yes"
         return "open" if is_open else "closed", {"open": is_open}
-    if "builder" in asked:
-        is_builder = asked["builder"] == "yes"
+    if "builder" in form:
+        is_builder = form["builder"] == "yes"
         return "builder" if is_builder else "no-builder", {"builder": is_builder}
-    if "lease" in asked:
-        return "lease", {"lease": _seconds(asked["lease"])}
-    if "labels" in asked:
-        return "labels", {"labels": _labels(asked["labels"])}
+    if "lease" in form:
+        return "lease", {"lease": _seconds(form["lease"])}
+    if "labels" in form:
+        return "labels", {"labels": _labels(form["labels"])}
     raise Invalid("Nothing of it can be changed so.")
 
 
@@ -112,13 +112,13 @@ def _seconds(text: str) -> int:
 
 def _labels(text: str) -> dict[str, str]:
     """Return the labels that somebody typed, one on each line; raise Invalid."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         name, equals, value = (part.strip() for part in line.partition("="))
         if not equals or not name:
             raise Invalid(f"'{line}' is not a label.", errors=[FieldError("labels", "NAME=VALUE on each line", line)])
-        found[name] = value
-    return found
+        names[name] = value
+    return names
 
 
 def _draw(
@@ -130,7 +130,9 @@ def _draw(
     context = {
         "project": project,
         "node": node,
-        "partitions": [{**one, "living": living.get(one["name"], [])} for one in queries.partitions(node["id"])],
+        "partitions": [
+            {**partition, "living": living.get(partition["name"], [])} for partition in queries.partitions(node["id"])
+        ],
         "holding": labels.protections(node["protections"], holding=True),
         "missing": labels.protections(node["protections"], holding=False),
         "orderable": caller.able(Scope.ORDER),

@@ -28,7 +28,7 @@ def own(request: HttpRequest, caller: Caller) -> HttpResponse:
     try:
         actions.choose(_choice(request, caller), acting=caller)
     except Invalid as error:
-        wrong = {one.field: True for one in error.errors}
+        wrong = {invalid.field: True for invalid in error.errors}
         return _draw(request, caller, {"wrong": wrong, "asked": request.POST}, error.status)
     return redirect("account-messages")
 
@@ -43,8 +43,8 @@ def webhooks(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
     if request.method == "POST":
         try:
             # Drawn at once, not after a redirect: the secret is shown only now.
-            secret, made = actions.add_webhook(project, request.POST.get("url", "").strip(), acting=caller)
-            context = {"secret": secret, "made": made}
+            secret, webhook = actions.add_webhook(project, request.POST.get("url", "").strip(), acting=caller)
+            context = {"secret": secret, "made": webhook}
         except (Invalid, Conflict) as error:
             context = {"wrong": labels.problem(error), "error": error, "asked": request.POST}
             status = error.status
@@ -64,22 +64,22 @@ def webhooks(request: HttpRequest, caller: Caller, project: str) -> HttpResponse
 def webhook(request: HttpRequest, caller: Caller, project: str, identity: str) -> HttpResponse:
     """What was sent to one address. POST sends a test or a dead message again, or removes it."""
     _told_project(caller, project)
-    found = actions.own_webhook(project, identity, acting=caller)
+    webhook = actions.own_webhook(project, identity, acting=caller)
     if request.method == "POST":
         if request.POST.get("act") == "remove":
-            actions.remove_webhook(found, acting=caller)
+            actions.remove_webhook(webhook, acting=caller)
             return redirect("webhooks", project)
         if message := request.POST.get("message"):
-            actions.retry(actions.message_of(found, message), acting=caller)
+            actions.retry(actions.message_of(webhook, message), acting=caller)
         else:
-            actions.try_webhook(found, acting=caller)
+            actions.try_webhook(webhook, acting=caller)
         return redirect("webhook", project, identity)
     number = lists.page_number(request.GET.get("page", ""))
-    messages = queries.messages_to_webhook(found)
+    messages = queries.messages_to_webhook(webhook)
     rows = queries.part_of_messages(messages, lists.numbered_part(number))
-    said = queries.titles(rows)
-    shown = [_row(queries.shown(row, said)) for row in rows]
-    context = {"project": project, "webhook": found, "page": lists.numbered(shown, number, messages.count())}
+    titles = queries.titles(rows)
+    shown = [_row(queries.shown(row, titles)) for row in rows]
+    context = {"project": project, "webhook": webhook, "page": lists.numbered(shown, number, messages.count())}
     return draw(request, caller, "webhook", context)
 
 
@@ -90,16 +90,16 @@ def _told_project(caller: Caller, project: str) -> str:
 
 
 def _choice(request: HttpRequest, caller: Caller) -> actions.MessageChoice:
-    asked = request.POST
-    begin, end, most = (asked.get(name, "").strip() for name in ("quiet_from", "quiet_until", "most"))
-    told = set(asked.getlist("tell"))
+    form = request.POST
+    begin, end, most = (form.get(name, "").strip() for name in ("quiet_from", "quiet_until", "most"))
+    mailed = set(form.getlist("tell"))
     return actions.MessageChoice(
-        language=asked.get("language", ""),
-        time_zone=asked.get("time_zone", "").strip(),
+        language=form.get("language", ""),
+        time_zone=form.get("time_zone", "").strip(),
         quiet_hours=f"{begin}-{end}" if begin or end else "",
         most=int(most) if most.isascii() and most.isdigit() else 0,
         kinds={
-            project: {kind.value: f"{project}/{kind}" in told for kind in queries.kinds_in(caller, project)}
+            project: {kind.value: f"{project}/{kind}" in mailed for kind in queries.kinds_in(caller, project)}
             for project in caller.projects
         },
     )
@@ -107,19 +107,19 @@ def _choice(request: HttpRequest, caller: Caller) -> actions.MessageChoice:
 
 def _draw(request: HttpRequest, caller: Caller, context: dict[str, Any], status: int = 200) -> HttpResponse:
     number = lists.page_number(request.GET.get("page", ""))
-    found = queries.messages_to(caller.person)
-    rows = queries.part_of_messages(found, lists.numbered_part(number))
-    said = queries.titles(rows)
+    messages = queries.messages_to(caller.person)
+    rows = queries.part_of_messages(messages, lists.numbered_part(number))
+    titles = queries.titles(rows)
     chosen = queries.chosen(caller)
     context = {
         "chosen": chosen,
         "languages": [("", _("of this Master")), *settings.LANGUAGES],
         "projects": [
-            (project, [(kind.value, labels.kind(kind), told) for kind, told in kinds.items()])
+            (project, [(kind.value, labels.kind(kind), by_mail) for kind, by_mail in kinds.items()])
             for project, kinds in chosen.kinds.items()
             if kinds
         ],
-        "page": lists.numbered([_row(queries.shown(row, said)) for row in rows], number, found.count()),
+        "page": lists.numbered([_row(queries.shown(row, titles)) for row in rows], number, messages.count()),
         **context,
     }
     return draw(request, caller, "account_messages", context, status)

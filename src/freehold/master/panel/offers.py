@@ -56,26 +56,28 @@ def cards(kind: ResolvedType, project: str, nowhere: list[Reason]) -> list[Offer
     `nowhere`: why there is no room anywhere, as `room.lacking` says it.
     """
     lacking: dict[str, list[Reason]] = {"": nowhere}
-    found = []
-    for one in choices.of_project(project, kind.product, kind.type):
-        if one.region not in lacking:
+    cards_of_type = []
+    for choice in choices.of_project(project, kind.product, kind.type):
+        if choice.region not in lacking:
             is_asked = len(lacking) <= MOST_REGIONS
-            lacking[one.region] = room.lacking(kind, project, Constraints(region=one.region)) if is_asked else []
-        found.append(OfferCard(one, lacking[one.region]))
-    return sorted(found, key=lambda card: not card.is_open)
+            lacking[choice.region] = room.lacking(kind, project, Constraints(region=choice.region)) if is_asked else []
+        cards_of_type.append(OfferCard(choice, lacking[choice.region]))
+    return sorted(cards_of_type, key=lambda card: not card.is_open)
 
 
-def chosen_value(found: list[OfferCard], asked: str) -> str:
+def chosen_value(cards_shown: list[OfferCard], wanted: str) -> str:
     """Return the card that is chosen: what was asked for, or the first that can be had; empty when none can."""
-    return asked or next((card.value for card in found if card.is_open), "")
+    return wanted or next((card.value for card in cards_shown if card.is_open), "")
 
 
-def at_its_price(spec: actions.Request, found: Sequence[OfferCard], chosen: str, *, acting: Caller) -> actions.Request:
+def at_its_price(
+    spec: actions.Request, cards_shown: Sequence[OfferCard], chosen: str, *, acting: Caller
+) -> actions.Request:
     """Return a wish with the offer that was chosen, held to the price that was shown.
 
     Raise Conflict when that price holds no more.
     """
-    card = next((card for card in found if card.value == chosen), None)
+    card = next((card for card in cards_shown if card.value == chosen), None)
     if card is None:
         if chosen:
             raise Conflict("This price holds no more.", remedy="Look at the prices again.")
@@ -86,5 +88,5 @@ def at_its_price(spec: actions.Request, found: Sequence[OfferCard], chosen: str,
     spec = msgspec.structs.replace(spec, offer=card.choice.name, constraints=constraints)
     if card.choice.terms is OfferTerms.FREE:
         return spec
-    made = quotes.quote(spec.project, card.choice.name, card.choice.region, acting=acting)
-    return msgspec.structs.replace(spec, quote=made.id)
+    quoted = quotes.quote(spec.project, card.choice.name, card.choice.region, acting=acting)
+    return msgspec.structs.replace(spec, quote=quoted.id)

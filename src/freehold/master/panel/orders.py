@@ -50,18 +50,18 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     mine = caller.able(Scope.ORDER)
     if not mine:
         raise Forbidden("You have no project to order for.", remedy="Ask whoever runs this Master to give you a role.")
-    asked: QueryDict = request.POST if request.method == "POST" else request.GET
+    form_data: QueryDict = request.POST if request.method == "POST" else request.GET
     releases = [] if "\0" in product else listing.releases(sorted(mine.values()), product)
     if not releases:
         raise NotFound(f"There is no product '{product}' that you can order.", remedy="")
-    chosen = _chosen(releases, asked)
+    chosen = _chosen(releases, form_data)
     types = catalog.types([chosen["release"]])[chosen["release"]]
-    kind = next((one for one in types if one.name == asked.get("type", "default")), types[0])
+    kind = next((candidate for candidate in types if candidate.name == form_data.get("type", "default")), types[0])
     form = Form(catalog.type_schemas(chosen["release"], kind.name).request, {}, _posted(request))
-    project = asked.get("project") if asked.get("project") in mine else next(iter(mine))
+    project = form_data.get("project") if form_data.get("project") in mine else next(iter(mine))
     resolved = ResolvedType(product, chosen["release"], chosen["version"], kind.name, kind.weight, kind.host)
     nowhere = room.lacking(resolved, mine[str(project)], Constraints())
-    found = offers.cards(resolved, mine[str(project)], nowhere)
+    cards = offers.cards(resolved, mine[str(project)], nowhere)
     context: dict[str, Any] = {
         "form": form,
         "product": product,
@@ -71,17 +71,17 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         "kind": kind,
         "projects": list(mine),
         "project": project,
-        "title": asked.get("title", ""),
+        "title": form_data.get("title", ""),
         "protections": _protections(chosen["release"], sorted(mine.values())),
-        "constraints": [(name, asked.get(name, "")) for name in CONSTRAINTS if name != "instance" or kind.shared],
+        "constraints": [(name, form_data.get(name, "")) for name in CONSTRAINTS if name != "instance" or kind.shared],
         "errors": {},
         "others": [],
-        "free_text": labels.free_text(_free_text(asked)),
-        "cards": found,
-        "chosen_offer": offers.chosen_value(found, asked.get("offer", "")),
+        "free_text": labels.free_text(_free_text(form_data)),
+        "cards": cards,
+        "chosen_offer": offers.chosen_value(cards, form_data.get("offer", "")),
         "lacking": nowhere,
         # The law wants it of all that may cost (Directive 2011/83/EU, article 8(2)).
-        "is_paid": any(card.terms == OfferTerms.PAID for card in found),
+        "is_paid": any(card.terms == OfferTerms.PAID for card in cards),
         "terms": shown_terms(),
     }
     if request.method == "GET" or _only_redraws(request):
@@ -91,22 +91,22 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         return draw(request, caller, "order", context, 422)
     spec = actions.Request(
         str(project),
-        asked.get("title", "").strip(),
+        form_data.get("title", "").strip(),
         product=product,
         release=chosen["version"],
         type=kind.name,
         parameters=parameters,
         constraints={name: value.strip() for name, value in context["constraints"] if value.strip()},
-        **_free_text(asked),
+        **_free_text(form_data),
     )
     try:
         if queries.is_there(caller.project(spec.project, Scope.ORDER), spec.title):
             # A request would change what is there; who fills in this form wants something new.
             context["errors"] = {"title": _("This title is taken. Choose another one.")}
             return draw(request, caller, "order", context, 409)
-        terms.accept(terms.check_accepted(asked.getlist("terms")), acting=caller)
-        spec = offers.at_its_price(spec, found, asked.get("offer", ""), acting=caller)
-        actions.request(spec, partial=bool(asked.get("partial")), acting=caller)
+        terms.accept(terms.check_accepted(form_data.getlist("terms")), acting=caller)
+        spec = offers.at_its_price(spec, cards, form_data.get("offer", ""), acting=caller)
+        actions.request(spec, partial=bool(form_data.get("partial")), acting=caller)
     except MasterError as error:
         return draw(request, caller, "order", {**context, **_explained(form, error)}, error.status)
     return _go(request, spec.project, spec.title)
@@ -119,18 +119,18 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     row = queries.by_title(caller.project(project, Scope.ORDER), title)
     if row["parent"] is not None or row["wanted"] == "destroyed":
         raise NotFound(f"'{title}' cannot be changed here.", remedy="")
-    asked = request.POST if request.method == "POST" else request.GET
+    form_data = request.POST if request.method == "POST" else request.GET
     present = {"release": row["release_id"], "version": row["version"]}
     newer = listing.releases([row["project_id"]], row["product"])
-    releases = newer if any(one["release"] == row["release_id"] for one in newer) else [present, *newer]
-    chosen = _chosen(releases, asked if asked.get("release") else {"release": row["version"]})
+    releases = newer if any(release["release"] == row["release_id"] for release in newer) else [present, *newer]
+    chosen = _chosen(releases, form_data if form_data.get("release") else {"release": row["version"]})
     schemas = catalog.type_schemas(chosen["release"], row["type"])
     form = Form(schemas.request, row["parameters"], _posted(request))
     context: dict[str, Any] = {
         "form": form,
         "row": row,
         "is_paid": choices.is_paid(row["id"]),
-        "free_text": labels.free_text({**row["free_text"], **_free_text(asked)}),
+        "free_text": labels.free_text({**row["free_text"], **_free_text(form_data)}),
         "releases": releases if row["host"] is None else [present],
         "chosen": chosen,
         "errors": {},
@@ -141,17 +141,17 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     parameters = form.parameters()
     if parameters is None:
         return draw(request, caller, "change", context, 422)
-    spec = actions.Request(project, title, release=chosen["version"], parameters=parameters, **_free_text(asked))
+    spec = actions.Request(project, title, release=chosen["version"], parameters=parameters, **_free_text(form_data))
     try:
-        actions.request(spec, partial=bool(asked.get("partial")), acting=caller)
+        actions.request(spec, partial=bool(form_data.get("partial")), acting=caller)
     except MasterError as error:
         return draw(request, caller, "change", {**context, **_explained(form, error)}, error.status)
     return _go(request, project, title)
 
 
-def _free_text(asked: "QueryDict | dict[str, str]") -> dict[str, Any]:
+def _free_text(form_data: "QueryDict | dict[str, str]") -> dict[str, Any]:
     """Return the free text of an order that was typed."""
-    return {name: str(asked[name]).strip() for name in FREE_TEXT if name in asked}
+    return {name: str(form_data[name]).strip() for name in FREE_TEXT if name in form_data}
 
 
 def _protections(release: str, projects: list[str]) -> list[dict[str, Any]]:
@@ -166,9 +166,9 @@ def _protections(release: str, projects: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _chosen(releases: list[dict[str, Any]], asked: "QueryDict | dict[str, str]") -> dict[str, Any]:
+def _chosen(releases: list[dict[str, Any]], form_data: "QueryDict | dict[str, str]") -> dict[str, Any]:
     """Return the release whose version was asked for, or the newest."""
-    return next((one for one in releases if one["version"] == asked.get("release")), releases[0])
+    return next((release for release in releases if release["version"] == form_data.get("release")), releases[0])
 
 
 def _posted(request: HttpRequest) -> QueryDict | None:
@@ -186,16 +186,16 @@ def _only_redraws(request: HttpRequest) -> bool:
 
 def _explained(form: Form, error: MasterError) -> dict[str, Any]:
     """Put an error where it belongs: at inputs of the form, at our own, or above everything."""
-    rest: list[FieldError] = form.refuse(error.errors, labels.rule)
+    unplaced: list[FieldError] = form.refuse(error.errors, labels.rule)
     own: dict[str, str | Promise] = {}
-    for one in rest:
-        if one.field == "title":
+    for error_field in unplaced:
+        if error_field.field == "title":
             own["title"] = _("1 to 100 letters, digits, spaces, dots, dashes or underscores.")
-    others = labels.field_errors(one for one in rest if one.field not in own)
-    at_fields = bool(error.errors) and not others
+    other_errors = labels.field_errors(invalid for invalid in unplaced if invalid.field not in own)
+    at_fields = bool(error.errors) and not other_errors
     return {
         "errors": own,
-        "others": others,
+        "others": other_errors,
         "problem": None if at_fields else error,
         "what": labels.problem(error),
     }

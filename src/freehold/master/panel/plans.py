@@ -42,7 +42,7 @@ def overview(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     plan = choices.of_service(row["id"])
     if plan is None or row["parent"] is not None:
         raise NotFound(f"'{title}' is not paid for.", remedy="")
-    cards = [PlanCard(one, [], one.gross - plan.gross) for one in plan.others]
+    cards = [PlanCard(other, [], other.gross - plan.gross) for other in plan.others]
     name, titles = Offer.objects.values_list("name", "titles").get(id=plan.offer)
     context: dict[str, Any] = {
         "row": row, "plan": plan, "cards": cards, "present": labels.of_language(json.loads(titles)) or name,

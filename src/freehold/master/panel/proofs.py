@@ -35,8 +35,8 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
         if act == "remove-app":
             second_factor.remove(code, acting=caller, address=address)
         elif act == "add-passkey":
-            given = [request.POST.get(name, "") for name in ("ticket", "answer", "title")]
-            passkeys.add(*given, acting=caller)
+            values = [request.POST.get(name, "") for name in ("ticket", "answer", "title")]
+            passkeys.add(*values, acting=caller)
         elif act == "remove-passkey":
             passkeys.remove(request.POST.get("passkey", ""), acting=caller)
         else:
@@ -65,13 +65,13 @@ def _draw(
         key = key if second_factor.is_key(key) else second_factor.new_key()
         context |= {"key": key, **_picture(second_factor.app_address(caller.actor, key))}
     if passkeys.serves(request.get_host()):
-        asked, ticket = passkeys.begin_adding(acting=caller)
-        context |= {"passkey": asked, "passkey_ticket": ticket}
+        options, ticket = passkeys.begin_adding(acting=caller)
+        context |= {"passkey": options, "passkey_ticket": ticket}
     return draw(request, caller, "account_security", context, error.status if error is not None else 200)
 
 
 def _why(error: MasterError) -> str:
-    fields = {one.field for one in error.errors}
+    fields = {invalid.field for invalid in error.errors}
     if "code" in fields:
         return _("This is not the code that the app shows now.")
     if fields & {"answer", "ticket"}:

@@ -27,11 +27,11 @@ def supplies(project: str, *, node: str = "", number: int = 1) -> NumberedPage:
 
     The newest first: another order would read all of them, which are as many as releases times nodes.
     """
-    found = Supply.objects.filter(node__project=project)
+    supplies = Supply.objects.filter(node__project=project)
     if node:
-        found = found.filter(node__title=node)
+        supplies = supplies.filter(node__title=node)
     start = (number - 1) * PAGE
-    rows = found.order_by("-id").values(
+    rows = supplies.order_by("-id").values(
         "id", "wanted", "observed", "beneficiary", "release__product__name", "release__version", "node__title"
     )[start : start + PAGE]
     return NumberedPage(
@@ -48,13 +48,13 @@ def supplies(project: str, *, node: str = "", number: int = 1) -> NumberedPage:
             for row in rows
         ],
         number,
-        pages(found.count()),
+        pages(supplies.count()),
     )
 
 
-def choices(found: Callable[[ListPart], list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
+def choices(load: Callable[[ListPart], list[dict[str, Any]]]) -> list[dict[str, Any]] | None:
     """Return all rows of a list for a field that lets choose among them; None where they are too many for that."""
-    rows = found(ListPart(limit=MOST_OFFERED + 1))
+    rows = load(ListPart(limit=MOST_OFFERED + 1))
     return rows if len(rows) <= MOST_OFFERED else None
 
 
@@ -73,6 +73,6 @@ def pages(total: int) -> int:
     return max(1, -(-total // PAGE))
 
 
-def page_number(asked: str) -> int:
+def page_number(text: str) -> int:
     """Return the number of a page as an address says it; the first for what is none."""
-    return min(int(asked), 1_000_000) if asked.isdecimal() and int(asked) else 1
+    return min(int(text), 1_000_000) if text.isdecimal() and int(text) else 1

@@ -49,24 +49,24 @@ _FILTERS = (
 @for_members
 def index(request: HttpRequest, caller: Caller) -> HttpResponse:
     """What runs in the visitor's projects, a page at a time."""
-    asked = {name: request.GET.get(name, "").strip() for name in ("q", "state", "project")}
+    filters = {name: request.GET.get(name, "").strip() for name in ("q", "state", "project")}
     mine = caller.able(Scope.READ)
-    projects = [caller.project(asked["project"], Scope.READ)] if asked["project"] else sorted(mine.values())
+    projects = [caller.project(filters["project"], Scope.READ)] if filters["project"] else sorted(mine.values())
     page = listing.page(
         projects,
-        text=asked["q"].replace("\0", "")[:100],
-        state=asked["state"] if asked["state"] in _FILTERS else "",
+        text=filters["q"].replace("\0", "")[:100],
+        state=filters["state"] if filters["state"] in _FILTERS else "",
         number=page_number(request.GET.get("page", "")),
         broken=monitoring.BROKEN,
     )
     context = {
         "page": page,
         "now": clock.now(),
-        "found": [(one, _address(one.row)) for one in monitoring.pictures(page.rows)],
-        "asked": asked,
+        "found": [(picture, _address(picture.row)) for picture in monitoring.pictures(page.rows)],
+        "asked": filters,
         "projects": mine,
         "filters": [(name, labels.state(name)) for name in _FILTERS],
-        "query": urlencode({name: value for name, value in asked.items() if value}),
+        "query": urlencode({name: value for name, value in filters.items() if value}),
     }
     return draw(request, caller, "instances", context)
 
@@ -82,7 +82,7 @@ def instance(request: HttpRequest, caller: Caller, project: str, title: str) -> 
     context = {
         **_live(row, schema),
         "parameters": secrets.shown(row["parameters"], schema.request),
-        "free_text": [one for one in labels.free_text(row["free_text"]) if one["text"]],
+        "free_text": [item for item in labels.free_text(row["free_text"]) if item["text"]],
         "history": history,
         "asked_before": asked_before,
         "changes": changes,
@@ -184,9 +184,13 @@ def move(request: HttpRequest, caller: Caller, project: str, title: str) -> Http
 def _history(row: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
     """Return what was asked of a service; what is secret of it says the release of that time."""
     history, is_cut = queries.history(row["id"])
-    known = Release.objects.filter(product__name=row["product"], version__in={one["version"] for one in history})
-    schemas = {one.version: catalog.type_schemas(one.id, row["type"]) for one in known.only("id", "version")}
-    shown = [{**one, "shown": secrets.shown(one["parameters"], schemas[one["version"]].request)} for one in history]
+    known = Release.objects.filter(product__name=row["product"], version__in={entry["version"] for entry in history})
+    schemas = {
+        release.version: catalog.type_schemas(release.id, row["type"]) for release in known.only("id", "version")
+    }
+    shown = [
+        {**entry, "shown": secrets.shown(entry["parameters"], schemas[entry["version"]].request)} for entry in history
+    ]
     return shown, is_cut
 
 
@@ -206,7 +210,7 @@ def _find(caller: Caller, project: str, title: str) -> dict[str, Any]:
 def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
     below, beyond = queries.below(row)
     (picture, *parts) = monitoring.pictures([row, *below])
-    results = {one.promise: one for one in picture.results if one.revision >= row["revision"]}
+    results = {result.promise: result for result in picture.results if result.revision >= row["revision"]}
     published = row["published"] if picture.status.state != "destroyed" else {}
     shown = secrets.shown(published, schema.response)
     return {
@@ -254,26 +258,32 @@ def _fingerprint(row: dict[str, Any], published: list[secrets.Shown], pictures: 
     """
     seen = [
         [
-            [(one.name, one.text) for one in published],
+            [(value.name, value.text) for value in published],
             row["version"],
             row["address"],
             row["promises"],
             row["processes"],
         ],
         [
-            (one.row["id"], one.status.shown, one.status.ready, one.status.message, one.row["orphaned_at"] is None)
-            for one in pictures
+            (
+                picture.row["id"],
+                picture.status.shown,
+                picture.status.ready,
+                picture.status.message,
+                picture.row["orphaned_at"] is None,
+            )
+            for picture in pictures
         ],
-        [(one.promise, one.kept, one.message) for one in pictures[0].results],
-        [(one.id, one.begins_at <= clock.now()) for one in pictures[0].maintenances],
+        [(result.promise, result.kept, result.message) for result in pictures[0].results],
+        [(maintenance.id, maintenance.begins_at <= clock.now()) for maintenance in pictures[0].maintenances],
     ]
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _usage(instance: str) -> list[dict[str, Any]]:
-    found = usage.so_far(instance)
+    usage_rows = usage.so_far(instance)
     return [
         {"title": labels.meter_title(name), "value": None if used is None else used / unit.size, "sign": unit.sign}
-        for name, used in found.items()
+        for name, used in usage_rows.items()
         for unit in METERS[name].units[:1]
     ]

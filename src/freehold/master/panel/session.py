@@ -108,8 +108,8 @@ def _other_ways(request: HttpRequest) -> dict[str, Any]:
     """Return what the log-in page needs beside a password: whether people may sign up, and a passkey if one can be."""
     ways: dict[str, Any] = {"may_sign_up": sign_up.mode() is not SignUpMode.CLOSED}
     if passkeys.serves(request.get_host()):
-        asked, ticket = passkeys.begin_logging_in()
-        ways |= {"passkey": asked, "passkey_ticket": ticket}
+        options, ticket = passkeys.begin_logging_in()
+        ways |= {"passkey": options, "passkey_ticket": ticket}
     return ways
 
 
@@ -154,13 +154,13 @@ def join(request: HttpRequest) -> HttpResponse:
     """Come into a project by an invitation, and be logged in; its code is in the form's body alone."""
     if request.method != "POST":
         return draw(request, None, "join", {})
-    asked = {"email": request.POST.get("email", "").strip(), "code": code_of(request)}
+    form = {"email": request.POST.get("email", "").strip(), "code": code_of(request)}
     try:
         password = request.POST.get("password", "")
-        person = invitations.accept(asked["email"], asked["code"], password, network_of_caller(request))
+        person = invitations.accept(form["email"], form["code"], password, network_of_caller(request))
     except MasterError as error:
         refused = _("The e-mail, the code or the password is wrong, or the invitation is over or was used.")
-        return draw(request, None, "join", {**asked, "wrong": _why_not(error, refused)}, error.status)
+        return draw(request, None, "join", {**form, "wrong": _why_not(error, refused)}, error.status)
     if second_factor.is_wanted(person.id):
         return redirect("login")
     return _open(request, person)

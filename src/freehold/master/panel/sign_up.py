@@ -107,10 +107,10 @@ def read_terms(request: HttpRequest, caller: Caller | None) -> HttpResponse:
 def read_version(request: HttpRequest, caller: Caller | None, identity: str) -> HttpResponse:
     """A version of the terms, as it was."""
     try:
-        found = terms.find(identity)
+        version = terms.find(identity)
     except MasterError as error:
         return sorry(request, error, caller)
-    return draw(request, caller, "terms", {"held": _shown([found]), "is_old": found not in terms.current()})
+    return draw(request, caller, "terms", {"held": _shown([version]), "is_old": version not in terms.current()})
 
 
 def shown_terms() -> list[dict[str, Any]]:
@@ -121,10 +121,10 @@ def shown_terms() -> list[dict[str, Any]]:
 def _shown(versions: list[TermsVersion]) -> list[dict[str, Any]]:
     return [
         {
-            "id": one.id, "title": labels.terms(one.kind), "number": one.number, "published_at": one.published_at,
-            "text": one.text, "link": terms.link_of(one),
+            "id": version.id, "title": labels.terms(version.kind), "number": version.number,
+            "published_at": version.published_at, "text": version.text, "link": terms.link_of(version),
         }
-        for one in versions
+        for version in versions
     ]  # fmt: skip
 
 

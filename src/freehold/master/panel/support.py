@@ -22,8 +22,8 @@ def tickets(request: HttpRequest, caller: Caller) -> HttpResponse:
     """What all projects of somebody asked, and what they are to answer."""
     number = lists.page_number(request.GET.get("page", ""))
     projects = _projects(caller)
-    found, total = queries.of_projects(projects, caller, lists.numbered_part(number)) if projects else ([], 0)
-    rows = [(_through(one, caller), one) for one in found]
+    tickets, total = queries.of_projects(projects, caller, lists.numbered_part(number)) if projects else ([], 0)
+    rows = [(_through(ticket, caller), ticket) for ticket in tickets]
     return draw(request, caller, "tickets", {"tickets": rows, "page": lists.numbered(rows, number, total)})
 
 
@@ -31,7 +31,7 @@ def tickets(request: HttpRequest, caller: Caller) -> HttpResponse:
 @for_members
 def ticket(request: HttpRequest, caller: Caller, project: str, identity: str) -> HttpResponse:
     """One ticket; what is posted is an answer, or its end."""
-    found = queries.find(project, identity, caller)
+    ticket = queries.find(project, identity, caller)
     context: dict[str, Any] = {"project": project, "typed": request.POST}
     status = 200
     if request.method == "POST":
@@ -42,11 +42,11 @@ def ticket(request: HttpRequest, caller: Caller, project: str, identity: str) ->
         except Invalid as error:
             context |= {"problem": error, "what": labels.problem(error)}
             status = error.status
-    total = queries.count_messages(found)
+    total = queries.count_messages(ticket)
     # What was said last is on the last page, which is shown unless another one is asked for.
     number = lists.page_number(request.GET["page"]) if "page" in request.GET else lists.pages(total)
-    rows = queries.messages(found, lists.numbered_part(number))
-    context |= {"ticket": found, "messages": rows, "page": lists.numbered(rows, number, total)}
+    rows = queries.messages(ticket, lists.numbered_part(number))
+    context |= {"ticket": ticket, "messages": rows, "page": lists.numbered(rows, number, total)}
     return draw(request, caller, "ticket", context, status)
 
 
@@ -59,9 +59,9 @@ def ask(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpR
     status = 200
     if request.method == "POST":
         try:
-            asked = request.POST
-            made = actions.ask(project, title, asked.get("title", ""), asked.get("text", ""), acting=caller)
-            return redirect("ticket", project, made.id)
+            form = request.POST
+            ticket = actions.ask(project, title, form.get("title", ""), form.get("text", ""), acting=caller)
+            return redirect("ticket", project, ticket.id)
         except Invalid as error:
             context |= {"problem": error, "what": labels.problem(error)}
             status = error.status

@@ -139,24 +139,24 @@ class Enclosures:
         """Return the walls of a partition in which a release is or will be configured."""
         network = outcome.network if outcome else None
         software = str(self._paths.software / release)
-        given = self.protections
-        is_contained = given.namespaces and slot.uid is not None
-        has_network = is_contained and given.network
-        made = self._paths.run / "etc" / slot.name
+        protections = self.protections
+        is_contained = protections.namespaces and slot.uid is not None
+        has_network = is_contained and protections.network
+        etc = self._paths.run / "etc" / slot.name
         resolv_conf = resolvers.configuration(self._resolvers) if has_network else None
         return {
-            "mounts": given.mounts,
-            "user_namespace": given.user_namespace,
-            "landlock": given.landlock,
+            "mounts": protections.mounts,
+            "user_namespace": protections.user_namespace,
+            "landlock": protections.landlock,
             "links": self._links,
             "shows": [*self._shown, software] if os.path.isdir(software) else self._shown,
-            "files": visible.files(made, slot, resolv_conf) if given.mounts else {},
+            "files": visible.files(etc, slot, resolv_conf) if protections.mounts else {},
             "folder": str(self._paths.partitions / slot.name),
             # Where it has a network of its own, every port of it is its own.
             "listen": None if network is None or has_network else network.tcp,
             "init": self._init(slot) if is_contained else "",
             "network": has_network,
-            "filter": given.filter,
+            "filter": protections.filter,
             "alone": slot.uid is None,
         }
 

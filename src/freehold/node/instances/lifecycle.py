@@ -77,7 +77,9 @@ class InstanceLifecycle:
     def restore_running(self) -> None:
         """Have everything run that ran by what the store knows: after a start of the machine, without a Master."""
         started = [
-            (self._slots[one.partition], one) for one in self._store.instances.started() if one.partition in self._slots
+            (self._slots[desired.partition], desired)
+            for desired in self._store.instances.started()
+            if desired.partition in self._slots
         ]
         self._admit([(slot, desired.layout.outcome.network) for slot, desired in started])
         for slot, desired in started:
@@ -95,9 +97,9 @@ class InstanceLifecycle:
             return
         except HostError as error:
             _log.error("%s", error)
-        for one in slots:
+        for pair in slots:
             try:
-                self.enclosures.admit([one])
+                self.enclosures.admit([pair])
             except HostError as error:
                 _log.error("%s", error)
 
@@ -162,8 +164,8 @@ class InstanceLifecycle:
         self.enclosures.open(slot)
         ordered = processes.of_layout(self._folder(slot), slot, desired, layout, self.enclosures)
         waits = bool(layout.outcome.missing)
-        until, told = self._until(desired), self.services.recall
-        versions = self._supervisor.apply(desired.partition, ordered, until=until, patient=waits, on_event=told)
+        until, recall = self._until(desired), self.services.recall
+        versions = self._supervisor.apply(desired.partition, ordered, until=until, patient=waits, on_event=recall)
         self.services.expect(desired.partition, versions)
 
     def _resume(self, slot: PartitionSlot, desired: DesiredInstance) -> None:
@@ -245,7 +247,7 @@ class InstanceLifecycle:
         instance = desired.instance
         slot, attempts = self._slot(desired), desired.ask_attempts + 1
         folder = str(self._folder(slot))
-        requests = {one.title: one.spec for one in desired.layout.outcome.requests}
+        requests = {requested.title: requested.spec for requested in desired.layout.outcome.requests}
         letter = {"master": link.master, "folder": folder, "requests": requests, "now": self._store.clock.now()}
         next_try = self._store.clock.now() + planning.ask_pause(attempts)
         try:
@@ -293,8 +295,8 @@ class InstanceLifecycle:
         """Have what has a partition, and is named by nobody, among what an operator decides of."""
         tenants = {self.enclosures.tenant(slot): slot.name for slot in self._slots.values()}
         tenants.pop("", None)
-        for one in self._store.orphans.adopt(tenants):
-            _log.error("%s has data of %s, which is not known: freehold node orphans", tenants[one], one)
+        for orphan in self._store.orphans.adopt(tenants):
+            _log.error("%s has data of %s, which is not known: freehold node orphans", tenants[orphan], orphan)
 
     def destroy(self, instance: str) -> None:
         """End an instance: processes, its own pre-destroy programs, files; its partition is then free."""
@@ -339,7 +341,7 @@ class InstanceLifecycle:
         if desired is None:
             raise ConfigureError("The node does not know this service yet.")
         slot = self._slot(desired)
-        programs = [one.name for one in (*desired.layout.services, *desired.layout.runs)]
+        programs = [program.name for program in (*desired.layout.services, *desired.layout.runs)]
         names = [request.process.removesuffix(".log")] if request.process else ["configure", *programs]
 
         def call(payload: bytes) -> bytes:

@@ -175,7 +175,7 @@ class Instances:
                 bytes(desired.given).decode(),
                 int(desired.movable),
                 int(desired.hold),
-                msgspec.json.encode({one.process: one.token for one in desired.restarts}).decode(),
+                msgspec.json.encode({restart.process: restart.token for restart in desired.restarts}).decode(),
             ),
         )
 
@@ -253,11 +253,11 @@ class Instances:
         outcome = layout.outcome
         digest = hashlib.sha256(msgspec.json.encode(outcome.requests)).hexdigest() if outcome.requests else ""
         # What was served is kept by shared instance: a host may serve thousands.
-        kept = msgspec.structs.replace(layout, outcome=msgspec.structs.replace(outcome, served={}))
+        without_guests = msgspec.structs.replace(layout, outcome=msgspec.structs.replace(outcome, served={}))
         self._database.execute(
             "UPDATE instance SET layout = ?, renew_at = ?, asking = ?, ask_next_try = 0, ask_attempts = 0 "
             "WHERE instance = ?",
-            (msgspec.json.encode(kept).decode(), outcome.renew_at or 0, digest, instance),
+            (msgspec.json.encode(without_guests).decode(), outcome.renew_at or 0, digest, instance),
         )
 
     def configuration_failed(
@@ -321,7 +321,7 @@ class Instances:
 
 
 def _services(layout: Layout) -> list[str]:
-    return [one.name for one in layout.services]
+    return [service.name for service in layout.services]
 
 
 def _layout(instance: str, text: str) -> Layout:

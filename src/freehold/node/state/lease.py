@@ -42,10 +42,10 @@ class Lease:
                 self._database.set("unheard", f"{boot} {self._hardware.since_boot()!r}")
             self._database.set("leased", f"{boot} {sent!r}")
 
-    def feed_heard(self, asked: float) -> bool:
+    def feed_heard(self, asked_at: float) -> bool:
         """Note that the Master said what it wants, asked at a moment of this boot; return whether more may run now."""
         boot, _, unheard = self._database.get("unheard", "").partition(" ")
-        if not unheard or (boot == self._hardware.boot() and asked < float(unheard)):
+        if not unheard or (boot == self._hardware.boot() and asked_at < float(unheard)):
             return False
         with self._database.transaction(quietly=True):
             self._database.set("unheard", "")

@@ -158,13 +158,13 @@ class Outbox:
             _log.error("report %s cannot be set aside: the end of the chain before it is not known", sequence)
             return
         _log.error("report %s cannot be sent, and is set aside: %s", sequence, reason)
-        first, *others = bodies
+        first, *following = bodies
         self._database.execute("DELETE FROM outbox WHERE sequence >= ?", (sequence,))
         self._save_handed_out(sequence - 1, before)
         self._go_on_from_sent()
         for body in _without_fault(first, reason):
             self._append(msgspec.json.encode(body))
-        for body in others:
+        for body in following:
             self._append(body)
         self._size = self._unsent_size()
 
@@ -235,8 +235,8 @@ def _with_words(item: Item, folder: str) -> Item:
     message = getattr(item, "message", None)
     if not message:
         return item
-    told = validation.text(encodable(_beginning_inside(folder, message)))
-    return item if told == message else msgspec.structs.replace(item, message=told)
+    text = validation.text(encodable(_beginning_inside(folder, message)))
+    return item if text == message else msgspec.structs.replace(item, message=text)
 
 
 def _beginning_inside(folder: str, message: str) -> str:

@@ -82,13 +82,13 @@ class SharedInstances:
         for row in self._rows("host = ? AND revision <= ?", (host, revision)):
             answer = served.get(row.instance)
             if row.wanted is Wanted.DESTROYED:
-                said = "" if answer is not None else _GONE
+                refusal = "" if answer is not None else _GONE
             else:
-                said = "" if answer is None else msgspec.json.encode(answer).decode()
+                refusal = "" if answer is None else msgspec.json.encode(answer).decode()
             if is_done or (answer is not None and answer.error):
-                items += self._settled(row, said)
+                items += self._settled(row, refusal)
             else:
-                self._note(row, said)
+                self._note(row, refusal)
         return items
 
     def settle(self, host: str) -> list[Item]:
@@ -100,16 +100,16 @@ class SharedInstances:
         query = "SELECT instance, revision, wanted, told_revision, told, answer FROM shared WHERE "
         return self._database.select(_Served, query + condition, values)
 
-    def _note(self, row: _Served, said: str) -> None:
-        if row.answer != said:
-            self._database.execute("UPDATE shared SET answer = ? WHERE instance = ?", (said, row.instance))
+    def _note(self, row: _Served, refusal: str) -> None:
+        if row.answer != refusal:
+            self._database.execute("UPDATE shared SET answer = ? WHERE instance = ?", (refusal, row.instance))
 
-    def _settled(self, row: _Served, said: str) -> list[Item]:
+    def _settled(self, row: _Served, refusal: str) -> list[Item]:
         self._note(row, "")
-        if said == _GONE:
+        if refusal == _GONE:
             self._database.execute("DELETE FROM shared WHERE instance = ?", (row.instance,))
             return [InstanceReport(row.instance, row.revision, Observed.DESTROYED)]
-        return self._tell(row, msgspec.json.decode(said, type=Served)) if said else []
+        return self._tell(row, msgspec.json.decode(refusal, type=Served)) if refusal else []
 
     def _tell(self, row: _Served, answer: Served) -> list[Item]:
         """Return what is to be told of one, unless it was told."""

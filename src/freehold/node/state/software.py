@@ -48,17 +48,17 @@ class Software:
     def apply(self, installations: list[Installation], *, snapshot: bool) -> None:
         """Take over what the feed says of releases; what a snapshot does not name is removed."""
         if snapshot:
-            named = {one.release for one in installations}
+            named = {installation.release for installation in installations}
             for release in self._database.values("SELECT release FROM software"):
                 if release not in named:
                     self._database.execute("UPDATE software SET wanted = 'removed' WHERE release = ?", (release,))
-        for one in installations:
+        for installation in installations:
             self._database.execute(
                 "INSERT INTO software (release, revision, wanted, name) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (release) DO UPDATE SET revision = excluded.revision, wanted = excluded.wanted, "
                 "name = excluded.name, next_try = 0, attempts = 0, "
                 "state = CASE WHEN state = 'removed' THEN NULL ELSE state END",
-                (one.release, one.revision, one.wanted.value, one.name),
+                (installation.release, installation.revision, installation.wanted.value, installation.name),
             )
 
     def reset_retries(self) -> None:

@@ -63,7 +63,7 @@ class Store:
             self.results.report_anew()
         return True
 
-    def apply_feed(self, feed: Feed, asked: int | None = None) -> None:
+    def apply_feed(self, feed: Feed, asked_at: int | None = None) -> None:
         """Take over what the Master wants, all of it or nothing.
 
         `asked`: the revision since which it was asked for. What changed since then is nothing to go on from when all is
@@ -74,11 +74,11 @@ class Store:
         (`freehold node orphans`), or until the Master names it again. Releases, which can be built again, are removed.
         """
         with self.database.transaction():
-            if not feed.snapshot and asked is not None and asked != self.revision:
+            if not feed.snapshot and asked_at is not None and asked_at != self.revision:
                 return
             if feed.snapshot:
-                self.orphans.mark("instance", {one.instance for one in feed.instances})
-                self.orphans.mark("shared", {one.instance for one in feed.shared})
+                self.orphans.mark("instance", {entry.instance for entry in feed.instances})
+                self.orphans.mark("shared", {entry.instance for entry in feed.shared})
             self.software.apply(feed.installations, snapshot=feed.snapshot)
             for desired in feed.instances:
                 self.instances.apply(desired)
