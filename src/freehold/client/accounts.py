@@ -44,10 +44,10 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     reset.add_argument("--ask", action="store_true", help="only have a code mailed to you")
     reset.add_argument("--stdin", action="store_true", help="read the code and the new password as two lines")
     reset.set_defaults(run=_use_reset)
-    others = subparsers.add_parser(
+    people = subparsers.add_parser(
         "people", help="accounts of others (staff), and members of a project"
     ).add_subparsers(dest="people_command", required=True, metavar="COMMAND")
-    command(others, "list", _people, "who has an account (staff)")
+    command(people, "list", _people, "who has an account (staff)")
     for name, help_, run in (
         ("tokens", "list somebody's tokens (staff)", _tokens),
         ("end-token", "end one of somebody's tokens (staff)", _end_token),
@@ -64,20 +64,20 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         ("reopen", "open an account again (staff)", _reopen),
         ("remove", "take somebody out of the project (its owner)", _remove),
     ):
-        parser = command(others, name, run, help_)
+        parser = command(people, name, run, help_)
         parser.add_argument("email")
         if name in ("end-token", "end-session"):
             parser.add_argument(name.removeprefix("end-"), metavar="ID")
         if name in ("end-sessions", "forget-factor", "close", "remove"):
             _asked(parser)
-    command(others, "members", _members, "who is in the project, as what, and who is invited")
-    changing = command(others, "role", _role, "give a member of the project another role (its owner)")
+    command(people, "members", _members, "who is in the project, as what, and who is invited")
+    changing = command(people, "role", _role, "give a member of the project another role (its owner)")
     changing.add_argument("email")
     changing.add_argument("role", choices=_ROLES)
-    inviting = command(others, "invite", _invite, "invite somebody into the project: prints a link (its owner)")
+    inviting = command(people, "invite", _invite, "invite somebody into the project: prints a link (its owner)")
     inviting.add_argument("email")
     inviting.add_argument("role", choices=_ROLES)
-    command(others, "withdraw", _withdraw, "withdraw an invitation (the project's owner)").add_argument("email")
+    command(people, "withdraw", _withdraw, "withdraw an invitation (the project's owner)").add_argument("email")
 
 
 def _asked(parser: argparse.ArgumentParser) -> None:

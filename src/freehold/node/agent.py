@@ -341,7 +341,7 @@ class Agent:
 
     def _reopen(self) -> None:
         for instance in self.lifecycle.closed():
-            self._alone(instance, lambda one=instance: self.lifecycle.reopen(one))  # type: ignore[misc]
+            self._alone(instance, lambda closed=instance: self.lifecycle.reopen(closed))  # type: ignore[misc]
 
     def _alone(self, instance: str, work: Callable[[], None]) -> None:
         """Do something to an instance, unless something is being done to it: then it is looked at again soon."""

@@ -77,8 +77,8 @@ def promises(names: list[str]) -> list[str]:
     """Return the names of an instance's promises as they are."""
     if len(names) > MAX_PROMISES:
         raise ValueError(f"{len(names)} promises; an instance has at most {MAX_PROMISES}")
-    for one in names:
-        name(one)
+    for text in names:
+        name(text)
     return names
 
 
@@ -86,8 +86,8 @@ def processes(names: list[str]) -> list[str]:
     """Return the names of an instance's services as they are."""
     if len(names) > MAX_PROCESSES:
         raise ValueError(f"{len(names)} services; an instance has at most {MAX_PROCESSES}")
-    for one in names:
-        name(one)
+    for text in names:
+        name(text)
     return names
 
 

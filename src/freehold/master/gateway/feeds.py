@@ -32,14 +32,14 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
             tree,
             msgspec.Raw(parameters.encode()),
             seed,
-            msgspec.Raw(given.encode()),
+            msgspec.Raw(child_publications.encode()),
             bool(movable),
             bool(movable and is_unsettled),
             _last(restarts),
         )
         for (
-            instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, given, movable,
-            restarts,
+            instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, child_publications,
+            movable, restarts,
         ) in reader.rows("feed_instances", {"node": node, "since": since})
     ]  # fmt: skip
     instances += [

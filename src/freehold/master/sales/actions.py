@@ -198,17 +198,17 @@ def _make_room(price_list: PriceList, today: int) -> None:
         PriceList.objects.filter(id=older_list.id).update(until_day=price_list.from_day)
 
 
-def _add_price(price_list: PriceList, offer: Offer, asked: Asked) -> None:
+def _add_price(price_list: PriceList, offer: Offer, terms: Asked) -> None:
     price = Price.objects.create(
         list=price_list,
         offer=offer,
-        kind=asked.kind,
-        meter=asked.meter,
-        model=asked.model.value,
-        amount=asked.amount,
-        unit=asked.unit,
+        kind=terms.kind,
+        meter=terms.meter,
+        model=terms.model.value,
+        amount=terms.amount,
+        unit=terms.unit,
     )
-    PriceTier.objects.bulk_create(PriceTier(price=price, **vars(tier)) for tier in steps(asked.tiers))
+    PriceTier.objects.bulk_create(PriceTier(price=price, **vars(tier)) for tier in steps(terms.tiers))
 
 
 def _check_offer(spec: Proposal, owner: str) -> None:

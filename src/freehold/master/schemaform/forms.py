@@ -65,17 +65,17 @@ class Form:
     def refuse(self, errors: Iterable[FieldError], say: Callable[[str], str]) -> list[FieldError]:
         """Put errors of the server at their inputs; return those that belong to none."""
         by_name = {".".join(("parameters", *field.path[1:])): field for field in self.top.walk()}
-        others = []
+        unplaced = []
         for error in errors:
             name = error.field
             while name not in by_name and "." in name:
                 name = name.rpartition(".")[0]
             field = by_name.get(name)
             if field is None or (field is self.top and isinstance(field, Group)):
-                others.append(error)
+                unplaced.append(error)
             else:
                 field.errors.append(say(error.rule))
-        return others
+        return unplaced
 
 
 class _Maker:

@@ -108,10 +108,10 @@ def open_receipts(answers: Answers) -> list[Receipt]:
 
 
 if __name__ == "__main__":
-    given = sys.stdin.buffer.read()
+    order = sys.stdin.buffer.read()
     result: object
     if sys.argv[1] == "seal":
-        result = seal(msgspec.json.decode(given, type=SealOrder))
+        result = seal(msgspec.json.decode(order, type=SealOrder))
     else:
-        result = open_receipts(msgspec.json.decode(given, type=Answers))
+        result = open_receipts(msgspec.json.decode(order, type=Answers))
     sys.stdout.buffer.write(msgspec.json.encode(result))
