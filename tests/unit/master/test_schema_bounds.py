@@ -265,3 +265,28 @@ def test_what_is_no_secret_is_repeated_beside_one(rooms: "Rooms") -> None:
         "additionalProperties: There is no 'sise' here; do you mean 'size'?",
         {"password": "[secret]", "size": 12, "sise": 1},
     )
+
+
+SIZE = {"properties": {"size": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {**SIZE, "unevaluatedProperties": False},
+        {"allOf": [SIZE], "unevaluatedProperties": False},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"if": {}, "then": SIZE}}, "unevaluatedProperties": False},
+        {"$ref": "#/$defs/a%20~1b", "$defs": {"a /b": SIZE}, "unevaluatedProperties": False},
+        {"oneOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"dependentSchemas": {"sise": SIZE}}},
+         "unevaluatedProperties": False},
+        {"allOf": [{**SIZE, "additionalProperties": False}]},
+    ],
+)  # fmt: skip
+def test_a_misspelt_parameter_is_told_with_the_nearest_wherever_the_schema_names_it(
+    rooms: "Rooms", schema: dict[str, Any]
+) -> None:
+    from freehold.master.catalog import schemas
+
+    with pytest.raises(InvalidParameters) as refused:
+        schemas.validate(_publish(rooms, {"type": "object", **schema}), "default", {"sise": 1})
+    assert "There is no 'sise' here; do you mean 'size'?" in refused.value.detail

@@ -11,8 +11,8 @@ from ninja.schema import DjangoGetter
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from freehold.master.foundation import unknown_names
 from freehold.master.foundation.errors import Invalid
+from freehold.protocol import unknown_names
 from freehold.protocol.problem import FieldError
 
 

@@ -4,6 +4,7 @@ import functools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, ValidationError
@@ -12,9 +13,9 @@ from referencing.exceptions import Unresolvable
 from freehold.master.catalog.evaluation import TooCostly, engine, errors_of, validator_of
 from freehold.master.catalog.models import ReleaseType
 from freehold.master.catalog.secrets import is_secret
-from freehold.master.foundation import unknown_names
 from freehold.master.foundation.errors import Invalid, InvalidParameters
 from freehold.master.foundation.secret_mark import MARK
+from freehold.protocol import unknown_names
 from freehold.protocol.patterns import PatternError, keywords_of, patterns_of
 from freehold.protocol.problem import FieldError
 
@@ -88,7 +89,7 @@ def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> 
             errors=[
                 FieldError(
                     _field(error),
-                    _rule(error),
+                    refusals.rule(error),
                     _short(refusals.value(error)),
                 )
                 for error in errors
@@ -111,14 +112,20 @@ class _Refusals:
     """What is said of parameters that do not fit, without what is secret among them."""
 
     def __init__(self, parameters: Mapping[str, object], schema: Any) -> None:
-        whole = schema if isinstance(schema, dict) else {}
-        self._secrets = {name for name in parameters if is_secret(name, whole)}
+        self._whole = schema if isinstance(schema, dict) else {}
+        self._secrets = {name for name in parameters if is_secret(name, self._whole)}
 
     def words(self, error: ValidationError) -> str:
         """Return what is wrong; where the library would quote a secret, only which rule it breaks."""
-        if _unknown(error) or error.validator == "required" or not self._is_near(error):
-            return _words(error)
+        if words := self._unknown_words(error):
+            return words
+        if error.validator == "required" or not self._is_near(error):
+            return error.message[:300]
         return f"it breaks the rule '{error.validator}'"
+
+    def rule(self, error: ValidationError) -> str:
+        """Return which rule is broken, and what it says."""
+        return f"{error.validator}: {self._unknown_words(error) or repr(error.validator_value)}"[:LONGEST_RULE]
 
     def value(self, error: ValidationError) -> object:
         """Return what was sent there."""
@@ -128,6 +135,15 @@ class _Refusals:
         if error.absolute_path or not isinstance(value, dict):
             return MARK
         return {name: MARK if name in self._secrets else value for name, value in value.items()}
+
+    def _unknown_words(self, error: ValidationError) -> str:
+        """Return words about a name that an object may not have, when it is such a name that is wrong."""
+        if error.validator not in _CLOSING or error.validator_value is not False:
+            return ""
+        own: Any = error.schema
+        known = _CLOSING[error.validator](own, self._whole)
+        value: Any = error.instance
+        return unknown_names.words([name for name in value if repr(name) in error.message], known)
 
     def _is_near(self, error: ValidationError) -> bool:
         return error.absolute_path[0] in self._secrets if error.absolute_path else bool(self._secrets)
@@ -180,28 +196,39 @@ def _path(error: ValidationError | SchemaError) -> str:
     return ".".join(str(part) for part in error.absolute_path)
 
 
-def _words(error: ValidationError) -> str:
-    if unknown := _unknown(error):
-        return unknown_names.words(unknown, _known(error))
-    return error.message[:300]
-
-
-def _rule(error: ValidationError) -> str:
-    text = f"{error.validator}: {_words(error) if _unknown(error) else repr(error.validator_value)}"
-    return text[:LONGEST_RULE]
-
-
-def _unknown(error: ValidationError) -> list[str]:
-    """Return the names that an object may not have, when it is them that is wrong."""
-    if error.validator != "additionalProperties" or error.validator_value is not False:
-        return []
-    value: Any = error.instance
-    return [name for name in value if name not in _known(error) and repr(name) in error.message]
-
-
-def _known(error: ValidationError) -> list[str]:
-    schema: Any = error.schema
+def _beside(schema: Any, whole: Any) -> list[str]:
+    """Return the names that a schema itself has words for."""
     return list(schema.get("properties", {}))
+
+
+def _in_place(schema: Any, whole: Any) -> list[str]:
+    """Return the names that a schema, and those that it applies in the same place, have words for."""
+    names, pending, seen = list[str](), [schema], set[int]()
+    while pending:
+        branch = pending.pop()
+        if not isinstance(branch, dict) or id(branch) in seen:
+            continue
+        seen.add(id(branch))
+        names += branch.get("properties", {})
+        pending += [branch.get(key) for key in ("if", "then", "else")]
+        pending += [inner for key in ("allOf", "anyOf", "oneOf") for inner in branch.get(key, ())]
+        pending += branch.get("dependentSchemas", {}).values()
+        if str(branch.get("$ref", "")).startswith("#/"):
+            pending.append(_referred(branch["$ref"], whole))
+    return names
+
+
+_CLOSING = {"additionalProperties": _beside, "unevaluatedProperties": _in_place}
+"""Keywords that refuse names, and which names they know."""
+
+
+def _referred(reference: str, whole: Any) -> Any:
+    """Return what a reference names within a schema; None for what is not found by its path alone."""
+    place = whole
+    for part in unquote(reference).split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        place = place.get(name) if isinstance(place, dict) else None
+    return place
 
 
 def _field(error: ValidationError) -> str:
