@@ -1,12 +1,11 @@
 """The client: one method for each thing that the public API can do."""
 
-import http.client
 import secrets
 import ssl
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -29,9 +28,11 @@ from freehold.client.messages import (
 from freehold.protocol import UNREADABLE
 from freehold.protocol.order import OrderSpec
 from freehold.protocol.problem import MEDIA_TYPE, Problem
+from freehold.transport import Lost, NotTrusted, Reply, Transport, TransportError
 
 T = TypeVar("T")
-TIMEOUT = 60.0
+MOST = 1024 * 1024 * 1024
+"""Bytes of an answer at most: exports of years of books have some hundred megabytes."""
 PART = 1000
 """Rows of a list that are asked for at once: as many as a Master gives."""
 
@@ -45,7 +46,7 @@ class Client:
 
     def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
-        self._connection: http.client.HTTPConnection | None = None
+        self._transport = Transport(credentials.master, self._context, most=MOST)
 
     @classmethod
     def log_in(
@@ -321,9 +322,10 @@ class Client:
             raise ClientError(f"{error.object!r} is not text in UTF-8.") from None
         if data is not None:
             headers["Content-Type"] = "application/gzip" if isinstance(body, bytes) else "application/json"
-        status, media_type, content = self._exchange(method, f"/api/v1{path}", data, headers)
-        if status >= 400:
-            raise Refused(_problem(status, media_type, content))
+        reply = self._exchange(method, f"/api/v1{path}", data, headers)
+        media_type, content = reply.headers.get_content_type(), reply.content
+        if reply.status >= 400:
+            raise Refused(_problem(reply.status, media_type, content))
         if kind is None or not content:
             return None  # type: ignore[return-value]
         if media_type in ("text/plain", "text/csv"):
@@ -333,37 +335,21 @@ class Client:
         except UNREADABLE as error:
             raise ClientError(f"The Master's answer is not understood ({error}). Update Freehold.") from None
 
-    def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, str, bytes]:
-        for attempt in (1, 2):
-            fresh = self._connection is None
-            connection = self._connection or self._connect()
-            try:
-                connection.request(method, path, data, headers)
-                response = connection.getresponse()
-                return response.status, response.headers.get_content_type(), response.read()
-            except ssl.SSLCertVerificationError as error:
-                raise Unreachable(
-                    f"{self.credentials.master} did not prove to be your Master: {error.verify_message}. "
-                    "Log in with --authority FILE, the authority.pem that your provider gave you."
-                ) from None
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                self._connection = None
-                # A kept connection may have ended meanwhile; every call here is safe to repeat.
-                if fresh or attempt == 2:
-                    raise Unreachable(
-                        f"{self.credentials.master} cannot be reached: {error}. Is the Master running?"
-                    ) from None
-        raise AssertionError("unreachable")
-
-    def _connect(self) -> http.client.HTTPConnection:
+    def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> Reply:
         try:
-            url = urlsplit(self.credentials.master)
-            host, port = url.hostname, url.port
-        except ValueError:
-            host, port = None, None
-        if host is None or url.scheme != "https":
-            raise ClientError(f"'{self.credentials.master}' is not a Master's URL; it looks like https://HOST:PORT.")
+            return self._transport.exchange(method, path, data, headers)
+        except NotTrusted as error:
+            reason = getattr(error.error, "verify_message", "") or error.error.reason
+            raise Unreachable(
+                f"{self.credentials.master} did not prove to be your Master: {reason}. "
+                "Log in with --authority FILE, the authority.pem that your provider gave you."
+            ) from None
+        except Lost as error:
+            raise Unreachable(f"{error}. Is the Master running?") from None
+        except TransportError as error:
+            raise ClientError(str(error)) from None
+
+    def _context(self) -> ssl.SSLContext:
         try:
             context = ssl.create_default_context(cadata=self.credentials.authority or None)
         except (ssl.SSLError, ValueError):
@@ -372,8 +358,7 @@ class Client:
                 "authority.pem that your provider gave you."
             ) from None
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
-        return self._connection
+        return context
 
 
 def _which_project(named: str | None, projects: list[str]) -> str:

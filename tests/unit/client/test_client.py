@@ -16,6 +16,7 @@ from freehold.client import (
     load_credentials,
     save_credentials,
 )
+from support.proxy import Proxy
 from support.running import OWNER, PASSWORD, Master
 
 
@@ -42,6 +43,24 @@ def test_a_request_says_what_it_did_and_the_same_again_does_nothing(client: Clie
     shown = client.show("shop")
     assert (shown.parameters, shown.wanted, shown.ready) == ({"greeting": "bonjour"}, "started", False)
     assert [one.id for one in client.instances()] == [shown.id]
+
+
+def test_by_a_proxy_a_customer_reaches_the_master_and_the_proxy_reads_nothing(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Proxy()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:se%20same@127.0.0.1:{proxy.port}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert [node.title for node in Client(client.credentials).nodes()] == ["cellar"]
+    assert len(proxy.asked) == 1
+    assert client.credentials.token.encode() not in proxy.passed
+    proxy.close()
+    with pytest.raises(Unreachable, match="cannot be reached"):
+        Client(client.credentials).nodes()
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://there:1")
+    with pytest.raises(ClientError, match="HTTPS_PROXY does not name a proxy"):
+        Client(client.credentials).nodes()
 
 
 def test_a_note_is_said_and_read_and_a_field_that_is_none_is_refused(client: Client) -> None:
