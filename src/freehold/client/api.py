@@ -147,8 +147,10 @@ class Client:
         query = urlencode({"title": title, "stream": stream, "after": after})
         return self._call("GET", f"{self._project(project)}/logs?{query}", LogPart)
 
-    def show(self, title: str, *, project: str | None = None) -> Instance:
-        """Return one instance."""
+    def show(self, title: str, *, reveal: bool = False, project: str | None = None) -> Instance:
+        """Return one instance; with `reveal` its secrets too, which the provider's audit trail notes."""
+        if reveal:
+            return self._call("POST", f"{self._project(project)}/revealed", Instance, {"title": title})
         return self._call("GET", self._instance(title, project), Instance)
 
     def wait(

@@ -51,6 +51,7 @@ def add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> 
     _add_wait(request)
     show = command(subparsers, "show", _show, "show one service")
     show.add_argument("title")
+    show.add_argument("--reveal", action="store_true", help="with its secrets, which the audit trail notes")
     _add_wait(show)
     command(subparsers, "list", _list, "list the services of a project")
     for verb, state, help in (
@@ -228,6 +229,8 @@ def _show(options: argparse.Namespace) -> int:
     instance = client.show(options.title, project=options.project)
     if options.wait is not None and not instance.ready:
         instance = _wait(options, client, instance)
+    if options.reveal:
+        instance = client.show(options.title, reveal=True, project=options.project)
     say(options, instance, _describe(instance))
     return 0
 

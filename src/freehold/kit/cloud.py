@@ -57,12 +57,14 @@ class Cloud:
     def ready(self, title: str, *, seconds: float = LONG) -> Instance:
         """Return a service as soon as it is as wanted; started, that is with every promise kept."""
         try:
-            return self.client.wait(title, seconds=seconds)
+            self.client.wait(title, seconds=seconds)
         except NotReady as error:
             raise KitError(f"{error}\n{self._explanation(title)}") from None
+        return self.show(title)
 
     def show(self, title: str) -> Instance:
-        return self.client.show(title)
+        """Return a service as it is, with its secrets."""
+        return self.client.show(title, reveal=True)
 
     def stop(self, title: str) -> Instance:
         return self._change(title, "stopped")

@@ -10,12 +10,14 @@ from pydantic import create_model
 from freehold.master.api.auth import caller, in_project, itself
 from freehold.master.api.bodies import StrictBody
 from freehold.master.api.paging import USUAL, After, Limit, listed
+from freehold.master.catalog import queries as catalog
+from freehold.master.catalog.secrets import hide
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import MasterError
 from freehold.master.foundation.paging import ListPart
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
-from freehold.master.ordering import actions, children, handover, moves, queries, restarts
+from freehold.master.ordering import actions, children, handover, moves, queries, restarts, reveals
 from freehold.master.ordering.status import Health
 from freehold.master.people.identity import Scope
 from freehold.master.streams import logs
@@ -205,6 +207,20 @@ def show(request: HttpRequest, project: str, title: str) -> dict[str, Any]:
     return _detail(queries.by_title(owner, title))
 
 
+class RevealIn(StrictBody):
+    title: str
+
+
+@router.post(
+    "/projects/{project}/revealed",
+    response=InstanceDetailOut,
+    auth=in_project(Scope.READ),
+    summary="One instance with its secrets, which the audit trail notes",
+)
+def reveal(request: HttpRequest, project: str, body: RevealIn) -> dict[str, Any]:
+    return _detail(reveals.reveal(project, body.title, acting=caller(request)), is_revealed=True)
+
+
 @router.get(
     "/projects/{project}/instances",
     response=list[InstanceOut],
@@ -346,7 +362,7 @@ def read_log(
     summary="The instance whose client certificate is shown",
 )
 def own(request: HttpRequest) -> dict[str, Any]:
-    return _detail(queries.by_id(caller(request).subject))
+    return _detail(queries.by_id(caller(request).subject), is_revealed=True)
 
 
 @router.put(
@@ -367,11 +383,11 @@ def request_children(request: HttpRequest, body: RequestsIn) -> dict[str, Any]:
     }
 
 
-def _detail(row: dict[str, Any]) -> dict[str, Any]:
+def _detail(row: dict[str, Any], *, is_revealed: bool = False) -> dict[str, Any]:
     (picture,) = monitoring.pictures([row])
     children, left_out = queries.below(row)
     return {
-        **out(picture),
+        **out(picture, is_revealed=is_revealed),
         "usage": usage.so_far(row["id"]),
         "children": [_child(picture) for picture in monitoring.pictures(children)],
         "children_left_out": left_out,
@@ -391,9 +407,13 @@ def _child(picture: Picture) -> dict[str, Any]:
     }
 
 
-def out(picture: Picture) -> dict[str, Any]:
-    """Return an instance as this API shows it."""
+def out(picture: Picture, *, is_revealed: bool = False) -> dict[str, Any]:
+    """Return an instance as this API shows it, its secrets only when they were asked for."""
     row, status = picture.row, picture.status
+    parameters, published = row["parameters"], row["published"]
+    if not is_revealed:
+        schemas = catalog.type_schemas(row["release_id"], row["type"])
+        parameters, published = hide(parameters, schemas.request), hide(published, schemas.response)
     results = {result.promise: result for result in picture.results if result.revision >= row["revision"]}
     return {
         "id": row["id"],
@@ -410,9 +430,9 @@ def out(picture: Picture) -> dict[str, Any]:
         "ready": status.ready,
         "message": status.message,
         **row["free_text"],
-        "parameters": row["parameters"],
+        "parameters": parameters,
         "constraints": row["constraints"],
-        "publication": row["published"] if status.state != "destroyed" else {},
+        "publication": published if status.state != "destroyed" else {},
         "promises": [
             {
                 "name": name,

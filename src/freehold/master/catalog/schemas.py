@@ -12,7 +12,7 @@ from referencing.exceptions import Unresolvable
 
 from freehold.master.catalog.evaluation import TooCostly, engine, errors_of, validator_of
 from freehold.master.catalog.models import ReleaseType
-from freehold.master.catalog.secrets import is_secret
+from freehold.master.catalog.secrets import is_secret, restore
 from freehold.master.foundation.errors import Invalid, InvalidParameters
 from freehold.master.foundation.secret_mark import MARK
 from freehold.protocol import unknown_names
@@ -95,6 +95,14 @@ def validate(release: str, type_name: str, parameters: Mapping[str, object]) -> 
                 for error in errors
             ],
         )
+
+
+def restore_secrets(
+    release: str, type_name: str, parameters: Mapping[str, Any], present: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return parameters with the present secrets in the place of their marks; raise InvalidParameters (`restore`)."""
+    schema = _schema(release, type_name)
+    return restore(parameters, present, schema if isinstance(schema, dict) else {})
 
 
 @functools.lru_cache(maxsize=512)

@@ -3,6 +3,31 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from freehold.master.foundation.errors import InvalidParameters
+from freehold.master.foundation.secret_mark import MARK
+from freehold.protocol.problem import FieldError
+
+
+def hide(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters, or a publication, with a mark in the place of each secret."""
+    return {name: MARK if is_secret(name, schema) else value for name, value in values.items()}
+
+
+def restore(values: Mapping[str, Any], present: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the present secret in the place of each mark: who sends back what was shown changes none.
+
+    Raise InvalidParameters for a mark where there is no secret yet.
+    """
+    marked = [name for name, value in values.items() if value == MARK and is_secret(name, schema)]
+    missing = [name for name in marked if name not in present]
+    if missing:
+        raise InvalidParameters(
+            f"{missing[0]}: '{MARK}' stands for a secret that is there, and there is none yet.",
+            remedy="Send the secret itself.",
+            errors=[FieldError(f"parameters.{name}", "a secret, not the mark of one", MARK) for name in missing],
+        )
+    return {**values, **{name: present[name] for name in marked}}
+
 
 def is_secret(name: str, schema: Mapping[str, Any]) -> bool:
     """Whether the value of a property may not be shown unasked."""

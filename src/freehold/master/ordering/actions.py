@@ -136,6 +136,7 @@ def release_partitions() -> int:
             revisions.take_turn()
             if not run(QUERIES["note_gone"], id=row["id"], now=clock.now()):
                 continue
+            history.forget_secrets(row["id"])
             if row["host"] is not None:
                 sharing.release_share(row["host"])
             else:
@@ -195,7 +196,8 @@ def _create(order: Order) -> Answer:
     if order.shared is not None and order.shared != bool(choice.host):
         kind = "shared" if choice.host else "not shared"
         raise Undeclared(f"{choice.product} ({choice.type}) is {kind}; the release declares otherwise.")
-    parameters = _fitting(choice.release, choice.type, spec.parameters or {})
+    parameters = schemas.restore_secrets(choice.release, choice.type, spec.parameters or {}, {})
+    parameters = _fitting(choice.release, choice.type, parameters)
     constraints = _constraints(spec.constraints or {})
     instance = ids.new("inst")
     host, place = _place(order, instance, choice, constraints)
@@ -327,7 +329,9 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
             return _end_later(order, row, ends_at)
     if spec.state is None:
         endings.refuse_ending(row)
-    given = json.loads(row["parameters"]) if spec.parameters is None else spec.parameters
+    given = present = json.loads(row["parameters"])
+    if spec.parameters is not None:
+        given = schemas.restore_secrets(row["release_id"], row["type"], spec.parameters, present)
     if spec.offer is not None:
         given, is_other = plans.take(row, spec, given, order.actor)
         noted = is_other or noted

@@ -18,7 +18,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
-from freehold.master.ordering import actions, endings, listing, moves, queries, restarts
+from freehold.master.ordering import actions, endings, listing, moves, queries, restarts, reveals
 from freehold.master.ordering.status import TROUBLE
 from freehold.master.panel import labels
 from freehold.master.panel.decorators import draw, for_members
@@ -111,6 +111,7 @@ def reveal(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     name = request.POST.get("name", "")
     if name not in row["published"] or row["wanted"] == Wanted.DESTROYED:
         raise NotFound(f"'{title}' publishes no '{name}'.", remedy="")
+    reveals.reveal(project, title, acting=caller)
     context = {"row": row, "name": name, "value": secrets.text(row["published"][name])}
     return draw(request, caller, "secret", context)
 
