@@ -264,6 +264,10 @@ class Master(kit.Master):
     def show(self, title: str, *, project: str = "provider", token: str | None = None) -> Any:
         return self.api("GET", f"/projects/{project}/instances/{quote(title)}", token=token)
 
+    def reveal(self, title: str) -> Any:
+        """Return an instance with its secrets."""
+        return self.api("POST", "/projects/provider/revealed", {"title": title})
+
     def sql(self, text: str, *values: object) -> list[tuple[Any, ...]]:
         """Run one statement (`?` parameters) on the Master's database behind its back; return its rows."""
         if self.database_url.startswith("sqlite"):
