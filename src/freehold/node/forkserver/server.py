@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 import traceback
 from contextlib import suppress
 from typing import Any
@@ -152,7 +153,8 @@ def _become(order: dict[str, Any], entrance: sandbox.Entrance) -> None:
     sandbox.lock(enclosure.get("sandbox", sandbox.NONE))
     os.chdir(order["cwd"])
     os.environ.clear()
-    os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=order["cwd"], LANG="C.UTF-8")
+    os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=order["cwd"], LANG="C.UTF-8", TZ="UTC")
+    time.tzset()
     if order["log"]:
         _print_into(order["log"])
     elif order["prints"]:

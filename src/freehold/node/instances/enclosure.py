@@ -142,16 +142,17 @@ class Enclosures:
         protections = self.protections
         is_contained = protections.namespaces and slot.uid is not None
         has_network = is_contained and protections.network
-        etc = self._paths.run / "etc" / slot.name
+        etc, folder = self._paths.run / "etc" / slot.name, str(self._paths.partitions / slot.name)
         resolv_conf = resolvers.configuration(self._resolvers) if has_network else None
         return {
             "mounts": protections.mounts,
             "user_namespace": protections.user_namespace,
             "landlock": protections.landlock,
+            "host_name": slot.name,
             "links": self._links,
             "shows": [*self._shown, software] if os.path.isdir(software) else self._shown,
-            "files": visible.files(etc, slot, resolv_conf) if protections.mounts else {},
-            "folder": str(self._paths.partitions / slot.name),
+            "files": visible.files(etc, slot, folder, resolv_conf) if protections.mounts else {},
+            "folder": folder,
             # Where it has a network of its own, every port of it is its own.
             "listen": None if network is None or has_network else network.tcp,
             "init": self._init(slot) if is_contained else "",

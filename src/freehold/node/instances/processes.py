@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from freehold.node.partition import layout as layouts
@@ -18,11 +19,16 @@ def of_layout(
 ) -> list[Process]:
     """Return the processes of a layout, in the folder of its partition and enclosed as the partition is."""
     restarts = json.loads(desired.restarts)
+    # Without another user it is root, of nothing: `visible.files` gives it that name.
+    user = slot.name if slot.uid is not None or os.geteuid() else "root"
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder),
         "TMPDIR": str(folder / "tmp"),
         "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "USER": user,
+        "LOGNAME": user,
     }
     groups, limits = enclosures.groups(slot), enclosures.resource_limits(slot)
     sandbox = enclosures.sandbox(slot, desired.release, layout.outcome)

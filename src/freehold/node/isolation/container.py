@@ -88,16 +88,16 @@ def remove_link(host_end: str, seconds: float = LINK_SECONDS) -> bool:
 
 def default_interfaces() -> set[str]:
     """Return the interfaces by which this machine reaches what it has no other route to."""
-    mounted = set()
+    interfaces = set()
     for line in _read("/proc/net/route").splitlines()[1:]:
         words = line.split()
         if words[1] == "00000000":
-            mounted.add(words[0])
+            interfaces.add(words[0])
     for line in _read("/proc/net/ipv6_route").splitlines():
         words = line.split()
         if words[:2] == ["0" * 32, "00"] and words[9] != "lo":
-            mounted.add(words[9])
-    return mounted
+            interfaces.add(words[9])
+    return interfaces
 
 
 def _start_init(program: str, order: ContainerOrder) -> int:

@@ -179,6 +179,7 @@ def _holds(*, user_namespace: bool, landlock: int = 0, mounts: bool = True) -> b
             "shows": ["/etc"],
             "folder": folder,
             "alone": user_namespace,
+            "host_name": "partition",
         }
         child = os.fork()
         if child == 0:

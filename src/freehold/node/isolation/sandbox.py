@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         """Without root the kernel gives that only in a user namespace."""
         landlock: int
         """The version of Landlock to use; 0: none."""
+        host_name: str
+        """What it takes for the machine's name; empty: the machine's own."""
         links: dict[str, str]
         """Symbolic links at the top, such as `/bin` to `usr/bin`."""
         shows: list[str]
@@ -51,6 +53,7 @@ NONE: SandboxSpec = {
     "mounts": False,
     "user_namespace": False,
     "landlock": 0,
+    "host_name": "",
     "links": {},
     "shows": [],
     "files": {},
@@ -64,7 +67,7 @@ NONE: SandboxSpec = {
 """No walls but that nobody gains a privilege."""
 
 CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x20000000, 0x40000000
-_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWUSER = 0x20000, 0x4000000, 0x10000000
 _CLONE3 = 435
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_SLAVE = 1, 2, 4, 8, 0x4000, 0x80000
 _MNT_DETACH = 2
@@ -168,6 +171,9 @@ def enter_sandbox(spec: SandboxSpec) -> None:
     if not spec["mounts"]:
         return
     _unshare(spec["user_namespace"])
+    name = spec["host_name"].encode()
+    if name:
+        _call(_libc.sethostname, name, ctypes.c_size_t(len(name)), action="sethostname")
     _mount("", "/", "", _MS_REC | _MS_SLAVE)
     _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID, "mode=755,size=1m")
     os.mkdir("/tmp" + _OLD)
@@ -192,6 +198,11 @@ def enter_sandbox(spec: SandboxSpec) -> None:
             _show(folder + "/tmp", "/tmp", _MS_NOSUID | _MS_NODEV)
         except FileNotFoundError:
             _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
+    os.makedirs("/var", exist_ok=True)
+    for link in ("/run", "/var/run", "/var/tmp"):
+        # What is shown of Freehold may be below.
+        if not os.path.lexists(link):
+            os.symlink("/tmp", link)
     _make_devices(spec["user_namespace"])
     _make_proc(spec["user_namespace"])
     _call(_libc.umount2, _OLD.encode(), _MNT_DETACH, action="umount of the old view")
@@ -260,7 +271,7 @@ def landlock_version() -> int:
 
 def _unshare(in_user_namespace: bool) -> None:
     uid, gid = os.geteuid(), os.getegid()
-    _call(_libc.unshare, _CLONE_NEWNS | (_CLONE_NEWUSER if in_user_namespace else 0), action="unshare")
+    _call(_libc.unshare, _CLONE_NEWNS | _CLONE_NEWUTS | (_CLONE_NEWUSER if in_user_namespace else 0), action="unshare")
     if not in_user_namespace:
         return
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):

@@ -39,17 +39,17 @@ def folders() -> list[str]:
     return paths
 
 
-def files(etc: Path, slot: PartitionSlot, resolv_conf: str | None) -> dict[str, str]:
-    """Return the files and folders below /etc that a partition sees, and where each is; some are made for it in `made`.
+def files(etc: Path, slot: PartitionSlot, home: str, resolv_conf: str | None) -> dict[str, str]:
+    """Return the files and folders below /etc that a partition sees, and where each is; some are made for it in `etc`.
 
-    `resolv_conf` says where it asks for names; None: the machine's own says it.
+    `home` is the home of its user. `resolv_conf` says where it asks for names; None: the machine's own says it.
     """
     targets = {f"/etc/{name}": os.path.realpath(f"/etc/{name}") for name in _ETC if os.path.exists(f"/etc/{name}")}
     uid = os.geteuid() if slot.uid is None else slot.uid
     gid = os.getegid() if slot.gid is None else slot.gid
     # Without its own user or group, many a program does not start.
     written = {
-        "passwd": f"root:x:0:0:root:/:/usr/sbin/nologin\n{slot.name}:x:{uid}:{gid}::/tmp:/bin/sh\n"
+        "passwd": f"root:x:0:0:root:/:/usr/sbin/nologin\n{slot.name}:x:{uid}:{gid}::{home}:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
         "group": f"root:x:0:\n{slot.name}:x:{gid}:\nnogroup:x:65534:\n",
         "hosts": f"127.0.0.1\tlocalhost\n::1\tlocalhost\n{slot.address}\t{slot.name}\n",
@@ -57,7 +57,9 @@ def files(etc: Path, slot: PartitionSlot, resolv_conf: str | None) -> dict[str, 
     }
     if uid == 0:
         # It is root of nothing; it has one name.
-        written["passwd"] = "root:x:0:0:root:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+        written["passwd"] = (
+            f"root:x:0:0:root:{home}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+        )
         written["group"] = "root:x:0:\nnogroup:x:65534:\n"
     if resolv_conf is None:
         targets["/etc/resolv.conf"] = os.path.realpath("/etc/resolv.conf")

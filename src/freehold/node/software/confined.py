@@ -109,7 +109,7 @@ def _walls(order: BuildOrder) -> "SandboxSpec":
         "links": {path: os.readlink(path) for path in visible.TOP if os.path.islink(path)},
         "shows": visible.folders(),
         "files": {
-            **visible.files(Path(order.made), slot, None),
+            **visible.files(Path(order.made), slot, "/tmp", None),
             **{path: os.path.realpath(path) for path in _SEEN if os.path.exists(path)},
         },
         "folder": order.folder,
