@@ -202,12 +202,14 @@ class Supervisor:
                 sock.sendall(b'{"verb": "shutdown"}\n')
                 while sock.recv(65536):
                     pass
-        except (ConnectionRefusedError, FileNotFoundError):
-            if children.running(os.path.realpath(self.root)):
-                self.ensure()
-                self.shutdown(timeout)
         except TimeoutError:
             raise SupervisorError(f"The supervisor in {self.root} does not end.") from None
+        except (ConnectionError, FileNotFoundError):
+            # There is none, or it is killed at this moment.
+            pass
+        if children.running(os.path.realpath(self.root)):
+            self.ensure()
+            self.shutdown(timeout)
         if self._child is not None:
             self._child.wait()
 
