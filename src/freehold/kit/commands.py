@@ -1,6 +1,7 @@
 """`freehold software …`: commands for release authors."""
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 
 from freehold.protocol import archive
 from freehold.recipes import lock as release_lock
+from freehold.release import ReleaseError
 from freehold.release import folder as release_folder
+
+TRY_SECONDS = 60.0
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -28,13 +32,19 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     check = command("check", _check, "say what is wrong with a release, without building it")
     build = command("build", _build, "build a release as a node does, and show the log")
     test = command("test", _test, "run the tests of a release with pytest; further arguments are pytest's")
+    trial = command("try", _try, "publish a release as it is, for you alone, and have a service of yours run it")
     pack = command("pack", _pack, "write a release into one file, to be carried and published elsewhere")
     schema = command("schema", _schema, "write the descriptor and schemas of a release from the types of instance.py")
     lock = command("lock", _lock, "lock the packages of a release: versions and hashes, for this architecture")
-    for parser in (check, build, test, pack, schema, lock):
+    for parser in (check, build, test, trial, pack, schema, lock):
         parser.add_argument("folder", type=Path)
     build.add_argument("--keep", action="store_true", help="keep what was built, and say where it is")
     test.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="such as -x or -k NAME")
+    trial.add_argument("title", nargs="?", help="of the service (default: try-NAME)")
+    trial.add_argument("--watch", action="store_true", help="try again with each change of the folder, until Ctrl-C")
+    trial.add_argument("--type", help="its type (default: default)")
+    trial.add_argument("--parameters", metavar="JSON", help="JSON object, @FILE or - for standard input")
+    trial.add_argument("--wait", type=float, default=TRY_SECONDS, metavar="SECONDS", help="default: 60")
     pack.add_argument("--output", type=Path, metavar="FILE", help="default: NAME-VERSION.tar.gz, here")
     schema.add_argument("--check", action="store_true", help="write nothing; exit status 1 when they differ")
     lock.add_argument("--check", action="store_true", help="write nothing; exit status 1 when something would change")
@@ -74,6 +84,30 @@ def _test(options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run([*command, str(options.folder), *options.arguments], env=environment, check=False).returncode
+
+
+def _try(options: argparse.Namespace) -> int:
+    from freehold.client import ClientError
+    from freehold.client.terminal import json_object, open_client
+    from freehold.kit import KitError, trial
+
+    parameters = None if options.parameters is None else json_object("--parameters", options.parameters)
+    client = open_client()
+
+    def once() -> bool:
+        tried = trial.pack(options.folder)
+        title = options.title or f"try-{tried.product}"
+        spec = {"type": options.type, "parameters": parameters}
+        return trial.run(client, tried, title, seconds=options.wait, say=lambda line: print(line, flush=True), **spec)
+
+    if not options.watch:
+        return 0 if once() else 1
+    for _ in itertools.chain([None], trial.changes(options.folder)):
+        try:
+            once()
+        except (ClientError, KitError, ReleaseError) as error:
+            print(error, file=sys.stderr, flush=True)
+    return 0
 
 
 def _pack(options: argparse.Namespace) -> int:
