@@ -268,16 +268,22 @@ class Client:
     ) -> Any:
         """Ask anything that the API can do; return what it answers, decoded when it is JSON, None when it is nothing.
 
-        `path` may hold `{project}` and the names of `parts`.
+        Of a PDF, its bytes. `path` may hold `{project}` and the names of `parts`.
         """
         filled = self._filled(path, parts, project)
         return self._call(method, f"{filled}?{urlencode(query)}" if query else filled, object, body)
 
     def ask_all(
-        self, path: str, cursor: str, parts: dict[str, str] | None = None, *, project: str | None = None
+        self,
+        path: str,
+        cursor: str,
+        parts: dict[str, str] | None = None,
+        *,
+        query: dict[str, str] | None = None,
+        project: str | None = None,
     ) -> list[dict[str, Any]]:
         """Return every row of a list whose cursor is this field; `path` as for `ask`."""
-        return self._all(self._filled(path, parts, project), list[dict[str, Any]], cursor)
+        return self._all(self._filled(path, parts, project), list[dict[str, Any]], cursor, query)
 
     def _all(self, path: str, kind: type[list[T]], cursor: str, query: dict[str, str] | None = None) -> list[T]:
         """Return a list, of which the Master gives a part at a time."""
@@ -328,6 +334,8 @@ class Client:
             return None  # type: ignore[return-value]
         if media_type in ("text/plain", "text/csv"):
             return content.decode()  # type: ignore[return-value]
+        if media_type == "application/pdf":
+            return content  # type: ignore[return-value]
         try:
             return msgspec.json.decode(content, type=kind)
         except UNREADABLE as error:

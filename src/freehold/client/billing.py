@@ -5,9 +5,11 @@ import json
 import sys
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from freehold import json_output
+from freehold.client.errors import ClientError
 from freehold.client.terminal import Subparsers, command, confirmed, json_object, open_client, say, table
 
 
@@ -25,6 +27,8 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     command(subparsers, "invoices", _invoices, "invoices and credit notes")
     invoice = command(subparsers, "invoice", _invoice, "one invoice or credit note, line by line")
     invoice.add_argument("number")
+    invoice.add_argument("--pdf", type=Path, metavar="FILE", help="write it there as PDF")
+    invoice.add_argument("--language", default="", help="of the PDF: en, fr or zh-hans; else the customer's")
     hand_over = command(subparsers, "hand-over", _hand_over, "make a service another project's, as it is")
     hand_over.add_argument("title")
     hand_over.add_argument("to", metavar="PROJECT")
@@ -44,6 +48,10 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         if act.is_period:
             parser.add_argument("--since", default="1970-01-01", metavar="DAY")
             parser.add_argument("--until", required=True, metavar="DAY")
+        for argument in act.filters:
+            parser.add_argument(f"--{argument}", default="", help="empty: all, or what is usual")
+        if act.saves:
+            parser.add_argument("file", type=Path, metavar="FILE")
         if act.question:
             parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -61,6 +69,10 @@ class Act:
     is_period: bool = False
     cursor: str = ""
     """Of a list: the field by which its parts follow each other."""
+    filters: tuple[str, ...] = ()
+    """Asked for in the address, where they are said."""
+    saves: bool = False
+    """Whether its answer is a file."""
     question: str = ""
     """Asked before what cannot be undone."""
 
@@ -106,7 +118,10 @@ ACTS = {
     "run": Act("issue every document that is due by a day", "POST", f"{_ENTITY}/runs", ("entity",), ("day",)),
     "take-back": Act("undo an invoice whole, by a credit note", "POST", f"{_ENTITY}/documents/{{number}}/take-back",
                      ("entity", "number"), question="Take back {number} of {entity}? The credit note stays."),
-    "documents": Act("list the documents of a seller", "GET", f"{_ENTITY}/documents", ("entity",), cursor="number"),
+    "documents": Act("list the documents of a seller", "GET", f"{_ENTITY}/documents", ("entity",), cursor="number",
+                     filters=("state",)),
+    "pdf": Act("write a document of a seller as PDF into a file", "GET", f"{_ENTITY}/documents/{{number}}/pdf",
+               ("entity", "number"), filters=("language",), saves=True),
     "report": Act("trial-balance, receivables, vat or revenue", "GET", f"{_ENTITY}/reports/{{name}}",
                   ("entity", "name"), is_period=True),
     "export": Act("the ledger as fec, hledger or beancount", "GET", f"{_ENTITY}/exports/{{name}}", ("entity", "name"),
@@ -125,12 +140,15 @@ def _act(options: argparse.Namespace) -> int:
     elif act.fields:
         body = {name: values[name] for name in act.fields}
     query = {"since": options.since, "until": options.until} if act.is_period else {}
+    query |= {name: values[name] for name in act.filters if values[name]}
     parts = {name: values[name] for name in act.arguments}
     answer: Any
     if act.cursor:
-        answer = open_client().ask_all(act.path, act.cursor, parts, project=options.project)
+        answer = open_client().ask_all(act.path, act.cursor, parts, query=query, project=options.project)
     else:
         answer = open_client().ask(act.method, act.path, parts, body, query=query, project=options.project)
+    if act.saves:
+        return _save(options, answer, options.file)
     if options.json and not (isinstance(answer, str) and options.field is None):
         json_output.print_answer(options, answer)
     elif isinstance(answer, str):
@@ -210,6 +228,9 @@ def _costs(options: argparse.Namespace) -> int:
     totals = ", ".join(f"{amount} {currency}" for currency, amount in found["totals"].items())
     if totals:
         text += f"\nSo far: {totals}"
+    for one in found["accounts"]:
+        text += f"\n{one['seller']}: {one['owed']} {one['currency']} owed, {one['credit']} credit, "
+        text += f"{one['deposit']} deposit, {one['held']} of it held for services"
     for one in found["unpaid"]:
         text += f"\n{one['seller']} waits for an invoice that was due on {one['since']}"
         text += f": services stop on {one['stops']}." if one["stops"] else "."
@@ -250,17 +271,38 @@ def _invoices(options: argparse.Namespace) -> int:
 
 def _invoice(options: argparse.Namespace) -> int:
     path = "/projects/{project}/documents/{number}"
+    if options.pdf:
+        query = {"language": options.language} if options.language else {}
+        parts = {"number": options.number}
+        content = open_client().ask("GET", f"{path}/pdf", parts, query=query, project=options.project)
+        return _save(options, content, options.pdf)
     found = open_client().ask("GET", path, {"number": options.number}, project=options.project)
     lines = [
         {name: one[name] for name in ("kind", "offer", "month", "period", "net", "tax_rate")} for one in found["lines"]
     ]
     text = (
-        f"{found['number']} of {found['day']}, due {found['due']}\n"
+        f"{found['number']} of {found['day']}, due {found['due']}: {_state(found)}\n"
         f"{found['seller']['name']} to {found['customer']['name']}\n"
         f"{_rows(lines)}\n{found['net']} + {found['tax']} tax = {found['gross']} {found['currency']}"
     )
     say(options, found, text)
     return 0
+
+
+def _save(options: argparse.Namespace, content: bytes, path: Path) -> int:
+    """Write a file that the Master made."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ClientError(f"{path} cannot be written: {error.strerror}.") from None
+    say(options, {"file": str(path), "bytes": len(content)}, f"Written to {path}.")
+    return 0
+
+
+def _state(document: dict[str, Any]) -> str:
+    """Return where a document stands: `overdue, 12.00 EUR open`."""
+    word = document["state"].replace("_", " ")
+    return f"{word}, {document['open']} {document['currency']} open" if Decimal(document["open"]) else word
 
 
 def _amount(minor: int, of: dict[str, Any]) -> str:

@@ -1,16 +1,16 @@
 """For accountants and auditors: legal entities, payments, monthly runs, the ledger and what it says."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from django.http import HttpRequest, StreamingHttpResponse
-from ninja import Field, Router, Schema
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import Field, Query, Router, Schema
 from pydantic import ConfigDict
 
 from freehold.master.accounting import actions, exports, queries
 from freehold.master.api.auth import any_person, caller, in_project, of_seller
 from freehold.master.api.bodies import StrictBody
-from freehold.master.api.costs import DocumentOut, out
+from freehold.master.api.costs import PDF_ANSWER, DocumentOut, Language, as_pdf, out
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.api.selling import contract_of
@@ -27,6 +27,9 @@ from freehold.master.people.identity import Scope
 
 router = Router()
 _ENTITY = "/entities/{code}"
+DocumentStateName = Annotated[
+    str, Query(description="Only those that are paid, partly_paid, due, overdue or credited; empty: all.")
+]
 
 
 class ReportRowOut(Schema):
@@ -425,9 +428,22 @@ def take_back(request: HttpRequest, code: str, number: str) -> tuple[int, dict[s
     summary="The documents of a seller, the newest first",
     openapi_extra=listed("number"),
 )
-def list_documents(request: HttpRequest, code: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+def list_documents(
+    request: HttpRequest, code: str, after: After = "", limit: Limit = USUAL, state: DocumentStateName = ""
+) -> list[dict[str, Any]]:
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
-    return [out(row) for row in documents.of_entity(entity.id, ListPart(after, limit))]
+    return [out(row) for row in documents.of_entity(entity, ListPart(after, limit), state)]
+
+
+@router.get(
+    _ENTITY + "/documents/{number}/pdf",
+    auth=of_seller(Scope.AUDIT),
+    summary="One document of a seller as PDF",
+    openapi_extra=PDF_ANSWER,
+)
+def sold_pdf(request: HttpRequest, code: str, number: str, language: Language = "") -> HttpResponse:
+    entity = queries.find_entity(code, caller(request), Scope.AUDIT)
+    return as_pdf(documents.find_sold(entity.id, number), language)
 
 
 @router.get(

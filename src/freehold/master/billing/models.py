@@ -31,6 +31,8 @@ class Customer(models.Model):
     vat_number = models.TextField(default="")
     currency = models.TextField()
     """In which they want to be asked for money, where there is a choice."""
+    language = models.TextField(db_default="")
+    """Of their documents; empty: that of their country (`printing.content`)."""
     anchor = models.IntegerField()
     """The day of the month on which their invoices are made: that on which they came, at most the 28th."""
     created_at = models.BigIntegerField()

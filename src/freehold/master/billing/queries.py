@@ -65,6 +65,26 @@ def balance(contract: int) -> CustomerBalance:
     return CustomerBalance(**run(ORDERS["money"], contract=contract)[0])
 
 
+@dataclass(frozen=True)
+class CustomerAccount:
+    """The money of whoever pays for a project, with one seller in one currency."""
+
+    seller: str
+    currency: str
+    balance: CustomerBalance
+
+
+def accounts_of(project: str) -> list[CustomerAccount]:
+    """Return the money of whoever pays for a project (its id).
+
+    Of who pays for other projects, too, nothing: who may see this one need not know of them.
+    """
+    return [
+        CustomerAccount(row["seller"], row["currency"], balance(row["contract"]))
+        for row in run(ORDERS["accounts"], project=project)
+    ]
+
+
 def document_number(code: str, kind: str, year: int, number: int) -> str:
     """Return a document's number as it is printed: `FR-2026-000123`, for a credit note `FR-C-2026-000007`."""
     return f"{number_prefix(code, kind, year)}{number:06d}"

@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
+from freehold.master.billing.printing.wording import meter_title
 from freehold.master.foundation.errors import MasterError
 from freehold.protocol.meters import METERS
 from freehold.protocol.order import FIELDS, FREE_TEXT
@@ -63,6 +64,7 @@ PROBLEMS: dict[str, str | Promise] = {
     "payment-required": gettext_lazy("It must be paid for first"),
     "quota-exceeded": gettext_lazy("A quota is used up"),
     "too-many-tries": gettext_lazy("Too many wrong tries. Wait some minutes, then try again."),
+    "not-installed": gettext_lazy("This Master lacks a package. Its operator knows by: freehold master check"),
     "busy": gettext_lazy("The Master has more to do than it can. Try again in a minute."),
     "unavailable": gettext_lazy("The Master cannot reach its database. Try again in a minute."),
     "out-of-storage": gettext_lazy("The Master has no place to write to: nothing was changed."),
@@ -177,11 +179,6 @@ def meter(name: str, unit: int) -> str:
     return _("%(what)s, per %(unit)s") % {"what": meter_title(name), "unit": signs.get(unit, str(unit))}
 
 
-def meter_title(name: str) -> str:
-    """Return what a meter is called; one that is not known here, as it is."""
-    return _(METERS[name].title) if name in METERS else name
-
-
 def free_text(texts: dict[str, str]) -> list[dict[str, Any]]:
     """Return the fields of an order that are free text, each with its title, its bound and its text."""
     return [
@@ -205,23 +202,18 @@ def column(name: str) -> str:
     return str(_COLUMNS[name])
 
 
-def line(one: dict[str, Any]) -> str:
-    """Return what a document's line is about."""
-    if one["kind"] == "recurring":
-        return _("%(offer)s, %(days)s days") % {"offer": one["offer"], "days": one["quantity"]}
-    if one["kind"] == "usage":
-        return _("%(offer)s: %(what)s in %(month)s") % {
-            "offer": one["offer"],
-            "what": meter_title(one["meter"]),
-            "month": one["month"],
-        }
-    if one["kind"] == "sla":
-        return _("%(offer)s: promises not kept in %(month)s") % {"offer": one["offer"], "month": one["month"]}
-    if one["kind"] == "setup":
-        return _("%(offer)s: set-up") % {"offer": one["offer"]}
-    if one["kind"] == "reversal":
-        return _("%(offer)s: taken back") % {"offer": one["offer"] or one["label"]}
-    return str(one["label"])
+_DOCUMENT_STATES = {
+    "paid": gettext_lazy("paid"),
+    "partly_paid": gettext_lazy("partly paid"),
+    "due": gettext_lazy("due"),
+    "overdue": gettext_lazy("overdue"),
+    "credited": gettext_lazy("credit note"),
+}
+
+
+def document_state(name: str) -> str:
+    """Return what a reader of a document is told of its state."""
+    return str(_DOCUMENT_STATES[name])
 
 
 PROTECTIONS: dict[str, str | Promise] = {

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from freehold.master.accounting import actions as ledger
 from freehold.master.accounting.actions import Draft, EntryLine
 from freehold.master.accounting.charts import Purpose
@@ -34,6 +36,8 @@ class CustomerIdentity:
     currency: str
     email: str = ""
     vat_number: str = ""
+    language: str = ""
+    """Of their documents; empty: that of their country."""
 
 
 def add_customer(spec: CustomerIdentity, project: str, *, acting: Caller) -> Customer:
@@ -271,6 +275,8 @@ def _check(spec: CustomerIdentity) -> str:
         wrong.append(FieldError("name", "a name and an address, as on a letter"))
     if spec.kind not in ("person", "company"):
         wrong.append(FieldError("kind", "person or company", spec.kind))
+    if spec.language and spec.language not in dict(settings.LANGUAGES):
+        wrong.append(FieldError("language", " or ".join(dict(settings.LANGUAGES)), spec.language))
     if why := countries.wrong(spec.country):
         wrong.append(FieldError("country", why, spec.country))
     elif spec.vat_number:
