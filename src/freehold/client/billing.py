@@ -285,6 +285,9 @@ def _invoice(options: argparse.Namespace) -> int:
         f"{found['seller']['name']} to {found['customer']['name']}\n"
         f"{_rows(lines)}\n{found['net']} + {found['tax']} tax = {found['gross']} {found['currency']}"
     )
+    if to := found.get("pay_to"):
+        text += f"\nPay {to['amount']} {to['currency']} to {to['name']}, IBAN {to['iban']}"
+        text += f"{', BIC ' + to['bic'] if to['bic'] else ''}, reference {to['reference']}"
     say(options, found, text)
     return 0
 

@@ -28,6 +28,7 @@ TEXTS = {
     "gateway/reports.py: item.decode(errors='replace').replace('\\x00', '�')[:LONGEST_REFUSED]",
     "catalog/queries.py: text[:80]",
     "billing/customers/actions.py: name[:80]",
+    "billing/invoicing/pay_to.py: self.name[:LONGEST_NAME]",
     "gateway/reports.py: reason[:MAX_MESSAGE]",
     "notifications/finders.py: text[:LONGEST_TEXT]",
     "notifications/mail.py: f\"[Freehold] {' '.join(subject.split())}\"[:LONGEST_SUBJECT]",

@@ -156,7 +156,7 @@ def _is_sealed(document: dict[str, Any]) -> None:
     """Assert that a document's digest is of what never changes of it."""
     import hashlib
 
-    changing = ("digest", "state", "open")
+    changing = ("digest", "state", "open", "pay_to")
     said = {name: value for name, value in document.items() if name not in changing}
     assert (
         hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -94,6 +94,9 @@ class EntityIn(StrictBody):
     registration: str = ""
     payment_days: int = Field(30, description="Days from an invoice to when it is due.")
     stop_days: int | None = Field(None, description="Days from then to when what is not paid for is stopped.")
+    iban: str = Field("", description="The account that customers pay to: on invoices, with a code for EUR.")
+    bic: str = ""
+    bank: str = Field("", description="Its name.")
 
 
 class TermsIn(StrictBody):
@@ -103,6 +106,9 @@ class TermsIn(StrictBody):
     registration: str = ""
     payment_days: int = 30
     stop_days: int | None = None
+    iban: str = ""
+    bic: str = ""
+    bank: str = ""
 
 
 class EntityOut(Schema):
@@ -113,6 +119,9 @@ class EntityOut(Schema):
     time_zone: str
     payment_days: int
     stop_days: int | None
+    iban: str
+    bic: str
+    bank: str
     open_from: str
 
 
@@ -482,7 +491,18 @@ def _entity(entity: Any) -> dict[str, Any]:
     return {
         **{
             name: getattr(entity, name)
-            for name in ("code", "name", "country", "currency", "time_zone", "payment_days", "stop_days")
+            for name in (
+                "code",
+                "name",
+                "country",
+                "currency",
+                "time_zone",
+                "payment_days",
+                "stop_days",
+                "iban",
+                "bic",
+                "bank",
+            )
         },
         "open_from": days.iso(entity.open_from),
     }

@@ -11,7 +11,7 @@ from freehold.master.api.bodies import StrictBody
 from freehold.master.api.money import Amount
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.billing import public_prices
-from freehold.master.billing.invoicing import documents, settling
+from freehold.master.billing.invoicing import documents, pay_to, settling
 from freehold.master.billing.printing import pdf
 from freehold.master.billing.queries import period_of
 from freehold.master.billing.subscriptions import budgets, quotes
@@ -167,7 +167,20 @@ class TaxOut(Schema):
     text: str = Field(description="The words that the law wants.")
 
 
+class PayToOut(Schema):
+    name: str
+    iban: str
+    bic: str
+    bank: str
+    reference: str = Field(description="The creditor reference (ISO 11649), or else the document's number.")
+    amount: str
+    currency: str
+
+
 class DocumentDetailOut(DocumentOut):
+    pay_to: PayToOut | None = Field(
+        description="How to pay what is open; null when nothing is, or the seller names no account."
+    )
     corrects: str = Field(description="Number of the document that this one corrects; empty: none.")
     seller: PartyOut
     customer: PartyOut
@@ -179,8 +192,8 @@ class DocumentDetailOut(DocumentOut):
     )
     ledger: str = Field(description="The sealed batch of the ledger that holds it, `BATCH:DIGEST`; empty: not yet.")
     digest: str = Field(
-        description="SHA-256 of all else that never changes (all but `state` and `open`) as JSON with sorted keys, "
-        "as Python writes it in UTF-8."
+        description="SHA-256 of all else that never changes (all but `state`, `open` and `pay_to`) as JSON with "
+        "sorted keys, as Python writes it in UTF-8."
     )
 
 
@@ -357,7 +370,12 @@ def list_documents(request: HttpRequest, project: str, after: After = "", limit:
 def document(request: HttpRequest, project: str, number: str) -> dict[str, Any]:
     owner = caller(request).project(project, Scope.READ)
     row = documents.find(owner, number)
-    return {**documents.whole(row), **state_out(row)}
+    return {**documents.whole(row), **state_out(row), "pay_to": _pay_to(row)}
+
+
+def _pay_to(row: dict[str, Any]) -> dict[str, str] | None:
+    to = pay_to.of_document(row)
+    return None if to is None else {**vars(to), "amount": currencies.plain(to.amount, to.currency)}
 
 
 @router.get(

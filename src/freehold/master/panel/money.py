@@ -8,11 +8,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from freehold.master.accounting import actions as ledger
-from freehold.master.accounting import exports, queries
+from freehold.master.accounting import banking, exports, queries
 from freehold.master.accounting.models import Account, LegalEntity
 from freehold.master.billing import public_prices, reports
 from freehold.master.billing.customers import actions as customers
-from freehold.master.billing.invoicing import documents, run, settling
+from freehold.master.billing.invoicing import documents, pay_to, run, settling
 from freehold.master.billing.models import Customer
 from freehold.master.billing.printing import pdf, wording
 from freehold.master.billing.states import DocumentState
@@ -20,7 +20,7 @@ from freehold.master.billing.subscriptions import budgets
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.monitoring import record
-from freehold.master.panel import labels
+from freehold.master.panel import labels, pictures
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_anybody, for_members, only_or_choice, sorry
 from freehold.master.people.identity import Caller, Scope
@@ -278,7 +278,16 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
     document = documents.whole(row)
     for line in document["lines"]:
         line["what"] = wording.line(line)
-    return {**document, **_state(row)}
+    to = pay_to.of_document(row)
+    if to is None:
+        return {**document, **_state(row)}
+    code = pictures.qr(to.code) if to.code else None
+    shown = {"pay_to": to, "iban": banking.grouped(to.iban), "reference": _grouped(to.reference), "code": code}
+    return {**document, **_state(row), **shown}
+
+
+def _grouped(reference: str) -> str:
+    return banking.grouped(reference) if banking.is_reference(reference) else reference
 
 
 def _as_pdf(row: dict[str, Any]) -> HttpResponse:
@@ -293,4 +302,6 @@ def _with_state(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _state(row: dict[str, Any]) -> dict[str, Any]:
-    return {"state": settling.state_of(row), "open": settling.open_of(row), "due_day": row["due_day"]}
+    left = settling.open_of(row)
+    told = {"state": settling.state_of(row), "open": left, "due_day": row["due_day"]}
+    return {**told, "is_partly_open": 0 < left < row["gross"]}

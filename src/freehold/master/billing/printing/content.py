@@ -7,7 +7,8 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from freehold.master.billing.invoicing import documents
+from freehold.master.accounting import banking
+from freehold.master.billing.invoicing import documents, pay_to
 from freehold.master.billing.models import Customer
 from freehold.master.billing.printing.wording import line
 from freehold.master.foundation import currencies
@@ -71,7 +72,7 @@ def _said(row: dict[str, Any], document: dict[str, Any], language: str) -> dict[
         ],
         "total": [_("Total"), money(document["gross"])],
         "notes": notes,
-        "pay": None,
+        "pay": _how_to_pay(row, document, language),
         "proofs": [
             _named("SHA-256", document["digest"]),
             *([_named(_("Ledger"), document["ledger"])] if document["ledger"] else []),
@@ -87,6 +88,28 @@ def _facts(document: dict[str, Any]) -> list[list[str]]:
     if document["corrects"]:
         facts.append([_("Corrects"), document["corrects"]])
     return facts
+
+
+def _how_to_pay(row: dict[str, Any], document: dict[str, Any], language: str) -> dict[str, Any] | None:
+    """Return where to pay what is still asked, with a code to scan for euros; None when nothing is."""
+    to = pay_to.of_document(row)
+    if to is None:
+        return None
+    facts = [
+        [_("To pay"), currencies.shown(to.amount, to.currency, language)],
+        [_("Due"), document["due"]],
+        [_("Name"), to.name],
+        ["IBAN", banking.grouped(to.iban)],
+        *([["BIC", to.bic]] if to.bic else []),
+        *([[_("Bank"), to.bank]] if to.bank else []),
+        [_("Reference"), banking.grouped(to.reference) if banking.is_reference(to.reference) else to.reference],
+    ]
+    return {
+        "title": _("How to pay"),
+        "facts": facts,
+        "code": to.picture(),
+        "scan": _("Scan it with your bank's app."),
+    }
 
 
 def _party(party: dict[str, str]) -> list[str]:
