@@ -465,6 +465,7 @@ CHECKS: dict[str, dict[str, Use]] = {
         "freehold billing tax-rule CHE ": Pasted(OTHER_YEAR, before=(SELLER_ABROAD,)),
         "freehold billing documents FR ": Pasted(),
         "freehold invoice FR-2027-000001 --pdf ": Parsed("tests/unit/master/test_document_pdf.py fetches them"),
+        "freehold billing statement FR ": Parsed("a bank makes the file; test_statements.py reads some"),
         "freehold billing report FR ": Pasted(OTHER_YEAR),
         "freehold billing site-cost ": Pasted(
             {**OTHER_YEAR, "SHA-256 of the bill": hashlib.sha256(b"the bill").hexdigest()}

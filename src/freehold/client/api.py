@@ -326,7 +326,7 @@ class Client:
         except UnicodeEncodeError as error:
             raise ClientError(f"{error.object!r} is not text in UTF-8.") from None
         if data is not None:
-            headers["Content-Type"] = "application/gzip" if isinstance(body, bytes) else "application/json"
+            headers["Content-Type"] = _media_type(body)
         status, media_type, content = self._exchange(method, f"/api/v1{path}", data, headers)
         if status >= 400:
             raise Refused(_problem(status, media_type, content))
@@ -382,6 +382,13 @@ class Client:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         self._connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
         return self._connection
+
+
+def _media_type(body: object) -> str:
+    """Return what a body is: a release, a bank statement, or JSON."""
+    if not isinstance(body, bytes):
+        return "application/json"
+    return "application/gzip" if body.startswith(b"\x1f\x8b") else "application/xml"
 
 
 def _which_project(asked: str | None, projects: list[str]) -> str:

@@ -55,6 +55,11 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         if act.question:
             parser.add_argument("--yes", action="store_true", help="do not ask")
 
+    statement = command(staff, "statement", _statement, "what a bank statement (camt.053) would pay, line by line")
+    statement.add_argument("entity")
+    statement.add_argument("file", type=Path, metavar="FILE")
+    statement.add_argument("--book", action="store_true", help="book each line that pays exactly what is open")
+
 
 @dataclass(frozen=True)
 class Act:
@@ -290,6 +295,29 @@ def _invoice(options: argparse.Namespace) -> int:
         text += f"{', BIC ' + to['bic'] if to['bic'] else ''}, reference {to['reference']}"
     say(options, found, text)
     return 0
+
+
+def _statement(options: argparse.Namespace) -> int:
+    try:
+        content = options.file.read_bytes()
+    except OSError as error:
+        raise ClientError(f"{options.file} cannot be read: {error.strerror}.") from None
+    client, parts = open_client(), {"entity": options.entity}
+    found = client.ask("POST", f"{_ENTITY}/statements", parts, content)
+    names = ("day", "amount", "currency", "name", "documents", "open", "verdict")
+    text = _rows([{**{name: one[name] for name in names}, "documents": " ".join(one["documents"])} for one in found])
+    answer: dict[str, Any] = {"lines": found, "booked": []}
+    if options.book:
+        lines = [
+            {**{name: one[name] for name in ("key", "amount", "currency", "day", "reference")},
+             "document": one["documents"][0]}
+            for one in found if one["verdict"] == "match"
+        ]  # fmt: skip
+        answer["booked"] = client.ask("POST", f"{_ENTITY}/statement-bookings", parts, {"lines": lines})
+        text += f"\nBooked: {sum(one['outcome'] == 'booked' for one in answer['booked'])}"
+        text += "".join(f"\nRefused: {one['why']}" for one in answer["booked"] if one["why"])
+    say(options, answer, text)
+    return 0 if all(one["outcome"] != "refused" for one in answer["booked"]) else 1
 
 
 def _save(options: argparse.Namespace, content: bytes, path: Path) -> int:

@@ -195,6 +195,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "POST /entities/BOOKS/entries":             (ENTRY, "401 403 403 403 403 422 403 422 401 401"),
     "POST /entities/BOOKS/lock":                ({"day": "1970-01-01"}, "401 403 403 403 403 409 403 409 401 401"),
     "POST /entities/BOOKS/years/2999/close":    (None, "401 403 403 403 403 409 403 409 401 401"),
+    "POST /entities/BOOKS/statements":          (b"no statement", "401 403 403 403 403 400 403 400 401 401"),
+    "POST /entities/BOOKS/statement-bookings":  ({"lines": []}, "401 403 403 403 403 201 403 201 401 401"),
     "POST /entities/BOOKS/runs":                ({"day": "2999-01-01"}, "401 403 403 403 403 422 403 422 401 401"),
     "GET /entities/BOOKS/documents":            (None, "401 403 403 403 403 200 200 200 401 401"),
     "GET /entities/BOOKS/documents/lost/pdf":   (None, "401 403 403 403 403 404 404 404 401 401"),

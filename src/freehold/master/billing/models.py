@@ -416,6 +416,18 @@ class Payment(models.Model):
         ]
 
 
+class StatementBooking(models.Model):
+    """A line of a bank statement that was booked: never again. Written once."""
+
+    entity = models.ForeignKey(LegalEntity, on_delete=models.PROTECT, db_index=False)
+    key = models.TextField()
+    """`payments.statements.StatementLine.key`."""
+    payment = models.OneToOneField(Payment, on_delete=models.PROTECT)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entity", "key"], name="line_booked_once")]
+
+
 class Budget(models.Model):
     """What a project wants to spend at most in a month, tax excluded: its pages and its API say how near it is."""
 

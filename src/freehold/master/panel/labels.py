@@ -216,6 +216,38 @@ def document_state(name: str) -> str:
     return str(_DOCUMENT_STATES[name])
 
 
+_VERDICTS = {
+    "match": gettext_lazy("It pays what is open."),
+    "less": gettext_lazy("It is less than what is open."),
+    "more": gettext_lazy("It is more than what is open: the rest becomes credit."),
+    "paid": gettext_lazy("Nothing of it is open any more: all of it becomes credit."),
+    "booked": gettext_lazy("It was booked before."),
+    "unknown": gettext_lazy("It names no document of yours."),
+    "several": gettext_lazy("It names documents of several customers: book it by hand."),
+    "credit_note": gettext_lazy("It names a credit note, which asks for nothing."),
+    "currency": gettext_lazy("It is in another currency than the document."),
+    "debit": gettext_lazy("Money that went out."),
+    "reversal": gettext_lazy("A payment that was taken back: book it by hand."),
+    "pending": gettext_lazy("The bank has not booked it yet."),
+    "unclear": gettext_lazy("The bank does not tell its payments apart, or says no amount or day: book it by hand."),
+}
+_OUTCOMES = {
+    "booked": gettext_lazy("booked"),
+    "known": gettext_lazy("was booked before"),
+    "refused": gettext_lazy("not booked"),
+}
+
+
+def verdict(name: str) -> str:
+    """Return why a line of a bank statement is proposed or not."""
+    return str(_VERDICTS[name])
+
+
+def booking_outcome(name: str) -> str:
+    """Return what became of a line that was confirmed."""
+    return str(_OUTCOMES[name])
+
+
 PROTECTIONS: dict[str, str | Promise] = {
     "users": gettext_lazy("a user of its own"),
     "files": gettext_lazy("sees only its own files"),

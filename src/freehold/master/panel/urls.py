@@ -21,6 +21,7 @@ from freehold.master.panel import (
     services,
     session,
     sign_up,
+    statements,
     support,
     tasks,
 )
@@ -74,6 +75,7 @@ urlpatterns = [
     path("books", money.choose_books, name="books-choice"),
     path("books/<str:code>", money.books, name="books"),
     path("books/<str:code>/act", money.act, name="books-act"),
+    path("books/<str:code>/statement", statements.page, name="statement"),
     path("books/<str:code>/documents/<str:number>.pdf", money.sold_pdf, name="sold-pdf"),
     path("books/<str:code>/documents/<str:number>", money.sold, name="sold"),
     path("books/<str:code>/reports/<str:name>.csv", money.report_as_csv, name="report-csv"),
