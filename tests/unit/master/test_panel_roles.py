@@ -112,6 +112,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET invoice-pdf":       (None, "login 403 404 404 403 403 403"),
     "GET books-choice":      (None, "login 200 200 200 200 302 302"),
     "GET books":             (None, "login 403 403 403 403 200 200"),
+    "GET payment":           (None, "login 403 403 403 403 404 403"),
+    "POST payment":          (None, "login 403 403 403 403 404 403"),
     "GET statement":         (None, "login 403 403 403 403 200 403"),
     "POST statement":        (None, "login 403 403 403 403 422 403"),
     "POST books-act":        ({"act": "lock", "day": "x"}, "login 403 403 403 403 422 403"),

@@ -122,9 +122,16 @@ def documents(condition: str, part: ListPart, **values: object) -> list[dict[str
         most=part.most,
         start=part.start,
     )
-    for row in rows:
-        row["name"] = document_number(row["code"], row["kind"], row["year"], row["number"])
-    return rows
+    return _with_names(rows)
+
+
+def documents_by_due_day(condition: str, **values: object) -> list[dict[str, Any]]:
+    """Return all documents that fit a condition (our own text) on `d`, that which was due first, first."""
+    return _with_names(run(ORDERS["documents"].where(f"{condition} ORDER BY d.due_day, d.id"), **values))
+
+
+def _with_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "name": document_number(row["code"], row["kind"], row["year"], row["number"])} for row in rows]
 
 
 def lines(document: int) -> list[dict[str, Any]]:

@@ -100,7 +100,8 @@ def sold(request: HttpRequest, caller: Caller, code: str, number: str) -> HttpRe
     """The same, for the seller."""
     entity = queries.find_entity(code, caller, Scope.AUDIT)
     row = documents.find_sold(entity.id, number)
-    return draw(request, caller, "document", {"document": _readable(row), "entity": entity})
+    may_write = caller.may(_project_of(entity, caller), Scope.ACCOUNT)
+    return draw(request, caller, "document", {"document": _readable(row), "entity": entity, "may_write": may_write})
 
 
 @require_GET
@@ -178,7 +179,7 @@ def _draw_books(
 ) -> HttpResponse:
     since, until = _period(request, entity)
     name = request.GET.get("report", WHOLE)
-    project = next(name for name, identity in caller.projects.items() if identity == entity.project_id)
+    project = _project_of(entity, caller)
     number = lists.page_number(request.GET.get("page", ""))
     part = lists.numbered_part(number)
     state = request.GET.get("state", "")
@@ -207,6 +208,10 @@ def _draw_books(
         "problem": problem,
     }
     return draw(request, caller, "books", context, status)
+
+
+def _project_of(entity: LegalEntity, caller: Caller) -> str:
+    return next(name for name, identity in caller.projects.items() if identity == entity.project_id)
 
 
 def _customers(entity: LegalEntity) -> list[Customer] | None:

@@ -153,7 +153,7 @@ def record_payment(
     amount; the same again changes nothing.
     """
     entity = find_entity(contract.entity.code, acting, Scope.ACCOUNT)
-    _check_payment(amount, purpose, method, reference)
+    check_payment(amount, purpose, method, reference)
     existing = Payment.objects.filter(contract=contract, method=method, reference=reference, purpose=purpose).first()
     if existing is not None:
         if existing.amount != amount:
@@ -251,7 +251,8 @@ def _refuse_too_much_back(contract: Contract, purpose: str, amount: int) -> None
         )
 
 
-def _check_payment(amount: int, purpose: str, method: str, reference: str) -> None:
+def check_payment(amount: int, purpose: str, method: str, reference: str) -> None:
+    """Raise Invalid naming what no payment can say."""
     wrong = []
     if not amount or abs(amount) > LARGEST:
         wrong.append(FieldError("amount", "not 0, and an amount that can be", amount))

@@ -9,7 +9,15 @@ from freehold.master.accounting.queries import sealed_by
 from freehold.master.billing.customers import party_history
 from freehold.master.billing.invoicing import settling
 from freehold.master.billing.models import Customer
-from freehold.master.billing.queries import ORDERS, by_number, documents, lines, period_of, taxes_of
+from freehold.master.billing.queries import (
+    ORDERS,
+    by_number,
+    documents,
+    documents_by_due_day,
+    lines,
+    period_of,
+    taxes_of,
+)
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import FIRST, ListPart
@@ -39,6 +47,11 @@ def of_entity(entity: LegalEntity, part: ListPart, state: str = "") -> list[dict
     """
     condition, values = settling.fitting(state, entity.time_zone)
     return documents(f"d.entity = :entity AND {condition}", part, entity=entity.id, **values)
+
+
+def open_of_contract(contract: int) -> list[dict[str, Any]]:
+    """Return the documents of a contract of which something is open, that which was due first, first."""
+    return documents_by_due_day(f"d.contract = :contract AND {settling.OPEN}", contract=contract)
 
 
 def count_of_project(project: str) -> int:

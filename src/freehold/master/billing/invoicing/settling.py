@@ -1,5 +1,7 @@
 """What of a document is still asked, and so its state: the only place that says so to people and programs."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from freehold.master.billing.states import DocumentState
@@ -7,13 +9,14 @@ from freehold.master.foundation import clock, days
 from freehold.master.foundation.errors import Invalid
 from freehold.protocol.problem import FieldError
 
-_ASKED = "d.kind = 'invoice' AND d.until_here > d.settled AND d.gross > 0"
+OPEN = "d.kind = 'invoice' AND d.until_here > d.settled AND d.gross > 0"
+"""The condition on `d` of documents of which something is open."""
 _UNTOUCHED = "d.until_here - d.gross >= d.settled"
 _FITTING = {
     DocumentState.PAID: "d.kind = 'invoice' AND (d.until_here <= d.settled OR d.gross = 0)",
-    DocumentState.PARTLY_PAID: f"{_ASKED} AND d.due_day >= :today AND NOT {_UNTOUCHED}",
-    DocumentState.DUE: f"{_ASKED} AND d.due_day >= :today AND {_UNTOUCHED}",
-    DocumentState.OVERDUE: f"{_ASKED} AND d.due_day < :today",
+    DocumentState.PARTLY_PAID: f"{OPEN} AND d.due_day >= :today AND NOT {_UNTOUCHED}",
+    DocumentState.DUE: f"{OPEN} AND d.due_day >= :today AND {_UNTOUCHED}",
+    DocumentState.OVERDUE: f"{OPEN} AND d.due_day < :today",
     DocumentState.CREDITED: "d.kind = 'credit_note'",
 }
 """The same as `state_of`, for a database that is asked for the documents in a state."""
@@ -39,6 +42,35 @@ def state_of(row: dict[str, Any]) -> DocumentState:
     if row["due_day"] < days.of_moment(clock.now(), row["time_zone"]):
         return DocumentState.OVERDUE
     return DocumentState.DUE if left == row["gross"] else DocumentState.PARTLY_PAID
+
+
+@dataclass(frozen=True)
+class PaidPart:
+    """What a payment would pay of a document."""
+
+    number: str
+    paid: int
+    left: int
+    """What would still be open of it."""
+
+
+@dataclass(frozen=True)
+class PaymentOutcome:
+    """What a payment would do: to which documents, the oldest first, and what would be left of it as credit."""
+
+    parts: list[PaidPart]
+    surplus: int
+
+
+def outcome(rows: Sequence[dict[str, Any]], amount: int) -> PaymentOutcome:
+    """Return what an amount would pay of a contract's open documents, given in the order in which they were due."""
+    parts, rest = [], amount
+    for row in rows:
+        left = open_of(row)
+        paid = min(left, rest)
+        rest -= paid
+        parts.append(PaidPart(row["name"], paid, left - paid))
+    return PaymentOutcome(parts, rest)
 
 
 def fitting(state: str, time_zone: str) -> tuple[str, dict[str, Any]]:
