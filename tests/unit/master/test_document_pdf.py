@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from freehold.master.foundation.errors import Busy, Invalid, NotInstalled, TooLarge
+from support.happenings import CUSTOMER, pass_by
+from support.mailbox import Mailbox
+from support.mailbox import text as mail_text
 from support.panels import Visitor
 
 if TYPE_CHECKING:
@@ -170,3 +173,26 @@ def test_people_and_programs_fetch_it(shop: "Market") -> None:
         assert (answer.status_code, answer["Content-Type"]) == (200, "application/pdf"), answer.content
         assert "Facture" in _text(answer.content)
     assert client.get("/api/v1/projects/shop/documents/FR-2026-000009/pdf", secure=True).status_code == 404
+
+
+def test_who_is_told_of_a_document_by_mail_has_it_with_the_mail(
+    shop: "Market", monkeypatch: pytest.MonkeyPatch, box: Mailbox
+) -> None:
+    from freehold.master.billing.printing import pdf
+    from freehold.master.notifications import reconcile
+
+    def told_of(number: str) -> Any:
+        for _ in range(2):
+            reconcile.gather_slow()
+            pass_by()
+        return next(mail for mail in box.of(CUSTOMER) if f"{number} of" in mail["Subject"])
+
+    mail = told_of(NUMBER)
+    (file,) = mail.iter_attachments()
+    assert (file.get_filename(), file.get_content_type()) == (f"{NUMBER}.pdf", "application/pdf")
+    assert file.get_content() == pdf.of_document(_row(shop))
+    assert NUMBER in mail_text(mail)
+    monkeypatch.setattr(pdf, "FONTS", Path("/nonexistent"))
+    shop.bill("2026-05-01")
+    mail = told_of("FR-2026-000002")
+    assert list(mail.iter_attachments()) == [], "it goes out all the same"
