@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,11 +141,17 @@ def test_what_takes_too_long_is_ended_and_what_lacks_its_font_says_so(
     from freehold.master import checks
     from freehold.master.billing.printing import pdf
 
-    monkeypatch.setattr(pdf, "SECONDS", 0.001)
-    with pytest.raises(Busy):
-        pdf.of_document(_row(shop))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pdf, "SECONDS", 0.001)
+        with pytest.raises(Busy):
+            pdf.of_document(_row(shop))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pdf.content, "_TYPESET", {"zh-hans": ("no language", "")})
+        with pytest.raises(Busy):
+            pdf.of_document(_row(shop))
+    assert pdf.of_document(_row(shop)).startswith(b"%PDF"), "nobody's trouble is another's"
     monkeypatch.setattr(pdf, "PATIENCE", 0.01)
-    monkeypatch.setattr(pdf, "_places", __import__("threading").BoundedSemaphore(1))
+    monkeypatch.setattr(pdf, "_places", threading.BoundedSemaphore(1))
     pdf._places.acquire()
     with pytest.raises(Busy):
         pdf.of_document(_row(shop))

@@ -5,6 +5,8 @@ a million documents sets none.
 """
 
 import json
+import logging
+import os
 import subprocess
 import sys
 import threading
@@ -24,6 +26,8 @@ SECONDS = 40.0
 MOST_AT_ONCE = 2
 PATIENCE = 20.0
 """Seconds that somebody waits for others' documents."""
+_ENVIRONMENT = ("PATH", "PYTHONPATH")
+_log = logging.getLogger(__name__)
 _places = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
@@ -38,7 +42,7 @@ def of_document(row: dict[str, Any], language: str = "") -> bytes:
     """Return the PDF of a document (a row of `queries.documents`), in its customer's language or another of ours.
 
     Raise Invalid for a language that is none of ours, NotInstalled without the font, TooLarge, or Busy when it takes
-    too long.
+    too long or fails.
     """
     return _set(content.of_document(row, language), row["issued_at"] // 1000)
 
@@ -58,10 +62,14 @@ def _set(said: dict[str, Any], timestamp: int) -> bytes:
             input=json.dumps({**said, "font": FONT}).encode(),
             capture_output=True,
             timeout=SECONDS,
-            check=True,
+            # The child needs none of the Master's secrets.
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         )
     except subprocess.TimeoutExpired:
         raise Busy("This document took too long to set.", remedy="Ask again when the Master has less to do.") from None
     finally:
         _places.release()
+    if done.returncode:
+        _log.error("%s was not set: %s", said["title"], done.stderr.decode(errors="replace"))
+        raise Busy("This document could not be set.", remedy="The Master's operator sees why in its log.")
     return done.stdout
