@@ -438,7 +438,7 @@ def take_back(request: HttpRequest, code: str, number: str) -> tuple[int, dict[s
     openapi_extra=listed("number"),
 )
 def list_documents(
-    request: HttpRequest, code: str, after: After = "", limit: Limit = USUAL, state: DocumentStateName = ""
+    request: HttpRequest, code: str, state: DocumentStateName = "", after: After = "", limit: Limit = USUAL
 ) -> list[dict[str, Any]]:
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
     return [out(row) for row in documents.of_entity(entity, ListPart(after, limit), state)]
