@@ -87,6 +87,16 @@ def test_the_accountant_finds_exactly_the_documents_in_a_state(shop: "Market", p
         _states(shop, "lost")
 
 
+def test_a_list_goes_on_after_a_document_that_was_paid_meanwhile(shop: "Market") -> None:
+    shop.turn("2026-09-01")
+    asker = Asker(shop.rooms)
+    (last,) = asker.get("/entities/FR/documents", state="overdue", limit=1)
+    assert last["number"] == "FR-2026-000002"
+    shop.pay(_buyer(shop), 100_000)
+    assert asker.get("/entities/FR/documents", state="overdue", after=last["number"]) == []
+    assert len(asker.get("/entities/FR/documents", state="paid", after=last["number"])) == 1
+
+
 def test_what_is_overdue_by_its_state_is_what_services_stop_for(shop: "Market") -> None:
     """The page never says "paid" of what the seller waits for, nor the other way round."""
     from freehold.master.billing.subscriptions import budgets

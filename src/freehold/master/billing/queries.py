@@ -105,10 +105,11 @@ def number_prefix(code: str, kind: str, year: int) -> str:
     return f"{code}{'-C' if kind == 'credit_note' else ''}-{year}-"
 
 
-def documents(condition: str, part: ListPart, **values: object) -> list[dict[str, Any]]:
-    """Return a part of the documents that fit a condition (our own text) on `d`, with their printed numbers.
+def documents(condition: str, part: ListPart, fitting: str = "1 = 1", /, **values: object) -> list[dict[str, Any]]:
+    """Return a part of the documents that fit two conditions (our own text) on `d`, with their printed numbers.
 
-    The newest first, after the one with a printed number; raise Invalid when that is not among them.
+    The newest first, after the one with a printed number; raise Invalid when that is not among those of the first
+    condition: whether it fits the second may have changed since it was listed.
     """
     if part.after:
         named = by_number(part.after)
@@ -117,7 +118,7 @@ def documents(condition: str, part: ListPart, **values: object) -> list[dict[str
             raise nowhere(part.after)
         condition, values = f"{condition} AND d.id < :before", {**values, "before": before[0]["id"]}
     rows = run(
-        ORDERS["documents"].where(f"{condition} ORDER BY d.id DESC LIMIT :most OFFSET :start"),
+        ORDERS["documents"].where(f"{condition} AND {fitting} ORDER BY d.id DESC LIMIT :most OFFSET :start"),
         **values,
         most=part.most,
         start=part.start,

@@ -46,7 +46,7 @@ def of_entity(entity: LegalEntity, part: ListPart, state: str = "") -> list[dict
     Raise Invalid for what is no state.
     """
     condition, values = settling.fitting(state, entity.time_zone)
-    return documents(f"d.entity = :entity AND {condition}", part, entity=entity.id, **values)
+    return documents("d.entity = :entity", part, condition, entity=entity.id, **values)
 
 
 def open_of_contract(contract: int) -> list[dict[str, Any]]:
