@@ -12,7 +12,7 @@ from freehold.client import Client
 _PROJECT = "/projects/{project}"
 SELLERS: list[dict[str, Any]] = [
     {"code": "EU", "name": "Freehold Demo Europe", "address": "1 rue de la Demo, 75001 Paris", "country": "FR",
-     "currency": "EUR", "time_zone": "Europe/Paris"},
+     "currency": "EUR", "time_zone": "Europe/Paris", "iban": "FR7630006000011234567890189", "bic": "AGRIFRPP"},
     {"code": "CN", "name": "Freehold Demo China", "address": "示例路 1 号，上海", "country": "CN", "currency": "CNY",
      "time_zone": "Asia/Shanghai"},
 ]  # fmt: skip

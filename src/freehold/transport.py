@@ -31,7 +31,7 @@ class Lost(TransportError):
     """The Master cannot be reached."""
 
 
-class TooLarge(TransportError):
+class AnswerTooLarge(TransportError):
     """An answer has more bytes than are listened to."""
 
 
@@ -127,7 +127,7 @@ class Transport:
         response = connection.getresponse()
         content = whole(response, self._most)
         if len(content) > self._most:
-            raise TooLarge(f"{self.master} answers {path} with more than {self._most} bytes, and is not listened to.")
+            raise AnswerTooLarge(f"{self.master} answers {path} with more than {self._most} bytes, and is not listened to.")
         return Reply(response.status, response.reason, response.headers, content)
 
 

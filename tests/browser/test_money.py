@@ -7,7 +7,7 @@ import pytest
 from browser.windows import DESKTOP, PHONE, Window
 from support.machines import Cloud
 
-PAGES = {"prices": "prices", "costs": "costs/provider", "books": "books/FR"}
+PAGES = {"prices": "prices", "costs": "costs/provider", "books": "books/FR", "statement": "books/FR/statement"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,6 +44,8 @@ def test_an_order_is_paid_for_first_and_then_runs_and_costs(window: Callable[...
 
     # A quote made the contract known: the accountant can write down what came.
     opened.open("books/FR")
+    assert page.locator("#customer").input_value() == "", "nobody is chosen beforehand"
+    page.locator("#customer").select_option(label="Ada (EUR)")
     page.locator("#pay-amount").fill("20.00")
     page.locator("#purpose").select_option("deposit")
     page.locator("#pay-reference").fill("R1")

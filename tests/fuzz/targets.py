@@ -355,6 +355,23 @@ def builds(folder: Path) -> tuple[Feed, list[bytes]]:
     return feed, [gzip.decompress(b"".join(pieces)), evil.getvalue()]
 
 
+def statements(folder: Path) -> tuple[Feed, list[bytes]]:
+    from freehold.master.foundation.errors import MasterError
+    from freehold.master.payments.statements import read
+    from support import statements as bank
+
+    def feed(content: bytes) -> None:
+        try:
+            lines = read(content)
+        except MasterError:
+            return
+        assert all(len(line.key) == 64 for line in lines)
+
+    entries = bank.terse("1.00", "FR-2026-000001") + bank.numbered("12.00", "thank", "you")
+    part = bank.batch("3.00", ("1.00", "E1", "RF40FR2026000001"), ("2.00", "E2", "x"))
+    return feed, [bank.file(entries), bank.file(part, entries, version="08")]
+
+
 def _django(folder: Path) -> None:
     """Have the Master's modules be there, without a database."""
     os.environ["FREEHOLD_MASTER_ROOT"] = str(folder)
@@ -389,5 +406,6 @@ TARGETS: dict[str, Target] = {
         strangers,
         receipts,
         builds,
+        statements,
     ]
 }

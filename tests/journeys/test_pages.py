@@ -463,6 +463,9 @@ CHECKS: dict[str, dict[str, Use]] = {
         "freehold quote small": Pasted({"HASH": r"--quote ([0-9a-f]{64})"}, before=(CUSTOMER_LOGIN,), given=PASSWORD),
         "freehold billing terms FR ": Pasted(before=(OWNER_LOGIN,), given=PASSWORD),
         "freehold billing tax-rule CHE ": Pasted(OTHER_YEAR, before=(SELLER_ABROAD,)),
+        "freehold billing documents FR ": Pasted(before=(OWNER_LOGIN,), given=PASSWORD),
+        "freehold invoice FR-2027-000001 --pdf ": Parsed("tests/unit/master/test_document_pdf.py fetches them"),
+        "freehold billing statement FR ": Parsed("a bank makes the file; test_statements.py reads some"),
         "freehold billing report FR ": Pasted(OTHER_YEAR),
         "freehold billing site-cost ": Pasted(
             {**OTHER_YEAR, "SHA-256 of the bill": hashlib.sha256(b"the bill").hexdigest()}

@@ -271,16 +271,22 @@ class Client:
     ) -> Any:
         """Ask anything that the API can do; return what it answers, decoded when it is JSON, None when it is nothing.
 
-        `path` may hold `{project}` and the names of `parts`.
+        Of a PDF, its bytes. `path` may hold `{project}` and the names of `parts`.
         """
         filled = self._filled(path, parts, project)
         return self._call(method, f"{filled}?{urlencode(query)}" if query else filled, object, body)
 
     def ask_all(
-        self, path: str, cursor: str, parts: dict[str, str] | None = None, *, project: str | None = None
+        self,
+        path: str,
+        cursor: str,
+        parts: dict[str, str] | None = None,
+        *,
+        query: dict[str, str] | None = None,
+        project: str | None = None,
     ) -> list[dict[str, Any]]:
         """Return every row of a list whose cursor is this field; `path` as for `ask`."""
-        return self._all(self._filled(path, parts, project), list[dict[str, Any]], cursor)
+        return self._all(self._filled(path, parts, project), list[dict[str, Any]], cursor, query)
 
     def _all(self, path: str, kind: type[list[T]], cursor: str, query: dict[str, str] | None = None) -> list[T]:
         """Return a list, of which the Master gives a part at a time."""
@@ -323,7 +329,7 @@ class Client:
         except UnicodeEncodeError as error:
             raise ClientError(f"{error.object!r} is not text in UTF-8.") from None
         if data is not None:
-            headers["Content-Type"] = "application/gzip" if isinstance(body, bytes) else "application/json"
+            headers["Content-Type"] = _media_type(body)
         reply = self._exchange(method, f"/api/v1{path}", data, headers)
         media_type, content = reply.headers.get_content_type(), reply.content
         if reply.status >= 400:
@@ -332,6 +338,8 @@ class Client:
             return None  # type: ignore[return-value]
         if media_type in ("text/plain", "text/csv"):
             return content.decode()  # type: ignore[return-value]
+        if media_type == "application/pdf":
+            return content  # type: ignore[return-value]
         try:
             return msgspec.json.decode(content, type=kind)
         except UNREADABLE as error:
@@ -361,6 +369,13 @@ class Client:
             ) from None
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         return context
+
+
+def _media_type(body: object) -> str:
+    """Return what a body is: a release, a bank statement, or JSON."""
+    if not isinstance(body, bytes):
+        return "application/json"
+    return "application/gzip" if body.startswith(b"\x1f\x8b") else "application/xml"
 
 
 def _which_project(named: str | None, projects: list[str]) -> str:

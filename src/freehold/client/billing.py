@@ -5,9 +5,11 @@ import json
 import sys
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from freehold import json_output
+from freehold.client.errors import ClientError
 from freehold.client.terminal import Subparsers, command, confirmed, json_object, open_client, say, table
 
 
@@ -25,6 +27,8 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     command(subparsers, "invoices", _invoices, "invoices and credit notes")
     invoice = command(subparsers, "invoice", _invoice, "one invoice or credit note, line by line")
     invoice.add_argument("number")
+    invoice.add_argument("--pdf", type=Path, metavar="FILE", help="write it there as PDF")
+    invoice.add_argument("--language", default="", help="of the PDF: en, fr or zh-hans; else the customer's")
     hand_over = command(subparsers, "hand-over", _hand_over, "make a service another project's, as it is")
     hand_over.add_argument("title")
     hand_over.add_argument("to", metavar="PROJECT")
@@ -44,8 +48,17 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         if act.is_period:
             parser.add_argument("--since", default="1970-01-01", metavar="DAY")
             parser.add_argument("--until", required=True, metavar="DAY")
+        for argument in act.filters:
+            parser.add_argument(f"--{argument}", default="", help="empty: all, or what is usual")
+        if act.saves:
+            parser.add_argument("file", type=Path, metavar="FILE")
         if act.question:
             parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    statement = command(staff, "statement", _statement, "what a bank statement (camt.053) would pay, line by line")
+    statement.add_argument("entity")
+    statement.add_argument("file", type=Path, metavar="FILE")
+    statement.add_argument("--book", action="store_true", help="book each line that pays exactly what is open")
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,10 @@ class Act:
     is_period: bool = False
     cursor: str = ""
     """Of a list: the field by which its parts follow each other."""
+    filters: tuple[str, ...] = ()
+    """Asked for in the address, where they are said."""
+    saves: bool = False
+    """Whether its answer is a file."""
     question: str = ""
     """Asked before what cannot be undone."""
 
@@ -106,7 +123,10 @@ ACTS = {
     "run": Act("issue every document that is due by a day", "POST", f"{_ENTITY}/runs", ("entity",), ("day",)),
     "take-back": Act("undo an invoice whole, by a credit note", "POST", f"{_ENTITY}/documents/{{number}}/take-back",
                      ("entity", "number"), question="Take back {number} of {entity}? The credit note stays."),
-    "documents": Act("list the documents of a seller", "GET", f"{_ENTITY}/documents", ("entity",), cursor="number"),
+    "documents": Act("list the documents of a seller", "GET", f"{_ENTITY}/documents", ("entity",), cursor="number",
+                     filters=("state",)),
+    "pdf": Act("write a document of a seller as PDF into a file", "GET", f"{_ENTITY}/documents/{{number}}/pdf",
+               ("entity", "number"), filters=("language",), saves=True),
     "report": Act("trial-balance, receivables, vat or revenue", "GET", f"{_ENTITY}/reports/{{name}}",
                   ("entity", "name"), is_period=True),
     "export": Act("the ledger as fec, hledger or beancount", "GET", f"{_ENTITY}/exports/{{name}}", ("entity", "name"),
@@ -125,12 +145,15 @@ def _act(options: argparse.Namespace) -> int:
     elif act.fields:
         body = {name: values[name] for name in act.fields}
     query = {"since": options.since, "until": options.until} if act.is_period else {}
+    query |= {name: values[name] for name in act.filters if values[name]}
     parts = {name: values[name] for name in act.arguments}
     answer: Any
     if act.cursor:
-        answer = open_client().ask_all(act.path, act.cursor, parts, project=options.project)
+        answer = open_client().ask_all(act.path, act.cursor, parts, query=query, project=options.project)
     else:
         answer = open_client().ask(act.method, act.path, parts, body, query=query, project=options.project)
+    if act.saves:
+        return _save(options, answer, options.file)
     if options.json and not (isinstance(answer, str) and options.field is None):
         json_output.print_answer(options, answer)
     elif isinstance(answer, str):
@@ -213,6 +236,9 @@ def _costs(options: argparse.Namespace) -> int:
     totals = ", ".join(f"{amount} {currency}" for currency, amount in costs["totals"].items())
     if totals:
         text += f"\nSo far: {totals}"
+    for account in costs["accounts"]:
+        text += f"\n{account['seller']}: {account['owed']} {account['currency']} owed, {account['credit']} credit, "
+        text += f"{account['deposit']} deposit, {account['held']} of it held for services"
     for unpaid in costs["unpaid"]:
         text += f"\n{unpaid['seller']} waits for an invoice that was due on {unpaid['since']}"
         text += f": services stop on {unpaid['stops']}." if unpaid["stops"] else "."
@@ -253,18 +279,67 @@ def _invoices(options: argparse.Namespace) -> int:
 
 def _invoice(options: argparse.Namespace) -> int:
     path = "/projects/{project}/documents/{number}"
+    if options.pdf:
+        query = {"language": options.language} if options.language else {}
+        parts = {"number": options.number}
+        content = open_client().ask("GET", f"{path}/pdf", parts, query=query, project=options.project)
+        return _save(options, content, options.pdf)
     document = open_client().ask("GET", path, {"number": options.number}, project=options.project)
     lines = [
         {name: line[name] for name in ("kind", "offer", "month", "period", "net", "tax_rate")}
         for line in document["lines"]
     ]
     text = (
-        f"{document['number']} of {document['day']}, due {document['due']}\n"
+        f"{document['number']} of {document['day']}, due {document['due']}: {_state(document)}\n"
         f"{document['seller']['name']} to {document['customer']['name']}\n"
         f"{_rows(lines)}\n{document['net']} + {document['tax']} tax = {document['gross']} {document['currency']}"
     )
+    if to := document.get("pay_to"):
+        text += f"\nPay {to['amount']} {to['currency']} to {to['name']}, IBAN {to['iban']}"
+        text += f"{', BIC ' + to['bic'] if to['bic'] else ''}, reference {to['reference']}"
     say(options, document, text)
     return 0
+
+
+def _statement(options: argparse.Namespace) -> int:
+    try:
+        content = options.file.read_bytes()
+    except OSError as error:
+        raise ClientError(f"{options.file} cannot be read: {error.strerror}.") from None
+    client, parts = open_client(), {"entity": options.entity}
+    proposals = client.ask("POST", f"{_ENTITY}/statements", parts, content)
+    names = ("day", "amount", "currency", "name", "documents", "open", "verdict")
+    text = _rows(
+        [{**{name: line[name] for name in names}, "documents": " ".join(line["documents"])} for line in proposals]
+    )
+    answer: dict[str, Any] = {"lines": proposals, "booked": []}
+    if options.book:
+        lines = [
+            {**{name: line[name] for name in ("key", "amount", "currency", "day", "reference")},
+             "document": line["documents"][0]}
+            for line in proposals if line["verdict"] == "match"
+        ]  # fmt: skip
+        answer["booked"] = client.ask("POST", f"{_ENTITY}/statement-bookings", parts, {"lines": lines})
+        text += f"\nBooked: {sum(booking['outcome'] == 'booked' for booking in answer['booked'])}"
+        text += "".join(f"\nRefused: {booking['why']}" for booking in answer["booked"] if booking["why"])
+    say(options, answer, text)
+    return 0 if all(booking["outcome"] != "refused" for booking in answer["booked"]) else 1
+
+
+def _save(options: argparse.Namespace, content: bytes, path: Path) -> int:
+    """Write a file that the Master made."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ClientError(f"{path} cannot be written: {error.strerror}.") from None
+    say(options, {"file": str(path), "bytes": len(content)}, f"Written to {path}.")
+    return 0
+
+
+def _state(document: dict[str, Any]) -> str:
+    """Return where a document stands: `overdue, 12.00 EUR open`."""
+    word = document["state"].replace("_", " ")
+    return f"{word}, {document['open']} {document['currency']} open" if Decimal(document["open"]) else word
 
 
 def _amount(minor: int, of: dict[str, Any]) -> str:

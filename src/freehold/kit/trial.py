@@ -80,8 +80,11 @@ def run(client: Client, trial: Trial, title: str, *, seconds: float, say: Callab
 
 
 def changes(folder: Path) -> Iterator[None]:
-    """Yield each time when something in a folder has changed, and rests."""
-    seen = _marks(folder)
+    """Yield each time when something in a folder has changed since this was called, and rests."""
+    return _changes(folder, _marks(folder))
+
+
+def _changes(folder: Path, seen: dict[str, tuple[int, int]]) -> Iterator[None]:
     while True:
         time.sleep(LOOK_PERIOD)
         now = _marks(folder)

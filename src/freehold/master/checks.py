@@ -11,6 +11,7 @@ from django.db.models import Max
 from freehold.master import schema
 from freehold.master.accounting.models import Batch, LegalEntity
 from freehold.master.accounting.queries import broken_links
+from freehold.master.billing.printing import pdf
 from freehold.master.catalog.actions import archive_path
 from freehold.master.catalog.models import Release
 from freehold.master.fleet.models import Chain, Node
@@ -30,7 +31,7 @@ AWAY = 7 * clock.DAY
 
 def run() -> list[str]:
     """Return what is wrong, each with what to do; empty when all is well."""
-    return [*_keys(Path(settings.ROOT)), *_database(), *misconfigured()]
+    return [*_keys(Path(settings.ROOT)), *_database(), *_documents(), *misconfigured()]
 
 
 def ledger(head: str) -> list[str]:
@@ -96,6 +97,11 @@ def _database() -> list[str]:
     if not Node.objects.exists():
         wrong.append("There is no node yet: freehold node token, then freehold node enrol on a machine.")
     return wrong
+
+
+def _documents() -> list[str]:
+    """Return what is missing to set documents, where anybody sells."""
+    return pdf.missing() if LegalEntity.objects.exists() else []
 
 
 def last_written() -> int:

@@ -169,7 +169,7 @@ def _take_back(shop: "Market") -> None:
     from freehold.master.foundation.paging import FIRST
 
     shop.bill("2026-04-01")
-    (row,) = documents.of_entity(shop.entity.id, FIRST)
+    (row,) = documents.of_entity(shop.entity, FIRST)
     _watched(lambda: reversal.take_back("FR", row["name"], acting=shop.accountant))
 
 

@@ -19,6 +19,7 @@ from freehold.protocol.order import FIELDS, FREE_TEXT
 PANEL = Path(__file__).parents[3] / "src" / "freehold" / "master" / "panel"
 SCHEMAFORM = PANEL.parent / "schemaform"
 NOTIFICATIONS = PANEL.parent / "notifications"
+PRINTING = PANEL.parent / "billing" / "printing"
 LANGUAGES = sorted(path.parent.parent.name for path in PANEL.glob("locale/*/LC_MESSAGES/django.po"))
 CALLS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext", "npgettext"}
 DECLARED = {
@@ -102,7 +103,10 @@ def test_the_languages_offered_are_those_that_are_written(django_once: str) -> N
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_nothing_is_left_untranslated_and_nothing_is_translated_for_nobody(django_once: str, language: str) -> None:
-    said, written = said_in(PANEL) | said_in(SCHEMAFORM) | said_in(NOTIFICATIONS), set(_entries(language))
+    said, written = (
+        said_in(PANEL) | said_in(SCHEMAFORM) | said_in(NOTIFICATIONS) | said_in(PRINTING),
+        set(_entries(language)),
+    )
     assert len(said) > 150
     assert sorted(said - written) == [], "translate these"
     assert sorted(written - said) == [], "nothing says these any more"

@@ -16,6 +16,7 @@ GUARDED = {
     "billing_documenttax",
     "billing_partysnapshot",
     "billing_payment",
+    "billing_statementbooking",
     "foundation_counter",
     "ordering_instance",
     "payments_paymentevent",

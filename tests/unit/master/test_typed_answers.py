@@ -81,6 +81,8 @@ def test_a_document_says_all_that_its_digest_is_of_and_no_more(sold: Market) -> 
     assert {*document, "tax_in_books"} == {*reader.described("DocumentDetailOut")}
     assert [line["kind"] for line in document["lines"]] == ["recurring", "usage"]
     digest = document.pop("digest")
+    for changing in ("state", "open", "pay_to"):
+        document.pop(changing)
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)
     assert hashlib.sha256(text.encode()).hexdigest() == digest
 

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import DatabaseError, IntegrityError
 
+from freehold.master.accounting import banking
 from freehold.master.accounting.batches import QUERIES, OpenBatch, batch, number
 from freehold.master.accounting.charts import Purpose, chart
 from freehold.master.accounting.models import Account, LegalEntity
@@ -71,6 +72,9 @@ class Seller:
     registration: str = ""
     payment_days: int = 30
     stop_days: int | None = None
+    iban: str = ""
+    bic: str = ""
+    bank: str = ""
 
 
 def add_entity(spec: Seller, project: str, *, acting: Caller) -> LegalEntity:
@@ -80,7 +84,7 @@ def add_entity(spec: Seller, project: str, *, acting: Caller) -> LegalEntity:
     """
     owner = acting.project(project, Scope.ACCOUNT)
     _check_seller(spec)
-    entity = LegalEntity(id=ids.new("ent"), project_id=owner, created_at=clock.now(), **vars(spec))
+    entity = LegalEntity(id=ids.new("ent"), project_id=owner, created_at=clock.now(), **_compact(vars(spec)))
     try:
         with writing():
             quotas.check(owner, Quota.ENTITIES, LegalEntity.objects.filter(project=owner).count)
@@ -250,7 +254,11 @@ def _check_lines(entity: LegalEntity, draft: Draft) -> None:
 
 def change_terms(entity: LegalEntity, terms: Mapping[str, object]) -> None:
     """Note what a seller is called and when it wants its money (`wrong_terms`), in a transaction of the caller."""
-    LegalEntity.objects.filter(id=entity.id).update(**terms)
+    LegalEntity.objects.filter(id=entity.id).update(**_compact(terms))
+
+
+def _compact(terms: Mapping[str, Any]) -> dict[str, Any]:
+    return {**terms, **{name: banking.compact(terms[name]) for name in ("iban", "bic")}}
 
 
 def wrong_terms(
@@ -261,6 +269,9 @@ def wrong_terms(
     registration: str,
     payment_days: int,
     stop_days: int | None,
+    iban: str,
+    bic: str,
+    bank: str,
     **_others: object,
 ) -> list[FieldError]:
     """Return what is wrong with how a seller is called and when it wants its money."""
@@ -276,7 +287,7 @@ def wrong_terms(
         wrong.append(FieldError("payment_days", f"0 to {MOST_PAYMENT_DAYS}", payment_days))
     if stop_days is not None and not 0 <= stop_days <= MOST_STOP_DAYS:
         wrong.append(FieldError("stop_days", f"0 to {MOST_STOP_DAYS}, or null for never", stop_days))
-    return wrong
+    return [*wrong, *banking.wrong(iban, bic, bank)]
 
 
 def _check_seller(spec: Seller) -> None:

@@ -31,6 +31,11 @@ class LegalEntity(models.Model):
     """Days from an invoice to when it is due."""
     stop_days = models.IntegerField(null=True)
     """Days from then to when what nobody paid for is stopped; none: it never is."""
+    iban = models.TextField(db_default="")
+    """The account that customers pay to, compact; empty: they are told otherwise."""
+    bic = models.TextField(db_default="")
+    bank = models.TextField(db_default="")
+    """The name of its bank."""
     open_from = models.IntegerField(default=0)
     """The first day that is not locked: no entry can be made before it."""
     created_at = models.BigIntegerField()

@@ -1,16 +1,16 @@
 """For accountants and auditors: legal entities, payments, monthly runs, the ledger and what it says."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from django.http import HttpRequest, StreamingHttpResponse
-from ninja import Field, Router, Schema
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import Field, Query, Router, Schema
 from pydantic import ConfigDict
 
 from freehold.master.accounting import actions, exports, queries
 from freehold.master.api.auth import any_person, caller, in_project, of_seller
 from freehold.master.api.bodies import StrictBody
-from freehold.master.api.costs import DocumentOut, out
+from freehold.master.api.costs import PDF_ANSWER, DocumentOut, Language, as_pdf, out
 from freehold.master.api.money import Amount, Day
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.api.selling import contract_of
@@ -27,6 +27,9 @@ from freehold.master.people.identity import Scope
 
 router = Router()
 _ENTITY = "/entities/{code}"
+DocumentStateName = Annotated[
+    str, Query(description="Only those that are paid, partly_paid, due, overdue or credited; empty: all.")
+]
 
 
 class ReportRowOut(Schema):
@@ -91,6 +94,9 @@ class EntityIn(StrictBody):
     registration: str = ""
     payment_days: int = Field(30, description="Days from an invoice to when it is due.")
     stop_days: int | None = Field(None, description="Days from then to when what is not paid for is stopped.")
+    iban: str = Field("", description="The account that customers pay to: on invoices, with a code for EUR.")
+    bic: str = ""
+    bank: str = Field("", description="Its name.")
 
 
 class TermsIn(StrictBody):
@@ -100,6 +106,9 @@ class TermsIn(StrictBody):
     registration: str = ""
     payment_days: int = 30
     stop_days: int | None = None
+    iban: str = ""
+    bic: str = ""
+    bank: str = ""
 
 
 class EntityOut(Schema):
@@ -110,6 +119,9 @@ class EntityOut(Schema):
     time_zone: str
     payment_days: int
     stop_days: int | None
+    iban: str
+    bic: str
+    bank: str
     open_from: str
 
 
@@ -425,9 +437,22 @@ def take_back(request: HttpRequest, code: str, number: str) -> tuple[int, dict[s
     summary="The documents of a seller, the newest first",
     openapi_extra=listed("number"),
 )
-def list_documents(request: HttpRequest, code: str, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
+def list_documents(
+    request: HttpRequest, code: str, state: DocumentStateName = "", after: After = "", limit: Limit = USUAL
+) -> list[dict[str, Any]]:
     entity = queries.find_entity(code, caller(request), Scope.AUDIT)
-    return [out(row) for row in documents.of_entity(entity.id, ListPart(after, limit))]
+    return [out(row) for row in documents.of_entity(entity, ListPart(after, limit), state)]
+
+
+@router.get(
+    _ENTITY + "/documents/{number}/pdf",
+    auth=of_seller(Scope.AUDIT),
+    summary="One document of a seller as PDF",
+    openapi_extra=PDF_ANSWER,
+)
+def sold_pdf(request: HttpRequest, code: str, number: str, language: Language = "") -> HttpResponse:
+    entity = queries.find_entity(code, caller(request), Scope.AUDIT)
+    return as_pdf(documents.find_sold(entity.id, number), language)
 
 
 @router.get(
@@ -466,7 +491,18 @@ def _entity(entity: Any) -> dict[str, Any]:
     return {
         **{
             name: getattr(entity, name)
-            for name in ("code", "name", "country", "currency", "time_zone", "payment_days", "stop_days")
+            for name in (
+                "code",
+                "name",
+                "country",
+                "currency",
+                "time_zone",
+                "payment_days",
+                "stop_days",
+                "iban",
+                "bic",
+                "bank",
+            )
         },
         "open_from": days.iso(entity.open_from),
     }

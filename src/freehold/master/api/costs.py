@@ -1,17 +1,18 @@
 """What customers see of money: public prices, quotes, costs to date, documents, budgets."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Query, Router, Schema
 
 from freehold.master.api.auth import anybody, caller, in_project
 from freehold.master.api.bodies import StrictBody
 from freehold.master.api.money import Amount
 from freehold.master.api.paging import USUAL, After, Limit, listed
 from freehold.master.billing import public_prices
-from freehold.master.billing.invoicing import documents
+from freehold.master.billing.invoicing import documents, pay_to, settling
+from freehold.master.billing.printing import pdf
 from freehold.master.billing.queries import period_of
 from freehold.master.billing.subscriptions import budgets, quotes
 from freehold.master.foundation import currencies, days
@@ -19,6 +20,11 @@ from freehold.master.foundation.paging import ListPart
 from freehold.master.people.identity import Scope
 
 router = Router()
+PDF_ANSWER = {
+    "responses": {200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}}},
+}
+Language = Annotated[str, Query(description="en, fr or zh-hans; empty: the customer's.", max_length=20)]
+_OF_BALANCE = ("owed", "credit", "deposit", "held")
 
 
 class QuoteIn(StrictBody):
@@ -94,12 +100,24 @@ class UnpaidOut(Schema):
     stops: str | None = Field(description="When services are stopped if it is not paid; null: never.")
 
 
+class AccountOut(Schema):
+    seller: str
+    currency: str
+    owed: str = Field(description="What is asked and not paid yet.")
+    credit: str = Field(description="What was paid and nothing was asked for yet.")
+    deposit: str
+    held: str = Field(description="What of the deposit stays while services are had.")
+
+
 class CostsOut(Schema):
     services: list[CostOut]
     totals: dict[str, str] = Field(description="By currency.")
     budget: str | None
     budget_currency: str | None
     unpaid: list[UnpaidOut] = Field(description="Invoices that sellers wait for, of who pays for this project.")
+    accounts: list[AccountOut] = Field(
+        description="The money of who pays for this project, by seller; of who pays for others, too, nothing is told."
+    )
     spent_percent: int = Field(description="Of the budget; from 80 on it is nearly spent.")
 
 
@@ -113,6 +131,8 @@ class DocumentOut(Schema):
     net: str
     tax: str
     gross: str
+    state: str = Field(description="paid, partly_paid, due, overdue, or credited (a credit note): as it is today.")
+    open: str = Field(description="What of it is still asked: payments and credit notes settle the oldest first.")
 
 
 class PartyOut(Schema):
@@ -147,7 +167,20 @@ class TaxOut(Schema):
     text: str = Field(description="The words that the law wants.")
 
 
+class PayToOut(Schema):
+    name: str
+    iban: str
+    bic: str
+    bank: str
+    reference: str = Field(description="The creditor reference (ISO 11649), or else the document's number.")
+    amount: str
+    currency: str
+
+
 class DocumentDetailOut(DocumentOut):
+    pay_to: PayToOut | None = Field(
+        description="How to pay what is open; null when nothing is, or the seller names no account."
+    )
     corrects: str = Field(description="Number of the document that this one corrects; empty: none.")
     seller: PartyOut
     customer: PartyOut
@@ -158,7 +191,10 @@ class DocumentDetailOut(DocumentOut):
         "", description="The tax in the currency of the seller's books, where that is another (EN 16931, BT-6, BT-111)."
     )
     ledger: str = Field(description="The sealed batch of the ledger that holds it, `BATCH:DIGEST`; empty: not yet.")
-    digest: str = Field(description="SHA-256 of all else as JSON with sorted keys, as Python writes it in UTF-8.")
+    digest: str = Field(
+        description="SHA-256 of all else that never changes (all but `state`, `open` and `pay_to`) as JSON with "
+        "sorted keys, as Python writes it in UTF-8."
+    )
 
 
 class BudgetIn(StrictBody):
@@ -290,6 +326,14 @@ def to_date(request: HttpRequest, project: str) -> dict[str, Any]:
             }
             for document in costs.unpaid
         ],
+        "accounts": [
+            {
+                "seller": account.seller,
+                "currency": account.currency,
+                **{name: currencies.plain(getattr(account.balance, name), account.currency) for name in _OF_BALANCE},
+            }
+            for account in costs.accounts
+        ],
         "spent_percent": costs.spent_percent,
     }
 
@@ -328,7 +372,38 @@ def list_documents(request: HttpRequest, project: str, after: After = "", limit:
 )
 def document(request: HttpRequest, project: str, number: str) -> dict[str, Any]:
     owner = caller(request).project(project, Scope.READ)
-    return documents.whole(documents.find(owner, number))
+    row = documents.find(owner, number)
+    return {**documents.whole(row), **state_out(row), "pay_to": _pay_to(row)}
+
+
+def _pay_to(row: dict[str, Any]) -> dict[str, str] | None:
+    to = pay_to.of_document(row)
+    return None if to is None else {**vars(to), "amount": currencies.plain(to.amount, to.currency)}
+
+
+@router.get(
+    "/projects/{project}/documents/{number}/pdf",
+    auth=in_project(Scope.READ),
+    summary="One document as PDF",
+    openapi_extra=PDF_ANSWER,
+)
+def document_pdf(request: HttpRequest, project: str, number: str, language: Language = "") -> HttpResponse:
+    """The same bytes each time, as long as nothing is paid of it and its seller's bank stays the same."""
+    return as_pdf(documents.find(caller(request).project(project, Scope.READ), number), language)
+
+
+def as_pdf(row: dict[str, Any], language: str) -> HttpResponse:
+    """Return a document as a file."""
+    return HttpResponse(
+        pdf.of_document(row, language),
+        content_type="application/pdf",
+        headers={"Content-Disposition": f'attachment; filename="{row["name"]}.pdf"'},
+    )
+
+
+def state_out(row: dict[str, Any]) -> dict[str, str]:
+    """Return what becomes of a document, which what it says does not tell."""
+    return {"state": settling.state_of(row), "open": currencies.plain(settling.open_of(row), row["currency"])}
 
 
 def out(row: dict[str, Any]) -> dict[str, Any]:
@@ -341,4 +416,5 @@ def out(row: dict[str, Any]) -> dict[str, Any]:
         "period": period_of(row),
         "currency": row["currency"],
         **{name: currencies.plain(row[name], row["currency"]) for name in ("net", "tax", "gross")},
+        **state_out(row),
     }

@@ -91,6 +91,7 @@ class CustomerIn(StrictBody):
     currency: str
     email: str = ""
     vat_number: str = ""
+    language: str = Field("", description="Of their documents: en, fr or zh-hans; empty: that of their country.")
 
 
 class CustomerOut(Schema):
@@ -100,6 +101,7 @@ class CustomerOut(Schema):
     country: str
     vat_number: str
     currency: str
+    language: str = Field(description="Of their documents; empty: that of their country.")
     anchor: int = Field(description="Day of the month of their invoices.")
 
 

@@ -31,6 +31,8 @@ class Customer(models.Model):
     vat_number = models.TextField(default="")
     currency = models.TextField()
     """In which they want to be asked for money, where there is a choice."""
+    language = models.TextField(db_default="")
+    """Of their documents; empty: that of their country (`printing.content`)."""
     anchor = models.IntegerField()
     """The day of the month on which their invoices are made: that on which they came, at most the 28th."""
     created_at = models.BigIntegerField()
@@ -412,6 +414,18 @@ class Payment(models.Model):
             models.UniqueConstraint(fields=["contract", "method", "reference", "purpose"], name="paid_once"),
             models.CheckConstraint(condition=Q(purpose__in=["deposit", "account"]), name="payment_purpose"),
         ]
+
+
+class StatementBooking(models.Model):
+    """A line of a bank statement that was booked: never again. Written once."""
+
+    entity = models.ForeignKey(LegalEntity, on_delete=models.PROTECT, db_index=False)
+    key = models.TextField()
+    """`payments.statements.StatementLine.key`."""
+    payment = models.OneToOneField(Payment, on_delete=models.PROTECT)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entity", "key"], name="line_booked_once")]
 
 
 class Budget(models.Model):

@@ -65,6 +65,26 @@ def balance(contract: int) -> CustomerBalance:
     return CustomerBalance(**run(ORDERS["money"], contract=contract)[0])
 
 
+@dataclass(frozen=True)
+class CustomerAccount:
+    """The money of whoever pays for a project, with one seller in one currency."""
+
+    seller: str
+    currency: str
+    balance: CustomerBalance
+
+
+def accounts_of(project: str) -> list[CustomerAccount]:
+    """Return the money of whoever pays for a project (its id).
+
+    Of who pays for other projects, too, nothing: who may see this one need not know of them.
+    """
+    return [
+        CustomerAccount(row["seller"], row["currency"], balance(row["contract"]))
+        for row in run(ORDERS["accounts"], project=project)
+    ]
+
+
 def document_number(code: str, kind: str, year: int, number: int) -> str:
     """Return a document's number as it is printed: `FR-2026-000123`, for a credit note `FR-C-2026-000007`."""
     return f"{number_prefix(code, kind, year)}{number:06d}"
@@ -85,10 +105,11 @@ def number_prefix(code: str, kind: str, year: int) -> str:
     return f"{code}{'-C' if kind == 'credit_note' else ''}-{year}-"
 
 
-def documents(condition: str, part: ListPart, **values: object) -> list[dict[str, Any]]:
-    """Return a part of the documents that fit a condition (our own text) on `d`, with their printed numbers.
+def documents(condition: str, part: ListPart, fitting: str = "1 = 1", /, **values: object) -> list[dict[str, Any]]:
+    """Return a part of the documents that fit two conditions (our own text) on `d`, with their printed numbers.
 
-    The newest first, after the one with a printed number; raise Invalid when that is not among them.
+    The newest first, after the one with a printed number; raise Invalid when that is not among those of the first
+    condition: whether it fits the second may have changed since it was listed.
     """
     if part.after:
         named = by_number(part.after)
@@ -97,14 +118,21 @@ def documents(condition: str, part: ListPart, **values: object) -> list[dict[str
             raise nowhere(part.after)
         condition, values = f"{condition} AND d.id < :before", {**values, "before": before[0]["id"]}
     rows = run(
-        ORDERS["documents"].where(f"{condition} ORDER BY d.id DESC LIMIT :most OFFSET :start"),
+        ORDERS["documents"].where(f"{condition} AND {fitting} ORDER BY d.id DESC LIMIT :most OFFSET :start"),
         **values,
         most=part.most,
         start=part.start,
     )
-    for row in rows:
-        row["name"] = document_number(row["code"], row["kind"], row["year"], row["number"])
-    return rows
+    return _with_names(rows)
+
+
+def documents_by_due_day(condition: str, **values: object) -> list[dict[str, Any]]:
+    """Return all documents that fit a condition (our own text) on `d`, that which was due first, first."""
+    return _with_names(run(ORDERS["documents"].where(f"{condition} ORDER BY d.due_day, d.id"), **values))
+
+
+def _with_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "name": document_number(row["code"], row["kind"], row["year"], row["number"])} for row in rows]
 
 
 def lines(document: int) -> list[dict[str, Any]]:

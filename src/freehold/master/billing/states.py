@@ -44,3 +44,18 @@ RUN = StateMachine[RunState](
         RunState.ISSUED: frozenset(),
     },
 )
+
+
+class DocumentState(StrEnum):
+    """Of an issued document, as its reader sees it; computed (`invoicing.settling`), never kept."""
+
+    PAID = "paid"
+    """Nothing is asked any more: payments and credit notes settle a contract's invoices, the oldest first."""
+    PARTLY_PAID = "partly_paid"
+    """Not due yet, and paid in part."""
+    DUE = "due"
+    """Not due yet, or due today, and not paid at all."""
+    OVERDUE = "overdue"
+    """Something of it is still asked after the day on which it was due."""
+    CREDITED = "credited"
+    """A credit note: it asks for nothing, and settles invoices."""

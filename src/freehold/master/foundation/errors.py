@@ -131,6 +131,13 @@ class Unavailable(MasterError):
     remedy = "Try again in a minute; nodes do so by themselves, and services go on. Its operator sees why in its log."
 
 
+class NotInstalled(MasterError):
+    type = "not-installed"
+    title = "The Master lacks a package"
+    status = 503
+    remedy = "Its operator installs it; `freehold master check` names what is missing."
+
+
 class OutOfStorage(MasterError):
     type = "out-of-storage"
     title = "The Master has no place to write to"

@@ -15,7 +15,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from freehold.master.foundation.errors import Invalid
-from freehold.master.notifications import smtp
+from freehold.master.notifications import attachments, smtp
 from freehold.master.notifications.models import MessageSettings, Notice, OutgoingMessage
 from freehold.master.notifications.outbox import NobodyToTell
 from freehold.master.notifications.wording import MessageEntry, entries, letter_entry, link
@@ -84,6 +84,8 @@ def compose(message: OutgoingMessage, notices: list[Notice]) -> EmailMessage:
     with translation.override(person.language or settings.LANGUAGE_CODE):
         message_entries = entries(notices, zone)
         mail = _mail(message, person.email, message_entries, {"settings_url": link("/account/messages")})
+    for name, content in attachments.of_notices(notices):
+        mail.add_attachment(content, maintype="application", subtype="pdf", filename=name)
     if len(message_entries) == 1:
         # What is said of one cause stands together, also its end.
         mail["References"] = f"<{notices[0].cause_id}@{_domain()}>"

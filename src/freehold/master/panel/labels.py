@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
+from freehold.master.billing.printing.wording import meter_title
 from freehold.master.foundation.errors import MasterError
 from freehold.protocol.meters import METERS
 from freehold.protocol.order import FIELDS, FREE_TEXT
@@ -63,6 +64,7 @@ PROBLEMS: dict[str, str | Promise] = {
     "payment-required": gettext_lazy("It must be paid for first"),
     "quota-exceeded": gettext_lazy("A quota is used up"),
     "too-many-tries": gettext_lazy("Too many wrong tries. Wait some minutes, then try again."),
+    "not-installed": gettext_lazy("This Master lacks a package. Its operator knows by: freehold master check"),
     "busy": gettext_lazy("The Master has more to do than it can. Try again in a minute."),
     "unavailable": gettext_lazy("The Master cannot reach its database. Try again in a minute."),
     "out-of-storage": gettext_lazy("The Master has no place to write to: nothing was changed."),
@@ -177,11 +179,6 @@ def meter(name: str, unit: int) -> str:
     return _("%(what)s, per %(unit)s") % {"what": meter_title(name), "unit": signs.get(unit, str(unit))}
 
 
-def meter_title(name: str) -> str:
-    """Return what a meter is called; one that is not known here, as it is."""
-    return _(METERS[name].title) if name in METERS else name
-
-
 def free_text(texts: dict[str, str]) -> list[dict[str, Any]]:
     """Return the fields of an order that are free text, each with its title, its bound and its text."""
     return [
@@ -205,26 +202,50 @@ def column(name: str) -> str:
     return str(_COLUMNS[name])
 
 
-def line(document_line: dict[str, Any]) -> str:
-    """Return what a document's line is about."""
-    if document_line["kind"] == "recurring":
-        return _("%(offer)s, %(days)s days") % {"offer": document_line["offer"], "days": document_line["quantity"]}
-    if document_line["kind"] == "usage":
-        return _("%(offer)s: %(what)s in %(month)s") % {
-            "offer": document_line["offer"],
-            "what": meter_title(document_line["meter"]),
-            "month": document_line["month"],
-        }
-    if document_line["kind"] == "sla":
-        return _("%(offer)s: promises not kept in %(month)s") % {
-            "offer": document_line["offer"],
-            "month": document_line["month"],
-        }
-    if document_line["kind"] == "setup":
-        return _("%(offer)s: set-up") % {"offer": document_line["offer"]}
-    if document_line["kind"] == "reversal":
-        return _("%(offer)s: taken back") % {"offer": document_line["offer"] or document_line["label"]}
-    return str(document_line["label"])
+_DOCUMENT_STATES = {
+    "paid": gettext_lazy("paid"),
+    "partly_paid": gettext_lazy("partly paid"),
+    "due": gettext_lazy("due"),
+    "overdue": gettext_lazy("overdue"),
+    "credited": gettext_lazy("credit note"),
+}
+
+
+def document_state(name: str) -> str:
+    """Return what a reader of a document is told of its state."""
+    return str(_DOCUMENT_STATES[name])
+
+
+_VERDICTS = {
+    "match": gettext_lazy("It pays what is open."),
+    "less": gettext_lazy("It is less than what is open."),
+    "more": gettext_lazy("It is more than what is open: the rest becomes credit."),
+    "paid": gettext_lazy("Nothing of it is open any more: all of it becomes credit."),
+    "booked": gettext_lazy("It was booked before."),
+    "unknown": gettext_lazy("It names no document of yours."),
+    "several": gettext_lazy("It names documents of several customers: book it by hand."),
+    "credit_note": gettext_lazy("It names a credit note, which asks for nothing."),
+    "currency": gettext_lazy("It is in another currency than the document."),
+    "debit": gettext_lazy("Money that went out."),
+    "reversal": gettext_lazy("A payment that was taken back: book it by hand."),
+    "pending": gettext_lazy("The bank has not booked it yet."),
+    "unclear": gettext_lazy("The bank does not tell its payments apart, or says no amount or day: book it by hand."),
+}
+_OUTCOMES = {
+    "booked": gettext_lazy("booked"),
+    "known": gettext_lazy("was booked before"),
+    "refused": gettext_lazy("not booked"),
+}
+
+
+def verdict(name: str) -> str:
+    """Return why a line of a bank statement is proposed or not."""
+    return str(_VERDICTS[name])
+
+
+def booking_outcome(name: str) -> str:
+    """Return what became of a line that was confirmed."""
+    return str(_OUTCOMES[name])
 
 
 PROTECTIONS: dict[str, str | Promise] = {

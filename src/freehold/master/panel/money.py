@@ -8,17 +8,19 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from freehold.master.accounting import actions as ledger
-from freehold.master.accounting import exports, queries
+from freehold.master.accounting import banking, exports, queries
 from freehold.master.accounting.models import Account, LegalEntity
 from freehold.master.billing import public_prices, reports
 from freehold.master.billing.customers import actions as customers
-from freehold.master.billing.invoicing import documents, run
+from freehold.master.billing.invoicing import documents, pay_to, run, settling
 from freehold.master.billing.models import Customer
+from freehold.master.billing.printing import pdf, wording
+from freehold.master.billing.states import DocumentState
 from freehold.master.billing.subscriptions import budgets
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid, MasterError, NotFound
 from freehold.master.monitoring import record
-from freehold.master.panel import labels
+from freehold.master.panel import labels, pictures
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_anybody, for_members, only_or_choice, sorry
 from freehold.master.people.identity import Caller, Scope
@@ -73,7 +75,7 @@ def project_costs(request: HttpRequest, caller: Caller, project: str) -> HttpRes
     number = lists.page_number(request.GET.get("page", ""))
     issued = documents.of_project(owner, lists.numbered_part(number))
     page = lists.numbered(issued, number, documents.count_of_project(owner))
-    context |= {"costs": budgets.to_date(owner), "documents": page.rows, "page": page}
+    context |= {"costs": budgets.to_date(owner), "documents": _with_state(page.rows), "page": page}
     return draw(request, caller, "costs", context, status)
 
 
@@ -98,7 +100,22 @@ def sold(request: HttpRequest, caller: Caller, code: str, number: str) -> HttpRe
     """The same, for the seller."""
     entity = queries.find_entity(code, caller, Scope.AUDIT)
     row = documents.find_sold(entity.id, number)
-    return draw(request, caller, "document", {"document": _readable(row), "entity": entity})
+    may_write = caller.may(_project_of(entity, caller), Scope.ACCOUNT)
+    return draw(request, caller, "document", {"document": _readable(row), "entity": entity, "may_write": may_write})
+
+
+@require_GET
+@for_members
+def invoice_pdf(request: HttpRequest, caller: Caller, project: str, number: str) -> HttpResponse:
+    """One invoice or credit note as PDF, in its customer's language."""
+    return _as_pdf(documents.find(caller.project(project, Scope.READ), number))
+
+
+@require_GET
+@for_members
+def sold_pdf(request: HttpRequest, caller: Caller, code: str, number: str) -> HttpResponse:
+    """The same, for the seller."""
+    return _as_pdf(documents.find_sold(queries.find_entity(code, caller, Scope.AUDIT).id, number))
 
 
 @require_GET
@@ -162,10 +179,12 @@ def _draw_books(
 ) -> HttpResponse:
     since, until = _period(request, entity)
     name = request.GET.get("report", WHOLE)
-    project = next(name for name, identity in caller.projects.items() if identity == entity.project_id)
+    project = _project_of(entity, caller)
     number = lists.page_number(request.GET.get("page", ""))
     part = lists.numbered_part(number)
-    page = lists.numbered(documents.of_entity(entity.id, part), number, documents.count_of_entity(entity.id))
+    state = request.GET.get("state", "")
+    rows = _with_state(documents.of_entity(entity, part, state))
+    page = lists.numbered(rows, number, documents.count_of_entity(entity, state))
     report = reports.report(entity, name, since, until)
     context = {
         "entity": entity,
@@ -179,7 +198,9 @@ def _draw_books(
         "formats": list(exports.FORMATS),
         "documents": page.rows,
         "page": page,
-        "query": urlencode({"report": name, "since": days.iso(since), "until": days.iso(until)}),
+        "query": urlencode({"report": name, "since": days.iso(since), "until": days.iso(until), "state": state}),
+        "state": state,
+        "states": [(state.value, labels.document_state(state)) for state in DocumentState],
         "customers": _customers(entity),
         "accounts": Account.objects.filter(entity=entity).order_by("code"),
         "may_write": caller.may(project, Scope.ACCOUNT),
@@ -187,6 +208,10 @@ def _draw_books(
         "problem": problem,
     }
     return draw(request, caller, "books", context, status)
+
+
+def _project_of(entity: LegalEntity, caller: Caller) -> str:
+    return next(name for name, identity in caller.projects.items() if identity == entity.project_id)
 
 
 def _customers(entity: LegalEntity) -> list[Customer] | None:
@@ -257,5 +282,31 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
     """Return a document with what its lines are, in the reader's language."""
     document = documents.whole(row)
     for line in document["lines"]:
-        line["what"] = labels.line(line)
-    return document
+        line["what"] = wording.line(line)
+    to = pay_to.of_document(row)
+    if to is None:
+        return {**document, **_state(row)}
+    code = pictures.qr(to.code) if to.code else None
+    shown = {"pay_to": to, "iban": banking.grouped(to.iban), "reference": _grouped(to.reference), "code": code}
+    return {**document, **_state(row), **shown}
+
+
+def _grouped(reference: str) -> str:
+    return banking.grouped(reference) if banking.is_reference(reference) else reference
+
+
+def _as_pdf(row: dict[str, Any]) -> HttpResponse:
+    answer = HttpResponse(pdf.of_document(row), content_type="application/pdf")
+    answer["Content-Disposition"] = f'attachment; filename="{row["name"]}.pdf"'
+    return answer
+
+
+def _with_state(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return documents of a list with what becomes of each."""
+    return [{**row, **_state(row)} for row in rows]
+
+
+def _state(row: dict[str, Any]) -> dict[str, Any]:
+    left = settling.open_of(row)
+    details = {"state": settling.state_of(row), "open": left, "due_day": row["due_day"]}
+    return {**details, "is_partly_open": 0 < left < row["gross"]}

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from freehold.master.foundation.addresses import network_of_caller
 from freehold.master.foundation.errors import Invalid, MasterError
-from freehold.master.panel import labels
+from freehold.master.panel import labels, pictures
 from freehold.master.panel.decorators import draw, for_members
 from freehold.master.people import passkeys, second_factor
 from freehold.master.people.identity import Caller
@@ -63,7 +63,8 @@ def _draw(
     }
     if not context["has_app"]:
         key = key if second_factor.is_key(key) else second_factor.new_key()
-        context |= {"key": key, **_picture(second_factor.app_address(caller.actor, key))}
+        address = second_factor.app_address(caller.actor, key)
+        context |= {"key": key, **pictures.qr(segno.make(address, error="m", micro=False))}
     if passkeys.serves(request.get_host()):
         options, ticket = passkeys.begin_adding(acting=caller)
         context |= {"passkey": options, "passkey_ticket": ticket}
@@ -77,12 +78,3 @@ def _why(error: MasterError) -> str:
     if fields & {"answer", "ticket"}:
         return _("The browser made no passkey in time. Try again.")
     return labels.problem(error)
-
-
-def _picture(address: str) -> dict[str, Any]:
-    """Return the dark squares of a QR code (ISO/IEC 18004) as the path of a drawing, and its side with margins of 4."""
-    rows = [list(row) for row in segno.make(address, error="m", micro=False).matrix]
-    path = "".join(
-        f"M{column + 4} {line + 4}h1v1h-1z" for line, row in enumerate(rows) for column, dark in enumerate(row) if dark
-    )
-    return {"squares": path, "side": len(rows) + 8}

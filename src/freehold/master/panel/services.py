@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from freehold.master.billing.printing.wording import meter_title
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.models import Release
 from freehold.master.catalog.secrets import is_secret
@@ -284,7 +285,7 @@ def _fingerprint(row: dict[str, Any], published: list[secrets.Shown], pictures: 
 def _usage(instance: str) -> list[dict[str, Any]]:
     usage_rows = usage.so_far(instance)
     return [
-        {"title": labels.meter_title(name), "value": None if used is None else used / unit.size, "sign": unit.sign}
+        {"title": meter_title(name), "value": None if used is None else used / unit.size, "sign": unit.sign}
         for name, used in usage_rows.items()
         for unit in METERS[name].units[:1]
     ]

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from freehold.master.accounting import actions as ledger
 from freehold.master.accounting.actions import Draft, EntryLine
 from freehold.master.accounting.charts import Purpose
@@ -34,6 +36,8 @@ class CustomerIdentity:
     currency: str
     email: str = ""
     vat_number: str = ""
+    language: str = ""
+    """Of their documents; empty: that of their country."""
 
 
 def add_customer(spec: CustomerIdentity, project: str, *, acting: Caller) -> Customer:
@@ -149,7 +153,7 @@ def record_payment(
     amount; the same again changes nothing.
     """
     entity = find_entity(contract.entity.code, acting, Scope.ACCOUNT)
-    _check_payment(amount, purpose, method, reference)
+    check_payment(amount, purpose, method, reference)
     existing = Payment.objects.filter(contract=contract, method=method, reference=reference, purpose=purpose).first()
     if existing is not None:
         if existing.amount != amount:
@@ -247,7 +251,8 @@ def _refuse_too_much_back(contract: Contract, purpose: str, amount: int) -> None
         )
 
 
-def _check_payment(amount: int, purpose: str, method: str, reference: str) -> None:
+def check_payment(amount: int, purpose: str, method: str, reference: str) -> None:
+    """Raise Invalid naming what no payment can say."""
     wrong = []
     if not amount or abs(amount) > LARGEST:
         wrong.append(FieldError("amount", "not 0, and an amount that can be", amount))
@@ -271,6 +276,8 @@ def _check(spec: CustomerIdentity) -> str:
         wrong.append(FieldError("name", "a name and an address, as on a letter"))
     if spec.kind not in ("person", "company"):
         wrong.append(FieldError("kind", "person or company", spec.kind))
+    if spec.language and spec.language not in dict(settings.LANGUAGES):
+        wrong.append(FieldError("language", " or ".join(dict(settings.LANGUAGES)), spec.language))
     if why := countries.wrong(spec.country):
         wrong.append(FieldError("country", why, spec.country))
     elif spec.vat_number:

@@ -17,7 +17,7 @@ _PRINTED = ("name", "address", "country", "vat_number")
 
 @dataclass(frozen=True)
 class Terms:
-    """What of a seller can change: how it is called, and when it wants its money."""
+    """What of a seller can change: how it is called, when it wants its money, and where."""
 
     name: str
     address: str
@@ -25,6 +25,9 @@ class Terms:
     registration: str = ""
     payment_days: int = 30
     stop_days: int | None = None
+    iban: str = ""
+    bic: str = ""
+    bank: str = ""
 
 
 def change_seller(code: str, spec: Terms, *, acting: Caller) -> LegalEntity:
@@ -35,7 +38,8 @@ def change_seller(code: str, spec: Terms, *, acting: Caller) -> LegalEntity:
     with writing():
         snapshot(entity)
         change_terms(entity, vars(spec))
-        audit(acting.actor, "entity.change", entity.id, project=entity.project_id, stop_days=spec.stop_days)
+        told = {"stop_days": spec.stop_days, "iban": spec.iban}
+        audit(acting.actor, "entity.change", entity.id, project=entity.project_id, **told)
     changed = find_entity(code, acting, Scope.ACCOUNT)
     overdue.look(changed)
     return changed

@@ -7,8 +7,17 @@ from typing import Any
 from freehold.master.accounting.models import LegalEntity
 from freehold.master.accounting.queries import sealed_by
 from freehold.master.billing.customers import party_history
+from freehold.master.billing.invoicing import settling
 from freehold.master.billing.models import Customer
-from freehold.master.billing.queries import ORDERS, by_number, documents, lines, period_of, taxes_of
+from freehold.master.billing.queries import (
+    ORDERS,
+    by_number,
+    documents,
+    documents_by_due_day,
+    lines,
+    period_of,
+    taxes_of,
+)
 from freehold.master.foundation import currencies, days
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import FIRST, ListPart
@@ -31,9 +40,18 @@ _ONLY_OURS = """d.customer IN (SELECT customer_id FROM billing_payer WHERE proje
   WHERE l.document = d.id AND (l.kind <> 'recurring' OR t.from_day < l.until_day AND t.until_day > l.from_day))"""
 
 
-def of_entity(entity: str, part: ListPart) -> list[dict[str, Any]]:
-    """Return a part of the documents of a seller, the newest first."""
-    return documents("d.entity = :entity", part, entity=entity)
+def of_entity(entity: LegalEntity, part: ListPart, state: str = "") -> list[dict[str, Any]]:
+    """Return a part of the documents of a seller, or of those in a state, the newest first.
+
+    Raise Invalid for what is no state.
+    """
+    condition, values = settling.fitting(state, entity.time_zone)
+    return documents("d.entity = :entity", part, condition, entity=entity.id, **values)
+
+
+def open_of_contract(contract: int) -> list[dict[str, Any]]:
+    """Return the documents of a contract of which something is open, that which was due first, first."""
+    return documents_by_due_day(f"d.contract = :contract AND {settling.OPEN}", contract=contract)
 
 
 def count_of_project(project: str) -> int:
@@ -41,9 +59,10 @@ def count_of_project(project: str) -> int:
     return _count(_ONLY_OURS, project=project)
 
 
-def count_of_entity(entity: str) -> int:
+def count_of_entity(entity: LegalEntity, state: str = "") -> int:
     """Return how many documents `of_entity` has."""
-    return _count("d.entity = :entity", entity=entity)
+    condition, values = settling.fitting(state, entity.time_zone)
+    return _count(f"d.entity = :entity AND {condition}", entity=entity.id, **values)
 
 
 def find(project: str, number: str) -> dict[str, Any]:

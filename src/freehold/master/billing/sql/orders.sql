@@ -165,16 +165,45 @@ JOIN sales_pricelist l ON l.entity_id = e.id
 WHERE e.code = :seller AND o.name = :name AND l.id = :list
 
 -- name: documents
--- Documents of contracts, the newest first, with what was paid of each contract's money.
-SELECT d.*, e.code, e.name AS seller, e.currency AS functional_currency,
+-- Documents of contracts, with what invoices ask up to each and what settles them: payments and credit notes, the oldest first.
+SELECT d.*, e.code, e.name AS seller, e.currency AS functional_currency, e.time_zone,
        (SELECT b.at FROM accounting_entry n JOIN accounting_batch b ON b.id = n.batch
         WHERE n.source = 'document:' || d.id AND n.purpose = 'issue') AS issued_at
-FROM billing_document d
+FROM (SELECT o.*,
+             (SELECT CAST(coalesce(sum(b.gross), 0) AS bigint) FROM billing_document b
+              WHERE b.contract = o.contract AND b.kind = 'invoice'
+                AND (b.due_day < o.due_day OR b.due_day = o.due_day AND b.id <= o.id)) AS until_here,
+             (SELECT CAST(coalesce(sum(p.amount), 0) AS bigint) FROM billing_payment p
+              WHERE p.contract_id = o.contract AND p.purpose = 'account')
+             - (SELECT CAST(coalesce(sum(c.gross), 0) AS bigint) FROM billing_document c
+                WHERE c.contract = o.contract AND c.kind = 'credit_note') AS settled
+      FROM billing_document o) d
 JOIN accounting_legalentity e ON e.id = d.entity
 
 -- name: count_documents
 -- How many documents there are.
-SELECT count(*) AS number FROM billing_document d
+SELECT count(*) AS number
+FROM (SELECT o.*,
+             (SELECT CAST(coalesce(sum(b.gross), 0) AS bigint) FROM billing_document b
+              WHERE b.contract = o.contract AND b.kind = 'invoice'
+                AND (b.due_day < o.due_day OR b.due_day = o.due_day AND b.id <= o.id)) AS until_here,
+             (SELECT CAST(coalesce(sum(p.amount), 0) AS bigint) FROM billing_payment p
+              WHERE p.contract_id = o.contract AND p.purpose = 'account')
+             - (SELECT CAST(coalesce(sum(c.gross), 0) AS bigint) FROM billing_document c
+                WHERE c.contract = o.contract AND c.kind = 'credit_note') AS settled
+      FROM billing_document o) d
+
+-- name: accounts
+-- The money of whoever pays for a project, by seller and currency: only of those who pay for no other project.
+SELECT k.id AS contract, e.name AS seller, k.currency
+FROM billing_payer y
+JOIN billing_contract k ON k.customer_id = y.customer_id
+JOIN accounting_legalentity e ON e.id = k.entity_id AND e.project_id = y.seller_id
+WHERE y.project_id = :project
+  AND NOT EXISTS (SELECT 1 FROM billing_payer o WHERE o.customer_id = y.customer_id AND o.project_id <> :project)
+  AND NOT EXISTS (SELECT 1 FROM billing_subscription s WHERE s.contract = k.id AND s.project <> :project)
+  AND NOT EXISTS (SELECT 1 FROM billing_subscriptionprice t WHERE t.contract = k.id AND t.project <> :project)
+ORDER BY e.name, k.currency, k.id
 
 -- name: unpaid
 -- The invoices of a seller with what came before them: what was paid of a contract pays the oldest first.

@@ -5,7 +5,7 @@ from typing import Any
 
 from freehold.master.billing.models import Budget
 from freehold.master.billing.overdue import Unpaid, unpaid_for
-from freehold.master.billing.queries import ORDERS
+from freehold.master.billing.queries import ORDERS, CustomerAccount, accounts_of
 from freehold.master.billing.states import SubscriptionState
 from freehold.master.foundation import clock, currencies, days
 from freehold.master.foundation.errors import Invalid
@@ -47,6 +47,7 @@ class Costs:
     """By currency."""
     budget: Budget | None = None
     unpaid: list[Unpaid] = field(default_factory=list)
+    accounts: list[CustomerAccount] = field(default_factory=list)
 
     @property
     def spent_percent(self) -> int:
@@ -63,7 +64,8 @@ def to_date(project: str) -> Costs:
     totals: dict[str, int] = {}
     for one in found:
         totals[one.currency] = totals.get(one.currency, 0) + one.so_far + one.used
-    return Costs(found, totals, Budget.objects.filter(project=project).first(), unpaid_for(project))
+    budget = Budget.objects.filter(project=project).first()
+    return Costs(found, totals, budget, unpaid_for(project), accounts_of(project))
 
 
 def set_budget(project: str, amount: int, currency: str, *, acting: Caller) -> None:

@@ -15,6 +15,7 @@ from freehold.master.panel import labels
 register = template.Library()
 register.filter("state_word", labels.state)
 register.filter("role_word", labels.role)
+register.filter("document_state", labels.document_state)
 register.filter("cost_kind", labels.cost_kind)
 register.filter("waiting_word", labels.waiting)
 

@@ -1,0 +1,1 @@
+"""Documents as PDF: what they say (`content`), how they look (`document.typ`), and the process that sets them."""
