@@ -127,7 +127,9 @@ class Transport:
         response = connection.getresponse()
         content = whole(response, self._most)
         if len(content) > self._most:
-            raise AnswerTooLarge(f"{self.master} answers {path} with more than {self._most} bytes, and is not listened to.")
+            raise AnswerTooLarge(
+                f"{self.master} answers {path} with more than {self._most} bytes, and is not listened to."
+            )
         return Reply(response.status, response.reason, response.headers, content)
 
 

@@ -26,7 +26,7 @@ FORBIDDEN = {
 VAGUE = {"one", "found", "told", "said", "made", "asked", "given", "rest", "others", "what", "taken"}
 """Locals that do not say what they hold."""
 STILL_VAGUE = (
-    "kit/waiting.py", "master/allocation", "master/billing", "master/ordering", "master/payments",
+    "kit/waiting.py", "master/allocation", "master/ordering",
     "node/partition/layout.py",
     "node/partition/planned.py", "node/plan.py", "release",
 )  # fmt: skip

@@ -50,17 +50,17 @@ def set_rate(entity: str, currency: str, day: int, text: str, *, acting: Caller)
 
     What was said of a day stays said. Raise Invalid for a rate that cannot be.
     """
-    found = find_entity(entity, acting, Scope.ACCOUNT)
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
     currencies.check(currency)
-    if currency == found.currency:
+    if currency == owned.currency:
         raise Invalid("This is no exchange rate.", errors=[FieldError("currency", "another currency", currency)])
     value = _read(text)
     try:
         with writing():
-            rate = ExchangeRate.objects.create(entity=found, currency=currency, day=day, rate=value)
-            audit(acting.actor, "rate.set", currency, project=found.project_id, day=days.iso(day), rate=value)
+            rate = ExchangeRate.objects.create(entity=owned, currency=currency, day=day, rate=value)
+            audit(acting.actor, "rate.set", currency, project=owned.project_id, day=days.iso(day), rate=value)
     except IntegrityError:
-        raise Conflict(f"{found.code} has a rate of {currency} for {days.iso(day)} already.") from None
+        raise Conflict(f"{owned.code} has a rate of {currency} for {days.iso(day)} already.") from None
     return rate
 
 
@@ -68,18 +68,18 @@ def rate(entity: LegalEntity, currency: str, day: int) -> Rate:
     """Return the rate that holds on a day; raise Conflict when nobody said any."""
     if currency == entity.currency:
         return OWN
-    found = (
+    rate = (
         ExchangeRate.objects.filter(entity=entity, currency=currency, day__lte=day)
         .order_by("-day")
         .values_list("rate", flat=True)
         .first()
     )
-    if found is None:
+    if rate is None:
         raise Conflict(
             f"{entity.code} has no rate of {currency} for {days.iso(day)}.",
             remedy="Its accountant sets one: freehold billing rate.",
         )
-    return between_minor(found, currency, entity.currency)
+    return between_minor(rate, currency, entity.currency)
 
 
 def between_minor(text: str, currency: str, own: str) -> Rate:

@@ -27,12 +27,12 @@ class Unpaid:
 
 def look(entity: LegalEntity) -> int:
     """Stop what is long overdue with a seller, and start again what is not any more; return how many contracts."""
-    found = set(_overdue_contracts(entity))
+    contracts = set(_overdue_contracts(entity))
     held = {row["contract"] for row in run(ORDERS["held_back"], entity=entity.id)}
-    for contract in sorted(found | held):
+    for contract in sorted(contracts | held):
         with writing():
             settle(Contract.objects.select_related("entity").get(id=contract))
-    return len(found | held)
+    return len(contracts | held)
 
 
 def hold(contract: Contract) -> None:
@@ -56,13 +56,13 @@ def settle_one(instance: str, contract: Contract) -> None:
 
 def unpaid_for(project: str) -> list[Unpaid]:
     """Return what sellers wait for from whoever pays for a project (its id)."""
-    found = []
+    unpaid = []
     for row in run(ORDERS["waited_for"], project=project):
         today = days.of_moment(clock.now(), row["time_zone"])
         if row["oldest"] is not None and row["oldest"] < today:
             stop = None if row["stop_days"] is None else row["oldest"] + row["stop_days"] + 1
-            found.append(Unpaid(row["name"], row["oldest"], stop))
-    return found
+            unpaid.append(Unpaid(row["name"], row["oldest"], stop))
+    return unpaid
 
 
 def _is_overdue(contract: Contract) -> bool:

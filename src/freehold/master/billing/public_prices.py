@@ -47,8 +47,8 @@ def add_cost(
     `evidence` is the SHA-256 of the paper that shows it, which is kept elsewhere.
     """
     owner = acting.project(project, Scope.SELL)
-    found = Site.objects.filter(project=owner, name=site).first()
-    if found is None or not Offer.objects.filter(project=owner, name=offer).exists():
+    owned = Site.objects.filter(project=owner, name=site).first()
+    if owned is None or not Offer.objects.filter(project=owner, name=offer).exists():
         raise NotFound(f"There is no site '{site}' or no offer '{offer}' in '{project}'.")
     currencies.check(currency)
     wrong = []
@@ -63,12 +63,12 @@ def add_cost(
     values = {"currency": currency, "amount": amount, "evidence": evidence, "note": note.strip()}
     with writing():
         quotas.check(owner, Quota.COSTS, CostItem.objects.filter(site__project=owner).count)
-        item, made = CostItem.objects.get_or_create(
-            site=found, offer=offer, kind=kind, from_day=from_day, defaults=values
+        item, cost = CostItem.objects.get_or_create(
+            site=owned, offer=offer, kind=kind, from_day=from_day, defaults=values
         )
-        if not made:
+        if not cost:
             raise Conflict(f"The {kind} of {offer} at {site} from {days.iso(from_day)} on is written down already.")
-        audit(acting.actor, "cost.add", found.id, project=owner, offer=offer, kind=kind, amount=amount)
+        audit(acting.actor, "cost.add", owned.id, project=owner, offer=offer, kind=kind, amount=amount)
     return item
 
 
@@ -77,7 +77,7 @@ def prices(part: ListPart, today: int | None = None) -> list[dict[str, Any]]:
 
     Raise Invalid when there is no such offer.
     """
-    return [_public(one) for one in offers(today, part)]
+    return [_public(offer) for offer in offers(today, part)]
 
 
 def count_prices() -> int:
@@ -91,12 +91,12 @@ def sites(part: ListPart, today: int | None = None) -> list[dict[str, Any]]:
     Each with the costs of its offers, what is left of their prices, and its months.
     """
     today = _today() if today is None else today
-    found = [_site(one, today) for one in part_of(_telling(today), ("name", "id"), "id", part)]
-    sold = {project: offers(today, project=project) for project in {one["project"] for one in found}}
-    for shown in found:
+    sites = [_site(row, today) for row in part_of(_telling(today), ("name", "id"), "id", part)]
+    sold = {project: offers(today, project=project) for project in {site["project"] for site in sites}}
+    for shown in sites:
         mine = sold[shown["project"]]
         shown["tables"] = [_with_margin(table, shown["region"], mine) for table in shown["tables"]]
-    return [_public(one) for one in found]
+    return [_public(site) for site in sites]
 
 
 def count_sites() -> int:
@@ -208,11 +208,13 @@ def _site(site: Site, today: int) -> dict[str, Any]:
 def _with_margin(table: dict[str, Any], region: str, offers: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a cost table with the price without tax in its currency, if there is one, and what is left of it."""
     fitting = [
-        one
-        for one in offers
-        if one["name"] == table["offer"] and one["currency"] == table["currency"] and one["region"] in ("", region)
+        offer
+        for offer in offers
+        if offer["name"] == table["offer"]
+        and offer["currency"] == table["currency"]
+        and offer["region"] in ("", region)
     ]
     if not fitting:
         return {**table, "price": None, "margin": None}
-    price = max(fitting, key=lambda one: one["region"] != "")["net"]
+    price = max(fitting, key=lambda offer: offer["region"] != "")["net"]
     return {**table, "price": price, "margin": price - table["total"]}

@@ -43,13 +43,13 @@ class CustomerBalance:
         """What a new service can be held against: deposits and credit, less what is owed and held."""
         return self.deposit + self.credit - self.owed - self.held
 
-    def cleared(self, what: Literal["deposit", "owed"], amount: int, functional: int) -> int:
+    def cleared(self, purpose: Literal["deposit", "owed"], amount: int, functional: int) -> int:
         """Return what an amount clears in the seller's currency of what is open, where rates changed since.
 
         Each unit clears its share of what is carried; the last one clears the rest, so that nothing stays behind. What
         is more than is open is worth `functional` in proportion.
         """
-        if what == "deposit":
+        if purpose == "deposit":
             whole, carried = self.deposit, self.deposit_functional
         else:
             whole, carried = self.owed, self.billed_functional - self.paid_functional
@@ -142,9 +142,9 @@ def lines(document: int) -> list[dict[str, Any]]:
 
 def taxes_of(document: int) -> list[dict[str, Any]]:
     """Return what a document asks for the tax office, with the words of the law."""
-    found = list(DocumentTax.objects.filter(document=document).order_by("rule").values())
-    texts = dict(TaxRule.objects.filter(id__in=[one["rule"] for one in found]).values_list("id", "text"))
-    return [{**one, "text": texts[one["rule"]]} for one in found]
+    taxes = list(DocumentTax.objects.filter(document=document).order_by("rule").values())
+    texts = dict(TaxRule.objects.filter(id__in=[tax["rule"] for tax in taxes]).values_list("id", "text"))
+    return [{**tax, "text": texts[tax["rule"]]} for tax in taxes]
 
 
 def receivables(entity: str, today: int) -> list[dict[str, Any]]:
@@ -153,16 +153,16 @@ def receivables(entity: str, today: int) -> list[dict[str, Any]]:
     Credit notes and payments pay the oldest first. Each row: name, currency, not_due, and due since up to 30, 60, 90
     days and longer.
     """
-    found: dict[int, dict[str, Any]] = {}
+    by_contract: dict[int, dict[str, Any]] = {}
     for row in run(ORDERS["unpaid"], entity=entity):
-        ages = found.setdefault(
+        ages = by_contract.setdefault(
             row["contract"],
             {"customer": row["customer"], "name": row["name"], "currency": row["currency"], **dict.fromkeys(AGES, 0)},
         )
         open_now = max(0, row["until_here"] - row["paid"])
         open_before = max(0, row["until_here"] - row["gross"] - row["paid"])
         ages[_age(today - row["due_day"])] += open_now - open_before
-    return [row for row in found.values() if any(row[age] for age in AGES)]
+    return [row for row in by_contract.values() if any(row[age] for age in AGES)]
 
 
 AGES = ("not_due", "to_30", "to_60", "to_90", "older")
@@ -188,23 +188,23 @@ def public_offers(
     """
     place = _BEGIN
     if part and part.after:
-        seller, _, rest = part.after.partition("/")
-        name, _, price_list = rest.partition("/")
+        seller, _, after_seller = part.after.partition("/")
+        name, _, price_list = after_seller.partition("/")
         named = run(ORDERS["offer_place"], seller=seller, name=name, list=price_list) if "\0" not in part.after else []
         if not named:
             raise nowhere(part.after)
         place = named[0]
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    by_key: dict[tuple[str, str], dict[str, Any]] = {}
     most, start = (part.most, part.start) if part else (ALL, 0)
-    asked = {"project": project, "product": product, "type": type_name}
-    for row in run(ORDERS["offers"], day=today, most=most, start=start, **asked, **place):
+    filters = {"project": project, "product": product, "type": type_name}
+    for row in run(ORDERS["offers"], day=today, most=most, start=start, **filters, **place):
         price = {name: row[name] for name in ("price", "kind", "meter", "model", "amount", "unit")}
         shown = {name: value for name, value in row.items() if name not in price}
         for name in ("titles", "size", "credits"):
             shown[name] = json.loads(shown[name])
         shown["tax_included"] = bool(shown["tax_included"])
-        found.setdefault((row["offer"], row["list"]), {**shown, "prices": []})["prices"].append(price)
-    return list(found.values())
+        by_key.setdefault((row["offer"], row["list"]), {**shown, "prices": []})["prices"].append(price)
+    return list(by_key.values())
 
 
 def count_public_offers(today: int) -> int:

@@ -46,8 +46,8 @@ def _trial_balance(entity: LegalEntity, since: int, until: int) -> LedgerReport:
         return currencies.plain(amount, entity.currency)
 
     rows = [
-        [one.code, one.name, money(one.opening), money(one.debit), money(one.credit), money(one.closing)]
-        for one in trial_balance(entity.id, since, until)
+        [row.code, row.name, money(row.opening), money(row.debit), money(row.credit), money(row.closing)]
+        for row in trial_balance(entity.id, since, until)
     ]
     return LedgerReport(["account", "name", "opening", "debit", "credit", "closing"], rows)
 

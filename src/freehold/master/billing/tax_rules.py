@@ -84,12 +84,12 @@ def add(code: str, spec: TaxRuleSpec, *, acting: Caller) -> TaxRule:
         same = TaxRule.objects.filter(country=entity.id, tax_class=spec.tax_class, category=spec.category)
         same.filter(from_day__gte=spec.from_day).delete()
         same.filter(until_day__gt=spec.from_day).update(until_day=spec.from_day)
-        made = TaxRule.objects.create(country=entity.id, **vars(spec))
+        rule = TaxRule.objects.create(country=entity.id, **vars(spec))
         audit(
             acting.actor, "tax-rule.add", f"{entity.code}:{spec.tax_class}:{spec.category}",
             project=entity.project_id, rate=spec.rate, since=days.iso(spec.from_day),
         )  # fmt: skip
-    return made
+    return rule
 
 
 def _have_own(entity: LegalEntity) -> None:

@@ -39,65 +39,69 @@ class ProviderAnswer:
     purpose: str = "account"
 
 
-def hear(entity: str, told: Sequence[ProviderAnswer], *, acting: Caller) -> int:
+def hear(entity: str, answers: Sequence[ProviderAnswer], *, acting: Caller) -> int:
     """Take in what a provider tells, all of it or nothing; return how much of it was new.
 
     Raise Invalid naming what is wrong, Conflict when an event was told with another content before, or when a payment
     changes whose it is.
     """
-    found = find_entity(entity, acting, Scope.ACCOUNT)
-    _check(told)
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
+    _check(answers)
     for _ in range(3):
         try:
             with writing():
-                return _hear(found, told, acting)
+                return _hear(owned, answers, acting)
         except IntegrityError:
             # The same news was taken in at the same moment.
             continue
     raise Conflict("The same is being told by another.", remedy="Try again.")
 
 
-def _hear(entity: LegalEntity, told: Sequence[ProviderAnswer], acting: Caller) -> int:
-    new = [one for one in dict.fromkeys(told) if not _known(entity, one)]
-    PaymentEvent.objects.bulk_create(PaymentEvent(entity=entity, received_at=clock.now(), **vars(one)) for one in new)
-    for one in dict.fromkeys((one.provider, one.payment, one.customer, one.currency, one.purpose) for one in new):
-        provider, payment, *whose = one
-        others = PaymentEvent.objects.filter(entity=entity, provider=provider, payment=payment)
-        if others.exclude(**dict(zip(("customer", "currency", "purpose"), whose, strict=True))).exists():
+def _hear(entity: LegalEntity, answers: Sequence[ProviderAnswer], acting: Caller) -> int:
+    new = [answer for answer in dict.fromkeys(answers) if not _known(entity, answer)]
+    PaymentEvent.objects.bulk_create(
+        PaymentEvent(entity=entity, received_at=clock.now(), **vars(answer)) for answer in new
+    )
+    for answer in dict.fromkeys(
+        (answer.provider, answer.payment, answer.customer, answer.currency, answer.purpose) for answer in new
+    ):
+        provider, payment, *whose = answer
+        earlier = PaymentEvent.objects.filter(entity=entity, provider=provider, payment=payment)
+        if earlier.exclude(**dict(zip(("customer", "currency", "purpose"), whose, strict=True))).exists():
             raise Conflict(f"{provider} {payment} was told of another customer, currency or purpose.")
-        events.send(PaymentMoved(entity.id, *one))
+        events.send(PaymentMoved(entity.id, *answer))
     if new:
         audit(acting.actor, "payments.hear", entity.id, project=entity.project_id, events=len(new))
     return len(new)
 
 
-def _known(entity: LegalEntity, one: ProviderAnswer) -> bool:
+def _known(entity: LegalEntity, answer: ProviderAnswer) -> bool:
     """Return whether this was told before; raise Conflict when something else was under its name."""
-    before = PaymentEvent.objects.filter(entity=entity, provider=one.provider, event=one.event).first()
+    before = PaymentEvent.objects.filter(entity=entity, provider=answer.provider, event=answer.event).first()
     if before is None:
         return False
-    if any(getattr(before, name) != value for name, value in vars(one).items()):
-        raise Conflict(f"{one.provider} told {one.event} before, with another content.")
+    if any(getattr(before, name) != value for name, value in vars(answer).items()):
+        raise Conflict(f"{answer.provider} told {answer.event} before, with another content.")
     return True
 
 
-def _check(told: Sequence[ProviderAnswer]) -> None:
+def _check(answers: Sequence[ProviderAnswer]) -> None:
     wrong = []
-    if len(told) > MOST:
-        wrong.append(FieldError("events", f"at most {MOST} at once", len(told)))
-    for number, one in enumerate(told):
+    if len(answers) > MOST:
+        wrong.append(FieldError("events", f"at most {MOST} at once", len(answers)))
+    for number, answer in enumerate(answers):
         for name in ("provider", "event", "payment"):
-            if not _NAME.fullmatch(getattr(one, name)):
+            if not _NAME.fullmatch(getattr(answer, name)):
                 wrong.append(FieldError(f"{number}.{name}", "1 to 80 characters without spaces and bars"))
-        if one.provider == "deposit":
-            wrong.append(FieldError(f"{number}.provider", "the name of a provider", one.provider))
-        if one.kind not in list(SettlementKind):
-            wrong.append(FieldError(f"{number}.kind", " or ".join(SettlementKind), one.kind))
-        if one.purpose not in ("account", "deposit"):
-            wrong.append(FieldError(f"{number}.purpose", "account or deposit", one.purpose))
-        if not 0 < one.amount <= LARGEST:
-            wrong.append(FieldError(f"{number}.amount", "more than 0", one.amount))
-        currencies.check(one.currency)
+        if answer.provider == "deposit":
+            wrong.append(FieldError(f"{number}.provider", "the name of a provider", answer.provider))
+        if answer.kind not in list(SettlementKind):
+            wrong.append(FieldError(f"{number}.kind", " or ".join(SettlementKind), answer.kind))
+        if answer.purpose not in ("account", "deposit"):
+            wrong.append(FieldError(f"{number}.purpose", "account or deposit", answer.purpose))
+        if not 0 < answer.amount <= LARGEST:
+            wrong.append(FieldError(f"{number}.amount", "more than 0", answer.amount))
+        currencies.check(answer.currency)
     if wrong:
         more = f" {len(wrong)} values are wrong; the first {MOST_TOLD} are named." if len(wrong) > MOST_TOLD else ""
         raise Invalid(f"Nothing of this was taken in.{more}", errors=wrong[:MOST_TOLD])

@@ -23,12 +23,12 @@ class Settled:
     """At most what was captured: a refund that is told first waits for the money that it is of."""
 
 
-def settle(told: Iterable[tuple[str, SettlementKind, int]]) -> Settled:
+def settle(heard: Iterable[tuple[str, SettlementKind, int]]) -> Settled:
     """Return where a payment stands from its events: id, kind, amount. Neither order nor repetition matters.
 
     A payment is captured once: providers that tell a growing sum tell the whole of it each time, so the largest holds.
     """
-    events = {event: (kind, amount) for event, kind, amount in told}
+    events = {event: (kind, amount) for event, kind, amount in heard}
     captured = max((amount for kind, amount in events.values() if kind is SettlementKind.CAPTURED), default=0)
     back = sum(amount for kind, amount in events.values() if kind is SettlementKind.REFUNDED)
     return Settled(captured, min(back, captured))

@@ -79,12 +79,12 @@ def read(content: bytes) -> list[StatementLine]:
         )
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
-    found: list[StatementLine] = []
+    lines: list[StatementLine] = []
     for statement in root.iterfind("BkToCstmrStmt/Stmt"):
-        found += _with_keys(_lines(statement))
-        if len(found) > MOST_LINES:
+        lines += _with_keys(_lines(statement))
+        if len(lines) > MOST_LINES:
             raise TooLarge(f"The statement has more than {MOST_LINES} lines.", remedy="Have it made for fewer days.")
-    return found
+    return lines
 
 
 def _with_keys(lines: Iterator[StatementLine]) -> Iterator[StatementLine]:
@@ -97,8 +97,8 @@ def _with_keys(lines: Iterator[StatementLine]) -> Iterator[StatementLine]:
     for line in lines:
         # Not NtryRef: many banks number the entries of each statement anew.
         named = [line.reference] if line.reference else [line.name, *line.texts]
-        said = [line.account, line.day, line.amount, line.currency, line.is_credit, line.end_to_end, *named]
-        text = json.dumps(said, ensure_ascii=False)
+        parts = [line.account, line.day, line.amount, line.currency, line.is_credit, line.end_to_end, *named]
+        text = json.dumps(parts, ensure_ascii=False)
         alike[text] += 1
         yield replace(line, key=hashlib.sha256(f"{text}{alike[text]}".encode()).hexdigest())
 
@@ -108,16 +108,16 @@ def _lines(statement: Element) -> Iterator[StatementLine]:
     for entry in statement.iterfind("Ntry"):
         whole = _of_entry(entry, account)
         details = entry.findall("NtryDtls/TxDtls")
-        parts = [_of_detail(one, whole) for one in details]
+        parts = [_of_detail(detail, whole) for detail in details]
         if len(parts) == 1:
             # What the entry moved on the account is what counts: a detail may name what the payer's bank was asked.
             yield replace(parts[0], amount=whole.amount, currency=whole.currency)
         elif parts and _are_whole(parts, whole):
             yield from parts
         else:
-            said = tuple(text for part in parts for text in part.texts)
+            texts = tuple(text for part in parts for text in part.texts)
             many = len(parts) > 1 or int(_text(entry, "NtryDtls/Btch/NbOfTxs") or "1") > 1
-            yield replace(whole, is_whole=not many, texts=(*said, *whole.texts))
+            yield replace(whole, is_whole=not many, texts=(*texts, *whole.texts))
 
 
 def _are_whole(parts: list[StatementLine], whole: StatementLine) -> bool:
@@ -151,17 +151,17 @@ def _of_detail(detail: Element, whole: StatementLine) -> StatementLine:
     amount, currency = _amount(detail.find("Amt"))
     if amount is None:
         amount, currency = _amount(detail.find("AmtDtls/TxAmt/Amt"))
-    said = _text(detail, "CdtDbtInd")
-    structured = [one.text or "" for one in detail.iterfind("RmtInf/Strd/CdtrRefInf/Ref")]
-    free = [one.text or "" for one in detail.iterfind("RmtInf/Ustrd")]
-    more = [one.text or "" for one in detail.iterfind("RmtInf/Strd/AddtlRmtInf")]
+    direction = _text(detail, "CdtDbtInd")
+    structured = [reference.text or "" for reference in detail.iterfind("RmtInf/Strd/CdtrRefInf/Ref")]
+    free = [text.text or "" for text in detail.iterfind("RmtInf/Ustrd")]
+    more = [text.text or "" for text in detail.iterfind("RmtInf/Strd/AddtlRmtInf")]
     # Of what a payer typed, a bank makes lines of so many characters.
     texts = [*structured, "".join(free), *more, _text(detail, "AddtlTxInf")]
     return replace(
         whole,
         amount=amount,
         currency=currency,
-        is_credit=said == "CRDT" if said else whole.is_credit,
+        is_credit=direction == "CRDT" if direction else whole.is_credit,
         is_reversal=whole.is_reversal or detail.find("RtrInf") is not None,
         reference=_named(_text(detail, "Refs/AcctSvcrRef")) or whole.reference,
         end_to_end=_named(_text(detail, "Refs/EndToEndId")),

@@ -94,10 +94,10 @@ def set_payer(seller: str, project: str, customer: Customer | None, *, acting: C
 
 def find_customer(project: str, identity: str) -> Customer:
     """Return a customer of a selling project (its id); raise NotFound."""
-    found = None if "\0" in identity else Customer.objects.filter(project=project, id=identity).first()
-    if found is None:
+    customer = None if "\0" in identity else Customer.objects.filter(project=project, id=identity).first()
+    if customer is None:
         raise NotFound(f"There is no customer '{identity}'.", remedy="See `freehold billing customers`.")
-    return found
+    return customer
 
 
 def named_customer(project: str, text: str) -> Customer:
@@ -107,14 +107,14 @@ def named_customer(project: str, text: str) -> Customer:
     """
     name = text.strip()
     # PostgreSQL refuses to be asked for a zero character, so no customer has one.
-    found = [] if "\0" in name else list(Customer.objects.filter(project=project, name=name)[:2])
-    if len(found) > 1:
+    customers = [] if "\0" in name else list(Customer.objects.filter(project=project, name=name)[:2])
+    if len(customers) > 1:
         raise Invalid(
             f"Several customers are called '{name[:80]}'.",
             remedy="Name the one that you mean by its id: `freehold billing customers` lists them.",
             errors=[FieldError("customer", "the id of a customer", name)],
         )
-    return found[0] if found else find_customer(project, name)
+    return customers[0] if customers else find_customer(project, name)
 
 
 def contract_of(customer: Customer, entity: LegalEntity, currency: str) -> Contract:
@@ -124,7 +124,7 @@ def contract_of(customer: Customer, entity: LegalEntity, currency: str) -> Contr
         return known
     today = days.of_moment(clock.now(), entity.time_zone)
     tax_class = taxes.classify(entity.country, customer.kind, customer.country, customer.vat_number)
-    made, _ = Contract.objects.get_or_create(
+    contract, _ = Contract.objects.get_or_create(
         customer=customer,
         entity=entity,
         currency=currency,
@@ -134,7 +134,7 @@ def contract_of(customer: Customer, entity: LegalEntity, currency: str) -> Contr
             "next_day": days.period(today, customer.anchor)[1],
         },
     )
-    return made
+    return contract
 
 
 def record_payment(

@@ -38,8 +38,8 @@ def change_seller(code: str, spec: Terms, *, acting: Caller) -> LegalEntity:
     with writing():
         snapshot(entity)
         change_terms(entity, vars(spec))
-        told = {"stop_days": spec.stop_days, "iban": spec.iban}
-        audit(acting.actor, "entity.change", entity.id, project=entity.project_id, **told)
+        seller_terms = {"stop_days": spec.stop_days, "iban": spec.iban}
+        audit(acting.actor, "entity.change", entity.id, project=entity.project_id, **seller_terms)
     changed = find_entity(code, acting, Scope.ACCOUNT)
     overdue.look(changed)
     return changed

@@ -25,9 +25,13 @@ def moved(event: PaymentMoved) -> None:
     # Two who tell of the same payment come here one after the other, and the second sees what the first wrote.
     overdue.hold(contract)
     now = payments.settled(event.entity, event.provider, event.payment)
-    written = [one for one in Payment.objects.filter(contract=contract, method=event.provider) if _is_of(one, event)]
-    came = now.captured - sum(one.amount for one in written if one.amount > 0)
-    back = now.refunded + sum(one.amount for one in written if one.amount < 0)
+    written = [
+        payment
+        for payment in Payment.objects.filter(contract=contract, method=event.provider)
+        if _is_of(payment, event)
+    ]
+    came = now.captured - sum(payment.amount for payment in written if payment.amount > 0)
+    back = now.refunded + sum(payment.amount for payment in written if payment.amount < 0)
     count = len(written)
     # A deposit that was used meanwhile went to invoices: what is taken back beyond the rest makes them unpaid again.
     of_deposit = min(back, balance(contract.id).deposit + came) if event.purpose == "deposit" else 0

@@ -94,16 +94,16 @@ class Booked:
 
 def propose(entity: str, lines: Sequence[StatementLine], *, acting: Caller) -> list[LineProposal]:
     """Return what each line of a statement pays of a seller's documents; nothing is written."""
-    found = find_entity(entity, acting, Scope.ACCOUNT)
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
     known = set(
-        StatementBooking.objects.filter(entity=found, key__in=[line.key for line in lines]).values_list(
+        StatementBooking.objects.filter(entity=owned, key__in=[line.key for line in lines]).values_list(
             "key", flat=True
         )
     )
     used: dict[str, int] = {}
     proposals = []
     for line in lines:
-        proposal = _propose(found, line, known, used)
+        proposal = _propose(owned, line, known, used)
         if proposal.is_bookable:
             _use(proposal, used)
         known.add(line.key)
@@ -131,9 +131,9 @@ def _propose(entity: LegalEntity, line: StatementLine, known: set[str], used: di
 
 def _use(proposal: LineProposal, used: dict[str, int]) -> None:
     """Count what a line pays, so that the next one of the same file does not pay it again."""
-    rest = proposal.line.amount or 0
+    remainder = proposal.line.amount or 0
     for name in proposal.documents:
-        used[name] = used.get(name, 0) + rest
+        used[name] = used.get(name, 0) + remainder
 
 
 def _unfit(line: StatementLine, known: set[str]) -> Verdict | None:
@@ -157,14 +157,14 @@ def _compare(amount: int, left: int) -> Verdict:
 def _numbers(code: str, texts: Iterable[str]) -> list[str]:
     """Return the printed numbers of a seller's documents that texts name: as they are printed, or as references."""
     pattern = re.compile(rf"(?<![A-Z0-9]){code}[\s-]*(C?)[\s-]*([0-9]{{4}})[\s-]*([0-9]{{6,15}})(?![0-9])")
-    found = []
+    documents = []
     for text in texts:
         upper = text.upper()
-        found += [_printed(code, *match.groups()) for match in pattern.finditer(upper)]
+        documents += [_printed(code, *match.groups()) for match in pattern.finditer(upper)]
         for body in _references(upper):
             if match := pattern.fullmatch(body):
-                found.append(_printed(code, *match.groups()))
-    return list(dict.fromkeys(found))
+                documents.append(_printed(code, *match.groups()))
+    return list(dict.fromkeys(documents))
 
 
 def _references(text: str) -> Iterator[str]:
@@ -192,14 +192,14 @@ def book(entity: str, bookings: Sequence[Booking], *, acting: Caller) -> list[Bo
 
     A line that cannot be booked stops no other. Raise Invalid for more than `MOST_LINES`, or keys that are none.
     """
-    found = find_entity(entity, acting, Scope.ACCOUNT)
-    wrong = [one.key for one in bookings if not _KEY.fullmatch(one.key)]
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
+    wrong = [booking.key for booking in bookings if not _KEY.fullmatch(booking.key)]
     if wrong or len(bookings) > MOST_LINES:
         raise Invalid(
             "These are no lines of a statement.",
             errors=[FieldError("lines", f"at most {MOST_LINES}, each with the key that was proposed")],
         )
-    return [_book_one(found, one, acting) for one in bookings]
+    return [_book_one(owned, booking, acting) for booking in bookings]
 
 
 def _book_one(entity: LegalEntity, booking: Booking, acting: Caller) -> Booked:
@@ -212,7 +212,9 @@ def _book_one(entity: LegalEntity, booking: Booking, acting: Caller) -> Booked:
         # The constraint decides, not a look before it: two may confirm the same file at the same moment.
         return Booked(booking.key, "known")
     except MasterError as error:
-        return Booked(booking.key, "refused", " ".join([str(error), *(one.rule for one in error.errors)]))
+        return Booked(
+            booking.key, "refused", " ".join([str(error), *(error_field.rule for error_field in error.errors)])
+        )
     return Booked(booking.key, "booked")
 
 

@@ -84,10 +84,10 @@ def _find(number: str, condition: str, **values: object) -> dict[str, Any]:
     named = by_number(number)
     # Asked of the database: a list is cut, and an old document is none the less there.
     rows = documents(f"{named[0]} AND {condition}", FIRST, **values, **named[1]) if named else []
-    found = next((row for row in rows if row["name"] == number), None)
-    if found is None:
+    match = next((row for row in rows if row["name"] == number), None)
+    if match is None:
         raise NotFound(f"There is no document '{number}' here.", remedy="See `freehold invoices`.")
-    return found
+    return match
 
 
 def whole(row: dict[str, Any]) -> dict[str, Any]:
@@ -97,8 +97,8 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
     """
     entity, customer = LegalEntity.objects.get(id=row["entity"]), Customer.objects.get(id=row["customer"])
     at = row["issued_at"]
-    asked = lines(row["id"])
-    offers = dict(Offer.objects.filter(id__in={line["offer"] for line in asked}).values_list("id", "name"))
+    document_lines = lines(row["id"])
+    offers = dict(Offer.objects.filter(id__in={line["offer"] for line in document_lines}).values_list("id", "name"))
     currency = row["currency"]
 
     def money(amount: int) -> str:
@@ -126,12 +126,12 @@ def whole(row: dict[str, Any]) -> dict[str, Any]:
                 "net": money(line["net"]),
                 "tax_rate": line["rate"] / 100,
             }
-            for line in asked
+            for line in document_lines
         ],
         "taxes": [
-            {"code": one["code"], "rate": one["rate"] / 100, "base": money(one["base"]), "tax": money(one["tax"]),
-             "text": one["text"]}
-            for one in taxes_of(row["id"])
+            {"code": tax["code"], "rate": tax["rate"] / 100, "base": money(tax["base"]), "tax": money(tax["tax"]),
+             "text": tax["text"]}
+            for tax in taxes_of(row["id"])
         ],
         "net": money(row["net"]),
         "tax": money(row["tax"]),

@@ -23,15 +23,15 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
     What was used and what was had is not asked for again. Raise NotFound for an invoice that is none, Conflict when
     credit notes took it back, in part or whole.
     """
-    found = find_entity(entity, acting, Scope.ACCOUNT)
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
     named = by_number(number)
-    rows = documents(f"{named[0]} AND e.id = :entity", FIRST, entity=found.id, **named[1]) if named else []
+    rows = documents(f"{named[0]} AND e.id = :entity", FIRST, entity=owned.id, **named[1]) if named else []
     invoice = Document.objects.filter(
         id__in=[row["id"] for row in rows if row["name"] == number], kind="invoice"
     ).first()
     if invoice is None:
         raise NotFound(f"{entity} has no invoice '{number}'.")
-    today = days.of_moment(clock.now(), found.time_zone)
+    today = days.of_moment(clock.now(), owned.time_zone)
     contract = Contract.objects.select_related("entity").get(id=invoice.contract)
     with writing():
         overdue.hold(contract)
@@ -40,46 +40,46 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
             raise Conflict(
                 f"{number} was corrected by a credit note already.", remedy="Agree on a charge for the rest."
             )
-        made = _negative(invoice, today)
+        credit_note = _negative(invoice, today)
         draft = Draft(
             today,
             "sales",
-            document_number(found.code, made.kind, made.year, made.number),
-            f"document:{made.id}",
+            document_number(owned.code, credit_note.kind, credit_note.year, credit_note.number),
+            f"document:{credit_note.id}",
             "issue",
-            made.currency,
+            credit_note.currency,
             _reversed(invoice),
         )
-        ledger.post(found, f"take back {number}", [draft])
+        ledger.post(owned, f"take back {number}", [draft])
         counters.seal("document")
         overdue.settle(contract)
-        audit(acting.actor, "invoice.take-back", str(invoice.id), project=found.project_id, number=number)
-    return made
+        audit(acting.actor, "invoice.take-back", str(invoice.id), project=owned.project_id, number=number)
+    return credit_note
 
 
 def _negative(invoice: Document, today: int) -> Document:
     year = days.to_date(today).year
     lines = list(DocumentLine.objects.filter(document=invoice.id))
     taxes = list(DocumentTax.objects.filter(document=invoice.id))
-    made = Document.objects.get(id=invoice.id)
-    made.pk = batches.take("document", 1)
-    made.kind, made.corrects = "credit_note", invoice.id
-    made.year, made.number = year, batches.number(invoice.entity, "credit_note", year)
-    made.day = made.due_day = today
+    issued = Document.objects.get(id=invoice.id)
+    issued.pk = batches.take("document", 1)
+    issued.kind, issued.corrects = "credit_note", invoice.id
+    issued.year, issued.number = year, batches.number(invoice.entity, "credit_note", year)
+    issued.day = issued.due_day = today
     for name in ("net", "tax", "gross", "functional", "functional_tax"):
-        setattr(made, name, -getattr(invoice, name))
-    made.save(force_insert=True)
+        setattr(issued, name, -getattr(invoice, name))
+    issued.save(force_insert=True)
     for line in lines:
-        line.document, line.kind, line.label = made.id, "reversal", line.label or line.kind
+        line.document, line.kind, line.label = issued.id, "reversal", line.label or line.kind
         line.amount, line.net = -line.amount, -line.net
         line.save(force_insert=True)
     for tax in taxes:
-        tax.document, tax.base, tax.tax = made.id, -tax.base, -tax.tax
+        tax.document, tax.base, tax.tax = issued.id, -tax.base, -tax.tax
         tax.save(force_insert=True)
-    return made
+    return issued
 
 
 def _reversed(invoice: Document) -> list[EntryLine]:
     entry = Entry.objects.get(source=f"document:{invoice.id}", purpose="issue")
     postings = Posting.objects.filter(entry=entry.id).order_by("position")
-    return [EntryLine(one.account, -one.amount, -one.functional, one.party) for one in postings]
+    return [EntryLine(posting.account, -posting.amount, -posting.functional, posting.party) for posting in postings]

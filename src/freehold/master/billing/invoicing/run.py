@@ -41,16 +41,16 @@ def bill(entity: str, day: int, *, acting: Caller) -> Run:
     open for another day, when the books are locked, or when contracts had to be put aside (the others are billed
     then); Invalid for a day to come.
     """
-    found = find_entity(entity, acting, Scope.ACCOUNT)
-    today = days.of_moment(clock.now(), found.time_zone)
+    owned = find_entity(entity, acting, Scope.ACCOUNT)
+    today = days.of_moment(clock.now(), owned.time_zone)
     if day > today:
         raise Invalid(f"{days.iso(day)} is to come.", errors=[FieldError("day", "today or before", days.iso(day))])
-    if day < found.open_from:
-        raise Conflict(f"The books of {found.code} are locked before {days.iso(found.open_from)}.")
+    if day < owned.open_from:
+        raise Conflict(f"The books of {owned.code} are locked before {days.iso(owned.open_from)}.")
     # Who asks has perhaps mended why some were put aside today.
-    Contract.objects.filter(entity=found, aside_on=day).update(aside_on=0)
-    made = run_for(found, day, acting.actor)
-    rows = Contract.objects.filter(entity=found, aside_on=day).order_by("id").values_list("customer__name", "trouble")
+    Contract.objects.filter(entity=owned, aside_on=day).update(aside_on=0)
+    run_row = run_for(owned, day, acting.actor)
+    rows = Contract.objects.filter(entity=owned, aside_on=day).order_by("id").values_list("customer__name", "trouble")
     aside = list(rows[: MOST_NAMED + 1])
     if aside:
         named = "; ".join(f"{name}: {trouble}" for name, trouble in aside[:MOST_NAMED])
@@ -59,7 +59,7 @@ def bill(entity: str, day: int, *, acting: Caller) -> Run:
             f"The others are billed; put aside: {named}{more}",
             remedy="Mend what is wrong, then run this again for the same day.",
         )
-    return made
+    return run_row
 
 
 def run_for(entity: LegalEntity, day: int, actor: str) -> Run:
@@ -87,8 +87,8 @@ def run_for(entity: LegalEntity, day: int, actor: str) -> Run:
 
 def _open(entity: LegalEntity, day: int, actor: str) -> Run:
     unfinished = Run.objects.filter(entity=entity).exclude(state=RunState.ISSUED.value)
-    if found := unfinished.first():
-        return found
+    if open_run := unfinished.first():
+        return open_run
     try:
         with writing():
             opened = Run.objects.create(entity=entity, day=day, opened_at=clock.now())
@@ -169,12 +169,12 @@ def _write(opened: Run, slice_: dict[str, Any], counts: dict[str, int], rate: ex
     entity, year = opened.entity, days.to_date(opened.day).year
     count = sum(counts.values())
     document = batches.take("document", count) - 1
-    given = {
+    amounts = {
         kind: batches.number(entity.id, kind, year, counts[kind]) - 1 if counts.get(kind) else 0
         for kind in ("invoice", "credit_note")
     }
     # The places of credit notes follow those of invoices.
-    numbers = {"invoice": given["invoice"], "credit_note": given["credit_note"] - counts.get("invoice", 0)}
+    numbers = {"invoice": amounts["invoice"], "credit_note": amounts["credit_note"] - counts.get("invoice", 0)}
     _do(
         "add_documents",
         document=document,
@@ -232,13 +232,13 @@ def _let_wait() -> None:
     for row in run(_SQL["beyond"]):
         which = {name: row[name] for name in ("contract", "corrects", "tax_included")}
         excess = row["given"] - max(0, row["asked"])
-        for one in run(_SQL["given_once"], **which):
-            later = min(excess, -one["amount"])
-            if later == -one["amount"]:
-                _do("wait", charge=one["charge"])
+        for charge in run(_SQL["given_once"], **which):
+            later = min(excess, -charge["amount"])
+            if later == -charge["amount"]:
+                _do("wait", charge=charge["charge"])
             elif later > 0:
                 for name in ("give_part", "split_charge", "lessen_charge"):
-                    _do(name, charge=one["charge"], later=later)
+                    _do(name, charge=charge["charge"], later=later)
             excess -= later
 
 

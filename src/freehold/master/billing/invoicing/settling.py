@@ -64,13 +64,13 @@ class PaymentOutcome:
 
 def outcome(rows: Sequence[dict[str, Any]], amount: int) -> PaymentOutcome:
     """Return what an amount would pay of a contract's open documents, given in the order in which they were due."""
-    parts, rest = [], amount
+    parts, unsettled = [], amount
     for row in rows:
         left = open_of(row)
-        paid = min(left, rest)
-        rest -= paid
+        paid = min(left, unsettled)
+        unsettled -= paid
         parts.append(PaidPart(row["name"], paid, left - paid))
-    return PaymentOutcome(parts, rest)
+    return PaymentOutcome(parts, unsettled)
 
 
 def fitting(state: str, time_zone: str) -> tuple[str, dict[str, Any]]:

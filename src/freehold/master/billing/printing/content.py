@@ -63,8 +63,8 @@ def _said(row: dict[str, Any], document: dict[str, Any], language: str) -> dict[
         "facts": _facts(document),
         "columns": [_("What"), _("Period"), _("Tax"), _("With tax") if document["tax_included"] else _("Without tax")],
         "lines": [
-            [line(one), one["period"] or one["month"], f"{one['tax_rate']:g} %", money(one["amount"])]
-            for one in document["lines"]
+            [line(row), row["period"] or row["month"], f"{row['tax_rate']:g} %", money(row["amount"])]
+            for row in document["lines"]
         ],
         "sums": [
             [_("Without tax"), money(document["net"])],
@@ -115,7 +115,7 @@ def _how_to_pay(row: dict[str, Any], document: dict[str, Any], language: str) ->
 def _party(party: dict[str, str]) -> list[str]:
     """Return the lines of an address."""
     lines = [party["name"], *party["address"].splitlines(), party["country"], party["vat_number"]]
-    return [one.strip() for one in [*lines, party.get("registration", "")] if one.strip()]
+    return [line.strip() for line in [*lines, party.get("registration", "")] if line.strip()]
 
 
 def _named(name: str, value: str) -> str:

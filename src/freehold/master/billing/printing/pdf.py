@@ -47,19 +47,19 @@ def of_document(row: dict[str, Any], language: str = "") -> bytes:
     return _set(content.of_document(row, language), row["issued_at"] // 1000)
 
 
-def _set(said: dict[str, Any], timestamp: int) -> bytes:
+def _set(document: dict[str, Any], timestamp: int) -> bytes:
     if wrong := missing():
         raise NotInstalled(wrong[0])
-    if len(said["lines"]) > MOST_LINES:
+    if len(document["lines"]) > MOST_LINES:
         raise TooLarge(
-            f"A document of {len(said['lines'])} lines is not set as PDF.", remedy="Read it by `freehold invoice`."
+            f"A document of {len(document['lines'])} lines is not set as PDF.", remedy="Read it by `freehold invoice`."
         )
     if not _places.acquire(timeout=PATIENCE):
         raise Busy("Too many documents are being set.", remedy="Ask again in a minute.")
     try:
         done = subprocess.run(
             [sys.executable, "-m", "freehold.master.billing.printing.typesetter", str(FONTS), str(timestamp)],
-            input=json.dumps({**said, "font": FONT}).encode(),
+            input=json.dumps({**document, "font": FONT}).encode(),
             capture_output=True,
             timeout=SECONDS,
             # The child needs none of the Master's secrets.
@@ -70,6 +70,6 @@ def _set(said: dict[str, Any], timestamp: int) -> bytes:
     finally:
         _places.release()
     if done.returncode:
-        _log.error("%s was not set: %s", said["title"], done.stderr.decode(errors="replace"))
+        _log.error("%s was not set: %s", document["title"], done.stderr.decode(errors="replace"))
         raise Busy("This document could not be set.", remedy="The Master's operator sees why in its log.")
     return done.stdout

@@ -12,20 +12,23 @@ def meter_title(name: str) -> str:
     return _(METERS[name].title) if name in METERS else name
 
 
-def line(one: dict[str, Any]) -> str:
+def line(document_line: dict[str, Any]) -> str:
     """Return what a document's line is about."""
-    if one["kind"] == "recurring":
-        return _("%(offer)s, %(days)s days") % {"offer": one["offer"], "days": one["quantity"]}
-    if one["kind"] == "usage":
+    if document_line["kind"] == "recurring":
+        return _("%(offer)s, %(days)s days") % {"offer": document_line["offer"], "days": document_line["quantity"]}
+    if document_line["kind"] == "usage":
         return _("%(offer)s: %(what)s in %(month)s") % {
-            "offer": one["offer"],
-            "what": meter_title(one["meter"]),
-            "month": one["month"],
+            "offer": document_line["offer"],
+            "what": meter_title(document_line["meter"]),
+            "month": document_line["month"],
         }
-    if one["kind"] == "sla":
-        return _("%(offer)s: promises not kept in %(month)s") % {"offer": one["offer"], "month": one["month"]}
-    if one["kind"] == "setup":
-        return _("%(offer)s: set-up") % {"offer": one["offer"]}
-    if one["kind"] == "reversal":
-        return _("%(offer)s: taken back") % {"offer": one["offer"] or one["label"]}
-    return str(one["label"])
+    if document_line["kind"] == "sla":
+        return _("%(offer)s: promises not kept in %(month)s") % {
+            "offer": document_line["offer"],
+            "month": document_line["month"],
+        }
+    if document_line["kind"] == "setup":
+        return _("%(offer)s: set-up") % {"offer": document_line["offer"]}
+    if document_line["kind"] == "reversal":
+        return _("%(offer)s: taken back") % {"offer": document_line["offer"] or document_line["label"]}
+    return str(document_line["label"])

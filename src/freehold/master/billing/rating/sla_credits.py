@@ -50,12 +50,12 @@ def credit_broken_promises(entity: LegalEntity, day: int) -> None:
 def _credit(row: dict[str, Any], month: int, zone: str, account: str, *, is_last: bool) -> None:
     """Write what is still to be given back of a service's month; `is_last`: it is that before the present one."""
     begin, end = max(row["from_day"], days.first_day(month)), min(row["until_day"], days.first_day(month + 1))
-    found = monitoring.available(row["instance"], (days.begins_at(begin, zone), days.begins_at(end, zone)))
+    availability = monitoring.available(row["instance"], (days.begins_at(begin, zone), days.begins_at(end, zone)))
     length = days.first_day(month + 1) - days.first_day(month)
     price = rounded(row["amount"] * (end - begin), length)
     steps = [(step, percent) for step, percent in json.loads(row["credits"])]
-    kept = found.kept + (found.unknown if is_last else 0)
-    due = credit(price, kept, found.counted, row["availability"], steps) + row["given"]
+    kept_seconds = availability.kept + (availability.unknown if is_last else 0)
+    due = credit(price, kept_seconds, availability.counted, row["availability"], steps) + row["given"]
     if due <= 0:
         return
     run(
@@ -72,17 +72,17 @@ def _credit(row: dict[str, Any], month: int, zone: str, account: str, *, is_last
         tax_included=bool(row["tax_included"]),
         category=row["category"],
         account=account,
-        evidence=_evidence(found, price, row["availability"]),
+        evidence=_evidence(availability, price, row["availability"]),
         part=row["parts"],
     )
 
 
-def _evidence(found: Availability, price: int, promised: int) -> str:
+def _evidence(availability: Availability, price: int, promised: int) -> str:
     return json.dumps(
         {
-            "kept_ms": found.kept,
-            "counted_ms": found.counted,
-            "unknown_ms": found.unknown,
+            "kept_ms": availability.kept,
+            "counted_ms": availability.counted,
+            "unknown_ms": availability.unknown,
             "price": price,
             "promised": promised,
         }

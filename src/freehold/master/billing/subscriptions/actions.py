@@ -153,10 +153,10 @@ def agree(contract: Contract, label: str, amount: int, *, tax_category: str = "s
 
 
 def _find(instance: str) -> Subscription:
-    found = on_order.subscription_of(instance)
-    if found is None:
+    subscription = on_order.subscription_of(instance)
+    if subscription is None:
         raise Conflict("Nobody pays for this service (any more).")
-    return found
+    return subscription
 
 
 def _require(entity: LegalEntity, acting: Caller) -> None:

@@ -60,12 +60,12 @@ class Costs:
 def to_date(project: str) -> Costs:
     """Return what a project (its id) costs so far."""
     rows = run(ORDERS["costs"], project=project)
-    found = [_cost(terms) for terms in _by_payer(rows)]
+    costs = [_cost(terms) for terms in _by_payer(rows)]
     totals: dict[str, int] = {}
-    for one in found:
-        totals[one.currency] = totals.get(one.currency, 0) + one.so_far + one.used
+    for cost in costs:
+        totals[cost.currency] = totals.get(cost.currency, 0) + cost.so_far + cost.used
     budget = Budget.objects.filter(project=project).first()
-    return Costs(found, totals, budget, unpaid_for(project), accounts_of(project))
+    return Costs(costs, totals, budget, unpaid_for(project), accounts_of(project))
 
 
 def set_budget(project: str, amount: int, currency: str, *, acting: Caller) -> None:

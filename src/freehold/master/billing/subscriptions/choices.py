@@ -69,17 +69,17 @@ def of_project(project: str, product: str, type_name: str) -> list[OfferChoice]:
     if not rows:
         return []
     payers = {row.seller_id: row for row in Payer.objects.filter(project=project).select_related("customer")}
-    entities = {one.code: one for one in LegalEntity.objects.filter(code__in={row["seller"] for row in rows})}
-    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    entities = {entity.code: entity for entity in LegalEntity.objects.filter(code__in={row["seller"] for row in rows})}
+    cheapest: dict[tuple[str, str], tuple[Any, ...]] = {}
     for row in rows:
         payer = payers.get(row["project"])
         preferred = payer.customer.currency if payer is not None and payer.customer is not None else ""
         order = (row["currency"] != preferred, row["currency"])
         # Of several lists an order takes the one in the customer's currency: no other price is shown.
         key = (row["offer"], row["region"])
-        if key not in found or order < found[key][0]:
-            found[key] = (order, _choice(row, payer, entities[row["seller"]]))
-    return [one for _, one in sorted(found.values(), key=lambda pair: (pair[0], _cost(pair[1]), pair[1].name))]
+        if key not in cheapest or order < cheapest[key][0]:
+            cheapest[key] = (order, _choice(row, payer, entities[row["seller"]]))
+    return [choice for _, choice in sorted(cheapest.values(), key=lambda pair: (pair[0], _cost(pair[1]), pair[1].name))]
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ def of_service(instance: str) -> PaidOffer | None:
 
     Those of its type, with a price where it is, in the currency that it is paid in; the cheapest first.
     """
-    found = subscription_of(instance)
-    if found is None:
+    subscription = subscription_of(instance)
+    if subscription is None:
         return None
-    contract = Contract.objects.select_related("entity", "customer").get(id=found.contract)
-    term = SubscriptionPrice.objects.filter(subscription=found.id).order_by("-from_day")[0]
+    contract = Contract.objects.select_related("entity", "customer").get(id=subscription.contract)
+    term = SubscriptionPrice.objects.filter(subscription=subscription.id).order_by("-from_day")[0]
     rate = _tax_rate(contract.entity, contract.customer, term.category)
     service = ordering.by_id(instance)
     region = Node.objects.values_list("site__region", flat=True).get(id=service["node_id"])
@@ -118,18 +118,18 @@ def of_service(instance: str) -> PaidOffer | None:
         for row in public_offers(day, product=service["product"], type_name=service["type"])
         if (row["seller"], row["currency"]) == (contract.entity.code, contract.currency)
         and row["region"] in ("", region)
-        and row["offer"] != found.offer
+        and row["offer"] != subscription.offer
     ]
     # The list of the region goes before the general one.
     rows.sort(key=lambda row: row["region"] != "", reverse=True)
-    others: dict[str, OfferChoice] = {}
+    other_offers: dict[str, OfferChoice] = {}
     for row in rows:
-        others.setdefault(row["offer"], _of_customer(row, contract.customer, contract.entity))
+        other_offers.setdefault(row["offer"], _of_customer(row, contract.customer, contract.entity))
     return PaidOffer(
-        found.offer,
+        subscription.offer,
         contract.currency,
         sum(taxes.split(term.amount, rate, included=bool(term.tax_included))),
-        sorted(others.values(), key=lambda one: (_cost(one), one.name)),
+        sorted(other_offers.values(), key=lambda choice: (_cost(choice), choice.name)),
     )
 
 

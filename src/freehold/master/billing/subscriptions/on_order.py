@@ -219,9 +219,9 @@ def _begin_term(subscription: int, today: int, values: dict[str, Any]) -> None:
 
 
 def _last_term(subscription: int) -> SubscriptionPrice:
-    found = SubscriptionPrice.objects.filter(subscription=subscription).order_by("-from_day").first()
-    assert found is not None
-    return found
+    price = SubscriptionPrice.objects.filter(subscription=subscription).order_by("-from_day").first()
+    assert price is not None
+    return price
 
 
 def recount(subscription: Subscription, day: int) -> None:
@@ -456,10 +456,10 @@ def quoted_content(quote: str | None, project: str) -> dict[str, Any]:
     """Return what a quote said, if an order names one; raise Conflict when it holds no more or is of others."""
     if quote is None:
         return {}
-    found = Quote.objects.filter(id=quote, project=project).first()
-    if found is None or found.until <= clock.now():
+    quoted = Quote.objects.filter(id=quote, project=project).first()
+    if quoted is None or quoted.until <= clock.now():
         raise Conflict("This quote is not known, or is older than a day.", remedy="Ask for another.")
-    content: dict[str, Any] = json.loads(found.content)
+    content: dict[str, Any] = json.loads(quoted.content)
     return content
 
 

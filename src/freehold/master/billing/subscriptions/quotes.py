@@ -34,13 +34,13 @@ def quote(project: str, offer: str, region: str = "", *, acting: Caller) -> Quot
         raise Conflict(f"'{project}' has all for free: there is nothing to quote.", remedy="Order it.")
     until = clock.now() + VALID
     content = json.dumps({**_shown(deal), "project": project, "until": clock.iso(until)}, sort_keys=True)
-    made = Quote(id=hashlib.sha256(content.encode()).hexdigest(), project_id=owner, content=content, until=until)
+    quoted = Quote(id=hashlib.sha256(content.encode()).hexdigest(), project_id=owner, content=content, until=until)
     with writing():
         Quote.objects.filter(until__lt=clock.now() - 30 * clock.DAY).delete()
         quotas.check(owner, Quota.QUOTES, Quote.objects.filter(project=owner, until__gt=clock.now()).count)
-        made.save()
-        audit(acting.actor, "quote.make", made.id, project=owner, offer=offer)
-    return made
+        quoted.save()
+        audit(acting.actor, "quote.make", quoted.id, project=owner, offer=offer)
+    return quoted
 
 
 def _shown(deal: Deal) -> dict[str, Any]:
