@@ -59,7 +59,7 @@ def unpack(files: Iterable[Path], root: Path) -> None:
         if not any((root / "usr" / name).iterdir()):
             (root / name).unlink()
             (root / "usr" / name).rmdir()
-    _settle(root)
+    _make_safe(root)
 
 
 def _join(file: Path, folder: Path, root: Path, inside: str, owners: dict[str, Path]) -> None:
@@ -249,7 +249,7 @@ def _extract(file: Path, root: Path) -> str:
     return output.decode(errors="replace").strip() or "tar failed" if done.returncode or packed.returncode else ""
 
 
-def _settle(root: Path) -> None:
+def _make_safe(root: Path) -> None:
     """Make every link stay inside, and every file readable by all and special to none.
 
     Instances run as users of their own, so what a package keeps for its own group would be closed to them; and

@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.paging import FIRST
-from freehold.master.payments.settlement import SettlementKind, settle
+from freehold.master.payments.settlement import SettlementKind, sum_up
 from freehold.protocol.states import Wanted
 from support.books import books_hold
 
@@ -195,8 +195,8 @@ def test_where_a_payment_stands_does_not_depend_on_the_order_of_news(told: list[
     """I12, as arithmetic: captured once, refunded at most that, whatever is said twice and in whatever order."""
     events = [(str(number), kind, amount) for number, (_, kind, amount) in enumerate(told)]
     heard = chosen.draw(some.permutations(events + chosen.draw(some.lists(some.sampled_from(events)))))
-    assert settle(heard) == settle(events)
-    found = settle(heard)
+    assert sum_up(heard) == sum_up(events)
+    found = sum_up(heard)
     assert 0 <= found.refunded <= found.captured
 
 

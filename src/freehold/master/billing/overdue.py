@@ -31,7 +31,7 @@ def look(entity: LegalEntity) -> int:
     held = {row["contract"] for row in run(ORDERS["held_back"], entity=entity.id)}
     for contract in sorted(contracts | held):
         with writing():
-            settle(Contract.objects.select_related("entity").get(id=contract))
+            enforce(Contract.objects.select_related("entity").get(id=contract))
     return len(contracts | held)
 
 
@@ -41,7 +41,7 @@ def hold(contract: Contract) -> None:
     run(locking(ORDERS["lock_contract"], "k"), contract=contract.id)
 
 
-def settle(contract: Contract) -> None:
+def enforce(contract: Contract) -> None:
     """Have the services of a contract run or not as its money says, in a transaction of the caller, which holds it."""
     hold(contract)
     act = suspension.suspend if _is_overdue(contract) else suspension.resume
@@ -49,7 +49,7 @@ def settle(contract: Contract) -> None:
         act(row["instance"])
 
 
-def settle_one(instance: str, contract: Contract) -> None:
+def enforce_on(instance: str, contract: Contract) -> None:
     """Have a service that came to a contract run or not as the contract's money says, within a transaction."""
     (suspension.suspend if _is_overdue(contract) else suspension.resume)(instance)
 

@@ -189,7 +189,7 @@ class Gateway:
         future: asyncio.Future[Done] = loop.create_future()
 
         def answer(result: Done | Exception) -> None:
-            loop.call_soon_threadsafe(_settle, future, result)
+            loop.call_soon_threadsafe(_resolve, future, result)
 
         self._writer.submit(ReportJob(identity.node, batch.epoch, batch.reports, len(body), answer))
         try:
@@ -213,7 +213,7 @@ class Gateway:
         return round(pace(self._next_contact, self._revisions.count) * random.uniform(1 - JITTER, 1 + JITTER), 1)
 
 
-def _settle(future: "asyncio.Future[Done]", result: Done | Exception) -> None:
+def _resolve(future: "asyncio.Future[Done]", result: Done | Exception) -> None:
     if future.done():
         return
     if isinstance(result, Exception):

@@ -60,7 +60,7 @@ def is_due() -> bool:
     return bool(run(_SQL["due"], now=clock.now()))
 
 
-def settle() -> bool:
+def leases_are_over() -> bool:
     """Return, once, whether the leases that a former generation gave are over. Call it in a transaction."""
     now = clock.now()
     run(_SQL["unlearn"], now=now)

@@ -23,7 +23,7 @@ class Settled:
     """At most what was captured: a refund that is told first waits for the money that it is of."""
 
 
-def settle(heard: Iterable[tuple[str, SettlementKind, int]]) -> Settled:
+def sum_up(heard: Iterable[tuple[str, SettlementKind, int]]) -> Settled:
     """Return where a payment stands from its events: id, kind, amount. Neither order nor repetition matters.
 
     A payment is captured once: providers that tell a growing sum tell the whole of it each time, so the largest holds.

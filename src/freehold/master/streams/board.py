@@ -269,7 +269,7 @@ class StreamBoard:
     def _wake(self, stream: OpenStream) -> None:
         waiting, stream.waiting = stream.waiting, set()
         for future in waiting:
-            future.get_loop().call_soon_threadsafe(_settle, future)
+            future.get_loop().call_soon_threadsafe(_wake_reader, future)
 
     async def _changed(self, stream: OpenStream, future: "asyncio.Future[None]", seconds: float) -> None:
         try:
@@ -314,7 +314,7 @@ def _why(stream: OpenStream, now: float) -> str:
     return f"The node did not send all of it within {LAST_LINES_S:g} seconds."
 
 
-def _settle(future: "asyncio.Future[None]") -> None:
+def _wake_reader(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
 

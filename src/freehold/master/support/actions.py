@@ -62,7 +62,7 @@ def notice(
         _say(ticket, MASTER, text)
 
 
-def settle(about: str, text: str) -> None:
+def close_notice(about: str, text: str) -> None:
     """Close what the Master opened about something that is over by itself."""
     with writing():
         for ticket in Ticket.objects.filter(about=about, closed_at=None):

@@ -37,7 +37,7 @@ def give_notice() -> int:
             actions.notice(about, "This Master knows less than it did", text, project=row["project"])
     if not doubts:
         for ticket in Ticket.objects.filter(about__startswith=DOUBT, closed_at=None):
-            actions.settle(ticket.about, "It was decided to go on from what this Master knows.")
+            actions.close_notice(ticket.about, "It was decided to go on from what this Master knows.")
     changed = _tell_of_clock()
     forgeries = run(_SQL["forgeries"])
     for row in forgeries:
@@ -60,7 +60,7 @@ def _tell_of_clock() -> int:
     if not message:
         over = list(Ticket.objects.filter(about__startswith=CLOCK, closed_at=None))
         for ticket in over:
-            actions.settle(ticket.about, "Its clock is not contradicted any more.")
+            actions.close_notice(ticket.about, "Its clock is not contradicted any more.")
         return len(over)
     open_tickets = set(Ticket.objects.filter(about__startswith=CLOCK, closed_at=None).values_list("about", flat=True))
     count = 0
@@ -87,7 +87,7 @@ def _tell_of_silence() -> int:
         )
         actions.notice(f"silent:{row['id']}", f"Node '{row['title']}' is silent", text, project=row["project"])
     for row in heard:
-        actions.settle(row["about"], "It is heard again.")
+        actions.close_notice(row["about"], "It is heard again.")
     return len(silent) + len(heard)
 
 
@@ -145,7 +145,7 @@ def watch_money() -> int:
 def _tell_of_trouble(about: str, title: str, settled: str, row: dict[str, Any]) -> None:
     """Tell a seller's accountants of the trouble in a row, once while it lasts, and that it is over."""
     if not row["trouble"]:
-        actions.settle(about, settled)
+        actions.close_notice(about, settled)
     elif not Ticket.objects.filter(about=about, closed_at=None).exists():
         actions.notice(about, title, row["trouble"], project=row["project"], scope=Scope.ACCOUNT)
 

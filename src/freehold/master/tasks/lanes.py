@@ -190,7 +190,7 @@ def _tell(task: MasterTask, error: str) -> None:
     """Tell those who run the Master, by a ticket in their project, that a task keeps failing or that it is over."""
     about = f"task:{task.name}"
     if not error:
-        support.settle(about, "It succeeds again.")
+        support.close_notice(about, "It succeeds again.")
         return
     if (project := staff_project()) is not None:
         text = f"It failed {TOLD_AFTER} times in a row and is tried again: {error}\n\nAll tasks: freehold master status"

@@ -210,7 +210,7 @@ class Scheduler(NamedThread):
             worker.socket.sendall(order)
         except (ForkServerError, OSError) as error:
             self._fire(watch.partition)
-            self._settle(promise, False, f"It could not be checked: {error}", now)
+            self._record(promise, False, f"It could not be checked: {error}", now)
             return
         worker.checking[number] = (promise, now + promise.timeout + GRACE)
 
@@ -245,7 +245,7 @@ class Scheduler(NamedThread):
         if not received:
             self._fire(partition)
             for promise, _ in worker.checking.values():
-                self._settle(promise, False, "Its check ended the process that ran it.", now)
+                self._record(promise, False, "Its check ended the process that ran it.", now)
             return
         *lines, worker.buffer = (worker.buffer + received).split(b"\n")
         try:
@@ -256,26 +256,26 @@ class Scheduler(NamedThread):
         except (ValueError, KeyError) as error:
             self._fire(partition)
             for promise, _ in worker.checking.values():
-                self._settle(promise, False, f"Its worker answered nonsense: {error}"[:200], now)
+                self._record(promise, False, f"Its worker answered nonsense: {error}"[:200], now)
 
     def _hear(self, worker: _Worker, result: PromiseResult, now: float) -> None:
         if result.id not in worker.checking:
             raise KeyError("nobody asked for it")
         promise, _ = worker.checking.pop(result.id)
         promise.period, promise.timeout = result.period, result.timeout
-        self._settle(promise, result.kept, result.message, now, bang=result.bang)
+        self._record(promise, result.kept, result.message, now, bang=result.bang)
 
     def _give_up(self, partition: str, worker: _Worker, now: float) -> None:
         """End a worker in which a check hangs; what it was checking in time is checked again at once."""
         self._fire(partition)
         for promise, late in worker.checking.values():
             if late <= now:
-                self._settle(promise, False, f"It did not answer within {promise.timeout:g} s.", now)
+                self._record(promise, False, f"It did not answer within {promise.timeout:g} s.", now)
             else:
                 with self._lock:
                     self._push(promise, now)
 
-    def _settle(self, promise: _Promise, kept: bool, message: str, now: float, *, bang: bool = False) -> None:
+    def _record(self, promise: _Promise, kept: bool, message: str, now: float, *, bang: bool = False) -> None:
         if not promise.current:
             return
         watch = promise.watch

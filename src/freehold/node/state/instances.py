@@ -234,11 +234,11 @@ class Instances:
                 items += self._shared.end_with(instance)
             self._outbox.add(*items)
 
-    def settle_guests(self, host: str) -> None:
+    def report_guests(self, host: str) -> None:
         """Tell what is so of the shared instances of a host, if its tasks ended well as it is configured now."""
         for row in self._found(host):
             names = promise_names(_layout(host, row.layout))
-            if self._tasks_are_done(host, row.state_revision, names) and (items := self._shared.settle(host)):
+            if self._tasks_are_done(host, row.state_revision, names) and (items := self._shared.report_answers(host)):
                 self._outbox.add(*items)
 
     def _found(self, instance: str) -> list[_Found]:

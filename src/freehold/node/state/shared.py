@@ -76,7 +76,7 @@ class SharedInstances:
     def serve(self, host: str, revision: int, served: dict[str, Served], *, is_done: bool) -> list[Item]:
         """Return what is to be told of shared instances after their host was configured as of a revision.
 
-        What is so only when the tasks of that are done, and they are not (`is_done`), waits for `settle`.
+        What is so only when the tasks of that are done, and they are not (`is_done`), waits for `report_answers`.
         """
         items: list[Item] = []
         for row in self._rows("host = ? AND revision <= ?", (host, revision)):
@@ -86,15 +86,15 @@ class SharedInstances:
             else:
                 refusal = "" if answer is None else msgspec.json.encode(answer).decode()
             if is_done or (answer is not None and answer.error):
-                items += self._settled(row, refusal)
+                items += self._reported(row, refusal)
             else:
                 self._note(row, refusal)
         return items
 
-    def settle(self, host: str) -> list[Item]:
+    def report_answers(self, host: str) -> list[Item]:
         """Return what is to be told of shared instances now that the tasks of their host are done."""
         rows = self._rows("host = ? AND answer <> ''", (host,))
-        return [item for row in rows for item in self._settled(row, row.answer)]
+        return [item for row in rows for item in self._reported(row, row.answer)]
 
     def _rows(self, condition: str, values: tuple[object, ...]) -> list[_Served]:
         query = "SELECT instance, revision, wanted, told_revision, told, answer FROM shared WHERE "
@@ -104,7 +104,7 @@ class SharedInstances:
         if row.answer != refusal:
             self._database.execute("UPDATE shared SET answer = ? WHERE instance = ?", (refusal, row.instance))
 
-    def _settled(self, row: _Served, refusal: str) -> list[Item]:
+    def _reported(self, row: _Served, refusal: str) -> list[Item]:
         self._note(row, "")
         if refusal == _GONE:
             self._database.execute("DELETE FROM shared WHERE instance = ?", (row.instance,))

@@ -39,7 +39,7 @@ class Store:
         self.counters = UsageCounters(database, self.outbox)
         self.orphans = Orphans(database)
         self.clock.when_corrected(self._correct_times)
-        self.results.when_settled(self.instances.settle_guests)
+        self.results.when_settled(self.instances.report_guests)
 
     def close(self) -> None:
         self.database.close()

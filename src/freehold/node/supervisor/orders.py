@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from freehold.node.supervisor.server import SupervisorServer
-    from freehold.node.supervisor.table import ClientConnection, Group, Process
+    from freehold.node.supervisor.table import ClientConnection, Process, ProcessGroup
 
 MOST_ORDER = 16 * 1024 * 1024
 """Bytes of one order."""
@@ -95,7 +95,7 @@ def event(process: Process) -> dict[str, Any]:
     }
 
 
-def _status(groups: dict[str, Group]) -> dict[str, Any]:
+def _status(groups: dict[str, ProcessGroup]) -> dict[str, Any]:
     """Return every group with its processes."""
     now = time.monotonic()
     return {

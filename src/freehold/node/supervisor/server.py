@@ -21,7 +21,7 @@ from freehold.failpoints import failpoint
 from freehold.node.isolation import group as control
 from freehold.node.isolation import sandbox
 from freehold.node.supervisor import children, orders, stop_order, table
-from freehold.node.supervisor.table import ClientConnection, Group, Process
+from freehold.node.supervisor.table import ClientConnection, Process, ProcessGroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class SupervisorServer:
     def __init__(self, root: str) -> None:
         self.root = root
         self.mark = os.path.realpath(root)
-        self.groups: dict[str, Group] = {}
+        self.groups: dict[str, ProcessGroup] = {}
         self.poll = select.epoll()
         self.listener = _listen(os.path.join(root, "supervisor.sock"))
         self.poll.register(self.listener.fileno(), select.EPOLLIN)
@@ -84,7 +84,7 @@ class SupervisorServer:
         self, name: str, specs: list[dict[str, Any]], until: float | None = None, *, patient: bool = False
     ) -> None:
         """Make a group consist of these processes: only differences are touched; with patience nothing that runs is."""
-        group = self.groups.setdefault(name, Group())
+        group = self.groups.setdefault(name, ProcessGroup())
         group.until = until
         group.stopping, group.kill_at = False, None
         specs = table.shared(specs)
@@ -122,7 +122,7 @@ class SupervisorServer:
 
         What lives after `within` seconds is killed, in no order, and nothing waits for another any more.
         """
-        group = self.groups.setdefault(name, Group())
+        group = self.groups.setdefault(name, ProcessGroup())
         group.stopping = True
         if within is not None:
             until = time.monotonic() + within
@@ -135,7 +135,7 @@ class SupervisorServer:
         self.save()
         self._answer_if_empty(name)
 
-    def _take_back(self, name: str, group: Group) -> None:
+    def _take_back(self, name: str, group: ProcessGroup) -> None:
         """End a group whose time is over: what it does may be done elsewhere by now."""
         print(f"{name} was lent until now, and nobody prolonged that", file=sys.stderr, flush=True)
         group.stopping = True
@@ -147,7 +147,7 @@ class SupervisorServer:
 
     def restart(self, name: str, process_name: str) -> bool:
         """End a process so that it is started again; return whether there is one."""
-        process = self.groups.get(name, Group()).processes.get(process_name)
+        process = self.groups.get(name, ProcessGroup()).processes.get(process_name)
         if process is None:
             return False
         process.done, process.quick_deaths = False, 0
@@ -322,7 +322,7 @@ class SupervisorServer:
                     children.kill_session(process.pid, signal.SIGKILL)
                     process.kill_at = now + 1
 
-    def _kill_all(self, name: str, group: Group) -> None:
+    def _kill_all(self, name: str, group: ProcessGroup) -> None:
         """Kill what lives of a group that had its time to end, whoever waits for whom."""
         children.kill_rest(self.mark, name, group.uid, group.control)
         for process in list(group.processes.values()):
@@ -374,7 +374,7 @@ class SupervisorServer:
         marked = {(survivor.group, survivor.name): survivor for survivor in survivors if survivor.leads}
         # The mark of another partition can be forged; its user cannot.
         for name, saved in table.shared(table.read(self.root)).items():
-            group = self.groups[name] = Group(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
+            group = self.groups[name] = ProcessGroup(saved["dead_cpu_ms"], saved["uid"], saved.get("control"))
             group.until = saved.get("until")
             if group.until is not None and group.until <= _since_boot():
                 # What of it lives is a stray, and ends as such.
@@ -406,7 +406,7 @@ class SupervisorServer:
             # Started, or on its way out, when the former supervisor ended: nobody wants it.
             children.kill_session(stray.pid, signal.SIGKILL)
 
-    def _end_strays(self, group: Group) -> None:
+    def _end_strays(self, group: ProcessGroup) -> None:
         """End what runs as a process that is not wanted: it was on its way out when the former supervisor ended."""
         groups = {
             children.own_group({**process.spec, "digest": process.digest}) for process in group.processes.values()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from freehold.node.supervisor.table import Group, Process
+    from freehold.node.supervisor.table import Process, ProcessGroup
 
 
-def may_end(group: Group) -> list[Process]:
+def may_end(group: ProcessGroup) -> list[Process]:
     """Return those to ask now to end: nothing that comes after them is still to end."""
     ending = [process for process in group.processes.values() if process.ending]
     needed = {name for process in ending for name in _after(process)}
@@ -17,7 +17,7 @@ def may_end(group: Group) -> list[Process]:
     return free if free or len(waiting) < len(ending) else waiting
 
 
-def may_start(group: Group) -> list[Process]:
+def may_start(group: ProcessGroup) -> list[Process]:
     """Return those that ended to be started again, and come after none that is still to do so."""
     held = [process for process in group.processes.values() if process.held]
     moving = {name for name, process in group.processes.items() if process.ending or process.held}

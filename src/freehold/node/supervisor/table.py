@@ -47,7 +47,7 @@ class Process:
         """When it counts as living, if it lives until then."""
 
 
-class Group:
+class ProcessGroup:
     """The processes of one partition, by name."""
 
     def __init__(self, dead_cpu_ms: float = 0.0, uid: int | None = None, control: list[str] | None = None) -> None:
@@ -94,11 +94,11 @@ def shared(value: Any) -> Any:
     return {key: shared(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def write(root: str, groups: dict[str, Group]) -> None:
+def write(root: str, groups: dict[str, ProcessGroup]) -> None:
     """Keep what is wanted, for a supervisor that comes after us; raise OSError."""
     path = os.path.join(root, "supervisor.json")
     with open(path + ".new", "w") as file:
-        # Group by group: the text of all of them at once would be memory that is never given back.
+        # ProcessGroup by group: the text of all of them at once would be memory that is never given back.
         file.write(f'{{"boot": {json.dumps(_boot())}, "groups": {{')
         for number, (name, group) in enumerate(groups.items()):
             content = {

@@ -168,7 +168,7 @@ def record_payment(
         overdue.hold(contract)
         _refuse_too_much_back(contract, purpose, amount)
         payment = write_payment(entity, contract, purpose, amount, day, method, reference)
-        overdue.settle(contract)
+        overdue.enforce(contract)
         audit(
             acting.actor, "payment.record", str(payment.id), project=entity.project_id, amount=amount, purpose=purpose
         )
@@ -192,7 +192,7 @@ def use_deposit(contract: Contract, amount: int, *, reference: str, acting: Call
             )
         write_payment(entity, contract, "deposit", -amount, day, "deposit", reference)
         write_payment(entity, contract, "account", amount, day, "deposit", reference)
-        overdue.settle(contract)
+        overdue.enforce(contract)
         audit(acting.actor, "deposit.use", str(contract.id), project=entity.project_id, amount=amount)
 
 

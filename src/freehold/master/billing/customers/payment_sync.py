@@ -39,7 +39,7 @@ def moved(event: PaymentMoved) -> None:
         if amount:
             _write(entity, contract, event, purpose, amount, count)
             count += 1
-    overdue.settle(contract)
+    overdue.enforce(contract)
 
 
 def _write(entity: LegalEntity, contract: Contract, event: PaymentMoved, purpose: str, amount: int, count: int) -> None:

@@ -52,7 +52,7 @@ def take_back(entity: str, number: str, *, acting: Caller) -> Document:
         )
         ledger.post(owned, f"take back {number}", [draft])
         counters.seal("document")
-        overdue.settle(contract)
+        overdue.enforce(contract)
         audit(acting.actor, "invoice.take-back", str(invoice.id), project=owned.project_id, number=number)
     return credit_note
 

@@ -93,7 +93,7 @@ def change_payer(instance: str, customer: Customer, *, acting: Caller) -> None:
         contract = contract_of(customer, old.entity, old.currency)
         on_order.replace_term(subscription, today, contract=contract.id)
         Subscription.objects.filter(id=subscription.id).update(contract=contract.id)
-        overdue.settle_one(instance, contract)
+        overdue.enforce_on(instance, contract)
         audit(
             acting.actor,
             "subscription.payer",

@@ -170,7 +170,7 @@ def handed_over(event: HandedOver) -> None:
         )
     replace_term(subscription, today, contract=contract.id, project=event.project)
     Subscription.objects.filter(id=subscription.id).update(contract=contract.id, project=event.project)
-    overdue.settle_one(event.instance, contract)
+    overdue.enforce_on(event.instance, contract)
 
 
 def _begin_to_pay(event: HandedOver) -> None:
