@@ -296,11 +296,11 @@ def test_what_the_master_names_again_is_no_orphan(store: Store) -> None:
 
 def test_an_answer_that_was_asked_for_in_the_former_epoch_is_not_gone_on_from(store: Store) -> None:
     store.begin_epoch(1)
-    store.apply_feed(feed(5, wanted("shop"), wanted("gone", partition="p1")), asked=0)
+    store.apply_feed(feed(5, wanted("shop"), wanted("gone", partition="p1")), asked_at=0)
     assert store.begin_epoch(2), "while the next feed is waited for"
-    store.apply_feed(feed(6, wanted("shop", 6, "stopped")), asked=5)
+    store.apply_feed(feed(6, wanted("shop", 6, "stopped")), asked_at=5)
     assert (store.revision, states(store)["shop"]) == (0, "started"), "all of it is asked for again"
-    store.apply_feed(feed(6, wanted("shop", 6, "stopped"), snapshot=True), asked=0)
+    store.apply_feed(feed(6, wanted("shop", 6, "stopped"), snapshot=True), asked_at=0)
     assert (store.revision, states(store)["shop"], [one.instance for one in store.orphans.all()]) == (
         6,
         "stopped",
