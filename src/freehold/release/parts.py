@@ -257,6 +257,9 @@ class Request:
     """Version; when empty the newest that can be had when it is first requested, and that one from then on."""
     constraints: Mapping[str, Any] = field(default_factory=dict)
     state: Literal["started", "stopped"] = "started"
+    ready: bool = False
+    """`Context.returned` gives what it publishes only when it is ready, with all that it requested; what was given
+    once stays, until it is ready with something else. Without, it is given as soon as it is published."""
 
     def __post_init__(self) -> None:
         must_be(str, "Request: title", self.title)
@@ -273,6 +276,7 @@ class Request:
                 raise TypeError(f"{what} {name} must be what JSON can say: {error}") from None
         must_be((tuple, list), f"{what} returns", self.returns)
         must_hold(str, f"{what} returns", self.returns)
+        must_be(bool, f"{what} ready", self.ready)
         if self.state not in ("started", "stopped"):
             raise TypeError(f"{what} state must be started or stopped, not {self.state!r}")
 

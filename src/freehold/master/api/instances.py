@@ -57,6 +57,9 @@ class RequestsIn(StrictBody):
         description="Everything that the instance requests, by title; what is not here any more is stopped, and "
         "destroyed after a time of grace."
     )
+    await_ready: list[str] = Field(
+        [], description="Titles of those that publish to the instance only when they are ready, with all below them."
+    )
 
 
 class PromiseOut(Schema):
@@ -363,7 +366,7 @@ def request_children(request: HttpRequest, body: RequestsIn) -> dict[str, Any]:
         title: {"granted": False, "instance": None, "problem": msgspec.to_builtins(answer.problem())}
         if isinstance(answer, MasterError)
         else {"granted": True, "instance": answer.instance, "problem": None}
-        for title, answer in children.request_children(specs, acting=who).items()
+        for title, answer in children.request_children(specs, await_ready=body.await_ready, acting=who).items()
     }
 
 

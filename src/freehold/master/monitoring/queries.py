@@ -63,6 +63,12 @@ def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
     ]
 
 
+def ready_among(instances: list[str]) -> set[str]:
+    """Return those of some instances (ids) that are started and ready, with all below them."""
+    found = pictures(ordering.by_ids(instances))
+    return {one.row["id"] for one in found if one.status.state == "started" and one.status.ready}
+
+
 def coming(sites: set[str]) -> dict[str, list[Maintenance]]:
     """Return what is announced for sites (ids) and not over, by site, what begins first first."""
     found: dict[str, list[Maintenance]] = {}

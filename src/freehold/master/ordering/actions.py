@@ -91,6 +91,8 @@ class Order:
     """An end that is asked for has no time of grace."""
     partial: bool = False
     """It is taken though there is no room for all that it will request."""
+    awaits_ready: bool = False
+    """The parent is given what it publishes only when it is ready."""
 
 
 def request(
@@ -216,6 +218,7 @@ def _create(order: Order) -> Answer:
         requested_state=wanted.value,
         wanted=wanted.value,
         protected=bool(spec.protected),
+        awaits_ready=order.awaits_ready,
         seed=secrets.token_hex(32),
         node=place.node,
         partition=place.partition,
@@ -319,6 +322,8 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     spec = order.spec
     _refuse_another_kind(order, row)
     noted = endings.protect(row, spec.protected, order.actor)
+    if order.awaits_ready != bool(row["awaits_ready"]):
+        trees.await_ready(row["id"], order.awaits_ready)
     if spec.state is Wanted.DESTROYED:
         endings.refuse_protected(row["title"], row["protected"] if spec.protected is None else spec.protected)
     if spec.state is Wanted.DESTROYED and not order.now and row["parent"] is None:

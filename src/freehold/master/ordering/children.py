@@ -1,6 +1,6 @@
 """What an instance requests of others: granted one by one, as far as its release declares it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from freehold.master.foundation import clock
@@ -15,13 +15,15 @@ from freehold.protocol.order import OF_PEOPLE
 from freehold.protocol.states import Wanted
 
 
-def request_children(specs: Mapping[str, Request], *, acting: Caller) -> dict[str, Answer | MasterError]:
+def request_children(
+    specs: Mapping[str, Request], *, await_ready: Collection[str] = (), acting: Caller
+) -> dict[str, Answer | MasterError]:
     """Make the instances that the calling instance requests exist as it wishes: all of them, by their titles in it.
 
     Each is granted or refused on its own, in a transaction of its own; what the release of the instance does not
-    declare is refused. What was requested before and is not any more is stopped, and destroyed after a time of grace
-    unless it is requested again. Raise Conflict when the instance is not started, Invalid for a title that cannot be
-    one.
+    declare is refused. What those in `await_ready` publish it gets only when they are ready. What was requested before
+    and is not any more is stopped, and destroyed after a time of grace unless it is requested again. Raise Conflict
+    when the instance is not started, Invalid for a title that cannot be one.
     """
     acting.check(ITSELF)
     parent = acting.subject
@@ -47,7 +49,15 @@ def request_children(specs: Mapping[str, Request], *, acting: Caller) -> dict[st
         try:
             _refuse_of_people(spec)
             answers[title] = transact(
-                Order(spec, row["project_id"], acting.actor, f"{row['title']}/{title}", row, shared)
+                Order(
+                    spec,
+                    row["project_id"],
+                    acting.actor,
+                    f"{row['title']}/{title}",
+                    row,
+                    shared,
+                    awaits_ready=title in await_ready,
+                )
             )
         except MasterError as error:
             answers[title] = error

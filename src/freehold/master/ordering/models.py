@@ -50,6 +50,8 @@ class Instance(models.Model):
     """JSON: the tokens of its last restarts, by service; under the empty name those of all of them."""
     forwarded_publication = models.BigIntegerField(default=0)
     """The publication row that its parent was last given."""
+    awaits_ready = models.BooleanField(db_default=False)
+    """Its parent is given what it publishes only when it is ready, with all below it."""
     node = models.ForeignKey(Node, on_delete=models.PROTECT, db_index=False)
     partition = models.TextField()
     """Name of the partition on the node."""
@@ -79,6 +81,7 @@ class Instance(models.Model):
             models.Index(fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)),
             models.Index(fields=["ends_at"], name="instance_ending", condition=Q(ends_at__isnull=False)),
             models.Index(fields=["orphaned_at"], name="instance_orphaned", condition=Q(orphaned_at__isnull=False)),
+            models.Index(fields=["id"], name="instance_awaits_ready", condition=Q(awaits_ready=True)),
         ]
 
 

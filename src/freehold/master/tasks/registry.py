@@ -9,6 +9,7 @@ from freehold.master.fleet import contact
 from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import reconcile as foundation
 from freehold.master.generation import reconcile as generation
+from freehold.master.monitoring import queries
 from freehold.master.monitoring import reconcile as monitoring
 from freehold.master.notifications import reconcile as notifications
 from freehold.master.ordering import actions, endings, moves, project_suspension, recovery, reservations, trees
@@ -52,7 +53,7 @@ class MasterTask:
 
 TASKS = (
     MasterTask("fleet.reports", fleet.take_over),
-    MasterTask("ordering.publications", trees.PublicationForwarder()),
+    MasterTask("ordering.publications", trees.PublicationForwarder(queries.ready_among)),
     MasterTask("ordering.orphans", trees.end_orphans),
     MasterTask("ordering.project-suspensions", project_suspension.settle),
     MasterTask("ordering.reservations", reservations.release_unneeded),

@@ -250,6 +250,7 @@ class InstanceLifecycle:
         folder = str(self._folder(slot))
         requests = {one.title: one.spec for one in desired.layout.outcome.requests}
         letter = {"master": link.master, "folder": folder, "requests": requests, "now": self._store.clock.now()}
+        letter["await_ready"] = desired.layout.outcome.await_ready
         next_try = self._store.clock.now() + planning.ask_pause(attempts)
         try:
             self.identify(instance, link)

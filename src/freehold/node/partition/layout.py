@@ -103,6 +103,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     requests: Annotated[list[ChildRequest], msgspec.Meta(max_length=MOST_REQUESTS)] = []
     missing: Annotated[list[Title], msgspec.Meta(max_length=MOST_REQUESTS)] = []
     """Titles of requests that did not return yet what they must."""
+    await_ready: Annotated[list[Title], msgspec.Meta(max_length=MOST_REQUESTS)] = []
+    """Titles of requests of which it wants to know only when they are ready."""
     keeps: bool = False
     """While those are missing, the partition is as it was, and what it serves."""
     served: Annotated[dict[Id, Served], msgspec.Meta(max_length=MOST_SERVED)] = {}
@@ -149,8 +151,15 @@ def after(former: Layout, found: Layout) -> Layout:
     """Return what a partition holds after a configuration that may have kept what was there, as `former` says."""
     if not found.outcome.keeps:
         return found
-    asked = {"requests": found.outcome.requests, "missing": found.outcome.missing, "keeps": True}
-    return msgspec.structs.replace(found, outcome=msgspec.structs.replace(former.outcome, **asked))
+    asked = found.outcome
+    kept = msgspec.structs.replace(
+        former.outcome,
+        requests=asked.requests,
+        missing=asked.missing,
+        await_ready=asked.await_ready,
+        keeps=True,
+    )
+    return msgspec.structs.replace(found, outcome=kept)
 
 
 def promise_names(layout: Layout) -> list[str]:

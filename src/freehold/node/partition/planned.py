@@ -31,12 +31,14 @@ def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
     write(folder / _PORTS, json.dumps(context.ports).encode(), 0o600)
     requests = [ChildRequest(request.title, request.spec()) for request in plan.requests]
     missing = [request.title for request in plan.requests if context.returned(request) is None]
+    await_ready = [request.title for request in plan.requests if request.ready]
     if missing and plan.only_requests:
-        return Outcome(requests=requests, missing=missing, keeps=True)
+        return Outcome(requests=requests, missing=missing, await_ready=await_ready, keeps=True)
     _apply(folder, plan, context)
     return Outcome(
         requests=requests,
         missing=missing,
+        await_ready=await_ready,
         served={guest.instance: _served(plan, guest.instance) for guest in order.guests},
         logs=[layout.Rotation(log.path, int(log.megabytes * 1024 * 1024), log.keep) for log in plan.logs],
         attested=bool(plan.promises),

@@ -251,7 +251,9 @@ class Instances:
 
     def _keep_layout(self, instance: str, layout: Layout) -> None:
         outcome = layout.outcome
-        digest = hashlib.sha256(msgspec.json.encode(outcome.requests)).hexdigest() if outcome.requests else ""
+        # As earlier versions wrote it where nothing newer is said: what was asked is not asked again for an upgrade.
+        asking = [outcome.requests, outcome.await_ready] if outcome.await_ready else outcome.requests
+        digest = hashlib.sha256(msgspec.json.encode(asking)).hexdigest() if outcome.requests else ""
         # What was served is kept by shared instance: a host may serve thousands.
         kept = msgspec.structs.replace(layout, outcome=msgspec.structs.replace(outcome, served={}))
         self._database.execute(

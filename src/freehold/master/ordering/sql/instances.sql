@@ -16,10 +16,10 @@ ORDER BY i.created_at DESC LIMIT 1
 -- Record a new instance, unless its project has as many as its quota allows.
 INSERT INTO ordering_instance
   (id, project_id, tree, parent, host, title, product, release_id, type, parameters, constraints, requested_state, wanted,
-   protected, seed, child_publications, forwarded_publication, node_id, partition, weight, revision, created_at, changed_at
+   protected, seed, child_publications, forwarded_publication, awaits_ready, node_id, partition, weight, revision, created_at, changed_at
    {{each free_text "": , $name}})
 SELECT :id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :requested_state,
-       :wanted, :protected, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now
+       :wanted, :protected, :seed, '{}', 0, :awaits_ready, :node, :partition, :weight, :revision, :now, :now
        {{each free_text "": , :$name}}
 WHERE coalesce((SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project), 0)
       < coalesce((SELECT q.most FROM people_quotalimit q WHERE q.project_id = :project AND q.name = 'instances'), :usual)
@@ -235,13 +235,35 @@ WHERE h.tree = :tree AND h.gone_at IS NULL AND i.tree <> h.tree AND i.wanted <> 
 GROUP BY h.title
 
 -- name: news
--- Publications of children that their parents were not given yet, after a bookmark; so many.
+-- Publications of children that their parents were not given yet and wait for no more, after a bookmark; so many.
 SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
 FROM ordering_publicationrow b
 JOIN ordering_instance i ON i.id = b.instance_id
-WHERE b.id > :bookmark AND i.parent IS NOT NULL AND i.forwarded_publication < b.id
+WHERE b.id > :bookmark AND i.parent IS NOT NULL AND NOT i.awaits_ready AND i.forwarded_publication < b.id
 ORDER BY b.id
 LIMIT :most
+
+-- name: awaited
+-- The last publications of children that their parents are given when these are ready, after one of them; so many.
+SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
+FROM ordering_instance i
+JOIN ordering_publicationrow b
+  ON b.id = (SELECT max(id) FROM ordering_publicationrow WHERE instance_id = i.id)
+WHERE i.awaits_ready AND i.id > :after AND i.gone_at IS NULL AND i.forwarded_publication < b.id
+ORDER BY i.id
+LIMIT :most
+
+-- name: withheld
+-- The last publication of a child, if its parent was not given it.
+SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
+FROM ordering_instance i
+JOIN ordering_publicationrow b
+  ON b.id = (SELECT max(id) FROM ordering_publicationrow WHERE instance_id = i.id)
+WHERE i.id = :id AND i.forwarded_publication < b.id
+
+-- name: await_ready
+-- Note when the parent of an instance is given what that publishes.
+UPDATE ordering_instance SET awaits_ready = :awaits_ready WHERE id = :id
 
 -- name: last_publication
 -- The highest number of a publication.
