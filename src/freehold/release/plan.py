@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -89,6 +89,8 @@ class RequestType:
     """They have no partition of their own: they live on an instance that serves them."""
     number: int | str = 1
     """How many: a number, or the name of an integer parameter that says it."""
+    apart: Literal["node", "site"] | None = None
+    """No two of them are on one node, or on nodes of one site. An order for which there are not so many is refused."""
 
     def __post_init__(self) -> None:
         must_be(str, "RequestType: product", self.product)
@@ -96,6 +98,10 @@ class RequestType:
         must_be(str, f"{what} type", self.type)
         must_be(bool, f"{what} shared", self.shared)
         must_be((int, str), f"{what} number", self.number)
+        if self.apart not in (None, "node", "site"):
+            raise TypeError(f"{what} apart must be 'node', 'site' or None, not {self.apart!r}")
+        if self.apart and self.shared:
+            raise TypeError(f"{what} shared instances are where their host is: they cannot be apart")
         if isinstance(self.number, int) and not 1 <= self.number <= MOST_REQUESTS:
             raise TypeError(f"{what} number must be 1 to {MOST_REQUESTS}, or a parameter's name, not {self.number}")
 

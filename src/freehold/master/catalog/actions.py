@@ -206,6 +206,8 @@ def _requests(name: str, described: TypeDescriptor, request_schema: str) -> tupl
             raise Invalid(f"{what} of {kind} twice.")
         if not NAME.fullmatch(one.product) or not one.type or "\0" in one.type:
             raise Invalid(f"{what} of {kind}, which cannot be a product and a type.")
+        if one.apart and one.shared:
+            raise Invalid(f"{what} of {kind} apart, which are shared: they are where their host is.")
         if isinstance(one.number, str):
             parameter = parameters.get(one.number)
             if not isinstance(parameter, dict) or parameter.get("type") != "integer":

@@ -24,6 +24,7 @@ from freehold.master.foundation import clock, events, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound, Undeclared
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering import (
+    apart,
     endings,
     free_text,
     history,
@@ -309,13 +310,37 @@ def _version(query: str, **values: str) -> str | None:
 
 def _place(order: Order, instance: str, choice: ResolvedType, constraints: Constraints) -> tuple[str | None, Place]:
     if not choice.host:
-        if order.parent is not None:
-            reservations.make_room(order.parent["tree"], choice)
-        return None, allocation.place(instance, choice.release, order.project, constraints, choice.weight)
+        if order.parent is None:
+            return None, allocation.place(instance, choice.release, order.project, constraints, choice.weight)
+        return None, _place_part(order.parent, instance, choice, order.project, constraints)
     parent = order.parent
     kin = {parent["id"], *(row["id"] for row in trees.ancestors(parent["parent"]))} if parent else set()
     sibling = f"{parent['title']}/{constraints.instance}" if parent else ""
     return sharing.place(choice, order.project, constraints, sibling, kin)
+
+
+def _place_part(
+    parent: dict[str, Any], instance: str, choice: ResolvedType, project: str, constraints: Constraints
+) -> Place:
+    """Place an instance that another requests, apart from others of its kind if that is declared."""
+    others = apart.occupied(parent["id"], choice.product, choice.type)
+    kept = reservations.make_room(parent["tree"], choice, others.avoided)
+
+    def place(constraints: Constraints) -> Place:
+        return allocation.place(instance, choice.release, project, constraints, choice.weight, avoid=others.avoided)
+
+    if others.apart and kept and not constraints.node:
+        try:
+            # A better one may be where another of them has its place kept.
+            return place(msgspec.structs.replace(constraints, node=kept))
+        except NoPlace:
+            pass
+    try:
+        return place(constraints)
+    except NoPlace as error:
+        if others.places and others.apart:
+            raise others.refusal(len(others.places) + 1, error) from None
+        raise
 
 
 def _change(order: Order, row: dict[str, Any]) -> Answer:

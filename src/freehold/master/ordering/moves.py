@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from freehold.master.allocation import actions as allocation
-from freehold.master.allocation.choice import Constraints
+from freehold.master.allocation.choice import Avoided, Constraints
 from freehold.master.fleet import fencing, partitions, revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
@@ -22,7 +22,7 @@ from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.generation.clocks import contradiction
-from freehold.master.ordering import endings
+from freehold.master.ordering import apart, endings
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
 
@@ -164,7 +164,9 @@ def _move_within(row: dict[str, Any], *, actor: str) -> None:
         # Its own partition is no other place, and what it leaves there has a name of its own.
         partitions.keep(row["node_id"], row["partition"], row["id"], _left(row["id"], row["node_id"]))
         # Where it is, and where something of it may be left.
-        avoid = {row["node_id"], *(left["node_id"] for left in run(QUERIES["departing"], instance=row["id"]))}
+        left = {one["node_id"] for one in run(QUERIES["departing"], instance=row["id"])}
+        kin = apart.occupied(row["parent"], row["product"], row["type"], besides=row["id"])
+        avoid = Avoided(kin.avoided.nodes | left | {row["node_id"]}, kin.avoided.sites)
         place = allocation.place(
             row["id"], row["release_id"], row["project_id"], constraints, row["weight"], avoid=avoid
         )

@@ -53,10 +53,19 @@ INSERT INTO ordering_reservation (id, tree, product, type, release_id, node_id, 
 VALUES (:id, :tree, :product, :type, :release, :node, :partition, :weight, :now)
 
 -- name: reserved
--- A place that is kept in a tree for an instance of a kind.
-SELECT v.id FROM ordering_reservation v
+-- Places that are kept in a tree for an instance of a kind; so many.
+SELECT v.id, v.node_id AS node, n.site_id AS site
+FROM ordering_reservation v
+JOIN fleet_node n ON n.id = v.node_id
 WHERE v.tree = :tree AND v.product = :product AND v.type = :type
-ORDER BY v.id LIMIT 1
+ORDER BY v.id LIMIT :most
+
+-- name: occupied
+-- Where the instances of a kind are that another requested, without one of them.
+SELECT i.node_id AS node, n.site_id AS site
+FROM ordering_instance i
+JOIN fleet_node n ON n.id = i.node_id
+WHERE i.parent = :parent AND i.product = :product AND i.type = :type AND i.wanted <> 'destroyed' AND i.id <> :besides
 
 -- name: reservations
 -- The places that are kept for a tree.
@@ -310,7 +319,8 @@ WHERE node_id = :node AND host IS NULL AND gone_at IS NULL
 
 -- name: movable
 -- The instances of a node that hold no data and may run elsewhere.
-SELECT i.id, i.project_id, i.title, i.tree, i.release_id, i.constraints, i.node_id, i.partition, i.weight
+SELECT i.id, i.project_id, i.title, i.tree, i.parent, i.product, i.type, i.release_id, i.constraints, i.node_id, i.partition,
+       i.weight
 FROM ordering_instance i
 JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
 WHERE i.node_id = :node AND i.host IS NULL AND i.wanted <> 'destroyed' AND i.gone_at IS NULL AND NOT t.holds_data
@@ -336,7 +346,8 @@ ORDER BY i.title
 
 -- name: moving
 -- A service that its owner wants elsewhere.
-SELECT i.id, i.project_id, i.title, i.tree, i.release_id, i.constraints, i.node_id, i.partition, i.weight, i.host,
+SELECT i.id, i.project_id, i.title, i.tree, i.parent, i.product, i.type, i.release_id, i.constraints, i.node_id, i.partition,
+       i.weight, i.host,
        n.title AS node, t.holds_data,
        (SELECT r.protected FROM ordering_instance r WHERE r.id = i.tree) AS protected,
        (SELECT count(*) FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL) AS guests
