@@ -19,6 +19,10 @@ MOST_REQUEST_TYPES, MOST_REQUESTS = 50, 2000
 """Types of others that the instances of one type may request, and instances that one instance may request."""
 
 
+LONGEST_CHANGE = 30 * 86400.0
+"""Seconds that a member of a cluster may take to be ready with a change, or to leave."""
+
+
 class Apart(StrEnum):
     """How far from each other instances are of a kind that one instance requests."""
 

@@ -54,6 +54,8 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """It is not begun here yet, for it may run elsewhere; where it runs already it goes on."""
     restarts: list[WantedRestart] = []
     """The last one of each service. A service that runs by another token is started anew, once."""
+    cluster: msgspec.Raw = msgspec.Raw(b"{}")
+    """Of a member of a cluster: a JSON object with its name, ordinal and secret, its members, and whether it leaves."""
 
 
 class SharedInstance(msgspec.Struct, frozen=True, omit_defaults=True):

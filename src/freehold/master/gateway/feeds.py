@@ -36,10 +36,11 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
             bool(movable),
             bool(movable and is_unsettled),
             _last(restarts),
+            msgspec.Raw((cluster or "{}").encode()),
         )
         for (
             instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, given, movable,
-            restarts,
+            restarts, cluster,
         ) in reader.rows("feed_instances", {"node": node, "since": since})
     ]  # fmt: skip
     instances += [

@@ -156,14 +156,15 @@ def transact(order: Order, *, dry_run: bool = False) -> Answer:
             with writing(dry_run=dry_run):
                 if order.parent is not None:
                     trees.lock(order.parent["tree"])
-                return _apply(order)
+                return apply(order)
         except IntegrityError:
             # Somebody made the same title at the same moment; theirs is there now, so look again.
             continue
     raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
 
 
-def _apply(order: Order) -> Answer:
+def apply(order: Order) -> Answer:
+    """Make an instance exist as ordered, in a transaction of the caller, with the tree locked if it is a part."""
     free_text.check(order.spec)
     if order.spec.state is not Wanted.DESTROYED:
         project_suspension.refuse(order.project)
@@ -287,6 +288,27 @@ def _of_offer(spec: Request) -> tuple[Request, str | None]:
         spec, product=offer.product, type=offer.type, parameters={**given, **offer.parameters}
     )
     return whole, offer.offer
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a request would become, as it is kept."""
+
+    choice: ResolvedType
+    parameters: str
+    """JSON."""
+    constraints: str
+    """JSON."""
+
+
+def resolve(spec: Request, project: str) -> Resolved:
+    """Return what a request of a new instance becomes, checked as an order is."""
+    if spec.product is None:
+        raise Invalid("A cluster is of a product.", errors=[FieldError("product", "a name")])
+    choice = _choose(spec, project)
+    parameters = _fitting(choice.release, choice.type, spec.parameters or {})
+    constraints = _constraints(spec.constraints or {})
+    return Resolved(choice, _text(parameters), msgspec.json.encode(constraints).decode())
 
 
 def _choose(spec: Request, project: str) -> ResolvedType:

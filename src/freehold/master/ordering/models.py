@@ -134,6 +134,64 @@ class Reservation(models.Model):
         indexes = [models.Index(fields=["tree", "product", "type"], name="reservation_search")]
 
 
+class Cluster(models.Model):
+    """Instances of one kind that an instance requests together; they are changed one at a time (`clusters`)."""
+
+    id = models.TextField(primary_key=True)
+    parent = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False)
+    name = models.TextField()
+    """Its members are called so, with a dash and their number."""
+    product = models.TextField()
+    type = models.TextField()
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, db_index=False)
+    parameters = models.TextField()
+    """JSON object, of each of them."""
+    constraints = models.TextField()
+    """JSON of allocation.Constraints, of each of them."""
+    size = models.IntegerField()
+    most_down = models.IntegerField()
+    ready_within = models.FloatField()
+    leave_within = models.FloatField()
+    shares = models.TextField()
+    """JSON list: what of its publication each member is told of the others."""
+    awaits_ready = models.BooleanField()
+    is_refused = models.BooleanField()
+    """A member did not become ready with this release and these parameters, and went back."""
+    is_settled = models.BooleanField()
+    """All of it was as wanted when it was looked at last."""
+    trouble = models.TextField()
+    """Why it goes no further; empty when it does."""
+    message = models.TextField()
+    """How far it is."""
+    notice = models.TextField()
+    """What happened on its way that somebody should know."""
+    changed_at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["parent", "name"], name="one_cluster_a_name")]
+
+
+class ClusterMember(models.Model):
+    """An instance as a member of a cluster, and what it was told as such."""
+
+    instance = models.OneToOneField(Instance, on_delete=models.CASCADE, primary_key=True)
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, db_index=False)
+    ordinal = models.IntegerField()
+    view = models.TextField()
+    """JSON: who its siblings are, as its node is told."""
+    former = models.TextField()
+    """JSON: the release and parameters that it was last ready with, while it has others; or empty."""
+    told_at = models.BigIntegerField()
+    """When it was last told to be something else."""
+    ready_at = models.BigIntegerField(null=True)
+    """When it was ready for the first time."""
+    leaving_at = models.BigIntegerField(null=True)
+    """Since when it leaves, for good."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["cluster", "ordinal"], name="one_member_an_ordinal")]
+
+
 class ProjectSuspension(models.Model):
     """A project is suspended by its provider (`project_suspension`)."""
 

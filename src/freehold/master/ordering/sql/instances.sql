@@ -86,7 +86,10 @@ WHERE (:tree = '' OR v.tree = :tree)
                       LEFT JOIN ordering_instancerow o
                         ON o.id = (SELECT max(id) FROM ordering_instancerow WHERE instance_id = i.id)
                       WHERE i.tree = v.tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed'
-                        AND (o.state IS NULL OR o.state <> i.wanted OR o.revision < i.revision)))
+                        AND (o.state IS NULL OR o.state <> i.wanted OR o.revision < i.revision))
+       AND NOT EXISTS (SELECT 1 FROM ordering_cluster c
+                       JOIN ordering_instance p ON p.id = c.parent_id
+                       WHERE p.tree = v.tree AND p.wanted = 'started' AND NOT c.is_settled AND NOT c.is_refused))
 GROUP BY v.tree
 
 -- name: tidy_requests
