@@ -251,6 +251,7 @@ class InstanceLifecycle:
         requests = {one.title: one.spec for one in desired.layout.outcome.requests}
         letter = {"master": link.master, "folder": folder, "requests": requests, "now": self._store.clock.now()}
         letter["await_ready"] = desired.layout.outcome.await_ready
+        letter["clusters"] = desired.layout.outcome.clusters
         next_try = self._store.clock.now() + planning.ask_pause(attempts)
         try:
             self.identify(instance, link)
@@ -432,6 +433,7 @@ class InstanceLifecycle:
             "parameters": desired.parameters,
             "seed": desired.seed,
             "given": desired.given,
+            "cluster": desired.cluster,
             "guests": self._store.shared.guests(desired.instance),
         }
         is_profile = not (self._paths.software / desired.release / "release" / "instance.py").exists()
