@@ -1,6 +1,6 @@
 """What a release author imports in `instance.py`. See `docs/authors/reference.md`."""
 
-from freehold.release.context import Context, Membership, Secret, Shared, Sibling
+from freehold.release.context import ClusterView, Context, Secret, Shared, Sibling
 from freehold.release.errors import ReleaseError
 from freehold.release.parts import (
     Certificate,
@@ -20,11 +20,11 @@ from freehold.release.plan import Plan, Release, RequestType, SharedType, Type, 
 __all__ = [
     "Certificate",
     "Cluster",
+    "ClusterView",
     "Context",
     "File",
     "Job",
     "LogRotation",
-    "Membership",
     "Network",
     "Plan",
     "Process",

@@ -49,7 +49,7 @@ class Sibling:
 
 
 @dataclass(frozen=True)
-class Membership:
+class ClusterView:
     """What an instance that was requested as a member of a `Cluster` knows of it."""
 
     name: str
@@ -103,7 +103,7 @@ class Context:
     """The ports chosen so far, by name."""
     certificates: Mapping[str, str] = field(default_factory=dict)
     """The certificates there are (PEM), by name."""
-    cluster: Membership | None = None
+    cluster: ClusterView | None = None
     """Of a member of a cluster: who its siblings are."""
 
     def secret(self, name: str, *, survives_node: bool = False) -> str:

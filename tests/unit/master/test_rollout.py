@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from freehold.master.ordering.rollout import Member, Policy, Sight, Step, Verb, is_settled, next_step, progress
+from freehold.master.ordering.rollout import (
+    Member,
+    Policy,
+    RolloutStep,
+    RolloutVerb,
+    Sight,
+    is_settled,
+    next_step,
+    progress,
+)
 
 THREE = Policy(count=3, most_down=1, ready_within=60, leave_within=30)
 READY, DOWN, FAILED = Sight(is_ready=True), Sight(), Sight(is_failed=True)
@@ -21,29 +30,31 @@ def but(members: list[Member], ordinal: int, **more: object) -> list[Member]:
 
 
 def test_a_new_cluster_is_made_all_at_once() -> None:
-    assert next_step(THREE, []) == Step(Verb.ADD, (0, 1, 2))
+    assert next_step(THREE, []) == RolloutStep(RolloutVerb.ADD, (0, 1, 2))
     forming = [Member(ordinal, DOWN, is_new=True) for ordinal in range(3)]
     assert next_step(THREE, forming) is None
     assert not is_settled(THREE, forming)
-    assert next_step(THREE, but(forming, 1, has_change=False)) == Step(Verb.CHANGE, (1,)), "nothing is taken down by it"
+    assert next_step(THREE, but(forming, 1, has_change=False)) == RolloutStep(RolloutVerb.CHANGE, (1,)), (
+        "nothing is taken down by it"
+    )
 
 
 def test_a_change_goes_to_one_member_and_to_the_next_when_that_is_ready() -> None:
     outdated = standing(3, has_change=False)
-    assert next_step(THREE, outdated) == Step(Verb.CHANGE, (0,))
+    assert next_step(THREE, outdated) == RolloutStep(RolloutVerb.CHANGE, (0,))
     tried = but(outdated, 0, has_change=True, is_tried=True, sight=DOWN)
     assert next_step(THREE, tried) is None
     assert progress("voter", THREE, tried) == "0 of 3 of 'voter' are ready as wanted; waiting for 'voter-0'."
     there = but(tried, 0, sight=READY)
-    assert next_step(THREE, there) == Step(Verb.KEEP, (0,))
-    assert next_step(THREE, but(there, 0, is_tried=False)) == Step(Verb.CHANGE, (1,))
+    assert next_step(THREE, there) == RolloutStep(RolloutVerb.KEEP, (0,))
+    assert next_step(THREE, but(there, 0, is_tried=False)) == RolloutStep(RolloutVerb.CHANGE, (1,))
     assert is_settled(THREE, standing(3))
 
 
 @pytest.mark.parametrize("how", [{"sight": FAILED}, {"told_for": 61.0}])
 def test_one_that_does_not_become_ready_goes_back_and_the_others_keep_what_they_have(how: dict[str, object]) -> None:
     tried = but(standing(3, has_change=False), 0, **({"has_change": True, "is_tried": True, "sight": DOWN} | how))
-    assert next_step(THREE, tried) == Step(Verb.GO_BACK, (0,))
+    assert next_step(THREE, tried) == RolloutStep(RolloutVerb.GO_BACK, (0,))
     assert next_step(replace(THREE, is_refused=True), standing(3, has_change=False)) is None
     silent = but(tried, 0, sight=Sight(is_heard=False), told_for=10**6)
     assert next_step(THREE, silent) is None, "nobody knows what became of it"
@@ -52,30 +63,32 @@ def test_one_that_does_not_become_ready_goes_back_and_the_others_keep_what_they_
 def test_while_one_is_down_no_other_is_taken_down() -> None:
     for outdated in ({"has_change": False}, {"has_view": False}):
         assert next_step(THREE, but(standing(3, **outdated), 1, sight=DOWN, has_change=True, has_view=True)) is None
-    assert next_step(replace(THREE, most_down=2), but(standing(3, has_change=False), 1, sight=DOWN)) == Step(
-        Verb.CHANGE, (1,)
+    assert next_step(replace(THREE, most_down=2), but(standing(3, has_change=False), 1, sight=DOWN)) == RolloutStep(
+        RolloutVerb.CHANGE, (1,)
     ), "what is down is changed first"
 
 
 def test_where_nothing_stands_all_may_be_changed() -> None:
     fallen = standing(3, has_change=False, sight=DOWN)
-    assert next_step(THREE, fallen) == Step(Verb.CHANGE, (0,))
-    assert next_step(THREE, but(fallen, 0, has_change=True, is_tried=True)) == Step(Verb.CHANGE, (1,))
+    assert next_step(THREE, fallen) == RolloutStep(RolloutVerb.CHANGE, (0,))
+    assert next_step(THREE, but(fallen, 0, has_change=True, is_tried=True)) == RolloutStep(RolloutVerb.CHANGE, (1,))
 
 
 def test_a_cluster_grows_and_shrinks_one_by_one() -> None:
     five, four = replace(THREE, count=5), [*standing(3), Member(3, DOWN, is_new=True)]
-    assert next_step(five, standing(3)) == Step(Verb.ADD, (3,))
+    assert next_step(five, standing(3)) == RolloutStep(RolloutVerb.ADD, (3,))
     assert next_step(five, four) is None
-    assert next_step(five, but(four, 0, has_view=False)) == Step(Verb.SHOW, (0,)), "the new one was never up"
-    assert next_step(THREE, standing(5)) == Step(Verb.LEAVE, (4,))
+    assert next_step(five, but(four, 0, has_view=False)) == RolloutStep(RolloutVerb.SHOW, (0,)), (
+        "the new one was never up"
+    )
+    assert next_step(THREE, standing(5)) == RolloutStep(RolloutVerb.LEAVE, (4,))
     leaving = but(standing(5), 4, is_leaving=True, sight=DOWN, told_for=1.0)
     assert next_step(THREE, leaving) is None
     assert next_step(THREE, but(leaving, 0, has_view=False)) is None, "one at a time"
-    assert next_step(THREE, but(leaving, 4, sight=READY)) == Step(Verb.END, (4,))
-    assert next_step(THREE, but(leaving, 4, told_for=31.0)) == Step(Verb.END_LATE, (4,))
+    assert next_step(THREE, but(leaving, 4, sight=READY)) == RolloutStep(RolloutVerb.END, (4,))
+    assert next_step(THREE, but(leaving, 4, told_for=31.0)) == RolloutStep(RolloutVerb.END_LATE, (4,))
     assert next_step(THREE, but(standing(4), 0, sight=DOWN)) is None
-    assert next_step(THREE, [*standing(3), Member(3, DOWN, is_new=True)]) == Step(Verb.END, (3,))
+    assert next_step(THREE, [*standing(3), Member(3, DOWN, is_new=True)]) == RolloutStep(RolloutVerb.END, (3,))
 
 
 @dataclass
@@ -112,34 +125,34 @@ class World:
                 return
             stood = any(one.is_ready and not one.is_new for one in self.seen())
             self.do(step)
-            if stood and step.verb is not Verb.GO_BACK:
+            if stood and step.verb is not RolloutVerb.GO_BACK:
                 assert self.down() <= max(before, self.policy.most_down), step
         raise AssertionError("it never ends")
 
-    def do(self, step: Step) -> None:
+    def do(self, step: RolloutStep) -> None:
         for ordinal in step.ordinals:
             one = self.members.get(ordinal)
-            if step.verb is Verb.ADD:
+            if step.verb is RolloutVerb.ADD:
                 self.members[ordinal], self.has[ordinal] = Member(ordinal, DOWN, is_new=True), self.wanted
                 self.show()
                 self.members[ordinal] = replace(self.members[ordinal], has_view=True)
                 continue
             assert one is not None
-            if step.verb is Verb.KEEP:
+            if step.verb is RolloutVerb.KEEP:
                 self.former.pop(ordinal, None)
                 one = replace(one, is_new=False)
-            elif step.verb is Verb.CHANGE:
+            elif step.verb is RolloutVerb.CHANGE:
                 if not one.is_new:
                     self.former.setdefault(ordinal, self.has[ordinal])
                 self.has[ordinal] = self.wanted
                 one = replace(one, sight=DOWN, has_view=True, told_for=0.0)
-            elif step.verb is Verb.SHOW:
+            elif step.verb is RolloutVerb.SHOW:
                 one = replace(one, sight=DOWN, has_view=True)
-            elif step.verb is Verb.GO_BACK:
+            elif step.verb is RolloutVerb.GO_BACK:
                 self.has[ordinal] = self.former.pop(ordinal)
                 self.policy = replace(self.policy, is_refused=True)
                 one = replace(one, sight=DOWN, told_for=0.0)
-            elif step.verb is Verb.LEAVE:
+            elif step.verb is RolloutVerb.LEAVE:
                 one = replace(one, is_leaving=True, sight=DOWN, told_for=0.0)
             else:
                 del self.members[ordinal], self.has[ordinal]

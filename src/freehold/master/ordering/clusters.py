@@ -23,7 +23,16 @@ from freehold.master.foundation.transactions import audit, change, locking, run,
 from freehold.master.ordering import actions, trees
 from freehold.master.ordering.actions import Order, Request
 from freehold.master.ordering.queries import QUERIES
-from freehold.master.ordering.rollout import Member, Policy, Sight, Step, Verb, is_settled, next_step, progress
+from freehold.master.ordering.rollout import (
+    Member,
+    Policy,
+    RolloutStep,
+    RolloutVerb,
+    Sight,
+    is_settled,
+    next_step,
+    progress,
+)
 from freehold.protocol.states import Wanted
 
 SQL = sql.load(Path(__file__).parent / "sql" / "clusters.sql", prepared=True)
@@ -320,25 +329,25 @@ def _terms(spec: ClusterRequest) -> dict[str, Any]:
     }
 
 
-def _take(found: _Found, step: Step, sights: Mapping[str, Sight]) -> None:
+def _take(found: _Found, step: RolloutStep, sights: Mapping[str, Sight]) -> None:
     """Do what comes next, in a transaction with the tree and its members locked."""
     row = found.row
-    if step.verb is Verb.ADD:
+    if step.verb is RolloutVerb.ADD:
         _add_members(found, step.ordinals)
         return
     (ordinal,) = step.ordinals
     member, now = found.member(ordinal), clock.now()
-    if step.verb is Verb.KEEP:
+    if step.verb is RolloutVerb.KEEP:
         run(SQL["keep_member"], instance=member["id"], now=now)
-    elif step.verb is Verb.SHOW:
+    elif step.verb is RolloutVerb.SHOW:
         _tell(found, member, is_told=False)
-    elif step.verb is Verb.CHANGE:
+    elif step.verb is RolloutVerb.CHANGE:
         present = _text({"release": member["release_id"], "parameters": json.loads(member["parameters"])})
         former = member["former"] or ("" if member["ready_at"] is None else present)
         is_told = _order(found, ordinal, row["release_id"], json.loads(row["parameters"]))
         run(SQL["change_member"], instance=member["id"], former=former, now=now)
         _tell(found, member, is_told=is_told)
-    elif step.verb is Verb.GO_BACK:
+    elif step.verb is RolloutVerb.GO_BACK:
         former = json.loads(member["former"])
         _order(found, ordinal, former["release"], former["parameters"])
         run(SQL["change_member"], instance=member["id"], former="", now=now)
@@ -346,7 +355,7 @@ def _take(found: _Found, step: Step, sights: Mapping[str, Sight]) -> None:
         words = f"'{found.title(ordinal)}' did not become ready with the change, and has what it had before: {why}"
         run(SQL["refuse"], id=row["id"], trouble=words.removesuffix(": "), now=now)
         _audit(found, "cluster.go-back", ordinal)
-    elif step.verb is Verb.LEAVE:
+    elif step.verb is RolloutVerb.LEAVE:
         run(SQL["leave"], instance=member["id"], now=now)
         _tell(found, {**member, "leaving_at": now}, is_told=False)
         _audit(found, "cluster.leave", ordinal)
@@ -355,7 +364,7 @@ def _take(found: _Found, step: Step, sights: Mapping[str, Sight]) -> None:
             replace(_asked(found, ordinal), spec=Request("", found.title(ordinal), state=Wanted.DESTROYED), now=True)
         )
         run(SQL["end_member"], instance=member["id"])
-        if step.verb is Verb.END_LATE:
+        if step.verb is RolloutVerb.END_LATE:
             words = f"'{found.title(ordinal)}' did not leave within {row['leave_within']:g} s, and is destroyed."
             run(SQL["notice"], id=row["id"], notice=words)
             _audit(found, "cluster.leave-late", ordinal)

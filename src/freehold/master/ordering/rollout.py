@@ -62,7 +62,7 @@ class Member:
         return not self.is_ready and not self.is_new
 
 
-class Verb(StrEnum):
+class RolloutVerb(StrEnum):
     """What is done next."""
 
     ADD = "add"
@@ -80,14 +80,14 @@ class Verb(StrEnum):
 
 
 @dataclass(frozen=True)
-class Step:
+class RolloutStep:
     """What is done to members, by their ordinals."""
 
-    verb: Verb
+    verb: RolloutVerb
     ordinals: tuple[int, ...]
 
 
-def next_step(policy: Policy, members: Sequence[Member]) -> Step | None:
+def next_step(policy: Policy, members: Sequence[Member]) -> RolloutStep | None:
     """Return what is to be done now; None when there is nothing to do, or something to wait for."""
     leaving = [one for one in members if one.is_leaving]
     staying = sorted((one for one in members if not one.is_leaving), key=lambda one: one.ordinal)
@@ -119,34 +119,34 @@ def progress(name: str, policy: Policy, members: Sequence[Member]) -> str:
     return "; ".join(words) + "."
 
 
-def _judge(policy: Policy, staying: Sequence[Member]) -> Step | None:
+def _judge(policy: Policy, staying: Sequence[Member]) -> RolloutStep | None:
     """What was told is kept, or goes back."""
     for one in staying:
         if one.is_ready and one.has_change and (one.is_new or one.is_tried):
-            return Step(Verb.KEEP, (one.ordinal,))
+            return RolloutStep(RolloutVerb.KEEP, (one.ordinal,))
     for one in staying:
         is_over = one.sight.is_failed or one.told_for > policy.ready_within
         if one.is_tried and one.has_change and not one.is_ready and one.sight.is_heard and is_over:
-            return Step(Verb.GO_BACK, (one.ordinal,))
+            return RolloutStep(RolloutVerb.GO_BACK, (one.ordinal,))
     return None
 
 
-def _end(policy: Policy, leaving: Sequence[Member]) -> Step | None:
+def _end(policy: Policy, leaving: Sequence[Member]) -> RolloutStep | None:
     for one in leaving:
         if one.is_ready:
-            return Step(Verb.END, (one.ordinal,))
+            return RolloutStep(RolloutVerb.END, (one.ordinal,))
         if one.told_for > policy.leave_within:
-            return Step(Verb.END_LATE, (one.ordinal,))
+            return RolloutStep(RolloutVerb.END_LATE, (one.ordinal,))
     return None
 
 
-def _form(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> Step | None:
+def _form(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> RolloutStep | None:
     """While none was ever ready all are made at once: nothing is lost, and they may need each other to start."""
     missing = tuple(_missing(policy, staying, leaving))
-    return Step(Verb.ADD, missing) if missing and all(one.is_new for one in staying) else None
+    return RolloutStep(RolloutVerb.ADD, missing) if missing and all(one.is_new for one in staying) else None
 
 
-def _change(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> Step | None:
+def _change(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> RolloutStep | None:
     down = [one for one in staying if one.is_down]
     may_go_down = len(down) < policy.most_down and not leaving
     nothing_stands = not any(one.is_ready for one in staying if not one.is_new)
@@ -157,28 +157,28 @@ def _change(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]
             others_are_tried = any(other.is_tried for other in staying if other is not one)
             may_try = not others_are_tried or len(down) <= policy.most_down
             if one.is_new or nothing_stands or (may_go_down if one.is_ready else may_try):
-                return Step(Verb.CHANGE, (one.ordinal,))
+                return RolloutStep(RolloutVerb.CHANGE, (one.ordinal,))
         if not one.has_view and (may_go_down or not one.is_ready):
-            return Step(Verb.SHOW, (one.ordinal,))
+            return RolloutStep(RolloutVerb.SHOW, (one.ordinal,))
     return None
 
 
-def _shrink(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> Step | None:
+def _shrink(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> RolloutStep | None:
     """The highest goes first, when all that stay stand; one that never was ready has nothing to leave."""
     if leaving or not staying or staying[-1].ordinal < policy.count:
         return None
     highest = staying[-1]
     if highest.is_new:
-        return Step(Verb.END, (highest.ordinal,))
+        return RolloutStep(RolloutVerb.END, (highest.ordinal,))
     stands = all(one.is_ready for one in staying if one.ordinal < policy.count)
-    return Step(Verb.LEAVE, (highest.ordinal,)) if stands or not highest.is_ready else None
+    return RolloutStep(RolloutVerb.LEAVE, (highest.ordinal,)) if stands or not highest.is_ready else None
 
 
-def _grow(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> Step | None:
+def _grow(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> RolloutStep | None:
     """One by one: the next when all that are there are as wanted."""
     missing = _missing(policy, staying, leaving)
     is_done = all(one.is_ready and one.has_change and one.has_view for one in staying)
-    return Step(Verb.ADD, (missing[0],)) if missing and is_done and not leaving else None
+    return RolloutStep(RolloutVerb.ADD, (missing[0],)) if missing and is_done and not leaving else None
 
 
 def _missing(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> list[int]:

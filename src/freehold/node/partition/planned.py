@@ -17,9 +17,9 @@ from freehold.node.partition.order import ConfigureOrder
 from freehold.promises import CertificateValid, JobRan, Promise, TaskDone, source
 from freehold.release import (
     Cluster,
+    ClusterView,
     Context,
     Job,
-    Membership,
     Plan,
     Process,
     Refusal,
@@ -127,16 +127,16 @@ def _context(order: ConfigureOrder, folder: Path, release: Path) -> Context:
         surviving_seed=order.seed,
         ports=json.loads(ports.read_text()) if ports.exists() else {},
         certificates={path.stem: path.read_text() for path in present.glob("*.pem")},
-        cluster=_membership(order.cluster),
+        cluster=_cluster_view(order.cluster),
     )
 
 
-def _membership(text: str) -> Membership | None:
+def _cluster_view(text: str) -> ClusterView | None:
     known = json.loads(text)
     if not known:
         return None
     members = tuple(Sibling(**one) for one in known["members"])
-    return Membership(known["name"], known["ordinal"], members, known.get("leaving", False), known["secret"])
+    return ClusterView(known["name"], known["ordinal"], members, known.get("leaving", False), known["secret"])
 
 
 def _apply(folder: Path, plan: Plan, context: Context) -> None:
