@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, overload
 
 import msgspec
 
+from freehold.release import authority
 from freehold.release.parts import Certificate, Cluster, Request
 
 FIRST_PORT = 20_000
@@ -69,6 +70,11 @@ class ClusterView:
     def others(self) -> tuple[Sibling, ...]:
         """All members but itself."""
         return tuple(one for one in self.members if one.ordinal != self.ordinal)
+
+    @property
+    def authority(self) -> str:
+        """Certificate (PEM) of the authority that signs each `Certificate(…, of_cluster=True)` of all members."""
+        return authority.pem(self.seed, self.name)
 
     def secret(self, name: str) -> str:
         """Return a secret that all members know, and nobody else: 32 hexadecimal characters, the same for ever."""

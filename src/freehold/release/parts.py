@@ -53,13 +53,16 @@ class File:
 class Certificate:
     """A key and a certificate for TLS, made in the partition and renewed in time; the key never leaves it.
 
-    It signs itself: whoever connects gets it by the publication (`Context.pem`) and trusts it alone.
+    It signs itself: whoever connects gets it by the publication (`Context.pem`) and trusts it alone. Or the authority
+    of a cluster signs it: whoever trusts that trusts all members.
     """
 
     name: str
     names: tuple[str, ...]
     """Host names and addresses for which it stands."""
     days: int = 365
+    of_cluster: bool = False
+    """The authority that all members of the instance's cluster know signs it (`ClusterView.authority`)."""
 
     def __post_init__(self) -> None:
         must_be(str, "Certificate: name", self.name)
@@ -69,6 +72,7 @@ class Certificate:
             raise TypeError(f"Certificate '{self.name}': names must hold at least one")
         must_be(int, f"Certificate '{self.name}': days", self.days)
         must_be_from(1, MOST_DAYS, f"Certificate '{self.name}': days", self.days)
+        must_be(bool, f"Certificate '{self.name}': of_cluster", self.of_cluster)
 
     @property
     def path(self) -> str:

@@ -98,7 +98,7 @@ def _make(order: ConfigureOrder, folder: Path, loaded: Release, context: Context
     plan = make_plan(loaded, order.type, order.parameters.encode(), context, guests)
     if not plan.certificates:
         return plan, None
-    made = {certificate.name: certificates.ensure(folder, certificate) for certificate in plan.certificates}
+    made = {one.name: certificates.ensure(folder, one, context.cluster) for one in plan.certificates}
     known = dict(context.certificates)
     assert isinstance(context.certificates, dict)
     context.certificates.update({name: pem for name, (pem, _) in made.items()})
