@@ -427,6 +427,10 @@ CHECKS: dict[str, dict[str, Use]] = {
     "CONTRIBUTING.md": {
         "./dev setup ": Checked(_dev_knows),
     },
+    "docs/authors/clusters.md": {
+        'RequestType("nats"': Elsewhere("tests/journeys/test_nats.py"),
+        "```": Elsewhere("tests/journeys/test_nats.py"),
+    },
     "docs/authors/first-release.md": {
         "```": Elsewhere("tests/journeys/test_walk.py"),
         "./dev setup": Checked(_dev_knows),
