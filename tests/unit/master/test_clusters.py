@@ -322,6 +322,33 @@ def test_a_cluster_that_is_requested_no_more_ends_as_other_parts_do(court: "Room
     assert len({view(title)["secret"] for title in there()}) == 1
 
 
+def test_a_drained_node_gives_members_away_one_at_a_time(court: "Rooms") -> None:
+    from freehold.master.catalog.models import ReleaseType
+    from freehold.master.ordering import moves
+    from freehold.master.ordering.models import Instance
+
+    ReleaseType.objects.update(holds_data=False)
+    root = order(court, 3)
+    voters(root, 3)
+    start_all()
+    nodes = {title: row(title).node for title in there()}
+    for title in ("vote/voter-0", "vote/voter-1"):
+        Instance.objects.filter(title="vote").update(node=row("vote/voter-2").node)
+        done = moves.drain(nodes[title].id, "provider", dry_run=False, acting=court.owner)
+        assert (done["later"], done["moved"]) == ([title], [])
+    look()
+    assert row("vote/voter-0").node != nodes["vote/voter-0"]
+    assert row("vote/voter-1").node == nodes["vote/voter-1"], "not before the other is there"
+    assert up() == [False, True, True]
+    assert not picture("vote").ready
+    start_all()
+    assert not {row(title).node for title in there()} & {nodes["vote/voter-0"], nodes["vote/voter-1"]}
+    assert len({row(title).node_id for title in there()}) == 3, "apart as ever"
+    known = {member["node"] for member in view("vote/voter-2")["members"]}
+    assert known == {row(title).node.title for title in there()}
+    assert picture("vote").ready
+
+
 def test_a_stopped_root_stops_all_and_they_start_together(court: "Rooms") -> None:
     root = order(court, 3)
     voters(root, 3)

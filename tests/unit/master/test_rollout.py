@@ -68,6 +68,13 @@ def test_while_one_is_down_no_other_is_taken_down() -> None:
     ), "what is down is changed first"
 
 
+def test_one_moves_when_all_others_stand() -> None:
+    drained = standing(3, must_move=True)
+    assert next_step(THREE, drained) == RolloutStep(RolloutVerb.MOVE, (0,))
+    assert next_step(THREE, but(drained, 0, sight=DOWN, must_move=False)) is None
+    assert not is_settled(THREE, drained)
+
+
 def test_where_nothing_stands_all_may_be_changed() -> None:
     fallen = standing(3, has_change=False, sight=DOWN)
     assert next_step(THREE, fallen) == RolloutStep(RolloutVerb.CHANGE, (0,))

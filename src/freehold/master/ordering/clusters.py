@@ -20,7 +20,7 @@ from freehold.master.fleet import revisions
 from freehold.master.foundation import clock, hints, ids, sql
 from freehold.master.foundation.errors import Conflict, Invalid, MasterError
 from freehold.master.foundation.transactions import audit, change, locking, run, writing
-from freehold.master.ordering import actions, trees
+from freehold.master.ordering import actions, moves, trees
 from freehold.master.ordering.actions import Order, Request
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.rollout import (
@@ -121,6 +121,7 @@ class _Found:
                 has_view=one["view"] == self.view(one),
                 is_tried=bool(one["former"]),
                 is_leaving=one["leaving_at"] is not None,
+                must_move=bool(one["must_move"]),
                 # By a clock that went evenly while this process looked: after a restart nothing is over yet.
                 told_for=min(steady, (clock.now() - one["told_at"]) / clock.SECOND),
             )
@@ -135,7 +136,7 @@ class _Found:
     def is_quiet(self) -> bool:
         """Whether it was settled, and nothing was told since that anybody would have to wait for."""
         return bool(self.row["is_settled"]) and all(
-            one.has_change and one.has_view and not (one.is_new or one.is_tried or one.is_leaving)
+            one.has_change and one.has_view and not (one.is_new or one.is_tried or one.is_leaving or one.must_move)
             for one in self.seen({})
         )
 
@@ -199,6 +200,7 @@ def reports(parents: list[str]) -> dict[str, ClusterReport]:
 def clean_up() -> int:
     """Forget the clusters of instances that are gone; return how many rows went."""
     with writing():
+        change(SQL["tidy_drained"])
         return change(SQL["tidy_members"]) + change(SQL["tidy_clusters"])
 
 
@@ -341,6 +343,13 @@ def _take(found: _Found, step: RolloutStep, sights: Mapping[str, Sight]) -> None
         run(SQL["keep_member"], instance=member["id"], now=now)
     elif step.verb is RolloutVerb.SHOW:
         _tell(found, member, is_told=False)
+    elif step.verb is RolloutVerb.MOVE:
+        (instance,) = run(QUERIES["moving"], project=row["project_id"], title=found.title(ordinal))
+        moves.move_within(instance, actor="freehold")
+        again = _one(row["id"])
+        assert again is not None
+        # Its new node is told of the move by the revision of that.
+        _tell(again, again.member(ordinal), is_told=True)
     elif step.verb is RolloutVerb.CHANGE:
         present = _text({"release": member["release_id"], "parameters": json.loads(member["parameters"])})
         former = member["former"] or ("" if member["ready_at"] is None else present)

@@ -187,6 +187,8 @@ class ClusterMember(models.Model):
     """When it was ready for the first time."""
     leaving_at = models.BigIntegerField(null=True)
     """Since when it leaves, for good."""
+    drained_node = models.TextField(db_default="")
+    """The node that is drained, and from which it moves when that is its turn; or empty."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["cluster", "ordinal"], name="one_member_an_ordinal")]

@@ -50,6 +50,8 @@ class Member:
     is_tried: bool = False
     """It has what it was told before to go back to."""
     is_leaving: bool = False
+    must_move: bool = False
+    """The node where it is is drained."""
     told_for: float = 0.0
     """Seconds since it was told what is wanted of it, or to leave."""
 
@@ -72,6 +74,8 @@ class RolloutVerb(StrEnum):
     """Tell it what is wanted of each, and who its siblings are."""
     SHOW = "show"
     """Tell it who its siblings are."""
+    MOVE = "move"
+    """Place it on another node."""
     GO_BACK = "go-back"
     LEAVE = "leave"
     END = "end"
@@ -104,7 +108,7 @@ def next_step(policy: Policy, members: Sequence[Member]) -> RolloutStep | None:
 def is_settled(policy: Policy, members: Sequence[Member]) -> bool:
     """Whether a cluster is what is wanted of it."""
     return len(members) == policy.count and all(
-        one.is_ready and one.has_change and one.has_view and not one.is_leaving for one in members
+        one.is_ready and one.has_change and one.has_view and not (one.is_leaving or one.must_move) for one in members
     )
 
 
@@ -160,6 +164,8 @@ def _change(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]
                 return RolloutStep(RolloutVerb.CHANGE, (one.ordinal,))
         if not one.has_view and (may_go_down or not one.is_ready):
             return RolloutStep(RolloutVerb.SHOW, (one.ordinal,))
+        if one.must_move and (may_go_down or not one.is_ready):
+            return RolloutStep(RolloutVerb.MOVE, (one.ordinal,))
     return None
 
 

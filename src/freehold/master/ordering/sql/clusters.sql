@@ -25,6 +25,7 @@ WHERE c.id = :id AND p.wanted = 'started'
 -- name: members
 -- The members of clusters, from one to another, with what their siblings are told of them.
 SELECT m.cluster_id, m.instance_id AS id, m.ordinal, m.view, m.former, m.told_at, m.ready_at, m.leaving_at,
+       CASE WHEN m.drained_node = i.node_id AND NOT n.open THEN 1 ELSE 0 END AS must_move,
        i.title, i.release_id, i.parameters, i.revision, i.node_id, n.title AS node, s.name AS site, a.address,
        b.published
 FROM ordering_clustermember m
@@ -117,6 +118,11 @@ UPDATE ordering_instance SET revision = :revision WHERE id = :id
 -- What is to be said of the clusters of instances.
 SELECT c.parent_id AS parent, c.is_settled, c.trouble, c.message, c.notice
 FROM ordering_cluster c
+
+-- name: tidy_drained
+-- Forget that members were to move from nodes that take new instances again.
+UPDATE ordering_clustermember SET drained_node = ''
+WHERE drained_node <> '' AND drained_node IN (SELECT n.id FROM fleet_node n WHERE n.open)
 
 -- name: tidy_members
 -- Forget the members of clusters of instances that are gone.

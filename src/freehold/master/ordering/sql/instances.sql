@@ -323,12 +323,17 @@ WHERE node_id = :node AND host IS NULL AND gone_at IS NULL
 -- name: movable
 -- The instances of a node that hold no data and may run elsewhere.
 SELECT i.id, i.project_id, i.title, i.tree, i.parent, i.product, i.type, i.release_id, i.constraints, i.node_id, i.partition,
-       i.weight
+       i.weight, m.cluster_id AS cluster
 FROM ordering_instance i
 JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
+LEFT JOIN ordering_clustermember m ON m.instance_id = i.id
 WHERE i.node_id = :node AND i.host IS NULL AND i.wanted <> 'destroyed' AND i.gone_at IS NULL AND NOT t.holds_data
   AND NOT EXISTS (SELECT 1 FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL)
 ORDER BY i.title
+
+-- name: drain_member
+-- Note that a member of a cluster moves from where it is, when that is its turn.
+UPDATE ordering_clustermember SET drained_node = :node WHERE instance_id = :instance
 
 -- name: lock_movable
 -- Keep the instances of a node from changing until the transaction ends.
