@@ -357,8 +357,9 @@ def _declared(block: Block) -> None:
     call = tree.body[0].value  # type: ignore[attr-defined]
     assert call.func.id == "Type"
     names = _code(Block(block.page, block.line, f"made = {ast.unparse(call.keywords[0].value)}"))
-    assert [(one.product, one.number) for one in names["made"]] == [
-        ("hello", 1), ("postgresql", 1), ("worker", 4), ("replica", "replicas")
+    assert [(one.product, one.number, one.apart) for one in names["made"]] == [
+        ("hello", 1, None), ("postgresql", 1, None), ("worker", 4, None), ("replica", "replicas", None),
+        ("voter", 3, "node"),
     ]  # fmt: skip
 
 
