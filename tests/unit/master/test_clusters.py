@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from freehold.protocol.states import Wanted
+from support.happenings import Killed, die_at
 from support.trees import ask_cluster, packed
 
 if TYPE_CHECKING:
@@ -73,6 +74,15 @@ def says(title: str, state: str, **more: Any) -> None:
     told = {"message": "", "promises": "[]", "at": clock.now(), **more}
     InstanceRow.objects.create(instance=row(title), revision=row(title).revision, state=state, **told)
     look()
+
+
+def says_only(title: str) -> None:
+    """Have the node of an instance say that it is started, and nobody look."""
+    from freehold.master.foundation import clock
+    from freehold.master.ordering.models import InstanceRow
+
+    told = {"message": "", "promises": "[]", "at": clock.now()}
+    InstanceRow.objects.create(instance=row(title), revision=row(title).revision, state="started", **told)
 
 
 def is_up(title: str) -> bool:
@@ -362,6 +372,38 @@ def test_a_stopped_root_stops_all_and_they_start_together(court: "Rooms") -> Non
     voters(root, 3, "blue")
     start_all()
     assert colors() == [4, 4, 4]
+
+
+def test_a_master_that_is_killed_anywhere_goes_on_from_there(court: "Rooms") -> None:
+    from freehold.master.monitoring import queries as monitoring
+    from freehold.master.ordering.clusters import Rollouts
+    from freehold.master.ordering.models import Instance
+
+    root = order(court, 5)
+    voters(root, 3)
+    start_all()
+    rollouts, killed = Rollouts(monitoring.sights), 0
+    for number, (size, color) in enumerate([(3, "a"), (5, "ab"), (3, "abc"), (4, "abcd"), (3, "abcde")]):
+        # Without a look of the Master at it.
+        parameters = {"size": len(color)}
+        ask_cluster(root, "voter", size, product="quorum", type="voter", parameters=parameters)
+        for point in range(24):
+            try:
+                with die_at((number + point) % 4):
+                    rollouts()
+            except Killed:
+                killed += 1
+            down = [title for title in there()[:3] if not is_up(title)]
+            assert len(down) <= 1
+            for title in [title for title in there() if not is_up(title)][:1]:
+                says_only(title)
+        start_all()
+        for gone in Instance.objects.filter(wanted="destroyed", gone_at=None):
+            court.node_says(gone.id, "destroyed")
+        look()
+        start_all()
+        assert colors() == [len(color)] * size
+    assert killed > 20
 
 
 def test_what_is_refused_to_a_member_is_told_and_tried_again(court: "Rooms") -> None:
