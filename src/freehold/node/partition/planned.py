@@ -15,6 +15,7 @@ from freehold.node.partition.files import write
 from freehold.node.partition.layout import ChildCluster, ChildRequest, Outcome, Served
 from freehold.node.partition.order import ConfigureOrder
 from freehold.promises import CertificateValid, JobRan, Promise, TaskDone, source
+from freehold.protocol.feed import WantedMembership
 from freehold.release import (
     Cluster,
     ClusterView,
@@ -132,11 +133,14 @@ def _context(order: ConfigureOrder, folder: Path, release: Path) -> Context:
 
 
 def _cluster_view(text: str) -> ClusterView | None:
-    known = json.loads(text)
-    if not known:
+    if text == "{}":
         return None
-    members = tuple(Sibling(**one) for one in known["members"])
-    return ClusterView(known["name"], known["ordinal"], members, known.get("leaving", False), known["secret"])
+    known = msgspec.json.decode(text, type=WantedMembership)
+    members = tuple(
+        Sibling(one.ordinal, one.title, one.address, one.node, one.site, json.loads(bytes(one.published)))
+        for one in known.members
+    )
+    return ClusterView(known.name, known.ordinal, members, known.leaving, known.secret)
 
 
 def _apply(folder: Path, plan: Plan, context: Context) -> None:

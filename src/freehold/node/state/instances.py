@@ -194,7 +194,7 @@ class Instances:
                 int(desired.movable),
                 int(desired.hold),
                 msgspec.json.encode({one.process: one.token for one in desired.restarts}).decode(),
-                bytes(desired.cluster).decode(),
+                msgspec.json.encode(desired.cluster).decode() if desired.cluster else "{}",
             ),
         )
 
