@@ -4,7 +4,6 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +14,6 @@ from freehold.master.allocation import actions as allocation
 from freehold.master.allocation.actions import Place
 from freehold.master.allocation.choice import Constraints
 from freehold.master.catalog import queries as catalog
-from freehold.master.catalog import schemas
 from freehold.master.catalog.queries import ResolvedType
 from freehold.master.fleet import partitions, revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
@@ -31,6 +29,7 @@ from freehold.master.ordering import (
     plans,
     project_suspension,
     reservations,
+    resolving,
     sharing,
     trees,
 )
@@ -42,13 +41,10 @@ from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
 from freehold.master.sales import queries as sales
-from freehold.protocol import numbers
 from freehold.protocol.order import FREE_TEXT, OfferedTo, OrderSpec
 from freehold.protocol.problem import FieldError, Reason
 from freehold.protocol.states import Wanted
 
-LARGEST_PARAMETERS = 64 * 1024
-"""Bytes of an instance's parameters as JSON: they are sent, kept and shown again and again."""
 LARGE_PARAMETERS, HISTORY_OF_LARGE = 4 * 1024, 1024 * 1024
 """Bytes of JSON from which on a change of parameters makes room in their history, and what is kept of that."""
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -193,14 +189,14 @@ def _create(order: Order) -> Answer:
             f"There is no '{spec.title}' in '{spec.project}'.",
             remedy="To create it, name a product; `freehold list` shows what there is.",
         )
-    choice = _choose(spec, order.project)
+    choice = resolving.choose(spec, order.project)
     if parent is not None:
         trees.refuse_circle(parent, choice.product, choice.type)
     if order.shared is not None and order.shared != bool(choice.host):
         kind = "shared" if choice.host else "not shared"
         raise Undeclared(f"{choice.product} ({choice.type}) is {kind}; the release declares otherwise.")
-    parameters = _fitting(choice.release, choice.type, spec.parameters or {})
-    constraints = _constraints(spec.constraints or {})
+    parameters = resolving.fitting(choice.release, choice.type, spec.parameters or {})
+    constraints = resolving.constraints_of(spec.constraints or {})
     instance = ids.new("inst")
     host, place = _place(order, instance, choice, constraints)
     wanted = spec.state or Wanted.STARTED
@@ -215,7 +211,7 @@ def _create(order: Order) -> Answer:
         product=choice.product,
         release=choice.release,
         type=choice.type,
-        parameters=_text(parameters),
+        parameters=resolving.as_text(parameters),
         constraints=msgspec.json.encode(constraints).decode(),
         requested_state=wanted.value,
         wanted=wanted.value,
@@ -234,7 +230,7 @@ def _create(order: Order) -> Answer:
         quotas.check(order.project, Quota.INSTANCES, lambda: count_instances(order.project))
         raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
     if choice.requests and parent is None and not order.partial:
-        declaring = Declaring(Kind(choice.product, choice.type), choice.release, _text(parameters))
+        declaring = Declaring(Kind(choice.product, choice.type), choice.release, resolving.as_text(parameters))
         reservations.reserve(instance, order.project, spec.title, declaring, Counter())
     if choice.hosts:
         sharing.offer(instance, choice, order.project)
@@ -242,7 +238,7 @@ def _create(order: Order) -> Answer:
         sharing.offer_to(instance, order.project, choice.product, everyone=spec.offered_to is OfferedTo.EVERYONE)
     if parent is not None:
         _forget_given(parent["id"], order.title)
-    history.remember(instance, order.actor, choice.release, _text(parameters), wanted)
+    history.remember(instance, order.actor, choice.release, resolving.as_text(parameters), wanted)
     events.send(
         Ordered(
             instance,
@@ -288,46 +284,6 @@ def _of_offer(spec: Request) -> tuple[Request, str | None]:
         spec, product=offer.product, type=offer.type, parameters={**given, **offer.parameters}
     )
     return whole, offer.offer
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """What a request would become, as it is kept."""
-
-    choice: ResolvedType
-    parameters: str
-    """JSON."""
-    constraints: str
-    """JSON."""
-
-
-def resolve(spec: Request, project: str) -> Resolved:
-    """Return what a request of a new instance becomes, checked as an order is."""
-    if spec.product is None:
-        raise Invalid("A cluster is of a product.", errors=[FieldError("product", "a name")])
-    choice = _choose(spec, project)
-    parameters = _fitting(choice.release, choice.type, spec.parameters or {})
-    constraints = _constraints(spec.constraints or {})
-    return Resolved(choice, _text(parameters), msgspec.json.encode(constraints).decode())
-
-
-def _choose(spec: Request, project: str) -> ResolvedType:
-    """Return the release and type that a new instance gets: the newest that can be had, unless one is named."""
-    assert spec.product is not None
-    type_name = spec.type or "default"
-    if spec.release is not None:
-        return catalog.choose(spec.product, spec.release, type_name)
-    newest = _version("newest_supplied", product=spec.product, project=project)
-    choice = catalog.choose(spec.product, newest, type_name)
-    if not choice.host:
-        return choice
-    served = _version("newest_shared", product=spec.product, type=type_name, project=project)
-    return catalog.choose(spec.product, served or choice.version, type_name)
-
-
-def _version(query: str, **values: str) -> str | None:
-    rows = run(QUERIES[query], **values)
-    return rows[0]["version"] if rows else None
 
 
 def _place(order: Order, instance: str, choice: ResolvedType, constraints: Constraints) -> tuple[str | None, Place]:
@@ -386,7 +342,7 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     release = row["release_id"]
     if spec.release is not None and spec.release != row["version"]:
         release = _other_release(order, row)
-    parameters = _text(_fitting(release, row["type"], given))
+    parameters = resolving.as_text(resolving.fitting(release, row["type"], given))
     old = Wanted(row["requested_state"])
     asked = spec.state or old
     INSTANCE.check(old, asked)
@@ -459,7 +415,7 @@ def _refuse_another_kind(order: Order, row: dict[str, Any]) -> None:
             )
     if spec.constraints is None:
         return
-    if msgspec.json.encode(_constraints(spec.constraints)).decode() != row["constraints"]:
+    if msgspec.json.encode(resolving.constraints_of(spec.constraints)).decode() != row["constraints"]:
         raise Conflict(
             f"'{order.title}' is placed already; its constraints cannot change.",
             remedy="Leave the constraints out, or destroy it and request it again.",
@@ -498,7 +454,7 @@ def _forget_given(parent: str, title: str) -> None:
     (row,) = run(QUERIES["parent"], id=parent)
     given = json.loads(row["child_publications"])
     if given.pop(trees.name_in_parent(title), None) is not None:
-        run(QUERIES["forget_child_publication"], id=parent, child_publications=_text(given))
+        run(QUERIES["forget_child_publication"], id=parent, child_publications=resolving.as_text(given))
 
 
 def check_title(title: str) -> None:
@@ -507,47 +463,3 @@ def check_title(title: str) -> None:
             f"'{title}' cannot be a title.",
             errors=[FieldError("title", "1 to 100 letters, digits, spaces, dots, dashes, underscores", title)],
         )
-
-
-def _fitting(release: str, type_name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters as they are kept.
-
-    Raise Invalid for those that are too many or no JSON, InvalidParameters for those that do not fit the schema.
-    """
-    try:
-        parameters: dict[str, Any] = numbers.kept(given)
-        size = len(json.dumps(parameters, separators=(",", ":"), allow_nan=False).encode())
-    except (ValueError, RecursionError):
-        raise Invalid(
-            "The parameters are no JSON that can be kept.",
-            remedy="Nest them less deeply, and write no number that is infinite or none (NaN, 1e999).",
-        ) from None
-    if size > LARGEST_PARAMETERS:
-        raise Invalid(
-            f"The parameters are {size} bytes of JSON; {LARGEST_PARAMETERS} are the most.",
-            remedy="Have the service fetch large content from where it is kept.",
-            errors=[FieldError("parameters", f"at most {LARGEST_PARAMETERS} bytes of JSON", size)],
-        )
-    schemas.validate(release, type_name, parameters)
-    if not numbers.is_kept_whole(given):
-        # What its node gets fits; what was asked for must fit, too.
-        schemas.validate(release, type_name, given)
-    return parameters
-
-
-def _text(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, separators=(",", ":"))
-
-
-def _constraints(values: dict[str, Any]) -> Constraints:
-    if any("\0" in value for value in values.values() if isinstance(value, str)):
-        raise Invalid("Constraints: no name has a zero character.", errors=[FieldError("constraints", "a name")])
-    try:
-        return msgspec.convert(values, Constraints)
-    except msgspec.ValidationError as error:
-        known = ", ".join(Constraints.__struct_fields__)
-        raise Invalid(
-            f"Constraints: {error}",
-            remedy=f"Known constraints: {known}.",
-            errors=[FieldError("constraints", str(error), values)],
-        ) from None

@@ -20,7 +20,7 @@ from freehold.master.fleet import revisions
 from freehold.master.foundation import clock, hints, ids, sql
 from freehold.master.foundation.errors import Conflict, Invalid, MasterError
 from freehold.master.foundation.transactions import audit, change, locking, run, writing
-from freehold.master.ordering import actions, moves, trees
+from freehold.master.ordering import actions, moves, resolving, trees
 from freehold.master.ordering.actions import Order, Request
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.ordering.rollout import (
@@ -261,7 +261,7 @@ class Rollouts:
 
 
 def _add(parent: dict[str, Any], name: str, spec: ClusterRequest, actor: str) -> None:
-    wanted = actions.resolve(spec.member, parent["project_id"])
+    wanted = resolving.resolve(spec.member, parent["project_id"])
     if wanted.choice.host:
         raise Conflict(
             f"{wanted.choice.product} ({wanted.choice.type}) is shared: it has no members.",
@@ -298,7 +298,7 @@ def _change(row: dict[str, Any], parent: dict[str, Any], spec: ClusterRequest) -
             )
     if asked.release is None:
         asked = msgspec.structs.replace(asked, release=catalog.version(row["release_id"]))
-    wanted = actions.resolve(asked, parent["project_id"])
+    wanted = resolving.resolve(asked, parent["project_id"])
     if wanted.constraints != row["constraints"]:
         raise Conflict(
             f"'{row['name']}' is placed already; its constraints cannot change.",
