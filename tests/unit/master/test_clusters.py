@@ -360,12 +360,19 @@ def test_a_drained_node_gives_members_away_one_at_a_time(court: "Rooms") -> None
 
 
 def test_a_stopped_root_stops_all_and_they_start_together(court: "Rooms") -> None:
+    from freehold.master.catalog.models import ReleaseType
+    from freehold.master.ordering import moves
+
     root = order(court, 3)
     voters(root, 3)
     start_all()
     court.request("vote", product=None, state=Wanted.STOPPED)
     assert {row(title).wanted for title in there()} == {"stopped"}
     look()
+    ReleaseType.objects.update(holds_data=False)
+    former = row("vote/voter-0").node
+    moves.drain(former.id, "provider", dry_run=False, acting=court.owner)
+    assert row("vote/voter-0").node != former, "what is stopped need not wait for others"
     court.request("vote", product=None, state=Wanted.STARTED)
     says("vote", "started")
     start_all()

@@ -321,9 +321,9 @@ WHERE node_id = :node AND host IS NULL AND gone_at IS NULL
               WHERE t.release_id = ordering_instance.release_id AND t.name = ordering_instance.type AND NOT t.holds_data)
 
 -- name: movable
--- The instances of a node that hold no data and may run elsewhere.
+-- The instances of a node that hold no data and may run elsewhere, with the cluster of those that run as its members.
 SELECT i.id, i.project_id, i.title, i.tree, i.parent, i.product, i.type, i.release_id, i.constraints, i.node_id, i.partition,
-       i.weight, m.cluster_id AS cluster
+       i.weight, CASE WHEN i.wanted = 'started' THEN m.cluster_id END AS cluster
 FROM ordering_instance i
 JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
 LEFT JOIN ordering_clustermember m ON m.instance_id = i.id
