@@ -14,6 +14,7 @@ KINDS: dict[str, Any] = {
     "feed": feed.Feed,
     "feed-empty": feed.Feed,
     "feed-tree": feed.Feed,
+    "feed-cluster": feed.Feed,
     "feed-stream": feed.Feed,
     "feed-restart": feed.Feed,
     "stream-part": stream.StreamPart,
@@ -61,7 +62,8 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
     }
     # These stand inside others.
     inner = {
-        feed.Installation, feed.WantedInstance, feed.SharedInstance, feed.WantedRestart, stream.StreamRequest,
+        feed.Installation, feed.WantedInstance, feed.SharedInstance, feed.WantedRestart,
+        feed.WantedSibling, feed.WantedMembership, stream.StreamRequest,
         stream.StreamPiece,
         report.PartitionFacts, report.HostPromise,
         report.Report, report.MeterValues,
@@ -94,7 +96,7 @@ def _with_more(value: Any) -> Any:
         return [_with_more(one) for one in value]
     if not isinstance(value, dict):
         return value
-    free = {"values", "parameters", "given", "software-type", "value", "protections"}
+    free = {"values", "parameters", "given", "software-type", "value", "protections", "published"}
     grown = {
         key: ({name: _with_more(one) for name, one in inner.items()} if key == "software-type" else inner)
         if key in free

@@ -357,8 +357,9 @@ def _declared(block: Block) -> None:
     call = tree.body[0].value  # type: ignore[attr-defined]
     assert call.func.id == "Type"
     names = _code(Block(block.page, block.line, f"made = {ast.unparse(call.keywords[0].value)}"))
-    assert [(one.product, one.number) for one in names["made"]] == [
-        ("hello", 1), ("postgresql", 1), ("worker", 4), ("replica", "replicas")
+    assert [(one.product, one.number, one.apart) for one in names["made"]] == [
+        ("hello", 1, None), ("postgresql", 1, None), ("worker", 4, None), ("replica", "replicas", None),
+        ("voter", 3, "node"),
     ]  # fmt: skip
 
 
@@ -426,6 +427,10 @@ CHECKS: dict[str, dict[str, Use]] = {
     },
     "CONTRIBUTING.md": {
         "./dev setup ": Checked(_dev_knows),
+    },
+    "docs/authors/clusters.md": {
+        'RequestType("nats"': Elsewhere("tests/journeys/test_nats.py"),
+        "```": Elsewhere("tests/journeys/test_nats.py"),
     },
     "docs/authors/first-release.md": {
         "```": Elsewhere("tests/journeys/test_walk.py"),

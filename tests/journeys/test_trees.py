@@ -69,6 +69,35 @@ release = Release("growing", "1.0", "For tests.", {
     "default": Type("Growing", Parameters, Publication, plan, requests=requests),
 })
 '''
+WAITING = '''\
+"""A release that requests one of its own, which publishes at once and is ready a second later."""
+import msgspec
+from freehold.release import Context, File, Plan, Process, Release, Request, RequestType, Task, Type
+from freehold.promises import FileState
+
+class Parameters(msgspec.Struct):
+    pass
+
+class Publication(msgspec.Struct):
+    url: str
+
+def parent(parameters: Parameters, context: Context) -> Plan:
+    late = Request("late", "waiting", "late", returns=("url",), ready=True)
+    given = context.returned(late)
+    if given is None:
+        return Plan(requests=(late,))
+    sees = ("/bin/sh", "-c", "date +%s.%N >srv/start; exec sleep 1000000")
+    return Plan(processes=(Process("sees", sees),), requests=(late,), publication=Publication(given["url"]))
+
+def late(parameters: Parameters, context: Context) -> Plan:
+    make = Task("make", ("/bin/sh", "-c", "sleep 2; date +%s.%N >srv/there"))
+    return Plan(tasks=(make,), publication=Publication("late:"))
+
+release = Release("waiting", "1.0", "For tests.", {
+    "default": Type("Parent", Parameters, Publication, parent, requests=(RequestType("waiting", "late"),)),
+    "late": Type("Late", Parameters, Publication, late),
+})
+'''
 SERVING = '''\
 """A release that serves shared instances."""
 import msgspec
@@ -112,7 +141,7 @@ release = Release("serving", "1.0", "For tests.", {
 @pytest.fixture(scope="module")
 def machine(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     made = cloud.machine(unprivileged=os.geteuid() != 0, title="trees", partitions=12)
-    for name, text in (("asking", ASKING), ("growing", GROWING), ("serving", SERVING)):
+    for name, text in (("asking", ASKING), ("growing", GROWING), ("waiting", WAITING), ("serving", SERVING)):
         folder = tmp_path_factory.mktemp(name)
         (folder / "instance.py").write_text(text)
         (folder / "software.cfg").write_text(BUILT_OF_NOTHING)
@@ -166,6 +195,16 @@ def test_what_runs_goes_on_while_a_part_is_added_refused_and_removed(cloud: Clou
     changed()
     until(lambda: cloud.ready("town")["publication"] == {"parts": 0}, 60, what="the part is gone")
     assert machine.pids("town") == pids
+
+
+def test_a_parent_begins_when_its_part_is_ready_and_not_when_that_published(cloud: Cloud, machine: Machine) -> None:
+    shown = cloud.order("patient", "waiting", seconds=60)
+    assert shown["publication"] == {"url": "late:"}
+    start, there = (
+        float((machine.folder(cloud.master.show(title)["partition"]) / "srv" / name).read_text())
+        for title, name in (("patient", "start"), ("patient/late", "there"))
+    )
+    assert there < start
 
 
 def test_a_wrong_plan_is_told_and_touches_nothing_that_runs(cloud: Cloud, machine: Machine) -> None:

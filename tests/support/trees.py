@@ -40,11 +40,24 @@ def packed(name: str, version: str = "1.0", **types: Any) -> bytes:
     return gzip.compress(buffer.getvalue(), mtime=0)
 
 
-def ask(parent: str, **specs: dict[str, Any]) -> dict[str, Any]:
-    """Have an instance request these, and no others."""
+def ask_cluster(parent: str, name: str, size: int, **more: Any) -> Any:
+    """Have an instance request a cluster, and nothing else; return why not, or None."""
+    from freehold.master.ordering import actions, children
+    from freehold.master.ordering.clusters import ClusterRequest
+    from freehold.master.people import identity
+
+    member = {key: more.pop(key) for key in ("product", "type", "release", "parameters") if key in more}
+    group = ClusterRequest(actions.Request("shop", name, **member), size, **more)
+    acting = identity.by_certificate(identity.ActorKind.INSTANCE, parent)
+    return children.request_children({}, groups={name: group}, acting=acting)[name]
+
+
+def ask(parent: str, await_ready: tuple[str, ...] = (), **specs: dict[str, Any]) -> dict[str, Any]:
+    """Have an instance request these, and no others; of some it wants to know only when they are ready."""
     from freehold.master.ordering import actions, children
     from freehold.master.people import identity
 
     kind: dict[str, Any] = {"product": "tiny", "type": "other"}
     requests = {title: actions.Request("shop", title, **(kind | spec)) for title, spec in specs.items()}
-    return children.request_children(requests, acting=identity.by_certificate(identity.ActorKind.INSTANCE, parent))
+    acting = identity.by_certificate(identity.ActorKind.INSTANCE, parent)
+    return children.request_children(requests, await_ready=await_ready, acting=acting)

@@ -299,7 +299,7 @@ BOUNDS = [
     (OPERATORS, "body of a request | 4 MiB", "protocol/__init__.py", "MAX_BODY", 4 * MIB),
     (OPERATORS, "the archive of a release 32 MiB", "protocol/archive.py", "LARGEST_PACKED", 32 * MIB),
     (OPERATORS, "log-ins | 2 at once, 14 more wait", "master/server.py", "PASSWORD_QUEUE", 2 + 14),
-    (OPERATORS, "parameters of an instance | 64 KiB", "master/ordering/actions.py", "LARGEST_PARAMETERS", 64 * 1024),
+    (OPERATORS, "parameters of an instance | 64 KiB", "master/ordering/resolving.py", "LARGEST_PARAMETERS", 64 * 1024),
     (OPERATORS, "256 KiB of JSON, 64 deep, 500 patterns", "master/catalog/schemas.py", "MOST_PATTERNS", 500),
     (OPERATORS, "500 patterns of 2,000 characters", "protocol/patterns.py", "LONGEST_PATTERN", 2000),
     (OPERATORS, "100,000 steps of the schema", "master/catalog/evaluation.py", "MOST_STEPS", 100_000),

@@ -43,6 +43,7 @@ SAME = {
     "Instance": "at the Master, and at its client", "Link": "to the Master, and the simulator's",
     "Machine": "that tests run a node on", "Master": "that tests run", "Meter": "and the simulator's",
     "Node": "at the Master, its client and the simulator",
+    "Cluster": "declared in a plan, and its row",
     "Offer": "at the Master, and at its client", "Partition": "at the Master, and the simulator's",
     "Process": "declared, ordered, and supervised", "Promise": "made, and declared in a profile",
     "PromiseResult": "on the node, and at the client", "Release": "its folder, its row, and at the client",

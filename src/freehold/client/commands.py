@@ -275,6 +275,7 @@ def _drain(options: argparse.Namespace) -> int:
         return 1
     done = open_client().drain_node(options.node, dry_run=options.dry_run, project=options.project)
     lines = [f"{title}: {'would move' if options.dry_run else 'moves'}" for title in done.moved]
+    lines += [f"{title}: member of a cluster, which moves one after another" for title in done.later]
     lines += [f"{title}: no other place: {why}" for title, why in done.stuck.items()]
     lines += [f"{title}: holds data, stays for its owner to decide" for title in done.stays]
     say(options, done, "\n".join(lines) or "Nothing lives there.")

@@ -207,6 +207,8 @@ class Drained(msgspec.Struct, frozen=True):
     """Those that found no other place, and why."""
     stays: list[str]
     """Those that hold data."""
+    later: list[str] = []
+    """Members of clusters: they move one after another."""
 
 
 class Supply(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from freehold.escaping import NotText, text_of
 from freehold.protocol import archive, patterns
 from freehold.protocol.descriptor import DESCRIPTOR, NAME, VERSION
 from freehold.recipes import locked
-from freehold.release import Context, Plan, ReleaseError, Type, buildout, make_plan
+from freehold.release import Cluster, Context, Plan, ReleaseError, Request, Type, buildout, make_plan
 from freehold.release import folder as release_folder
 
 
@@ -137,7 +137,8 @@ def _silent(plan: Plan) -> Iterator[str]:
 
 
 def _undeclared(kind: Type, plan: Plan) -> Iterator[str]:
-    for request in plan.requests:
+    requested: tuple[Request | Cluster, ...] = (*plan.requests, *plan.clusters)
+    for request in requested:
         if not any(declared.allows(request) for declared in kind.requests):
             yield (
                 f"it requests {request.product} ({request.type}), which a Master refuses: add"

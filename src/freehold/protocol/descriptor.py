@@ -5,6 +5,7 @@ nothing else of a release; only nodes unpack and run it.
 """
 
 import re
+from enum import StrEnum
 
 import msgspec
 
@@ -18,6 +19,21 @@ MOST_REQUEST_TYPES, MOST_REQUESTS = 50, 2000
 """Types of others that the instances of one type may request, and instances that one instance may request."""
 
 
+LONGEST_CHANGE = 30 * 86400.0
+"""Seconds that a member of a cluster may take to be ready with a change, or to leave."""
+
+
+class Apart(StrEnum):
+    """How far from each other instances are of a kind that one instance requests."""
+
+    ANYHOW = ""
+    """They may be together."""
+    NODE = "node"
+    """No two are on one node."""
+    SITE = "site"
+    """No two are on nodes of one site."""
+
+
 class RequestDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     """Other instances that an instance of a type may request, as parts of itself."""
 
@@ -27,6 +43,8 @@ class RequestDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     """They have no partition of their own; must be as the type itself says."""
     number: int | str = 1
     """How many: a number, or the name of an integer parameter of the type that says it."""
+    apart: Apart = Apart.ANYHOW
+    """How far from each other they are."""
 
 
 class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename={"host": "software-type"}):

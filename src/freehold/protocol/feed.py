@@ -30,6 +30,33 @@ class WantedRestart(msgspec.Struct, frozen=True):
     token: str
 
 
+class WantedSibling(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A member of a cluster, as all members know it."""
+
+    ordinal: int
+    title: str
+    address: str
+    node: str
+    """Title."""
+    site: str
+    published: msgspec.Raw = msgspec.Raw(b"{}")
+    """What it published of what they share: a JSON object."""
+
+
+class WantedMembership(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a member of a cluster is told of it."""
+
+    name: str
+    ordinal: int
+    """Its own."""
+    secret: str
+    """From it the release derives what all members know, and nobody else. Hexadecimal."""
+    members: list[WantedSibling]
+    """All of them, itself included."""
+    leaving: bool = False
+    """It runs what it has to do before it stops for good."""
+
+
 class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """An instance placed on this node."""
 
@@ -54,6 +81,8 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """It is not begun here yet, for it may run elsewhere; where it runs already it goes on."""
     restarts: list[WantedRestart] = []
     """The last one of each service. A service that runs by another token is started anew, once."""
+    cluster: WantedMembership | None = None
+    """Of a member of a cluster."""
 
 
 class SharedInstance(msgspec.Struct, frozen=True, omit_defaults=True):

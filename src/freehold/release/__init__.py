@@ -1,9 +1,10 @@
 """What a release author imports in `instance.py`. See `docs/authors/reference.md`."""
 
-from freehold.release.context import Context, Secret, Shared
+from freehold.release.context import ClusterView, Context, Secret, Shared, Sibling
 from freehold.release.errors import ReleaseError
 from freehold.release.parts import (
     Certificate,
+    Cluster,
     File,
     Job,
     LogRotation,
@@ -18,6 +19,8 @@ from freehold.release.plan import Plan, Release, RequestType, SharedType, Type, 
 
 __all__ = [
     "Certificate",
+    "Cluster",
+    "ClusterView",
     "Context",
     "File",
     "Job",
@@ -33,6 +36,7 @@ __all__ = [
     "Secret",
     "Shared",
     "SharedType",
+    "Sibling",
     "Task",
     "Type",
     "make_plan",

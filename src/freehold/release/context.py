@@ -5,11 +5,12 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, overload
 
 import msgspec
 
-from freehold.release.parts import Certificate, Request
+from freehold.release import authority
+from freehold.release.parts import Certificate, Cluster, Request
 
 FIRST_PORT = 20_000
 
@@ -31,6 +32,52 @@ class Shared:
 
     def secret(self, name: str) -> str:
         """Return a secret of this shared instance alone: 32 hexadecimal characters, the same on every node."""
+        return derive(self.seed, name)
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """A member of a cluster, as all members know it."""
+
+    ordinal: int
+    title: str
+    address: str
+    node: str
+    """Title of the node where it is."""
+    site: str
+    published: Mapping[str, Any] = field(default_factory=dict)
+    """What it published of what the cluster shares; empty of oneself."""
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """What an instance that was requested as a member of a `Cluster` knows of it."""
+
+    name: str
+    ordinal: int
+    members: tuple[Sibling, ...]
+    """All of them, itself included, by ordinal."""
+    leaving: bool = False
+    """It is one too many: it runs `Plan.leave`, and is destroyed when that ended well."""
+    seed: str = ""
+
+    @property
+    def me(self) -> Sibling:
+        """The instance itself."""
+        return next(one for one in self.members if one.ordinal == self.ordinal)
+
+    @property
+    def others(self) -> tuple[Sibling, ...]:
+        """All members but itself."""
+        return tuple(one for one in self.members if one.ordinal != self.ordinal)
+
+    @property
+    def authority(self) -> str:
+        """Certificate (PEM) of the authority that signs each `Certificate(…, of_cluster=True)` of all members."""
+        return authority.pem(self.seed, self.name)
+
+    def secret(self, name: str) -> str:
+        """Return a secret that all members know, and nobody else: 32 hexadecimal characters, the same for ever."""
         return derive(self.seed, name)
 
 
@@ -62,6 +109,8 @@ class Context:
     """The ports chosen so far, by name."""
     certificates: Mapping[str, str] = field(default_factory=dict)
     """The certificates there are (PEM), by name."""
+    cluster: ClusterView | None = None
+    """Of a member of a cluster: who its siblings are."""
 
     def secret(self, name: str, *, survives_node: bool = False) -> str:
         """Return a secret: 32 hexadecimal characters, the same at every configuration, written nowhere.
@@ -82,12 +131,26 @@ class Context:
         """Return a certificate of the plan, to be published for whoever connects."""
         return self.certificates.get(certificate.name, "")
 
-    def returned(self, request: Request) -> Mapping[str, Any] | None:
-        """Return what a requested instance published; None until all that the request `returns` is there."""
-        given = self.given.get(request.title)
-        if given is None or any(name not in given for name in request.returns):
-            return None
-        return given
+    @overload
+    def returned(self, request: Request) -> Mapping[str, Any] | None: ...
+
+    @overload
+    def returned(self, request: Cluster) -> tuple[Mapping[str, Any], ...] | None: ...
+
+    def returned(self, request: Request | Cluster) -> Mapping[str, Any] | tuple[Mapping[str, Any], ...] | None:
+        """Return what a requested instance published, or of a cluster what each member did, by ordinal.
+
+        None until all that it `returns` is there.
+        """
+        if isinstance(request, Cluster):
+            found = [self._given(title, request.returns) for title in request.titles]
+            there = tuple(one for one in found if one is not None)
+            return there if len(there) == len(found) else None
+        return self._given(request.title, request.returns)
+
+    def _given(self, title: str, names: tuple[str, ...]) -> Mapping[str, Any] | None:
+        given = self.given.get(title)
+        return None if given is None or any(name not in given for name in names) else given
 
 
 def derive(seed: str, name: str) -> str:

@@ -76,6 +76,7 @@ def generate(release: Release) -> dict[str, str]:
             if kind.requests:
                 types[name]["requests"] = [
                     {"product": one.product, "type": one.type, "shared": one.shared, "number": one.number}
+                    | ({"apart": one.apart} if one.apart else {})
                     for one in kind.requests
                 ]
     files[DESCRIPTOR] = _text(

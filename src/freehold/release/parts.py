@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from freehold.protocol.descriptor import LONGEST_CHANGE, MOST_REQUESTS
 from freehold.protocol.network import target
 from freehold.release.errors import ReleaseError, must_be, must_be_from, must_hold
 
@@ -52,13 +53,16 @@ class File:
 class Certificate:
     """A key and a certificate for TLS, made in the partition and renewed in time; the key never leaves it.
 
-    It signs itself: whoever connects gets it by the publication (`Context.pem`) and trusts it alone.
+    It signs itself: whoever connects gets it by the publication (`Context.pem`) and trusts it alone. Or the authority
+    of a cluster signs it: whoever trusts that trusts all members.
     """
 
     name: str
     names: tuple[str, ...]
     """Host names and addresses for which it stands."""
     days: int = 365
+    of_cluster: bool = False
+    """The authority that all members of the instance's cluster know signs it (`ClusterView.authority`)."""
 
     def __post_init__(self) -> None:
         must_be(str, "Certificate: name", self.name)
@@ -68,6 +72,7 @@ class Certificate:
             raise TypeError(f"Certificate '{self.name}': names must hold at least one")
         must_be(int, f"Certificate '{self.name}': days", self.days)
         must_be_from(1, MOST_DAYS, f"Certificate '{self.name}': days", self.days)
+        must_be(bool, f"Certificate '{self.name}': of_cluster", self.of_cluster)
 
     @property
     def path(self) -> str:
@@ -254,9 +259,13 @@ class Request:
     returns: tuple[str, ...] = ()
     """What must be in its publication before `Context.returned` gives it."""
     release: str = ""
-    """Version; when empty the newest that can be had when it is first requested, and that one from then on."""
+    """Version. When empty: of its own product, the one of this instance; of another, the newest that can be had when
+    it is first requested, and that one from then on."""
     constraints: Mapping[str, Any] = field(default_factory=dict)
     state: Literal["started", "stopped"] = "started"
+    ready: bool = False
+    """`Context.returned` gives what it publishes only when it is ready, with all that it requested; what was given
+    once stays, until it is ready with something else. Without, it is given as soon as it is published."""
 
     def __post_init__(self) -> None:
         must_be(str, "Request: title", self.title)
@@ -273,12 +282,73 @@ class Request:
                 raise TypeError(f"{what} {name} must be what JSON can say: {error}") from None
         must_be((tuple, list), f"{what} returns", self.returns)
         must_hold(str, f"{what} returns", self.returns)
+        must_be(bool, f"{what} ready", self.ready)
         if self.state not in ("started", "stopped"):
             raise TypeError(f"{what} state must be started or stopped, not {self.state!r}")
 
     def spec(self) -> dict[str, Any]:
         """Return the request as the public API takes it."""
         spec: dict[str, Any] = {"product": self.product, "type": self.type, "state": self.state}
+        spec |= {"parameters": dict(self.parameters), "constraints": dict(self.constraints)}
+        return spec | ({"release": self.release} if self.release else {})
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Several instances of one kind, requested together: `NAME-0`, `NAME-1`, …, all with these parameters.
+
+    They are made at once, each knowing who the others are (`Context.cluster`). A change of the parameters, the release
+    or the siblings goes to one after another, the next when that is ready again; one that does not become ready goes
+    back to what it had, and the change ends there. More are added one by one; of fewer, the highest leave one by one.
+    """
+
+    name: str
+    product: str
+    count: int
+    type: str = "default"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    returns: tuple[str, ...] = ()
+    """What must be in the publication of each before `Context.returned` gives them."""
+    release: str = ""
+    """Version. When empty: of its own product, the one of this instance; of another, the newest that can be had at
+    first, and that one from then on."""
+    constraints: Mapping[str, Any] = field(default_factory=dict)
+    ready: bool = False
+    """What each publishes is given only when it is ready, as in `Request`."""
+    shares: tuple[str, ...] = ()
+    """What of its publication each is told of the others."""
+    most_down: int = 1
+    """So many of them at most are not ready because they are changed."""
+    ready_within: float = 300.0
+    """Seconds that one may take to be ready with a change; then it goes back."""
+    leave_within: float = 60.0
+    """Seconds that one that is too many may take for `Plan.leave`; then it goes all the same."""
+
+    def __post_init__(self) -> None:
+        must_be(str, "Cluster: name", self.name)
+        what = f"Cluster '{self.name}':"
+        must_be(int, f"{what} count", self.count)
+        must_be_from(0, MOST_REQUESTS, f"{what} count", self.count)
+        # What holds of each holds of a request.
+        Request(f"{self.name}-{self.count}", self.product, self.type, self.parameters, self.returns, self.release,
+                self.constraints, ready=self.ready)  # fmt: skip
+        must_be((tuple, list), f"{what} shares", self.shares)
+        must_hold(str, f"{what} shares", self.shares)
+        must_be(int, f"{what} most_down", self.most_down)
+        must_be_from(1, MOST_REQUESTS, f"{what} most_down", self.most_down)
+        for name in ("ready_within", "leave_within"):
+            must_be((int, float), f"{what} {name}", getattr(self, name))
+        must_be_from(0.1, LONGEST_CHANGE, f"{what} ready_within", self.ready_within, "seconds")
+        must_be_from(0, LONGEST_CHANGE, f"{what} leave_within", self.leave_within, "seconds")
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What its members are called."""
+        return tuple(f"{self.name}-{ordinal}" for ordinal in range(self.count))
+
+    def spec(self) -> dict[str, Any]:
+        """Return each of them as the public API takes a request."""
+        spec: dict[str, Any] = {"product": self.product, "type": self.type}
         spec |= {"parameters": dict(self.parameters), "constraints": dict(self.constraints)}
         return spec | ({"release": self.release} if self.release else {})
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -13,7 +13,18 @@ from freehold.protocol import UNREADABLE
 from freehold.protocol.descriptor import MOST_REQUEST_TYPES, MOST_REQUESTS
 from freehold.release.context import Context, Shared
 from freehold.release.errors import ReleaseError, kind_of, mistake, must_be, must_hold
-from freehold.release.parts import Certificate, File, Job, LogRotation, Network, Process, Refusal, Request, Task
+from freehold.release.parts import (
+    Certificate,
+    Cluster,
+    File,
+    Job,
+    LogRotation,
+    Network,
+    Process,
+    Refusal,
+    Request,
+    Task,
+)
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -34,6 +45,11 @@ class Plan:
     """Where it listens and connects; None: as it likes."""
     requests: tuple[Request, ...] = ()
     """All the instances that this one requests. The instance is not ready before each returned what it must."""
+    clusters: tuple[Cluster, ...] = ()
+    """Instances that it requests together, and that are changed one at a time."""
+    leave: tuple[Task, ...] = ()
+    """Of a member of a cluster: run when it is one too many, before it stops for good. While it leaves, these and the
+    other tasks are all that it promises."""
     promises: dict[str, Promise] = field(default_factory=dict)
     """Checks by name: the instance is ready when each was kept."""
     publication: msgspec.Struct | None = None
@@ -44,7 +60,7 @@ class Plan:
     @property
     def only_requests(self) -> bool:
         """Whether it says nothing but what the instance requests: the rest is not known before that is there."""
-        return self == Plan(requests=self.requests)
+        return self == Plan(requests=self.requests, clusters=self.clusters)
 
     def __post_init__(self) -> None:
         for name, kind in (
@@ -56,6 +72,8 @@ class Plan:
             ("certificates", Certificate),
             ("logs", LogRotation),
             ("requests", Request),
+            ("clusters", Cluster),
+            ("leave", Task),
         ):
             must_be((tuple, list), f"Plan: {name}", getattr(self, name))
             must_hold(kind, f"Plan: {name}", getattr(self, name))
@@ -89,6 +107,8 @@ class RequestType:
     """They have no partition of their own: they live on an instance that serves them."""
     number: int | str = 1
     """How many: a number, or the name of an integer parameter that says it."""
+    apart: Literal["node", "site"] | None = None
+    """No two of them are on one node, or on nodes of one site. An order for which there are not so many is refused."""
 
     def __post_init__(self) -> None:
         must_be(str, "RequestType: product", self.product)
@@ -96,10 +116,14 @@ class RequestType:
         must_be(str, f"{what} type", self.type)
         must_be(bool, f"{what} shared", self.shared)
         must_be((int, str), f"{what} number", self.number)
+        if self.apart not in (None, "node", "site"):
+            raise TypeError(f"{what} apart must be 'node', 'site' or None, not {self.apart!r}")
+        if self.apart and self.shared:
+            raise TypeError(f"{what} shared instances are where their host is: they cannot be apart")
         if isinstance(self.number, int) and not 1 <= self.number <= MOST_REQUESTS:
             raise TypeError(f"{what} number must be 1 to {MOST_REQUESTS}, or a parameter's name, not {self.number}")
 
-    def allows(self, request: Request) -> bool:
+    def allows(self, request: Request | Cluster) -> bool:
         """Whether a request is of this kind."""
         return (request.product, request.type) == (self.product, self.type)
 
@@ -239,8 +263,8 @@ def _decode(text: bytes, kind: type[_S], what: str) -> _S:
 
 def _check(plan: Plan) -> None:
     """Raise ReleaseError for parts that cannot stand together."""
-    programs = [*plan.processes, *plan.tasks, *plan.jobs]
-    names = [program.name for program in (*plan.processes, *plan.tasks)]
+    programs = [*plan.processes, *plan.tasks, *plan.jobs, *plan.leave]
+    names = [program.name for program in (*plan.processes, *plan.tasks, *plan.leave)]
     jobs = [job.name for job in plan.jobs]
     certificates = [certificate.name for certificate in plan.certificates]
     for name in [*names, *jobs, *certificates, *plan.promises]:
@@ -253,11 +277,14 @@ def _check(plan: Plan) -> None:
         parts = Path(path).parts
         if not parts or Path(path).is_absolute() or ".." in parts or "\0" in path or parts[0] == ".freehold":
             raise ReleaseError(f"{path!r} is not a path inside the partition.")
+    requested = [request.title for request in plan.requests]
+    requested += [title for cluster in plan.clusters for title in cluster.titles]
     for kind, all_of in (
         ("process or task", names),
         ("job", jobs),
         ("certificate", certificates),
-        ("request", [request.title for request in plan.requests]),
+        ("request", requested),
+        ("cluster", [cluster.name for cluster in plan.clusters]),
         ("file", [Path(path).as_posix() for path in given]),
     ):
         twice = sorted({name for name in all_of if all_of.count(name) > 1})
@@ -276,7 +303,7 @@ def _check(plan: Plan) -> None:
                     f"'{program.name}' reads the certificate '{part.name}', which the plan does not have."
                 )
         for one in program.after:
-            if one not in plan.tasks and one not in plan.processes:
+            if one not in (*plan.tasks, *plan.processes, *(plan.leave if program in plan.leave else ())):
                 kind = type(one).__name__.lower()
                 raise ReleaseError(
                     f"'{program.name}' comes after the {kind} '{one.name}', which the plan does not have."
@@ -287,7 +314,7 @@ def _check_places(plan: Plan) -> None:
     """See that no file stands where something else must stand."""
     written = {Path(file.path) for file in plan.files}
     made = {Path("etc/service", process.name) for process in plan.processes}
-    made |= {Path("etc/run", task.name) for task in plan.tasks}
+    made |= {Path("etc/run", task.name) for task in (*plan.tasks, *plan.leave)}
     made |= {Path("etc/plugin", f"{name}.py") for name in plan.promises}
     made |= {Path(path) for certificate in plan.certificates for path in (certificate.path, certificate.key)}
     folders = {Path(path) for path in plan.directories}

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from support.rooms import Rooms
 
 OTHERS = {
-    "certificate", "instance", "invitation", "language", "letter", "maintenance", "master", "message", "messages",
+    "certificate", "cluster", "instance", "invitation",
+    "language", "letter", "maintenance", "master", "message", "messages",
     "node", "passkey", "person", "project", "quota", "release", "reset", "role", "second-factor", "selling", "session",
     "sessions", "sign-up", "site", "supply", "terms", "ticket", "token", "webhook",
 }  # fmt: skip

@@ -37,6 +37,9 @@ TEXTS = {
     "gateway/reports.py: reason[:MAX_MESSAGE]",
     "notifications/finders.py: text[:LONGEST_TEXT]",
     "notifications/mail.py: f\"[Freehold] {' '.join(subject.split())}\"[:LONGEST_SUBJECT]",
+    "ordering/clusters.py: f\"'{found.row['parent_title']}/{found.row['name']}' goes no further: "
+    '{error.detail}"[:_LONGEST_WHY]',
+    "ordering/clusters.py: sights[member['id']].message[:_LONGEST_WHY]",
     "panel/services.py: asked['q'].replace('\\x00', '')[:100]",
     "panel/services.py: hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]",
     "people/actions.py: email[:LONGEST_EMAIL]",
@@ -77,6 +80,10 @@ WHOLE = {
     "monitoring/sql/assessments.sql stretch: LIMIT :most": "the rest in the next stretch",
     "usage/sql/usage.sql stretch: LIMIT :most": "the rest in the next stretch",
     "ordering/sql/instances.sql news: LIMIT :most": "the rest after the bookmark",
+    "ordering/sql/instances.sql awaited: LIMIT :most": "the rest after the last of these",
+    "ordering/sql/instances.sql reserved: LIMIT :most": "one is enough, and there are not more",
+    "ordering/sql/clusters.sql clusters: LIMIT :most": "the rest after the last of these",
+    "ordering/clusters.py: parents[start:start + 500]": "all of them, some at a time",
     "ordering/sql/instances.sql hosts: LIMIT :most": "those that fit come first, and one is enough",
     "allocation/queries.py: LIMIT :limit": "the rest after these, until one fits",
 }

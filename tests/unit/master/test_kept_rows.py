@@ -171,6 +171,7 @@ def test_what_children_published_while_nobody_looked_is_passed_on_a_part_at_a_ti
     rooms: "Rooms", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Master that starts knows of no publication that it passed on: it does not take all of them into memory."""
+    from freehold.master.monitoring import queries
     from freehold.master.ordering import trees
 
     monkeypatch.setattr(trees, "_MOST_NEWS", 2)
@@ -185,7 +186,7 @@ def test_what_children_published_while_nobody_looked_is_passed_on_a_part_at_a_ti
 
     monkeypatch.setattr(trees, "run", counted)
     given = _publish_from_children(rooms, 5)
-    trees.PublicationForwarder()()
+    trees.PublicationForwarder(queries.ready_among)()
     assert max(seen) == 2
     assert given() == {f"part-{number}": {"url": f"u{number}"} for number in range(5)}
 

@@ -212,3 +212,83 @@ def test_what_is_made_of_something_that_nobody_offers_is_refused(rooms: "Rooms")
     rooms.supply(rooms.publish(packed("site", default={"requests": requests})), rooms.node("rack"))
     with pytest.raises(NotWhole, match=r"requests unheard \(of\), which is not to be had here: There is no product"):
         rooms.request("shop", "site")
+
+
+@pytest.fixture
+def racks(rooms: "Rooms") -> "Rooms":
+    """Two nodes of four places, and one full one, for a quorum whose voters are to be apart."""
+    voters = {"product": "quorum", "type": "voter", "number": "size", "apart": "node"}
+    quorum = rooms.publish(packed("quorum", version="1.1", default={"requests": [voters]}, voter={"requests": []}))
+    for title in ("left", "right"):
+        rooms.supply(quorum, rooms.node(title, partitions=4))
+    return rooms
+
+
+def quorum(rooms: "Rooms", size: int, **how: Any) -> Any:
+    from freehold.master.ordering import actions
+
+    spec = actions.Request("shop", "vote", product="quorum", parameters={"size": size})
+    return actions.request(spec, acting=rooms.customer, **how)
+
+
+def nodes_of(kind: str) -> list[str]:
+    from freehold.master.ordering.models import Instance
+
+    living = Instance.objects.filter(type=kind).exclude(wanted="destroyed")
+    return sorted(living.values_list("node__title", flat=True))
+
+
+VOTER = {"product": "quorum", "type": "voter"}
+
+
+def test_parts_that_are_to_be_apart_have_a_node_each_or_are_refused_in_one_sentence(racks: "Rooms") -> None:
+    from freehold.master.foundation.errors import NoPlace, NotWhole
+    from freehold.master.ordering.models import Instance, Reservation
+
+    with pytest.raises(NotWhole) as refused:
+        quorum(racks, 3)
+    assert refused.value.detail == "'vote' is made of several instances: 3 nodes are needed apart, 2 have room."
+    assert (Instance.objects.count(), Reservation.objects.count()) == (0, 0)
+    root = quorum(racks, 2).instance
+    assert sorted(Reservation.objects.values_list("node__title", flat=True)) == ["left", "right"]
+    ask(root, a=VOTER, b=VOTER)
+    assert nodes_of("voter") == ["left", "right"]
+    with pytest.raises(NotWhole, match="3 nodes are needed apart, 2 have room"):
+        quorum(racks, 3)
+    quorum(racks, 3, partial=True)
+    answer = ask(root, a=VOTER, b=VOTER, c=VOTER)["c"]
+    assert isinstance(answer, NoPlace)
+    assert answer.detail == "3 nodes are needed apart, 2 have room."
+    racks.supply(Instance.objects.get(title="vote").release, racks.node("third", partitions=1))
+    assert ask(root, a=VOTER, b=VOTER, c=VOTER)["c"].created
+    assert nodes_of("voter") == ["left", "right", "third"]
+
+
+def test_a_part_takes_the_place_that_is_kept_for_it_and_not_that_of_another(racks: "Rooms") -> None:
+    """Each node has other places free, which are the better ones by their number."""
+    from freehold.master.fleet.models import Partition
+    from freehold.master.ordering.models import Reservation
+
+    root = quorum(racks, 2).instance
+    for number in range(3):
+        racks.request(f"other-{number}", product="quorum")
+    assert Partition.objects.filter(instance=None).count() == 2
+    for number in range(2):
+        racks.request(f"another-{number}", product="quorum")
+    assert set(ask(root, a=VOTER, b=VOTER)) == {"a", "b"}
+    assert nodes_of("voter") == ["left", "right"]
+    assert not Reservation.objects.exists()
+
+
+def test_parts_apart_by_site_are_on_no_two_nodes_of_one(racks: "Rooms") -> None:
+    from freehold.master.foundation.errors import NotWhole
+
+    voters = {"product": "court", "type": "voter", "number": 2, "apart": "site"}
+    court = racks.publish(packed("court", default={"requests": [voters]}, voter={"requests": []}))
+    for title in ("east", "west"):
+        racks.supply(court, racks.node(title, partitions=4, site="town"))
+    with pytest.raises(NotWhole, match="2 sites are needed apart, 1 has room"):
+        racks.request("court", product="court")
+    racks.supply(court, racks.node("far", partitions=4, site="island"))
+    ask(racks.request("court", product="court").instance, **dict.fromkeys("ab", VOTER | {"product": "court"}))
+    assert "far" in nodes_of("voter")

@@ -50,6 +50,12 @@ def publish_as(title: str, **values: Any) -> None:
     lanes.run_once()
 
 
+def lanes_run_once() -> None:
+    from freehold.master.tasks import lanes
+
+    assert lanes.run_once() == []
+
+
 def test_what_an_instance_requests_is_placed_below_it(shop: "Rooms") -> None:
     root = shop.request("site").instance
     answers = ask(root, left={"parameters": {"side": 1}}, right={})
@@ -88,6 +94,29 @@ def test_what_a_child_publishes_comes_to_its_parent_which_is_configured_again(sh
     assert row("site").revision == told, "no news, no disturbance"
     publish_as("site/left", url="http://other/")
     assert row("site").revision > told
+
+
+def test_a_parent_that_waits_for_a_ready_child_is_given_what_that_publishes_only_then(shop: "Rooms") -> None:
+    root = shop.request("site").instance
+    ask(root, await_ready=("left",), left={"product": "store", "type": "default"}, right={})
+    ask(row("site/left").id, deep={})
+    shop.node_says(row("site/left").id, "started")
+    publish_as("site/left", url="http://left/")
+    publish_as("site/right", url="http://right/")
+    assert json.loads(row("site").child_publications) == {"right": {"url": "http://right/"}}, (
+        "its own child is not there"
+    )
+    shop.node_says(row("site/left/deep").id, "started")
+    lanes_run_once()
+    assert json.loads(row("site").child_publications)["left"] == {"url": "http://left/"}
+    told = row("site").revision
+    shop.node_says(row("site/left/deep").id, "failed")
+    lanes_run_once()
+    publish_as("site/left", url="http://broken/")
+    assert json.loads(row("site").child_publications)["left"] == {"url": "http://left/"}, "what was given stays"
+    assert row("site").revision == told
+    ask(root, left={"product": "store", "type": "default"}, right={})
+    assert json.loads(row("site").child_publications)["left"] == {"url": "http://broken/"}, "it does not wait any more"
 
 
 def test_what_a_former_child_of_the_title_published_is_not_given(shop: "Rooms") -> None:

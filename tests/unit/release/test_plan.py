@@ -249,10 +249,10 @@ def _requesting(*requests: RequestType) -> Type:
 
 
 def test_what_a_type_may_request_is_written_into_the_descriptor() -> None:
-    kind = _requesting(RequestType("hello", number="copies"), RequestType("store", "shelf", shared=True))
+    kind = _requesting(RequestType("hello", number="copies", apart="node"), RequestType("store", "shelf", shared=True))
     described = json.loads(generate(Release("hello", "1.0", "", {"default": kind}))["software.cfg.json"])
     assert described["software-type"]["default"]["requests"] == [
-        {"product": "hello", "type": "default", "shared": False, "number": "copies"},
+        {"product": "hello", "type": "default", "shared": False, "number": "copies", "apart": "node"},
         {"product": "store", "type": "shelf", "shared": True, "number": 1},
     ]
 
@@ -265,6 +265,8 @@ def test_what_a_type_may_request_is_written_into_the_descriptor() -> None:
         ([("hello", "default", False, 0)], "number must be 1 to 2000"),
         ([("hello",), ("hello", "default", True)], "name each product and type once"),
         ([(7,)], "product"),
+        ([("hello", "default", False, 2, "rack")], "apart must be 'node', 'site' or None"),
+        ([("hello", "default", True, 2, "node")], "cannot be apart"),
     ],
 )
 def test_a_type_that_may_request_nonsense_is_no_type(requests: list[tuple[Any, ...]], mistake: str) -> None:

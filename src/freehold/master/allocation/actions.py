@@ -1,10 +1,9 @@
 """All writes of the allocation: a partition for an instance, by the choice of the node."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from freehold.master.allocation import queries
-from freehold.master.allocation.choice import Constraints
+from freehold.master.allocation.choice import Avoided, Constraints
 from freehold.master.fleet import partitions, revisions
 from freehold.master.foundation import hints
 from freehold.master.foundation.errors import NoPlace
@@ -18,14 +17,17 @@ class Place:
     partition: str
     address: str
     revision: int
+    site: str = ""
+    """Id."""
+
+
+NOWHERE = Avoided()
 
 
 def place(
-    instance: str, release: str, project: str, constraints: Constraints, weight: int, *, avoid: Collection[str] = ()
+    instance: str, release: str, project: str, constraints: Constraints, weight: int, *, avoid: Avoided = NOWHERE
 ) -> Place:
     """Take a partition for an instance; call it in the transaction that makes the instance.
-
-    `avoid`: nodes where it must not be.
 
     Raise NoPlace with every reason when no node fits.
     """
@@ -33,11 +35,12 @@ def place(
     revision = revisions.next_revision()
     for candidate in queries.places(release, project, constraints, weight):
         node = candidate.node
-        partition = None if node in avoid else partitions.take(node, instance, weight, revision)
+        is_avoided = avoid.holds(node, candidate.site_id)
+        partition = None if is_avoided else partitions.take(node, instance, weight, revision)
         if partition is None:
             continue
         hints.after_commit(hints.FLEET_CHANGED)
-        return Place(node, partition["name"], partition["address"], revision)
+        return Place(node, partition["name"], partition["address"], revision, candidate.site_id)
     reasons = queries.why_not(release, project, constraints, weight)
     summary = "; ".join(
         f"{reason.nodes} nodes: {reason.reason}" if reason.nodes else reason.reason for reason in reasons

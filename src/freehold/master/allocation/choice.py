@@ -46,6 +46,20 @@ class Constraints(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
 
 @dataclass(frozen=True)
+class Avoided:
+    """Where an instance must not be, whatever its constraints say."""
+
+    nodes: frozenset[str] = frozenset()
+    """Ids."""
+    sites: frozenset[str] = frozenset()
+    """Ids."""
+
+    def holds(self, node: str, site: str) -> bool:
+        """Whether a node, on a site, is to be avoided."""
+        return node in self.nodes or site in self.sites
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A node with a supply of the release and a free partition."""
 
@@ -62,6 +76,7 @@ class Candidate:
     capacity_left: int
     built: bool
     """Whether the release is built there already."""
+    site_id: str = ""
     failed: bool = False
     """Whether it could not be built there; it is tried again."""
 

@@ -261,6 +261,7 @@ def revoke_node(request: HttpRequest, project: str, node: str) -> tuple[int, Non
 
 class DrainOut(Schema):
     moved: list[str] = Field(description="Titles of what runs elsewhere now.")
+    later: list[str] = Field(description="Titles of members of clusters, which move one after another.")
     stuck: dict[str, str] = Field(description="Titles of what found no other place, and why.")
     stays: list[str] = Field(description="Titles of what holds data: their owners decide.")
 

@@ -18,11 +18,13 @@ from freehold.master.foundation.paging import ListPart
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
 from freehold.master.ordering import actions, children, handover, moves, queries, restarts, reveals
+from freehold.master.ordering.clusters import ClusterRequest
 from freehold.master.ordering.status import Health
 from freehold.master.people.identity import Scope
 from freehold.master.streams import logs
 from freehold.master.usage import queries as usage
 from freehold.protocol import MAX_NAME, order
+from freehold.protocol.descriptor import LONGEST_CHANGE, MOST_REQUESTS
 from freehold.protocol.stream import MOST_LINES
 
 router = Router()
@@ -54,10 +56,33 @@ else:
     )
 
 
+class ClusterIn(StrictBody):
+    member: RequestIn = Field(description="What each of them is requested as.")
+    count: Annotated[int, Field(ge=0, le=MOST_REQUESTS, description="How many; they are called NAME-0, NAME-1, ….")]
+    most_down: Annotated[int, Field(ge=1, le=MOST_REQUESTS)] = Field(
+        1, description="So many at most are not ready because they are changed."
+    )
+    ready_within: Annotated[float, Field(gt=0, le=LONGEST_CHANGE)] = Field(
+        300.0, description="Seconds after which one that is not ready with a change goes back to what it was."
+    )
+    leave_within: Annotated[float, Field(ge=0, le=LONGEST_CHANGE)] = Field(
+        60.0, description="Seconds that one may take to leave before it is destroyed."
+    )
+    shares: list[str] = Field([], description="What of its publication each is told of the others.")
+
+
 class RequestsIn(StrictBody):
     requests: dict[str, RequestIn] = Field(
         description="Everything that the instance requests, by title; what is not here any more is stopped, and "
         "destroyed after a time of grace."
+    )
+    clusters: dict[str, ClusterIn] = Field(
+        {}, description="Instances that are requested together and changed one at a time, by name."
+    )
+    await_ready: list[str] = Field(
+        [],
+        description="Titles (and names of clusters) of those that publish to the instance only when they are ready, "
+        "with all below them.",
     )
 
 
@@ -375,11 +400,24 @@ def request_children(request: HttpRequest, body: RequestsIn) -> dict[str, Any]:
     who = caller(request)
     project = queries.by_id(who.subject)["project"]
     specs = {title: actions.Request(project, title, **spec.dict()) for title, spec in body.requests.items()}
+    groups = {
+        name: ClusterRequest(
+            actions.Request(project, name, **one.member.dict()),
+            one.count,
+            one.most_down,
+            one.ready_within,
+            one.leave_within,
+            tuple(one.shares),
+            name in body.await_ready,
+        )
+        for name, one in body.clusters.items()
+    }
+    answers = children.request_children(specs, groups=groups, await_ready=body.await_ready, acting=who)
     return {
         title: {"granted": False, "instance": None, "problem": msgspec.to_builtins(answer.problem())}
         if isinstance(answer, MasterError)
-        else {"granted": True, "instance": answer.instance, "problem": None}
-        for title, answer in children.request_children(specs, acting=who).items()
+        else {"granted": True, "instance": answer and answer.instance, "problem": None}
+        for title, answer in answers.items()
     }
 
 

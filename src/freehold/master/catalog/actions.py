@@ -206,6 +206,8 @@ def _requests(name: str, described: TypeDescriptor, request_schema: str) -> tupl
             raise Invalid(f"{subject} of {kind} twice.")
         if not NAME.fullmatch(request.product) or not request.type or "\0" in request.type:
             raise Invalid(f"{subject} of {kind}, which cannot be a product and a type.")
+        if request.apart and request.shared:
+            raise Invalid(f"{subject} of {kind} apart, which are shared: they are where their host is.")
         if isinstance(request.number, str):
             parameter = parameters.get(request.number)
             if not isinstance(parameter, dict) or parameter.get("type") != "integer":

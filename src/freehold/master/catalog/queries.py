@@ -67,6 +67,11 @@ def requests(release: str, type_name: str) -> tuple[str, str]:
     return row.requests, row.request_schema
 
 
+def version(release: str) -> str:
+    """Return the version of a release (its identity)."""
+    return str(Release.objects.values_list("version", flat=True).get(id=release))
+
+
 def find(product: str, version: str | None) -> str:
     """Return the identity of a release; without a version, of the one published last. Raise NotFound."""
     release: str = _types(product, version)[0]["release"]

@@ -6,7 +6,7 @@ import time
 import msgspec
 
 from freehold.master.gateway.database import DatabaseConnection
-from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance, WantedRestart
+from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance, WantedMembership, WantedRestart
 from freehold.protocol.states import SoftwareWanted, Wanted
 
 
@@ -36,10 +36,11 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
             bool(movable),
             bool(movable and is_unsettled),
             _last(restarts),
+            _membership(cluster),
         )
         for (
             instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, child_publications,
-            movable, restarts,
+            movable, restarts, cluster,
         ) in reader.rows("feed_instances", {"node": node, "since": since})
     ]  # fmt: skip
     instances += [
@@ -55,6 +56,11 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
         )
     ]
     return Feed(revision, time.time(), pace, snapshot, installations, instances, shared, float(lease), epoch)
+
+
+def _membership(view: str) -> WantedMembership | None:
+    """Return what a member of a cluster is told of it; few are in one."""
+    return msgspec.json.decode(view, type=WantedMembership) if view else None
 
 
 def _last(restarts: str) -> list[WantedRestart]:

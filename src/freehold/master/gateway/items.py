@@ -105,7 +105,7 @@ def _instance(item: InstanceReport, reporter: ReportingNode) -> None:
             reporter.add("add_departed", instance=item.instance, node=reporter.node, at=reporter.now)
             reporter.rows.hint = True
         return
-    reporter.owners.on_node(reporter.node, item.instance)
+    owner = reporter.owners.on_node(reporter.node, item.instance)
     reporter.add(
         "add_instance",
         instance=item.instance,
@@ -116,7 +116,8 @@ def _instance(item: InstanceReport, reporter: ReportingNode) -> None:
         processes=msgspec.json.encode(validation.processes(item.processes)).decode(),
         at=reporter.now,
     )
-    reporter.rows.hint = reporter.rows.hint or is_destroyed
+    # Parents and siblings may wait for what becomes of a child.
+    reporter.rows.hint = owner.is_child or is_destroyed or reporter.rows.hint
 
 
 def _publication(item: PublicationReport, reporter: ReportingNode) -> None:
@@ -138,7 +139,7 @@ def _publication(item: PublicationReport, reporter: ReportingNode) -> None:
 def _assessment(item: AssessmentReport, reporter: ReportingNode) -> None:
     if reporter.has_left(item.instance):
         return
-    reporter.owners.on_node(reporter.node, item.instance)
+    owner = reporter.owners.on_node(reporter.node, item.instance)
     reporter.add(
         "add_assessment",
         instance=item.instance,
@@ -148,6 +149,7 @@ def _assessment(item: AssessmentReport, reporter: ReportingNode) -> None:
         message=validation.text(item.message),
         at=reporter.moment(item.at),
     )
+    reporter.rows.hint = owner.is_child or reporter.rows.hint
 
 
 def _usage(item: UsageReport, reporter: ReportingNode) -> None:

@@ -11,8 +11,10 @@ from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import run
 from freehold.master.monitoring.availability import SPEAKS, Availability, Span, availability
 from freehold.master.monitoring.models import Maintenance
+from freehold.master.ordering import clusters
 from freehold.master.ordering import queries as ordering
-from freehold.master.ordering.status import ReportedState, Status, hosted, status, whole
+from freehold.master.ordering.rollout import Sight
+from freehold.master.ordering.status import ReportedState, Status, clustered, hosted, status, whole
 from freehold.protocol.states import Wanted
 
 SQL = sql.load(Path(__file__).parent / "sql" / "assessments.sql")
@@ -51,6 +53,8 @@ def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
     for row in shown.values():
         if row["host"] is not None:
             own[row["id"]] = hosted(own[row["id"]], own[row["host"]])
+    for instance, said in clusters.reports(list(shown)).items():
+        own[instance] = clustered(own[instance], said.is_settled, said.is_stuck, said.message)
     announced = coming({row["site_id"] for row in rows if row["gone_at"] is None})
     return [
         Picture(
@@ -61,6 +65,29 @@ def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
         )
         for row in rows
     ]
+
+
+def ready_among(instances: list[str]) -> set[str]:
+    """Return those of some instances (ids) that are started and ready, with all below them."""
+    found = pictures(ordering.by_ids(instances))
+    return {one.row["id"] for one in found if one.status.state == "started" and one.status.ready}
+
+
+def sights(instances: list[str]) -> dict[str, Sight]:
+    """Return what is known of instances (ids) with all below them, as far as changing them one at a time goes."""
+    return {one.row["id"]: _sight(one) for one in pictures(ordering.by_ids(instances))}
+
+
+def _sight(picture: Picture) -> Sight:
+    row, found = picture.row, picture.status
+    # A failure of before the last change says nothing of that.
+    is_of_now = (row["observed_revision"] or 0) >= row["revision"] or row["software"] == "failed"
+    return Sight(
+        is_ready=found.ready and found.state in ("started", "stopped"),
+        is_failed=found.state == "failed" and is_of_now,
+        is_heard=found.state != "unreachable",
+        message=found.message,
+    )
 
 
 def coming(sites: set[str]) -> dict[str, list[Maintenance]]:

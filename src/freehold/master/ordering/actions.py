@@ -4,7 +4,6 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,12 +23,14 @@ from freehold.master.foundation import clock, events, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NoPlace, NotFound, Undeclared
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering import (
+    apart,
     endings,
     free_text,
     history,
     plans,
     project_suspension,
     reservations,
+    resolving,
     sharing,
     trees,
 )
@@ -41,13 +42,10 @@ from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
 from freehold.master.sales import queries as sales
-from freehold.protocol import numbers
 from freehold.protocol.order import FREE_TEXT, OfferedTo, OrderSpec
 from freehold.protocol.problem import FieldError, Reason
 from freehold.protocol.states import Wanted
 
-LARGEST_PARAMETERS = 64 * 1024
-"""Bytes of an instance's parameters as JSON: they are sent, kept and shown again and again."""
 LARGE_PARAMETERS, HISTORY_OF_LARGE = 4 * 1024, 1024 * 1024
 """Bytes of JSON from which on a change of parameters makes room in their history, and what is kept of that."""
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -91,6 +89,8 @@ class Order:
     """An end that is asked for has no time of grace."""
     partial: bool = False
     """It is taken though there is no room for all that it will request."""
+    awaits_ready: bool = False
+    """The parent is given what it publishes only when it is ready."""
 
 
 def request(
@@ -154,14 +154,15 @@ def transact(order: Order, *, dry_run: bool = False) -> Answer:
             with writing(dry_run=dry_run):
                 if order.parent is not None:
                     trees.lock(order.parent["tree"])
-                return _apply(order)
+                return apply(order)
         except IntegrityError:
             # Somebody made the same title at the same moment; theirs is there now, so look again.
             continue
     raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
 
 
-def _apply(order: Order) -> Answer:
+def apply(order: Order) -> Answer:
+    """Make an instance exist as ordered, in a transaction of the caller, with the tree locked if it is a part."""
     free_text.check(order.spec)
     if order.spec.state is not Wanted.DESTROYED:
         project_suspension.refuse(order.project)
@@ -190,15 +191,15 @@ def _create(order: Order) -> Answer:
             f"There is no '{spec.title}' in '{spec.project}'.",
             remedy="To create it, name a product; `freehold list` shows what there is.",
         )
-    choice = _choose(spec, order.project)
+    choice = resolving.choose(spec, order.project)
     if parent is not None:
         trees.refuse_circle(parent, choice.product, choice.type)
     if order.shared is not None and order.shared != bool(choice.host):
         kind = "shared" if choice.host else "not shared"
         raise Undeclared(f"{choice.product} ({choice.type}) is {kind}; the release declares otherwise.")
     parameters = schemas.restore_secrets(choice.release, choice.type, spec.parameters or {}, {})
-    parameters = _fitting(choice.release, choice.type, parameters)
-    constraints = _constraints(spec.constraints or {})
+    parameters = resolving.fitting(choice.release, choice.type, parameters)
+    constraints = resolving.constraints_of(spec.constraints or {})
     instance = ids.new("inst")
     host, place = _place(order, instance, choice, constraints)
     wanted = spec.state or Wanted.STARTED
@@ -213,11 +214,12 @@ def _create(order: Order) -> Answer:
         product=choice.product,
         release=choice.release,
         type=choice.type,
-        parameters=_text(parameters),
+        parameters=resolving.as_text(parameters),
         constraints=msgspec.json.encode(constraints).decode(),
         requested_state=wanted.value,
         wanted=wanted.value,
         protected=bool(spec.protected),
+        awaits_ready=order.awaits_ready,
         seed=secrets.token_hex(32),
         node=place.node,
         partition=place.partition,
@@ -231,7 +233,7 @@ def _create(order: Order) -> Answer:
         quotas.check(order.project, Quota.INSTANCES, lambda: count_instances(order.project))
         raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
     if choice.requests and parent is None and not order.partial:
-        declaring = Declaring(Kind(choice.product, choice.type), choice.release, _text(parameters))
+        declaring = Declaring(Kind(choice.product, choice.type), choice.release, resolving.as_text(parameters))
         reservations.reserve(instance, order.project, spec.title, declaring, Counter())
     if choice.hosts:
         sharing.offer(instance, choice, order.project)
@@ -239,7 +241,7 @@ def _create(order: Order) -> Answer:
         sharing.offer_to(instance, order.project, choice.product, everyone=spec.offered_to is OfferedTo.EVERYONE)
     if parent is not None:
         _forget_given(parent["id"], order.title)
-    history.remember(instance, order.actor, choice.release, _text(parameters), wanted)
+    history.remember(instance, order.actor, choice.release, resolving.as_text(parameters), wanted)
     events.send(
         Ordered(
             instance,
@@ -287,40 +289,47 @@ def _of_offer(spec: Request) -> tuple[Request, str | None]:
     return whole, offer.offer
 
 
-def _choose(spec: Request, project: str) -> ResolvedType:
-    """Return the release and type that a new instance gets: the newest that can be had, unless one is named."""
-    assert spec.product is not None
-    type_name = spec.type or "default"
-    if spec.release is not None:
-        return catalog.choose(spec.product, spec.release, type_name)
-    newest = _version("newest_supplied", product=spec.product, project=project)
-    choice = catalog.choose(spec.product, newest, type_name)
-    if not choice.host:
-        return choice
-    served = _version("newest_shared", product=spec.product, type=type_name, project=project)
-    return catalog.choose(spec.product, served or choice.version, type_name)
-
-
-def _version(query: str, **values: str) -> str | None:
-    rows = run(QUERIES[query], **values)
-    return rows[0]["version"] if rows else None
-
-
 def _place(order: Order, instance: str, choice: ResolvedType, constraints: Constraints) -> tuple[str | None, Place]:
     if not choice.host:
-        if order.parent is not None:
-            reservations.make_room(order.parent["tree"], choice)
-        return None, allocation.place(instance, choice.release, order.project, constraints, choice.weight)
+        if order.parent is None:
+            return None, allocation.place(instance, choice.release, order.project, constraints, choice.weight)
+        return None, _place_part(order.parent, instance, choice, order.project, constraints)
     parent = order.parent
     kin = {parent["id"], *(row["id"] for row in trees.ancestors(parent["parent"]))} if parent else set()
     sibling = f"{parent['title']}/{constraints.instance}" if parent else ""
     return sharing.place(choice, order.project, constraints, sibling, kin)
 
 
+def _place_part(
+    parent: dict[str, Any], instance: str, choice: ResolvedType, project: str, constraints: Constraints
+) -> Place:
+    """Place an instance that another requests, apart from others of its kind if that is declared."""
+    others = apart.occupied(parent["id"], choice.product, choice.type)
+    kept = reservations.make_room(parent["tree"], choice, others.avoided)
+
+    def place(constraints: Constraints) -> Place:
+        return allocation.place(instance, choice.release, project, constraints, choice.weight, avoid=others.avoided)
+
+    if others.apart and kept and not constraints.node:
+        try:
+            # A better one may be where another of them has its place kept.
+            return place(msgspec.structs.replace(constraints, node=kept))
+        except NoPlace:
+            pass
+    try:
+        return place(constraints)
+    except NoPlace as error:
+        if others.places and others.apart:
+            raise others.refusal(len(others.places) + 1, error) from None
+        raise
+
+
 def _change(order: Order, row: dict[str, Any]) -> Answer:
     spec = order.spec
     _refuse_another_kind(order, row)
     noted = endings.protect(row, spec.protected, order.actor)
+    if order.awaits_ready != bool(row["awaits_ready"]):
+        trees.await_ready(row["id"], order.awaits_ready)
     if spec.state is Wanted.DESTROYED:
         endings.refuse_protected(row["title"], row["protected"] if spec.protected is None else spec.protected)
     if spec.state is Wanted.DESTROYED and not order.now and row["parent"] is None:
@@ -338,7 +347,7 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     release = row["release_id"]
     if spec.release is not None and spec.release != row["version"]:
         release = _other_release(order, row)
-    parameters = _text(_fitting(release, row["type"], given))
+    parameters = resolving.as_text(resolving.fitting(release, row["type"], given))
     old = Wanted(row["requested_state"])
     asked = spec.state or old
     INSTANCE.check(old, asked)
@@ -411,7 +420,7 @@ def _refuse_another_kind(order: Order, row: dict[str, Any]) -> None:
             )
     if spec.constraints is None:
         return
-    if msgspec.json.encode(_constraints(spec.constraints)).decode() != row["constraints"]:
+    if msgspec.json.encode(resolving.constraints_of(spec.constraints)).decode() != row["constraints"]:
         raise Conflict(
             f"'{order.title}' is placed already; its constraints cannot change.",
             remedy="Leave the constraints out, or destroy it and request it again.",
@@ -450,7 +459,7 @@ def _forget_given(parent: str, title: str) -> None:
     (row,) = run(QUERIES["parent"], id=parent)
     given = json.loads(row["child_publications"])
     if given.pop(trees.name_in_parent(title), None) is not None:
-        run(QUERIES["forget_child_publication"], id=parent, child_publications=_text(given))
+        run(QUERIES["forget_child_publication"], id=parent, child_publications=resolving.as_text(given))
 
 
 def check_title(title: str) -> None:
@@ -459,47 +468,3 @@ def check_title(title: str) -> None:
             f"'{title}' cannot be a title.",
             errors=[FieldError("title", "1 to 100 letters, digits, spaces, dots, dashes, underscores", title)],
         )
-
-
-def _fitting(release: str, type_name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters as they are kept.
-
-    Raise Invalid for those that are too many or no JSON, InvalidParameters for those that do not fit the schema.
-    """
-    try:
-        parameters: dict[str, Any] = numbers.kept(given)
-        size = len(json.dumps(parameters, separators=(",", ":"), allow_nan=False).encode())
-    except (ValueError, RecursionError):
-        raise Invalid(
-            "The parameters are no JSON that can be kept.",
-            remedy="Nest them less deeply, and write no number that is infinite or none (NaN, 1e999).",
-        ) from None
-    if size > LARGEST_PARAMETERS:
-        raise Invalid(
-            f"The parameters are {size} bytes of JSON; {LARGEST_PARAMETERS} are the most.",
-            remedy="Have the service fetch large content from where it is kept.",
-            errors=[FieldError("parameters", f"at most {LARGEST_PARAMETERS} bytes of JSON", size)],
-        )
-    schemas.validate(release, type_name, parameters)
-    if not numbers.is_kept_whole(given):
-        # What its node gets fits; what was asked for must fit, too.
-        schemas.validate(release, type_name, given)
-    return parameters
-
-
-def _text(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, separators=(",", ":"))
-
-
-def _constraints(values: dict[str, Any]) -> Constraints:
-    if any("\0" in value for value in values.values() if isinstance(value, str)):
-        raise Invalid("Constraints: no name has a zero character.", errors=[FieldError("constraints", "a name")])
-    try:
-        return msgspec.convert(values, Constraints)
-    except msgspec.ValidationError as error:
-        known = ", ".join(Constraints.__struct_fields__)
-        raise Invalid(
-            f"Constraints: {error}",
-            remedy=f"Known constraints: {known}.",
-            errors=[FieldError("constraints", str(error), values)],
-        ) from None

@@ -50,6 +50,8 @@ class Instance(models.Model):
     """JSON: the tokens of its last restarts, by service; under the empty name those of all of them."""
     forwarded_publication = models.BigIntegerField(default=0)
     """The publication row that its parent was last given."""
+    awaits_ready = models.BooleanField(db_default=False)
+    """Its parent is given what it publishes only when it is ready, with all below it."""
     node = models.ForeignKey(Node, on_delete=models.PROTECT, db_index=False)
     partition = models.TextField()
     """Name of the partition on the node."""
@@ -79,6 +81,7 @@ class Instance(models.Model):
             models.Index(fields=["id"], name="instance_going", condition=Q(wanted="destroyed", gone_at__isnull=True)),
             models.Index(fields=["ends_at"], name="instance_ending", condition=Q(ends_at__isnull=False)),
             models.Index(fields=["orphaned_at"], name="instance_orphaned", condition=Q(orphaned_at__isnull=False)),
+            models.Index(fields=["id"], name="instance_awaits_ready", condition=Q(awaits_ready=True)),
         ]
 
 
@@ -129,6 +132,66 @@ class Reservation(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["tree", "product", "type"], name="reservation_search")]
+
+
+class Cluster(models.Model):
+    """Instances of one kind that an instance requests together; they are changed one at a time (`clusters`)."""
+
+    id = models.TextField(primary_key=True)
+    parent = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False)
+    name = models.TextField()
+    """Its members are called so, with a dash and their number."""
+    product = models.TextField()
+    type = models.TextField()
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, db_index=False)
+    parameters = models.TextField()
+    """JSON object, of each of them."""
+    constraints = models.TextField()
+    """JSON of allocation.Constraints, of each of them."""
+    size = models.IntegerField()
+    most_down = models.IntegerField()
+    ready_within = models.FloatField()
+    leave_within = models.FloatField()
+    shares = models.TextField()
+    """JSON list: what of its publication each member is told of the others."""
+    awaits_ready = models.BooleanField()
+    is_refused = models.BooleanField()
+    """A member did not become ready with this release and these parameters, and went back."""
+    is_settled = models.BooleanField()
+    """All of it was as wanted when it was looked at last."""
+    trouble = models.TextField()
+    """Why it goes no further; empty when it does."""
+    message = models.TextField()
+    """How far it is."""
+    notice = models.TextField()
+    """What happened on its way that somebody should know."""
+    changed_at = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["parent", "name"], name="one_cluster_a_name")]
+
+
+class ClusterMember(models.Model):
+    """An instance as a member of a cluster, and what it was told as such."""
+
+    instance = models.OneToOneField(Instance, on_delete=models.CASCADE, primary_key=True)
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, db_index=False)
+    ordinal = models.IntegerField()
+    view = models.TextField()
+    """JSON: who its siblings are, as its node is told."""
+    former = models.TextField()
+    """JSON: the release and parameters that it was last ready with, while it has others; or empty."""
+    told_at = models.BigIntegerField()
+    """When it was last told to be something else."""
+    ready_at = models.BigIntegerField(null=True)
+    """When it was ready for the first time."""
+    leaving_at = models.BigIntegerField(null=True)
+    """Since when it leaves, for good."""
+    drained_node = models.TextField(db_default="")
+    """The node that is drained, and from which it moves when that is its turn; or empty."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["cluster", "ordinal"], name="one_member_an_ordinal")]
 
 
 class ProjectSuspension(models.Model):

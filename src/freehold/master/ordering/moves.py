@@ -14,15 +14,15 @@ from django.db import transaction
 from django.db.models import Q
 
 from freehold.master.allocation import actions as allocation
-from freehold.master.allocation.choice import Constraints
+from freehold.master.allocation.choice import Avoided, Constraints
 from freehold.master.fleet import fencing, partitions, revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
-from freehold.master.foundation import clock
+from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.generation.clocks import contradiction
-from freehold.master.ordering import endings
+from freehold.master.ordering import apart, endings
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
 
@@ -71,27 +71,33 @@ def move_from_lost() -> int:
 def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[str, Any]:
     """Close a node, and move what holds no data to others.
 
-    Return the titles that moved, those that found no place with the reason, and those that stay for their owners to
-    decide. With `dry_run` nothing is kept.
+    Return the titles that moved, those of members of clusters, which move one after another (`clusters`), those that
+    found no place with the reason, and those that stay for their owners to decide. With `dry_run` nothing is kept.
     """
     owner = acting.project(project, Scope.OPERATE)
     node = _named(node_id, owner)
     if node is None:
         raise NotFound(f"There is no node '{node_id}' in '{project}'.", remedy="See `freehold node list`.")
-    moved, stuck = [], {}
+    moved, later, stuck = [], [], {}
     with writing(dry_run=dry_run):
         run(locking(QUERIES["lock_movable"], "i"), node=node.id)
         revisions.lock_clock()
         fencing.close(node.id)
         audit(acting.actor, "node.drain", node.id, project=owner)
         for row in run(QUERIES["movable"], node=node.id):
+            if row["cluster"] is not None:
+                # What belongs together does not move at once.
+                run(QUERIES["drain_member"], instance=row["id"], node=node.id)
+                later.append(row["title"])
+                continue
             try:
-                _move_within(row, actor=acting.actor)
+                move_within(row, actor=acting.actor)
                 moved.append(row["title"])
             except NoPlace as error:
                 stuck[row["title"]] = str(error)
     stays = [row["title"] for row in run(QUERIES["staying"], node=node.id)]
-    return {"moved": moved, "stuck": stuck, "stays": stays}
+    hints.after_commit(hints.REPORTED)
+    return {"moved": moved, "later": later, "stuck": stuck, "stays": stays}
 
 
 def _named(name: str, project: str) -> Node | None:
@@ -114,7 +120,7 @@ def move(project: str, title: str, *, abandon_data: bool, dry_run: bool, acting:
             raise NotFound(f"There is no '{title}' in '{project}'.")
         row = rows[0]
         _refuse_move(row, abandon_data=abandon_data)
-        _move_within(row, actor=acting.actor)
+        move_within(row, actor=acting.actor)
         (now,) = run(QUERIES["moving"], project=owner, title=title)
     return {"former": row["node"], "node": now["node"], "abandoned": bool(row["holds_data"])}
 
@@ -153,10 +159,10 @@ def finish_departures() -> int:
 def _move(row: dict[str, Any], *, actor: str) -> None:
     with writing():
         run(locking(QUERIES["lock_instance"], "i"), id=row["id"])
-        _move_within(row, actor=actor)
+        move_within(row, actor=actor)
 
 
-def _move_within(row: dict[str, Any], *, actor: str) -> None:
+def move_within(row: dict[str, Any], *, actor: str) -> None:
     """Place an instance elsewhere; raise NoPlace, having changed nothing, when there is no other node for it."""
     constraints = msgspec.json.decode(row["constraints"], type=Constraints)
     revisions.take_turn()
@@ -164,7 +170,9 @@ def _move_within(row: dict[str, Any], *, actor: str) -> None:
         # Its own partition is no other place, and what it leaves there has a name of its own.
         partitions.keep(row["node_id"], row["partition"], row["id"], _left(row["id"], row["node_id"]))
         # Where it is, and where something of it may be left.
-        avoid = {row["node_id"], *(left["node_id"] for left in run(QUERIES["departing"], instance=row["id"]))}
+        left = {one["node_id"] for one in run(QUERIES["departing"], instance=row["id"])}
+        kin = apart.occupied(row["parent"], row["product"], row["type"], besides=row["id"])
+        avoid = Avoided(kin.avoided.nodes | left | {row["node_id"]}, kin.avoided.sites)
         place = allocation.place(
             row["id"], row["release_id"], row["project_id"], constraints, row["weight"], avoid=avoid
         )

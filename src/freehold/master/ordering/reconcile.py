@@ -1,6 +1,7 @@
 """Keeps what instances leave behind bounded."""
 
 from freehold.master.foundation.transactions import change, writing
+from freehold.master.ordering import clusters
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people import quotas
 from freehold.master.people.quotas import Quota
@@ -18,5 +19,6 @@ def clean_up() -> int:
     for name in ("tidy_observations", "tidy_publications"):
         with writing():
             count += change(QUERIES[name], kept=KEPT)
+    count += clusters.clean_up()
     with writing():
         return count + change(QUERIES["tidy_requests"], usual=quotas.USUAL[Quota.HISTORY])

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from freehold.master.allocation import actions as allocation
-from freehold.master.allocation.choice import Constraints
+from freehold.master.allocation.actions import NOWHERE
+from freehold.master.allocation.choice import Avoided, Constraints
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog.queries import ResolvedType
 from freehold.master.fleet import partitions, revisions
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import NoPlace, NotFound, NotWhole
 from freehold.master.foundation.transactions import run, writing
-from freehold.master.ordering import declared, trees
+from freehold.master.ordering import apart, declared, trees
+from freehold.master.ordering.apart import Occupied
 from freehold.master.ordering.queries import QUERIES
 
 LONGEST = 3_600_000
@@ -55,18 +57,21 @@ def reserve(tree: str, project: str, title: str, order: Declaring, there: Counte
     which says what there is room for and what not, when they do not all have one.
     """
     kept: Counter[Kind] = Counter()
-    for kind in _requested(order, project, (order.kind,), there):
+    for part in _requested(order, project, (order.kind,), there, tree):
         if kept.total() >= MOST_PLACES:
             return
-        wanted = _newest(kind, project)
+        kind, wanted, others = part.kind, part.wanted, part.others
         if wanted.host:
             # It lives on an instance of the tree, or of somebody else: it takes no partition.
             continue
         reservation = ids.new("rsrv")
         try:
-            place = allocation.place(reservation, wanted.release, project, Constraints(), wanted.weight)
+            place = allocation.place(
+                reservation, wanted.release, project, Constraints(), wanted.weight, avoid=others.avoided
+            )
         except NoPlace as error:
-            raise _refused(title, kind, kept, error) from None
+            raise _refused(title, part, kept, error) from None
+        others.add(place)
         run(
             QUERIES["reserve"],
             id=reservation,
@@ -88,16 +93,21 @@ def numbers(order: Declaring) -> Counter[Kind]:
     return Counter({Kind(product, type_name): number for (product, type_name), (_, number) in may.items()})
 
 
-def make_room(tree: str, choice: ResolvedType) -> None:
-    """Give back a place that was kept for an instance of this kind, which takes it, or a better one, next.
+def make_room(tree: str, choice: ResolvedType, avoid: Avoided) -> str | None:
+    """Give back a place that was kept for an instance of this kind, which takes it, or a better one, next; return its
+    node. One that is where the instance may be goes before one that is not.
 
     In the transaction that places the instance, with its tree locked. Nobody else takes the place: whoever wants one
     waits for the turn that is taken here.
     """
-    rows = run(QUERIES["reserved"], tree=tree, product=choice.product, type=choice.type)
-    if rows:
-        revisions.take_turn()
-        _give_back(rows[0]["id"])
+    most = MOST_PLACES if avoid != NOWHERE else 1
+    rows = run(QUERIES["reserved"], tree=tree, product=choice.product, type=choice.type, most=most)
+    if not rows:
+        return None
+    row = min(rows, key=lambda one: avoid.holds(one["node"], one["site"]))
+    revisions.take_turn()
+    _give_back(row["id"])
+    return str(row["node"])
 
 
 def release_unneeded() -> int:
@@ -116,29 +126,58 @@ def _unneeded(tree: str = "") -> list[dict[str, Any]]:
     return run(QUERIES["unneeded"], before=now - LONGEST, latest=clock.latest(), tree=tree)
 
 
-def _requested(order: Declaring, project: str, chain: tuple[Kind, ...], there: Counter[Kind]) -> Iterator[Kind]:
-    """Yield each instance that one will request, and what that will request itself."""
-    for kind, number in numbers(order).items():
+@dataclass(frozen=True)
+class _Part:
+    """An instance that another will request."""
+
+    kind: Kind
+    wanted: ResolvedType
+    others: Occupied
+    """Where the others of its kind are."""
+    number: int
+    """How many of its kind there will be."""
+
+
+def _requested(
+    order: Declaring, project: str, chain: tuple[Kind, ...], there: Counter[Kind], parent: str | None
+) -> Iterator[_Part]:
+    """Yield each instance that one will request, and what that will itself; `parent` is its id, if it has one."""
+    may = declared.read(*catalog.requests(order.release, order.kind.type), order.parameters)
+    for (product, type_name), (one, number) in may.items():
+        kind = Kind(product, type_name)
         if kind in chain or len(chain) >= trees.DEEPEST:
             # It is refused when it is requested, and says why.
             continue
-        for _ in range(max(0, number - there[kind])):
-            yield kind
-            below = _newest(kind, project)
+        if number <= there[kind]:
+            continue
+        below = _choose(kind, order, project)
+        others = apart.of_kind(parent, one)
+        for _ in range(number - there[kind]):
+            yield _Part(kind, below, others, number)
             if below.requests:
                 # What it is asked for is not known before it is requested: as many as by default.
-                yield from _requested(Declaring(kind, below.release, "{}"), project, (*chain, kind), Counter())
+                declaring = Declaring(kind, below.release, "{}")
+                yield from _requested(declaring, project, (*chain, kind), Counter(), None)
 
 
-def _newest(kind: Kind, project: str) -> ResolvedType:
-    rows = run(QUERIES["newest_supplied"], product=kind.product, project=project)
+def _choose(kind: Kind, order: Declaring, project: str) -> ResolvedType:
+    """Return what a part will be: of the release of what requests it, if that is the same product; or of the newest."""
+    if kind.product == order.kind.product:
+        version: str | None = catalog.version(order.release)
+    else:
+        rows = run(QUERIES["newest_supplied"], product=kind.product, project=project)
+        version = rows[0]["version"] if rows else None
     try:
-        return catalog.choose(kind.product, rows[0]["version"] if rows else None, kind.type)
+        return catalog.choose(kind.product, version, kind.type)
     except NotFound as error:
         raise NotWhole(f"It requests {kind}, which is not to be had here: {error.detail}", reasons=[]) from None
 
 
-def _refused(title: str, kind: Kind, kept: Counter[Kind], error: NoPlace) -> NotWhole:
+def _refused(title: str, part: _Part, kept: Counter[Kind], error: NoPlace) -> NotWhole:
+    kind = part.kind
+    if part.others.apart and part.others.places:
+        error = part.others.refusal(part.number, error)
+        return NotWhole(f"'{title}' is made of several instances: {error.detail}", reasons=error.reasons)
     room = ", ".join(f"{number} {one}" for one, number in kept.items())
     another = "another" if kept[kind] else "any"
     found = f"there is room for {room}, not for {another} {kind}" if room else f"there is no room for any {kind}"

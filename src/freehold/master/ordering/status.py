@@ -135,6 +135,15 @@ def whole(own: Status, below: Mapping[str, Status]) -> Status:
     return replace(own, promises_kept=False, ready=False, health=worst, message=message)
 
 
+def clustered(own: Status, is_settled: bool, is_stuck: bool, message: str) -> Status:
+    """Return what an instance is by what is said of the clusters that it requested: ready when they are as wanted."""
+    words = "\n".join(filter(None, [own.message, message]))
+    if own.state != "started" or is_settled:
+        return replace(own, message=words)
+    health = Health.BROKEN if is_stuck else own.health
+    return replace(own, ready=False, health=health, message=words)
+
+
 def hosted(own: Status, host: Status) -> Status:
     """Return what a shared instance is by what its host is, which runs all of it."""
     if own.state != "started":

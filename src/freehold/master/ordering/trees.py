@@ -3,6 +3,7 @@ of what nobody requests any more.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -110,30 +111,58 @@ def end_orphans() -> int:
 
 
 class PublicationForwarder:
-    """Gives parents what their children published. The bookmark in memory only saves time."""
+    """Gives parents what their children published. The bookmark in memory only saves time.
 
-    def __init__(self) -> None:
-        self._bookmark = 0
+    `ready` says which of some instances (ids) are started and ready, with all below them: for children whose parent
+    waits for that. What a parent was given once it keeps, whatever becomes of the child.
+    """
+
+    def __init__(self, ready: Callable[[list[str]], set[str]]) -> None:
+        self._bookmark, self._ready = 0, ready
 
     def __call__(self) -> int:
         """Forward what is new; return how many publications were looked at."""
+        return self._forward_published() + self._forward_ready()
+
+    def _forward_ready(self) -> int:
+        after, count = "", 0
+        while rows := run(QUERIES["awaited"], after=after, most=_MOST_NEWS):
+            ready = self._ready([row["id"] for row in rows])
+            _give_each([row for row in rows if row["id"] in ready])
+            after, count = rows[-1]["id"], count + len(rows)
+        return count
+
+    def _forward_published(self) -> int:
         (last,) = run(QUERIES["last_publication"])
         after, count = self._bookmark, 0
         while rows := run(QUERIES["news"], bookmark=after, most=_MOST_NEWS):
-            by_parent: dict[str, list[dict[str, Any]]] = {}
-            for row in rows:
-                by_parent.setdefault(row["parent"], []).append(row)
-            for parent, of_parent in by_parent.items():
-                with writing():
-                    _give(parent, of_parent)
+            _give_each(rows)
             after, count = rows[-1]["row_id"], count + len(rows)
         self._bookmark = max(0, (last["row_id"] or 0) - _OVERLAP)
         return count
 
 
+def await_ready(child: str, awaits_ready: bool) -> None:
+    """Record when the parent of an instance is given what that publishes, in a transaction with the tree locked."""
+    run(QUERIES["await_ready"], id=child, awaits_ready=awaits_ready)
+    if not awaits_ready:
+        # The bookmark of the forwarder may be behind it already.
+        for row in run(QUERIES["withheld"], id=child):
+            _give(row["parent"], [row])
+
+
 def name_in_parent(title: str) -> str:
     """Return the title that a parent gave its child."""
     return title.rpartition("/")[2]
+
+
+def _give_each(rows: list[dict[str, Any]]) -> None:
+    by_parent: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_parent.setdefault(row["parent"], []).append(row)
+    for parent, of_parent in by_parent.items():
+        with writing():
+            _give(parent, of_parent)
 
 
 def _give(parent: str, rows: list[dict[str, Any]]) -> None:

@@ -9,9 +9,19 @@ from freehold.master.fleet import contact
 from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import reconcile as foundation
 from freehold.master.generation import reconcile as generation
+from freehold.master.monitoring import queries
 from freehold.master.monitoring import reconcile as monitoring
 from freehold.master.notifications import reconcile as notifications
-from freehold.master.ordering import actions, endings, moves, project_suspension, recovery, reservations, trees
+from freehold.master.ordering import (
+    actions,
+    clusters,
+    endings,
+    moves,
+    project_suspension,
+    recovery,
+    reservations,
+    trees,
+)
 from freehold.master.ordering import reconcile as ordering
 from freehold.master.people import reconcile as people
 from freehold.master.support import reconcile as support
@@ -52,7 +62,8 @@ class MasterTask:
 
 TASKS = (
     MasterTask("fleet.reports", fleet.take_over),
-    MasterTask("ordering.publications", trees.PublicationForwarder()),
+    MasterTask("ordering.publications", trees.PublicationForwarder(queries.ready_among)),
+    MasterTask("ordering.clusters", clusters.Rollouts(queries.sights)),
     MasterTask("ordering.orphans", trees.end_orphans),
     MasterTask("ordering.project-suspensions", project_suspension.settle),
     MasterTask("ordering.reservations", reservations.release_unneeded),

@@ -249,6 +249,8 @@ class InstanceLifecycle:
         folder = str(self._folder(slot))
         requests = {requested.title: requested.spec for requested in desired.layout.outcome.requests}
         letter = {"master": link.master, "folder": folder, "requests": requests, "now": self._store.clock.now()}
+        letter["await_ready"] = desired.layout.outcome.await_ready
+        letter["clusters"] = desired.layout.outcome.clusters
         next_try = self._store.clock.now() + planning.ask_pause(attempts)
         try:
             self.identify(instance, link)
@@ -430,6 +432,7 @@ class InstanceLifecycle:
             "parameters": desired.parameters,
             "seed": desired.seed,
             "given": desired.given,
+            "cluster": desired.cluster,
             "guests": self._store.shared.guests(desired.instance),
         }
         is_profile = not (self._paths.software / desired.release / "release" / "instance.py").exists()

@@ -10,6 +10,7 @@ import msgspec
 
 from freehold.node.clock import Clock, Hardware
 from freehold.node.link.client import Link
+from freehold.node.partition.layout import ChildCluster
 from freehold.protocol.problem import Problem
 
 PATH = "/api/v1/instance/requests"
@@ -22,6 +23,9 @@ class RequestLetter(msgspec.Struct, frozen=True):
     folder: str
     """Of the partition."""
     requests: dict[str, dict[str, object]]
+    await_ready: list[str]
+    """Titles of those of which it wants to know only when they are ready."""
+    clusters: list[ChildCluster]
     now: float
     """The time by the agent's clock."""
 
@@ -37,7 +41,14 @@ def send(payload: bytes) -> bytes:
     ours = Path(letter.folder) / ".freehold"
     time = Clock(letter.now - Hardware().since_boot(), heard=True)
     link = Link(letter.master, ours / "authority.pem", (ours / "certificate.pem", ours / "key.pem"), time=time)
-    _, content, _ = link.call("PUT", PATH, msgspec.json.encode({"requests": letter.requests}))
+    body: dict[str, object] = {"requests": letter.requests}
+    if letter.clusters:
+        said = {one.name: msgspec.to_builtins(one) for one in letter.clusters}
+        body["clusters"] = {name: {key: one[key] for key in one if key != "name"} for name, one in said.items()}
+    if letter.await_ready:
+        # An older Master refuses what it does not know.
+        body["await_ready"] = letter.await_ready
+    _, content, _ = link.call("PUT", PATH, msgspec.json.encode(body))
     grants = msgspec.json.decode(content, type=dict[str, _Grant])
     refused = [
         f"'{title}' was not granted: {grant.problem.title}: {grant.problem.detail} {grant.problem.remedy}".strip()

@@ -144,6 +144,9 @@ def _checked_outcome(outcome: Outcome, now: float) -> Outcome:
     _check_unique("request", [request.title for request in outcome.requests])
     for request in outcome.requests:
         _check_json(f"What it requests as '{request.title}'", request.spec, MOST_REQUEST)
+    _check_unique("cluster", [cluster.name for cluster in outcome.clusters])
+    for cluster in outcome.clusters:
+        _check_json(f"What it requests as '{cluster.name}'", cluster.member, MOST_REQUEST)
     for instance, answer in outcome.served.items():
         _check_publication(f"What it publishes for {_shown(instance)}", answer.published)
     for rotation in outcome.logs:

@@ -13,6 +13,7 @@ import msgspec
 from freehold.node.errors import ConfigureError
 from freehold.node.isolation.firewall import FirewallNetwork
 from freehold.protocol import MAX_PROMISES, UNREADABLE
+from freehold.protocol.descriptor import LONGEST_CHANGE
 
 SERVICE, RUN, PLUGIN, PROMISE, PRERM = "etc/service", "etc/run", "etc/plugin", "etc/promise", "etc/prerm"
 LOG = "var/log"
@@ -37,6 +38,8 @@ LONGEST_NAME = 200
 """Bytes of the name of a service, task or promise: with what is added it is the name of a file."""
 MOST_REQUESTS, MOST_LOGS, MOST_SERVED = 200, 200, 20_000
 """Requests of other instances, logs with a rotation of their own, shared instances that are served."""
+MOST_MEMBERS, MOST_SHARED = 2000, 50
+"""Members of a cluster; what of its publication each is told of the others."""
 MOST_PORTS, MOST_TARGETS = 1000, 500
 """Of each protocol; where it may connect."""
 _NAME = r"\A[^./\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*\Z"
@@ -81,6 +84,19 @@ class ChildRequest(msgspec.Struct, frozen=True):
     """As the public API takes it."""
 
 
+class ChildCluster(msgspec.Struct, frozen=True):
+    """Instances that this one requests together."""
+
+    name: Title
+    member: dict[str, object]
+    """Each, as the public API takes a request."""
+    count: Annotated[int, msgspec.Meta(ge=0, le=MOST_MEMBERS)]
+    most_down: Annotated[int, msgspec.Meta(ge=1, le=MOST_MEMBERS)]
+    ready_within: Annotated[float, msgspec.Meta(gt=0.0, le=LONGEST_CHANGE)]
+    leave_within: Annotated[float, msgspec.Meta(ge=0.0, le=LONGEST_CHANGE)]
+    shares: Annotated[list[Title], msgspec.Meta(max_length=MOST_SHARED)] = []
+
+
 class Served(msgspec.Struct, frozen=True, omit_defaults=True):
     """What came of a shared instance."""
 
@@ -103,6 +119,9 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     requests: Annotated[list[ChildRequest], msgspec.Meta(max_length=MOST_REQUESTS)] = []
     missing: Annotated[list[Title], msgspec.Meta(max_length=MOST_REQUESTS)] = []
     """Titles of requests that did not return yet what they must."""
+    clusters: Annotated[list[ChildCluster], msgspec.Meta(max_length=MOST_REQUESTS)] = []
+    await_ready: Annotated[list[Title], msgspec.Meta(max_length=MOST_REQUESTS)] = []
+    """Titles of requests of which it wants to know only when they are ready."""
     keeps: bool = False
     """While those are missing, the partition is as it was, and what it serves."""
     served: Annotated[dict[Id, Served], msgspec.Meta(max_length=MOST_SERVED)] = {}
@@ -149,8 +168,16 @@ def after(former: Layout, found: Layout) -> Layout:
     """Return what a partition holds after a configuration that may have kept what was there, as `former` says."""
     if not found.outcome.keeps:
         return found
-    asked = {"requests": found.outcome.requests, "missing": found.outcome.missing, "keeps": True}
-    return msgspec.structs.replace(found, outcome=msgspec.structs.replace(former.outcome, **asked))
+    asked = found.outcome
+    kept = msgspec.structs.replace(
+        former.outcome,
+        requests=asked.requests,
+        missing=asked.missing,
+        clusters=asked.clusters,
+        await_ready=asked.await_ready,
+        keeps=True,
+    )
+    return msgspec.structs.replace(found, outcome=kept)
 
 
 def promise_names(layout: Layout) -> list[str]:

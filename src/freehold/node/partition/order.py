@@ -29,4 +29,6 @@ class ConfigureOrder(msgspec.Struct, frozen=True):
     """Of the secrets that survive the node."""
     given: str = "{}"
     """JSON: what the requested instances published, by title."""
+    cluster: str = "{}"
+    """JSON: of a member of a cluster, who its siblings are."""
     guests: list[Guest] = []

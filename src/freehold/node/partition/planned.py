@@ -4,6 +4,7 @@ import json
 import secrets
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,10 +12,24 @@ import msgspec
 from freehold.node.isolation.firewall import FirewallNetwork
 from freehold.node.partition import certificates, layout, ready, timer
 from freehold.node.partition.files import write
-from freehold.node.partition.layout import ChildRequest, Outcome, Served
+from freehold.node.partition.layout import ChildCluster, ChildRequest, Outcome, Served
 from freehold.node.partition.order import ConfigureOrder
 from freehold.promises import CertificateValid, JobRan, Promise, TaskDone, source
-from freehold.release import Context, Job, Plan, Process, Refusal, Task, make_plan
+from freehold.protocol.feed import WantedMembership
+from freehold.release import (
+    Cluster,
+    ClusterView,
+    Context,
+    Job,
+    Plan,
+    Process,
+    Refusal,
+    Release,
+    Request,
+    Sibling,
+    Task,
+    make_plan,
+)
 from freehold.release import Network as Declared
 from freehold.release.folder import load
 from freehold.release.plan import SharedSpec
@@ -26,17 +41,18 @@ _EXPIRY_DAYS = 7.0
 
 def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
     """Make the plan of an order and apply it; raise ReleaseError when the plan is wrong, having changed nothing."""
-    context = _context(order, folder, release)
-    plan, renew_at = _make(order, folder, release, context)
+    context, loaded = _context(order, folder, release), load(release)
+    plan, renew_at = _make(order, folder, loaded, context)
     write(folder / _PORTS, json.dumps(context.ports).encode(), 0o600)
-    requests = [ChildRequest(request.title, request.spec()) for request in plan.requests]
-    missing = [request.title for request in plan.requests if context.returned(request) is None]
-    if missing and plan.only_requests:
-        return Outcome(requests=requests, missing=missing, keeps=True)
+    requested = _requested(plan, loaded, context)
+    if requested.missing and plan.only_requests:
+        return msgspec.structs.replace(requested, keeps=True)
+    if context.cluster is not None and context.cluster.leaving:
+        # What it serves ends: only that it leaves is promised.
+        plan = replace(plan, tasks=(*plan.tasks, *plan.leave), promises={})
     _apply(folder, plan, context)
-    return Outcome(
-        requests=requests,
-        missing=missing,
+    return msgspec.structs.replace(
+        requested,
         served={guest.instance: _served(plan, guest.instance) for guest in order.guests},
         logs=[layout.Rotation(log.path, int(log.megabytes * 1024 * 1024), log.keep) for log in plan.logs],
         attested=bool(plan.promises),
@@ -45,17 +61,45 @@ def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
     )
 
 
-def _make(order: ConfigureOrder, folder: Path, release: Path, context: Context) -> tuple[Plan, float | None]:
+def _requested(plan: Plan, release: Release, context: Context) -> Outcome:
+    """Return what the plan requests of others. What is of the release's own product has its version."""
+
+    def spec(one: Request | Cluster) -> dict[str, object]:
+        return {**({"release": release.version} if one.product == release.name else {}), **one.spec()}
+
+    parts: tuple[tuple[str, Request | Cluster], ...] = (
+        *((one.title, one) for one in plan.requests),
+        *((one.name, one) for one in plan.clusters),
+    )
+    return Outcome(
+        requests=[ChildRequest(one.title, spec(one)) for one in plan.requests],
+        missing=[title for title, one in parts if context.returned(one) is None],
+        clusters=[
+            ChildCluster(
+                one.name,
+                spec(one),
+                one.count,
+                one.most_down,
+                float(one.ready_within),
+                float(one.leave_within),
+                list(one.shares),
+            )
+            for one in plan.clusters
+        ],
+        await_ready=[title for title, one in parts if one.ready],
+    )
+
+
+def _make(order: ConfigureOrder, folder: Path, loaded: Release, context: Context) -> tuple[Plan, float | None]:
     """Return the plan, and when a certificate of it must be renewed."""
     guests = tuple(
         SharedSpec(guest.instance, guest.type, guest.parameters.encode(), guest.wanted, guest.seed)
         for guest in order.guests
     )
-    loaded = load(release)
     plan = make_plan(loaded, order.type, order.parameters.encode(), context, guests)
     if not plan.certificates:
         return plan, None
-    made = {certificate.name: certificates.ensure(folder, certificate) for certificate in plan.certificates}
+    made = {one.name: certificates.ensure(folder, one, context.cluster) for one in plan.certificates}
     known = dict(context.certificates)
     assert isinstance(context.certificates, dict)
     context.certificates.update({name: pem for name, (pem, _) in made.items()})
@@ -84,7 +128,19 @@ def _context(order: ConfigureOrder, folder: Path, release: Path) -> Context:
         surviving_seed=order.seed,
         ports=json.loads(ports.read_text()) if ports.exists() else {},
         certificates={path.stem: path.read_text() for path in present.glob("*.pem")},
+        cluster=_cluster_view(order.cluster),
     )
+
+
+def _cluster_view(text: str) -> ClusterView | None:
+    if text == "{}":
+        return None
+    known = msgspec.json.decode(text, type=WantedMembership)
+    members = tuple(
+        Sibling(one.ordinal, one.title, one.address, one.node, one.site, json.loads(bytes(one.published)))
+        for one in known.members
+    )
+    return ClusterView(known.name, known.ordinal, members, known.leaving, known.secret)
 
 
 def _apply(folder: Path, plan: Plan, context: Context) -> None:

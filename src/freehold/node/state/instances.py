@@ -18,6 +18,7 @@ from freehold.protocol.feed import WantedInstance
 from freehold.protocol.report import InstanceReport, Item, PublicationReport
 from freehold.protocol.states import Observed, Wanted
 
+UNASKED = "The Master does not know yet what it requests."
 RECONFIGURE_PAUSE = 300.0
 """Seconds after which a promise may have its instance configured again once more."""
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ _LATER_COLUMNS = {
     "orphan": "INTEGER NOT NULL DEFAULT 0",
     "hold": "INTEGER NOT NULL DEFAULT 0",
     "restarts": "TEXT NOT NULL DEFAULT '{}'",
+    "cluster": "TEXT NOT NULL DEFAULT '{}'",
 }
 """For a file that an earlier version made. `asking` is the digest of what an instance requests of others, `asked` that
 of what the Master granted."""
@@ -75,6 +77,8 @@ class DesiredInstance(msgspec.Struct, frozen=True):
     movable: bool = False
     restarts: str = "{}"
     """JSON: the token of the last restart of each service, and under the empty name of all of them."""
+    cluster: str = "{}"
+    """JSON: of a member of a cluster, who its siblings are."""
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -87,6 +91,19 @@ class _Found(msgspec.Struct, frozen=True):
     state_revision: int
     message: str
     layout: str
+
+
+def _asking(layout: Layout) -> str:
+    """Return the digest of what an instance requests; empty when it requests nothing."""
+    outcome = layout.outcome
+    if outcome.await_ready or outcome.clusters:
+        asking: object = [outcome.requests, outcome.await_ready, outcome.clusters]
+    elif outcome.requests:
+        # As earlier versions wrote it: what was asked is not asked again for an upgrade.
+        asking = outcome.requests
+    else:
+        return ""
+    return hashlib.sha256(msgspec.json.encode(asking)).hexdigest()
 
 
 class Instances:
@@ -143,7 +160,7 @@ class Instances:
         rows = self._database.mappings(
             f"SELECT instance, revision, partition, release, type, {_WANTED} AS wanted, title, parameters, state, "
             "state_revision, message, attempts, layout, seed, given, asking, ask_attempts, "
-            f"movable, restarts FROM instance {condition} ORDER BY partition",
+            f"movable, restarts, cluster FROM instance {condition} ORDER BY partition",
             values,
         )
         for row in rows:
@@ -155,11 +172,12 @@ class Instances:
         self._database.execute(
             "INSERT INTO instance "
             "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, "
-            "movable, hold, restarts) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+            "movable, hold, restarts, cluster) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
             "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
             "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
             "given = excluded.given, movable = excluded.movable, hold = excluded.hold, restarts = excluded.restarts, "
+            "cluster = excluded.cluster, "
             "orphan = 0, next_try = 0, attempts = 0 "
             "WHERE excluded.revision > instance.revision",
             (
@@ -176,6 +194,7 @@ class Instances:
                 int(desired.movable),
                 int(desired.hold),
                 msgspec.json.encode({restart.process: restart.token for restart in desired.restarts}).decode(),
+                msgspec.json.encode(desired.cluster).decode() if desired.cluster else "{}",
             ),
         )
 
@@ -212,6 +231,8 @@ class Instances:
         With a layout (it was configured) its promises and what it publishes are reported as well.
         """
         with self._database.transaction():
+            if state is Observed.STARTED and layout is not None and self._awaits_grant(instance, layout):
+                state, message = Observed.CONFIGURING, UNASKED
             names = promise_names(layout) if layout is not None else []
             processes = _services(layout) if layout is not None else []
             items: list[Item] = [InstanceReport(instance, revision, state, message[-MAX_MESSAGE:], names, processes)]
@@ -250,8 +271,7 @@ class Instances:
         return all(self._results.is_kept(instance, revision, name) for name in tasks)
 
     def _keep_layout(self, instance: str, layout: Layout) -> None:
-        outcome = layout.outcome
-        digest = hashlib.sha256(msgspec.json.encode(outcome.requests)).hexdigest() if outcome.requests else ""
+        outcome, digest = layout.outcome, _asking(layout)
         # What was served is kept by shared instance: a host may serve thousands.
         without_guests = msgspec.structs.replace(layout, outcome=msgspec.structs.replace(outcome, served={}))
         self._database.execute(
@@ -285,11 +305,28 @@ class Instances:
                 ("" if refused or next_try else digest, next_try, attempts, instance, digest),
             )
             for row in self._found(instance):
+                if not refused and not next_try and row.state is Observed.CONFIGURING:
+                    self._start_granted(instance, row)
                 if refused and row.message != refused:
                     self._database.execute("UPDATE instance SET message = ? WHERE instance = ?", (refused, instance))
                     text, layout = refused[-MAX_MESSAGE:], _layout(instance, row.layout)
                     names, processes = promise_names(layout), _services(layout)
                     self._outbox.add(InstanceReport(instance, row.state_revision, row.state, text, names, processes))
+
+    def _awaits_grant(self, instance: str, layout: Layout) -> bool:
+        """Whether the Master does not know yet what is wanted of its clusters: until then they are not as wanted."""
+        asked = self._database.mappings("SELECT asked FROM instance WHERE instance = ?", (instance,))
+        return bool(layout.outcome.clusters) and [row["asked"] for row in asked] != [_asking(layout)]
+
+    def _start_granted(self, instance: str, row: _Found) -> None:
+        """Report an instance started that waited for nothing but the Master to take its clusters."""
+        layout = _layout(instance, row.layout)
+        if layout.outcome.clusters and not layout.outcome.missing:
+            self._database.execute(
+                "UPDATE instance SET state = ?, message = '' WHERE instance = ?", (Observed.STARTED.value, instance)
+            )
+            names, processes = promise_names(layout), _services(layout)
+            self._outbox.add(InstanceReport(instance, row.state_revision, Observed.STARTED, "", names, processes))
 
     # What is configured again
 

@@ -16,10 +16,10 @@ ORDER BY i.created_at DESC LIMIT 1
 -- Record a new instance, unless its project has as many as its quota allows.
 INSERT INTO ordering_instance
   (id, project_id, tree, parent, host, title, product, release_id, type, parameters, constraints, requested_state, wanted,
-   protected, seed, child_publications, forwarded_publication, node_id, partition, weight, revision, created_at, changed_at
+   protected, seed, child_publications, forwarded_publication, awaits_ready, node_id, partition, weight, revision, created_at, changed_at
    {{each free_text "": , $name}})
 SELECT :id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :requested_state,
-       :wanted, :protected, :seed, '{}', 0, :node, :partition, :weight, :revision, :now, :now
+       :wanted, :protected, :seed, '{}', 0, :awaits_ready, :node, :partition, :weight, :revision, :now, :now
        {{each free_text "": , :$name}}
 WHERE coalesce((SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project), 0)
       < coalesce((SELECT q.most FROM people_quotalimit q WHERE q.project_id = :project AND q.name = 'instances'), :usual)
@@ -53,10 +53,19 @@ INSERT INTO ordering_reservation (id, tree, product, type, release_id, node_id, 
 VALUES (:id, :tree, :product, :type, :release, :node, :partition, :weight, :now)
 
 -- name: reserved
--- A place that is kept in a tree for an instance of a kind.
-SELECT v.id FROM ordering_reservation v
+-- Places that are kept in a tree for an instance of a kind; so many.
+SELECT v.id, v.node_id AS node, n.site_id AS site
+FROM ordering_reservation v
+JOIN fleet_node n ON n.id = v.node_id
 WHERE v.tree = :tree AND v.product = :product AND v.type = :type
-ORDER BY v.id LIMIT 1
+ORDER BY v.id LIMIT :most
+
+-- name: occupied
+-- Where the instances of a kind are that another requested, without one of them.
+SELECT i.node_id AS node, n.site_id AS site
+FROM ordering_instance i
+JOIN fleet_node n ON n.id = i.node_id
+WHERE i.parent = :parent AND i.product = :product AND i.type = :type AND i.wanted <> 'destroyed' AND i.id <> :besides
 
 -- name: reservations
 -- The places that are kept for a tree.
@@ -77,7 +86,10 @@ WHERE (:tree = '' OR v.tree = :tree)
                       LEFT JOIN ordering_instancerow o
                         ON o.id = (SELECT max(id) FROM ordering_instancerow WHERE instance_id = i.id)
                       WHERE i.tree = v.tree AND i.gone_at IS NULL AND i.wanted <> 'destroyed'
-                        AND (o.state IS NULL OR o.state <> i.wanted OR o.revision < i.revision)))
+                        AND (o.state IS NULL OR o.state <> i.wanted OR o.revision < i.revision))
+       AND NOT EXISTS (SELECT 1 FROM ordering_cluster c
+                       JOIN ordering_instance p ON p.id = c.parent_id
+                       WHERE p.tree = v.tree AND p.wanted = 'started' AND NOT c.is_settled AND NOT c.is_refused))
 GROUP BY v.tree
 
 -- name: tidy_requests
@@ -235,13 +247,35 @@ WHERE h.tree = :tree AND h.gone_at IS NULL AND i.tree <> h.tree AND i.wanted <> 
 GROUP BY h.title
 
 -- name: news
--- Publications of children that their parents were not given yet, after a bookmark; so many.
+-- Publications of children that their parents were not given yet and wait for no more, after a bookmark; so many.
 SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
 FROM ordering_publicationrow b
 JOIN ordering_instance i ON i.id = b.instance_id
-WHERE b.id > :bookmark AND i.parent IS NOT NULL AND i.forwarded_publication < b.id
+WHERE b.id > :bookmark AND i.parent IS NOT NULL AND NOT i.awaits_ready AND i.forwarded_publication < b.id
 ORDER BY b.id
 LIMIT :most
+
+-- name: awaited
+-- The last publications of children that their parents are given when these are ready, after one of them; so many.
+SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
+FROM ordering_instance i
+JOIN ordering_publicationrow b
+  ON b.id = (SELECT max(id) FROM ordering_publicationrow WHERE instance_id = i.id)
+WHERE i.awaits_ready AND i.id > :after AND i.gone_at IS NULL AND i.forwarded_publication < b.id
+ORDER BY i.id
+LIMIT :most
+
+-- name: withheld
+-- The last publication of a child, if its parent was not given it.
+SELECT b.id AS row_id, i.id, i.parent, i.tree, i.title, b.published
+FROM ordering_instance i
+JOIN ordering_publicationrow b
+  ON b.id = (SELECT max(id) FROM ordering_publicationrow WHERE instance_id = i.id)
+WHERE i.id = :id AND i.forwarded_publication < b.id
+
+-- name: await_ready
+-- Note when the parent of an instance is given what that publishes.
+UPDATE ordering_instance SET awaits_ready = :awaits_ready WHERE id = :id
 
 -- name: last_publication
 -- The highest number of a publication.
@@ -287,13 +321,19 @@ WHERE node_id = :node AND host IS NULL AND gone_at IS NULL
               WHERE t.release_id = ordering_instance.release_id AND t.name = ordering_instance.type AND NOT t.holds_data)
 
 -- name: movable
--- The instances of a node that hold no data and may run elsewhere.
-SELECT i.id, i.project_id, i.title, i.tree, i.release_id, i.constraints, i.node_id, i.partition, i.weight
+-- The instances of a node that hold no data and may run elsewhere, with the cluster of those that run as its members.
+SELECT i.id, i.project_id, i.title, i.tree, i.parent, i.product, i.type, i.release_id, i.constraints, i.node_id, i.partition,
+       i.weight, CASE WHEN i.wanted = 'started' THEN m.cluster_id END AS cluster
 FROM ordering_instance i
 JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
+LEFT JOIN ordering_clustermember m ON m.instance_id = i.id
 WHERE i.node_id = :node AND i.host IS NULL AND i.wanted <> 'destroyed' AND i.gone_at IS NULL AND NOT t.holds_data
   AND NOT EXISTS (SELECT 1 FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL)
 ORDER BY i.title
+
+-- name: drain_member
+-- Note that a member of a cluster moves from where it is, when that is its turn.
+UPDATE ordering_clustermember SET drained_node = :node WHERE instance_id = :instance
 
 -- name: lock_movable
 -- Keep the instances of a node from changing until the transaction ends.
@@ -314,7 +354,8 @@ ORDER BY i.title
 
 -- name: moving
 -- A service that its owner wants elsewhere.
-SELECT i.id, i.project_id, i.title, i.tree, i.release_id, i.constraints, i.node_id, i.partition, i.weight, i.host,
+SELECT i.id, i.project_id, i.title, i.tree, i.parent, i.product, i.type, i.release_id, i.constraints, i.node_id, i.partition,
+       i.weight, i.host,
        n.title AS node, t.holds_data,
        (SELECT r.protected FROM ordering_instance r WHERE r.id = i.tree) AS protected,
        (SELECT count(*) FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL) AS guests
