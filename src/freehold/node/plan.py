@@ -96,21 +96,29 @@ def plan(
     One step at most for each release and instance; the caller leaves out those that are being worked on.
     """
     software, instances = list(software), list(instances)
-    built = {one.release for one in software if one.state is SoftwareObserved.AVAILABLE}
-    used = {one.release for one in instances if one.state is not Observed.DESTROYED}
-    lent = [one for one in instances if lease_is_over and one.movable and one.wanted is Wanted.STARTED]
-    instances = [one for one in instances if one not in lent]
-    steps = [step for one in instances if (step := _ending(one, now)) is not None]
-    steps += [Step(Verb.STOP, one.instance) for one in lent if one.state in (Observed.STARTED, Observed.CONFIGURING)]
-    steps += [step for one in software if (step := _software(one, used, now)) is not None]
-    taken = {
-        one.partition for one in instances if one.wanted is Wanted.DESTROYED and one.state is not Observed.DESTROYED
+    built = {release.release for release in software if release.state is SoftwareObserved.AVAILABLE}
+    used = {instance.release for instance in instances if instance.state is not Observed.DESTROYED}
+    lent = [
+        instance for instance in instances if lease_is_over and instance.movable and instance.wanted is Wanted.STARTED
+    ]
+    instances = [instance for instance in instances if instance not in lent]
+    steps = [step for instance in instances if (step := _ending(instance, now)) is not None]
+    steps += [
+        Step(Verb.STOP, instance.instance)
+        for instance in lent
+        if instance.state in (Observed.STARTED, Observed.CONFIGURING)
+    ]
+    steps += [step for release in software if (step := _software(release, used, now)) is not None]
+    occupied = {
+        instance.partition
+        for instance in instances
+        if instance.wanted is Wanted.DESTROYED and instance.state is not Observed.DESTROYED
     }
     steps += [
         step
-        for one in instances
+        for instance in instances
         # A partition is given to the next one when the former has left it.
-        if one.partition not in taken and (step := _beginning(one, built, now)) is not None
+        if instance.partition not in occupied and (step := _beginning(instance, built, now)) is not None
     ]
     return steps
 
@@ -119,9 +127,9 @@ def next_moment(software: Iterable[PlannedSoftware], instances: Iterable[Planned
     """Return when a step that is not due yet will be; None when there is none."""
     instances = list(instances)
     tries = chain(
-        (one.next_try for one in software),
-        (one.next_try for one in instances),
-        (one.ask_next_try for one in instances if one.unasked),
+        (release.next_try for release in software),
+        (instance.next_try for instance in instances),
+        (instance.ask_next_try for instance in instances if instance.unasked),
     )
     moments = [moment for moment in tries if moment > now]
     return min(moments, default=None)
@@ -173,39 +181,41 @@ def _is_due(next_try: float, now: float, longest: float) -> bool:
     return next_try <= now or next_try > now + longest
 
 
-def _software(one: PlannedSoftware, used: set[str], now: float) -> Step | None:
-    if one.wanted is SoftwareWanted.REMOVED:
-        if one.release in used or one.state is SoftwareObserved.REMOVED:
+def _software(release: PlannedSoftware, used: set[str], now: float) -> Step | None:
+    if release.wanted is SoftwareWanted.REMOVED:
+        if release.release in used or release.state is SoftwareObserved.REMOVED:
             return None
-        return Step(Verb.REMOVE, one.release)
-    if one.state is SoftwareObserved.AVAILABLE or not _is_due(one.next_try, now, LONGEST_BUILD_PAUSE):
+        return Step(Verb.REMOVE, release.release)
+    if release.state is SoftwareObserved.AVAILABLE or not _is_due(release.next_try, now, LONGEST_BUILD_PAUSE):
         return None
-    return Step(Verb.BUILD, one.release)
+    return Step(Verb.BUILD, release.release)
 
 
-def _ending(one: PlannedInstance, now: float) -> Step | None:
-    if not _is_due(one.next_try, now, LONGEST_CONFIGURE_PAUSE):
+def _ending(instance: PlannedInstance, now: float) -> Step | None:
+    if not _is_due(instance.next_try, now, LONGEST_CONFIGURE_PAUSE):
         return None
-    if one.wanted is Wanted.DESTROYED and one.state is not Observed.DESTROYED:
-        return Step(Verb.DESTROY, one.instance)
-    if one.wanted is Wanted.STOPPED and not _is(one, Observed.STOPPED):
-        return Step(Verb.STOP, one.instance)
+    if instance.wanted is Wanted.DESTROYED and instance.state is not Observed.DESTROYED:
+        return Step(Verb.DESTROY, instance.instance)
+    if instance.wanted is Wanted.STOPPED and not _is(instance, Observed.STOPPED):
+        return Step(Verb.STOP, instance.instance)
     return None
 
 
-def _beginning(one: PlannedInstance, built: set[str], now: float) -> Step | None:
-    if one.wanted is not Wanted.STARTED or (one.hold and one.state not in (Observed.STARTED, Observed.CONFIGURING)):
+def _beginning(instance: PlannedInstance, built: set[str], now: float) -> Step | None:
+    if instance.wanted is not Wanted.STARTED or (
+        instance.hold and instance.state not in (Observed.STARTED, Observed.CONFIGURING)
+    ):
         return None
-    if _is(one, Observed.STARTED, Observed.CONFIGURING) and not 0 < one.renew_at <= now:
-        if one.unasked and _is_due(one.ask_next_try, now, LONGEST_ASK_PAUSE):
-            return Step(Verb.ASK, one.instance)
+    if _is(instance, Observed.STARTED, Observed.CONFIGURING) and not 0 < instance.renew_at <= now:
+        if instance.unasked and _is_due(instance.ask_next_try, now, LONGEST_ASK_PAUSE):
+            return Step(Verb.ASK, instance.instance)
         return None
-    if one.release not in built:
-        return None if _is(one, Observed.WAITING) else Step(Verb.WAIT, one.instance)
-    if not _is_due(one.next_try, now, LONGEST_CONFIGURE_PAUSE):
+    if instance.release not in built:
+        return None if _is(instance, Observed.WAITING) else Step(Verb.WAIT, instance.instance)
+    if not _is_due(instance.next_try, now, LONGEST_CONFIGURE_PAUSE):
         return None
-    return Step(Verb.CONFIGURE, one.instance)
+    return Step(Verb.CONFIGURE, instance.instance)
 
 
-def _is(one: PlannedInstance, *states: Observed) -> bool:
-    return one.state in states and one.state_revision >= one.revision
+def _is(instance: PlannedInstance, *states: Observed) -> bool:
+    return instance.state in states and instance.state_revision >= instance.revision

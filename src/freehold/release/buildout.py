@@ -54,11 +54,11 @@ def read(folder: Path) -> Profile:
     for line in done.stdout.splitlines():
         if line.startswith("PROFILE "):
             return msgspec.json.decode(line.removeprefix("PROFILE "), type=Profile)
-    said = done.stderr.strip()
-    if said.startswith(f"{folder.resolve()}/"):
-        raise ReleaseError(said)
-    section = re.match(r"\[[^\]]+\]", said)
-    raise ReleaseError(f"{place(path, section[0]) if section else path}: {said}")
+    output = done.stderr.strip()
+    if output.startswith(f"{folder.resolve()}/"):
+        raise ReleaseError(output)
+    section = re.match(r"\[[^\]]+\]", output)
+    raise ReleaseError(f"{place(path, section[0]) if section else path}: {output}")
 
 
 def place(path: Path, beginning: str) -> str:

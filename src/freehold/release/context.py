@@ -64,12 +64,12 @@ class ClusterView:
     @property
     def me(self) -> Sibling:
         """The instance itself."""
-        return next(one for one in self.members if one.ordinal == self.ordinal)
+        return next(member for member in self.members if member.ordinal == self.ordinal)
 
     @property
     def others(self) -> tuple[Sibling, ...]:
         """All members but itself."""
-        return tuple(one for one in self.members if one.ordinal != self.ordinal)
+        return tuple(member for member in self.members if member.ordinal != self.ordinal)
 
     @property
     def authority(self) -> str:
@@ -143,14 +143,14 @@ class Context:
         None until all that it `returns` is there.
         """
         if isinstance(request, Cluster):
-            found = [self._given(title, request.returns) for title in request.titles]
-            there = tuple(one for one in found if one is not None)
-            return there if len(there) == len(found) else None
+            publications = [self._given(title, request.returns) for title in request.titles]
+            there = tuple(publication for publication in publications if publication is not None)
+            return there if len(there) == len(publications) else None
         return self._given(request.title, request.returns)
 
     def _given(self, title: str, names: tuple[str, ...]) -> Mapping[str, Any] | None:
-        given = self.given.get(title)
-        return None if given is None or any(name not in given for name in names) else given
+        publication = self.given.get(title)
+        return None if publication is None or any(name not in publication for name in names) else publication
 
 
 def derive(seed: str, name: str) -> str:

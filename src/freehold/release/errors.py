@@ -25,25 +25,25 @@ def mistake(error: BaseException) -> ReleaseError:
     return ReleaseError(f"{place}{type(error).__name__}: {error}")
 
 
-def must_be(kind: type | tuple[type, ...], what: str, value: object) -> None:
+def must_be(kind: type | tuple[type, ...], name: str, value: object) -> None:
     """Raise TypeError naming a part and its option when a value is of another kind."""
     if not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        words = " or ".join(one.__name__ for one in kinds)
-        raise TypeError(f"{what} must be {words}, not {kind_of(value)}")
+        words = " or ".join(accepted.__name__ for accepted in kinds)
+        raise TypeError(f"{name} must be {words}, not {kind_of(value)}")
 
 
-def must_hold(kind: type | tuple[type, ...], what: str, values: Iterable[object]) -> None:
+def must_hold(kind: type | tuple[type, ...], name: str, values: Iterable[object]) -> None:
     """Raise TypeError when one of several values is of another kind."""
     for value in values:
-        must_be(kind, f"{what}: each", value)
+        must_be(kind, f"{name}: each", value)
 
 
-def must_be_from(least: float, most: float, what: str, value: float, unit: str = "") -> None:
+def must_be_from(least: float, most: float, name: str, value: float, unit: str = "") -> None:
     """Raise TypeError naming a part and its option when a number is none or lies elsewhere."""
     # What is no number is smaller than nothing and larger than nothing.
     if isinstance(value, bool) or not least <= value <= most:
-        raise TypeError(f"{what} must be from {least:g} to {most:g}{unit and f' {unit}'}, not {value:g}")
+        raise TypeError(f"{name} must be from {least:g} to {most:g}{unit and f' {unit}'}, not {value:g}")
 
 
 def kind_of(value: object) -> str:

@@ -75,9 +75,14 @@ def generate(release: Release) -> dict[str, str]:
             types[name] |= {"weight": kind.weight} | ({} if kind.holds_data else {"data": False})
             if kind.requests:
                 types[name]["requests"] = [
-                    {"product": one.product, "type": one.type, "shared": one.shared, "number": one.number}
-                    | ({"apart": one.apart} if one.apart else {})
-                    for one in kind.requests
+                    {
+                        "product": request.product,
+                        "type": request.type,
+                        "shared": request.shared,
+                        "number": request.number,
+                    }
+                    | ({"apart": request.apart} if request.apart else {})
+                    for request in kind.requests
                 ]
     files[DESCRIPTOR] = _text(
         {

@@ -101,22 +101,22 @@ class _Program:
     def __post_init__(self) -> None:
         kind = type(self).__name__
         must_be(str, f"{kind}: name", self.name)
-        what = f"{kind} '{self.name}':"
-        must_be((tuple, list), f"{what} argv", self.argv)
-        must_hold((str, Path), f"{what} argv", self.argv)
+        subject = f"{kind} '{self.name}':"
+        must_be((tuple, list), f"{subject} argv", self.argv)
+        must_hold((str, Path), f"{subject} argv", self.argv)
         if not self.argv:
-            raise TypeError(f"{what} argv must name a program")
-        must_be(dict, f"{what} environment", self.environment)
+            raise TypeError(f"{subject} argv must name a program")
+        must_be(dict, f"{subject} environment", self.environment)
         for name, value in self.environment.items():
             if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
-                raise TypeError(f"{what} {name!r} cannot be the name of a variable")
-            must_be(str, f"{what} environment {name}", value)
-        must_be((tuple, list), f"{what} reads", self.reads)
-        must_hold((File, Certificate), f"{what} reads", self.reads)
-        must_be((tuple, list), f"{what} after", self.after)
-        must_hold((Task, Process), f"{what} after", self.after)
+                raise TypeError(f"{subject} {name!r} cannot be the name of a variable")
+            must_be(str, f"{subject} environment {name}", value)
+        must_be((tuple, list), f"{subject} reads", self.reads)
+        must_hold((File, Certificate), f"{subject} reads", self.reads)
+        must_be((tuple, list), f"{subject} after", self.after)
+        must_hold((Task, Process), f"{subject} after", self.after)
         if len(self.after) > MOST_AFTER:
-            raise TypeError(f"{what} after must hold at most {MOST_AFTER}, not {len(self.after)}")
+            raise TypeError(f"{subject} after must hold at most {MOST_AFTER}, not {len(self.after)}")
 
     def digest(self, certificates: Mapping[str, str] = MappingProxyType({})) -> str:
         """Return a hash of everything whose change means a restart; `certificates` are PEM by name."""
@@ -124,8 +124,11 @@ class _Program:
             [
                 [str(part) for part in self.argv],
                 sorted(self.environment.items()),
-                [[one.path, one.digest() if isinstance(one, File) else certificates[one.name]] for one in self.reads],
-                [one.name for one in self.after],
+                [
+                    [part.path, part.digest() if isinstance(part, File) else certificates[part.name]]
+                    for part in self.reads
+                ],
+                [program.name for program in self.after],
             ]
         )
         return hashlib.sha256(state.encode()).hexdigest()
@@ -148,14 +151,14 @@ class Process(_Program):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        what = f"Process '{self.name}':"
-        must_be((int, str), f"{what} ready", self.ready)
+        subject = f"Process '{self.name}':"
+        must_be((int, str), f"{subject} ready", self.ready)
         if isinstance(self.ready, int) and not 0 <= self.ready < 65536:
-            raise TypeError(f"{what} ready must be a port or the path of a socket, not {self.ready}")
-        must_be((int, float), f"{what} stop_timeout", self.stop_timeout)
-        must_be_from(0, LONGEST_STOP, f"{what} stop_timeout", self.stop_timeout, "seconds")
+            raise TypeError(f"{subject} ready must be a port or the path of a socket, not {self.ready}")
+        must_be((int, float), f"{subject} stop_timeout", self.stop_timeout)
+        must_be_from(0, LONGEST_STOP, f"{subject} stop_timeout", self.stop_timeout, "seconds")
         if self.stop_signal not in STOP_SIGNALS:
-            raise TypeError(f"{what} stop_signal must be one of {', '.join(STOP_SIGNALS)}, not {self.stop_signal!r}")
+            raise TypeError(f"{subject} stop_signal must be one of {', '.join(STOP_SIGNALS)}, not {self.stop_signal!r}")
 
 
 @dataclass(frozen=True)
@@ -183,17 +186,17 @@ class Job(_Program):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        what = f"Job '{self.name}':"
-        must_be((int, float), f"{what} every", self.every)
-        must_be(str, f"{what} daily", self.daily)
-        must_be((int, float), f"{what} timeout", self.timeout)
+        subject = f"Job '{self.name}':"
+        must_be((int, float), f"{subject} every", self.every)
+        must_be(str, f"{subject} daily", self.daily)
+        must_be((int, float), f"{subject} timeout", self.timeout)
         if bool(self.every) == bool(self.daily):
-            raise TypeError(f"{what} say either every=SECONDS or daily='HH:MM'")
+            raise TypeError(f"{subject} say either every=SECONDS or daily='HH:MM'")
         if self.every:
-            must_be_from(1, LONGEST_PAUSE, f"{what} every", self.every, "seconds")
-        must_be_from(1, LONGEST_PAUSE, f"{what} timeout", self.timeout, "seconds")
+            must_be_from(1, LONGEST_PAUSE, f"{subject} every", self.every, "seconds")
+        must_be_from(1, LONGEST_PAUSE, f"{subject} timeout", self.timeout, "seconds")
         if self.daily and not _TIME.fullmatch(self.daily):
-            raise TypeError(f"{what} daily must be a time like 03:30, not {self.daily!r}")
+            raise TypeError(f"{subject} daily must be a time like 03:30, not {self.daily!r}")
 
 
 @dataclass(frozen=True)
@@ -269,22 +272,22 @@ class Request:
 
     def __post_init__(self) -> None:
         must_be(str, "Request: title", self.title)
-        what = f"Request '{self.title}':"
+        subject = f"Request '{self.title}':"
         if not _TITLE.fullmatch(self.title):
-            raise TypeError(f"{what} a title has 1 to 100 letters, digits, spaces, dots, dashes, underscores")
+            raise TypeError(f"{subject} a title has 1 to 100 letters, digits, spaces, dots, dashes, underscores")
         for name in ("product", "type", "release"):
-            must_be(str, f"{what} {name}", getattr(self, name))
+            must_be(str, f"{subject} {name}", getattr(self, name))
         for name in ("parameters", "constraints"):
-            must_be(Mapping, f"{what} {name}", getattr(self, name))
+            must_be(Mapping, f"{subject} {name}", getattr(self, name))
             try:
                 json.dumps(getattr(self, name))
             except (TypeError, ValueError) as error:
-                raise TypeError(f"{what} {name} must be what JSON can say: {error}") from None
-        must_be((tuple, list), f"{what} returns", self.returns)
-        must_hold(str, f"{what} returns", self.returns)
-        must_be(bool, f"{what} ready", self.ready)
+                raise TypeError(f"{subject} {name} must be what JSON can say: {error}") from None
+        must_be((tuple, list), f"{subject} returns", self.returns)
+        must_hold(str, f"{subject} returns", self.returns)
+        must_be(bool, f"{subject} ready", self.ready)
         if self.state not in ("started", "stopped"):
-            raise TypeError(f"{what} state must be started or stopped, not {self.state!r}")
+            raise TypeError(f"{subject} state must be started or stopped, not {self.state!r}")
 
     def spec(self) -> dict[str, Any]:
         """Return the request as the public API takes it."""
@@ -326,20 +329,20 @@ class Cluster:
 
     def __post_init__(self) -> None:
         must_be(str, "Cluster: name", self.name)
-        what = f"Cluster '{self.name}':"
-        must_be(int, f"{what} count", self.count)
-        must_be_from(0, MOST_REQUESTS, f"{what} count", self.count)
+        subject = f"Cluster '{self.name}':"
+        must_be(int, f"{subject} count", self.count)
+        must_be_from(0, MOST_REQUESTS, f"{subject} count", self.count)
         # What holds of each holds of a request.
         Request(f"{self.name}-{self.count}", self.product, self.type, self.parameters, self.returns, self.release,
                 self.constraints, ready=self.ready)  # fmt: skip
-        must_be((tuple, list), f"{what} shares", self.shares)
-        must_hold(str, f"{what} shares", self.shares)
-        must_be(int, f"{what} most_down", self.most_down)
-        must_be_from(1, MOST_REQUESTS, f"{what} most_down", self.most_down)
+        must_be((tuple, list), f"{subject} shares", self.shares)
+        must_hold(str, f"{subject} shares", self.shares)
+        must_be(int, f"{subject} most_down", self.most_down)
+        must_be_from(1, MOST_REQUESTS, f"{subject} most_down", self.most_down)
         for name in ("ready_within", "leave_within"):
-            must_be((int, float), f"{what} {name}", getattr(self, name))
-        must_be_from(0.1, LONGEST_CHANGE, f"{what} ready_within", self.ready_within, "seconds")
-        must_be_from(0, LONGEST_CHANGE, f"{what} leave_within", self.leave_within, "seconds")
+            must_be((int, float), f"{subject} {name}", getattr(self, name))
+        must_be_from(0.1, LONGEST_CHANGE, f"{subject} ready_within", self.ready_within, "seconds")
+        must_be_from(0, LONGEST_CHANGE, f"{subject} leave_within", self.leave_within, "seconds")
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -367,8 +370,8 @@ def _check_target(declared: str) -> None:
     try:
         target(declared)
     except ValueError as error:
-        what = "Network: connect must hold addresses like '192.0.2.0/24:443'"
-        raise TypeError(f"{what}, not {declared!r}: {error}") from None
+        subject = "Network: connect must hold addresses like '192.0.2.0/24:443'"
+        raise TypeError(f"{subject}, not {declared!r}: {error}") from None
 
 
 def template(path: Path, /, **values: object) -> str:

@@ -112,16 +112,16 @@ class RequestType:
 
     def __post_init__(self) -> None:
         must_be(str, "RequestType: product", self.product)
-        what = f"RequestType '{self.product}':"
-        must_be(str, f"{what} type", self.type)
-        must_be(bool, f"{what} shared", self.shared)
-        must_be((int, str), f"{what} number", self.number)
+        subject = f"RequestType '{self.product}':"
+        must_be(str, f"{subject} type", self.type)
+        must_be(bool, f"{subject} shared", self.shared)
+        must_be((int, str), f"{subject} number", self.number)
         if self.apart not in (None, "node", "site"):
-            raise TypeError(f"{what} apart must be 'node', 'site' or None, not {self.apart!r}")
+            raise TypeError(f"{subject} apart must be 'node', 'site' or None, not {self.apart!r}")
         if self.apart and self.shared:
-            raise TypeError(f"{what} shared instances are where their host is: they cannot be apart")
+            raise TypeError(f"{subject} shared instances are where their host is: they cannot be apart")
         if isinstance(self.number, int) and not 1 <= self.number <= MOST_REQUESTS:
-            raise TypeError(f"{what} number must be 1 to {MOST_REQUESTS}, or a parameter's name, not {self.number}")
+            raise TypeError(f"{subject} number must be 1 to {MOST_REQUESTS}, or a parameter's name, not {self.number}")
 
     def allows(self, request: Request | Cluster) -> bool:
         """Whether a request is of this kind."""
@@ -149,14 +149,14 @@ class Type:
         _check_rules("Type: parameters", self.parameters)
         must_be((tuple, list), "Type: requests", self.requests)
         must_hold(RequestType, "Type: requests", self.requests)
-        kinds = [(one.product, one.type) for one in self.requests]
+        kinds = [(request.product, request.type) for request in self.requests]
         if len(set(kinds)) < len(kinds) or len(kinds) > MOST_REQUEST_TYPES:
             raise TypeError(f"Type: requests must name each product and type once, and at most {MOST_REQUEST_TYPES}")
         parameters = {field.encode_name: field.type for field in msgspec.structs.fields(self.parameters)}
-        for one in self.requests:
-            if isinstance(one.number, str) and not _is_integer(parameters.get(one.number)):
+        for request in self.requests:
+            if isinstance(request.number, str) and not _is_integer(parameters.get(request.number)):
                 raise TypeError(
-                    f"RequestType '{one.product}': number names '{one.number}', which is no integer parameter"
+                    f"RequestType '{request.product}': number names '{request.number}', which is no integer parameter"
                 )
         if not callable(self.plan):
             raise TypeError(f"Type: plan must be a function, not {self.plan!r}")
@@ -229,7 +229,7 @@ def make_plan(
         raise
     except Exception as error:
         raise mistake(error) from error
-    known = {spec.instance for spec in shared} | {one.instance for one in context.shared}
+    known = {spec.instance for spec in shared} | {guest.instance for guest in context.shared}
     for instance in plan.shared:
         if instance not in known:
             raise ReleaseError(f"The plan answers '{instance}', which is no shared instance of this one.")
@@ -254,11 +254,11 @@ def _guests(release: Release, specs: tuple[SharedSpec, ...]) -> tuple[list[Share
     return guests, refused
 
 
-def _decode(text: bytes, kind: type[_S], what: str) -> _S:
+def _decode(text: bytes, kind: type[_S], subject: str) -> _S:
     try:
         return msgspec.json.decode(text, type=kind)
     except UNREADABLE as error:
-        raise ReleaseError(f"{what} do not fit: {error}") from None
+        raise ReleaseError(f"{subject} do not fit: {error}") from None
 
 
 def _check(plan: Plan) -> None:
@@ -272,8 +272,8 @@ def _check(plan: Plan) -> None:
             raise ReleaseError(f"{name!r} cannot be the name of a process, task, job, certificate or promise.")
     if plan.jobs and "jobs" in names:
         raise ReleaseError("A process cannot be called 'jobs' beside jobs: their timer is called so.")
-    given = [file.path for file in plan.files]
-    for path in [*given, *plan.directories, *(log.path for log in plan.logs)]:
+    paths = [file.path for file in plan.files]
+    for path in [*paths, *plan.directories, *(log.path for log in plan.logs)]:
         parts = Path(path).parts
         if not parts or Path(path).is_absolute() or ".." in parts or "\0" in path or parts[0] == ".freehold":
             raise ReleaseError(f"{path!r} is not a path inside the partition.")
@@ -285,7 +285,7 @@ def _check(plan: Plan) -> None:
         ("certificate", certificates),
         ("request", requested),
         ("cluster", [cluster.name for cluster in plan.clusters]),
-        ("file", [Path(path).as_posix() for path in given]),
+        ("file", [Path(path).as_posix() for path in paths]),
     ):
         twice = sorted({name for name in all_of if all_of.count(name) > 1})
         if twice:
@@ -302,24 +302,24 @@ def _check(plan: Plan) -> None:
                 raise ReleaseError(
                     f"'{program.name}' reads the certificate '{part.name}', which the plan does not have."
                 )
-        for one in program.after:
-            if one not in (*plan.tasks, *plan.processes, *(plan.leave if program in plan.leave else ())):
-                kind = type(one).__name__.lower()
+        for predecessor in program.after:
+            if predecessor not in (*plan.tasks, *plan.processes, *(plan.leave if program in plan.leave else ())):
+                kind = type(predecessor).__name__.lower()
                 raise ReleaseError(
-                    f"'{program.name}' comes after the {kind} '{one.name}', which the plan does not have."
+                    f"'{program.name}' comes after the {kind} '{predecessor.name}', which the plan does not have."
                 )
 
 
 def _check_places(plan: Plan) -> None:
     """See that no file stands where something else must stand."""
     written = {Path(file.path) for file in plan.files}
-    made = {Path("etc/service", process.name) for process in plan.processes}
-    made |= {Path("etc/run", task.name) for task in (*plan.tasks, *plan.leave)}
-    made |= {Path("etc/plugin", f"{name}.py") for name in plan.promises}
-    made |= {Path(path) for certificate in plan.certificates for path in (certificate.path, certificate.key)}
+    services = {Path("etc/service", process.name) for process in plan.processes}
+    services |= {Path("etc/run", task.name) for task in (*plan.tasks, *plan.leave)}
+    services |= {Path("etc/plugin", f"{name}.py") for name in plan.promises}
+    services |= {Path(path) for certificate in plan.certificates for path in (certificate.path, certificate.key)}
     folders = {Path(path) for path in plan.directories}
-    folders |= {parent for path in [*written, *made, *folders] for parent in path.parents}
-    for path in sorted((written & made) | ((written | made) & folders)):
+    folders |= {parent for path in [*written, *services, *folders] for parent in path.parents}
+    for path in sorted((written & services) | ((written | services) & folders)):
         raise ReleaseError(f"The plan puts two things at '{path}'.")
 
 
@@ -329,13 +329,13 @@ def _is_integer(kind: object) -> bool:
     return kind is int or getattr(kind, "__origin__", None) is int
 
 
-def _check_structs(what: str, parameters: object, publication: object) -> None:
+def _check_structs(subject: str, parameters: object, publication: object) -> None:
     for name, kind in (("parameters", parameters), ("publication", publication)):
         if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-            raise TypeError(f"{what}: {name} must be a msgspec.Struct class, not {kind!r}")
+            raise TypeError(f"{subject}: {name} must be a msgspec.Struct class, not {kind!r}")
 
 
-def _check_rules(what: str, struct: type[msgspec.Struct]) -> None:
+def _check_rules(subject: str, struct: type[msgspec.Struct]) -> None:
     """Raise TypeError for rules that a node would test otherwise than the Master.
 
     19.99 is a multiple of 0.01 for the Master, and for no binary fraction; and Python's engine means another thing by
@@ -350,21 +350,21 @@ def _check_rules(what: str, struct: type[msgspec.Struct]) -> None:
         step = getattr(kind, "multiple_of", None)
         if isinstance(step, float) and not step.is_integer():
             raise TypeError(
-                f"{what}: multiple_of={step} of {struct.__name__} would be tested in binary fractions; "
+                f"{subject}: multiple_of={step} of {struct.__name__} would be tested in binary fractions; "
                 f'write Meta(extra_json_schema={{"multipleOf": {step}}}), which the Master tests exactly'
             )
         pattern = getattr(kind, "pattern", None)
         if isinstance(pattern, str):
             raise TypeError(
-                f"{what}: pattern={pattern!r} of {struct.__name__} would be matched by Python, in any time; "
+                f"{subject}: pattern={pattern!r} of {struct.__name__} would be matched by Python, in any time; "
                 f'write Meta(extra_json_schema={{"pattern": {pattern!r}}}), which the Master matches in linear time'
             )
         for name in kind.__struct_fields__:
             values = getattr(kind, name)
             waiting += [
-                one.type if isinstance(one, msgspec.inspect.Field) else one
-                for one in (values if isinstance(values, tuple) else (values,))
-                if isinstance(one, msgspec.inspect.Type | msgspec.inspect.Field)
+                item.type if isinstance(item, msgspec.inspect.Field) else item
+                for item in (values if isinstance(values, tuple) else (values,))
+                if isinstance(item, msgspec.inspect.Type | msgspec.inspect.Field)
             ]
 
 

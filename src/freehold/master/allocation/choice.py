@@ -115,7 +115,7 @@ def rank(candidates: Iterable[Candidate], constraints: Constraints, weight: int)
     """
     sign = -1 if constraints.placement is Placement.SPREAD else 1
     fitting = (candidate for candidate in candidates if misfit(candidate, constraints, weight) is None)
-    return sorted(fitting, key=lambda one: (sign * one.free, not one.built, one.node))
+    return sorted(fitting, key=lambda candidate: (sign * candidate.free, not candidate.built, candidate.node))
 
 
 def explain(candidates: Iterable[Candidate], constraints: Constraints, weight: int) -> list[Reason]:

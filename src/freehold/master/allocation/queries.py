@@ -47,11 +47,11 @@ def places(release: str, project: str, constraints: Constraints, weight: int) ->
         return
     put_off: list[Candidate] = []
     for candidates in _pages(release, project, constraints):
-        for one in rank(candidates, constraints, weight):
-            if one.failed and len(put_off) < MOST_PUT_OFF:
-                put_off.append(one)
+        for candidate in rank(candidates, constraints, weight):
+            if candidate.failed and len(put_off) < MOST_PUT_OFF:
+                put_off.append(candidate)
             else:
-                yield one
+                yield candidate
     yield from put_off
 
 

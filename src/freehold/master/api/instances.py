@@ -402,15 +402,15 @@ def request_children(request: HttpRequest, body: RequestsIn) -> dict[str, Any]:
     specs = {title: actions.Request(project, title, **spec.dict()) for title, spec in body.requests.items()}
     groups = {
         name: ClusterRequest(
-            actions.Request(project, name, **one.member.dict()),
-            one.count,
-            one.most_down,
-            one.ready_within,
-            one.leave_within,
-            tuple(one.shares),
+            actions.Request(project, name, **request.member.dict()),
+            request.count,
+            request.most_down,
+            request.ready_within,
+            request.leave_within,
+            tuple(request.shares),
             name in body.await_ready,
         )
-        for name, one in body.clusters.items()
+        for name, request in body.clusters.items()
     }
     answers = children.request_children(specs, groups=groups, await_ready=body.await_ready, acting=who)
     return {

@@ -53,8 +53,8 @@ def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
     for row in shown.values():
         if row["host"] is not None:
             own[row["id"]] = hosted(own[row["id"]], own[row["host"]])
-    for instance, said in clusters.reports(list(shown)).items():
-        own[instance] = clustered(own[instance], said.is_settled, said.is_stuck, said.message)
+    for instance, reports in clusters.reports(list(shown)).items():
+        own[instance] = clustered(own[instance], reports.is_settled, reports.is_stuck, reports.message)
     announced = coming({row["site_id"] for row in rows if row["gone_at"] is None})
     return [
         Picture(
@@ -69,24 +69,24 @@ def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
 
 def ready_among(instances: list[str]) -> set[str]:
     """Return those of some instances (ids) that are started and ready, with all below them."""
-    found = pictures(ordering.by_ids(instances))
-    return {one.row["id"] for one in found if one.status.state == "started" and one.status.ready}
+    shown_now = pictures(ordering.by_ids(instances))
+    return {picture.row["id"] for picture in shown_now if picture.status.state == "started" and picture.status.ready}
 
 
 def sights(instances: list[str]) -> dict[str, Sight]:
     """Return what is known of instances (ids) with all below them, as far as changing them one at a time goes."""
-    return {one.row["id"]: _sight(one) for one in pictures(ordering.by_ids(instances))}
+    return {picture.row["id"]: _sight(picture) for picture in pictures(ordering.by_ids(instances))}
 
 
 def _sight(picture: Picture) -> Sight:
-    row, found = picture.row, picture.status
+    row, status = picture.row, picture.status
     # A failure of before the last change says nothing of that.
     is_of_now = (row["observed_revision"] or 0) >= row["revision"] or row["software"] == "failed"
     return Sight(
-        is_ready=found.ready and found.state in ("started", "stopped"),
-        is_failed=found.state == "failed" and is_of_now,
-        is_heard=found.state != "unreachable",
-        message=found.message,
+        is_ready=status.ready and status.state in ("started", "stopped"),
+        is_failed=status.state == "failed" and is_of_now,
+        is_heard=status.state != "unreachable",
+        message=status.message,
     )
 
 

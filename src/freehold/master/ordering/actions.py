@@ -203,7 +203,7 @@ def _create(order: Order) -> Answer:
     instance = ids.new("inst")
     host, place = _place(order, instance, choice, constraints)
     wanted = spec.state or Wanted.STARTED
-    made = run(
+    inserted = run(
         QUERIES["insert"],
         id=instance,
         project=order.project,
@@ -229,7 +229,7 @@ def _create(order: Order) -> Answer:
         usual=quotas.USUAL[Quota.INSTANCES],
         **{name: getattr(spec, name) or None for name in FREE_TEXT},
     )
-    if not made:
+    if not inserted:
         quotas.check(order.project, Quota.INSTANCES, lambda: count_instances(order.project))
         raise Conflict(f"'{order.title}' is being changed by others.", remedy="Try again.")
     if choice.requests and parent is None and not order.partial:
@@ -275,16 +275,16 @@ def _of_offer(spec: Request) -> tuple[Request, str | None]:
     if spec.offer is None:
         return spec, None
     offer = sales.offer(spec.offer, spec.product)
-    given = spec.parameters or {}
+    parameters = spec.parameters or {}
     fixed = {"product": offer.product, "type": offer.type}
     wrong = [name for name, value in fixed.items() if getattr(spec, name) not in (None, value)]
-    wrong += [name for name, value in offer.parameters.items() if given.get(name, value) != value]
+    wrong += [name for name, value in offer.parameters.items() if parameters.get(name, value) != value]
     if wrong:
         raise Conflict(
             f"The offer '{spec.offer}' has another {', '.join(wrong)}.", remedy="Leave it out, or take another offer."
         )
     whole = msgspec.structs.replace(
-        spec, product=offer.product, type=offer.type, parameters={**given, **offer.parameters}
+        spec, product=offer.product, type=offer.type, parameters={**parameters, **offer.parameters}
     )
     return whole, offer.offer
 
@@ -304,13 +304,13 @@ def _place_part(
     parent: dict[str, Any], instance: str, choice: ResolvedType, project: str, constraints: Constraints
 ) -> Place:
     """Place an instance that another requests, apart from others of its kind if that is declared."""
-    others = apart.occupied(parent["id"], choice.product, choice.type)
-    kept = reservations.make_room(parent["tree"], choice, others.avoided)
+    siblings = apart.occupied(parent["id"], choice.product, choice.type)
+    kept = reservations.make_room(parent["tree"], choice, siblings.avoided)
 
     def place(constraints: Constraints) -> Place:
-        return allocation.place(instance, choice.release, project, constraints, choice.weight, avoid=others.avoided)
+        return allocation.place(instance, choice.release, project, constraints, choice.weight, avoid=siblings.avoided)
 
-    if others.apart and kept and not constraints.node:
+    if siblings.apart and kept and not constraints.node:
         try:
             # A better one may be where another of them has its place kept.
             return place(msgspec.structs.replace(constraints, node=kept))
@@ -319,8 +319,8 @@ def _place_part(
     try:
         return place(constraints)
     except NoPlace as error:
-        if others.places and others.apart:
-            raise others.refusal(len(others.places) + 1, error) from None
+        if siblings.places and siblings.apart:
+            raise siblings.refusal(len(siblings.places) + 1, error) from None
         raise
 
 
@@ -338,45 +338,45 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
             return _end_later(order, row, ends_at)
     if spec.state is None:
         endings.refuse_ending(row)
-    given = present = json.loads(row["parameters"])
+    parameters_asked = present = json.loads(row["parameters"])
     if spec.parameters is not None:
-        given = schemas.restore_secrets(row["release_id"], row["type"], spec.parameters, present)
+        parameters_asked = schemas.restore_secrets(row["release_id"], row["type"], spec.parameters, present)
     if spec.offer is not None:
-        given, is_other = plans.take(row, spec, given, order.actor)
+        parameters_asked, is_other = plans.take(row, spec, parameters_asked, order.actor)
         noted = is_other or noted
     release = row["release_id"]
     if spec.release is not None and spec.release != row["version"]:
         release = _other_release(order, row)
-    parameters = resolving.as_text(resolving.fitting(release, row["type"], given))
+    parameters = resolving.as_text(resolving.fitting(release, row["type"], parameters_asked))
     old = Wanted(row["requested_state"])
-    asked = spec.state or old
-    INSTANCE.check(old, asked)
+    state_asked = spec.state or old
+    INSTANCE.check(old, state_asked)
     offered = spec.offered_to is not None and sharing.offer_to(
         row["id"], row["project_id"], row["product"], everyone=spec.offered_to is OfferedTo.EVERYONE
     )
     noted = free_text.note(order.spec, row, order.actor) or noted
     before = (row["release_id"], row["parameters"], old, row["orphaned_at"] is None and row["ends_at"] is None)
-    if (release, parameters, asked, True) == before:
+    if (release, parameters, state_asked, True) == before:
         return Answer(row["id"], False, offered or noted, row["node_id"], row["partition"])
     if row["parent"] is None and not order.partial and (release, parameters) != (row["release_id"], row["parameters"]):
         _reserve_more(row, release, parameters)
-    if row["ends_at"] is not None and asked is not Wanted.DESTROYED:
+    if row["ends_at"] is not None and state_asked is not Wanted.DESTROYED:
         endings.keep_on(row, order.actor)
-    events.send(Changed(row["id"], json.loads(parameters), asked))
+    events.send(Changed(row["id"], json.loads(parameters), state_asked))
     run(
         QUERIES["change"],
         id=row["id"],
         release=release,
         parameters=parameters,
-        requested_state=asked.value,
+        requested_state=state_asked.value,
         revision=revisions.bump(row["node_id"]),
         now=clock.now(),
     )
     if release != row["release_id"]:
         sharing.follow(row["id"], release)
-    if asked != old or row["orphaned_at"] is not None or row["ends_at"] is not None:
+    if state_asked != old or row["orphaned_at"] is not None or row["ends_at"] is not None:
         trees.settle(row["tree"])
-    history.remember(row["id"], order.actor, release, parameters, asked)
+    history.remember(row["id"], order.actor, release, parameters, state_asked)
     if len(parameters) > LARGE_PARAMETERS:
         run(QUERIES["thin_requests"], instance=row["id"], most=HISTORY_OF_LARGE)
     audit(
@@ -386,7 +386,7 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         project=order.project,
         title=order.title,
         release=release,
-        state=asked.value,
+        state=state_asked.value,
         parameters_changed=parameters != row["parameters"],
     )
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
@@ -395,7 +395,7 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
 def _reserve_more(row: dict[str, Any], release: str, parameters: str) -> None:
     """Keep places for what an instance requests beyond what it did, with another release or other parameters."""
     kind = Kind(row["product"], row["type"])
-    there = Counter(Kind(one["product"], one["type"]) for one in run(QUERIES["children"], parent=row["id"]))
+    there = Counter(Kind(child["product"], child["type"]) for child in run(QUERIES["children"], parent=row["id"]))
     there |= reservations.numbers(Declaring(kind, row["release_id"], row["parameters"]))
     declaring = Declaring(kind, release, parameters)
     reservations.reserve(row["id"], row["project_id"], row["title"], declaring, there)
@@ -412,10 +412,10 @@ def _refuse_another_kind(order: Order, row: dict[str, Any]) -> None:
     """Raise Conflict when what is asked cannot become of this instance: product, type and place stay."""
     spec = order.spec
     for field, present in (("product", row["product"]), ("type", row["type"])):
-        asked = getattr(spec, field)
-        if asked is not None and asked != present:
+        value = getattr(spec, field)
+        if value is not None and value != present:
             raise Conflict(
-                f"'{order.title}' is {field} '{present}', not '{asked}'.",
+                f"'{order.title}' is {field} '{present}', not '{value}'.",
                 remedy="Destroy it first, or use another title.",
             )
     if spec.constraints is None:
@@ -457,9 +457,9 @@ def _other_release(order: Order, row: dict[str, Any]) -> str:
 def _forget_given(parent: str, title: str) -> None:
     """What a former child of this title published is not the new one's."""
     (row,) = run(QUERIES["parent"], id=parent)
-    given = json.loads(row["child_publications"])
-    if given.pop(trees.name_in_parent(title), None) is not None:
-        run(QUERIES["forget_child_publication"], id=parent, child_publications=resolving.as_text(given))
+    publications = json.loads(row["child_publications"])
+    if publications.pop(trees.name_in_parent(title), None) is not None:
+        run(QUERIES["forget_child_publication"], id=parent, child_publications=resolving.as_text(publications))
 
 
 def check_title(title: str) -> None:

@@ -47,13 +47,13 @@ def occupied(parent: str | None, product: str, type_name: str, *, besides: str =
     In a transaction with the tree locked.
     """
     for row in run(QUERIES["declared"], id=parent) if parent is not None else []:
-        for one in msgspec.json.decode(row["requests"], type=list[RequestDescriptor]):
-            if (one.product, one.type) == (product, type_name) and one.apart:
-                return of_kind(parent, one, besides=besides)
+        for declared in msgspec.json.decode(row["requests"], type=list[RequestDescriptor]):
+            if (declared.product, declared.type) == (product, type_name) and declared.apart:
+                return of_kind(parent, declared, besides=besides)
     return Occupied(Apart.ANYHOW)
 
 
 def of_kind(parent: str | None, declared: RequestDescriptor, *, besides: str = "") -> Occupied:
     """Return where those are that an instance (its id) requested as it declares it."""
-    found = run(QUERIES["occupied"], parent=parent, product=declared.product, type=declared.type, besides=besides)
-    return Occupied(declared.apart, [(row["node"], row["site"]) for row in found])
+    occupied = run(QUERIES["occupied"], parent=parent, product=declared.product, type=declared.type, besides=besides)
+    return Occupied(declared.apart, [(row["node"], row["site"]) for row in occupied])

@@ -35,7 +35,7 @@ def request_children(
     """
     acting.check(ITSELF)
     parent = acting.subject
-    members = {f"{name}-{ordinal}": one.member for name, one in groups.items() for ordinal in range(one.size)}
+    members = {f"{name}-{ordinal}": group.member for name, group in groups.items() for ordinal in range(group.size)}
     if len(specs) + len(members) > MOST_REQUESTS:
         raise Invalid(f"{len(specs) + len(members)} requests; an instance may make {MOST_REQUESTS}.")
     if twice := sorted(specs.keys() & (members.keys() | groups.keys())):
@@ -102,8 +102,8 @@ def _undeclared(
     (row,) = run(QUERIES["declared"], id=parent)
     may = declared.read(row["requests"], row["request_schema"], row["parameters"])
     children = [
-        declared.Child(trees.name_in_parent(one["title"]), one["product"], one["type"])
-        for one in run(QUERIES["children"], parent=parent)
+        declared.Child(trees.name_in_parent(child["title"]), child["product"], child["type"])
+        for child in run(QUERIES["children"], parent=parent)
     ]
     kinds = {title: declared.RequestedKind(spec.product, spec.type) for title, spec in specs.items()}
     return may, declared.refused(may, kinds, children)
@@ -122,7 +122,7 @@ def _refuse_of_people(spec: Request) -> None:
 def _unask_others(parent: dict[str, Any], titles: set[str]) -> None:
     """Stop the children that their parent does not request any more."""
 
-    def others() -> list[dict[str, Any]]:
+    def siblings() -> list[dict[str, Any]]:
         return [
             row
             for row in run(QUERIES["tree"], tree=parent["tree"])
@@ -132,11 +132,11 @@ def _unask_others(parent: dict[str, Any], titles: set[str]) -> None:
             and trees.name_in_parent(row["title"]) not in titles
         ]
 
-    if not others():
+    if not siblings():
         return
     with writing():
         trees.lock(parent["tree"])
-        for row in others():
+        for row in siblings():
             run(QUERIES["unask"], id=row["id"], now=clock.now())
             audit(f"instance:{parent['id']}", "instance.unask", row["id"], project=parent["project_id"])
         trees.settle(parent["tree"])

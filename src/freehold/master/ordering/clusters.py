@@ -90,21 +90,21 @@ class _Found:
         return f"{self.row['parent_title']}/{self.row['name']}-{ordinal}"
 
     def member(self, ordinal: int) -> dict[str, Any]:
-        return next(one for one in self.members if one["ordinal"] == ordinal)
+        return next(member for member in self.members if member["ordinal"] == ordinal)
 
     def view(self, member: dict[str, Any]) -> str:
         """Return what the node of a member is told of its siblings, as JSON."""
         shares = json.loads(self.row["shares"])
         siblings = [
             {
-                "ordinal": one["ordinal"],
-                "title": one["title"],
-                "address": one["address"] or "",
-                "node": one["node"],
-                "site": one["site"],
-                "published": {} if one is member else _shared(one["published"], shares),
+                "ordinal": present["ordinal"],
+                "title": present["title"],
+                "address": present["address"] or "",
+                "node": present["node"],
+                "site": present["site"],
+                "published": {} if present is member else _shared(present["published"], shares),
             }
-            for one in self.members
+            for present in self.members
         ]
         known = {"name": self.row["name"], "ordinal": member["ordinal"], "secret": self.secret, "members": siblings}
         return _text(known | ({"leaving": True} if member["leaving_at"] is not None else {}))
@@ -114,18 +114,18 @@ class _Found:
         steady = clock.steadiness.look()
         return [
             Member(
-                one["ordinal"],
-                sights.get(one["id"], Sight(is_heard=False)),
-                is_new=one["ready_at"] is None,
-                has_change=self.has_change(one),
-                has_view=one["view"] == self.view(one),
-                is_tried=bool(one["former"]),
-                is_leaving=one["leaving_at"] is not None,
-                must_move=bool(one["must_move"]),
+                member["ordinal"],
+                sights.get(member["id"], Sight(is_heard=False)),
+                is_new=member["ready_at"] is None,
+                has_change=self.has_change(member),
+                has_view=member["view"] == self.view(member),
+                is_tried=bool(member["former"]),
+                is_leaving=member["leaving_at"] is not None,
+                must_move=bool(member["must_move"]),
                 # By a clock that went evenly while this process looked: after a restart nothing is over yet.
-                told_for=min(steady, (clock.now() - one["told_at"]) / clock.SECOND),
+                told_for=min(steady, (clock.now() - member["told_at"]) / clock.SECOND),
             )
-            for one in self.members
+            for member in self.members
         ]
 
     def has_change(self, member: dict[str, Any]) -> bool:
@@ -136,8 +136,10 @@ class _Found:
     def is_quiet(self) -> bool:
         """Whether it was settled, and nothing was told since that anybody would have to wait for."""
         return bool(self.row["is_settled"]) and all(
-            one.has_change and one.has_view and not (one.is_new or one.is_tried or one.is_leaving or one.must_move)
-            for one in self.seen({})
+            member.has_change
+            and member.has_view
+            and not (member.is_new or member.is_tried or member.is_leaving or member.must_move)
+            for member in self.seen({})
         )
 
 
@@ -162,11 +164,11 @@ def put(parent: dict[str, Any], name: str, spec: ClusterRequest, *, actor: str) 
 def titles(parent: str) -> dict[str, set[str]]:
     """Return the titles that the members of each cluster of an instance (its id) have in it."""
     rows = run(SQL["names"], parent=parent)
-    found: dict[str, set[str]] = {row["name"]: set() for row in rows}
+    titles: dict[str, set[str]] = {row["name"]: set() for row in rows}
     for row in rows:
         members = run(SQL["members"], first=row["id"], last=row["id"])
-        found[row["name"]] = {trees.name_in_parent(one["title"]) for one in members}
-    return found
+        titles[row["name"]] = {trees.name_in_parent(member["title"]) for member in members}
+    return titles
 
 
 def keep_only(parent: dict[str, Any], names: set[str]) -> None:
@@ -182,19 +184,19 @@ def keep_only(parent: dict[str, Any], names: set[str]) -> None:
 
 def reports(parents: list[str]) -> dict[str, ClusterReport]:
     """Return what is to be said of the clusters of instances, by id; nothing of those that have none."""
-    found: dict[str, ClusterReport] = {}
+    reports: dict[str, ClusterReport] = {}
     for start in range(0, len(parents), 500):
-        names = {f"parent_{number}": one for number, one in enumerate(parents[start : start + 500])}
+        names = {f"parent_{number}": parent for number, parent in enumerate(parents[start : start + 500])}
         places = ", ".join(f":{name}" for name in names)
         for row in run(SQL["said"].where(f"c.parent_id IN ({places}) ORDER BY c.name"), **names):
-            before = found.get(row["parent"], ClusterReport(True, False, ""))
+            before = reports.get(row["parent"], ClusterReport(True, False, ""))
             words = [before.message, row["trouble"], row["message"], row["notice"]]
-            found[row["parent"]] = ClusterReport(
+            reports[row["parent"]] = ClusterReport(
                 before.is_settled and bool(row["is_settled"]),
                 before.is_stuck or bool(row["trouble"]),
                 "\n".join(filter(None, words)),
             )
-    return found
+    return reports
 
 
 def clean_up() -> int:
@@ -214,50 +216,52 @@ class Rollouts:
         """Do all that can be done now; return how much that was. The trouble of one does not stop the others."""
         after, count = "", 0
         while rows := run(SQL["clusters"], after=after, most=_PAGE):
-            for found in _read(rows):
+            for cluster in _read(rows):
                 try:
-                    count += self._advance(found)
+                    count += self._advance(cluster)
                 except Exception:
-                    _log.exception("the cluster '%s' of %s does not go on", found.row["name"], found.row["parent_id"])
+                    _log.exception(
+                        "the cluster '%s' of %s does not go on", cluster.row["name"], cluster.row["parent_id"]
+                    )
             after = rows[-1]["id"]
         return count
 
-    def _advance(self, found: _Found) -> int:
-        if found.is_quiet or _is_put_off(found.row):
+    def _advance(self, cluster: _Found) -> int:
+        if cluster.is_quiet or _is_put_off(cluster.row):
             return 0
         count = 0
         for _ in range(MOST_STEPS):
             # Looked at without a lock first: mostly there is nothing to do.
-            seen = found.seen(self._look(found))
-            if next_step(found.policy, seen) is None:
-                _note(found, seen)
+            seen = cluster.seen(self._look(cluster))
+            if next_step(cluster.policy, seen) is None:
+                _note(cluster, seen)
                 return count
             try:
-                self._step(found.row)
+                self._step(cluster.row)
             except MasterError as error:
-                _note_trouble(found, error)
+                _note_trouble(cluster, error)
                 return count
             count += 1
-            again = _one(found.row["id"])
+            again = _one(cluster.row["id"])
             if again is None:
                 return count
-            found = again
+            cluster = again
         return count
 
-    def _look(self, found: _Found) -> Mapping[str, Sight]:
-        return self._sights([one["id"] for one in found.members])
+    def _look(self, cluster: _Found) -> Mapping[str, Sight]:
+        return self._sights([member["id"] for member in cluster.members])
 
     def _step(self, row: dict[str, Any]) -> None:
         with writing():
             trees.lock(row["tree"])
             run(locking(SQL["lock_children"], "i"), parent=row["parent_id"])
-            found = _one(row["id"])
-            if found is None:
+            cluster = _one(row["id"])
+            if cluster is None:
                 return
-            sights = self._look(found)
-            step = next_step(found.policy, found.seen(sights))
+            sights = self._look(cluster)
+            step = next_step(cluster.policy, cluster.seen(sights))
             if step is not None:
-                _take(found, step, sights)
+                _take(cluster, step, sights)
 
 
 def _add(parent: dict[str, Any], name: str, spec: ClusterRequest, actor: str) -> None:
@@ -283,22 +287,22 @@ def _add(parent: dict[str, Any], name: str, spec: ClusterRequest, actor: str) ->
     )
     run(locking(SQL["lock_children"], "i"), parent=parent["id"])
     audit(actor, "cluster.request", cluster, project=parent["project_id"], name=name, size=spec.size)
-    found = _one(cluster)
-    if found is not None and (step := next_step(found.policy, [])) is not None:
-        _take(found, step, {})
+    state = _one(cluster)
+    if state is not None and (step := next_step(state.policy, [])) is not None:
+        _take(state, step, {})
 
 
 def _change(row: dict[str, Any], parent: dict[str, Any], spec: ClusterRequest) -> None:
-    asked = spec.member
+    request = spec.member
     for field in ("product", "type"):
-        if (getattr(asked, field) or row[field]) != row[field]:
+        if (getattr(request, field) or row[field]) != row[field]:
             raise Conflict(
-                f"'{row['name']}' is {field} '{row[field]}', not '{getattr(asked, field)}'.",
+                f"'{row['name']}' is {field} '{row[field]}', not '{getattr(request, field)}'.",
                 remedy="Give the other one another name.",
             )
-    if asked.release is None:
-        asked = msgspec.structs.replace(asked, release=catalog.version(row["release_id"]))
-    wanted = resolving.resolve(asked, parent["project_id"])
+    if request.release is None:
+        request = msgspec.structs.replace(request, release=catalog.version(row["release_id"]))
+    wanted = resolving.resolve(request, parent["project_id"])
     if wanted.constraints != row["constraints"]:
         raise Conflict(
             f"'{row['name']}' is placed already; its constraints cannot change.",
@@ -331,20 +335,20 @@ def _terms(spec: ClusterRequest) -> dict[str, Any]:
     }
 
 
-def _take(found: _Found, step: RolloutStep, sights: Mapping[str, Sight]) -> None:
+def _take(cluster: _Found, step: RolloutStep, sights: Mapping[str, Sight]) -> None:
     """Do what comes next, in a transaction with the tree and its members locked."""
-    row = found.row
+    row = cluster.row
     if step.verb is RolloutVerb.ADD:
-        _add_members(found, step.ordinals)
+        _add_members(cluster, step.ordinals)
         return
     (ordinal,) = step.ordinals
-    member, now = found.member(ordinal), clock.now()
+    member, now = cluster.member(ordinal), clock.now()
     if step.verb is RolloutVerb.KEEP:
         run(SQL["keep_member"], instance=member["id"], now=now)
     elif step.verb is RolloutVerb.SHOW:
-        _tell(found, member, is_told=False)
+        _tell(cluster, member, is_told=False)
     elif step.verb is RolloutVerb.MOVE:
-        (instance,) = run(QUERIES["moving"], project=row["project_id"], title=found.title(ordinal))
+        (instance,) = run(QUERIES["moving"], project=row["project_id"], title=cluster.title(ordinal))
         moves.move_within(instance, actor="freehold")
         again = _one(row["id"])
         assert again is not None
@@ -353,36 +357,38 @@ def _take(found: _Found, step: RolloutStep, sights: Mapping[str, Sight]) -> None
     elif step.verb is RolloutVerb.CHANGE:
         present = _text({"release": member["release_id"], "parameters": json.loads(member["parameters"])})
         former = member["former"] or ("" if member["ready_at"] is None else present)
-        is_told = _order(found, ordinal, row["release_id"], json.loads(row["parameters"]))
+        is_told = _order(cluster, ordinal, row["release_id"], json.loads(row["parameters"]))
         run(SQL["change_member"], instance=member["id"], former=former, now=now)
-        _tell(found, member, is_told=is_told)
+        _tell(cluster, member, is_told=is_told)
     elif step.verb is RolloutVerb.GO_BACK:
         former = json.loads(member["former"])
-        _order(found, ordinal, former["release"], former["parameters"])
+        _order(cluster, ordinal, former["release"], former["parameters"])
         run(SQL["change_member"], instance=member["id"], former="", now=now)
         why = sights[member["id"]].message[:_LONGEST_WHY]
-        words = f"'{found.title(ordinal)}' did not become ready with the change, and has what it had before: {why}"
+        words = f"'{cluster.title(ordinal)}' did not become ready with the change, and has what it had before: {why}"
         run(SQL["refuse"], id=row["id"], trouble=words.removesuffix(": "), now=now)
-        _audit(found, "cluster.go-back", ordinal)
+        _audit(cluster, "cluster.go-back", ordinal)
     elif step.verb is RolloutVerb.LEAVE:
         run(SQL["leave"], instance=member["id"], now=now)
-        _tell(found, {**member, "leaving_at": now}, is_told=False)
-        _audit(found, "cluster.leave", ordinal)
+        _tell(cluster, {**member, "leaving_at": now}, is_told=False)
+        _audit(cluster, "cluster.leave", ordinal)
     else:
         actions.apply(
-            replace(_asked(found, ordinal), spec=Request("", found.title(ordinal), state=Wanted.DESTROYED), now=True)
+            replace(
+                _asked(cluster, ordinal), spec=Request("", cluster.title(ordinal), state=Wanted.DESTROYED), now=True
+            )
         )
         run(SQL["end_member"], instance=member["id"])
         if step.verb is RolloutVerb.END_LATE:
-            words = f"'{found.title(ordinal)}' did not leave within {row['leave_within']:g} s, and is destroyed."
+            words = f"'{cluster.title(ordinal)}' did not leave within {row['leave_within']:g} s, and is destroyed."
             run(SQL["notice"], id=row["id"], notice=words)
-            _audit(found, "cluster.leave-late", ordinal)
+            _audit(cluster, "cluster.leave-late", ordinal)
 
 
-def _add_members(found: _Found, ordinals: tuple[int, ...]) -> None:
-    row = found.row
+def _add_members(cluster: _Found, ordinals: tuple[int, ...]) -> None:
+    row = cluster.row
     for ordinal in ordinals:
-        order = _asked(found, ordinal)
+        order = _asked(cluster, ordinal)
         spec = msgspec.structs.replace(
             order.spec,
             product=row["product"],
@@ -400,17 +406,17 @@ def _add_members(found: _Found, ordinals: tuple[int, ...]) -> None:
         run(SQL["tell"], instance=again.member(ordinal)["id"], view=again.view(again.member(ordinal)))
 
 
-def _order(found: _Found, ordinal: int, release: str, parameters: dict[str, Any]) -> bool:
+def _order(cluster: _Found, ordinal: int, release: str, parameters: dict[str, Any]) -> bool:
     """Change the release and parameters of a member; return whether its node is told."""
-    order = _asked(found, ordinal)
+    order = _asked(cluster, ordinal)
     spec = msgspec.structs.replace(order.spec, release=catalog.version(release), parameters=parameters)
     return actions.apply(replace(order, spec=spec)).changed
 
 
-def _asked(found: _Found, ordinal: int) -> Order:
-    row = found.row
+def _asked(cluster: _Found, ordinal: int) -> Order:
+    row = cluster.row
     (parent,) = run(QUERIES["parent"], id=row["parent_id"])
-    title = found.title(ordinal)
+    title = cluster.title(ordinal)
     return Order(
         Request("", title, state=Wanted.STARTED),
         row["project_id"],
@@ -422,17 +428,19 @@ def _asked(found: _Found, ordinal: int) -> Order:
     )
 
 
-def _tell(found: _Found, member: dict[str, Any], *, is_told: bool) -> None:
+def _tell(cluster: _Found, member: dict[str, Any], *, is_told: bool) -> None:
     """Have the node of a member be told who its siblings are."""
-    others = replace(found, members=[member if one["id"] == member["id"] else one for one in found.members])
-    run(SQL["tell"], instance=member["id"], view=others.view(member))
+    after = replace(
+        cluster, members=[member if present["id"] == member["id"] else present for present in cluster.members]
+    )
+    run(SQL["tell"], instance=member["id"], view=after.view(member))
     if not is_told:
         run(SQL["touch"], id=member["id"], revision=revisions.bump(member["node_id"]))
 
 
-def _note(found: _Found, seen: list[Member]) -> None:
+def _note(cluster: _Found, seen: list[Member]) -> None:
     """Write down how far a cluster is, where that is news."""
-    row, policy = found.row, found.policy
+    row, policy = cluster.row, cluster.policy
     settled = is_settled(policy, seen)
     message = "" if settled else progress(f"{row['parent_title']}/{row['name']}", policy, seen)
     trouble = row["trouble"] if policy.is_refused else ""
@@ -440,9 +448,9 @@ def _note(found: _Found, seen: list[Member]) -> None:
         _write_note(row, settled, trouble, message)
 
 
-def _note_trouble(found: _Found, error: MasterError) -> None:
-    words = f"'{found.row['parent_title']}/{found.row['name']}' goes no further: {error.detail}"[:_LONGEST_WHY]
-    _write_note(found.row, False, words, found.row["message"])
+def _note_trouble(cluster: _Found, error: MasterError) -> None:
+    words = f"'{cluster.row['parent_title']}/{cluster.row['name']}' goes no further: {error.detail}"[:_LONGEST_WHY]
+    _write_note(cluster.row, False, words, cluster.row["message"])
 
 
 def _write_note(row: dict[str, Any], settled: bool, trouble: str, message: str) -> None:
@@ -456,9 +464,9 @@ def _is_put_off(row: dict[str, Any]) -> bool:
     return is_refused_by_us and 0 <= clock.now() - row["changed_at"] < RETRY_S * clock.SECOND
 
 
-def _audit(found: _Found, verb: str, ordinal: int) -> None:
-    row = found.row
-    audit("freehold", verb, row["id"], project=row["project_id"], title=found.title(ordinal))
+def _audit(cluster: _Found, verb: str, ordinal: int) -> None:
+    row = cluster.row
+    audit("freehold", verb, row["id"], project=row["project_id"], title=cluster.title(ordinal))
 
 
 def _one(cluster: str) -> _Found | None:
@@ -469,9 +477,9 @@ def _read(rows: list[dict[str, Any]]) -> list[_Found]:
     if not rows:
         return []
     members: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
-    for one in run(SQL["members"], first=rows[0]["id"], last=rows[-1]["id"]):
-        if one["cluster_id"] in members:
-            members[one["cluster_id"]].append(one)
+    for member in run(SQL["members"], first=rows[0]["id"], last=rows[-1]["id"]):
+        if member["cluster_id"] in members:
+            members[member["cluster_id"]].append(member)
     return [_Found(row, members[row["id"]], _secret(row)) for row in rows]
 
 

@@ -35,9 +35,9 @@ def read(requests: str, schema: str, parameters: str) -> dict[tuple[str, str], t
     """Return what an instance may request, by product and type, with how many; all three are JSON."""
     declared = msgspec.json.decode(requests, type=list[RequestDescriptor])
     values, properties = json.loads(parameters), {}
-    if any(isinstance(one.number, str) for one in declared):
+    if any(isinstance(request.number, str) for request in declared):
         properties = json.loads(schema).get("properties", {})
-    return {(one.product, one.type): (one, _number(one, values, properties)) for one in declared}
+    return {(request.product, request.type): (request, _number(request, values, properties)) for request in declared}
 
 
 def refused(
@@ -50,26 +50,26 @@ def refused(
     present: dict[tuple[str, str], int] = {}
     for child in known.values():
         present[child.product, child.type] = present.get((child.product, child.type), 0) + 1
-    asked: dict[tuple[str, str], int] = {}
-    found: dict[str, MasterError] = {}
+    counts: dict[tuple[str, str], int] = {}
+    refusals: dict[str, MasterError] = {}
     for title in [title for title in known if title in specs] + [title for title in specs if title not in known]:
         kind = _kind(specs[title], known.get(title))
         if kind not in declared:
-            found[title] = Undeclared(f"'{title}' is {_named(*kind)}; the release declares {_list(declared)}.")
+            refusals[title] = Undeclared(f"'{title}' is {_named(*kind)}; the release declares {_list(declared)}.")
             continue
         most = declared[kind][1]
-        asked[kind] = asked.get(kind, 0) + 1
-        if asked[kind] > most:
-            found[title] = Undeclared(f"'{title}' is one too many; the release declares {_list(declared)}.")
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] > most:
+            refusals[title] = Undeclared(f"'{title}' is one too many; the release declares {_list(declared)}.")
         elif title not in known:
             present[kind] = present.get(kind, 0) + 1
             if present[kind] > _SPARE * most:
-                found[title] = Undeclared(
+                refusals[title] = Undeclared(
                     f"'{title}' must wait until others of {_named(*kind)}, which are requested no more, have ended; "
                     f"the release declares {_list(declared)}.",
                     remedy="Keep the titles of requests, or wait for the time of grace to be over.",
                 )
-    return found
+    return refusals
 
 
 def _kind(spec: RequestedKind, child: Child | None) -> tuple[str, str]:
@@ -78,10 +78,10 @@ def _kind(spec: RequestedKind, child: Child | None) -> tuple[str, str]:
     return spec.product or "", spec.type or "default"
 
 
-def _number(one: RequestDescriptor, values: Mapping[str, Any], properties: Mapping[str, Any]) -> int:
-    if isinstance(one.number, int):
-        return one.number
-    value = values.get(one.number, properties.get(one.number, {}).get("default", 0))
+def _number(request: RequestDescriptor, values: Mapping[str, Any], properties: Mapping[str, Any]) -> int:
+    if isinstance(request.number, int):
+        return request.number
+    value = values.get(request.number, properties.get(request.number, {}).get("default", 0))
     # JSON schema calls 2.0 an integer, too.
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
 

@@ -27,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 def grace_ends_at(instance: str) -> int | None:
     """Return until when (milliseconds) a root can be had back if it is destroyed now; None when its end is at once."""
-    asked = AskGrace(instance, settings.DESTROY_GRACE_S)
-    events.send(asked)
-    return clock.now() + round(asked.seconds * clock.SECOND) if asked.seconds > 0 else None
+    question = AskGrace(instance, settings.DESTROY_GRACE_S)
+    events.send(question)
+    return clock.now() + round(question.seconds * clock.SECOND) if question.seconds > 0 else None
 
 
 def begin(row: dict[str, Any], ends_at: int, actor: str) -> None:

@@ -33,8 +33,8 @@ def note(spec: OrderSpec, row: dict[str, Any], actor: str) -> bool:
 
     Its node is not told, so its revision stays: nothing is configured anew.
     """
-    said = {name: getattr(spec, name) for name in FREE_TEXT}
-    texts = {name: row[name] if text is None else text or None for name, text in said.items()}
+    changes = {name: getattr(spec, name) for name in FREE_TEXT}
+    texts = {name: row[name] if text is None else text or None for name, text in changes.items()}
     if changed := sorted(name for name, text in texts.items() if text != row[name]):
         run(QUERIES["set_free_text"], id=row["id"], now=clock.now(), **texts)
         audit(actor, "instance.describe", row["id"], project=row["project_id"], fields=changed)

@@ -22,8 +22,8 @@ def hand_over(project: str, title: str, to: str, *, acting: Caller) -> str:
     is ending, may not run for that project where it is, or when its title is taken there.
     """
     old, new = acting.project(project, Scope.ORDER), acting.project(to, Scope.ORDER)
-    for one in (old, new):
-        project_suspension.refuse(one)
+    for owner in (old, new):
+        project_suspension.refuse(owner)
     try:
         with writing():
             rows = run(locking(QUERIES["live"], "i"), project=old, title=title)

@@ -11,7 +11,7 @@ from freehold.master.ordering.queries import QUERIES
 from freehold.protocol.states import Wanted
 
 
-def remember(instance: str, actor: str, release: str, parameters: str, asked: Wanted) -> None:
+def remember(instance: str, actor: str, release: str, parameters: str, state: Wanted) -> None:
     """Append what is asked of an instance from now on, in a transaction of the caller."""
     run(
         QUERIES["add_request"],
@@ -20,7 +20,7 @@ def remember(instance: str, actor: str, release: str, parameters: str, asked: Wa
         actor=actor,
         release=release,
         parameters=parameters,
-        requested_state=asked.value,
+        requested_state=state.value,
     )
 
 

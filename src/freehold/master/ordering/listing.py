@@ -54,9 +54,9 @@ def page(projects: list[str], *, text: str = "", state: str = "", number: int = 
     query = LISTING["in_state" if state else "all"].where(
         f"{conditions} ORDER BY i.title, i.id LIMIT :most OFFSET :start"
     )
-    found = run(query, **values, most=PAGE, start=(number - 1) * PAGE) if projects else []
-    total = found[0]["total"] if found else 0
-    return ListPage(queries.by_ids([row["id"] for row in found]), number, max(1, -(-total // PAGE)), total)
+    rows = run(query, **values, most=PAGE, start=(number - 1) * PAGE) if projects else []
+    total = rows[0]["total"] if rows else 0
+    return ListPage(queries.by_ids([row["id"] for row in rows]), number, max(1, -(-total // PAGE)), total)
 
 
 def unfinished(provider: str, before: int, most: int) -> tuple[list[tuple[str, dict[str, Any]]], int]:
@@ -72,24 +72,24 @@ def unfinished(provider: str, before: int, most: int) -> tuple[list[tuple[str, d
         " (SELECT 1 FROM fleet_node n WHERE n.id = i.node_id AND n.silent_since IS NOT NULL)"
         " ORDER BY i.changed_at, i.id LIMIT :most"
     )
-    found = run(LISTING["in_state"].where(condition), provider=provider, before=before, most=most)
-    states = {row["id"]: row["state"] for row in found}
+    in_state = run(LISTING["in_state"].where(condition), provider=provider, before=before, most=most)
+    states = {row["id"]: row["state"] for row in in_state}
     rows = queries.by_ids(list(states))
-    return [(states[row["id"]], row) for row in rows], found[0]["total"] if found else 0
+    return [(states[row["id"]], row) for row in rows], in_state[0]["total"] if in_state else 0
 
 
 def states_on(node: str) -> dict[str, str]:
     """Return the state of each instance that lives on a node, by id."""
-    found = run(LISTING["in_state"].where("i.node_id = :node AND i.gone_at IS NULL"), node=node)
-    return {row["id"]: row["state"] for row in found}
+    rows = run(LISTING["in_state"].where("i.node_id = :node AND i.gone_at IS NULL"), node=node)
+    return {row["id"]: row["state"] for row in rows}
 
 
 def on_node(node: str) -> dict[str, list[dict[str, Any]]]:
     """Return who lives on a node, by partition."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_node: dict[str, list[dict[str, Any]]] = {}
     for row in run(LISTING["on_node"], node=node):
-        found.setdefault(row["partition"], []).append(row)
-    return found
+        by_node.setdefault(row["partition"], []).append(row)
+    return by_node
 
 
 def products(projects: list[str], *, number: int = 1) -> ListPage:

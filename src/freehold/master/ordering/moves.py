@@ -170,7 +170,7 @@ def move_within(row: dict[str, Any], *, actor: str) -> None:
         # Its own partition is no other place, and what it leaves there has a name of its own.
         partitions.keep(row["node_id"], row["partition"], row["id"], _left(row["id"], row["node_id"]))
         # Where it is, and where something of it may be left.
-        left = {one["node_id"] for one in run(QUERIES["departing"], instance=row["id"])}
+        left = {departure["node_id"] for departure in run(QUERIES["departing"], instance=row["id"])}
         kin = apart.occupied(row["parent"], row["product"], row["type"], besides=row["id"])
         avoid = Avoided(kin.avoided.nodes | left | {row["node_id"]}, kin.avoided.sites)
         place = allocation.place(

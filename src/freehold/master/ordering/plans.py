@@ -9,18 +9,18 @@ from freehold.master.sales import queries as sales
 from freehold.protocol.order import OrderSpec
 
 
-def take(row: dict[str, Any], spec: OrderSpec, given: dict[str, Any], actor: str) -> tuple[dict[str, Any], bool]:
+def take(row: dict[str, Any], spec: OrderSpec, parameters: dict[str, Any], actor: str) -> tuple[dict[str, Any], bool]:
     """Have an instance at the offer that a request names; return its parameters with those that the offer fixes, and
     whether it is another offer than before.
 
     `given`: all of its parameters, as they would be without. In the transaction of the change. Raise
     Conflict for an offer of something else, or of another seller, and for parameters that are not the offer's.
     """
-    offer, asked = spec.offer or "", spec.parameters or {}
+    offer, own_parameters = spec.offer or "", spec.parameters or {}
     named = OfferNamed(row["id"], row["project_id"], offer, row["node_id"], spec.quote, actor)
     events.send(named)
     if named.is_present:
-        return given, False
+        return parameters, False
     sold = sales.offer(offer, row["product"])
     if (sold.product, sold.type) != (row["product"], row["type"]):
         raise Conflict(
@@ -28,9 +28,9 @@ def take(row: dict[str, Any], spec: OrderSpec, given: dict[str, Any], actor: str
             f"({sold.type}).",
             remedy="Order that as another service.",
         )
-    wrong = [name for name, value in sold.parameters.items() if asked.get(name, value) != value]
+    wrong = [name for name, value in sold.parameters.items() if own_parameters.get(name, value) != value]
     if wrong:
         raise Conflict(
             f"The offer '{offer}' has another {', '.join(wrong)}.", remedy="Leave it out, or take another offer."
         )
-    return {**given, **sold.parameters}, named.is_changed
+    return {**parameters, **sold.parameters}, named.is_changed

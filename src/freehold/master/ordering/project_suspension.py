@@ -32,35 +32,35 @@ def suspend(project: str, reason: str, *, acting: Caller) -> None:
     if not reason or len(reason) > LONGEST_REASON or not reason.isprintable():
         rule = f"1 to {LONGEST_REASON} characters in one line, which its people read"
         raise Invalid("Say why.", errors=[FieldError("reason", rule)])
-    found = _find(project)
+    suspended = _find(project)
     with writing():
-        row = ProjectSuspension.objects.select_for_update().filter(project=found).first()
+        row = ProjectSuspension.objects.select_for_update().filter(project=suspended).first()
         if row is not None and row.lifted_at is None:
             raise Conflict(f"'{project}' is suspended already: {row.reason}", remedy="Lift it first.")
         values = {"reason": reason, "actor": acting.actor, "at": clock.now(), "lifted_at": None, "settled_at": None}
-        ProjectSuspension.objects.update_or_create(project=found, defaults=values)
-        audit(acting.actor, "project.suspend", found.id, project=found.id, reason=reason)
+        ProjectSuspension.objects.update_or_create(project=suspended, defaults=values)
+        audit(acting.actor, "project.suspend", suspended.id, project=suspended.id, reason=reason)
         hints.after_commit(hints.FLEET_CHANGED)
 
 
 def lift(project: str, *, acting: Caller) -> None:
     """Have a project go on as it was. For the Master's staff; raise NotFound when it is not suspended."""
     acting.check(STAFF)
-    found = _find(project)
+    suspended = _find(project)
     with writing():
-        changed = ProjectSuspension.objects.filter(project=found, lifted_at=None).update(
+        changed = ProjectSuspension.objects.filter(project=suspended, lifted_at=None).update(
             lifted_at=clock.now(), settled_at=None
         )
         if not changed:
             raise NotFound(f"'{project}' is not suspended.", remedy="")
-        audit(acting.actor, "project.resume", found.id, project=found.id)
+        audit(acting.actor, "project.resume", suspended.id, project=suspended.id)
         hints.after_commit(hints.FLEET_CHANGED)
 
 
-def part(asked: ListPart) -> list[ProjectSuspension]:
+def part(wanted: ListPart) -> list[ProjectSuspension]:
     """Return a part of the suspensions that hold, by the name of their project, after one."""
     rows = ProjectSuspension.objects.filter(lifted_at=None).select_related("project")
-    return list(part_of(rows, ("project__name",), "project__name", asked))
+    return list(part_of(rows, ("project__name",), "project__name", wanted))
 
 
 def count() -> int:
@@ -107,7 +107,7 @@ def _settle_tree(tree: str) -> bool:
 
 
 def _find(name: str) -> Project:
-    found = None if "\0" in name else Project.objects.filter(name=name).first()
-    if found is None:
+    row = None if "\0" in name else Project.objects.filter(name=name).first()
+    if row is None:
         raise NotFound(f"There is no project '{name}'.", remedy="Check its name.")
-    return found
+    return row

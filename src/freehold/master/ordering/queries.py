@@ -65,9 +65,9 @@ def by_ids(ids: list[str]) -> list[dict[str, Any]]:
     """Return these instances, in this order; without those that are not there."""
     if not ids:
         return []
-    names = {f"id_{number}": one for number, one in enumerate(ids)}
+    names = {f"id_{number}": identity for number, identity in enumerate(ids)}
     rows = {row["id"]: row for row in _where(f"i.id IN ({', '.join(f':{name}' for name in names)})", **names)}
-    return [rows[one] for one in ids if one in rows]
+    return [rows[identity] for identity in ids if identity in rows]
 
 
 def is_there(project: str, title: str) -> bool:
@@ -96,17 +96,17 @@ def all_below(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     Without those that nobody requests any more and that are not to be destroyed yet. One query for 500 trees.
     """
     trees = sorted({row["tree"] for row in rows})
-    found = []
+    instances = []
     for start in range(0, len(trees), 500):
         names = {f"tree_{number}": tree for number, tree in enumerate(trees[start : start + 500])}
-        found += _where(
+        instances += _where(
             f"i.tree IN ({', '.join(f':{name}' for name in names)}) AND i.parent IS NOT NULL AND i.gone_at IS NULL"
             " AND (i.orphaned_at IS NULL OR i.wanted = 'destroyed')",
             **names,
         )
     ids = {(row["tree"], row["title"]): row["id"] for row in rows}
     parts: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in rows}
-    for part in found:
+    for part in instances:
         title = part["title"]
         while title := title.rpartition("/")[0]:
             if (above := ids.get((part["tree"], title))) is not None:

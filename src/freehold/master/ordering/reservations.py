@@ -60,18 +60,18 @@ def reserve(tree: str, project: str, title: str, order: Declaring, there: Counte
     for part in _requested(order, project, (order.kind,), there, tree):
         if kept.total() >= MOST_PLACES:
             return
-        kind, wanted, others = part.kind, part.wanted, part.others
+        kind, wanted, siblings = part.kind, part.wanted, part.others
         if wanted.host:
             # It lives on an instance of the tree, or of somebody else: it takes no partition.
             continue
         reservation = ids.new("rsrv")
         try:
             place = allocation.place(
-                reservation, wanted.release, project, Constraints(), wanted.weight, avoid=others.avoided
+                reservation, wanted.release, project, Constraints(), wanted.weight, avoid=siblings.avoided
             )
         except NoPlace as error:
             raise _refused(title, part, kept, error) from None
-        others.add(place)
+        siblings.add(place)
         run(
             QUERIES["reserve"],
             id=reservation,
@@ -104,7 +104,7 @@ def make_room(tree: str, choice: ResolvedType, avoid: Avoided) -> str | None:
     rows = run(QUERIES["reserved"], tree=tree, product=choice.product, type=choice.type, most=most)
     if not rows:
         return None
-    row = min(rows, key=lambda one: avoid.holds(one["node"], one["site"]))
+    row = min(rows, key=lambda candidate: avoid.holds(candidate["node"], candidate["site"]))
     revisions.take_turn()
     _give_back(row["id"])
     return str(row["node"])
@@ -143,7 +143,7 @@ def _requested(
 ) -> Iterator[_Part]:
     """Yield each instance that one will request, and what that will itself; `parent` is its id, if it has one."""
     may = declared.read(*catalog.requests(order.release, order.kind.type), order.parameters)
-    for (product, type_name), (one, number) in may.items():
+    for (product, type_name), (request, number) in may.items():
         kind = Kind(product, type_name)
         if kind in chain or len(chain) >= trees.DEEPEST:
             # It is refused when it is requested, and says why.
@@ -151,9 +151,9 @@ def _requested(
         if number <= there[kind]:
             continue
         below = _choose(kind, order, project)
-        others = apart.of_kind(parent, one)
+        siblings = apart.of_kind(parent, request)
         for _ in range(number - there[kind]):
-            yield _Part(kind, below, others, number)
+            yield _Part(kind, below, siblings, number)
             if below.requests:
                 # What it is asked for is not known before it is requested: as many as by default.
                 declaring = Declaring(kind, below.release, "{}")
@@ -178,10 +178,10 @@ def _refused(title: str, part: _Part, kept: Counter[Kind], error: NoPlace) -> No
     if part.others.apart and part.others.places:
         error = part.others.refusal(part.number, error)
         return NotWhole(f"'{title}' is made of several instances: {error.detail}", reasons=error.reasons)
-    room = ", ".join(f"{number} {one}" for one, number in kept.items())
+    room = ", ".join(f"{number} {name}" for name, number in kept.items())
     another = "another" if kept[kind] else "any"
-    found = f"there is room for {room}, not for {another} {kind}" if room else f"there is no room for any {kind}"
-    return NotWhole(f"'{title}' is made of several instances: {found}.", reasons=error.reasons)
+    message = f"there is room for {room}, not for {another} {kind}" if room else f"there is no room for any {kind}"
+    return NotWhole(f"'{title}' is made of several instances: {message}.", reasons=error.reasons)
 
 
 def _give_back_all(tree: str) -> int:

@@ -62,13 +62,13 @@ def _version(query: str, **values: str) -> str | None:
     return rows[0]["version"] if rows else None
 
 
-def fitting(release: str, type_name: str, given: dict[str, Any]) -> dict[str, Any]:
+def fitting(release: str, type_name: str, wanted: dict[str, Any]) -> dict[str, Any]:
     """Return parameters as they are kept.
 
     Raise Invalid for those that are too many or no JSON, InvalidParameters for those that do not fit the schema.
     """
     try:
-        parameters: dict[str, Any] = numbers.kept(given)
+        parameters: dict[str, Any] = numbers.kept(wanted)
         size = len(json.dumps(parameters, separators=(",", ":"), allow_nan=False).encode())
     except (ValueError, RecursionError):
         raise Invalid(
@@ -82,9 +82,9 @@ def fitting(release: str, type_name: str, given: dict[str, Any]) -> dict[str, An
             errors=[FieldError("parameters", f"at most {LARGEST_PARAMETERS} bytes of JSON", size)],
         )
     schemas.validate(release, type_name, parameters)
-    if not numbers.is_kept_whole(given):
+    if not numbers.is_kept_whole(wanted):
         # What its node gets fits; what was asked for must fit, too.
-        schemas.validate(release, type_name, given)
+        schemas.validate(release, type_name, wanted)
     return parameters
 
 

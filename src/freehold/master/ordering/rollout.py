@@ -93,8 +93,8 @@ class RolloutStep:
 
 def next_step(policy: Policy, members: Sequence[Member]) -> RolloutStep | None:
     """Return what is to be done now; None when there is nothing to do, or something to wait for."""
-    leaving = [one for one in members if one.is_leaving]
-    staying = sorted((one for one in members if not one.is_leaving), key=lambda one: one.ordinal)
+    leaving = [member for member in members if member.is_leaving]
+    staying = sorted((member for member in members if not member.is_leaving), key=lambda member: member.ordinal)
     return (
         _judge(policy, staying)
         or _end(policy, leaving)
@@ -108,64 +108,65 @@ def next_step(policy: Policy, members: Sequence[Member]) -> RolloutStep | None:
 def is_settled(policy: Policy, members: Sequence[Member]) -> bool:
     """Whether a cluster is what is wanted of it."""
     return len(members) == policy.count and all(
-        one.is_ready and one.has_change and one.has_view and not (one.is_leaving or one.must_move) for one in members
+        member.is_ready and member.has_change and member.has_view and not (member.is_leaving or member.must_move)
+        for member in members
     )
 
 
 def progress(name: str, policy: Policy, members: Sequence[Member]) -> str:
     """Return in words how far a cluster is that is not settled."""
-    changed = sum(one.has_change and not one.is_leaving and one.is_ready for one in members)
+    changed = sum(member.has_change and not member.is_leaving and member.is_ready for member in members)
     words = [f"{changed} of {policy.count} of '{name}' are ready as wanted"]
-    if leaving := [f"'{name}-{one.ordinal}'" for one in members if one.is_leaving]:
+    if leaving := [f"'{name}-{member.ordinal}'" for member in members if member.is_leaving]:
         words.append(f"{', '.join(leaving)} leaves")
-    if down := [f"'{name}-{one.ordinal}'" for one in members if not one.is_ready and not one.is_leaving]:
+    if down := [f"'{name}-{member.ordinal}'" for member in members if not member.is_ready and not member.is_leaving]:
         words.append(f"waiting for {', '.join(down)}")
     return "; ".join(words) + "."
 
 
 def _judge(policy: Policy, staying: Sequence[Member]) -> RolloutStep | None:
     """What was told is kept, or goes back."""
-    for one in staying:
-        if one.is_ready and one.has_change and (one.is_new or one.is_tried):
-            return RolloutStep(RolloutVerb.KEEP, (one.ordinal,))
-    for one in staying:
-        is_over = one.sight.is_failed or one.told_for > policy.ready_within
-        if one.is_tried and one.has_change and not one.is_ready and one.sight.is_heard and is_over:
-            return RolloutStep(RolloutVerb.GO_BACK, (one.ordinal,))
+    for member in staying:
+        if member.is_ready and member.has_change and (member.is_new or member.is_tried):
+            return RolloutStep(RolloutVerb.KEEP, (member.ordinal,))
+    for member in staying:
+        is_over = member.sight.is_failed or member.told_for > policy.ready_within
+        if member.is_tried and member.has_change and not member.is_ready and member.sight.is_heard and is_over:
+            return RolloutStep(RolloutVerb.GO_BACK, (member.ordinal,))
     return None
 
 
 def _end(policy: Policy, leaving: Sequence[Member]) -> RolloutStep | None:
-    for one in leaving:
-        if one.is_ready:
-            return RolloutStep(RolloutVerb.END, (one.ordinal,))
-        if one.told_for > policy.leave_within:
-            return RolloutStep(RolloutVerb.END_LATE, (one.ordinal,))
+    for member in leaving:
+        if member.is_ready:
+            return RolloutStep(RolloutVerb.END, (member.ordinal,))
+        if member.told_for > policy.leave_within:
+            return RolloutStep(RolloutVerb.END_LATE, (member.ordinal,))
     return None
 
 
 def _form(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> RolloutStep | None:
     """While none was ever ready all are made at once: nothing is lost, and they may need each other to start."""
     missing = tuple(_missing(policy, staying, leaving))
-    return RolloutStep(RolloutVerb.ADD, missing) if missing and all(one.is_new for one in staying) else None
+    return RolloutStep(RolloutVerb.ADD, missing) if missing and all(member.is_new for member in staying) else None
 
 
 def _change(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> RolloutStep | None:
-    down = [one for one in staying if one.is_down]
+    down = [member for member in staying if member.is_down]
     may_go_down = len(down) < policy.most_down and not leaving
-    nothing_stands = not any(one.is_ready for one in staying if not one.is_new)
-    wanted = [one for one in staying if one.ordinal < policy.count]
+    nothing_stands = not any(member.is_ready for member in staying if not member.is_new)
+    wanted = [member for member in staying if member.ordinal < policy.count]
     # What is down already is no further down for what it is told.
-    for one in sorted(wanted, key=lambda one: one.is_ready):
-        if not one.has_change and not policy.is_refused:
-            others_are_tried = any(other.is_tried for other in staying if other is not one)
+    for member in sorted(wanted, key=lambda member: member.is_ready):
+        if not member.has_change and not policy.is_refused:
+            others_are_tried = any(sibling.is_tried for sibling in staying if sibling is not member)
             may_try = not others_are_tried or len(down) <= policy.most_down
-            if one.is_new or nothing_stands or (may_go_down if one.is_ready else may_try):
-                return RolloutStep(RolloutVerb.CHANGE, (one.ordinal,))
-        if not one.has_view and (may_go_down or not one.is_ready):
-            return RolloutStep(RolloutVerb.SHOW, (one.ordinal,))
-        if one.must_move and (may_go_down or not one.is_ready):
-            return RolloutStep(RolloutVerb.MOVE, (one.ordinal,))
+            if member.is_new or nothing_stands or (may_go_down if member.is_ready else may_try):
+                return RolloutStep(RolloutVerb.CHANGE, (member.ordinal,))
+        if not member.has_view and (may_go_down or not member.is_ready):
+            return RolloutStep(RolloutVerb.SHOW, (member.ordinal,))
+        if member.must_move and (may_go_down or not member.is_ready):
+            return RolloutStep(RolloutVerb.MOVE, (member.ordinal,))
     return None
 
 
@@ -176,17 +177,17 @@ def _shrink(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]
     highest = staying[-1]
     if highest.is_new:
         return RolloutStep(RolloutVerb.END, (highest.ordinal,))
-    stands = all(one.is_ready for one in staying if one.ordinal < policy.count)
+    stands = all(member.is_ready for member in staying if member.ordinal < policy.count)
     return RolloutStep(RolloutVerb.LEAVE, (highest.ordinal,)) if stands or not highest.is_ready else None
 
 
 def _grow(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> RolloutStep | None:
     """One by one: the next when all that are there are as wanted."""
     missing = _missing(policy, staying, leaving)
-    is_done = all(one.is_ready and one.has_change and one.has_view for one in staying)
+    is_done = all(member.is_ready and member.has_change and member.has_view for member in staying)
     return RolloutStep(RolloutVerb.ADD, (missing[0],)) if missing and is_done and not leaving else None
 
 
 def _missing(policy: Policy, staying: Sequence[Member], leaving: Sequence[Member]) -> list[int]:
-    there = {one.ordinal for one in (*staying, *leaving)}
+    there = {member.ordinal for member in (*staying, *leaving)}
     return [ordinal for ordinal in range(policy.count) if ordinal not in there]

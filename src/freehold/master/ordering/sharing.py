@@ -73,10 +73,10 @@ def place(
             return row["id"], Place(row["node"], row["partition"], "", revision)
         words = reason or "has no place left"
         reasons[words] = reasons.get(words, 0) + 1
-    found = _reasons(reasons, choice, constraints)
+    refusals = _reasons(reasons, choice, constraints)
     raise NoPlace(
-        f"{'; '.join(one.reason for one in found)}.",
-        reasons=found,
+        f"{'; '.join(refusal.reason for refusal in refusals)}.",
+        reasons=refusals,
         remedy="Request such an instance first, or ask the provider to offer one.",
     )
 

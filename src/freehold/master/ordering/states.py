@@ -34,19 +34,19 @@ def effective(tree: Iterable[Branch]) -> dict[str, Wanted]:
     below what is destroyed. What is not requested or not paid for any more is stopped, so that it can be had back.
     """
     branches = {branch.id: branch for branch in tree}
-    found: dict[str, Wanted] = {}
+    states: dict[str, Wanted] = {}
 
     def wanted(branch: Branch) -> Wanted:
-        if branch.id not in found:
+        if branch.id not in states:
             above = branches.get(branch.parent or "")
             limit = Wanted.STARTED if above is None else wanted(above)
             own = Wanted.STOPPED if branch.held_back and branch.asked is Wanted.STARTED else branch.asked
-            found[branch.id] = max(own, limit, key=_ORDER.index)
-        return found[branch.id]
+            states[branch.id] = max(own, limit, key=_ORDER.index)
+        return states[branch.id]
 
     for branch in branches.values():
         wanted(branch)
-    return found
+    return states
 
 
 _ORDER = (Wanted.STARTED, Wanted.STOPPED, Wanted.DESTROYED)

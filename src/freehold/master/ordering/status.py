@@ -122,7 +122,7 @@ def whole(own: Status, below: Mapping[str, Status]) -> Status:
     It is ready, stopped or destroyed when they are too; what ends below it matters to its own end alone. What is below
     an instance that is neither started nor stopped itself says nothing that its own state does not say.
     """
-    lacking = {title: one for title, one in below.items() if not one.ready and one.state != "destroying"}
+    lacking = {title: status for title, status in below.items() if not status.ready and status.state != "destroying"}
     if own.state == "destroyed" and below:
         return replace(own, state="destroying", ready=False, message=_lacking(below))
     if own.state not in ("started", "stopped") or not lacking:
@@ -131,7 +131,7 @@ def whole(own: Status, below: Mapping[str, Status]) -> Status:
     if own.state == "stopped":
         return replace(own, state="stopping", ready=False, message=message)
     known = [own.health, *map(_health_in_whole, lacking.values())]
-    worst = next(one for one in (Health.BROKEN, Health.UNKNOWN, Health.STARTING) if one in known)
+    worst = next(health for health in (Health.BROKEN, Health.UNKNOWN, Health.STARTING) if health in known)
     return replace(own, promises_kept=False, ready=False, health=worst, message=message)
 
 
@@ -171,9 +171,9 @@ def _lacking(parts: Mapping[str, Status]) -> str:
 
 
 def _started(revision: int, promises: Sequence[str], results: Sequence[ReportedState], age: int) -> Status:
-    results_by_name = {one.promise: one for one in results if one.revision >= revision}
+    results_by_name = {result.promise: result for result in results if result.revision >= revision}
     kept = all(name in results_by_name and results_by_name[name].kept for name in promises)
-    broken = [one.message for one in results_by_name.values() if not one.kept and one.promise in promises]
+    broken = [result.message for result in results_by_name.values() if not result.kept and result.promise in promises]
     if kept:
         health = Health.KEPT
     elif age < STARTING_MS:

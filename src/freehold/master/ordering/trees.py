@@ -31,22 +31,22 @@ def lock(tree: str) -> None:
 
 def ancestors(parent: str | None) -> list[dict[str, Any]]:
     """Return an instance's parent, its parent's parent and so on."""
-    found: list[dict[str, Any]] = []
+    ancestors: list[dict[str, Any]] = []
     while parent is not None:
         (row,) = run(QUERIES["parent"], id=parent)
-        found.append(row)
+        ancestors.append(row)
         parent = row["parent"]
-    return found
+    return ancestors
 
 
 def refuse_circle(parent: dict[str, Any], product: str, type_name: str) -> None:
     """Raise Conflict when an instance of this kind below that parent would request itself without end."""
     chain = [parent, *ancestors(parent["parent"])]
     names = [f"{row['product']} ({row['type']})" for row in reversed(chain)]
-    asked = f"{product} ({type_name})"
-    if asked in names:
+    kind = f"{product} ({type_name})"
+    if kind in names:
         raise Conflict(
-            f"A circular request: {' → '.join([*names, asked])}.",
+            f"A circular request: {' → '.join([*names, kind])}.",
             remedy="An instance cannot request what it is itself a part of. Correct the release's requests.",
         )
     if len(chain) >= DEEPEST:
@@ -63,18 +63,18 @@ def settle(tree: str) -> bool:
     shared instances of other trees.
     """
     rows = run(QUERIES["tree"], tree=tree)
-    found = effective(
+    states = effective(
         Branch(row["id"], row["parent"], Wanted(row["requested_state"]), _is_held_back(row)) for row in rows
     )
-    changed = [row for row in rows if found[row["id"]] != row["wanted"]]
-    ending = {row["id"] for row in changed if found[row["id"]] is Wanted.DESTROYED}
+    changed = [row for row in rows if states[row["id"]] != row["wanted"]]
+    ending = {row["id"] for row in changed if states[row["id"]] is Wanted.DESTROYED}
     if ending:
         # Before looking at guests: one that is placed right now is seen.
         revisions.take_turn()
         refuse_guests(tree, {row["title"] for row in rows if row["id"] in ending})
     news: dict[str, int] = {}
     for row in changed:
-        wanted = found[row["id"]]
+        wanted = states[row["id"]]
         if row["node_id"] not in news:
             news[row["node_id"]] = revisions.bump(row["node_id"])
         run(
@@ -167,17 +167,17 @@ def _give_each(rows: list[dict[str, Any]]) -> None:
 
 def _give(parent: str, rows: list[dict[str, Any]]) -> None:
     lock(rows[0]["tree"])
-    found = run(QUERIES["parent"], id=parent)
+    parents = run(QUERIES["parent"], id=parent)
     for row in rows:
         run(QUERIES["note_forwarded_publication"], id=row["id"], row_id=row["row_id"])
-    if not found or found[0]["wanted"] == Wanted.DESTROYED:
+    if not parents or parents[0]["wanted"] == Wanted.DESTROYED:
         return
-    given = json.loads(found[0]["child_publications"])
+    publications = json.loads(parents[0]["child_publications"])
     news = {name_in_parent(row["title"]): json.loads(row["published"]) for row in rows}
-    if all(given.get(name) == published for name, published in news.items()):
+    if all(publications.get(name) == published for name, published in news.items()):
         return
-    revision = revisions.bump(found[0]["node_id"])
-    text = json.dumps({**given, **news}, separators=(",", ":"))
+    revision = revisions.bump(parents[0]["node_id"])
+    text = json.dumps({**publications, **news}, separators=(",", ":"))
     run(QUERIES["set_child_publications"], id=parent, child_publications=text, revision=revision)
 
 

@@ -43,8 +43,10 @@ def send(payload: bytes) -> bytes:
     link = Link(letter.master, ours / "authority.pem", (ours / "certificate.pem", ours / "key.pem"), time=time)
     body: dict[str, object] = {"requests": letter.requests}
     if letter.clusters:
-        said = {one.name: msgspec.to_builtins(one) for one in letter.clusters}
-        body["clusters"] = {name: {key: one[key] for key in one if key != "name"} for name, one in said.items()}
+        clusters = {cluster.name: msgspec.to_builtins(cluster) for cluster in letter.clusters}
+        body["clusters"] = {
+            name: {key: cluster[key] for key in cluster if key != "name"} for name, cluster in clusters.items()
+        }
     if letter.await_ready:
         # An older Master refuses what it does not know.
         body["await_ready"] = letter.await_ready

@@ -164,20 +164,20 @@ def scan(folder: Path) -> Layout:
     )
 
 
-def after(former: Layout, found: Layout) -> Layout:
+def after(former: Layout, planned: Layout) -> Layout:
     """Return what a partition holds after a configuration that may have kept what was there, as `former` says."""
-    if not found.outcome.keeps:
-        return found
-    asked = found.outcome
+    if not planned.outcome.keeps:
+        return planned
+    outcome = planned.outcome
     kept = msgspec.structs.replace(
         former.outcome,
-        requests=asked.requests,
-        missing=asked.missing,
-        clusters=asked.clusters,
-        await_ready=asked.await_ready,
+        requests=outcome.requests,
+        missing=outcome.missing,
+        clusters=outcome.clusters,
+        await_ready=outcome.await_ready,
         keeps=True,
     )
-    return msgspec.structs.replace(found, outcome=kept)
+    return msgspec.structs.replace(planned, outcome=kept)
 
 
 def promise_names(layout: Layout) -> list[str]:
@@ -205,14 +205,18 @@ def _executables(folder: Path) -> list[Executable]:
 
 
 def _executable(name: str, content: bytes) -> Executable:
-    said = Supervised()
-    if found := _SUPERVISED.search(content, 0, HEAD):
+    supervised = Supervised()
+    if match := _SUPERVISED.search(content, 0, HEAD):
         try:
-            said = msgspec.json.decode(found[1], type=Supervised)
+            supervised = msgspec.json.decode(match[1], type=Supervised)
         except UNREADABLE as error:
             raise ConfigureError(f"{name}: what follows '# supervised:' is not as it must be: {error}") from None
     return Executable(
-        name, hashlib.sha256(content).hexdigest(), said.after, said.stop_timeout, said.stop_signal or "TERM"
+        name,
+        hashlib.sha256(content).hexdigest(),
+        supervised.after,
+        supervised.stop_timeout,
+        supervised.stop_signal or "TERM",
     )
 
 

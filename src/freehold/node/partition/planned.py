@@ -64,29 +64,29 @@ def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
 def _requested(plan: Plan, release: Release, context: Context) -> Outcome:
     """Return what the plan requests of others. What is of the release's own product has its version."""
 
-    def spec(one: Request | Cluster) -> dict[str, object]:
-        return {**({"release": release.version} if one.product == release.name else {}), **one.spec()}
+    def spec(part: Request | Cluster) -> dict[str, object]:
+        return {**({"release": release.version} if part.product == release.name else {}), **part.spec()}
 
     parts: tuple[tuple[str, Request | Cluster], ...] = (
-        *((one.title, one) for one in plan.requests),
-        *((one.name, one) for one in plan.clusters),
+        *((part.title, part) for part in plan.requests),
+        *((part.name, part) for part in plan.clusters),
     )
     return Outcome(
-        requests=[ChildRequest(one.title, spec(one)) for one in plan.requests],
-        missing=[title for title, one in parts if context.returned(one) is None],
+        requests=[ChildRequest(request.title, spec(request)) for request in plan.requests],
+        missing=[title for title, part in parts if context.returned(part) is None],
         clusters=[
             ChildCluster(
-                one.name,
-                spec(one),
-                one.count,
-                one.most_down,
-                float(one.ready_within),
-                float(one.leave_within),
-                list(one.shares),
+                cluster.name,
+                spec(cluster),
+                cluster.count,
+                cluster.most_down,
+                float(cluster.ready_within),
+                float(cluster.leave_within),
+                list(cluster.shares),
             )
-            for one in plan.clusters
+            for cluster in plan.clusters
         ],
-        await_ready=[title for title, one in parts if one.ready],
+        await_ready=[title for title, part in parts if part.ready],
     )
 
 
@@ -99,14 +99,16 @@ def _make(order: ConfigureOrder, folder: Path, loaded: Release, context: Context
     plan = make_plan(loaded, order.type, order.parameters.encode(), context, guests)
     if not plan.certificates:
         return plan, None
-    made = {one.name: certificates.ensure(folder, one, context.cluster) for one in plan.certificates}
+    certificates_made = {
+        certificate.name: certificates.ensure(folder, certificate, context.cluster) for certificate in plan.certificates
+    }
     known = dict(context.certificates)
     assert isinstance(context.certificates, dict)
-    context.certificates.update({name: pem for name, (pem, _) in made.items()})
+    context.certificates.update({name: pem for name, (pem, _) in certificates_made.items()})
     if context.certificates != known:
         # What it publishes may hold a certificate that was not there before.
         plan = make_plan(loaded, order.type, order.parameters.encode(), context, guests)
-    return plan, min(moment for _, moment in made.values())
+    return plan, min(moment for _, moment in certificates_made.values())
 
 
 def _context(order: ConfigureOrder, folder: Path, release: Path) -> Context:
@@ -137,8 +139,10 @@ def _cluster_view(text: str) -> ClusterView | None:
         return None
     known = msgspec.json.decode(text, type=WantedMembership)
     members = tuple(
-        Sibling(one.ordinal, one.title, one.address, one.node, one.site, json.loads(bytes(one.published)))
-        for one in known.members
+        Sibling(
+            member.ordinal, member.title, member.address, member.node, member.site, json.loads(bytes(member.published))
+        )
+        for member in known.members
     )
     return ClusterView(known.name, known.ordinal, members, known.leaving, known.secret)
 
@@ -153,7 +157,7 @@ def _apply(folder: Path, plan: Plan, context: Context) -> None:
     for certificate in plan.certificates:
         kept |= {certificate.path, certificate.key}
         promises[f"certificate-{certificate.name}"] = CertificateValid(str(folder / certificate.path), _EXPIRY_DAYS)
-    if any(isinstance(each, Process) and each.ready for one in _programs(plan) for each in one.after):
+    if any(isinstance(each, Process) and each.ready for program in _programs(plan) for each in program.after):
         write(folder / READY, Path(ready.__file__).read_bytes(), 0o600)
         kept.add(READY)
     for process in plan.processes:
@@ -200,19 +204,19 @@ def _executable(folder: Path, path: str, content: bytes) -> str:
     return path
 
 
-def program(one: Process | Task | Job, context: Context) -> bytes:
+def program(part: Process | Task | Job, context: Context) -> bytes:
     """Return the executable that starts a process, task or job; its text changes whenever a restart is due."""
-    digest = one.digest(context.certificates)
+    digest = part.digest(context.certificates)
     lines = ["#!/bin/sh", f"# digest: {digest}"]
-    if isinstance(one, Process):
-        former = [each.name for each in one.after if isinstance(each, Process)]
-        said = layout.Supervised(former, float(one.stop_timeout))
-        if one.stop_signal != "TERM":
-            said = msgspec.structs.replace(said, stop_signal=one.stop_signal)
-        if said != layout.Supervised():
-            lines.append(f"# supervised: {msgspec.json.encode(said).decode()}")
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(one.environment.items())]
-    for each in one.after:
+    if isinstance(part, Process):
+        former = [each.name for each in part.after if isinstance(each, Process)]
+        supervised = layout.Supervised(former, float(part.stop_timeout))
+        if part.stop_signal != "TERM":
+            supervised = msgspec.structs.replace(supervised, stop_signal=part.stop_signal)
+        if supervised != layout.Supervised():
+            lines.append(f"# supervised: {msgspec.json.encode(supervised).decode()}")
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(part.environment.items())]
+    for each in part.after:
         if isinstance(each, Task):
             done = shlex.quote(f"{each.digest(context.certificates)} 0")
             where = shlex.quote(str(context.partition / TASKS / each.name))
@@ -221,9 +225,9 @@ def program(one: Process | Task | Job, context: Context) -> bytes:
             target = (context.address, str(each.ready)) if isinstance(each.ready, int) else (each.ready,)
             command = (sys.executable, "-I", "-S", str(context.partition / READY), *target)
             lines.append(f"{shlex.join(command)} || exit")
-    words = " ".join(shlex.quote(str(part)) for part in one.argv)
-    if isinstance(one, Task):
-        note = shlex.quote(str(context.partition / TASKS / one.name))
+    words = " ".join(shlex.quote(str(part)) for part in part.argv)
+    if isinstance(part, Task):
+        note = shlex.quote(str(context.partition / TASKS / part.name))
         lines += [
             words,
             "status=$?",

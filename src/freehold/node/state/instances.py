@@ -315,8 +315,8 @@ class Instances:
 
     def _awaits_grant(self, instance: str, layout: Layout) -> bool:
         """Whether the Master does not know yet what is wanted of its clusters: until then they are not as wanted."""
-        asked = self._database.mappings("SELECT asked FROM instance WHERE instance = ?", (instance,))
-        return bool(layout.outcome.clusters) and [row["asked"] for row in asked] != [_asking(layout)]
+        rows = self._database.mappings("SELECT asked FROM instance WHERE instance = ?", (instance,))
+        return bool(layout.outcome.clusters) and [row["asked"] for row in rows] != [_asking(layout)]
 
     def _start_granted(self, instance: str, row: _Found) -> None:
         """Report an instance started that waited for nothing but the Master to take its clusters."""
