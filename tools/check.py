@@ -26,8 +26,8 @@ SLOW = ["journeys", "browser", "chaos"]
 ON_POSTGRESQL = ["tests/unit/master", "tests/contract", "tests/journeys"]
 """Whatever has a Master in it; the rest does not know of databases."""
 SLOW_WITHOUT_NEWS = [
-    "cache", "care", "failpoints", "guest", "harsh", "hostile", "next_tenant", "onefile", "pages", "profiles", "walk",
-    "weather", "wrong_profiles",
+    "cache", "care", "crashes", "failpoints", "farewell", "guest", "harsh", "hostile", "identity", "nats",
+    "next_tenant", "onefile", "pages", "process", "profiles", "try", "upgrades", "walk", "weather", "wrong_profiles",
 ]  # fmt: skip
 """Journeys that are long, and tell nothing of the database."""
 CHECKS: dict[str, list[str | Path]] = {
