@@ -1,4 +1,4 @@
-"""All writes of payments: hearing providers. Whoever speaks with one passes on what it says (`api/books`)."""
+"""All writes of payments: hearing providers. Whoever speaks with one passes on what it says (`api/payments`)."""
 
 import re
 from collections.abc import Sequence
