@@ -93,8 +93,8 @@ def vague_in(source: str) -> Iterator[str]:
 def forbidden_in(source: str) -> Iterator[str]:
     """Yield line, name and the better one, of each name that is not of the field; comments and texts are no names."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.NAME and token.string in FORBIDDEN:
-            yield f"{token.start[0]}: '{token.string}' is {FORBIDDEN[token.string]}"
+        if token.type == tokenize.NAME and token.string.lstrip("_") in FORBIDDEN:
+            yield f"{token.start[0]}: '{token.string}' is {FORBIDDEN[token.string.lstrip('_')]}"
 
 
 def test_no_room_is_a_drawer() -> None:

@@ -63,19 +63,19 @@ def add_commands(node: "Subparsers[argparse.ArgumentParser]") -> None:
     json_output.add_options(doctor)
     orphans = _command(node, "orphans", _orphans, "show what the Master does not name any more and this node keeps")
     orphans.add_argument("--destroy", metavar="INSTANCE", help="agree to the end of one of them, and of its data")
-    _rehearsed(orphans)
-    _rehearsed(_command(node, "tidy", _tidy, "remove builds, downloads and logs that nothing needs"))
+    _add_dry_run(orphans)
+    _add_dry_run(_command(node, "tidy", _tidy, "remove builds, downloads and logs that nothing needs"))
     bundle = _command(node, "bundle", _bundle, "write what helps somebody to help, without secrets, into a file")
     bundle.add_argument("file", type=Path)
     reinstall = _command(node, "reinstall", _reinstall, "forget everything that this machine holds as a node")
-    _rehearsed(reinstall)
+    _add_dry_run(reinstall)
     upgrade = _command(node, "upgrade", _upgrade, "have the agent become another version, and back if that does not do")
     upgrade.add_argument("file", type=Path, help="freehold-node.pyz of that version")
     upgrade.add_argument("--within", type=float, default=120.0, metavar="SECONDS", help=_WITHIN)
-    _rehearsed(upgrade)
+    _add_dry_run(upgrade)
     stop = _command(node, "stop", _stop, "end the agent and every service of this node")
     stop.add_argument("--keep-services", action="store_true", help="end only the agent")
-    _rehearsed(stop)
+    _add_dry_run(stop)
     cache = _command(
         node, "cache", _cache, "where builds come from, and whose are believed; shows it when not told more"
     )
@@ -415,7 +415,7 @@ def _upgrade(options: argparse.Namespace) -> int:
     return 0
 
 
-def _rehearsed(parser: argparse.ArgumentParser) -> None:
+def _add_dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 

@@ -107,14 +107,14 @@ class History:
         self._leased = lease > 0
 
     def live(self, seconds: float, faults: int, orders: int) -> None:
-        """Have faults and wishes come at random moments; then let peace return."""
+        """Have faults and orders come at random moments; then let peace return."""
         begin, random = self.world.now, self.world.random
         for _ in range(faults):
             self.world.at(begin + random.uniform(0, seconds), self._fault)
         if self._leased and len(self.nodes) > 1 and random.random() < 0.5:
             self.world.at(begin + random.uniform(0, seconds), lambda: self._burn(random.choice(self.nodes)))
         for _ in range(orders):
-            self.world.at(begin + random.uniform(0, seconds), self._wish)
+            self.world.at(begin + random.uniform(0, seconds), self._order)
         self.world.run(begin + seconds)
         self._make_peace()
         self.world.run(self.world.now + PEACE)
@@ -207,7 +207,7 @@ class History:
 
     # What people want
 
-    def _wish(self) -> None:
+    def _order(self) -> None:
         from freehold.master.foundation.errors import MasterError
 
         random = self.world.random

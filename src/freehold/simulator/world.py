@@ -91,9 +91,9 @@ class SimulatedTask:
         self._dead = True
         if greenlet.getcurrent() is not self._greenlet:
             # By the hub: whom a dying task gives the turn to.
-            self._world.at(self._world.now, self._bury)
+            self._world.at(self._world.now, self._forget)
 
-    def _bury(self) -> None:
+    def _forget(self) -> None:
         if self._greenlet:
             self._greenlet.throw(Killed)
 

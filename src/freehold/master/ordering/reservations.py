@@ -106,7 +106,7 @@ def make_room(tree: str, choice: ResolvedType, avoid: Avoided) -> str | None:
         return None
     row = min(rows, key=lambda candidate: avoid.holds(candidate["node"], candidate["site"]))
     revisions.take_turn()
-    _give_back(row["id"])
+    _release(row["id"])
     return str(row["node"])
 
 
@@ -189,10 +189,10 @@ def _give_back_all(tree: str) -> int:
     if rows:
         revisions.take_turn()
     for row in rows:
-        _give_back(row["id"])
+        _release(row["id"])
     return len(rows)
 
 
-def _give_back(reservation: str) -> None:
+def _release(reservation: str) -> None:
     for row in run(QUERIES["unreserve"], id=reservation):
         partitions.free(row["node"], row["partition"], reservation, row["weight"])

@@ -49,7 +49,7 @@ class MaintenanceLoop(NamedThread):
         self._settings = settings
         self._store = store
         self._enclosures = enclosures
-        self._guard = LimitEnforcer(paths, settings, store.instances, enclosures, contain, shorten_logs)
+        self._limits = LimitEnforcer(paths, settings, store.instances, enclosures, contain, shorten_logs)
         self._fork_server = fork_server
         self._reopen = reopen
         self._health: list[HostPromise] = []
@@ -75,7 +75,7 @@ class MaintenanceLoop(NamedThread):
             self._hurry.clear()
             try:
                 self._reopen()
-                if self._guard.look() or hurry:
+                if self._limits.look() or hurry:
                     due = 0.0
                 if time.monotonic() >= due:
                     due = time.monotonic() + TELL
@@ -91,10 +91,10 @@ class MaintenanceLoop(NamedThread):
         if time.monotonic() >= self._health_due:
             self._health_due = time.monotonic() + HEALTH
             self._health = self._look()
-        growth = [HostPromise("disk growth", False, self._guard.unexplained)] if self._guard.unexplained else []
+        growth = [HostPromise("disk growth", False, self._limits.unexplained)] if self._limits.unexplained else []
         return [*self._health, *growth] + [
             HostPromise(f"partition {name} within its walls", False, words)
-            for name, words in self._guard.tell_attempts().items()
+            for name, words in self._limits.tell_attempts().items()
         ]
 
     def _look(self) -> list[HostPromise]:

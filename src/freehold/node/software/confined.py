@@ -74,7 +74,7 @@ def end(settings: Settings, folder: Path) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Enter the walls and run the command; return its status."""
     order = msgspec.json.decode(arguments[0], type=BuildOrder)
-    around = _walls(order)
+    around = _sandbox(order)
     for path in order.groups:
         group.enter(path)
     sandbox.unshare_processes()
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _walls(order: BuildOrder) -> "SandboxSpec":
+def _sandbox(order: BuildOrder) -> "SandboxSpec":
     # Tried here, where there is one thread, and nothing of the agent's.
     mounts, landlock, program = protections.find_sandbox(privileged=True)
     slot = PartitionSlot("builder", "127.0.0.1", order.uid, order.uid)
