@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from textwrap import indent
 from typing import Any, get_args
 
 from msgspec import UNSET
@@ -279,7 +280,7 @@ def _describe(instance: Instance) -> str:
     lines += [
         f"  parameter   {name} = {json.dumps(value, ensure_ascii=False)}" for name, value in instance.parameters.items()
     ]
-    lines += [f"  publication {name} = {value}" for name, value in instance.publication.items()]
+    lines += [f"  publication {name} = {_indented(value)}" for name, value in instance.publication.items()]
     for promise in instance.promises:
         state = "not checked yet" if promise.kept is None else "kept" if promise.kept else "NOT KEPT"
         lines.append(f"  promise     {promise.name}: {state}" + (f" – {promise.message}" if promise.message else ""))
@@ -300,6 +301,12 @@ def _describe(instance: Instance) -> str:
     if instance.message:
         lines.append("  " + instance.message.replace("\n", "\n  "))
     return "\n".join(lines)
+
+
+def _indented(value: object) -> str:
+    """Return a value as people read it; one of several lines begins on a line of its own, and stays below its name."""
+    text = str(value)
+    return "\n" + indent(text.rstrip("\n"), " " * 6) if "\n" in text else text
 
 
 def _address(instance: Instance) -> str:

@@ -8,18 +8,21 @@ import msgspec
 
 from freehold.escaping import NotText, text_of
 from freehold.recipes import apt, locked
+from freehold.recipes.locked import no_wheel
 from freehold.release import ReleaseError, buildout
+
+REQUIREMENTS = "requirements.txt"
 
 
 def lock(folder: Path) -> dict[Path, str]:
     """Return what the locks of a release's folder should say today, by file; raise ReleaseError."""
     parts = _parts(folder)
     texts: dict[Path, str] = {}
+    wheels = [part for part in parts if part["recipe"] == "freehold:wheel" and "packages" in part]
+    _check_apart(wheels)
     try:
         texts |= _debian(folder, [part for part in parts if part["recipe"] == "freehold:debian"])
-        texts |= dict(
-            _wheel(folder, part) for part in parts if part["recipe"] == "freehold:wheel" and "packages" in part
-        )
+        texts |= dict(_wheel(folder, part) for part in wheels)
     except locked.LockError as error:
         raise ReleaseError(str(error)) from None
     return texts
@@ -28,6 +31,19 @@ def lock(folder: Path) -> dict[Path, str]:
 def _parts(folder: Path) -> list[dict[str, str]]:
     sections = buildout.read(folder).sections
     return [{**options, "name": name} for name, options in sorted(sections.items()) if "recipe" in options]
+
+
+def _check_apart(wheels: list[dict[str, str]]) -> None:
+    """Raise ReleaseError for two parts whose lock would be one file: each is resolved by itself."""
+    parts: dict[str, str] = {}
+    for part in wheels:
+        name = part.get("requirements", REQUIREMENTS)
+        if name in parts:
+            raise ReleaseError(
+                f"[{parts[name]}] and [{part['name']}] both have their lock in {name}: give one of them another file,"
+                f" such as `requirements = {part['name']}.txt`."
+            )
+        parts[name] = part["name"]
 
 
 def _debian(folder: Path, parts: list[dict[str, str]]) -> dict[Path, str]:
@@ -54,7 +70,7 @@ def _debian(folder: Path, parts: list[dict[str, str]]) -> dict[Path, str]:
 
 def _wheel(folder: Path, part: dict[str, str]) -> tuple[Path, str]:
     """Resolve for this machine; a version that stays keeps the hashes of its files for other machines."""
-    path = folder / part.get("requirements", "requirements.txt")
+    path = folder / part.get("requirements", REQUIREMENTS)
     try:
         hashes = _hashes(text_of(path)) if path.exists() else {}
     except NotText as error:
@@ -78,6 +94,8 @@ def _resolve(part: str, packages: list[str]) -> dict[str, str]:
     command += ["--disable-pip-version-check", "--only-binary", ":all:", "--", *packages]
     done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace")
     if done.returncode != 0:
+        if words := no_wheel(done.stderr):
+            raise ReleaseError(f"[{part}] packages: {words}")
         raise ReleaseError(f"[{part}] packages: pip cannot resolve them:\n{done.stderr.strip()}")
     report = msgspec.json.decode(done.stdout, type=_Report)
     return {

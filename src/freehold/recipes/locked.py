@@ -6,7 +6,9 @@ TOML, a table for each part and architecture, a line for each package, sorted: a
 
 import hashlib
 import json
+import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -76,6 +78,18 @@ def text(lock: Lock) -> str:
             )
             tables[-1] += _array("locked", (_line(package) for package in closure.locked))
     return HEAD + "".join(tables)
+
+
+def no_wheel(output: str) -> str:
+    """Return words about the wheel that pip did not find, by what it printed; empty when that is not what is wrong."""
+    match = re.search(r"No matching distribution found for (\S+)", output)
+    if match is None:
+        return ""
+    python = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    return (
+        f"no index has a wheel of {match[1]} for {python} on {os.uname().machine}. Its name or version may be wrong, or"
+        " it may only have sources."
+    )
 
 
 def _array(name: str, items: Iterable[str]) -> str:

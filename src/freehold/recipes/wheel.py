@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from freehold.escaping import NotText, text_of
-from freehold.recipes.locked import REQUIRED
+from freehold.recipes.locked import REQUIRED, no_wheel
 from freehold.recipes.part import Options, RecipePart
 
 STAMP = ".locked"
@@ -109,12 +109,8 @@ class Wheel(RecipePart):
             )
         if "Hashes are required" in output:
             raise self.mistake(f"requirements: not every line of {name} has a --hash; {_AGAIN}.")
-        if match := re.search(r"No matching distribution found for (\S+)", output):
-            raise self.mistake(
-                f"requirements: no index has a wheel of {match[1]} for Python {sys.version_info[0]}."
-                f"{sys.version_info[1]} on {os.uname().machine}. Its name or version may be wrong, or it may only have"
-                " sources."
-            )
+        if words := no_wheel(output):
+            raise self.mistake(f"requirements: {words}")
         raise self.mistake(f"pip failed:\n{output}")
 
     def _wrappers(self) -> list[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from freehold.client import (
@@ -73,6 +74,17 @@ def test_a_note_is_said_and_read_and_a_field_that_is_none_is_refused(client: Cli
     assert "note" in str(refused.value)
     with pytest.raises(TypeError, match="colour"):
         client.request("noted", colour="red")
+
+
+def test_a_certificate_that_is_published_stays_below_its_name(client: Client) -> None:
+    client.request("signed", product="tiny")
+    shown = msgspec.structs.replace(
+        client.show("signed"), publication={"ca": "-----BEGIN\nMIIB\n-----END\n", "port": 1}
+    )
+    lines = instance_commands._describe(shown).splitlines()
+    begin = lines.index("  publication ca = ")
+    expected = ["      -----BEGIN", "      MIIB", "      -----END", "  publication port = 1"]
+    assert lines[begin + 1 : begin + 5] == expected
 
 
 def test_a_title_is_any_text_that_the_master_takes_and_never_another_address(client: Client) -> None:

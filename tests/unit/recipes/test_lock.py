@@ -64,6 +64,26 @@ def test_wheels_keep_the_hashes_of_other_machines_as_long_as_the_version_stays(l
     assert lock.lock(folder) == {path: same}
 
 
+def test_two_parts_of_wheels_have_their_locks_in_two_files(tmp_path: Path) -> None:
+    profile = (
+        "[buildout]\nparts = one two\n\n[one]\nrecipe = freehold:wheel\npackages = tabulate\n\n"
+        "[two]\nrecipe = freehold:wheel\npackages = idna\n"
+    )
+    (tmp_path / "software.cfg").write_text(profile)
+    with pytest.raises(ReleaseError, match=r"\[one\] and \[two\] both have their lock in requirements\.txt"):
+        lock.lock(tmp_path)
+    assert not (tmp_path / "requirements.txt").exists()
+    (tmp_path / "software.cfg").write_text(f"{profile}requirements = two.txt\n")
+    assert {path.name for path in lock.lock(tmp_path)} == {"requirements.txt", "two.txt"}
+
+
+def test_a_package_of_which_there_are_sources_only_is_told_so(tmp_path: Path) -> None:
+    profile = "[buildout]\nparts = python\n\n[python]\nrecipe = freehold:wheel\npackages = docopt\n"
+    (tmp_path / "software.cfg").write_text(profile)
+    with pytest.raises(ReleaseError, match=r"no index has a wheel of docopt .* it may only have sources"):
+        lock.lock(tmp_path)
+
+
 def test_a_profile_that_buildout_cannot_read_is_told_in_its_words(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"has no software\.cfg"):
         lock.lock(tmp_path)
