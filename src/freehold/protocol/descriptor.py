@@ -68,6 +68,8 @@ class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename={"h
     """For a shared type: the type of the instances that take it in."""
     requests: tuple[RequestDescriptor, ...] = ()
     """What its instances may request of others; anything else is refused."""
+    orderable: bool = True
+    """Customers may order it; otherwise only instances may request it."""
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename={"types": "software-type"}):

@@ -73,6 +73,7 @@ def generate(release: Release) -> dict[str, str]:
             types[name] |= {"shared": True, "software-type": kind.host}
         else:
             types[name] |= {"weight": kind.weight} | ({} if kind.holds_data else {"data": False})
+            types[name] |= {} if kind.orderable else {"orderable": False}
             if kind.requests:
                 types[name]["requests"] = [
                     {

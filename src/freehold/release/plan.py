@@ -143,12 +143,15 @@ class Type:
     """False: what is in its partition can be made again from parameters, so it may move to another node by itself."""
     requests: tuple[RequestType, ...] = ()
     """What its plan may request of others."""
+    orderable: bool = True
+    """False: it is a part of others, which request it; customers neither see nor order it by itself."""
 
     def __post_init__(self) -> None:
         _check_structs("Type", self.parameters, self.publication)
         _check_rules("Type: parameters", self.parameters)
         must_be((tuple, list), "Type: requests", self.requests)
         must_hold(RequestType, "Type: requests", self.requests)
+        must_be(bool, "Type: orderable", self.orderable)
         kinds = [(request.product, request.type) for request in self.requests]
         if len(set(kinds)) < len(kinds) or len(kinds) > MOST_REQUEST_TYPES:
             raise TypeError(f"Type: requests must name each product and type once, and at most {MOST_REQUEST_TYPES}")

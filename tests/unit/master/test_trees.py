@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from freehold.protocol.states import Wanted
+from support.panels import Visitor
 from support.trees import ask, packed
 
 if TYPE_CHECKING:
@@ -131,6 +132,43 @@ def test_what_a_former_child_of_the_title_published_is_not_given(shop: "Rooms") 
     )
     ask(root, left={})
     assert json.loads(row("site").child_publications) == {}
+
+
+def test_a_type_that_is_only_a_part_is_requested_and_neither_shown_nor_ordered(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import NotFound
+    from freehold.master.ordering.models import Instance
+
+    release = shop.publish(packed("engine", default={}, cylinder={"orderable": False}))
+    shop.supply(release, *_all_nodes())
+    with pytest.raises(NotFound) as refused:
+        shop.request("loose", "engine", type="cylinder")
+    assert "The type 'cylinder' of engine 1.0 is only a part of others." in str(refused.value)
+    assert refused.value.remedy == "Order one of: default."
+    assert not Instance.objects.filter(title="loose").exists()
+    part = {"product": "engine", "type": "cylinder"}
+    shop.supply(shop.publish(packed("car", default={"requests": [part]})), *_all_nodes())
+    answers = ask(shop.request("car", "car").instance, first={"product": "engine", "type": "cylinder"})
+    assert answers["first"].created
+    me = Visitor(shop.customer)
+    assert "cylinder" not in me.get("/catalogue").content.decode()
+    page = me.get("/catalogue/engine?type=cylinder").content.decode()
+    assert "cylinder" not in page.replace("?type=cylinder", "")
+
+
+def test_a_product_of_parts_only_cannot_be_ordered(shop: "Rooms") -> None:
+    from freehold.master.foundation.errors import NotFound
+
+    shop.supply(shop.publish(packed("bolts", default={"orderable": False})), *_all_nodes())
+    with pytest.raises(NotFound) as refused:
+        shop.request("loose", "bolts")
+    assert refused.value.remedy == "Order what it is a part of."
+    assert Visitor(shop.customer).get("/catalogue/bolts").status_code == 404
+
+
+def _all_nodes() -> list[Any]:
+    from freehold.master.fleet.models import Node
+
+    return list(Node.objects.all())
 
 
 def test_a_circular_request_is_refused(shop: "Rooms") -> None:

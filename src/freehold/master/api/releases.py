@@ -22,6 +22,7 @@ class TypeOut(Schema):
     name: str
     title: str
     description: str
+    orderable: bool = Field(description="False: only instances request it, as a part of themselves.")
     request: dict[str, Any] = Field(description="JSON schema of the parameters.")
     response: dict[str, Any] = Field(description="JSON schema of the publication.")
 
@@ -90,6 +91,7 @@ def _out(release: Release) -> dict[str, Any]:
                 "name": kind.name,
                 "title": kind.title,
                 "description": kind.description,
+                "orderable": kind.is_orderable,
                 "request": json.loads(kind.request_schema),
                 "response": json.loads(kind.response_schema),
             }

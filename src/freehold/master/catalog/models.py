@@ -62,6 +62,8 @@ class ReleaseType(models.Model):
     shared = models.BooleanField(default=False)
     host = models.TextField(default="")
     """For a shared type: the type of the same release whose instances take it in."""
+    is_orderable = models.BooleanField(default=True, db_default=True)
+    """Customers may order it; otherwise only instances may request it."""
     request_schema = models.TextField()
     response_schema = models.TextField()
 

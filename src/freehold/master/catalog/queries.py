@@ -35,6 +35,8 @@ class ResolvedType:
     """Some shared type of the release lives on instances of this one."""
     requests: bool = False
     """It may request other instances."""
+    is_orderable: bool = True
+    """Customers may order it; otherwise only instances may request it."""
 
 
 def choose(product: str, version: str | None, type_name: str) -> ResolvedType:
@@ -54,11 +56,22 @@ def choose(product: str, version: str | None, type_name: str) -> ResolvedType:
                 row["host"],
                 any(other_type["host"] == type_name for other_type in rows),
                 bool(row["requests"]),
+                bool(row["is_orderable"]),
             )
     raise NotFound(
         f"{product} {rows[0]['version']} has no type '{type_name}'.",
-        remedy=f"Its types are: {', '.join(sorted(row['name'] for row in rows))}.",
+        remedy=f"Its types are: {_names(rows)}.",
     )
+
+
+def refuse_part(choice: ResolvedType) -> None:
+    """Raise NotFound for a type that is only a part of others: customers do not order it."""
+    if not choice.is_orderable:
+        others = [row for row in _types(choice.product, choice.version) if row["is_orderable"]]
+        raise NotFound(
+            f"The type '{choice.type}' of {choice.product} {choice.version} is only a part of others.",
+            remedy=f"Order one of: {_names(others)}." if others else "Order what it is a part of.",
+        )
 
 
 def requests(release: str, type_name: str) -> tuple[str, str]:
@@ -88,6 +101,10 @@ def grants(project: str, part: ListPart) -> list[dict[str, str]]:
     rows = SellingGrant.objects.filter(product__project=project).select_related("product")
     grants = part_of(rows, ("product__name", "name", "id"), "id", part)
     return [{"id": str(grant.id), "product": grant.product.name, "project": grant.name} for grant in grants]
+
+
+def _names(rows: list[dict[str, Any]]) -> str:
+    return ", ".join(sorted(row["name"] for row in rows))
 
 
 def _types(product: str, version: str | None) -> list[dict[str, Any]]:
@@ -133,10 +150,12 @@ def type_schemas(release: str, type_name: str) -> Schemas:
     return Schemas(*(_as_object(json.loads(text)) for text in (row.request_schema, row.response_schema)))
 
 
-def types(releases: list[str]) -> dict[str, list[ReleaseType]]:
-    """Return the types of releases without their schemas, by release, in the order their author wants."""
+def orderable_types(releases: list[str]) -> dict[str, list[ReleaseType]]:
+    """Return the types of releases that customers may order, by release, as their author orders them; no schemas."""
     types: dict[str, list[ReleaseType]] = {}
-    rows = ReleaseType.objects.filter(release__in=releases).defer("request_schema", "response_schema")
+    rows = ReleaseType.objects.filter(release__in=releases, is_orderable=True).defer(
+        "request_schema", "response_schema"
+    )
     for row in rows.order_by("index", "name"):
         types.setdefault(row.release_id, []).append(row)
     return types

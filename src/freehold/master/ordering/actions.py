@@ -192,7 +192,9 @@ def _create(order: Order) -> Answer:
             remedy="To create it, name a product; `freehold list` shows what there is.",
         )
     choice = resolving.choose(spec, order.project)
-    if parent is not None:
+    if parent is None:
+        catalog.refuse_part(choice)
+    else:
         trees.refuse_circle(parent, choice.product, choice.type)
     if order.shared is not None and order.shared != bool(choice.host):
         kind = "shared" if choice.host else "not shared"

@@ -38,7 +38,7 @@ def catalogue(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The products that some node offers, each with its newest release and its types."""
     number = lists.page_number(request.GET.get("page", ""))
     page = listing.products(sorted(caller.able(Scope.READ).values()), number=number)
-    types = catalog.types([row["release"] for row in page.rows])
+    types = catalog.orderable_types([row["release"] for row in page.rows])
     products = [{"newest": row, "types": types.get(row["release"], [])} for row in page.rows]
     return draw(request, caller, "catalogue", {"products": products, "page": page})
 
@@ -55,7 +55,9 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     if not releases:
         raise NotFound(f"There is no product '{product}' that you can order.", remedy="")
     chosen = _chosen(releases, form_data)
-    types = catalog.types([chosen["release"]])[chosen["release"]]
+    types = catalog.orderable_types([chosen["release"]]).get(chosen["release"], [])
+    if not types:
+        raise NotFound(f"'{product}' is only a part of other products.", remedy="")
     kind = next((candidate for candidate in types if candidate.name == form_data.get("type", "default")), types[0])
     form = Form(catalog.type_schemas(chosen["release"], kind.name).request, {}, _posted(request))
     project = form_data.get("project") if form_data.get("project") in mine else next(iter(mine))
