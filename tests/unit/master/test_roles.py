@@ -99,6 +99,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /projects/provider/webhooks/lost/messages": (None, "401 403 404 404 403 404 403 404 401 401"),
     "POST /projects/provider/webhooks/lost/messages/lost/retry": (None, "401 403 404 404 403 404 403 404 401 401"),
     "GET /projects/provider/feed":         (None, "401 403 200 200 403 200 403 200 401 401"),
+    "GET /metrics":                             (None, "401 403 403 403 403 403 403 200 401 401"),
     "GET /tasks":                               (None, "401 403 403 403 403 403 403 200 401 401"),
     "GET /me/sessions":                         (None, "401 200 200 200 200 200 200 200 401 401"),
     "DELETE /me/sessions":                      (None, "401 204 204 204 204 204 204 204 401 401"),

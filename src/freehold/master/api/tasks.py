@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router, Schema
 
 from freehold.master.api.auth import staff
 from freehold.master.api.paging import USUAL, After, Limit, listed
+from freehold.master.desk import metrics
 from freehold.master.foundation import clock
 from freehold.master.foundation.paging import ListPart
 from freehold.master.tasks import queries
@@ -37,6 +38,23 @@ class TaskOut(Schema):
 )
 def list_tasks(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     return [as_told(task) for task in queries.statuses(ListPart(after, limit))]
+
+
+@router.get(
+    "/metrics",
+    auth=staff,
+    summary="How this Master is, in numbers, for Prometheus",
+    openapi_extra={
+        "responses": {
+            200: {
+                "description": "The text format of Prometheus, version 0.0.4.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            }
+        }
+    },
+)
+def read_metrics(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(metrics.exposition(), content_type=metrics.MEDIA_TYPE)
 
 
 def as_told(task: queries.TaskStatus) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
 from freehold.master.fleet.models import Certificate, Node, Partition, Site, Supply
 from freehold.master.foundation import certificates, clock
@@ -103,6 +103,18 @@ def node_state(row: dict[str, Any]) -> str:
     if row["silent_since"] is not None:
         return "stopped" if row["stopped"] else "silent"
     return "open" if row["open"] else "closed"
+
+
+def count_by_state() -> dict[str, int]:
+    """Return how many nodes of this Master are in each state; one that was never heard counts as open or closed."""
+    state = Case(
+        When(lost_at__isnull=False, then=Value("lost")),
+        When(silent_since__isnull=False, stopped="", then=Value("silent")),
+        When(silent_since__isnull=False, then=Value("stopped")),
+        When(open=True, then=Value("open")),
+        default=Value("closed"),
+    )
+    return dict(Node.objects.annotate(state=state).values_list("state").annotate(number=Count("id")))
 
 
 def protections(release: str, projects: list[str]) -> dict[str, dict[str, bool]]:

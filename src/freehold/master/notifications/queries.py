@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.notifications.kinds import CauseKind
@@ -121,6 +121,18 @@ def shown_webhook(webhook: Webhook, project: str, acting: Caller) -> dict[str, A
 def part_of_messages(rows: "QuerySet[OutgoingMessage]", part: ListPart) -> list[OutgoingMessage]:
     """Return a part of messages, the newest first."""
     return list(part_of(rows, ("-id",), "id", part))
+
+
+def count_open_causes() -> dict[str, int]:
+    """Return how many causes of each kind are open."""
+    return dict(Cause.objects.filter(ended_at=None).values_list("kind").annotate(number=Count("id")))
+
+
+def count_unsent() -> dict[str, int]:
+    """Return how many messages wait to be sent, and how many were given up."""
+    states = (MessageState.WAITING, MessageState.DEAD)
+    rows = OutgoingMessage.objects.filter(state__in=states).values_list("state").annotate(number=Count("id"))
+    return {state.value: 0 for state in states} | dict(rows)
 
 
 def titles(messages: Iterable[OutgoingMessage]) -> dict[str, list[str]]:

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.db.models import Count
+
 from freehold.master.foundation import clock, sql
 from freehold.master.foundation.transactions import run
 from freehold.master.ordering import queries
+from freehold.master.ordering.models import Instance
 from freehold.master.ordering.status import STARTING_MS, TROUBLE
 
 PAGE = 50
@@ -128,6 +131,11 @@ def releases(projects: list[str], product: str) -> list[dict[str, Any]]:
         most=MOST_RELEASES,
         **values,
     )
+
+
+def count_by_wanted() -> dict[str, int]:
+    """Return how many living instances of this Master are wanted started, stopped or destroyed."""
+    return dict(Instance.objects.filter(gone_at=None).values_list("wanted").annotate(number=Count("id")))
 
 
 def _in(column: str, values: list[str]) -> tuple[str, dict[str, Any]]:

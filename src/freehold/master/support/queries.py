@@ -40,6 +40,11 @@ def find(project: str, identity: str, acting: Caller) -> Ticket:
     return ticket
 
 
+def count_open() -> int:
+    """Return how many tickets of this Master are open."""
+    return Ticket.objects.filter(closed_at=None).count()
+
+
 def messages(ticket: Ticket, part: ListPart) -> list[Message]:
     """Return a part of what was said, the oldest first, after the one with a number."""
     return list(part_of(Message.objects.filter(ticket=ticket), ("id",), "id", part))
