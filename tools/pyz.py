@@ -17,7 +17,8 @@ LEFT_OUT = {
     *(
         f"client/{name}.py"
         for name in (
-            "accounts", "audit", "billing", "desk", "logs", "notifications", "sign_ups", "support", "suspensions",
+            "accounts", "audit", "billing", "desk", "events", "logs", "notifications", "sign_ups", "support",
+            "suspensions",
         )
     ),
 }  # fmt: skip

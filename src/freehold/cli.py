@@ -36,7 +36,7 @@ _GROUPS = {
         "completion",
     ),
     "services, for customers": (
-        "request", "show", "list", "logs", "start", "stop", "restart", "move", "destroy", "hand-over",
+        "request", "show", "list", "logs", "events", "start", "stop", "restart", "move", "destroy", "hand-over",
         "ask", "tickets", "ticket",
     ),
     "what they cost, for customers": ("prices", "quote", "costs", "budget", "invoices", "invoice"),
@@ -133,6 +133,7 @@ def _add_rooms_of_people(commands: "Subparsers[argparse.ArgumentParser]") -> Non
         audit,
         billing,
         desk,
+        events,
         logs,
         notifications,
         sign_ups,
@@ -140,7 +141,7 @@ def _add_rooms_of_people(commands: "Subparsers[argparse.ArgumentParser]") -> Non
         suspensions,
     )
 
-    for room in (logs, accounts, notifications, billing, support, desk, audit, suspensions, sign_ups):
+    for room in (logs, events, accounts, notifications, billing, support, desk, audit, suspensions, sign_ups):
         room.add_commands(commands)
     completion.add_commands(commands, lambda: _parser(["--help"]))
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from freehold.master.billing.printing.wording import meter_title
 from freehold.master.foundation.errors import MasterError
+from freehold.master.monitoring.events import Event, EventKind
 from freehold.protocol.meters import METERS
 from freehold.protocol.order import FIELDS, FREE_TEXT
 from freehold.protocol.problem import FieldError
@@ -200,6 +201,31 @@ def report(name: str) -> str:
 def column(name: str) -> str:
     """Return what a report's column is called."""
     return str(_COLUMNS[name])
+
+
+_EVENTS = {
+    "ordered": gettext_lazy("ordered"),
+    "changed": gettext_lazy("changed"),
+    "said": gettext_lazy("its node says"),
+    "kept": gettext_lazy("kept"),
+    "broken": gettext_lazy("not kept"),
+    "moved": gettext_lazy("moved to another node"),
+    "restarted": gettext_lazy("restarted"),
+    "revealed": gettext_lazy("its secrets were shown"),
+    "to-end": gettext_lazy("to be destroyed"),
+    "kept-on": gettext_lazy("kept on"),
+    "handed-over": gettext_lazy("handed over to another project"),
+    "orphaned": gettext_lazy("requested no more"),
+    "gone": gettext_lazy("destroyed, with its data"),
+}
+
+
+def event(happened: Event) -> dict[str, str]:
+    """Return what happened to a service, and of what, as people read it."""
+    about = state(happened.about) if happened.kind == EventKind.SAID else happened.about
+    is_order = happened.kind in (EventKind.ORDERED, EventKind.CHANGED)
+    message = state(happened.message) if is_order else happened.message
+    return {"what": str(_EVENTS[happened.kind]), "about": about, "message": message}
 
 
 _DOCUMENT_STATES = {

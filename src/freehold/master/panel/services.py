@@ -17,6 +17,7 @@ from freehold.master.catalog.secrets import is_secret
 from freehold.master.fleet import contact
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
+from freehold.master.monitoring import events
 from freehold.master.monitoring import queries as monitoring
 from freehold.master.monitoring.queries import Picture
 from freehold.master.ordering import actions, endings, listing, moves, queries, restarts, reveals
@@ -91,6 +92,16 @@ def instance(request: HttpRequest, caller: Caller, project: str, title: str) -> 
         "usage": _usage(row["id"]),
     }
     return draw(request, caller, "instance", context)
+
+
+@require_GET
+@for_members
+def read_events(request: HttpRequest, caller: Caller, project: str, title: str) -> HttpResponse:
+    """What happened to a service, the newest first."""
+    row = _find(caller, project, title)
+    happened, left_out = events.of_instance(row)
+    shown = [(event, labels.event(event)) for event in happened]
+    return draw(request, caller, "events", {"row": row, "events": shown, "left_out": left_out})
 
 
 @require_GET

@@ -60,6 +60,7 @@ urlpatterns = [
     path(f"{_SERVICE}/-/change", orders.change, name="instance-change"),
     path(f"{_SERVICE}/-/plan", plans.overview, name="instance-plan"),
     path(f"{_SERVICE}/-/destroy", services.destroy, name="instance-destroy"),
+    path(f"{_SERVICE}/-/events", services.read_events, name="instance-events"),
     path(f"{_SERVICE}/-/logs", logs.page, name="instance-logs"),
     path(f"{_SERVICE}/-/logs/more", logs.more, name="instance-logs-more"),
     path(f"{_SERVICE}/-/move", services.move, name="instance-move"),
