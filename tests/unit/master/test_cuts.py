@@ -14,10 +14,10 @@ _LIMIT = re.compile(r"\bLIMIT\s+(\S+?)\)*(?:\s|$)")
 
 TEXTS = {
     "accounting/exports.py: ''.join((letter for letter in entity.registration if letter.isalnum()))[:9]",
-    "foundation/unknown_names.py: name[:80]",
     "catalog/schemas.py: error.message[:200]",
     "catalog/schemas.py: error.message[:300]",
-    "catalog/schemas.py: text[:LONGEST_RULE]",
+    "catalog/schemas.py: f'{error.validator}: {self._unknown_words(error) or repr(error.validator_value)}'"
+    "[:LONGEST_RULE]",
     "catalog/schemas.py: json.dumps(schema)[:40]",
     "catalog/schemas.py: text[:LONGEST_VALUE]",
     "foundation/audit_trail.py: text[:40]",
@@ -35,19 +35,20 @@ TEXTS = {
     "billing/customers/statements.py: booking.key[:20]",
     "payments/statements.py: ' · '.join(self.texts)[:LONGEST_TEXT]",
     "gateway/reports.py: reason[:MAX_MESSAGE]",
+    "monitoring/events.py: text[:LONGEST_VALUE]",
     "notifications/finders.py: text[:LONGEST_TEXT]",
     "notifications/mail.py: f\"[Freehold] {' '.join(subject.split())}\"[:LONGEST_SUBJECT]",
-    "ordering/clusters.py: f\"'{found.row['parent_title']}/{found.row['name']}' goes no further: "
+    "ordering/clusters.py: f\"'{cluster.row['parent_title']}/{cluster.row['name']}' goes no further: "
     '{error.detail}"[:_LONGEST_WHY]',
     "ordering/clusters.py: sights[member['id']].message[:_LONGEST_WHY]",
-    "panel/services.py: asked['q'].replace('\\x00', '')[:100]",
+    "panel/services.py: filters['q'].replace('\\x00', '')[:100]",
     "panel/services.py: hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]",
     "people/actions.py: email[:LONGEST_EMAIL]",
     "people/actions.py: title[:100]",
     "people/passkeys.py: answer[:LONGEST_ANSWER]",
     "people/passkeys.py: title.strip()[:LONGEST_TITLE]",
     "people/second_factor.py: base64.b32encode(secrets.token_bytes(10)).decode()[:11]",
-    "people/second_factor.py: one[:4]",
+    "people/second_factor.py: code[:4]",
     "people/sessions.py: text[:longest]",
     "people/sign_up.py: re.sub('[^a-z0-9]+', '-', email.partition('@')[0]).strip('-')[:40]",
     "tasks/lanes.py: explained(failure)[:_LONGEST_WORDS]",
@@ -59,12 +60,12 @@ WHOLE = {
     "ordering/listing.py: LIMIT :most": "a page; of releases, the newest from which one is chosen",
     "sales/actions.py: [*(above for above, _ in tiers[1:]), ENDLESS][:len(tiers)]": "one end for each beginning",
     "panel/services.py: METERS[name].units[:1]": "a number is shown in one unit",
-    "people/identity.py: found[0][:2]": "columns of one row",
+    "people/identity.py: memberships[0][:2]": "columns of one row",
     "monitoring/queries.py: instances[start:start + 500]": "all of them, some at a time",
     "ordering/queries.py: trees[start:start + 500]": "all of them, some at a time",
     "notifications/reconcile.py: old.order_by('pk').values_list('pk', flat=True)[:FORGOTTEN_AT_ONCE]": "all of them, "
     "some at a time",
-    "notifications/causes.py: found[start:start + BATCH]": "all of them, some at a time",
+    "notifications/causes.py: causes_found[start:start + BATCH]": "all of them, some at a time",
     "people/letters.py: MailLetter.objects.select_for_update().filter(is_passed_on=False).order_by('id')[:most]": "the "
     "rest when these were sent",
     "notifications/outbox.py: due.order_by('id')[:BATCH]": "the rest in the next transaction",
@@ -96,13 +97,13 @@ PAGED = {
     "ordering/listing.py: LIMIT :most",
     "ordering/queries.py: LIMIT :limit",
     "ordering/queries.py: LIMIT :most",
-    "panel/queries.py: found.order_by('-id').values('id', "
+    "panel/queries.py: supplies.order_by('-id').values('id', "
     "'wanted', 'observed', 'beneficiary', 'release__product__name', 'release__version', 'node__title')"
     "[start:start + PAGE]",
 }
 """A part of a list, whose reader can ask for the next one."""
 TOLD = {
-    "desk/queries.py: found[:most]": "how many there are in all",
+    "desk/queries.py: problems[:most]": "how many there are in all",
     "desk/sql/desk.sql services: LIMIT :most": "count(*) OVER () AS total",
     "desk/sql/desk.sql nodes: LIMIT :most": "count(*) OVER () AS total",
     "desk/sql/desk.sql builds: LIMIT :most": "count(*) OVER () AS total",
@@ -111,12 +112,19 @@ TOLD = {
     "billing/invoicing/run.py: aside[:MOST_NAMED]": "in all",
     "billing/invoicing/run.py: rows[:MOST_NAMED + 1]": "in all",
     "catalog/queries.py: Product.objects.order_by('name').values_list('name', flat=True)[:MOST_NAMED + 1]": "and more",
-    "catalog/queries.py: found[:MOST_NAMED]": "and more",
+    "catalog/queries.py: known_names[:MOST_NAMED]": "and more",
     "catalog/queries.py: rows.values_list('version', flat=True)[:MOST_NAMED + 1]": "and older ones",
     "catalog/queries.py: versions[:MOST_NAMED]": "and older ones",
     "monitoring/queries.py: LIMIT {}": "is_cut",
     "monitoring/queries.py: promises[:MOST_PROMISES]": "is_cut",
-    "monitoring/queries.py: sorted(begun, key=lambda one: one.at, reverse=True)[:MOST_CHANGES]": "is_cut",
+    "monitoring/queries.py: sorted(begun, key=lambda result: result.at, reverse=True)[:MOST_CHANGES]": "is_cut",
+    "monitoring/events.py: AuditRow.objects.filter(subject=row['id'], verb__in=_OF_VERB).order_by('-id')"
+    "[:MOST + 1]": "is_cut",
+    "monitoring/events.py: InstanceRow.objects.filter(instance=row['id']).order_by('-id')[:MOST + 1]": "is_cut",
+    "monitoring/events.py: RequestRow.objects.filter(instance=instance).select_related('release').order_by('-id')"
+    "[:MOST + 1]": "is_cut",
+    "monitoring/events.py: acts[:MOST]": "is_cut",
+    "monitoring/events.py: events[:MOST]": "is_cut",
     "people/personal_data.py: acts[:MOST_ACTS]": "number",
     "support/personal_data.py: rows[:MOST_MESSAGES]": "number",
     "ordering/status.py: sorted(parts.items())[:NAMED]": "more are not ready",
@@ -186,7 +194,7 @@ def test_a_page_and_a_list_of_the_api_never_take_a_part_that_nobody_asked_for() 
     assert names == [
         "billing/invoicing/documents.py: documents(f'{named[0]} AND {condition}', FIRST, **values, **named[1])",
         "billing/invoicing/documents.py: documents('d.id = :id', FIRST, id=document)",
-        "billing/invoicing/reversal.py: documents(f'{named[0]} AND e.id = :entity', FIRST, entity=found.id, "
+        "billing/invoicing/reversal.py: documents(f'{named[0]} AND e.id = :entity', FIRST, entity=owned.id, "
         "**named[1])",
     ]
 
