@@ -154,7 +154,7 @@ def test_many_instances_are_read_with_few_queries(rooms: "Rooms") -> None:
         rooms.request(f"i{number}")
     with CaptureQueriesContext(connection) as captured:
         assert len(monitoring.pictures(queries.in_projects([rooms.shop], ListPart()))) == 30
-    assert len(captured) == 4, "themselves, what is below them, results of promises, what is announced for their sites"
+    assert len(captured) == 5, "themselves, what is below them, results, what is announced, clusters"
 
 
 def test_old_results_are_forgotten_but_never_the_last(rooms: "Rooms") -> None:
