@@ -121,14 +121,12 @@ TOLD = {
     "monitoring/events.py: AuditRow.objects.filter(subject=row['id'], verb__in=_OF_VERB).order_by('-id')"
     "[:MOST + 1]": "is_cut",
     "monitoring/events.py: InstanceRow.objects.filter(instance=row['id']).order_by('-id')[:MOST + 1]": "is_cut",
-    "monitoring/events.py: RequestRow.objects.filter(instance=instance).select_related('release').order_by('-id')"
-    "[:MOST + 1]": "is_cut",
     "monitoring/events.py: acts[:MOST]": "is_cut",
     "monitoring/events.py: events[:MOST]": "is_cut",
     "people/personal_data.py: acts[:MOST_ACTS]": "number",
     "support/personal_data.py: rows[:MOST_MESSAGES]": "number",
     "ordering/status.py: sorted(parts.items())[:NAMED]": "more are not ready",
-    "ordering/queries.py: rows[:MOST_ASKED]": "MOST_ASKED + 1",
+    "ordering/queries.py: rows[:most]": "most + 1",
     "ordering/sql/instances.sql history: LIMIT :most": "",
     "schemaform/fields.py: numbers[:MOST_ROWS]": "more rows than this form takes",
     "panel/services.py: parts[:MOST_PARTS]": "parts_left_out",

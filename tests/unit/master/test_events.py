@@ -37,7 +37,7 @@ def test_orders_are_told_with_what_changed_and_without_secrets(rooms: "Rooms") -
 def test_what_its_node_and_its_promises_say_and_what_was_done_to_it_stands_among_them(rooms: "Rooms") -> None:
     from freehold.master.foundation import clock
     from freehold.master.monitoring.models import Assessment
-    from freehold.master.ordering import restarts, reveals
+    from freehold.master.ordering import queries, restarts, reveals
 
     ready_shop(rooms)
     instance = rooms.request("web").instance
@@ -49,7 +49,7 @@ def test_what_its_node_and_its_promises_say_and_what_was_done_to_it_stands_among
             instance_id=instance, promise="page", revision=10**9, kept=kept, message=message, at=clock.now()
         )
     restarts.restart("shop", "web", acting=rooms.customer)
-    reveals.reveal("shop", "web", acting=rooms.customer)
+    reveals.note(queries.by_title(rooms.shop, "web"), acting=rooms.customer)
     told = [(event.kind.value, event.about, event.message) for event in _of(rooms, "web")]
     assert [event for event in told if event[0] == "said"] == [("said", "started", ""), ("said", "configuring", "")]
     assert [event for event in told if event[0] in ("kept", "broken")] == [

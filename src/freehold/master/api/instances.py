@@ -241,7 +241,10 @@ class RevealIn(StrictBody):
     summary="One instance with its secrets, which the audit trail notes",
 )
 def reveal(request: HttpRequest, project: str, body: RevealIn) -> dict[str, Any]:
-    return _detail(reveals.reveal(project, body.title, acting=caller(request)), is_revealed=True)
+    who = caller(request)
+    row = queries.by_title(who.project(project, Scope.READ), body.title)
+    reveals.note(row, acting=who)
+    return _detail(row, is_revealed=True)
 
 
 @router.get(

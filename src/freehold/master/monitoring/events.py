@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 from freehold.master.catalog.queries import type_schemas
@@ -11,7 +12,8 @@ from freehold.master.catalog.secrets import is_secret
 from freehold.master.foundation.models import AuditRow
 from freehold.master.foundation.secret_mark import MARK
 from freehold.master.monitoring import queries
-from freehold.master.ordering.models import InstanceRow, RequestRow
+from freehold.master.ordering import queries as ordering
+from freehold.master.ordering.models import InstanceRow
 
 MOST = 100
 """Events that are told, of all sources together; of each source no more are looked at."""
@@ -93,25 +95,25 @@ def of_instance(row: Mapping[str, Any]) -> tuple[list[Event], bool]:
 
 
 def _orders(instance: str, type_name: str) -> tuple[list[Event], bool]:
-    rows = list(RequestRow.objects.filter(instance=instance).select_related("release").order_by("-id")[: MOST + 1])[
-        ::-1
-    ]
-    is_cut = len(rows) > MOST
-    events = []
-    for before, now in zip([None, *rows], rows, strict=False):
-        if before is None and is_cut:
-            continue
-        kind = EventKind.ORDERED if before is None else EventKind.CHANGED
-        differences = _differences(before, now, type_name) if before is not None else []
-        version = "" if before is not None and before.release_id == now.release_id else now.release.version
-        state = "" if before is not None and before.requested_state == now.requested_state else now.requested_state
-        events.append(Event(now.at, kind, version, state, now.actor, differences))
+    rows, is_cut = ordering.history(instance, MOST + 1)
+    rows.reverse()
+    events = [_change(before, now, type_name) for before, now in pairwise(rows)]
+    if rows and not is_cut:
+        first = rows[0]
+        events.append(Event(first["at"], EventKind.ORDERED, first["version"], first["requested_state"], first["actor"]))
     return events, is_cut
 
 
-def _differences(before: RequestRow, now: RequestRow, type_name: str) -> list[Difference]:
-    old, new = json.loads(before.parameters), json.loads(now.parameters)
-    schemas = [type_schemas(row.release_id, type_name).request for row in (before, now)]
+def _change(before: dict[str, Any], now: dict[str, Any], type_name: str) -> Event:
+    version = "" if before["release"] == now["release"] else now["version"]
+    state = "" if before["requested_state"] == now["requested_state"] else now["requested_state"]
+    differences = _differences(before, now, type_name)
+    return Event(now["at"], EventKind.CHANGED, version, state, now["actor"], differences)
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], type_name: str) -> list[Difference]:
+    old, new = before["parameters"], now["parameters"]
+    schemas = [type_schemas(row["release"], type_name).request for row in (before, now)]
 
     def shown(values: dict[str, Any], name: str) -> str | None:
         if name not in values:

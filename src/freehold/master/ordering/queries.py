@@ -128,11 +128,11 @@ def offer(instance: str) -> dict[str, Any] | None:
     return {"offered_to": "project" if rows[0]["beneficiary"] else "everyone", "free": rows[0]["free"]}
 
 
-def history(instance: str) -> tuple[list[dict[str, Any]], bool]:
+def history(instance: str, most: int = MOST_ASKED) -> tuple[list[dict[str, Any]], bool]:
     """Return what was asked of an instance, the newest first, and whether there is more, which is older."""
-    rows = run(QUERIES["history"], instance=instance, most=MOST_ASKED + 1)
-    shown = [{**row, "parameters": json.loads(row["parameters"])} for row in rows[:MOST_ASKED]]
-    return shown, len(rows) > MOST_ASKED
+    rows = run(QUERIES["history"], instance=instance, most=most + 1)
+    shown = [{**row, "parameters": json.loads(row["parameters"])} for row in rows[:most]]
+    return shown, len(rows) > most
 
 
 def _where(condition: str, **values: object) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from freehold.master.billing.printing.wording import meter_title
 from freehold.master.catalog import queries as catalog
-from freehold.master.catalog.models import Release
 from freehold.master.catalog.secrets import is_secret
 from freehold.master.fleet import contact
 from freehold.master.foundation import clock
@@ -123,7 +122,7 @@ def reveal(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     name = request.POST.get("name", "")
     if name not in row["published"] or row["wanted"] == Wanted.DESTROYED:
         raise NotFound(f"'{title}' publishes no '{name}'.", remedy="")
-    reveals.reveal(project, title, acting=caller)
+    reveals.note(row, acting=caller)
     context = {"row": row, "name": name, "value": secrets.text(row["published"][name])}
     return draw(request, caller, "secret", context)
 
@@ -197,12 +196,10 @@ def move(request: HttpRequest, caller: Caller, project: str, title: str) -> Http
 def _history(row: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
     """Return what was asked of a service; what is secret of it says the release of that time."""
     history, is_cut = queries.history(row["id"])
-    known = Release.objects.filter(product__name=row["product"], version__in={entry["version"] for entry in history})
-    schemas = {
-        release.version: catalog.type_schemas(release.id, row["type"]) for release in known.only("id", "version")
-    }
+    schemas = [catalog.type_schemas(entry["release"], row["type"]).request for entry in history]
     shown = [
-        {**entry, "shown": secrets.shown(entry["parameters"], schemas[entry["version"]].request)} for entry in history
+        {**entry, "shown": secrets.shown(entry["parameters"], schema)}
+        for entry, schema in zip(history, schemas, strict=True)
     ]
     return shown, is_cut
 

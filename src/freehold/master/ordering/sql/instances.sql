@@ -471,7 +471,7 @@ UPDATE ordering_instance SET release_id = :release WHERE host = :host AND wanted
 
 -- name: history
 -- What was asked of an instance, the newest first; so much of it.
-SELECT q.at, q.actor, r.version, q.parameters, q.requested_state
+SELECT q.at, q.actor, r.id AS release, r.version, q.parameters, q.requested_state
 FROM ordering_requestrow q
 JOIN catalog_release r ON r.id = q.release_id
 WHERE q.instance_id = :instance
