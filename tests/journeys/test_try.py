@@ -113,6 +113,18 @@ def test_what_is_wrong_is_told_and_what_ran_runs_on(
     assert "no page today" in done.stdout
 
 
+def test_what_cannot_be_built_is_told_at_once_with_the_words_of_the_build(
+    client: Client, folder: Path, environment: dict[str, str]
+) -> None:
+    assert trial(folder, environment, "whole").returncode == 0
+    profile = folder / "software.cfg"
+    profile.write_text(profile.read_text().replace("recipe = ", "recipe = no-such-recipe-of-ours-", 1))
+    done = trial(folder, environment, "whole", "--wait", "100")
+    assert done.returncode == 1
+    assert "It cannot be built on 'bench'" in done.stderr
+    assert "no-such-recipe-of-ours-" in done.stderr
+
+
 def test_a_watched_folder_is_tried_with_each_change(client: Client, folder: Path, environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "freehold.cli", "software", "try", str(folder), "watched", "--watch"]
     watching = subprocess.Popen(
