@@ -3,7 +3,7 @@
 import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -146,6 +146,14 @@ class Client:
         """Return what came since; it waits some seconds for it. `after` is `next` of the part before."""
         query = urlencode({"title": title, "stream": stream, "after": after})
         return self._call("GET", f"{self._project(project)}/logs?{query}", LogPart)
+
+    def log_parts(self, title: str, stream: str, *, project: str | None = None) -> Iterator[LogPart]:
+        """Yield what comes of a stream, part by part, until it is over."""
+        after, is_over = 0, False
+        while not is_over:
+            part = self.read_log(title, stream, after=after, project=project)
+            yield part
+            after, is_over = part.next, part.over
 
     def show(self, title: str, *, reveal: bool = False, project: str | None = None) -> Instance:
         """Return one instance; with `reveal` its secrets too, which the provider's audit trail notes."""

@@ -2,12 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
 
 from freehold import json_output
-from freehold.client.api import Client
 from freehold.client.errors import ClientError
-from freehold.client.messages import LogPart, LogPiece
+from freehold.client.messages import LogPiece
 from freehold.client.terminal import Subparsers, command, open_client
 
 USUAL_LINES = 100
@@ -28,7 +26,7 @@ def _logs(options: argparse.Namespace) -> int:
         options.title, process=options.process, lines=options.lines, follow=options.follow, project=options.project
     )
     writing, why = "", ""
-    for part in _parts(client, options, stream):
+    for part in client.log_parts(options.title, stream, project=options.project):
         why = part.why if part.over else ""
         for piece in part.pieces:
             if options.json:
@@ -42,16 +40,6 @@ def _logs(options: argparse.Namespace) -> int:
     if not writing and not options.json:
         print("Nothing was written yet.", file=sys.stderr)
     return 0
-
-
-def _parts(client: Client, options: argparse.Namespace, stream: str) -> Iterator[LogPart]:
-    after = 0
-    while True:
-        part = client.read_log(options.title, stream, after=after, project=options.project)
-        yield part
-        after = part.next
-        if part.over:
-            return
 
 
 def _print(piece: LogPiece, *, heading: str) -> None:

@@ -90,42 +90,33 @@ def _changes(folder: Path, seen: dict[str, tuple[int, int]]) -> Iterator[None]:
         now = _marks(folder)
         if now != seen:
             # An editor writes in several steps.
-            while (later := _marks(folder)) != now:
-                now = later
+            while now != seen:
+                seen = now
                 time.sleep(LOOK_PERIOD)
-            seen = now
+                now = _marks(folder)
             yield
 
 
 def _check_build(client: Client, trial: Trial) -> None:
-    supplies = [supply for supply in client.supplies() if _is_of(supply, trial, trial.version)]
+    supplies = [supply for supply in _supplied(client, trial) if supply.release == trial.version]
     failed = [supply for supply in supplies if supply.observed == "failed"]
     if failed and len(failed) == len(supplies):
         raise KitError(f"It cannot be built on '{failed[0].node}':\n{failed[0].message}")
 
 
 def _last_lines(client: Client, title: str) -> Iterator[str]:
-    stream, after, process = client.open_log(title, lines=_LAST_LINES), 0, ""
-    while True:
-        part = client.read_log(title, stream, after=after)
+    process = ""
+    for part in client.log_parts(title, client.open_log(title, lines=_LAST_LINES)):
         for piece in part.pieces:
             if piece.process != process:
                 process = piece.process
                 yield f"==> {process} <=="
             yield from piece.text.splitlines()
-        after = part.next
-        if part.over:
-            return
 
 
 def _take_former_off(client: Client, trial: Trial, instance: Instance) -> None:
-    former = [
-        supply
-        for supply in client.supplies()
-        if supply.product == trial.product and MARK in supply.release and supply.release != instance.release
-    ]
-    for supply in former:
-        if supply.wanted != "removed":
+    for supply in _supplied(client, trial):
+        if MARK in supply.release and supply.release != instance.release:
             try:
                 client.supply(supply.product, release=supply.release, nodes=[supply.node], wanted="removed")
             except Refused:
@@ -133,8 +124,9 @@ def _take_former_off(client: Client, trial: Trial, instance: Instance) -> None:
                 continue
 
 
-def _is_of(supply: Supply, trial: Trial, version: str) -> bool:
-    return (supply.product, supply.release, supply.wanted) == (trial.product, version, "available")
+def _supplied(client: Client, trial: Trial) -> list[Supply]:
+    """Return where releases of the product that is tried are to be."""
+    return [supply for supply in client.supplies() if supply.product == trial.product and supply.wanted == "available"]
 
 
 def _marks(folder: Path) -> dict[str, tuple[int, int]]:
