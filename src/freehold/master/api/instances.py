@@ -1,5 +1,6 @@
 """Requests and what became of them."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -399,8 +400,9 @@ def out(picture: Picture, *, is_revealed: bool = False) -> dict[str, Any]:
     row, status = picture.row, picture.status
     parameters, published = row["parameters"], row["published"]
     if not is_revealed:
-        schemas = catalog.type_schemas(row["release_id"], row["type"])
-        parameters, published = hide(parameters, schemas.request), hide(published, schemas.response)
+        kind = row["release_id"], row["type"]
+        parameters = hide(parameters, partial(catalog.hides_parameter, *kind))
+        published = hide(published, partial(catalog.hides_published, *kind))
     results = {result.promise: result for result in picture.results if result.revision >= row["revision"]}
     return {
         "id": row["id"],

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q
 
 from freehold.master.catalog.models import Product, Release, ReleaseType, SellingGrant
+from freehold.master.catalog.secrets import is_secret
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart, part_of
@@ -67,10 +68,10 @@ def choose(product: str, version: str | None, type_name: str) -> ResolvedType:
 def refuse_part(choice: ResolvedType) -> None:
     """Raise NotFound for a type that is only a part of others: customers do not order it."""
     if not choice.is_orderable:
-        others = [row for row in _types(choice.product, choice.version) if row["is_orderable"]]
+        orderable = [row for row in _types(choice.product, choice.version) if row["is_orderable"]]
         raise NotFound(
             f"The type '{choice.type}' of {choice.product} {choice.version} is only a part of others.",
-            remedy=f"Order one of: {_names(others)}." if others else "Order what it is a part of.",
+            remedy=f"Order one of: {_names(orderable)}." if orderable else "Order what it is a part of.",
         )
 
 
@@ -148,6 +149,18 @@ def type_schemas(release: str, type_name: str) -> Schemas:
     if row is None:
         raise NotFound(f"The release has no type '{type_name}'.")
     return Schemas(*(_as_object(json.loads(text)) for text in (row.request_schema, row.response_schema)))
+
+
+@functools.lru_cache(maxsize=8192)
+def hides_parameter(release: str, type_name: str, name: str) -> bool:
+    """Whether a parameter of a type is a secret; asked of each in each row of a list."""
+    return is_secret(name, type_schemas(release, type_name).request)
+
+
+@functools.lru_cache(maxsize=8192)
+def hides_published(release: str, type_name: str, name: str) -> bool:
+    """The same of what is published."""
+    return is_secret(name, type_schemas(release, type_name).response)
 
 
 def orderable_types(releases: list[str]) -> dict[str, list[ReleaseType]]:

@@ -1,6 +1,6 @@
 """Which values are secret, as the schema of a release says: those of the format `password`. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from freehold.master.foundation.errors import InvalidParameters
@@ -8,9 +8,9 @@ from freehold.master.foundation.secret_mark import MARK
 from freehold.protocol.problem import FieldError
 
 
-def hide(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters, or a publication, with a mark in the place of each secret."""
-    return {name: MARK if is_secret(name, schema) else value for name, value in values.items()}
+def hide(values: Mapping[str, Any], is_hidden: Callable[[str], bool]) -> dict[str, Any]:
+    """Return parameters, or a publication, with a mark in the place of each secret; `is_hidden` says which are."""
+    return {name: MARK if is_hidden(name) else value for name, value in values.items()}
 
 
 def restore(values: Mapping[str, Any], present: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Event:
+class ServiceEvent:
     """One thing that happened to a service."""
 
     at: int
@@ -77,7 +77,7 @@ class Event:
     differences: list[Difference] = field(default_factory=list)
 
 
-def of_instance(row: Mapping[str, Any]) -> tuple[list[Event], bool]:
+def of_instance(row: Mapping[str, Any]) -> tuple[list[ServiceEvent], bool]:
     """Return what happened to an instance lately, the newest first, and whether there is more, which is older."""
     orders, orders_cut = _orders(row["id"], row["type"])
     promises, promises_cut = queries.changes(row["id"], row["promises"])
@@ -94,21 +94,23 @@ def of_instance(row: Mapping[str, Any]) -> tuple[list[Event], bool]:
     return events[:MOST], is_cut
 
 
-def _orders(instance: str, type_name: str) -> tuple[list[Event], bool]:
+def _orders(instance: str, type_name: str) -> tuple[list[ServiceEvent], bool]:
     rows, is_cut = ordering.history(instance, MOST + 1)
     rows.reverse()
     events = [_change(before, now, type_name) for before, now in pairwise(rows)]
     if rows and not is_cut:
         first = rows[0]
-        events.append(Event(first["at"], EventKind.ORDERED, first["version"], first["requested_state"], first["actor"]))
+        events.append(
+            ServiceEvent(first["at"], EventKind.ORDERED, first["version"], first["requested_state"], first["actor"])
+        )
     return events, is_cut
 
 
-def _change(before: dict[str, Any], now: dict[str, Any], type_name: str) -> Event:
+def _change(before: dict[str, Any], now: dict[str, Any], type_name: str) -> ServiceEvent:
     version = "" if before["release"] == now["release"] else now["version"]
     state = "" if before["requested_state"] == now["requested_state"] else now["requested_state"]
     differences = _differences(before, now, type_name)
-    return Event(now["at"], EventKind.CHANGED, version, state, now["actor"], differences)
+    return ServiceEvent(now["at"], EventKind.CHANGED, version, state, now["actor"], differences)
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any], type_name: str) -> list[Difference]:
@@ -132,20 +134,20 @@ def _differences(before: dict[str, Any], now: dict[str, Any], type_name: str) ->
     ]
 
 
-def _changes_of_state(reports: list[InstanceRow]) -> Iterator[Event]:
+def _changes_of_state(reports: list[InstanceRow]) -> Iterator[ServiceEvent]:
     last = None
     for report in reports:
         if (report.state, report.message) != last:
-            yield Event(report.at, EventKind.SAID, report.state, report.message)
+            yield ServiceEvent(report.at, EventKind.SAID, report.state, report.message)
         last = (report.state, report.message)
 
 
-def _of_promise(at: int, promise: str, kept: bool, message: str) -> Event:
-    return Event(at, EventKind.KEPT if kept else EventKind.BROKEN, promise, message)
+def _of_promise(at: int, promise: str, kept: bool, message: str) -> ServiceEvent:
+    return ServiceEvent(at, EventKind.KEPT if kept else EventKind.BROKEN, promise, message)
 
 
-def _of_act(act: AuditRow) -> Event:
+def _of_act(act: AuditRow) -> ServiceEvent:
     kind = _OF_VERB[act.verb]
     detail = json.loads(act.detail)
     about = str(detail.get("process") or detail.get("ends_at") or "")
-    return Event(act.at, kind, about, "", "" if kind in _OF_OPERATORS else act.actor)
+    return ServiceEvent(act.at, kind, about, "", "" if kind in _OF_OPERATORS else act.actor)

@@ -3,7 +3,7 @@
 import json
 
 from freehold.master.catalog.queries import type_schemas
-from freehold.master.catalog.secrets import hide, holds_secret
+from freehold.master.catalog.secrets import hide, holds_secret, is_secret
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import run
 from freehold.master.ordering.models import Instance, PublicationRow, RequestRow
@@ -48,4 +48,4 @@ def forget_secrets(instance: str) -> None:
 
 
 def _hidden(text: str, schema: dict[str, object]) -> str:
-    return json.dumps(hide(json.loads(text), schema), separators=(",", ":"))
+    return json.dumps(hide(json.loads(text), lambda name: is_secret(name, schema)), separators=(",", ":"))

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from freehold.master.billing.printing.wording import meter_title
 from freehold.master.foundation.errors import MasterError
-from freehold.master.monitoring.events import Event, EventKind
+from freehold.master.monitoring.events import EventKind, ServiceEvent
 from freehold.protocol.meters import METERS
 from freehold.protocol.order import FIELDS, FREE_TEXT
 from freehold.protocol.problem import FieldError
@@ -220,7 +220,7 @@ _EVENTS = {
 }
 
 
-def event(happened: Event) -> dict[str, str]:
+def event(happened: ServiceEvent) -> dict[str, str]:
     """Return what happened to a service, and of what, as people read it."""
     about = state(happened.about) if happened.kind == EventKind.SAID else happened.about
     is_order = happened.kind in (EventKind.ORDERED, EventKind.CHANGED)
