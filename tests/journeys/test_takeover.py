@@ -71,7 +71,7 @@ def test_a_node_is_drained_and_says_what_stays(cloud: Cloud, machines: tuple[Mac
     rehearsed = cloud.master.api("POST", f"{path}?dry_run=true", {})
     assert (rehearsed["moved"], cloud.master.show("page")["node"]) == (["page"], "second")
     assert cloud.master.node_row("second")["open"]
-    assert cloud.master.api("POST", path, {}) == {"moved": ["page"], "stuck": {}, "stays": []}
+    assert cloud.master.api("POST", path, {}) == {"moved": ["page"], "later": [], "stuck": {}, "stays": []}
     assert not cloud.master.node_row("second")["open"]
     until(lambda: (shown := cloud.master.show("page"))["node"] == "first" and shown["ready"], 60)
     assert "hello" in page(cloud.master.show("page")["publication"]["url"])

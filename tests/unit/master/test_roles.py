@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from support.protocol_node import Pocket
     from support.rooms import Rooms
     from support.running import Master
 
@@ -262,7 +263,13 @@ def _operation(row: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def callers(master: "Master") -> dict[str, dict[str, Any]]:
+def node(master: "Master") -> "Pocket":
+    """The node on which what these callers order is placed."""
+    return master.node("one")
+
+
+@pytest.fixture(scope="module")
+def callers(master: "Master", node: "Pocket") -> dict[str, dict[str, Any]]:
     """How each caller shows who they are."""
     stranger = master.project("elsewhere")
     customer = master.person("customer@example.org", "provider")
@@ -272,7 +279,6 @@ def callers(master: "Master") -> dict[str, dict[str, Any]]:
         for role in ("sales", "accountant", "auditor")
     }
     master.api("POST", "/projects/provider/entities", {**SELLER, "code": "BOOKS", "name": "Books", "address": "x"})
-    node = master.node("one")
     master.publish()
     master.supply("tiny", "one")
     instance = master.request("theirs", token=customer)["instance"]["id"]
@@ -416,14 +422,16 @@ def test_the_document_is_what_the_master_speaks(master: "Master") -> None:
     assert master.call("GET", "/api/v1/docs").status == 200
 
 
-def _let_the_node_be_heard(master: "Master", callers: dict[str, dict[str, Any]]) -> None:
+def _let_the_node_be_heard(master: "Master", node: "Pocket") -> None:
     """Have the node speak again: what was silent for the time that all of this takes gets nothing new."""
-    assert master.call("GET", "/node/v1/feed?since=0&wait=0", **callers["node"]).status == 200
-    master.until(lambda: all(node["state"] != "silent" for node in master.api("GET", "/projects/provider/nodes")))
+    assert node.offer()[0] == 200
+    master.until(lambda: master.api("GET", "/projects/provider/nodes/one")["state"] == "open")
 
 
-def test_an_instance_speaks_for_itself_only(master: "Master", callers: dict[str, dict[str, Any]]) -> None:
-    _let_the_node_be_heard(master, callers)
+def test_an_instance_speaks_for_itself_only(
+    master: "Master", callers: dict[str, dict[str, Any]], node: "Pocket"
+) -> None:
+    _let_the_node_be_heard(master, node)
     own = master.call("GET", "/api/v1/instance", **callers["instance"])
     assert own.body["title"] == "theirs"
     other = master.request("other")["instance"]["id"]
@@ -452,8 +460,10 @@ def test_the_certificate_of_an_instance_ends_with_it(master: "Master", callers: 
     master.until(lambda: master.call("GET", "/api/v1/instance", **mine).status == 401)
 
 
-def test_two_customers_never_see_each_other(master: "Master", callers: dict[str, dict[str, Any]]) -> None:
-    _let_the_node_be_heard(master, callers)
+def test_two_customers_never_see_each_other(
+    master: "Master", callers: dict[str, dict[str, Any]], node: "Pocket"
+) -> None:
+    _let_the_node_be_heard(master, node)
     elsewhere = callers["stranger"]["token"]
     mine = master.request("mine", project="elsewhere", token=elsewhere, parameters={"greeting": "secret"})
     assert [one["title"] for one in master.api("GET", "/projects/elsewhere/instances", token=elsewhere)] == ["mine"]

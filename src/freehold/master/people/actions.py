@@ -28,8 +28,6 @@ TOKEN_DAYS = 90
 ENDED_TOKEN_DAYS = 30
 """How long an API token that is over is still there."""
 
-_UNUSABLE = make_password("nobody has this password")
-
 
 def add_project(name: str, *, acting: Caller) -> Project:
     """Create a project; raise Conflict when the name is taken."""
@@ -269,8 +267,10 @@ def log_in(email: str, password: str, address: str = "", device: str = "") -> Pe
     throttle.check(account, address, device)
     # PostgreSQL refuses to be asked for a zero character, so no address has one.
     person = None if "\0" in email else Person.objects.filter(email=email.lower(), is_active=True).first()
-    # The same work is done for an unknown address, so that time does not tell who has an account.
-    if not check_password(password, person.password if person else _UNUSABLE) or person is None:
+    if person is None:
+        # The same work as for a known address, so that time does not tell who has an account.
+        make_password(password)
+    if person is None or not check_password(password, person.password):
         throttle.failed(account, address, device)
         raise Unauthenticated("E-mail or password is wrong.", remedy="Check both and try again.")
     throttle.succeeded(account, address)
