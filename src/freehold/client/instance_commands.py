@@ -213,14 +213,20 @@ def _finish(options: argparse.Namespace, client: Client, answer: Answer) -> int:
 
 
 def _wait(options: argparse.Namespace, client: Client, instance: Instance) -> Instance:
-    last = [""]
+    """Wait as long as the option says; say on stderr what changes, to a terminal, and why something fails, to all."""
+    last_line = ""
 
     def watch(now: Instance) -> None:
+        nonlocal last_line
         kept_count = sum(1 for promise in now.promises if promise.kept)
         line = now.state + (f", {kept_count} of {len(now.promises)} promises kept" if now.promises else "")
-        if sys.stderr.isatty() and line != last[0]:
+        is_failed = now.state == "failed"
+        if now.message and (is_failed or now.state == "waiting"):
+            line += f": {now.message}"
+        # It may come right, for nodes try again: whoever waits decides whether to.
+        if line != last_line and (is_failed or sys.stderr.isatty()):
             print(f"{now.title}: {line}", file=sys.stderr)
-            last[0] = line
+        last_line = line
 
     return client.wait(instance.title, seconds=options.wait, watch=watch, project=options.project)
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from freehold.cli import main
 from freehold.client import (
     Client,
     ClientError,
@@ -99,6 +100,24 @@ def test_who_waits_in_vain_is_told_what_it_was(client: Client) -> None:
     with pytest.raises(NotReady, match=r"'slow' is \w+ after 0\.2 s"):
         client.wait("slow", seconds=0.2, watch=lambda instance: looks.append(instance.state))
     assert len(looks) > 1
+
+
+def test_who_waits_is_told_at_once_why_it_fails_also_behind_a_program(
+    client: Client, master: Master, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    node = master.node("attic")
+    client.supply("tiny", nodes=["attic"])
+    instance = client.request("unlucky", product="tiny", constraints={"node": "attic"}).instance
+    assert instance is not None
+    words = "'base' was not granted: No partition fits."
+    failed = {"kind": "instance", "instance": instance.id, "revision": instance.revision, "state": "failed"}
+    assert node.report({**failed, "message": words})[0] == 200
+    monkeypatch.setenv("FREEHOLD_CREDENTIALS", str(tmp_path / "mine.json"))
+    save_credentials(client.credentials)
+    assert main(["show", "unlucky", "--wait", "0.5"]) == 3
+    told = capsys.readouterr().err
+    assert told.startswith(f"unlucky: failed: {words}\n")
+    assert told.count(f"unlucky: failed: {words}") == 1
 
 
 def test_a_refusal_carries_its_document(client: Client) -> None:
