@@ -1,6 +1,7 @@
-"""`./dev test`: every check and every test, on SQLite and on a real PostgreSQL.
+"""`./dev test`: every check and every test, on SQLite, and on a real PostgreSQL what tells of the database.
 
-./dev test             everything, in two lanes side by side; what needs a browser after them
+./dev test             everything; two at a time, and what needs a browser after them
+./dev test --whole     also on PostgreSQL what tells nothing of the database: hours
 ./dev test --fast      style, types, and the tests on SQLite without the journeys
 ./dev test --changed   style, types, and the tests that the last commit and what is not committed yet can break,
                        the nearest first, for a minute and a half; `--changed=COMMIT` counts from another commit
@@ -25,11 +26,14 @@ PYTEST: list[str | Path] = [BIN / "python", "-m", "pytest", "-q", "--durations=8
 SLOW = ["journeys", "browser", "chaos"]
 ON_POSTGRESQL = ["tests/unit/master", "tests/contract", "tests/journeys"]
 """Whatever has a Master in it; the rest does not know of databases."""
-SLOW_WITHOUT_NEWS = [
-    "cache", "care", "crashes", "failpoints", "farewell", "guest", "harsh", "hostile", "identity", "nats",
-    "next_tenant", "onefile", "pages", "process", "profiles", "try", "upgrades", "walk", "weather", "wrong_profiles",
+JOURNEYS_WITH_NEWS = ["order", "power", "trees", "unpaid"]
+"""Journeys that tell something of the database."""
+WITHOUT_NEWS = [
+    "account_commands", "account_doors", "accounts", "clocks", "deadlines", "doors", "document_pdf",
+    "invitations", "node_share", "panel_languages", "panel_roles", "password_resets", "paying_by_command",
+    "protections", "roles", "second_factor", "sessions", "sign_up", "silence", "streams", "unknown_names", "whose",
 ]  # fmt: skip
-"""Journeys that are long, and tell nothing of the database."""
+"""Tests of a Master that are long, and tell nothing of the database: who may do what, what is said, and how fast."""
 CHECKS: dict[str, list[str | Path]] = {
     "style": [BIN / "ruff", "check", "."],
     "format": [BIN / "ruff", "format", "--check", "."],
@@ -41,39 +45,42 @@ CHECKS: dict[str, list[str | Path]] = {
 def main(arguments: list[str]) -> int:
     """Run what was asked for; return the first exit status that is not 0."""
     os.chdir(REPOSITORY)
-    rest = [one for one in arguments if one != "--fast"]
+    is_whole = "--whole" in arguments
+    rest = [argument for argument in arguments if argument not in ("--fast", "--whole")]
     if rest and rest[0].startswith("--changed"):
         return after_change(rest[0].partition("=")[2] or "HEAD~1")
     if rest:
         return pytest(*rest)
     checks = [Step(name, command) for name, command in CHECKS.items()]
     if "--fast" in arguments:
-        lanes = [[*checks, Step("tests", PYTEST + [f"--ignore=tests/{one}" for one in SLOW])]]
+        failed = run_side_by_side([*checks, Step("tests", PYTEST + [f"--ignore=tests/{path}" for path in SLOW])])
     else:
-        others = [f"--ignore={one}" for one in ("tests/chaos", "tests/browser", *ON_POSTGRESQL)]
-        lanes = [
-            [Step("tests on SQLite", [*PYTEST, *ON_POSTGRESQL])],
+        elsewhere = [f"--ignore={path}" for path in ("tests/chaos", "tests/browser", *ON_POSTGRESQL)]
+        # The longest first, so that none is left alone at the end.
+        failed = run_side_by_side(
             [
-                *checks,
+                Step("journeys on SQLite", [*PYTEST, "tests/journeys"]),
+                Step("Masters on SQLite", [*PYTEST, "tests/unit/master", "tests/contract"]),
+                Step("Masters on PostgreSQL", postgresql(*(ON_POSTGRESQL if is_whole else with_news()))),
+                Step("tests without a database", [*PYTEST, *elsewhere]),
                 Step("histories", [*PYTEST, "tests/chaos"]),
-                Step("tests on PostgreSQL", postgresql()),
-                Step("tests without a database", [*PYTEST, *others]),
-            ],
-        ]
-    with ThreadPoolExecutor(len(lanes)) as pool:
-        failed = [name for lane in pool.map(run_lane, lanes) for name in lane]
-    if "--fast" not in arguments:
-        # A browser gives up what it loads when the machine gets an address; nodes of other tests bring many.
-        failed += run_lane(
-            [
-                Step("a browser on SQLite", [*PYTEST, "tests/browser"]),
-                # How pages look tells nothing of the database.
-                Step("a browser on PostgreSQL", postgresql("tests/browser", "--ignore=tests/browser/test_looks.py")),
+                *checks,
             ]
         )
+        # A browser gives up what it loads when the machine gets an address; nodes of other tests bring many.
+        failed += run_lane([Step("a browser on SQLite", [*PYTEST, "tests/browser"])])
+        if is_whole:
+            failed += run_lane([Step("a browser on PostgreSQL", postgresql("tests/browser"))])
     if failed:
         print(f"Failed: {', '.join(failed)}.")
     return 1 if failed else 0
+
+
+def with_news() -> list[str]:
+    """Return the tests that tell something of the database."""
+    ignored = [f"--ignore=tests/unit/master/test_{name}.py" for name in WITHOUT_NEWS]
+    journeys = [f"tests/journeys/test_{name}.py" for name in JOURNEYS_WITH_NEWS]
+    return ["tests/unit/master", "tests/contract", *journeys, *ignored]
 
 
 def after_change(since: str) -> int:
@@ -89,6 +96,12 @@ def after_change(since: str) -> int:
         checks = [Step(name, command) for name, command in CHECKS.items()]
         failed = [name for lane in pool.map(run_lane, [checks, tests]) for name in lane]
     return 1 if failed else 0
+
+
+def run_side_by_side(steps: list["Step"]) -> list[str]:
+    """Run steps two at a time, as there are processors; return the names of those that failed."""
+    with ThreadPoolExecutor(2) as pool:
+        return [name for failed in pool.map(lambda step: run_lane([step]), steps) for name in failed]
 
 
 @dataclass(frozen=True)
@@ -119,18 +132,13 @@ def pytest(*arguments: str) -> int:
     return subprocess.run([*PYTEST, *arguments], check=False).returncode
 
 
-def postgresql(*paths: str) -> list[str | Path]:
-    """Return the command that runs tests on a throw-away PostgreSQL server, started for them.
-
-    Without paths, whatever tells news of the database.
-    """
+def postgresql(*arguments: str) -> list[str | Path]:
+    """Return the command that runs tests on a throw-away PostgreSQL server, started for them."""
     script = (
         'export DATABASE_URL="postgresql://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/postgres"; '
         f'exec "{BIN}/python" -m pytest -q --durations=8 "$@"'
     )
-    ignored = [f"--ignore=tests/journeys/test_{name}.py" for name in SLOW_WITHOUT_NEWS]
-    chosen = paths or (*ON_POSTGRESQL, *ignored)
-    return ["pg_virtualenv", "-t", "-o", "fsync=off", "bash", "-c", script, "tests", *chosen]
+    return ["pg_virtualenv", "-t", "-o", "fsync=off", "bash", "-c", script, "tests", *arguments]
 
 
 if __name__ == "__main__":

@@ -122,7 +122,8 @@ def change(cloud: Cloud, **parameters: Any) -> Any:
 
 
 def test_nats_loses_nothing_that_it_acknowledged(racks: Cloud) -> None:
-    publication = racks.order("bus", "nats", parameters={"servers": 3}, seconds=300)["publication"]
+    racks.order("bus", "nats", parameters={"servers": 3}, seconds=300)
+    publication = racks.master.reveal("bus")["publication"]
     client = Client(publication)
 
     def made() -> bool:

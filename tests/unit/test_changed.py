@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import changed
+import check
 import pytest
 
 
@@ -62,3 +63,10 @@ def test_what_git_does_not_know_yet_changed_too(house: Path) -> None:
     assert changed.changed_files(house, "HEAD") == [
         ".gitignore", "src/shop/money.py", "tests/journeys/test_shopping.py", "tests/support/market.py",
     ]  # fmt: skip
+
+
+def test_what_is_not_run_on_postgresql_is_named_as_it_is_called() -> None:
+    masters = {path.stem for path in Path("tests/unit/master").glob("test_*.py")}
+    journeys = {path.stem for path in Path("tests/journeys").glob("test_*.py")}
+    assert {f"test_{name}" for name in check.WITHOUT_NEWS} < masters
+    assert {f"test_{name}" for name in check.JOURNEYS_WITH_NEWS} < journeys
