@@ -15,12 +15,16 @@ class KitError(AssertionError):
 
 
 def until(condition: Callable[[], T], seconds: float = 15, what: str = "the condition") -> T:
-    """Return what `condition` returns as soon as it is true; raise KitError when it is not within so many seconds."""
-    end = time.monotonic() + seconds
+    """Return what `condition` returns as soon as it is true; raise KitError when it is not within so many seconds.
+
+    It looks again after a tenth of the time that it has waited, so that who waits takes little from who works.
+    """
+    begin = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > end:
+        waited = time.monotonic() - begin
+        if waited > seconds:
             raise KitError(f"{what} did not come true within {seconds:g} seconds.")
-        time.sleep(0.01)
+        time.sleep(min(max(0.01, waited / 10), 0.15))
     return value
 
 
