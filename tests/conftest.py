@@ -4,6 +4,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from support.running import OWNER, PASSWORD, Master, fresh_database
 
 __all__ = ["cloud", "examples"]
 
+# A shell has what it starts in the background ignore an interrupt, and all that this starts, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # What tests destroy ends at once, unless they are about the time of grace.
 os.environ["FREEHOLD_DESTROY_GRACE"] = "0"
 
