@@ -156,7 +156,7 @@ _FILL = [
     SELECT 'i' || (%(base)s + i), %(project)s, 'i' || (%(base)s + i), 't' || (%(base)s + i), 'hello', %(release)s,
       'default', '{}', '{}',
       'started', 'started', '', '{}', 0, %(node)s, 'p', 1, 1, 1, 1 FROM n WHERE i %% 4 = 0""",
-    ROWS + """INSERT INTO usage_counter (instance_id, series, at, network_out)
+    ROWS + """INSERT INTO usage_lastreading (instance_id, series, at, network_out)
     SELECT 'i' || (%(base)s + i), 's', %(opened)s + 2678399999, CAST(31 AS bigint) * 40000000000 FROM n WHERE i %%
       4 = 0""",
     ROWS + """INSERT INTO usage_hour (instance_id, hour, network_out)

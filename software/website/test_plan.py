@@ -16,7 +16,7 @@ CONTEXT = Context(
     partition=Path("/p0"),
     software=Path("/software"),
     release=Path(__file__).parent,
-    given={
+    child_publications={
         "server": {"host": "10.0.0.2"},
         "database": DATABASE,
         "hello-1": {"url": "http://10.0.0.3:8080/"},
@@ -38,7 +38,7 @@ def test_nginx_starts_after_the_application_and_ends_before_it() -> None:
 
 
 def test_until_its_database_is_there_it_only_requests() -> None:
-    given = {title: one for title, one in CONTEXT.given.items() if title != "database"}
-    plan = make_plan(RELEASE, "default", b"{}", replace(CONTEXT, given=given))
+    given = {title: one for title, one in CONTEXT.child_publications.items() if title != "database"}
+    plan = make_plan(RELEASE, "default", b"{}", replace(CONTEXT, child_publications=given))
     assert plan.processes == ()
     assert [request.title for request in plan.requests] == ["server", "database", "hello-1", "hello-2"]

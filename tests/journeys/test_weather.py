@@ -173,10 +173,10 @@ def _used_is_counted(cloud: Cloud, machine: Machine) -> None:
     least = {instance: int(json.loads(text)["used"]["cpu_ms"]) for instance, text in kept.items()}
 
     def told() -> bool:
-        return all(_cpu(cloud, "usage_counter").get(instance, 0) >= used for instance, used in least.items())
+        return all(_cpu(cloud, "usage_lastreading").get(instance, 0) >= used for instance, used in least.items())
 
     until(told, 90, "what was measured is told")
-    by_hours, by_counters = _cpu(cloud, "usage_hour"), _cpu(cloud, "usage_counter")
+    by_hours, by_counters = _cpu(cloud, "usage_hour"), _cpu(cloud, "usage_lastreading")
     assert by_hours == by_counters
 
 

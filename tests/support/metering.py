@@ -60,12 +60,14 @@ def send(writer: Writer, mouth: Mouth, reports: list[Report]) -> Done:
 def use(instance: str, month_begins: str, amount: int, meter: str = "network_out") -> None:
     """Have counted so much of a meter in the first hour of a month, as the gateway writes it."""
     from freehold.master.foundation import days
-    from freehold.master.usage.models import Counter, Hour
+    from freehold.master.usage.models import Hour, LastReading
 
     hour = days.begins_at(days.parse(month_begins), "Europe/Paris") // HOUR
     known, _ = Hour.objects.get_or_create(instance_id=instance, hour=hour, defaults={meter: 0})
     Hour.objects.filter(instance_id=instance, hour=hour).update(**{meter: (getattr(known, meter) or 0) + amount})
-    counter, _ = Counter.objects.get_or_create(instance_id=instance, series=month_begins, defaults={"at": 0, meter: 0})
-    Counter.objects.filter(instance_id=instance, series=month_begins).update(
+    counter, _ = LastReading.objects.get_or_create(
+        instance_id=instance, series=month_begins, defaults={"at": 0, meter: 0}
+    )
+    LastReading.objects.filter(instance_id=instance, series=month_begins).update(
         **{meter: (getattr(counter, meter) or 0) + amount, "at": hour * HOUR}
     )

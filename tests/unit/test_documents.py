@@ -56,7 +56,7 @@ def test_every_kind_of_report_is_documented() -> None:
         assert f"| `{kind.__struct_config__.tag}` |" in text
         for field in kind.__struct_fields__:
             assert f"`{field}`" in text, field
-    for field in (*feed.Feed.__struct_fields__, *feed.WantedInstance.__struct_fields__):
+    for field in (*feed.Feed.__struct_encode_fields__, *feed.WantedInstance.__struct_encode_fields__):
         assert re.search(rf"\b{field}\b", text), field
 
 
@@ -84,7 +84,9 @@ def test_the_examples_for_authors_are_releases() -> None:
     exec(compile(larger, "reference.md", "exec"), module)
     first = make_plan(module["release"], "default", b"{}", context)  # type: ignore[arg-type]
     assert (first.processes, [one.title for one in first.requests]) == ((), ["page"])
-    given = dataclasses.replace(context, given={"page": {"url": "http://x/"}}, certificates={"mail": "PEM"})
+    given = dataclasses.replace(
+        context, child_publications={"page": {"url": "http://x/"}}, certificates={"mail": "PEM"}
+    )
     guests = (
         SharedSpec("inst-1", "mailbox", b"{}", "started", "00"),
         SharedSpec("inst-2", "mailbox", b'{"quota_mb": 9999}', "started", "01"),

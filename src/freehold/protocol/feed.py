@@ -73,7 +73,7 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """A JSON object, already validated by the Master against the schema of the release's type."""
     seed: str = ""
     """From it the release derives the secrets that survive the loss of this node. Hexadecimal."""
-    given: msgspec.Raw = msgspec.Raw(b"{}")
+    child_publications: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"{}"), name="given")
     """What the instances that it requested published: a JSON object by title, each a JSON object."""
     movable: bool = False
     """It holds no data of its own: when this node's lease is over, it runs elsewhere, and must not run here."""

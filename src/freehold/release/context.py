@@ -99,7 +99,7 @@ class Context:
     """The folder of the release's own files: what stands beside `instance.py`."""
     shared: tuple[Shared, ...] = ()
     """The shared instances that this one serves, by id."""
-    given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    child_publications: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What the instances that this one requested published, by title. See `returned`."""
     seed: str = ""
     """From which the secrets derive that stay on this node."""
@@ -143,13 +143,13 @@ class Context:
         None until all that it `returns` is there.
         """
         if isinstance(request, Cluster):
-            publications = [self._given(title, request.returns) for title in request.titles]
+            publications = [self._child_publication(title, request.returns) for title in request.titles]
             there = tuple(publication for publication in publications if publication is not None)
             return there if len(there) == len(publications) else None
-        return self._given(request.title, request.returns)
+        return self._child_publication(request.title, request.returns)
 
-    def _given(self, title: str, names: tuple[str, ...]) -> Mapping[str, Any] | None:
-        publication = self.given.get(title)
+    def _child_publication(self, title: str, names: tuple[str, ...]) -> Mapping[str, Any] | None:
+        publication = self.child_publications.get(title)
         return None if publication is None or any(name not in publication for name in names) else publication
 
 

@@ -101,7 +101,7 @@ def test_a_kill_among_reports_counts_each_once(master: "Master", token: str) -> 
     assert node.send()[1]["sequence"] >= acknowledged, "what was acknowledged is kept"
     status, applied = node.send(*outbox)
     assert (status, applied["sequence"]) == (200, node.sequence)
-    assert master.sql("SELECT cpu_ms FROM usage_counter WHERE instance_id = ?", instance) == [(200,)]
+    assert master.sql("SELECT cpu_ms FROM usage_lastreading WHERE instance_id = ?", instance) == [(200,)]
     assert master.sql("SELECT sum(cpu_ms) FROM usage_hour WHERE instance_id = ?", instance) == [(200,)]
 
 

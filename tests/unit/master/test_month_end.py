@@ -629,7 +629,7 @@ def _end(market: "Market", project: str, title: str) -> None:
 
 def _use(instance: str, when: str, amount: int, meter: str = "cpu_ms") -> None:
     """Have counted so much in the hour that begins at a time in Paris; of a processor, if nothing is said."""
-    from freehold.master.usage.models import Counter, Hour
+    from freehold.master.usage.models import Hour, LastReading
 
     moment = datetime.fromisoformat(when).replace(tzinfo=PARIS).timestamp()
     hour = int(moment) // 3600
@@ -637,9 +637,9 @@ def _use(instance: str, when: str, amount: int, meter: str = "cpu_ms") -> None:
     row, _ = Hour.objects.get_or_create(instance_id=instance, hour=hour)
     Hour.objects.filter(instance_id=instance, hour=hour).update(**{meter: (getattr(row, meter) or 0) + amount})
     # A series of its own for each hour: its counter stands at the beginning of that hour.
-    counter, _ = Counter.objects.get_or_create(instance_id=instance, series=str(hour), defaults={"at": hour * HOUR})
+    counter, _ = LastReading.objects.get_or_create(instance_id=instance, series=str(hour), defaults={"at": hour * HOUR})
     more = (getattr(counter, meter) or 0) + amount
-    Counter.objects.filter(instance_id=instance, series=str(hour)).update(**{meter: more})
+    LastReading.objects.filter(instance_id=instance, series=str(hour)).update(**{meter: more})
 
 
 def _asked(customer: "Customer") -> dict[str, int]:

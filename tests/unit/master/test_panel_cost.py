@@ -82,7 +82,7 @@ def grow(count: int) -> None:
 def _run(project: str, numbers: range) -> None:
     from freehold.master.monitoring.models import Assessment
     from freehold.master.ordering.models import Instance, InstanceRow, PublicationRow, RequestRow
-    from freehold.master.usage.models import Counter
+    from freehold.master.usage.models import LastReading
 
     rows = []
     for n in numbers:
@@ -123,7 +123,7 @@ def _run(project: str, numbers: range) -> None:
         for promise in ("page", "port")
         for kept in (True, False, True)
     )
-    Counter.objects.bulk_create(Counter(instance_id=row.id, series="", at=1, cpu_ms=5) for row in rows)
+    LastReading.objects.bulk_create(LastReading(instance_id=row.id, series="", at=1, cpu_ms=5) for row in rows)
     RequestRow.objects.bulk_create(
         RequestRow(
             instance_id=row.id,

@@ -173,11 +173,11 @@ def test_old_results_are_forgotten_but_never_the_last(rooms: "Rooms") -> None:
 
 def test_use_to_date_is_the_sum_of_all_series_and_none_is_not_zero(rooms: "Rooms") -> None:
     from freehold.master.usage import queries
-    from freehold.master.usage.models import Counter
+    from freehold.master.usage.models import LastReading
 
     rooms.supply(rooms.publish(tiny_release()), rooms.node("n"))
     instance = rooms.request("a").instance
     assert set(queries.so_far(instance).values()) == {None}
-    Counter.objects.create(instance_id=instance, series="first", at=1, cpu_ms=5)
-    Counter.objects.create(instance_id=instance, series="second", at=2, cpu_ms=4, disk_mb_s=0)
+    LastReading.objects.create(instance_id=instance, series="first", at=1, cpu_ms=5)
+    LastReading.objects.create(instance_id=instance, series="second", at=2, cpu_ms=4, disk_mb_s=0)
     assert queries.so_far(instance) == {**dict.fromkeys(NAMES), "cpu_ms": 9, "disk_mb_s": 0}

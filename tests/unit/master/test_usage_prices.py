@@ -73,10 +73,10 @@ def test_the_database_prices_as_we_say(market: "Market", model: Model, quantity:
     from freehold.master.billing.rating import consumption
     from freehold.master.ordering.models import Instance
     from freehold.master.sales import actions as sales
-    from freehold.master.usage.models import Counter, Hour
+    from freehold.master.usage.models import Hour, LastReading
 
     market.turn("2026-03-01")
-    for model_of in (Hour, Counter):
+    for model_of in (Hour, LastReading):
         model_of.objects.all().delete()
     number = Instance.objects.count()
     name = f"o{number}"

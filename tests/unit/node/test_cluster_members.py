@@ -99,10 +99,10 @@ def test_a_cluster_is_requested_of_the_own_release_and_awaited_whole(tmp_path: P
     assert "release" not in before.outcome.requests[0].spec, "that is another product"
     assert (before.outcome.missing, before.outcome.await_ready) == (["other", "voter"], ["voter"])
     assert before.outcome.keeps
-    half = configured(tmp_path / "p0", software, given=json.dumps({"voter-0": {"text": "a"}}))
+    half = configured(tmp_path / "p0", software, child_publications=json.dumps({"voter-0": {"text": "a"}}))
     assert half.outcome.keeps
     given = {f"voter-{number}": {"text": str(number)} for number in range(5)}
-    there = configured(tmp_path / "p0", software, given=json.dumps(given))
+    there = configured(tmp_path / "p0", software, child_publications=json.dumps(given))
     assert (there.published, there.outcome.missing) == ({"text": "0+1"}, [])
     merged = layout.after(there, before)
     assert merged.outcome.clusters == before.outcome.clusters

@@ -14,8 +14,8 @@ def add_columns(model: type[models.Model], names: Iterable[str]) -> None:
         model.add_to_class(name, models.BigIntegerField(null=True))
 
 
-class Counter(models.Model):
-    """The last reading of the cumulative counters of an instance, by series: a series begins at zero."""
+class LastReading(models.Model):
+    """What the cumulative counters of an instance last showed, by series: a series begins at zero."""
 
     pk = models.CompositePrimaryKey("instance_id", "series")
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False)
@@ -32,5 +32,5 @@ class Hour(models.Model):
     """Hours since 1970 UTC."""
 
 
-for _model in (Counter, Hour):
+for _model in (LastReading, Hour):
     add_columns(_model, meters.NAMES)

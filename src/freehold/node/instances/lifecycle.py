@@ -431,7 +431,7 @@ class InstanceLifecycle:
             "software": str(self._paths.software / desired.release),
             "parameters": desired.parameters,
             "seed": desired.seed,
-            "given": desired.given,
+            "child_publications": desired.child_publications,
             "cluster": desired.cluster,
             "guests": self._store.shared.guests(desired.instance),
         }

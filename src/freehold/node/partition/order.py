@@ -27,7 +27,7 @@ class ConfigureOrder(msgspec.Struct, frozen=True):
     """JSON object."""
     seed: str = ""
     """Of the secrets that survive the node."""
-    given: str = "{}"
+    child_publications: str = "{}"
     """JSON: what the requested instances published, by title."""
     cluster: str = "{}"
     """JSON: of a member of a cluster, who its siblings are."""

@@ -125,7 +125,7 @@ def _context(order: ConfigureOrder, folder: Path, release: Path) -> Context:
         partition=folder,
         software=Path(order.software),
         release=release,
-        given=json.loads(order.given),
+        child_publications=json.loads(order.child_publications),
         seed=seed.read_text(),
         surviving_seed=order.seed,
         ports=json.loads(ports.read_text()) if ports.exists() else {},

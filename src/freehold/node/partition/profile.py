@@ -27,7 +27,11 @@ _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """What a parameter may be called to be an option of its own; buildout's own begin with other letters (`<`, `_`)."""
 _MEANT = {"json", "recipe"}
 """All parameters together; and what would make buildout install a section, of the customer's choice: only in `json`."""
-_GIVEN, _REQUESTS, _LOG = f"{layout.OURS}/given.json", f"{layout.OURS}/requests", f"{layout.OURS}/buildout.log"
+_CHILD_PUBLICATIONS, _REQUESTS, _LOG = (
+    f"{layout.OURS}/given.json",
+    f"{layout.OURS}/requests",
+    f"{layout.OURS}/buildout.log",
+)
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -41,7 +45,7 @@ def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
     """Process the profile; raise ReleaseError with buildout's last words."""
     profile = folder / layout.OURS / "buildout.cfg"
     write(profile, profile_text(order, release).encode(), 0o600)
-    write(folder / _GIVEN, order.given.encode(), 0o600)
+    write(folder / _CHILD_PUBLICATIONS, order.child_publications.encode(), 0o600)
     status = _buildout(profile, folder / _LOG)
     log_text = (folder / _LOG).read_text(errors="replace").strip()
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
@@ -56,7 +60,7 @@ def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
 
 
 def _outcome(order: ConfigureOrder, folder: Path) -> Outcome:
-    parameters = json.loads(order.given)
+    parameters = json.loads(order.child_publications)
     requests, missing = [], []
     for path in sorted((folder / _REQUESTS).glob("*.json")):
         request = msgspec.json.decode(path.read_bytes(), type=_Request)

@@ -69,7 +69,7 @@ class DesiredInstance(msgspec.Struct, frozen=True):
     attempts: int
     layout: Layout
     seed: str = ""
-    given: str = "{}"
+    child_publications: str = "{}"
     """JSON: what the instances that it requested published, by title."""
     asking: str = ""
     """The digest of what it requests of others; empty when it requests nothing."""
@@ -159,7 +159,7 @@ class Instances:
     def _desired(self, condition: str = "", values: tuple[object, ...] = ()) -> list[DesiredInstance]:
         rows = self._database.mappings(
             f"SELECT instance, revision, partition, release, type, {_WANTED} AS wanted, title, parameters, state, "
-            "state_revision, message, attempts, layout, seed, given, asking, ask_attempts, "
+            "state_revision, message, attempts, layout, seed, given AS child_publications, asking, ask_attempts, "
             f"movable, restarts, cluster FROM instance {condition} ORDER BY partition",
             values,
         )
@@ -190,7 +190,7 @@ class Instances:
                 desired.title,
                 bytes(desired.parameters).decode(),
                 desired.seed,
-                bytes(desired.given).decode(),
+                bytes(desired.child_publications).decode(),
                 int(desired.movable),
                 int(desired.hold),
                 msgspec.json.encode({restart.process: restart.token for restart in desired.restarts}).decode(),

@@ -15,7 +15,7 @@ UPDATE billing_subscription SET recount_from = NULL WHERE id IN (SELECT subscrip
 CREATE TEMP TABLE consumption_reading AS
 SELECT s.id AS subscription, c.instance_id AS instance, c.series, c.at, {{each priced ", ": c.$name}},
        CAST(coalesce(r.at, 0) AS bigint) AS since
-FROM usage_counter c
+FROM usage_lastreading c
 JOIN ordering_instance i ON i.id = c.instance_id
 JOIN billing_subscription s ON s.instance = i.tree
 JOIN billing_contract k ON k.id = s.contract AND k.entity_id = :entity

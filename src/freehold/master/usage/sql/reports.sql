@@ -1,16 +1,16 @@
 -- name: counters
 -- The last reading of each series of an instance.
-SELECT series, at, {{each meter ", ": $name}} FROM usage_counter WHERE instance_id = :instance
+SELECT series, at, {{each meter ", ": $name}} FROM usage_lastreading WHERE instance_id = :instance
 
 -- name: set_counters
 -- The last reading of a series.
-INSERT INTO usage_counter (instance_id, series, at, {{each meter ", ": $name}})
+INSERT INTO usage_lastreading (instance_id, series, at, {{each meter ", ": $name}})
 VALUES (:instance, :series, :at, {{each meter ", ": :$name}})
 ON CONFLICT (instance_id, series) DO UPDATE SET at = excluded.at, {{each meter ", ": $name = excluded.$name}}
 
 -- name: set_counters_arrays
 -- The same for many, on PostgreSQL.
-INSERT INTO usage_counter (instance_id, series, at, {{each meter ", ": $name}})
+INSERT INTO usage_lastreading (instance_id, series, at, {{each meter ", ": $name}})
 SELECT * FROM unnest(CAST(:instance AS varchar[]), CAST(:series AS varchar[]), CAST(:at AS bigint[]),
   {{each meter ", ": CAST(:$name AS bigint[])}})
 ON CONFLICT (instance_id, series) DO UPDATE SET at = excluded.at, {{each meter ", ": $name = excluded.$name}}

@@ -1,7 +1,7 @@
 -- name: so_far
 -- What an instance used since it was placed: the last counters of each series, added up.
 SELECT {{each meter ", ": CAST(sum($name) AS bigint) AS $name}}
-FROM usage_counter WHERE instance_id = :instance
+FROM usage_lastreading WHERE instance_id = :instance
 
 -- name: stretch
 -- The last of so many instances, after one.
