@@ -17,7 +17,7 @@ LEFT_OUT = {
     *(
         f"client/{name}.py"
         for name in (
-            "accounts", "audit", "billing", "desk", "events", "logs", "notifications", "sign_ups", "support",
+            "accounts", "audit", "billing", "desk", "events", "history", "logs", "notifications", "sign_ups", "support",
             "suspensions",
         )
     ),

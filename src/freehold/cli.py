@@ -36,8 +36,8 @@ _GROUPS = {
         "completion",
     ),
     "services, for customers": (
-        "request", "show", "list", "logs", "events", "start", "stop", "restart", "move", "destroy", "hand-over",
-        "ask", "tickets", "ticket",
+        "request", "show", "list", "logs", "events", "history", "start", "stop", "restart", "move", "destroy",
+        "hand-over", "ask", "tickets", "ticket",
     ),
     "what they cost, for customers": ("prices", "quote", "costs", "budget", "invoices", "invoice"),
     "people of a project, for its owner": ("people", "webhook", "audit"),
@@ -134,6 +134,7 @@ def _add_rooms_of_people(commands: "Subparsers[argparse.ArgumentParser]") -> Non
         billing,
         desk,
         events,
+        history,
         logs,
         notifications,
         sign_ups,
@@ -141,7 +142,7 @@ def _add_rooms_of_people(commands: "Subparsers[argparse.ArgumentParser]") -> Non
         suspensions,
     )
 
-    for room in (logs, events, accounts, notifications, billing, support, desk, audit, suspensions, sign_ups):
+    for room in (logs, events, history, accounts, notifications, billing, support, desk, audit, suspensions, sign_ups):
         room.add_commands(commands)
     completion.add_commands(commands, lambda: _parser(["--help"]))
 

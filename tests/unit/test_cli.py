@@ -42,8 +42,8 @@ def test_help_names_every_command_with_examples_and_statuses() -> None:
         "login", "request", "show", "list", "start", "stop", "destroy", "supply", "release", "site", "node",
         "software", "simulate", "master", "cache", "prices", "quote", "costs", "budget", "invoices", "invoice",
         "billing", "hand-over", "tickets", "ticket", "ask", "move", "quota", "account", "people",
-        "reset-password", "notifications", "webhook", "desk", "audit", "project", "logs", "events", "restart",
-        "sign-ups", "terms",
+        "reset-password", "notifications", "webhook", "desk", "audit", "project", "logs", "events", "history",
+        "restart", "sign-ups", "terms",
         "whoami", "logout", "open", "completion",
     }  # fmt: skip
     assert "examples:" in said

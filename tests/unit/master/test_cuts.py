@@ -79,6 +79,8 @@ WHOLE = {
     "billing/sql/orders.sql pending: LIMIT :most": "the rest after these, in the same look",
     "billing/sql/run.sql slice: LIMIT :size": "the rest in the next slice",
     "monitoring/sql/assessments.sql stretch: LIMIT :most": "the rest in the next stretch",
+    "monitoring/sql/days.sql uncounted: LIMIT :most": "the rest after the last of these, in the same run",
+    "monitoring/sql/days.sql unknown: LIMIT :most": "the rest after the last of these, in the same run",
     "usage/sql/usage.sql stretch: LIMIT :most": "the rest in the next stretch",
     "ordering/sql/instances.sql news: LIMIT :most": "the rest after the bookmark",
     "ordering/sql/instances.sql awaited: LIMIT :most": "the rest after the last of these",

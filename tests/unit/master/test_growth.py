@@ -10,6 +10,8 @@ from support.lists import LISTS, WAYS, Asker
 from support.panels import Visitor
 from support.rooms import Rooms
 
+WORK = 20
+"""Runs after which a task has nothing to do."""
 FEW, MANY = 250, 500
 """Both more than a part of a list, a page or a field of choices holds."""
 _RELEASE, _SCHEMA = "{:064}", '{"properties": {"greeting": {"type": "string"}}}'
@@ -189,7 +191,9 @@ def _asked(visitor: Visitor, asker: Asker) -> dict[str, int]:
             asker.get(way)
         found[way] = read[0]
     for task in TASKS:
-        task.run()
+        for _ in range(WORK):
+            if not task.run():
+                break
         with rows_read() as read:
             task.run()
         found[task.name] = read[0]

@@ -20,6 +20,8 @@ PAGES = {
     "services in a state": "/?state=started",
     "service": "/services/provider/s-00001",
     "service, live part": "/services/provider/s-00001/-/live",
+    "service, a day": "/services/provider/s-00001/-/pictures",
+    "service, a quarter": "/services/provider/s-00001/-/pictures?period=quarter",
     "service, tree": "/services/provider/s-00000",
     "change": "/services/provider/s-00001/-/change",
     "catalogue": "/catalogue",
@@ -77,6 +79,8 @@ def grow(count: int) -> None:
         have = Instance.objects.filter(id__startswith="inst-0").count()
         for first in range(have, count, 200):
             _run(project, range(first, min(first + 200, count)))
+        if have < 2 <= count:
+            _give_a_past("inst-00001")
 
 
 def _run(project: str, numbers: range) -> None:
@@ -135,6 +139,29 @@ def _run(project: str, numbers: range) -> None:
         )
         for row in rows
         for at in range(3)
+    )
+
+
+def _give_a_past(instance: str) -> None:
+    """Have a service be known for a year: what it used by hours, its promises by days and, of today, by quarters."""
+    from freehold.master.foundation import clock
+    from freehold.master.monitoring.models import Assessment, KeptDay
+    from freehold.master.usage.models import Hour
+
+    now = clock.now()
+    hour, today = now // 3_600_000, now // clock.DAY
+    Hour.objects.bulk_create(
+        Hour(instance_id=instance, hour=hour - n, cpu_ms=n, memory_mb_s=n, disk_mb_s=n, network_in=n, network_out=n)
+        for n in range(365 * 24)
+    )
+    KeptDay.objects.bulk_create(
+        KeptDay(instance_id=instance, day=today - n, kept=clock.DAY - n, counted=clock.DAY, unknown=0)
+        for n in range(1, 366)
+    )
+    Assessment.objects.bulk_create(
+        Assessment(instance_id=instance, revision=1, promise=promise, kept=True, message="", at=now - n * 900_000)
+        for n in range(96, 0, -1)
+        for promise in ("page", "port")
     )
 
 

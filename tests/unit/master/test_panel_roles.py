@@ -95,6 +95,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET node-revoke":       (None, "login 403 403 200 403 403 403"),
     "POST node-revoke":      ({"confirm": "another"}, "login 403 403 422 403 403 403"),
     "GET instance-events":    (None, "login 403 200 200 403 403 403"),
+    "GET instance-pictures":  (None, "login 403 200 200 403 403 403"),
+    "GET instance-history-csv": (None, "login 403 200 200 403 403 403"),
     "GET instance-logs":      (None, "login 403 200 200 403 403 403"),
     "POST instance-logs":     ({"lines": "9999"}, "login 403 422 422 403 403 403"),
     "GET instance-logs-more": (None, "login 403 200 200 403 403 403"),

@@ -136,6 +136,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /projects/provider/instances":         (None, "401 403 200 200 403 403 403 200 401 401"),
     "POST /projects/provider/handovers":        (HANDOVER, "401 403 403 403 403 403 403 403 401 401"),
     "POST /projects/provider/moves":            ({"title": "lost"}, "401 403 404 404 403 403 403 404 401 401"),
+    "GET /projects/provider/history?title=theirs": (None, "401 403 200 200 403 403 403 200 401 401"),
     "GET /projects/provider/events?title=theirs": (None, "401 403 200 200 403 403 403 200 401 401"),
     "POST /projects/provider/revealed":         ({"title": "lost"}, "401 403 404 404 403 403 403 404 401 401"),
     "POST /projects/provider/restarts":         ({"title": "lost"}, "401 403 404 404 403 403 403 404 401 401"),

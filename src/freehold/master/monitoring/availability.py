@@ -55,6 +55,25 @@ def availability(
     return Availability(_length(known), _length(counted), _length(unknown))
 
 
+def each_of(
+    parts: Iterable[Span],
+    results: Mapping[str, Sequence[tuple[int, bool]]],
+    left_out: Iterable[Span],
+    *,
+    heard_until: int | None = None,
+) -> list[Availability]:
+    """Return how long promises were kept in each part of a time, as `availability` does for one."""
+    left_out = list(left_out)
+    kept = []
+    for begin, end in parts:
+        nearby = {
+            promise: [result for result in changes if begin - SPEAKS <= result[0] < end]
+            for promise, changes in results.items()
+        }
+        kept.append(availability(nearby, (begin, end), left_out, heard_until=heard_until))
+    return kept
+
+
 def merged(spans: Iterable[Span]) -> list[Span]:
     """Return spans sorted, without overlaps."""
     joined: list[Span] = []

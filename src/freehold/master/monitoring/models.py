@@ -25,6 +25,34 @@ class Assessment(models.Model):
         ]
 
 
+class KeptDay(models.Model):
+    """How long a service kept its promises on a day of UTC that is over (milliseconds), as far as it is known."""
+
+    pk = models.CompositePrimaryKey("instance_id", "day")
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, db_index=False)
+    day = models.IntegerField()
+    """Days since 1970."""
+    kept = models.IntegerField()
+    counted = models.IntegerField()
+    unknown = models.IntegerField()
+
+    class Meta:
+        indexes = [
+            # Few days are not known in full: whoever counts them again reads no other.
+            models.Index(fields=["day"], name="keptday_unknown", condition=models.Q(unknown__gt=0)),
+        ]
+
+
+class CountedDay(models.Model):
+    """The one row of it: the last day of UTC that was counted for every service (`days`)."""
+
+    id = models.IntegerField(primary_key=True, default=1)
+    day = models.IntegerField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_counted_day")]
+
+
 class Maintenance(models.Model):
     """A time in which a site may be down, announced before: it does not count for availability."""
 

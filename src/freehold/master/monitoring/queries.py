@@ -9,7 +9,7 @@ from typing import Any
 from freehold.master.foundation import clock, sql
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import run
-from freehold.master.monitoring.availability import SPEAKS, Availability, Span, availability
+from freehold.master.monitoring.availability import SPEAKS, Availability, Span, each_of
 from freehold.master.monitoring.models import Maintenance
 from freehold.master.ordering import clusters
 from freehold.master.ordering import queries as ordering
@@ -181,7 +181,12 @@ def changes(instance: str, promises: list[str]) -> tuple[list[ReportedState], bo
 
 def available(instance: str, span: Span) -> Availability:
     """Return how long an instance kept its promises in a time (milliseconds)."""
-    begin, end = span
+    return available_in(instance, [span])[0]
+
+
+def available_in(instance: str, spans: list[Span]) -> list[Availability]:
+    """Return how long an instance kept its promises in each of some spans (milliseconds), which follow each other."""
+    begin, end = spans[0][0], spans[-1][1]
     results: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for row in run(SQL["told"], instance=instance, since=begin - SPEAKS, end=end):
         results[row["promise"]].append((row["at"], bool(row["kept"])))
@@ -190,7 +195,7 @@ def available(instance: str, span: Span) -> Availability:
     ]
     silent = run(SQL["silent_since"], instance=instance)
     heard_until = silent[0]["since"] if silent else None
-    return availability(results, span, [*left_out, *_not_wanted(instance, end)], heard_until=heard_until)
+    return each_of(spans, results, [*left_out, *_not_wanted(instance, end)], heard_until=heard_until)
 
 
 def _not_wanted(instance: str, end: int) -> list[Span]:

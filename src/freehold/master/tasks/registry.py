@@ -9,7 +9,7 @@ from freehold.master.fleet import contact
 from freehold.master.fleet import reconcile as fleet
 from freehold.master.foundation import reconcile as foundation
 from freehold.master.generation import reconcile as generation
-from freehold.master.monitoring import queries
+from freehold.master.monitoring import days, queries
 from freehold.master.monitoring import reconcile as monitoring
 from freehold.master.notifications import reconcile as notifications
 from freehold.master.ordering import (
@@ -80,6 +80,7 @@ TASKS = (
     MasterTask("notifications.deliver", notifications.deliver, Lane.OUTBOUND, runs_in_doubt=True),
     MasterTask("notifications.webhooks", notifications.post, Lane.OUTBOUND, runs_in_doubt=True),
     MasterTask("monitoring.availability", monitoring.keep_record, Lane.BULK, HOURLY),
+    MasterTask("monitoring.days", days.count, Lane.BULK, HOURLY),
     MasterTask("billing.consumption", billing.add_up, Lane.BULK, HOURLY),
     MasterTask("billing.invoicing", billing.issue_due, Lane.BULK, HOURLY),
     MasterTask("billing.suspension", billing.suspend_overdue, period=HOURLY, is_dated=True),
@@ -91,6 +92,7 @@ TASKS = (
     MasterTask("fleet.cleanup", fleet.clean_up, Lane.BULK, HOURLY),
     MasterTask("ordering.cleanup", ordering.clean_up, Lane.BULK, HOURLY),
     MasterTask("monitoring.cleanup", monitoring.clean_up, Lane.BULK, HOURLY),
+    MasterTask("monitoring.days-cleanup", days.clean_up, Lane.BULK, HOURLY),
     MasterTask("notifications.cleanup", notifications.clean_up, Lane.BULK, HOURLY),
     MasterTask("usage.cleanup", usage.clean_up, Lane.BULK, HOURLY),
 )

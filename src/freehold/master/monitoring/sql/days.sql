@@ -1,0 +1,39 @@
+-- name: counted
+-- The last day that was counted for every service.
+SELECT max(day) AS day FROM monitoring_countedday
+
+-- name: done
+-- A day was counted for every service.
+INSERT INTO monitoring_countedday (id, day) VALUES (1, :day) ON CONFLICT (id) DO UPDATE SET day = excluded.day
+
+-- name: uncounted
+-- So many services, after one, that were there on a day which is not counted for them.
+SELECT i.id FROM ordering_instance i
+WHERE i.id > :after AND i.created_at < :end AND (i.gone_at IS NULL OR i.gone_at > :begin)
+  AND NOT EXISTS (SELECT 1 FROM monitoring_keptday k WHERE k.instance_id = i.id AND k.day = :day)
+ORDER BY i.id LIMIT :most
+
+-- name: unknown
+-- So many days, after one, of which something was not known, and whose services' nodes spoke since; a day has `length`
+-- milliseconds.
+SELECT k.instance_id, k.day FROM monitoring_keptday k
+JOIN ordering_instance i ON i.id = k.instance_id
+JOIN fleet_node n ON n.id = i.node_id
+WHERE k.unknown > 0 AND (k.day > :day OR k.day = :day AND k.instance_id > :after)
+  AND (n.silent_since IS NULL OR n.stopped <> '' OR n.lost_at IS NOT NULL OR n.silent_since >= (k.day + 1) * :length)
+ORDER BY k.day, k.instance_id LIMIT :most
+
+-- name: write
+-- What is known of a day.
+INSERT INTO monitoring_keptday (instance_id, day, kept, counted, unknown)
+VALUES (:instance, :day, :kept, :counted, :unknown)
+ON CONFLICT (instance_id, day) DO UPDATE SET
+  kept = excluded.kept, counted = excluded.counted, unknown = excluded.unknown
+
+-- name: of_instance
+-- The days of a service, from one on.
+SELECT day, kept, counted, unknown FROM monitoring_keptday WHERE instance_id = :instance AND day >= :since ORDER BY day
+
+-- name: forget
+-- Forget days of before one.
+DELETE FROM monitoring_keptday WHERE day < :before
