@@ -24,6 +24,7 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     change.add_argument("--most", type=int, metavar="N", help="mails in ten minutes; the others come together")
     change.add_argument("--mute", action="append", default=[], metavar="KIND", help="no mail of this in the project")
     change.add_argument("--unmute", action="append", default=[], metavar="KIND", help="mail of this in the project")
+    command(commands, "test", _test, "have a test mailed to you; `sent` says what became of it")
     command(commands, "sent", _sent, "list the mails to you, the newest first")
     retry = command(commands, "retry", _retry, "send a dead mail to you again")
     retry.add_argument("message", metavar="ID")
@@ -67,6 +68,12 @@ def _change(options: argparse.Namespace) -> int:
 def _sent(options: argparse.Namespace) -> int:
     messages = open_client().ask_all("/me/messages", "id")
     say(options, messages, outbox(messages))
+    return 0
+
+
+def _test(options: argparse.Namespace) -> int:
+    open_client().ask("POST", "/me/messages/test")
+    say(options, {}, "A test is mailed to you. See `freehold notifications sent`.")
     return 0
 
 

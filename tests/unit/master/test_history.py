@@ -93,7 +93,7 @@ def test_days_are_forgotten_after_thirteen_months(web: str, monkeypatch: pytest.
 
     count_all()
     monkeypatch.setattr(clock, "now", lambda: NOON + 399 * DAY)
-    assert days.clean_up() == 2
+    assert days.clean_up() == 4, "two of the service, two of its site"
     assert [day.day for day in days.of_instance(web, 0)] == [19_999]
 
 
@@ -149,6 +149,34 @@ def test_the_page_draws_it_and_gives_it_as_a_file(rooms: "Rooms", web: str) -> N
     assert len(rows) == 24
     assert (rows[-3]["processors"], rows[-3]["memory_mb"], rows[-3]["disk_mb"]) == ("0.5", "50", "")
     assert {row["kept_seconds"] for row in rows[:-1]} == {"3600"}
+
+
+def test_everybody_sees_how_a_site_is_and_was_and_nothing_of_whom_it_serves(rooms: "Rooms", web: str) -> None:
+    from freehold.master.fleet.models import Chain, Node, Site
+    from freehold.master.monitoring import actions
+
+    site = Site.objects.get()
+    Chain.objects.get_or_create(
+        node=Node.objects.get(), defaults={"epoch": 1, "sequence": 1, "hash": "00", "received_at": NOON}
+    )
+    says(web, NOON - 3 * DAY, NOON - DAY)
+    says(web, NOON - DAY, NOON, kept=False)
+    count_all()
+    stranger = Visitor(None)
+    page = stranger.get("/status").content.decode()
+    assert site.name in page
+    assert "All of it is heard" in page
+    assert "Kept 80.00 % of the time that counts and is known." in page
+    assert page.count('<rect class="kept"') == 3
+    assert "web" not in page.partition("<main")[2].partition("</main")[0]
+    Node.objects.update(silent_since=NOON)
+    assert "Nothing is heard of it" in stranger.reads("/status")
+    project = site.project.name
+    actions.announce(project, site.name, NOON + 3 * DAY, NOON + 3 * DAY + HOUR, "New batteries", acting=rooms.owner)
+    assert "New batteries" in stranger.reads("/status")
+    feed = stranger.get("/status/feed").content.decode()
+    assert f"<title>{site.name}: New batteries</title>" in feed
+    Node.objects.update(silent_since=None)
 
 
 SHARE = st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1))

@@ -41,6 +41,21 @@ def use(code: str, new: str = NEW, email: str = CUSTOMER) -> None:
     resets.use_reset(email, code, new, "home")
 
 
+def test_somebody_sees_whether_mail_reaches_them_and_if_not_why(rooms: "Rooms", box: Mailbox, time: Clock) -> None:
+    desk = Visitor(rooms.customer)
+    assert desk.post("/account/messages", {"test": "yes"}).status_code == 302
+    deliver()
+    assert box.subjects() == ["A test"]
+    assert box.mails[0]["To"] == CUSTOMER
+    page = desk.reads("/account/messages")
+    assert "A test" in page
+    assert "A test" not in Visitor(rooms.owner).reads("/account/messages"), "it is nobody else's"
+    for _ in range(2):
+        assert desk.post("/account/messages", {"test": "yes"}).status_code == 302
+    refused = desk.post("/account/messages", {"test": "yes"})
+    assert refused.status_code == 429
+
+
 def test_who_forgot_the_password_sets_another_one_by_the_link_of_a_mail(rooms: "Rooms", box: Mailbox) -> None:
     from freehold.master.people import actions
     from freehold.master.people.identity import Scope, by_token

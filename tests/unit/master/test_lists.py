@@ -47,6 +47,7 @@ def cost(market: "Market", site: str) -> None:
 def full(market: "Market") -> Asker:
     """A Master with at least four rows in each of its lists."""
     from freehold.master.catalog import actions as catalog
+    from freehold.master.fleet.models import Chain
     from freehold.master.foundation import clock
     from freehold.master.monitoring import actions as monitoring
     from freehold.master.notifications import actions as notifications
@@ -60,6 +61,7 @@ def full(market: "Market") -> Asker:
     rooms, system = market.rooms, identity.system()
     for number in range(4):
         node = rooms.node(f"node-{number}", site=f"site-{number}", partitions=9)
+        Chain.objects.create(node=node, epoch=1, sequence=1, hash="00", received_at=0)
         # Of two published at the same moment the order is that of their names.
         rooms.supply(rooms.publish(tiny_release(version=f"2.{number}")), node)
         person = rooms._person(f"person{number}@example.org")

@@ -107,6 +107,8 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET supply":            (None, "login 403 403 200 403 403 403"),
     "GET build-log":         (None, "login 403 403 200 403 403 403"),
     "GET prices":            (None, "200 200 200 200 200 200 200"),
+    "GET status":            (None, "200 200 200 200 200 200 200"),
+    "GET status-feed":       (None, "200 200 200 200 200 200 200"),
     "GET evidence":          (None, "404 404 404 404 404 404 404"),
     "GET costs-choice":      (None, "login 302 302 302 200 200 200"),
     "GET costs":             (None, "login 403 200 200 403 403 403"),
@@ -145,6 +147,8 @@ OPEN = {
     "join",
     "language",
     "prices",
+    "status",
+    "status-feed",
     "evidence",
 }
 """Pages for which nobody needs to be anybody."""

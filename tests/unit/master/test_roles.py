@@ -85,6 +85,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /sign-ups":                            (None, "401 403 403 403 403 403 403 200 401 401"),
     "POST /sign-ups/lost/accept":               (None, "401 403 403 403 403 403 403 404 401 401"),
     "POST /sign-ups/lost/refuse":               ({"reason": "x"}, "401 403 403 403 403 403 403 404 401 401"),
+    "GET /status":                             (None, "200 200 200 200 200 200 200 200 200 200"),
     "GET /terms":                               (None, "200 200 200 200 200 200 200 200 200 200"),
     "POST /terms":                              ({"kind": "x", "text": "x"}, "401 403 403 403 403 403 403 422 401 401"),
     "POST /password-reset/letter":              (JOIN, "422 422 422 422 422 422 422 422 422 422"),
@@ -92,6 +93,7 @@ TABLE: dict[str, tuple[Any, str]] = {
     "GET /me/notifications":                    (None, "401 200 200 200 200 200 200 200 401 401"),
     "PATCH /me/notifications":                  ({"most": 0}, "401 422 422 422 422 422 422 422 401 401"),
     "GET /me/messages":                         (None, "401 200 200 200 200 200 200 200 401 401"),
+    "POST /me/messages/test":                   (None, "401 409 409 409 409 409 409 409 401 401"),
     "POST /me/messages/lost/retry":             (None, "401 404 404 404 404 404 404 404 401 401"),
     "GET /projects/provider/webhooks":          (None, "401 403 200 200 403 200 403 200 401 401"),
     "POST /projects/provider/webhooks":         (WEBHOOK, "401 403 422 422 403 422 403 422 401 401"),
@@ -428,7 +430,7 @@ def _let_the_node_be_heard(master: "Master", node: "Pocket") -> None:
     # Its connection was idle for so long that the Master may have hung up.
     node.close()
     assert node.offer()[0] == 200
-    master.until(lambda: master.api("GET", "/projects/provider/nodes/one")["state"] == "open")
+    master.until(lambda: master.node_row("one")["state"] == "open")
 
 
 def test_an_instance_speaks_for_itself_only(

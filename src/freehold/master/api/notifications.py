@@ -8,11 +8,12 @@ from ninja import Field, Router, Schema
 from freehold.master.api.auth import any_person, caller, feed_of_project, in_project
 from freehold.master.api.bodies import StrictBody
 from freehold.master.api.paging import USUAL, After, Limit, listed
-from freehold.master.foundation import clock
+from freehold.master.foundation import atom, clock
 from freehold.master.foundation.paging import ListPart
 from freehold.master.notifications import actions, feed, queries
 from freehold.master.notifications.models import OutgoingMessage, Webhook
 from freehold.master.notifications.wording import link
+from freehold.master.people import letters
 from freehold.master.people.identity import Caller, Scope
 
 router = Router()
@@ -96,6 +97,17 @@ def choose(request: HttpRequest, body: NotificationsIn) -> dict[str, Any]:
 def list_messages(request: HttpRequest, after: After = "", limit: Limit = USUAL) -> list[dict[str, Any]]:
     messages = queries.messages_to(caller(request).person)
     return shown(queries.part_of_messages(messages, ListPart(after, limit)))
+
+
+@router.post(
+    "/me/messages/test",
+    response={202: None},
+    auth=any_person,
+    summary="Have a test mailed to you; the list of mails to you says what became of it",
+)
+def try_mail(request: HttpRequest) -> tuple[int, None]:
+    letters.ask_test(acting=caller(request))
+    return 202, None
 
 
 @router.post(
@@ -194,7 +206,7 @@ def feed_of(request: HttpRequest, project: str, after: After = "") -> HttpRespon
     who = caller(request)
     causes = queries.causes_in(project, who, ListPart(after, feed.LENGTH))
     content = feed.atom(project, who.projects[project], causes, link(request.path) or request.path)
-    return HttpResponse(content, content_type=feed.MEDIA_TYPE)
+    return HttpResponse(content, content_type=atom.MEDIA_TYPE)
 
 
 def shown(messages: list[OutgoingMessage]) -> list[dict[str, Any]]:

@@ -1,9 +1,11 @@
-"""Counts, for each service and day that is over, how long it kept its promises: what pictures of months are made of.
+"""Counts, for each service and day that is over, how long it kept its promises: what pictures of months are made of;
+and sums them up for each site, which everybody may know.
 
 Results of promises are kept for a hundred days, and a service has thousands of them in a month; its days are kept for
 thirteen months and are one short row each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from freehold.master.foundation import clock, sql
 from freehold.master.foundation.transactions import change, run, writing
 from freehold.master.monitoring import queries
 from freehold.master.monitoring.availability import Availability
+from freehold.master.monitoring.models import SiteDay
 
 KEPT_DAYS = 400
 LATE = 3_600_000
@@ -43,14 +46,16 @@ def count() -> int:
     for day in range(first, min(last, first + MOST_DAYS - 1) + 1):
         counted += _count_new(day)
         with writing():
+            change(_SQL["sum_sites"], day=day)
             change(_SQL["done"], day=day)
     return counted + _count_again(last - LOOK_BACK)
 
 
 def clean_up() -> int:
     """Forget days of more than thirteen months ago; return how many."""
+    before = clock.now() // clock.DAY - KEPT_DAYS
     with writing():
-        return change(_SQL["forget"], before=clock.now() // clock.DAY - KEPT_DAYS)
+        return change(_SQL["forget"], before=before) + change(_SQL["forget_sites"], before=before)
 
 
 def of_instance(instance: str, since: int) -> list[Day]:
@@ -59,6 +64,14 @@ def of_instance(instance: str, since: int) -> list[Day]:
         Day(row["day"], Availability(row["kept"], row["counted"], row["unknown"]))
         for row in run(_SQL["of_instance"], instance=instance, since=since)
     ]
+
+
+def of_sites(sites: Sequence[str], since: int) -> dict[str, dict[int, Availability]]:
+    """Return the days of sites (ids), from one on, as far as they were counted: by site, then by day."""
+    known: dict[str, dict[int, Availability]] = {site: {} for site in sites}
+    for row in SiteDay.objects.filter(site__in=sites, day__gte=since):
+        known[row.site_id][row.day] = Availability(row.kept, row.counted, row.unknown)
+    return known
 
 
 def _count_new(day: int) -> int:
@@ -82,6 +95,8 @@ def _count_again(since: int) -> int:
         with writing():
             for row in rows:
                 _write(row["instance_id"], row["day"])
+            for changed_day in {row["day"] for row in rows}:
+                change(_SQL["sum_sites"], day=changed_day)
         day, after, counted = rows[-1]["day"], rows[-1]["instance_id"], counted + len(rows)
 
 

@@ -38,9 +38,24 @@ class KeptDay(models.Model):
 
     class Meta:
         indexes = [
+            models.Index(fields=["day"], name="keptday_day"),
             # Few days are not known in full: whoever counts them again reads no other.
             models.Index(fields=["day"], name="keptday_unknown", condition=models.Q(unknown__gt=0)),
         ]
+
+
+class SiteDay(models.Model):
+    """The sum of a day over the services of a site; public, so it says nothing of any of them."""
+
+    pk = models.CompositePrimaryKey("site_id", "day")
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, db_index=False)
+    day = models.IntegerField()
+    kept = models.BigIntegerField()
+    counted = models.BigIntegerField()
+    unknown = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["day"], name="siteday_day")]
 
 
 class CountedDay(models.Model):

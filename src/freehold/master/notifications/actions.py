@@ -12,6 +12,7 @@ from django.db import IntegrityError
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import Conflict, Invalid, NotFound
 from freehold.master.foundation.transactions import audit, writing
+from freehold.master.notifications import queries
 from freehold.master.notifications.kinds import CauseKind
 from freehold.master.notifications.models import MessageSettings, MutedKind, OutgoingMessage, Webhook
 from freehold.master.notifications.queries import kinds_in, usual_settings
@@ -129,7 +130,7 @@ def retry(message: OutgoingMessage, *, acting: Caller) -> None:
 
 def own_message(identity: str, *, acting: Caller) -> OutgoingMessage:
     """Return a message to the caller; raise NotFound, the same for one of others."""
-    message = None if "\0" in identity else OutgoingMessage.objects.filter(id=identity, person=acting.person).first()
+    message = None if "\0" in identity else queries.messages_to(acting.person).filter(id=identity).first()
     if message is None:
         raise NotFound(f"There is no message '{identity}' to you.", remedy="See `freehold notifications sent`.")
     return message

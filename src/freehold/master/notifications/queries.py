@@ -1,19 +1,21 @@
 """All reads of messages: what somebody chose, and what was sent."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.notifications.kinds import CauseKind
 from freehold.master.notifications.models import Cause, MessageSettings, MutedKind, Notice, OutgoingMessage, Webhook
 from freehold.master.notifications.states import MessageState
 from freehold.master.notifications.wording import entries
+from freehold.master.people import letters
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.models import Person, Role
 
@@ -82,8 +84,8 @@ def _scopes(kind: CauseKind) -> tuple[Scope, ...]:
 
 
 def messages_to(person: str) -> "QuerySet[OutgoingMessage]":
-    """Return all messages to a person by mail."""
-    return OutgoingMessage.objects.filter(person=person)
+    """Return all messages to a person by mail, with the tests that they asked for."""
+    return OutgoingMessage.objects.filter(Q(person=person) | Q(letter__in=letters.tests_to(person)))
 
 
 def causes_in(project: str, acting: Caller, part: ListPart) -> list[Cause]:
@@ -135,13 +137,14 @@ def count_unsent() -> dict[str, int]:
     return {state.value: 0 for state in states} | dict(rows)
 
 
-def titles(messages: Iterable[OutgoingMessage]) -> dict[str, list[str]]:
+def titles(messages: Sequence[OutgoingMessage]) -> dict[str, list[str]]:
     """Return what messages say, in the language that is active, a line for each cause, by message."""
     by_message: dict[str, list[Notice]] = defaultdict(list)
     rows = Notice.objects.filter(Q(message__in=[message.id for message in messages]))
     for notice in rows.select_related("cause__project").order_by("id"):
         by_message[str(notice.message_id)].append(notice)
-    return {message: [entry.title for entry in entries(notices)] for message, notices in by_message.items()}
+    tests = {message.id: [_("A test")] for message in messages if message.letter_id is not None}
+    return tests | {message: [entry.title for entry in entries(notices)] for message, notices in by_message.items()}
 
 
 def shown(message: OutgoingMessage, titles_of: dict[str, list[str]]) -> dict[str, Any]:

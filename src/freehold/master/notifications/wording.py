@@ -248,12 +248,18 @@ def _changed_letter(letter: MailLetter) -> LetterWords:
     return _("Your password was changed"), lines, "forgotten", False
 
 
+def _test_letter(letter: MailLetter) -> LetterWords:
+    lines = [_("You asked for it, to see whether mail of this Master reaches you. It does.")]
+    return _("A test"), lines, "account-messages", False
+
+
 _LETTERS: dict[LetterKind, Callable[[MailLetter], LetterWords]] = {
     LetterKind.RESET: _reset_letter,
     LetterKind.CONFIRM: _confirm_letter,
     LetterKind.ACCEPTED: _accepted_letter,
     LetterKind.REFUSED: _refused_letter,
     LetterKind.CHANGED: _changed_letter,
+    LetterKind.TEST: _test_letter,
 }
 
 

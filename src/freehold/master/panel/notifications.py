@@ -8,11 +8,12 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from freehold.master.foundation.errors import Conflict, Invalid
+from freehold.master.foundation.errors import Conflict, Invalid, TooManyTries
 from freehold.master.notifications import actions, queries
 from freehold.master.panel import labels
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_members
+from freehold.master.people import letters
 from freehold.master.people.identity import Caller
 
 
@@ -22,6 +23,12 @@ def own(request: HttpRequest, caller: Caller) -> HttpResponse:
     """When and of what somebody is told, and what was sent to them. POST changes it, or sends a dead message again."""
     if request.method != "POST":
         return _draw(request, caller, {})
+    if "test" in request.POST:
+        try:
+            letters.ask_test(acting=caller)
+        except (Conflict, TooManyTries) as error:
+            return _draw(request, caller, {"problem": labels.problem(error)}, error.status)
+        return redirect("account-messages")
     if message := request.POST.get("message"):
         actions.retry(actions.own_message(message, acting=caller), acting=caller)
         return redirect("account-messages")

@@ -13,9 +13,10 @@ from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 
 from freehold.master.foundation import clock, ids
-from freehold.master.foundation.errors import TooManyTries, Unavailable
+from freehold.master.foundation.errors import Conflict, TooManyTries, Unavailable
 from freehold.master.foundation.transactions import audit, writing
 from freehold.master.people import identity
+from freehold.master.people.identity import Caller
 from freehold.master.people.models import MailLetter, Person
 from freehold.master.people.throttle import Throttle
 
@@ -33,6 +34,8 @@ class LetterKind(StrEnum):
     """Staff refused somebody who signed up; why is its detail."""
     CHANGED = "changed"
     """The password of an account is another one, whoever set it."""
+    TEST = "test"
+    """Somebody wants to see whether mail reaches them."""
 
 
 LIFETIMES = {
@@ -41,6 +44,7 @@ LIFETIMES = {
     LetterKind.ACCEPTED: 7 * clock.DAY,
     LetterKind.REFUSED: 7 * clock.DAY,
     LetterKind.CHANGED: 7 * clock.DAY,
+    LetterKind.TEST: clock.DAY,
 }
 """Milliseconds for which a letter is good."""
 PREFIXES = {LetterKind.RESET: "fhr_", LetterKind.CONFIRM: "fhc_"}
@@ -78,6 +82,19 @@ def ask(kind: LetterKind, email: str, language: str = "", address: str = "") -> 
     return write(kind, email, language)
 
 
+def ask_test(*, acting: Caller) -> MailLetter:
+    """Have a test mailed to the caller; raise Conflict where no mail is sent, TooManyTries after three in an hour."""
+    if not are_sent():
+        raise Conflict("This Master sends no mail.", remedy="Ask who runs it: FREEHOLD_SMTP_URL says by which server.")
+    person = Person.objects.get(id=acting.person)
+    with writing():
+        letter = ask(LetterKind.TEST, person.email, person.language)
+        if letter is None:
+            raise TooManyTries("Three tests were mailed to you within an hour.")
+        audit(acting.actor, "letter.test", person.id)
+    return letter
+
+
 def write(kind: LetterKind, email: str, language: str, detail: str = "") -> MailLetter:
     """Have a letter written to an e-mail address (in lower case), in the caller's transaction; return it."""
     now = clock.now()
@@ -99,6 +116,11 @@ def code_of(letter: MailLetter) -> str:
 def to(email: str, kind: LetterKind) -> "QuerySet[MailLetter]":
     """Return the letters of a kind to an address."""
     return MailLetter.objects.filter(email=email, kind=kind)
+
+
+def tests_to(person: str) -> "QuerySet[MailLetter]":
+    """Return the tests that were mailed to a person (id)."""
+    return MailLetter.objects.filter(kind=LetterKind.TEST, email__in=Person.objects.filter(id=person).values("email"))
 
 
 def find(kind: LetterKind, email: str, code: str) -> MailLetter | None:

@@ -4,6 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
+        ("fleet", "0002_certificate_end"),
         ("monitoring", "0002_broken"),
         ("ordering", "0007_drained_members"),
     ]
@@ -41,8 +42,31 @@ class Migration(migrations.Migration):
             ],
             options={
                 "indexes": [
-                    models.Index(condition=models.Q(("unknown__gt", 0)), fields=["day"], name="keptday_unknown")
+                    models.Index(fields=["day"], name="keptday_day"),
+                    models.Index(condition=models.Q(("unknown__gt", 0)), fields=["day"], name="keptday_unknown"),
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="SiteDay",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "site_id", "day", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("day", models.IntegerField()),
+                ("kept", models.BigIntegerField()),
+                ("counted", models.BigIntegerField()),
+                ("unknown", models.BigIntegerField()),
+                (
+                    "site",
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to="fleet.site"),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["day"], name="siteday_day")],
             },
         ),
     ]

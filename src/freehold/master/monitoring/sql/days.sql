@@ -30,6 +30,18 @@ VALUES (:instance, :day, :kept, :counted, :unknown)
 ON CONFLICT (instance_id, day) DO UPDATE SET
   kept = excluded.kept, counted = excluded.counted, unknown = excluded.unknown
 
+-- name: sum_sites
+-- The sums of a day over the services of each site.
+INSERT INTO monitoring_siteday (site_id, day, kept, counted, unknown)
+SELECT n.site_id, k.day, CAST(sum(k.kept) AS bigint), CAST(sum(k.counted) AS bigint), CAST(sum(k.unknown) AS bigint)
+FROM monitoring_keptday k
+JOIN ordering_instance i ON i.id = k.instance_id
+JOIN fleet_node n ON n.id = i.node_id
+WHERE k.day = :day AND k.counted > 0
+GROUP BY n.site_id, k.day
+ON CONFLICT (site_id, day) DO UPDATE SET
+  kept = excluded.kept, counted = excluded.counted, unknown = excluded.unknown
+
 -- name: of_instance
 -- The days of a service, from one on.
 SELECT day, kept, counted, unknown FROM monitoring_keptday WHERE instance_id = :instance AND day >= :since ORDER BY day
@@ -37,3 +49,7 @@ SELECT day, kept, counted, unknown FROM monitoring_keptday WHERE instance_id = :
 -- name: forget
 -- Forget days of before one.
 DELETE FROM monitoring_keptday WHERE day < :before
+
+-- name: forget_sites
+-- Forget days of sites of before one.
+DELETE FROM monitoring_siteday WHERE day < :before
