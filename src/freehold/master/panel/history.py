@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -89,7 +90,8 @@ def _kept(past: ServiceHistory) -> float | None:
     return 100 * sum(promises.kept for promises in known) / counted if counted else None
 
 
-def _lines(past: ServiceHistory) -> Any:
+def _lines(past: ServiceHistory) -> Iterator[dict[str, Any]]:
+    """Yield what is drawn of each measure."""
     for name, title, unit, size in _LINES:
         values = [getattr(step.use, name, None) for step in past.steps]
         scaled = [None if value is None else value / size for value in values]
