@@ -1,5 +1,7 @@
 """The logs of a service in the panel: with scripts they are followed, without them they are loaded again."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,3 +96,29 @@ def test_a_process_is_restarted_by_its_button(window: Callable[..., Window], str
     phone.page.locator("#restart").click()
     until(lambda: machine.pids("till") and machine.pids("till") != between, 30)
     street.ready("till")
+
+
+def test_a_customer_whose_service_is_in_trouble_sees_it_in_the_picture_and_has_it_well_again(
+    window: Callable[..., Window], street: Cloud
+) -> None:
+    street.order("stall", "hello", seconds=120)
+    machine, phone = street.machines[0], window(viewport=PHONE)
+    (stopped,) = machine.pids("stall")
+    os.kill(stopped, signal.SIGSTOP)
+    until(lambda: street.master.show("stall")["health"] == "broken", 120, what="the broken promise")
+    phone.log_in()
+    phone.open("services/provider/stall")
+    phone.page.get_by_role("link", name="Pictures").click()
+    said = phone.page.locator("h2", has_text="Promises").locator("xpath=following-sibling::p[1]").inner_text()
+    assert said.startswith("Kept ")
+    assert "100.00 %" not in said
+    assert phone.page.locator("svg.chart rect.broken").count() > 0
+    phone.has_no_barrier()
+    phone.fits()
+    phone.shoot("pictures-phone")
+    phone.open("services/provider/stall")
+    phone.page.get_by_role("link", name="Logs of hello").click()
+    phone.open("services/provider/stall")
+    phone.page.get_by_role("button", name="Restart hello").click()
+    street.ready("stall", seconds=120)
+    assert stopped not in machine.pids("stall")

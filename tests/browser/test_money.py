@@ -68,6 +68,7 @@ def test_an_order_is_paid_for_first_and_then_runs_and_costs(window: Callable[...
     page.locator("#currency").fill("EUR")
     page.get_by_role("button", name="Set").click()
     assert "of the budget of €0.01 is spent" in page.locator("[role=alert]").inner_text()
+    assert int(page.locator("meter").get_attribute("value") or 0) > 0
 
 
 def test_nonsense_in_the_books_is_told_and_changes_nothing(window: Callable[..., Window], street: Cloud) -> None:
