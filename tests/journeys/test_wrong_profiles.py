@@ -136,13 +136,15 @@ IN_BUILD = {
     ),
 }
 CASES = [
-    pytest.param(file, sound, *case, id=f"{file}: {name}")
-    for file, sound, cases in (
-        ("instance.cfg", PROFILE, IN_PROFILE),
-        ("instance.py", PLAN, IN_PLAN),
-        ("software.cfg", BUILT, IN_BUILD),
+    pytest.param(number, file, *case, id=f"{file}: {name}")
+    for number, (file, name, case) in enumerate(
+        (
+            (file, name, case)
+            for file, cases in (("instance.cfg", IN_PROFILE), ("instance.py", IN_PLAN), ("software.cfg", IN_BUILD))
+            for name, case in cases.items()
+        ),
+        1,
     )
-    for name, case in cases.items()
 ]
 
 
@@ -175,29 +177,38 @@ def publish(cloud: Cloud, folder: Path, product: str, version: str, files: dict[
     cloud.publish(folder)
 
 
-@pytest.mark.parametrize(("file", "sound", "wrong", "words"), CASES)
+@pytest.fixture(scope="module")
+def products(cloud: Cloud, machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Products of a sound version each, by the file that their next versions have wrong."""
+    assert machine
+    named = {file: re.sub(r"[^a-z]+", "-", file) for file in ("instance.cfg", "instance.py", "software.cfg")}
+    for file, sound in (("instance.cfg", PROFILE), ("instance.py", PLAN), ("software.cfg", BUILT)):
+        publish(cloud, tmp_path_factory.mktemp("sound") / "release", named[file], "1.0", {file: sound})
+    return named
+
+
+@pytest.mark.parametrize(("number", "file", "wrong", "words"), CASES)
 def test_a_mistake_is_told_where_it_is_and_what_runs_goes_on(
-    file: str, sound: str, wrong: str, words: str, cloud: Cloud, machine: Machine, wrong_lock: str,
-    tmp_path: Path, request: pytest.FixtureRequest,
+    number: int, file: str, wrong: str, words: str, cloud: Cloud, machine: Machine, products: dict[str, str],
+    wrong_lock: str, tmp_path: Path,
 ) -> None:  # fmt: skip
-    product = re.sub(r"[^a-z]+", "-", request.node.callspec.id)
-    publish(cloud, tmp_path / "sound", product, "1.0", {file: sound})
-    cloud.order(product, product, partial=True)
-    pids = machine.pids(product)
+    product, title, version = products[file], f"service-{number}", f"1.{number}"
+    cloud.master.request(title, product, release="1.0", partial=True)
+    cloud.ready(title)
+    pids = machine.pids(title)
     assert pids
-    publish(
-        cloud, tmp_path / "wrong", product, "1.1", {file: wrong.replace("PRODUCT", product), "debian.lock": wrong_lock}
-    )
-    cloud.master.request(product, product, release="1.1", partial=True)
+    content = {file: wrong.replace("PRODUCT", product), "debian.lock": wrong_lock}
+    publish(cloud, tmp_path / "wrong", product, version, content)
+    cloud.master.request(title, product, release=version, partial=True)
     # Those without a backslash or a wildcard are meant literally.
     pattern = words.replace("PRODUCT", product)
     pattern = pattern if "\\" in pattern or ".*" in pattern else re.escape(pattern)
-    found = lambda: re.search(pattern, cloud.master.show(product)["message"])  # noqa: E731
+    found = lambda: re.search(pattern, cloud.master.show(title)["message"])  # noqa: E731
     try:
         until(found, 40)
     except AssertionError:
-        pytest.fail(f"{words!r} is not in {cloud.master.show(product)['message']!r}")
-    said = cloud.master.show(product)
+        pytest.fail(f"{words!r} is not in {cloud.master.show(title)['message']!r}")
+    said = cloud.master.show(title)
     assert "Traceback" not in said["message"]
     assert not said["ready"]
-    assert machine.pids(product) == pids
+    assert machine.pids(title) == pids

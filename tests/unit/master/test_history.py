@@ -87,6 +87,21 @@ def test_what_a_silent_node_tells_later_is_counted_then(web: str) -> None:
     assert [day.availability.kept for day in days.of_instance(web, 0)] == [12 * HOUR, DAY, DAY]
 
 
+def test_days_that_a_clock_counted_ahead_are_counted_when_they_are_over(
+    web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from freehold.master.foundation import clock
+    from freehold.master.monitoring import days
+
+    monkeypatch.setattr(clock, "now", lambda: NOON + 365 * DAY)
+    count_all()
+    monkeypatch.setattr(clock, "now", lambda: NOON)
+    says(web, NOON - 3 * DAY, NOON)
+    count_all()
+    assert [day.day for day in days.of_instance(web, 0)] == [19_997, 19_998, 19_999]
+    assert [day.availability.kept for day in days.of_instance(web, 0)] == [12 * HOUR, DAY, DAY]
+
+
 def test_days_are_forgotten_after_thirteen_months(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from freehold.master.foundation import clock
     from freehold.master.monitoring import days

@@ -40,8 +40,13 @@ def count() -> int:
     last = (clock.now() - LATE) // clock.DAY - 1
     (row,) = run(_SQL["counted"])
     first = last - LOOK_BACK + 1
-    if row["day"] is not None:
+    if row["day"] is not None and row["day"] <= last:
         first = max(first, row["day"] + 1)
+    elif row["day"] is not None:
+        # Counted while this machine's clock was ahead: these days are still to come.
+        with writing():
+            change(_SQL["unlearn"], last=last)
+            change(_SQL["unlearn_sites"], last=last)
     counted = 0
     for day in range(first, min(last, first + MOST_DAYS - 1) + 1):
         counted += _count_new(day)

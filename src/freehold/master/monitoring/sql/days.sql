@@ -53,3 +53,11 @@ DELETE FROM monitoring_keptday WHERE day < :before
 -- name: forget_sites
 -- Forget days of sites of before one.
 DELETE FROM monitoring_siteday WHERE day < :before
+
+-- name: unlearn
+-- Forget days of after one.
+DELETE FROM monitoring_keptday WHERE day > :last
+
+-- name: unlearn_sites
+-- Forget days of sites of after one.
+DELETE FROM monitoring_siteday WHERE day > :last
