@@ -124,7 +124,7 @@ class MadeOnce(kit.Master):
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.root, self.database_url, self.host = folder, database_url, "127.0.0.1"
-        self.make()
+        self.initialise()
         _hash_lightly(database_url, OWNER)
 
     def copy(self, root: Path, database_url: str) -> None:
@@ -180,7 +180,7 @@ class Master(kit.Master):
         if self.database_url in _FRESH:
             made_once().copy(self.root, self.database_url)
         else:
-            super().make()
+            self.initialise()
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), "FREEHOLD_NEXT_CONTACT": "30", "FREEHOLD_LEASE_MARGIN": "1"}

@@ -1,12 +1,16 @@
 """A real Master in a child process: made in a folder, served, killed and started again."""
 
+import atexit
+import functools
 import http.client
 import os
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 
@@ -32,7 +36,14 @@ class Master:
         self.start()
 
     def make(self) -> None:
-        """Make keys, database and owner by `freehold master init`."""
+        """Have keys, a database and an owner; in a file of its own as a copy of those that this process made once."""
+        if self.database_url == f"sqlite:///{self.root / 'master.sqlite'}":
+            shutil.copytree(_made_once(), self.root, dirs_exist_ok=True)
+        else:
+            self.initialise()
+
+    def initialise(self) -> None:
+        """Make keys, database and owner by `freehold master init`, which takes seconds."""
         names = ("--name", self.host, "--name", "localhost")
         self.cli("init", *names, "--owner", OWNER, "--password-file", "-", secret=PASSWORD)
 
@@ -110,6 +121,21 @@ class Master:
             self._process.send_signal(number)
             self._process.wait(30)
             self._process = None
+
+
+class _Made(Master):
+    """A Master that is never served: others begin as copies of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.database_url, self.host = root, f"sqlite:///{root / 'master.sqlite'}", "127.0.0.1"
+        self.initialise()
+
+
+@functools.cache
+def _made_once() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="master-made-once-")
+    atexit.register(folder.cleanup)
+    return _Made(Path(folder.name)).root
 
 
 def _free_port() -> int:

@@ -107,7 +107,7 @@ def test_work_is_done_as_the_partitions_user_without_a_way_back(fork_server: For
 
 def test_nothing_of_our_environment_reaches_the_work(fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "secret")
-    assert fork_server.call("forkserver_jobs:environment", b"").decode().split() == ["HOME", "LANG", "PATH"]
+    assert fork_server.call("forkserver_jobs:environment", b"").decode().split() == ["HOME", "LANG", "PATH", "TZ"]
 
 
 def test_what_the_work_prints_is_in_its_log(fork_server: ForkServer, root: Path) -> None:
