@@ -30,6 +30,18 @@ class Availability:
         """The share that was kept, in parts of a million, never rounded up; all, where nothing counts."""
         return self.kept * 1_000_000 // self.counted if self.counted else 1_000_000
 
+    @property
+    def shares(self) -> tuple[float, float] | None:
+        """What was kept of the time that counts and what is not known of it, 0 to 1; None where nothing counts."""
+        return (self.kept / self.counted, self.unknown / self.counted) if self.counted else None
+
+
+def kept_percent(known: Iterable[Availability]) -> float | None:
+    """Return which percentage of what counts, and is known, was kept; None when nothing is known."""
+    parts = list(known)
+    counted = sum(part.counted - part.unknown for part in parts)
+    return 100 * sum(part.kept for part in parts) / counted if counted else None
+
 
 def availability(
     results: Mapping[str, Sequence[tuple[int, bool]]],

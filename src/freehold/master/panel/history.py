@@ -12,12 +12,13 @@ from django.views.decorators.http import require_GET
 
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import Invalid
+from freehold.master.monitoring.availability import kept_percent
 from freehold.master.ordering import queries
 from freehold.master.panel import charts
 from freehold.master.panel.decorators import draw, for_members
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.usage import history
-from freehold.master.usage.history import HistoryStep, Period, ServiceHistory
+from freehold.master.usage.history import Period, ServiceHistory
 from freehold.protocol.problem import FieldError
 
 _PERIODS = {
@@ -46,8 +47,8 @@ def pictures(request: HttpRequest, caller: Caller, project: str, title: str) -> 
         "period": past.period.value,
         "begin": clock.iso(past.steps[0].at),
         "end": clock.iso(min(past.end, clock.now())),
-        "bars": charts.bars([_share(step) for step in past.steps]),
-        "kept": _kept(past),
+        "bars": charts.bars([None if step.promises is None else step.promises.shares for step in past.steps]),
+        "kept": kept_percent(step.promises for step in past.steps if step.promises is not None),
         "lines": list(_lines(past)),
         "width": charts.WIDTH,
         "height": charts.HEIGHT,
@@ -74,20 +75,6 @@ def _read(request: HttpRequest, caller: Caller, project: str, title: str) -> tup
         errors = [FieldError("period", ", ".join(Period), wanted)]
         raise Invalid(_("There is no such period."), errors=errors)
     return row, history.of_instance(row["id"], Period(wanted))
-
-
-def _share(step: HistoryStep) -> tuple[float, float] | None:
-    if step.promises is None:
-        return None
-    counted = step.promises.counted
-    return step.promises.kept / counted, step.promises.unknown / counted
-
-
-def _kept(past: ServiceHistory) -> float | None:
-    """Return which percentage of what counts, and is known, was kept."""
-    known = [step.promises for step in past.steps if step.promises is not None]
-    counted = sum(promises.counted - promises.unknown for promises in known)
-    return 100 * sum(promises.kept for promises in known) / counted if counted else None
 
 
 def _lines(past: ServiceHistory) -> Iterator[dict[str, Any]]:

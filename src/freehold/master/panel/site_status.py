@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET
 from freehold.master.foundation import atom
 from freehold.master.foundation.days import iso
 from freehold.master.monitoring import public_status
-from freehold.master.monitoring.availability import Availability
+from freehold.master.monitoring.availability import kept_percent
 from freehold.master.monitoring.public_status import SiteState
 from freehold.master.notifications.wording import link
 from freehold.master.panel import charts
@@ -34,8 +34,8 @@ def overview(request: HttpRequest, caller: Caller | None) -> HttpResponse:
             "site": site,
             "state": site.state.value,
             "words": _STATES[site.state],
-            "bars": charts.bars([_share(known) for _day, known in site.days]),
-            "kept": _kept([known for _day, known in site.days if known is not None]),
+            "bars": charts.bars([None if known is None else known.shares for _day, known in site.days]),
+            "kept": kept_percent(known for _day, known in site.days if known is not None),
             "begin": iso(site.days[0][0]),
             "end": iso(site.days[-1][0]),
         }
@@ -52,12 +52,3 @@ def feed(request: HttpRequest, caller: Caller | None) -> HttpResponse:
     """What is announced, for feed readers."""
     content = atom.feed("status", "status", public_status.entries(), link(request.path) or request.path)
     return HttpResponse(content, content_type=atom.MEDIA_TYPE)
-
-
-def _share(known: Availability | None) -> tuple[float, float] | None:
-    return None if known is None or not known.counted else (known.kept / known.counted, known.unknown / known.counted)
-
-
-def _kept(known: list[Availability]) -> float | None:
-    counted = sum(availability.counted - availability.unknown for availability in known)
-    return 100 * sum(availability.kept for availability in known) / counted if counted else None
