@@ -18,7 +18,7 @@ WHISPERED = "sesame-1234"
 @pytest.fixture(scope="module", autouse=True)
 def log(street: Cloud) -> Path:
     """The log of the till, in which something stands."""
-    street.order("till", "kiosk", parameters={"pin": WHISPERED}, seconds=120)
+    street.order("till", "kiosk", parameters={"pin": WHISPERED})
     shown = street.master.show("till")
     machine = street.machines[0]
     found = machine.folder(shown["partition"]) / "var" / "log" / "till.log"
@@ -101,7 +101,7 @@ def test_a_process_is_restarted_by_its_button(window: Callable[..., Window], str
 def test_a_customer_whose_service_is_in_trouble_sees_it_in_the_picture_and_has_it_well_again(
     window: Callable[..., Window], street: Cloud
 ) -> None:
-    street.order("stall", "hello", seconds=120)
+    street.order("stall", "hello")
     machine, phone = street.machines[0], window(viewport=PHONE)
     (stopped,) = machine.pids("stall")
     os.kill(stopped, signal.SIGSTOP)
@@ -120,5 +120,5 @@ def test_a_customer_whose_service_is_in_trouble_sees_it_in_the_picture_and_has_i
     phone.page.get_by_role("link", name="Logs of hello").click()
     phone.open("services/provider/stall")
     phone.page.get_by_role("button", name="Restart hello").click()
-    street.ready("stall", seconds=120)
+    street.ready("stall")
     assert stopped not in machine.pids("stall")

@@ -40,8 +40,8 @@ PAGES = {
 
 @pytest.fixture(scope="module", autouse=True)
 def services(street: Cloud) -> None:
-    street.order("shop", parameters={"greeting": "a greeting that is somewhat longer than most"}, seconds=120)
-    street.order("till", "kiosk", parameters={"pin": "sesame-1234", "posters": [{"title": "sale"}]}, seconds=120)
+    street.order("shop", parameters={"greeting": "a greeting that is somewhat longer than most"})
+    street.order("till", "kiosk", parameters={"pin": "sesame-1234", "posters": [{"title": "sale"}]})
 
 
 @pytest.mark.parametrize(

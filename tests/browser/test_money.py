@@ -56,7 +56,7 @@ def test_an_order_is_paid_for_first_and_then_runs_and_costs(window: Callable[...
     page.locator("#title").fill("paid")
     page.get_by_role("button", name="Order with obligation to pay").click()
     page.wait_for_url(f"{opened.address}/services/provider/paid")
-    street.ready("paid", seconds=120)
+    street.ready("paid")
     street.master.cli("reconcile")
     opened.open("costs/provider")
     row = page.locator("tr", has_text="paid").inner_text()

@@ -13,8 +13,8 @@ WHISPERED = "sesame-1234"
 
 @pytest.fixture(scope="module", autouse=True)
 def services(street: Cloud) -> None:
-    street.order("shop", parameters={"greeting": "<b>bonjour</b>"}, seconds=120)
-    street.order("till", "kiosk", parameters={"pin": WHISPERED}, seconds=120)
+    street.order("shop", parameters={"greeting": "<b>bonjour</b>"})
+    street.order("till", "kiosk", parameters={"pin": WHISPERED})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from support.machines import Cloud
 
 @pytest.fixture(scope="module")
 def shop(street: Cloud) -> str:
-    street.order("shop", "hello", seconds=120)
+    street.order("shop", "hello")
     return "shop"
 
 

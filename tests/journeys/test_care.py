@@ -16,7 +16,7 @@ SECRET = "do not tell anybody"
 def machine(cloud: Cloud) -> Machine:
     machine = cloud.machine(unprivileged=True, partitions=2, title="own")
     cloud.publish(REPOSITORY / "software" / "hello")
-    cloud.order("page", parameters={"greeting": SECRET}, seconds=120)
+    cloud.order("page", parameters={"greeting": SECRET})
     return machine
 
 
@@ -110,4 +110,4 @@ def test_a_machine_is_made_as_new_and_enrolled_again(cloud: Cloud, machine: Mach
     assert "not enrolled yet" in machine.cli("run").stderr
     machine.enrol(cloud.master.url, "own", cloud.master.enrol_token("own"))
     machine.start()
-    assert cloud.ready("page", seconds=120), "under the same title it keeps its instances"
+    assert cloud.ready("page"), "under the same title it keeps its instances"

@@ -82,7 +82,7 @@ def watched(addresses: list[str]) -> Iterator[Watch]:
 
 def change(cloud: Cloud, **parameters: Any) -> Any:
     cloud.master.request("vote", "quorum", parameters=parameters)
-    return cloud.ready("vote", seconds=120)
+    return cloud.ready("vote")
 
 
 def folder_of(cloud: Cloud, title: str) -> Path:
@@ -92,7 +92,7 @@ def folder_of(cloud: Cloud, title: str) -> Path:
 
 
 def test_a_quorum_lives_through_all_that_is_done_to_it(cloud: Cloud, racks: Cloud, tmp_path: Path) -> None:
-    shown = cloud.order("vote", "quorum", parameters={"voters": 3}, seconds=120)
+    shown = cloud.order("vote", "quorum", parameters={"voters": 3})
     addresses = shown["publication"]["addresses"]
     assert len(set(addresses)) == 3
     voters = [cloud.master.show(f"vote/voter-{number}") for number in range(3)]
@@ -127,6 +127,6 @@ def test_a_quorum_lives_through_all_that_is_done_to_it(cloud: Cloud, racks: Clou
     publish(cloud, tmp_path, "1.1")
     with watched(addresses):
         cloud.master.request("vote", "quorum", release="1.1", parameters={"voters": 3, "color": "green"})
-        cloud.ready("vote", seconds=120)
+        cloud.ready("vote")
     assert [settings(one)["version"] for one in addresses] == ["1.1"] * 3
     assert {cloud.master.show(f"vote/voter-{number}")["release"] for number in range(3)} == {"1.1"}

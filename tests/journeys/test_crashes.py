@@ -27,7 +27,7 @@ def machine(cloud: Cloud) -> Machine:
 @pytest.fixture(scope="module")
 def steady(cloud: Cloud, machine: Machine) -> Any:
     """A neighbour that nothing of this may touch."""
-    return cloud.order("steady", parameters={"greeting": "steady"}, seconds=120)
+    return cloud.order("steady", parameters={"greeting": "steady"})
 
 
 def test_a_killed_service_is_back_at_once(cloud: Cloud, machine: Machine, steady: Any) -> None:
@@ -157,7 +157,7 @@ def test_a_failing_build_shows_its_last_lines_delays_nobody_and_succeeds_once_it
     cloud.order("lucky", parameters={"greeting": "lucky"})
     elsewhere.has_it = True
     try:
-        assert cloud.ready("unlucky", seconds=90)["state"] == "started"
+        assert cloud.ready("unlucky")["state"] == "started"
     finally:
         elsewhere.shutdown()
 

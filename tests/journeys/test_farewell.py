@@ -9,7 +9,7 @@ from support.machines import MODES, REPOSITORY, Cloud, Machine
 def test_a_stopped_node_is_no_silent_one_and_comes_back(cloud: Cloud) -> None:
     machine = cloud.machine(unprivileged=MODES[0] == "unprivileged", title="ship")
     cloud.publish(REPOSITORY / "software" / "hello")
-    cloud.order("page", seconds=120)
+    cloud.order("page")
     done = machine.cli("stop", "--yes")
     assert (done.returncode, done.stderr) == (0, "")
     row = until(lambda: (row := cloud.master.node_row("ship"))["state"] == "stopped" and row)

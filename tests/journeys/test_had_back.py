@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("usual_grace")
 def test_what_was_destroyed_by_mistake_is_had_back_with_its_data(cloud: Cloud) -> None:
     machine = cloud.machine(unprivileged=MODES[0] == "unprivileged", title="rack")
     cloud.publish(REPOSITORY / "software" / "hello")
-    before = cloud.order("page", seconds=120)
+    before = cloud.order("page")
     memory = machine.folder(before["partition"]) / "srv" / "what-matters"
     memory.parent.mkdir(exist_ok=True)
     memory.write_text("years of work")

@@ -97,7 +97,7 @@ def machine(disk: Path, clock: Path, cloud: Cloud) -> Machine:
 @pytest.fixture(scope="module")
 def steady(cloud: Cloud, machine: Machine) -> Any:
     """The neighbour that nothing of this may touch."""
-    return cloud.order("steady", parameters={"greeting": "steady"}, seconds=120)
+    return cloud.order("steady", parameters={"greeting": "steady"})
 
 
 @contextmanager

@@ -31,8 +31,8 @@ class Place:
         self.where = {"node": title}
         cloud.publish(REPOSITORY / "software" / "hello")
         cloud.publish(REPOSITORY / "tests" / "releases" / "hostile")
-        self.neighbour = cloud.order(f"neighbour-{title}", constraints=self.where, seconds=120)
-        self.hostile = cloud.order(f"hostile-{title}", "hostile", constraints=self.where, seconds=120)
+        self.neighbour = cloud.order(f"neighbour-{title}", constraints=self.where)
+        self.hostile = cloud.order(f"hostile-{title}", "hostile", constraints=self.where)
         self.folder = machine.folder(self.hostile["partition"])
         self.neighbours = machine.folder(self.neighbour["partition"])
 
@@ -252,7 +252,7 @@ def test_absurd_answers_are_failures_of_their_instance_and_of_nobody_else(place:
         until(lambda words=words: words in place.cloud.master.show(title)["message"], 30, what=f"{answer}: {words}")
         assert place.cloud.master.show(title)["state"] == "failed"
     place.neighbour_is_well()
-    beside = place.cloud.order(f"beside-{place.title}", constraints=place.where, seconds=30)
+    beside = place.cloud.order(f"beside-{place.title}", constraints=place.where)
     assert "hello" in page(beside["publication"]["url"])
     place.ends(beside["title"])
     assert place.machine.agent_pid == agent
@@ -288,8 +288,8 @@ def test_configurations_that_never_end_stop_nobody_else(place: Place) -> None:
         until(asleep.exists, 40, what=f"{title} sleeps")
     stopped = place.cloud.master.request(f"neighbour-{place.title}", "hello", state="stopped", constraints=place.where)
     until(lambda: place.cloud.master.show(stopped["instance"]["title"])["state"] == "stopped", 30, what="stopping")
-    place.cloud.order(f"neighbour-{place.title}", state="started", constraints=place.where, seconds=30)
-    beside = place.cloud.order(f"beside-{place.title}", constraints=place.where, seconds=30)
+    place.cloud.order(f"neighbour-{place.title}", state="started", constraints=place.where)
+    beside = place.cloud.order(f"beside-{place.title}", constraints=place.where)
     place.ends(beside["title"])
     for title in sleepers:
         place.ends(title)

@@ -31,7 +31,7 @@ def test_a_certificate_is_renewed_in_time_and_the_node_goes_on(cloud: Cloud) -> 
     until(lambda: certificate.read_bytes() != before, 30)
     assert (machine.root / "identity" / "key.pem").read_bytes() == key
     cloud.publish(REPOSITORY / "software" / "hello")
-    shop = cloud.order("after", parameters={"greeting": "renewed"}, constraints={"node": "renewed"}, seconds=120)
+    shop = cloud.order("after", parameters={"greeting": "renewed"}, constraints={"node": "renewed"})
     assert "renewed" in page(shop["publication"]["url"])
 
 
@@ -43,7 +43,7 @@ def test_a_node_that_was_away_for_400_days_renews_its_certificate_and_goes_on(cl
     cloud.master.sql("UPDATE fleet_certificate SET not_after = 1 WHERE subject = ?", row["id"])
     machine.start()
     cloud.publish(REPOSITORY / "software" / "hello")
-    shop = cloud.order("back", parameters={"greeting": "back"}, constraints={"node": "away"}, seconds=120)
+    shop = cloud.order("back", parameters={"greeting": "back"}, constraints={"node": "away"})
     assert "back" in page(shop["publication"]["url"])
 
 
@@ -59,7 +59,7 @@ def test_a_machine_whose_clock_is_wrong_by_a_year_works_and_tells_the_right_time
     until(lambda: "clock was wrong by" in machine.log())
     until(lambda: cloud.master.node_row(title)["partitions"] == 4)
     cloud.publish(REPOSITORY / "software" / "hello")
-    shop = cloud.order(f"shop{days}", parameters={"greeting": "on time"}, constraints={"node": title}, seconds=120)
+    shop = cloud.order(f"shop{days}", parameters={"greeting": "on time"}, constraints={"node": title})
     assert "on time" in page(shop["publication"]["url"])
     for promise in shop["promises"]:
         assert abs(datetime.fromisoformat(promise["at"]).timestamp() - time.time()) < 60, promise
@@ -77,7 +77,7 @@ def _age(machine: Machine, *, days: int) -> None:
 def test_a_revoked_node_is_told_so_and_its_services_go_on(cloud: Cloud) -> None:
     machine = cloud.machine(unprivileged=os.geteuid() != 0, title="revoked")
     cloud.publish(REPOSITORY / "software" / "hello")
-    shop = cloud.order("lasting", parameters={"greeting": "lasting"}, constraints={"node": "revoked"}, seconds=120)
+    shop = cloud.order("lasting", parameters={"greeting": "lasting"}, constraints={"node": "revoked"})
     pids = machine.pids("lasting")
     cloud.master.api("POST", "/projects/provider/nodes/revoked/revoke")
     cloud.master.request("lasting", parameters={"greeting": "unheard"}, product="hello")

@@ -22,7 +22,7 @@ def machine(cloud: Cloud) -> Machine:
     """A node with a service, whose network is gone and whose agent is still."""
     made = cloud.machine(unprivileged=os.geteuid() != 0, title="mast")
     cloud.publish(REPOSITORY / "software" / "hello")
-    cloud.order("shop", constraints={"node": "mast"}, seconds=120)
+    cloud.order("shop", constraints={"node": "mast"})
     until(lambda: made.status()["reports_waiting"] == 0)
     made.kill()
     return made

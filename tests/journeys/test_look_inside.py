@@ -82,7 +82,7 @@ def talker(cloud: Cloud, machine: Machine) -> Any:
     script = f"""'eval "$(echo {b64encode(SAYS.encode()).decode()} | base64 -d)"'"""
     parameters = {"script": script, "password": PASSWORD_OF_IT}
     where = {"node": "unprivileged" if machine.unprivileged else "root"}
-    shown = cloud.order(title, "talker", parameters=parameters, constraints=where, seconds=120)
+    shown = cloud.order(title, "talker", parameters=parameters, constraints=where)
     until(lambda: b"example.org" in log_of(machine, shown).read_bytes())
     return shown
 

@@ -56,7 +56,7 @@ def test_a_node_that_ended_leaves_nothing_behind_not_even_when_killed(
     machine = cloud.machine(unprivileged=MODES[0] != "root", title="brief", partitions=2)
     monkeypatch.delenv(MARK)
     cloud.publish(REPOSITORY / "software" / "hello")
-    cloud.order("page", seconds=120)
+    cloud.order("page")
     (pid,) = machine.pids("page")
     supervisor = machine.supervisor_pid
     assert b"other" not in Path(f"/proc/{supervisor}/environ").read_bytes()

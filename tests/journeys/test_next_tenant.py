@@ -45,24 +45,24 @@ def destroy(cloud: Cloud, title: str, product: str) -> None:
 
 
 def test_nothing_of_the_last_is_there_for_the_next(cloud: Cloud, machine: Machine) -> None:
-    cloud.order("leaver", "leaver", parameters={"ways": ["configuration", "service", "promise", "hook"]}, seconds=90)
+    cloud.order("leaver", "leaver", parameters={"ways": ["configuration", "service", "promise", "hook"]})
     until(lambda: leftovers(machine), 30, what="what a service leaves behind")
     assert segments(machine) == [], "what it shares it shares with itself"
     destroy(cloud, "leaver", "leaver")
     assert remains.of_user(uid(machine), machine.folder("p0")) == []
-    cloud.order("next", seconds=60)
+    cloud.order("next")
     assert not leftovers(machine)
     destroy(cloud, "next", "hello")
 
 
 def test_what_a_configuration_leaves_ends_with_it(cloud: Cloud, machine: Machine) -> None:
-    cloud.order("honest", "leaver", parameters={"ways": ["configuration"]}, seconds=60)
+    cloud.order("honest", "leaver", parameters={"ways": ["configuration"]})
     until(lambda: not leftovers(machine), 30, what="the end of what a configuration left")
     destroy(cloud, "honest", "leaver")
 
 
 def test_what_a_service_leaves_ends_before_it_starts_again(cloud: Cloud, machine: Machine) -> None:
-    cloud.order("again", "leaver", parameters={"ways": ["service"]}, seconds=60)
+    cloud.order("again", "leaver", parameters={"ways": ["service"]})
     (left,) = until(lambda: leftovers(machine), 30, what="what a service leaves behind")
     (main,) = machine.pids("again")
     os.kill(main, signal.SIGKILL)
@@ -74,7 +74,7 @@ def test_what_a_service_leaves_ends_before_it_starts_again(cloud: Cloud, machine
 
 
 def test_a_partition_that_cannot_be_proved_empty_is_not_given_on(cloud: Cloud, machine: Machine) -> None:
-    cloud.order("hello", seconds=60)
+    cloud.order("hello")
     foreign = Path("/var/tmp") / f"freehold-left-{os.getpid()}"
     foreign.write_text("a secret of the last one")
     os.chown(foreign, uid(machine), uid(machine))
@@ -90,7 +90,7 @@ def test_a_partition_that_cannot_be_proved_empty_is_not_given_on(cloud: Cloud, m
 def test_a_partition_with_data_of_one_that_is_not_known_any_more_is_given_to_nobody(
     cloud: Cloud, machine: Machine
 ) -> None:
-    shown = cloud.order("kept", "hello", seconds=60)
+    shown = cloud.order("kept", "hello")
     data = machine.folder("p0") / "srv" / "precious"
     data.write_text("precious")
     pids = machine.pids("kept")
@@ -98,7 +98,7 @@ def test_a_partition_with_data_of_one_that_is_not_known_any_more_is_given_to_nob
     for path in machine.root.glob("node.sqlite*"):
         path.unlink()
     machine.start()
-    again = cloud.ready("kept", seconds=120)
+    again = cloud.ready("kept")
     assert again["partition"] == shown["partition"]
     assert data.read_text() == "precious", "a store that is lost loses no data"
     assert machine.pids("kept") == pids, "and ends no service"

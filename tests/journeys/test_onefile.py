@@ -52,7 +52,7 @@ def machine(cloud: Cloud, versions: Path) -> Iterator[Machine]:
     machine.start()
     until(lambda: cloud.master.node_row("one")["partitions"] == 2)
     cloud.publish(REPOSITORY / "software" / "hello")
-    cloud.order("page", seconds=120)
+    cloud.order("page")
     yield machine
     # While the program that can end its supervisor is still there.
     machine.cli("stop", "--yes")

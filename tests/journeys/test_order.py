@@ -23,7 +23,7 @@ def machine(request: pytest.FixtureRequest, cloud: Cloud) -> Machine:
 
 def order(cloud: Cloud, machine: Machine, title: str, greeting: str) -> Any:
     where = {"node": "unprivileged" if machine.unprivileged else "root"}
-    return cloud.order(title, parameters={"greeting": greeting}, constraints=where, seconds=120)
+    return cloud.order(title, parameters={"greeting": greeting}, constraints=where)
 
 
 def listens(url: str) -> bool:

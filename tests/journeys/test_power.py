@@ -199,7 +199,7 @@ def _failed_or_ready(power: Power, cloud: Cloud, title: str) -> bool:
 
 def _as_wanted(cloud: Cloud, machine: Machine, wanted: dict[str, str]) -> None:
     for title, greeting in wanted.items():
-        shop = cloud.ready(title, seconds=90)
+        shop = cloud.ready(title)
         until(shows(shop["publication"]["url"], greeting), 30, f"{title} with '{greeting}'")
     # The Master would refuse a number that comes again with other content.
     until(lambda: machine.status()["reports_waiting"] == 0, 60, "all told")

@@ -126,7 +126,7 @@ def found(request: pytest.FixtureRequest, place: Path, cloud: Cloud, tmp_path_fa
     is_root = request.param == "root"
     machine = cloud.machine(unprivileged=not is_root, title=request.param, place=place)
     cloud.publish(folder)
-    shop = cloud.order(request.param, "probe", constraints={"node": request.param}, seconds=60)
+    shop = cloud.order(request.param, "probe", constraints={"node": request.param})
     report = machine.folder(shop["partition"]) / "srv" / "found.json"
     found = json.loads(until(lambda: report.exists() and report.read_text()))
     user = shop["partition"] if is_root or os.geteuid() else "root"

@@ -19,7 +19,7 @@ def test_a_profile_leads_to_the_same_partition_and_follows_its_parameters(
     cloud.publish(hello_by_profile)
     title, where = f"profile-{mode}", {"node": mode}
     greeting = "costs ${money:here} & 50%\n[not a section]"
-    shop = cloud.order(title, "hello-profile", parameters={"greeting": "bonjour"}, constraints=where, seconds=120)
+    shop = cloud.order(title, "hello-profile", parameters={"greeting": "bonjour"}, constraints=where)
     assert "bonjour" in page(shop["publication"]["url"])
     assert [promise["name"] for promise in shop["promises"]] == ["page", "services"]
     folder = machine.folder(shop["partition"])
@@ -49,7 +49,7 @@ def test_a_profile_waits_for_what_it_requests_and_uses_it(cloud: Cloud) -> None:
     assert [path.name for path in services.iterdir()] == ["clock"], "what uses the answer is left out"
     clock = machine.pids("asking")
     cloud.publish(RELEASES / "answering-profile")
-    shown = cloud.ready("asking", seconds=120)
+    shown = cloud.ready("asking")
     assert shown["publication"] == {"heard": "${so} be it"}
     assert [child["title"] for child in shown["children"]] == ["asking/answer"]
     assert (services.parent.parent / "srv" / "letter").read_text() == "${so} be it, 1 times\n"

@@ -20,8 +20,8 @@ def machines(cloud: Cloud) -> tuple[Machine, Machine]:
     cloud.publish(REPOSITORY / "software" / "hello")
     cloud.publish(REPOSITORY / "tests" / "releases" / "hostile")
     cloud.master.api("PATCH", "/projects/provider/nodes/second", {"open": False})
-    cloud.order("page", seconds=120)
-    cloud.order("data", "hostile", seconds=120)
+    cloud.order("page")
+    cloud.order("data", "hostile")
     cloud.master.api("PATCH", "/projects/provider/nodes/second", {"open": True})
     for title in ("first", "second"):
         cloud.master.api("PATCH", f"/projects/provider/nodes/{title}", {"lease": LEASE})
@@ -95,7 +95,7 @@ def test_an_owner_gives_up_data_and_has_the_service_elsewhere(cloud: Cloud, mach
     assert rehearsed == {"former": "first", "node": "second", "abandoned": True}
     assert cloud.master.show("data")["node"] == "first"
     assert cloud.master.api("POST", "/projects/provider/moves", {**desired, "abandon_data": True}) == rehearsed
-    assert cloud.ready("data", seconds=120)["node"] == "second"
+    assert cloud.ready("data")["node"] == "second"
     first.start()
     until(lambda: cloud.master.sql("SELECT count(*) FROM ordering_departure") == [(0,)], 60)
     assert "data" not in {one["title"] for one in first.status()["instances"]}

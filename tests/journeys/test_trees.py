@@ -172,7 +172,7 @@ def test_a_missing_product_is_told_until_it_is_there_no_more_to_miss(cloud: Clou
 
 
 def test_what_runs_goes_on_while_a_part_is_added_refused_and_removed(cloud: Cloud, machine: Machine) -> None:
-    cloud.order("town", "growing", partial=True, parameters={"products": []}, seconds=60)
+    cloud.order("town", "growing", partial=True, parameters={"products": []})
     pids = machine.pids("town")
     assert pids
 
@@ -198,7 +198,7 @@ def test_what_runs_goes_on_while_a_part_is_added_refused_and_removed(cloud: Clou
 
 
 def test_a_parent_begins_when_its_part_is_ready_and_not_when_that_published(cloud: Cloud, machine: Machine) -> None:
-    shown = cloud.order("patient", "waiting", seconds=60)
+    shown = cloud.order("patient", "waiting")
     assert shown["publication"] == {"url": "late:"}
     start, there = (
         float((machine.folder(cloud.master.show(title)["partition"]) / "srv" / name).read_text())
@@ -208,7 +208,7 @@ def test_a_parent_begins_when_its_part_is_ready_and_not_when_that_published(clou
 
 
 def test_a_wrong_plan_is_told_and_touches_nothing_that_runs(cloud: Cloud, machine: Machine) -> None:
-    cloud.order("sound", "asking", partial=True, seconds=60)
+    cloud.order("sound", "asking", partial=True)
     pids = machine.pids("sound")
     cloud.master.request("sound", "asking", partial=True, parameters={"wrong": True})
     message(cloud, "sound", "'../outside' is not a path inside the partition")
@@ -217,7 +217,7 @@ def test_a_wrong_plan_is_told_and_touches_nothing_that_runs(cloud: Cloud, machin
 
 
 def test_guests_get_their_own_answers_and_secrets(cloud: Cloud, machine: Machine) -> None:
-    cloud.order("host", "serving", seconds=60)
+    cloud.order("host", "serving")
     given = {}
     for title in ("one", "two"):
         cloud.order(title, "serving", type="shelf", parameters={"name": title})
@@ -237,7 +237,7 @@ def test_guests_get_their_own_answers_and_secrets(cloud: Cloud, machine: Machine
 
 
 def test_a_guest_is_there_and_gone_when_its_host_did_what_that_takes(cloud: Cloud, machine: Machine) -> None:
-    shown = cloud.order("keeper", "serving", seconds=60)
+    shown = cloud.order("keeper", "serving")
     names = machine.root / "partitions" / shown["partition"] / "srv" / "names"
     where = {"instance": "keeper"}
     cloud.order("early", "serving", type="shelf", parameters={"name": "early"}, constraints=where)
@@ -260,7 +260,7 @@ def test_a_secret_that_survives_is_the_same_after_the_node_is_lost(
     cloud: Cloud, machine: Machine, tmp_path: Path
 ) -> None:
     """The agent's memory and the partition's files are gone; the node enrols again and the password is the same."""
-    cloud.order("lasting", "serving", seconds=60)
+    cloud.order("lasting", "serving")
     cloud.order("precious", "serving", type="shelf", constraints={"instance": "lasting"})
     before = cloud.master.reveal("precious")["publication"]
     machine.kill()

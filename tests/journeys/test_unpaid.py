@@ -16,7 +16,7 @@ def test_a_service_that_nobody_pays_for_stops_with_its_data_and_is_back_when_it_
     customer = _sell(cloud)
     money = {"customer": customer, "currency": "EUR", "method": "transfer"}
     api("POST", "/entities/FR/payments", {**money, "amount": "20.00", "purpose": "deposit", "reference": "1"})
-    shop = cloud.order("shop", seconds=120)
+    shop = cloud.order("shop")
     url, kept = shop["publication"]["url"], machine.folder(shop["partition"]) / "kept"
     kept.write_text("what customers wrote")
 

@@ -113,7 +113,7 @@ def machine(cloud: Cloud, line: Line) -> Machine:
     made.start()
     until(lambda: cloud.master.node_row("mast")["partitions"] == 5)
     cloud.publish(REPOSITORY / "software" / "hello")
-    cloud.order("steady", parameters={"greeting": "steady"}, seconds=120)
+    cloud.order("steady", parameters={"greeting": "steady"})
     return made
 
 
@@ -201,7 +201,7 @@ def test_the_spy_reads_nothing_and_replays_nothing(cloud: Cloud, machine: Machin
                     pass
     assert _books(cloud) == before
     machine.start()
-    cloud.order("after", parameters={"greeting": "after"}, seconds=60)
+    cloud.order("after", parameters={"greeting": "after"})
 
 
 def _books(cloud: Cloud) -> list[Any]:

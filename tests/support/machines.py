@@ -32,6 +32,10 @@ class Machine(kit.Machine):
         return int(known["epoch"]), int(known["sequence"]), known["hash"]
 
 
+LONG = 240.0
+"""Seconds that an order may take where the machine is busy: its release is built before."""
+
+
 class Cloud:
     """A Master and its machines, with what customers and operators do to them."""
 
@@ -70,12 +74,12 @@ class Cloud:
         self.master.api("PUT", "/projects/provider/supplies", desired)
         return product
 
-    def order(self, title: str, product: str = "hello", *, seconds: float = 60, **desired: Any) -> Any:
+    def order(self, title: str, product: str = "hello", *, seconds: float = LONG, **desired: Any) -> Any:
         """Request a service and return it when it is ready."""
         self.master.request(title, product, **desired)
         return self.ready(title, seconds=seconds)
 
-    def ready(self, title: str, *, seconds: float = 60) -> Any:
+    def ready(self, title: str, *, seconds: float = LONG) -> Any:
         """Return a service as soon as it is as wanted."""
 
         def look() -> Any:
