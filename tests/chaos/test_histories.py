@@ -9,8 +9,8 @@ import pytest
 
 from freehold.node.plan import TURN
 
-HISTORIES = os.environ.get("FREEHOLD_HISTORIES", "300")
-"""10,000 for a campaign."""
+HISTORIES = os.environ.get("FREEHOLD_HISTORIES", "60")
+"""Seven seconds of processor each; 10,000 for a campaign."""
 
 
 def simulate(*arguments: str) -> "subprocess.CompletedProcess[str]":
