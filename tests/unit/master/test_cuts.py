@@ -79,8 +79,8 @@ WHOLE = {
     "billing/sql/orders.sql pending: LIMIT :most": "the rest after these, in the same look",
     "billing/sql/run.sql slice: LIMIT :size": "the rest in the next slice",
     "monitoring/sql/assessments.sql stretch: LIMIT :most": "the rest in the next stretch",
-    "monitoring/public_status.py: Maintenance.objects.select_related('site')"
-    ".order_by('-announced_at', '-id')[:TOLD]": "a feed begins with the newest; what is to come is on the page",
+    "monitoring/public_status.py: announced.order_by('-announced_at', '-id')[:TOLD]": "a feed begins with the newest; "
+    "what is to come is on the page",
     "monitoring/sql/days.sql uncounted: LIMIT :most": "the rest after the last of these, in the same run",
     "monitoring/sql/days.sql unknown: LIMIT :most": "the rest after the last of these, in the same run",
     "usage/sql/usage.sql stretch: LIMIT :most": "the rest in the next stretch",

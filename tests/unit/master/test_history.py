@@ -81,6 +81,7 @@ def test_what_a_silent_node_tells_later_is_counted_then(web: str) -> None:
     assert [day.availability.unknown for day in days.of_instance(web, 0)][-1] == DAY
     assert days.count() == 0, "as long as it is silent, there is nothing new to count"
     Node.objects.update(silent_since=None)
+    assert days.count() == 0, "it is heard, and what it has to tell of that time is on its way"
     says(web, NOON - 2 * DAY, NOON)
     assert days.count() == 2
     assert {day.availability.unknown for day in days.of_instance(web, 0)} == {0}
@@ -167,7 +168,7 @@ def test_the_page_draws_it_and_gives_it_as_a_file(rooms: "Rooms", web: str) -> N
 
 
 def test_everybody_sees_how_a_site_is_and_was_and_nothing_of_whom_it_serves(rooms: "Rooms", web: str) -> None:
-    from freehold.master.fleet.models import Chain, Node, Site
+    from freehold.master.fleet.models import Chain, Node, Site, Supply
     from freehold.master.monitoring import actions
 
     site = Site.objects.get()
@@ -191,6 +192,11 @@ def test_everybody_sees_how_a_site_is_and_was_and_nothing_of_whom_it_serves(room
     assert "New batteries" in stranger.reads("/status")
     feed = stranger.get("/status/feed").content.decode()
     assert f"<title>{site.name}: New batteries</title>" in feed
+    Supply.objects.update(beneficiary=site.project_id)
+    assert "There is no site yet." in stranger.reads("/status"), (
+        "what serves its own project alone is nobody's business"
+    )
+    assert "New batteries" not in stranger.get("/status/feed").content.decode()
     Node.objects.update(silent_since=None)
 
 

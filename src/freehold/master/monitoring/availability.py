@@ -37,10 +37,10 @@ class Availability:
 
 
 def kept_percent(known: Iterable[Availability]) -> float | None:
-    """Return which percentage of what counts, and is known, was kept; None when nothing is known."""
+    """Return which percentage of what counts, and is known, was kept, never rounded up; None when nothing is known."""
     parts = list(known)
     counted = sum(part.counted - part.unknown for part in parts)
-    return 100 * sum(part.kept for part in parts) / counted if counted else None
+    return sum(part.kept for part in parts) * 10_000 // counted / 100 if counted else None
 
 
 def availability(

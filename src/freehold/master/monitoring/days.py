@@ -87,7 +87,7 @@ def _count_new(day: int) -> int:
             return counted
         with writing():
             for row in rows:
-                _write(row["id"], day)
+                _write(row["id"], day, is_final=bool(row["is_final"]))
         after, counted = rows[-1]["id"], counted + len(rows)
 
 
@@ -99,12 +99,18 @@ def _count_again(since: int) -> int:
             return counted
         with writing():
             for row in rows:
-                _write(row["instance_id"], row["day"])
+                _write(row["instance_id"], row["day"], is_final=bool(row["is_final"]))
             for changed_day in {row["day"] for row in rows}:
                 change(_SQL["sum_sites"], day=changed_day)
         day, after, counted = rows[-1]["day"], rows[-1]["instance_id"], counted + len(rows)
 
 
-def _write(instance: str, day: int) -> None:
-    known = queries.available(instance, (day * clock.DAY, (day + 1) * clock.DAY))
-    change(_SQL["write"], instance=instance, day=day, kept=known.kept, counted=known.counted, unknown=known.unknown)
+def _write(instance: str, day: int, *, is_final: bool) -> None:
+    """Write down what is known of a day; `is_final`: nothing more will be told of it."""
+    end = (day + 1) * clock.DAY
+    known = queries.available(instance, (day * clock.DAY, end))
+    unknown = 0 if is_final else known.unknown
+    if not is_final and (run(_SQL["spoke"], instance=instance)[0]["at"] or 0) < end:
+        # What its node has to tell of the day's end may be on its way, or wait for a line.
+        unknown = known.counted - known.kept
+    change(_SQL["write"], instance=instance, day=day, kept=known.kept, counted=known.counted, unknown=unknown)

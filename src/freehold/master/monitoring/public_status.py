@@ -1,5 +1,5 @@
-"""What everybody may know of each site: how it is now, how its services kept their promises day by day, and when it is
-down as announced. Nothing of any service, node or customer.
+"""What everybody may know of each site on which something runs for everybody: how it is now, how its services kept
+their promises day by day, and when it is down as announced. Nothing of any service, node or customer.
 """
 
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from django.db.models import Count, Q, QuerySet
 
-from freehold.master.fleet.models import Site
+from freehold.master.fleet.models import Site, Supply
 from freehold.master.foundation import clock
 from freehold.master.foundation.atom import FeedEntry
 from freehold.master.foundation.paging import ListPart, part_of
@@ -73,7 +73,8 @@ def count() -> int:
 
 def entries() -> list[FeedEntry]:
     """Return what was announced for all sites as entries of a feed, what was announced last first."""
-    rows = Maintenance.objects.select_related("site").order_by("-announced_at", "-id")[:TOLD]
+    announced = Maintenance.objects.filter(site__in=_serving()).select_related("site")
+    rows = announced.order_by("-announced_at", "-id")[:TOLD]
     return [
         FeedEntry(
             identity=f"maintenance-{row.id}",
@@ -88,14 +89,26 @@ def entries() -> list[FeedEntry]:
 
 
 def _with_nodes() -> "QuerySet[Site, Site]":
-    """Return the sites with nodes that spoke once, with how many are heard, silent, and taken for lost."""
+    """Return the sites with nodes that spoke once, with how many are heard, silent, and taken for lost.
+
+    Only those on which something runs for everybody: a site that serves its own project alone is nobody's business.
+    """
     spoke = Q(node__chain__isnull=False)
     is_lost, is_silent = Q(node__lost_at__isnull=False), Q(node__silent_since__isnull=False)
-    return Site.objects.annotate(
-        heard=Count("node", filter=spoke & ~is_lost & ~is_silent),
-        silent=Count("node", filter=spoke & ~is_lost & is_silent),
-        lost=Count("node", filter=spoke & is_lost),
-    ).filter(Q(heard__gt=0) | Q(silent__gt=0) | Q(lost__gt=0))
+    return (
+        Site.objects.filter(id__in=_serving())
+        .annotate(
+            heard=Count("node", filter=spoke & ~is_lost & ~is_silent),
+            silent=Count("node", filter=spoke & ~is_lost & is_silent),
+            lost=Count("node", filter=spoke & is_lost),
+        )
+        .filter(Q(heard__gt=0) | Q(silent__gt=0) | Q(lost__gt=0))
+    )
+
+
+def _serving() -> "QuerySet[Supply, str]":
+    """Return the sites (ids) on which a release may be used by everyone."""
+    return Supply.objects.filter(beneficiary="", wanted="available").values_list("site", flat=True)
 
 
 def _state(heard: int, silent: int, announced: list[Maintenance]) -> SiteState:

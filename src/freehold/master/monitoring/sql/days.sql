@@ -8,20 +8,30 @@ INSERT INTO monitoring_countedday (id, day) VALUES (1, :day) ON CONFLICT (id) DO
 
 -- name: uncounted
 -- So many services, after one, that were there on a day which is not counted for them.
-SELECT i.id FROM ordering_instance i
+SELECT i.id, CASE WHEN i.gone_at IS NOT NULL OR n.lost_at IS NOT NULL THEN 1 ELSE 0 END AS is_final
+FROM ordering_instance i
+JOIN fleet_node n ON n.id = i.node_id
 WHERE i.id > :after AND i.created_at < :end AND (i.gone_at IS NULL OR i.gone_at > :begin)
   AND NOT EXISTS (SELECT 1 FROM monitoring_keptday k WHERE k.instance_id = i.id AND k.day = :day)
 ORDER BY i.id LIMIT :most
 
 -- name: unknown
--- So many days, after one, of which something was not known, and whose services' nodes spoke since; a day has `length`
--- milliseconds.
-SELECT k.instance_id, k.day FROM monitoring_keptday k
+-- So many days, after one, of which something was not known, and of whose services later results came since, or none will
+-- come: what a node tells comes in its order. A day has `length` milliseconds.
+SELECT k.instance_id, k.day, CASE WHEN i.gone_at IS NOT NULL OR n.lost_at IS NOT NULL THEN 1 ELSE 0 END AS is_final
+FROM monitoring_keptday k
 JOIN ordering_instance i ON i.id = k.instance_id
 JOIN fleet_node n ON n.id = i.node_id
 WHERE k.unknown > 0 AND (k.day > :day OR k.day = :day AND k.instance_id > :after)
-  AND (n.silent_since IS NULL OR n.stopped <> '' OR n.lost_at IS NOT NULL OR n.silent_since >= (k.day + 1) * :length)
+  AND (i.gone_at IS NOT NULL OR n.lost_at IS NOT NULL OR EXISTS (
+    SELECT 1 FROM monitoring_assessment a
+    WHERE a.instance_id = k.instance_id AND a.at >= CAST(k.day + 1 AS bigint) * :length))
 ORDER BY k.day, k.instance_id LIMIT :most
+
+-- name: spoke
+-- When the last result of an instance was.
+SELECT max(at) AS at FROM monitoring_assessment WHERE id IN (
+  SELECT max(id) FROM monitoring_assessment WHERE instance_id = :instance GROUP BY promise)
 
 -- name: write
 -- What is known of a day.
