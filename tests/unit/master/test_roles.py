@@ -249,7 +249,7 @@ def _operation(row: str) -> str:
         parts[2] = "{email}"
         if len(parts) > 4:
             parts[4] = {"tokens": "{token}", "sessions": "{session}"}[parts[3]]
-    if parts[1] == "me" and len(parts) > 3:
+    if parts[1] == "me" and len(parts) > 3 and parts[3] != "test":
         parts[3] = {"sessions": "{session}", "messages": "{message}"}[parts[2]]
     if parts[1] == "sign-ups" and len(parts) > 2:
         parts[2] = "{identity}"
