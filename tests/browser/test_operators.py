@@ -49,7 +49,7 @@ def test_a_machine_is_enrolled_by_the_command_that_the_page_gives(desk: Window, 
         desk.open("fleet/provider")
         expect(page.get_by_role("row", name="old-laptop")).to_contain_text("2 of 2 free")
         # A page that is made again has another token; the one that was used is good for nothing.
-        again = machine.cli("enrol", "--master", cloud.master.url, "--token-file", "-", given=_token(command))
+        again = machine.cli("enrol", "--master", cloud.master.url, "--token-file", "-", stdin=_token(command))
         assert (again.returncode, "already used" in again.stderr) == (1, True), again.stderr
     finally:
         machine.remove()

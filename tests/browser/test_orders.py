@@ -74,7 +74,7 @@ def test_rows_are_added_and_removed_and_a_secret_stays_when_it_is_left_empty(
     opened.has_no_barrier()
     page.get_by_role("button", name="Order", exact=True).click()
     page.wait_for_url("**/services/provider/corner%20shop")
-    asked = cloud.master.show("corner shop")["parameters"]
+    asked = cloud.master.reveal("corner shop")["parameters"]
     assert [one["title"] for one in asked["posters"]] == ["sale", "open"]
     assert asked["pin"] == "sesame-5678"
     # What it needs appears below it, without being loaded again.
@@ -84,7 +84,7 @@ def test_rows_are_added_and_removed_and_a_secret_stays_when_it_is_left_empty(
     page.get_by_label("Colour").select_option(label="green")
     page.get_by_role("button", name="Change", exact=True).click()
     page.wait_for_url("**/services/provider/corner%20shop")
-    assert cloud.master.show("corner shop")["parameters"] == {**asked, "colour": "green"}
+    assert cloud.master.reveal("corner shop")["parameters"] == {**asked, "colour": "green"}
 
 
 def test_a_wrong_value_is_refused_at_its_field(window: Callable[..., Window]) -> None:
