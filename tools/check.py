@@ -53,11 +53,11 @@ def main(arguments: list[str]) -> int:
         return pytest(*rest)
     checks = [Step(name, command) for name, command in CHECKS.items()]
     if "--fast" in arguments:
-        failed = run_side_by_side([*checks, Step("tests", PYTEST + [f"--ignore=tests/{path}" for path in SLOW])])
+        failed = run_steps([*checks, Step("tests", PYTEST + [f"--ignore=tests/{path}" for path in SLOW])])
     else:
         elsewhere = [f"--ignore={path}" for path in ("tests/chaos", "tests/browser", *ON_POSTGRESQL)]
         # The longest first, so that none is left alone at the end.
-        failed = run_side_by_side(
+        failed = run_steps(
             [
                 Step("journeys on SQLite", [*PYTEST, "tests/journeys"]),
                 Step("Masters on SQLite", [*PYTEST, "tests/unit/master", "tests/contract"]),
@@ -68,9 +68,10 @@ def main(arguments: list[str]) -> int:
             ]
         )
         # A browser gives up what it loads when the machine gets an address; nodes of other tests bring many.
-        failed += run_lane([Step("a browser on SQLite", [*PYTEST, "tests/browser"])])
+        browsers = [Step("a browser on SQLite", [*PYTEST, "tests/browser"])]
         if is_whole:
-            failed += run_lane([Step("a browser on PostgreSQL", postgresql("tests/browser"))])
+            browsers.append(Step("a browser on PostgreSQL", postgresql("tests/browser")))
+        failed += run_steps(browsers, at_once=1)
     if failed:
         print(f"Failed: {', '.join(failed)}.")
     return 1 if failed else 0
@@ -92,16 +93,8 @@ def after_change(since: str) -> int:
     if chosen:
         within = ["-p", "support.within", f"--within={PATIENCE}"]
         tests = [Step("tests", ["env", "PYTHONPATH=tests", *PYTEST, *within, *chosen])]
-    with ThreadPoolExecutor(2) as pool:
-        checks = [Step(name, command) for name, command in CHECKS.items()]
-        failed = [name for lane in pool.map(run_lane, [checks, tests]) for name in lane]
-    return 1 if failed else 0
-
-
-def run_side_by_side(steps: list["Step"]) -> list[str]:
-    """Run steps two at a time, as there are processors; return the names of those that failed."""
-    with ThreadPoolExecutor(2) as pool:
-        return [name for failed in pool.map(lambda step: run_lane([step]), steps) for name in failed]
+    checks = [Step(name, command) for name, command in CHECKS.items()]
+    return 1 if run_steps([*tests, *checks]) else 0
 
 
 @dataclass(frozen=True)
@@ -112,12 +105,13 @@ class Step:
     command: list[str | Path]
 
 
-def run_lane(steps: list[Step]) -> list[str]:
-    """Run steps one after the other, beside other lanes; return the names of those that failed.
+def run_steps(steps: list[Step], at_once: int = 2) -> list[str]:
+    """Run steps, two at a time as there are processors; return the names of those that failed.
 
-    What a step printed is printed when it ends, so that the lanes' words do not mix.
+    What a step printed is printed when it ends, so that the words of two do not mix.
     """
-    return [step.name for step in steps if not _fine(step)]
+    with ThreadPoolExecutor(at_once) as pool:
+        return [step.name for step, is_fine in zip(steps, pool.map(_fine, steps), strict=True) if not is_fine]
 
 
 def _fine(step: Step) -> bool:
