@@ -27,7 +27,7 @@ from argon2 import PasswordHasher
 
 from freehold import kit
 from freehold.kit import until
-from freehold.kit.master import OWNER, PASSWORD
+from freehold.kit.master import OWNER, PASSWORD, MadeOnce
 from freehold.protocol import archive
 from support.protocol_node import Pocket
 
@@ -119,12 +119,11 @@ def _hash_lightly(database_url: str, email: str) -> None:
     _run_statement(database_url, "UPDATE people_person SET password = ? WHERE email = ?", f"argon2{light}", email)
 
 
-class MadeOnce(kit.Master):
-    """A Master that was made and never served: others begin as copies of it, because to make one takes seconds."""
+class Original(MadeOnce):
+    """The Master that those of our tests are copies of, on either database."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
-        self.root, self.database_url, self.host = folder, database_url, "127.0.0.1"
-        self.initialise()
+    def __init__(self, root: Path, database_url: str) -> None:
+        super().__init__(root, database_url)
         _hash_lightly(database_url, OWNER)
 
     def copy(self, root: Path, database_url: str) -> None:
@@ -141,12 +140,12 @@ class MadeOnce(kit.Master):
 
 
 @functools.cache
-def made_once() -> MadeOnce:
+def made_once() -> Original:
     """Return the Master that those of this run of the tests are copies of."""
     kept = contextlib.ExitStack()
     atexit.register(kept.close)
     folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="master-made-once-")))
-    return MadeOnce(folder, kept.enter_context(fresh_database(folder)))
+    return Original(folder, kept.enter_context(fresh_database(folder)))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Master:
 
     def make(self) -> None:
         """Have keys, a database and an owner; in a file of its own as a copy of those that this process made once."""
-        if self.database_url == f"sqlite:///{self.root / 'master.sqlite'}":
+        if self.database_url == _own_database(self.root):
             shutil.copytree(_made_once(), self.root, dirs_exist_ok=True)
         else:
             self.initialise()
@@ -123,11 +123,11 @@ class Master:
             self._process = None
 
 
-class _Made(Master):
-    """A Master that is never served: others begin as copies of it."""
+class MadeOnce(Master):
+    """A Master that is made and never served: others begin as copies of it, because to make one takes seconds."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.database_url, self.host = root, f"sqlite:///{root / 'master.sqlite'}", "127.0.0.1"
+    def __init__(self, root: Path, database_url: str) -> None:
+        self.root, self.database_url, self.host = root, database_url, "127.0.0.1"
         self.initialise()
 
 
@@ -135,7 +135,12 @@ class _Made(Master):
 def _made_once() -> Path:
     folder = tempfile.TemporaryDirectory(prefix="master-made-once-")
     atexit.register(folder.cleanup)
-    return _Made(Path(folder.name)).root
+    root = Path(folder.name)
+    return MadeOnce(root, _own_database(root)).root
+
+
+def _own_database(root: Path) -> str:
+    return f"sqlite:///{root / 'master.sqlite'}"
 
 
 def _free_port() -> int:
