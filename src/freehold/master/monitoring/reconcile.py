@@ -2,7 +2,7 @@
 
 from freehold.master.foundation import clock
 from freehold.master.foundation.transactions import change, run, writing
-from freehold.master.monitoring import record
+from freehold.master.monitoring import days, record
 from freehold.master.monitoring.models import Maintenance
 from freehold.master.monitoring.queries import SQL
 
@@ -17,7 +17,7 @@ keep_record = record.keep
 
 
 def clean_up() -> int:
-    """Forget results of 100 days ago, but never the last of a promise, and announced times of 400 days ago.
+    """Forget results of 100 days ago, but never the last of a promise, and announced times and days of 400 days ago.
 
     Return how many rows went.
 
@@ -26,6 +26,7 @@ def clean_up() -> int:
     """
     with writing():
         count = Maintenance.objects.filter(ends_at__lt=clock.now() - MAINTENANCE_DAYS * clock.DAY).delete()[0]
+    count += days.clean_up()
     before = clock.now() - HISTORY_DAYS * clock.DAY
     after = 0
     while True:

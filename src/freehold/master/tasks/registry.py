@@ -92,7 +92,6 @@ TASKS = (
     MasterTask("fleet.cleanup", fleet.clean_up, Lane.BULK, HOURLY),
     MasterTask("ordering.cleanup", ordering.clean_up, Lane.BULK, HOURLY),
     MasterTask("monitoring.cleanup", monitoring.clean_up, Lane.BULK, HOURLY),
-    MasterTask("monitoring.days-cleanup", days.clean_up, Lane.BULK, HOURLY),
     MasterTask("notifications.cleanup", notifications.clean_up, Lane.BULK, HOURLY),
     MasterTask("usage.cleanup", usage.clean_up, Lane.BULK, HOURLY),
 )
