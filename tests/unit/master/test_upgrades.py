@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from freehold import kit
 from support import versions
 from support.running import SERVER_URL, Master, fresh_database
 
@@ -16,7 +15,7 @@ class Upgraded(Master):
     """A Master that begins with a database that is there."""
 
     def make(self) -> None:
-        kit.Master.make(self)
+        self.initialise()
 
 
 def test_some_version_is_kept() -> None:
