@@ -27,6 +27,7 @@ _LIMITED = {
     "cpu_percent": "percent of one core (default: what others leave)",
     "disk_mb": "megabytes on disk (default: all but the node's reserve)",
     "files": "files on disk",
+    "open_files": "files and connections that one process may have open (default: as the node itself)",
 }
 
 

@@ -21,6 +21,7 @@ from freehold.node.state.store import Store
 from freehold.node.supervisor.client import GroupStatus, Process, SupervisorEvent
 from freehold.node.upstream import Upstream
 from freehold.protocol.report import HostFacts, HostPromise
+from freehold.protocol.size import Size
 
 if TYPE_CHECKING:
     from freehold.node.isolation.sandbox import SandboxSpec
@@ -110,6 +111,8 @@ class EnclosuresPart(Protocol):
     def sandbox(self, slot: PartitionSlot, release: str, outcome: Outcome | None = None) -> "SandboxSpec": ...
 
     def groups(self, slot: PartitionSlot) -> Groups: ...
+
+    def size(self, slot: PartitionSlot) -> Size: ...
 
     def resource_limits(self, slot: PartitionSlot) -> dict[str, int]: ...
 

@@ -8,6 +8,7 @@ import msgspec
 from freehold import durable
 from freehold.node.errors import SettingsError
 from freehold.protocol import UNREADABLE
+from freehold.protocol.size import Size
 
 
 class PartitionSlot(msgspec.Struct, frozen=True):
@@ -32,10 +33,23 @@ class Limits(msgspec.Struct, frozen=True):
     disk_mb: int = 0
     """Without a number all but the node's reserve."""
     files: int = 1_000_000
+    open_files: int = 0
+    """That one process may have open; without a number as many as the node's own processes may."""
 
     def for_machine(self, memory_mb: int) -> "Limits":
         """Return the limits on a machine with so much memory."""
         return self if self.memory_mb else msgspec.structs.replace(self, memory_mb=max(64, memory_mb // 2))
+
+    def for_size(self, size: Size) -> "Limits":
+        """Return the limits of an instance of a size: what that names is so, whatever the node allows others."""
+        named = {
+            "memory_mb": size.memory_mb,
+            "cpu_percent": size.cpu_percent,
+            "disk_mb": size.disk_mb,
+            "processes": size.processes,
+            "open_files": size.open_files,
+        }
+        return msgspec.structs.replace(self, **{name: value for name, value in named.items() if value})
 
 
 class Settings(msgspec.Struct, frozen=True):

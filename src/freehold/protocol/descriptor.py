@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from freehold.protocol.size import UNNAMED, Size
+
 DESCRIPTOR = "software.cfg.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 """What a product may be called."""
@@ -70,6 +72,8 @@ class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename={"h
     """What its instances may request of others; anything else is refused."""
     orderable: bool = True
     """Customers may order it; otherwise only instances may request it."""
+    size: Size = UNNAMED
+    """What its instances may use, unless their order or offer says otherwise."""
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename={"types": "software-type"}):

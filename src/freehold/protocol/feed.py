@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from freehold.protocol import VERSION
+from freehold.protocol.size import UNNAMED, Size
 from freehold.protocol.states import SoftwareWanted, Wanted
 from freehold.protocol.stream import StreamRequest
 
@@ -83,6 +84,8 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """The last one of each service. A service that runs by another token is started anew, once."""
     cluster: WantedMembership | None = None
     """Of a member of a cluster."""
+    size: Size = UNNAMED
+    """What it may use here."""
 
 
 class SharedInstance(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,5 +1,6 @@
 """What a release author imports in `instance.py`. See `docs/authors/reference.md`."""
 
+from freehold.protocol.size import Size
 from freehold.release.context import ClusterView, Context, Secret, Shared, Sibling
 from freehold.release.errors import ReleaseError
 from freehold.release.parts import (
@@ -37,6 +38,7 @@ __all__ = [
     "Shared",
     "SharedType",
     "Sibling",
+    "Size",
     "Task",
     "Type",
     "make_plan",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, overload
 
 import msgspec
 
+from freehold.protocol.size import UNNAMED, Size
 from freehold.release import authority
 from freehold.release.parts import Certificate, Cluster, Request
 
@@ -111,6 +112,8 @@ class Context:
     """The certificates there are (PEM), by name."""
     cluster: ClusterView | None = None
     """Of a member of a cluster: who its siblings are."""
+    size: Size = UNNAMED
+    """What the instance may use: as ordered, or else its node's limits. 0: no limit."""
 
     def secret(self, name: str, *, survives_node: bool = False) -> str:
         """Return a secret: 32 hexadecimal characters, the same at every configuration, written nowhere.

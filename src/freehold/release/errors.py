@@ -4,6 +4,10 @@ import os
 import traceback
 from collections.abc import Iterable
 
+import msgspec
+
+from freehold.protocol.size import Size
+
 
 class ReleaseError(Exception):
     """A release or its plan is not usable; the message says which part and why."""
@@ -44,6 +48,15 @@ def must_be_from(least: float, most: float, name: str, value: float, unit: str =
     # What is no number is smaller than nothing and larger than nothing.
     if isinstance(value, bool) or not least <= value <= most:
         raise TypeError(f"{name} must be from {least:g} to {most:g}{unit and f' {unit}'}, not {value:g}")
+
+
+def must_be_size(name: str, value: object) -> None:
+    """Raise TypeError naming a part and its option when a value is no size, or one of its numbers cannot be."""
+    must_be(Size, name, value)
+    try:
+        msgspec.convert(msgspec.to_builtins(value), Size)
+    except msgspec.ValidationError as error:
+        raise TypeError(f"{name}: {error}") from None
 
 
 def kind_of(value: object) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from freehold.protocol import UNREADABLE
 from freehold.protocol.descriptor import DESCRIPTOR, Descriptor
+from freehold.protocol.size import UNNAMED
 from freehold.release.errors import ReleaseError, mistake
 from freehold.release.plan import Release, SharedType
 
@@ -74,6 +75,7 @@ def generate(release: Release) -> dict[str, str]:
         else:
             types[name] |= {"weight": kind.weight} | ({} if kind.holds_data else {"data": False})
             types[name] |= {} if kind.orderable else {"orderable": False}
+            types[name] |= {} if kind.size == UNNAMED else {"size": msgspec.to_builtins(kind.size)}
             if kind.requests:
                 types[name]["requests"] = [
                     {

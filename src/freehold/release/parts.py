@@ -9,9 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+import msgspec
+
 from freehold.protocol.descriptor import LONGEST_CHANGE, MOST_REQUESTS
 from freehold.protocol.network import target
-from freehold.release.errors import ReleaseError, must_be, must_be_from, must_hold
+from freehold.protocol.size import UNNAMED, Size
+from freehold.release.errors import ReleaseError, must_be, must_be_from, must_be_size, must_hold
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -269,6 +272,8 @@ class Request:
     ready: bool = False
     """`Context.returned` gives what it publishes only when it is ready, with all that it requested; what was given
     once stays, until it is ready with something else. Without, it is given as soon as it is published."""
+    size: Size = UNNAMED
+    """What it may use; what is not named is as its type says."""
 
     def __post_init__(self) -> None:
         must_be(str, "Request: title", self.title)
@@ -286,6 +291,7 @@ class Request:
         must_be((tuple, list), f"{subject} returns", self.returns)
         must_hold(str, f"{subject} returns", self.returns)
         must_be(bool, f"{subject} ready", self.ready)
+        must_be_size(f"{subject} size", self.size)
         if self.state not in ("started", "stopped"):
             raise TypeError(f"{subject} state must be started or stopped, not {self.state!r}")
 
@@ -293,7 +299,7 @@ class Request:
         """Return the request as the public API takes it."""
         spec: dict[str, Any] = {"product": self.product, "type": self.type, "state": self.state}
         spec |= {"parameters": dict(self.parameters), "constraints": dict(self.constraints)}
-        return spec | ({"release": self.release} if self.release else {})
+        return spec | _optional(self.release, self.size)
 
 
 @dataclass(frozen=True)
@@ -326,6 +332,8 @@ class Cluster:
     """Seconds that one may take to be ready with a change; then it goes back."""
     leave_within: float = 60.0
     """Seconds that one that is too many may take for `Plan.leave`; then it goes all the same."""
+    size: Size = UNNAMED
+    """What each may use; what is not named is as their type says. A change goes to one after another."""
 
     def __post_init__(self) -> None:
         must_be(str, "Cluster: name", self.name)
@@ -334,7 +342,7 @@ class Cluster:
         must_be_from(0, MOST_REQUESTS, f"{subject} count", self.count)
         # What holds of each holds of a request.
         Request(f"{self.name}-{self.count}", self.product, self.type, self.parameters, self.returns, self.release,
-                self.constraints, ready=self.ready)  # fmt: skip
+                self.constraints, ready=self.ready, size=self.size)  # fmt: skip
         must_be((tuple, list), f"{subject} shares", self.shares)
         must_hold(str, f"{subject} shares", self.shares)
         must_be(int, f"{subject} most_down", self.most_down)
@@ -353,7 +361,7 @@ class Cluster:
         """Return each of them as the public API takes a request."""
         spec: dict[str, Any] = {"product": self.product, "type": self.type}
         spec |= {"parameters": dict(self.parameters), "constraints": dict(self.constraints)}
-        return spec | ({"release": self.release} if self.release else {})
+        return spec | _optional(self.release, self.size)
 
 
 @dataclass(frozen=True)
@@ -364,6 +372,12 @@ class Refusal:
 
     def __post_init__(self) -> None:
         must_be(str, "Refusal: message", self.message)
+
+
+def _optional(release: str, size: Size) -> dict[str, Any]:
+    """Return what a request says only if it is said."""
+    sized = {} if size == UNNAMED else {"size": msgspec.to_builtins(size)}
+    return ({"release": release} if release else {}) | sized
 
 
 def _check_target(declared: str) -> None:

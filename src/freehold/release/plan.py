@@ -11,8 +11,9 @@ from freehold.promises import KINDS, Promise
 from freehold.promises.bounds import check_fields
 from freehold.protocol import UNREADABLE
 from freehold.protocol.descriptor import MOST_REQUEST_TYPES, MOST_REQUESTS
+from freehold.protocol.size import UNNAMED, Size
 from freehold.release.context import Context, Shared
-from freehold.release.errors import ReleaseError, kind_of, mistake, must_be, must_hold
+from freehold.release.errors import ReleaseError, kind_of, mistake, must_be, must_be_size, must_hold
 from freehold.release.parts import (
     Certificate,
     Cluster,
@@ -145,6 +146,8 @@ class Type:
     """What its plan may request of others."""
     orderable: bool = True
     """False: it is a part of others, which request it; customers neither see nor order it by itself."""
+    size: Size = UNNAMED
+    """What an instance may use, unless its offer, order or request says otherwise; its node keeps it for it."""
 
     def __post_init__(self) -> None:
         _check_structs("Type", self.parameters, self.publication)
@@ -152,6 +155,7 @@ class Type:
         must_be((tuple, list), "Type: requests", self.requests)
         must_hold(RequestType, "Type: requests", self.requests)
         must_be(bool, "Type: orderable", self.orderable)
+        must_be_size("Type: size", self.size)
         kinds = [(request.product, request.type) for request in self.requests]
         if len(set(kinds)) < len(kinds) or len(kinds) > MOST_REQUEST_TYPES:
             raise TypeError(f"Type: requests must name each product and type once, and at most {MOST_REQUEST_TYPES}")

@@ -23,6 +23,7 @@ from freehold.node.state.counters import UsageCounters
 from freehold.node.state.database import Database, put_damaged_aside
 from freehold.node.state.store import Store
 from freehold.protocol.report import HostFacts, Item, PartitionFacts, ReportBody
+from freehold.protocol.size import UNNAMED, Size
 from freehold.simulator.host import Builder, ForkServer, Machine, Meter, Promises
 from freehold.simulator.master import Master
 from freehold.simulator.network import Link, Weather
@@ -106,6 +107,9 @@ class MachineEnclosures:
 
     def groups(self, slot: PartitionSlot) -> Groups:
         return Groups([], [])
+
+    def size(self, slot: PartitionSlot) -> Size:
+        return UNNAMED
 
     def resource_limits(self, slot: PartitionSlot) -> dict[str, int]:
         return {}

@@ -7,6 +7,7 @@ is left before it is given on.
 
 import logging
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +38,8 @@ from freehold.node.isolation.firewall import FirewallNetwork, FirewallRule, Surr
 from freehold.node.isolation.sandbox import init_of
 from freehold.node.partition import visible
 from freehold.node.partition.layout import Outcome
-from freehold.node.settings import PartitionSlot, Paths, Settings
+from freehold.node.settings import Limits, PartitionSlot, Paths, Settings
+from freehold.protocol.size import UNNAMED, Size
 
 if TYPE_CHECKING:
     from freehold.node.isolation.sandbox import SandboxSpec
@@ -52,13 +54,22 @@ _log = logging.getLogger(__name__)
 class Enclosures:
     """The enclosures of a node's partitions. Safe from any thread."""
 
-    def __init__(self, paths: Paths, settings: Settings, run_as_root: RunAsRoot) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        run_as_root: RunAsRoot,
+        size_in: Callable[[str], Size] = lambda partition: UNNAMED,
+    ) -> None:
+        """`size_in` says of what size the instance is that lives in a partition."""
         self._paths = paths
         self._settings = settings
         self._run_as_root = run_as_root
         self.protections = protections.find(settings)
         memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)
-        self.limits = settings.limits.for_machine(memory_mb)
+        self.usual_limits = settings.limits.for_machine(memory_mb)
+        """Of an instance whose size names none."""
+        self._size_in = size_in
         self._links = {path: os.readlink(path) for path in visible.TOP if os.path.islink(path)}
         self._shown = visible.folders()
         self._admitted: dict[str, FirewallRule] = {}
@@ -161,18 +172,38 @@ class Enclosures:
             "alone": slot.uid is None,
         }
 
+    def limits(self, slot: PartitionSlot) -> Limits:
+        """Return what may be used in a partition: by the size of the instance that lives there, or as on this node."""
+        return self.usual_limits.for_size(self._size_in(slot.name))
+
+    def size(self, slot: PartitionSlot) -> Size:
+        """Return what the instance in a partition is told that it may use; 0: no limit."""
+        limits = self.limits(slot)
+        return Size(
+            cpus=limits.cpu_percent / 100 if limits.cpu_percent else float(os.cpu_count() or 1),
+            memory_mb=limits.memory_mb,
+            disk_mb=limits.disk_mb,
+            processes=limits.processes,
+            open_files=limits.open_files or resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        )
+
     def groups(self, slot: PartitionSlot) -> Groups:
         """Return the control groups of a partition, made with its limits; those of the disk are set besides."""
         if slot.uid is None:
             return Groups([], [])
-        quotas.hold(self._paths.partitions, slot.uid, self.limits.disk_mb, self.limits.files)
-        return cgroups.create(self._tag(slot), self.limits)
+        limits = self.limits(slot)
+        quotas.hold(self._paths.partitions, slot.uid, limits.disk_mb, limits.files)
+        return cgroups.create(self._tag(slot), limits)
 
     def resource_limits(self, slot: PartitionSlot) -> dict[str, int]:
         """Return what is limited process by process, by the names of the module `resource`."""
-        limits = {}
+        allowed, limits = self.limits(slot), {}
         if slot.uid is not None and "pids" not in self.protections.limited:
-            limits["RLIMIT_NPROC"] = self.limits.processes
+            limits["RLIMIT_NPROC"] = allowed.processes
+        if allowed.open_files:
+            # Without root nobody may have more than we.
+            most = allowed.open_files if os.geteuid() == 0 else resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            limits["RLIMIT_NOFILE"] = min(allowed.open_files, most)
         return limits
 
     @contextmanager
@@ -223,7 +254,8 @@ class Enclosures:
     def held_back(self, slot: PartitionSlot) -> str:
         """Return why nothing may run in a partition, because of what it holds; empty when it may."""
         held = disk_usage.measure(str(self._paths.partitions / slot.name))
-        return disk_usage.too_much(held, self.limits.disk_mb, self.limits.files)
+        limits = self.limits(slot)
+        return disk_usage.too_much(held, limits.disk_mb, limits.files)
 
     def remove(self, slot: PartitionSlot) -> None:
         """Take a partition's enclosure down: nothing lives there."""

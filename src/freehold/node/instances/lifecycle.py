@@ -433,6 +433,7 @@ class InstanceLifecycle:
             "seed": desired.seed,
             "child_publications": desired.child_publications,
             "cluster": desired.cluster,
+            "size": self.enclosures.size(slot),
             "guests": self._store.shared.guests(desired.instance),
         }
         is_profile = not (self._paths.software / desired.release / "release" / "instance.py").exists()

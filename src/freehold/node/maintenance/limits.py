@@ -22,6 +22,10 @@ REMEMBERED = 3600.0
 """Who ran against a wall is spoken of for so many seconds after the last time."""
 GROWTH_MB, GROWTH_FILES = 32, 2000
 """So much more on the file system, and the folders are looked at; sooner where limits are small."""
+HELD_BACK = 600.0
+"""So many seconds after the last time an instance counts as within its limits again."""
+COUNTERS = 5.0
+"""Seconds between looks at the counters of control groups, which cost little."""
 ATTEMPTS = 30.0
 """Seconds between looks at the kernel's counters: there are many, and for those of packets a program is started."""
 WALKING = 20
@@ -64,7 +68,7 @@ class LimitEnforcer:
         self._paths = paths
         self._settings = settings
         self._instances = instances
-        self._limits = enclosures.limits
+        self._enclosures = enclosures
         self._contain = contain
         self._shorten_logs = shorten_logs
         self._slots = {slot.name: slot for slot in settings.slots}
@@ -78,17 +82,23 @@ class LimitEnforcer:
         self._not_before = 0.0
         self._attempts: dict[str, _Attempts] = {}
         self._counters_due = 0.0
+        self._groups_due = 0.0
+        self._held_back: dict[str, float] | None = None
+        """By instance that ran into its limits: when it did so last. None: not looked at yet."""
         self._audit = audit.Refusals()
 
     def look(self) -> bool:
         """Look at the file system, and at the folders when it filled; return whether somebody was stopped."""
+        self._look_at_counters(time.monotonic())
         disk = os.statvfs(self._paths.partitions)
         used = (disk.f_blocks - disk.f_bfree, disk.f_files - disk.f_ffree)
         megabytes = (used[0] - self._used[0]) * disk.f_frsize / (1 << 20)
         reserve = min(self._settings.disk_reserve_mb, disk.f_blocks * disk.f_frsize // (10 << 20))
         is_full = disk.f_bavail * disk.f_frsize >> 20 < reserve
-        grown = megabytes >= min(GROWTH_MB, self._limits.disk_mb / 10 or GROWTH_MB)
-        grown |= used[1] - self._used[1] >= min(GROWTH_FILES, self._limits.files / 10 or GROWTH_FILES)
+        usual = self._enclosures.usual_limits
+        disks = [usual.disk_mb, *(size.disk_mb for size in self._instances.sizes().values())]
+        grown = megabytes >= min(GROWTH_MB, *(disk_mb / 10 for disk_mb in disks if disk_mb), GROWTH_MB)
+        grown |= used[1] - self._used[1] >= min(GROWTH_FILES, usual.files / 10 or GROWTH_FILES)
         # What was removed makes room that may be filled again.
         self._used = (min(self._used[0], used[0]), min(self._used[1], used[1]))
         if not (grown or is_full) or time.monotonic() < self._not_before:
@@ -104,7 +114,8 @@ class LimitEnforcer:
         ]
         for desired in running:
             self._disk_usage[desired.partition] = held = self._measure(desired.partition)
-            if why := too_much(held, self._limits.disk_mb, self._limits.files):
+            allowed = self._enclosures.limits(self._slots[desired.partition])
+            if why := too_much(held, allowed.disk_mb, allowed.files):
                 self._stop(desired.instance, desired.partition, why)
                 stopped = True
         self._used = used
@@ -156,17 +167,49 @@ class LimitEnforcer:
             if any(attempts.counts.values()) and now - attempts.last < REMEMBERED
         }
 
+    def _look_at_counters(self, now: float) -> None:
+        """Tell of each instance that runs into its limits, and of each that does so no more."""
+        if self._settings.unprivileged or now < self._groups_due:
+            return
+        self._groups_due = now + COUNTERS
+        is_first = self._held_back is None
+        if self._held_back is None:
+            self._held_back = dict.fromkeys(self._instances.held_back(), now)
+        for instance, partition in self._instances.started_partitions().items():
+            if partition not in self._slots:
+                continue
+            news = self._count(partition, cgroups.refusals(f"{self._settings.tag}/{partition}"), now)
+            if news and not is_first:
+                # What was counted before we looked for the first time was told by who looked then.
+                self._held_back[instance] = now
+                self._instances.record_limits(instance, False, self._words(partition, news))
+            elif now - self._held_back.get(instance, now) > HELD_BACK:
+                del self._held_back[instance]
+                self._instances.record_limits(instance, True, "within what it may use")
+
+    def _words(self, partition: str, news: dict[str, int]) -> str:
+        limits = self._enclosures.limits(self._slots[partition])
+        words = {
+            "memory": f"processes killed: it used all of its {limits.memory_mb} MB of memory",
+            "processes": f"times refused another process: it had all of its {limits.processes}",
+        }
+        counts = self._attempts[partition].counts
+        told = "; ".join(f"{counts[event]} {words[event]}" for event in news)
+        return f"{told}. Have it use less, or order a larger size."
+
     def _read_counters(self, now: float) -> None:
         refused = firewall.refusals(self._settings.tag)
         logged = self._audit.by_user()
         for name, slot in self._slots.items():
-            counters = {**cgroups.refusals(f"{self._settings.tag}/{name}"), **refused.get(name, {})}
+            counters = dict(refused.get(name, {}))
             if slot.uid is not None:
                 counters |= logged.get(slot.uid, {})
                 counters["disk"] = int(quotas.is_full(self._paths.partitions, slot.uid))
             self._count(name, counters, now)
 
-    def _count(self, name: str, counters: dict[str, int], now: float) -> None:
+    def _count(self, name: str, counters: dict[str, int], now: float) -> dict[str, int]:
+        """Add up what happened since the counters were read last; return that."""
+        since = {}
         attempts = self._attempts.setdefault(name, _Attempts())
         if now - attempts.last >= REMEMBERED:
             attempts.counts = {}
@@ -176,8 +219,9 @@ class LimitEnforcer:
             news = number - before if number >= before else number
             if news:
                 attempts.counts[event] = attempts.counts.get(event, 0) + news
-                attempts.last = now
+                attempts.last, since[event] = now, news
             attempts.seen[event] = number
+        return since
 
     def _stop(self, instance: str, partition: str, why: str) -> None:
         _log.warning("partition %s is stopped: %s", partition, why)

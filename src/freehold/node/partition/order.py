@@ -2,6 +2,8 @@
 
 import msgspec
 
+from freehold.protocol.size import UNNAMED, Size
+
 
 class Guest(msgspec.Struct, frozen=True):
     """A shared instance that the instance serves."""
@@ -31,4 +33,6 @@ class ConfigureOrder(msgspec.Struct, frozen=True):
     """JSON: what the requested instances published, by title."""
     cluster: str = "{}"
     """JSON: of a member of a cluster, who its siblings are."""
+    size: Size = UNNAMED
+    """What it may use, with its node's limits where it names none."""
     guests: list[Guest] = []

@@ -131,6 +131,7 @@ def _context(order: ConfigureOrder, folder: Path, release: Path) -> Context:
         ports=json.loads(ports.read_text()) if ports.exists() else {},
         certificates={path.stem: path.read_text() for path in present.glob("*.pem")},
         cluster=_cluster_view(order.cluster),
+        size=order.size,
     )
 
 

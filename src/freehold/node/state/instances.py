@@ -5,7 +5,7 @@ import logging
 
 import msgspec
 
-from freehold.node.partition.layout import TASK_PROMISE, Layout, promise_names
+from freehold.node.partition.layout import LIMITS_PROMISE, TASK_PROMISE, Layout, promise_names
 from freehold.node.plan import PlannedInstance
 from freehold.node.state.database import Database
 from freehold.node.state.lease import Lease
@@ -13,9 +13,10 @@ from freehold.node.state.outbox import Outbox
 from freehold.node.state.persistent_clock import PersistentClock
 from freehold.node.state.results import Results
 from freehold.node.state.shared import SharedInstances
-from freehold.protocol import MAX_MESSAGE, UNREADABLE
+from freehold.protocol import MAX_MESSAGE, UNREADABLE, size
 from freehold.protocol.feed import WantedInstance
 from freehold.protocol.report import InstanceReport, Item, PublicationReport
+from freehold.protocol.size import Size
 from freehold.protocol.states import Observed, Wanted
 
 UNASKED = "The Master does not know yet what it requests."
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS instance (
   state TEXT, state_revision INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '',
   attempts INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0,
   layout TEXT NOT NULL DEFAULT '{}', counters TEXT NOT NULL DEFAULT '{}');
+CREATE INDEX IF NOT EXISTS instance_in ON instance (partition);
 """
 _LATER_COLUMNS = {
     "seed": "TEXT NOT NULL DEFAULT ''",
@@ -44,9 +46,11 @@ _LATER_COLUMNS = {
     "hold": "INTEGER NOT NULL DEFAULT 0",
     "restarts": "TEXT NOT NULL DEFAULT '{}'",
     "cluster": "TEXT NOT NULL DEFAULT '{}'",
+    "size": "TEXT NOT NULL DEFAULT '{}'",
+    "held_back": "INTEGER NOT NULL DEFAULT 0",
 }
 """For a file that an earlier version made. `asking` is the digest of what an instance requests of others, `asked` that
-of what the Master granted."""
+of what the Master granted; `held_back`: since it was configured it ran into its limits."""
 
 _WANTED = "CASE WHEN orphan = 1 AND movable = 1 AND wanted = 'started' THEN 'stopped' ELSE wanted END"
 """What is done with an instance: one without data that the Master does not name may run elsewhere, and rests here."""
@@ -143,6 +147,16 @@ class Instances:
         rows = self._database.mappings(f"SELECT instance, partition FROM instance {self._startable()}")
         return {row["instance"]: row["partition"] for row in rows}
 
+    def size_in(self, partition: str) -> Size:
+        """Return the size of the instance that lives in a partition."""
+        query = "SELECT size FROM instance WHERE partition = ? AND state IS NOT 'destroyed'"
+        return size.read(self._database.value(query, (partition,), "{}"))
+
+    def sizes(self) -> dict[str, Size]:
+        """Return the size of each instance that has one, by partition."""
+        rows = self._database.mappings("SELECT partition, size FROM instance WHERE size <> '{}'")
+        return {row["partition"]: size.read(row["size"]) for row in rows}
+
     def started(self, partition: str | None = None) -> list[DesiredInstance]:
         """Return every instance, or that of a partition, that is wanted started and may run here, with all of it."""
         if partition is None:
@@ -172,12 +186,12 @@ class Instances:
         self._database.execute(
             "INSERT INTO instance "
             "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, "
-            "movable, hold, restarts, cluster) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+            "movable, hold, restarts, cluster, size) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
             "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
             "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
             "given = excluded.given, movable = excluded.movable, hold = excluded.hold, restarts = excluded.restarts, "
-            "cluster = excluded.cluster, "
+            "cluster = excluded.cluster, size = excluded.size, "
             "orphan = 0, next_try = 0, attempts = 0 "
             "WHERE excluded.revision > instance.revision",
             (
@@ -195,6 +209,7 @@ class Instances:
                 int(desired.hold),
                 msgspec.json.encode({restart.process: restart.token for restart in desired.restarts}).decode(),
                 msgspec.json.encode(desired.cluster).decode() if desired.cluster else "{}",
+                desired.size.text(),
             ),
         )
 
@@ -275,7 +290,8 @@ class Instances:
         # What was served is kept by shared instance: a host may serve thousands.
         without_guests = msgspec.structs.replace(layout, outcome=msgspec.structs.replace(outcome, served={}))
         self._database.execute(
-            "UPDATE instance SET layout = ?, renew_at = ?, asking = ?, ask_next_try = 0, ask_attempts = 0 "
+            "UPDATE instance SET layout = ?, renew_at = ?, asking = ?, ask_next_try = 0, ask_attempts = 0, "
+            "held_back = 0 "
             "WHERE instance = ?",
             (msgspec.json.encode(without_guests).decode(), outcome.renew_at or 0, digest, instance),
         )
@@ -310,7 +326,7 @@ class Instances:
                 if refused and row.message != refused:
                     self._database.execute("UPDATE instance SET message = ? WHERE instance = ?", (refused, instance))
                     text, layout = refused[-MAX_MESSAGE:], _layout(instance, row.layout)
-                    names, processes = promise_names(layout), _services(layout)
+                    names, processes = self._promises(instance, layout), _services(layout)
                     self._outbox.add(InstanceReport(instance, row.state_revision, row.state, text, names, processes))
 
     def _awaits_grant(self, instance: str, layout: Layout) -> bool:
@@ -325,8 +341,36 @@ class Instances:
             self._database.execute(
                 "UPDATE instance SET state = ?, message = '' WHERE instance = ?", (Observed.STARTED.value, instance)
             )
-            names, processes = promise_names(layout), _services(layout)
+            names, processes = self._promises(instance, layout), _services(layout)
             self._outbox.add(InstanceReport(instance, row.state_revision, Observed.STARTED, "", names, processes))
+
+    # What it was held back from
+
+    def record_limits(self, instance: str, kept: bool, message: str) -> None:
+        """Record, and report, whether an instance stays within what it may use, since that was broken for once.
+
+        Whoever never ran into a limit has no such promise; a new configuration begins without it.
+        """
+        with self._database.transaction():
+            is_promised = instance in self.held_back()
+            for row in self._found(instance):
+                if row.state is Observed.STARTED and not (kept or is_promised):
+                    self._database.execute("UPDATE instance SET held_back = 1 WHERE instance = ?", (instance,))
+                    layout = _layout(instance, row.layout)
+                    names, processes = self._promises(instance, layout), _services(layout)
+                    report = InstanceReport(instance, row.state_revision, row.state, row.message, names, processes)
+                    self._outbox.add(report)
+                    is_promised = True
+                if is_promised:
+                    revision, now = row.state_revision, self._clock.now()
+                    self._results.record(instance, revision, LIMITS_PROMISE, kept, message, now)
+
+    def held_back(self) -> list[str]:
+        """Return the instances that ran into a limit since they were configured."""
+        return self._database.values("SELECT instance FROM instance WHERE held_back = 1")
+
+    def _promises(self, instance: str, layout: Layout) -> list[str]:
+        return promise_names(layout) + ([LIMITS_PROMISE] if instance in self.held_back() else [])
 
     # What is configured again
 
