@@ -55,9 +55,13 @@ def tiny_release(
     schema: object = SCHEMA,
     weight: int = 1,
     types: tuple[str, ...] = ("default",),
+    more: dict[str, object] | None = None,
     files: dict[str, bytes] | None = None,
 ) -> bytes:
-    """Return the archive of a release with this parameter schema; `files` adds files or replaces its own."""
+    """Return the archive of a release with this parameter schema.
+
+    `more` is said of each of its types, `files` adds files or replaces its own.
+    """
     content = {
         "software.cfg": b"[buildout]\nparts =\n",
         "in.json": json.dumps(schema).encode(),
@@ -68,7 +72,8 @@ def tiny_release(
                 "version": version,
                 "description": "For tests.",
                 "software-type": {
-                    one: {"title": one, "request": "in.json", "response": "out.json", "weight": weight} for one in types
+                    one: {"title": one, "request": "in.json", "response": "out.json", "weight": weight, **(more or {})}
+                    for one in types
                 },
             }
         ).encode(),

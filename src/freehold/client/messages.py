@@ -72,6 +72,8 @@ class Instance(msgspec.Struct, frozen=True):
     created_at: str
     changed_at: str
     note: str = ""
+    size: dict[str, float] = {}
+    """What it may use, by name; what is not named is as its node allows everybody."""
     usage: dict[str, int | None] = {}
     parent: str | None = None
     """Title of the instance that requested it."""

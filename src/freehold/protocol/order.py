@@ -72,6 +72,15 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             "JSON",
         ),
     ] = None
+    size: Annotated[
+        dict[str, Any] | None,
+        OrderField(
+            "What it may use, and its node keeps for it: cpus, memory_mb, disk_mb, processes, open_files. What is not "
+            "named is as its type says. With an offer, that says it.",
+            'what it may use, such as {"cpus": 2, "memory_mb": 4096}',
+            "JSON",
+        ),
+    ] = None
     state: Annotated[
         Wanted | None, OrderField("What is wanted of it.", "what is wanted of it", choices=("started", "stopped"))
     ] = None

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from freehold.master.allocation.choice import Candidate, Constraints, Placement, explain, misfit, rank
+from freehold.master.allocation.choice import Candidate, Constraints, Needs, Placement, explain, misfit, rank
 from freehold.master.foundation.errors import NoPlace
+from freehold.protocol.size import Size
 from support.running import tiny_release
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ def _candidate(node: str = "node-1", **more: Any) -> Candidate:
     values: dict[str, Any] = {
         "title": node.removeprefix("node-"), "site": "paris", "region": "eu", "labels": {"disk": "ssd"},
         "cpus": 4, "memory_mb": 8000, "disk_mb": 100_000, "architecture": "x86_64",
-        "free": 3, "capacity_left": 10, "built": True, **more,
+        "free": 3, "capacity_left": 10, "cpu_percent_left": 150, "memory_mb_left": 3000, "disk_mb_left": 50_000,
+        "built": True, **more,
     }  # fmt: skip
     return Candidate(node=node, **values)
 
 
 # The choice as data: what is wished, and why the candidate above does not fit (None: it does).
-MISFITS: list[tuple[Constraints, int, str | None]] = [
+MISFITS: list[tuple[Constraints, int | Size, str | None]] = [
     (Constraints(), 1, None),
     (Constraints(node="node-1"), 1, None),
     (Constraints(node="1"), 1, None),
@@ -48,16 +50,22 @@ MISFITS: list[tuple[Constraints, int, str | None]] = [
     (Constraints(), 10, None),
     (Constraints(), 11, "has no capacity left"),
     (Constraints(placement=Placement.PACK), 1, None),
+    (Constraints(), Size(cpus=1.5, memory_mb=3000, disk_mb=50_000), None),
+    (Constraints(), Size(cpus=1.51), "has not 1.51 CPUs left"),
+    (Constraints(), Size(memory_mb=3001), "has not 3001 MB of memory left"),
+    (Constraints(), Size(disk_mb=50_001), "has not 50001 MB of disk left"),
+    (Constraints(), Size(processes=10**6, open_files=10**6), None),
 ]
 
 
-@pytest.mark.parametrize(("wished", "weight", "reason"), MISFITS)
-def test_whether_a_node_fits_and_why_not(wished: Constraints, weight: int, reason: str | None) -> None:
-    assert misfit(_candidate(), wished, weight) == reason
+@pytest.mark.parametrize(("wished", "needed", "reason"), MISFITS)
+def test_whether_a_node_fits_and_why_not(wished: Constraints, needed: int | Size, reason: str | None) -> None:
+    needs = Needs(needed) if isinstance(needed, int) else Needs(1, needed)
+    assert misfit(_candidate(), wished, needs) == reason
 
 
 def _order(candidates: list[Candidate], placement: Placement = Placement.SPREAD) -> list[str]:
-    return [one.node for one in rank(candidates, Constraints(placement=placement), 1)]
+    return [one.node for one in rank(candidates, Constraints(placement=placement), Needs(1))]
 
 
 def test_spread_takes_the_emptiest_node_and_pack_the_fullest() -> None:
@@ -97,17 +105,18 @@ _constraints = some.builds(
 def test_every_candidate_is_either_ranked_or_explained(
     candidates: list[Candidate], constraints: Constraints, weight: int
 ) -> None:
-    ranked = rank(candidates, constraints, weight)
-    assert all(misfit(one, constraints, weight) is None for one in ranked)
-    reasons = explain(candidates, constraints, weight)
+    needs = Needs(weight)
+    ranked = rank(candidates, constraints, needs)
+    assert all(misfit(one, constraints, needs) is None for one in ranked)
+    reasons = explain(candidates, constraints, needs)
     assert len(ranked) + sum(reason.nodes for reason in reasons) == len(candidates)
     assert [one.nodes for one in reasons] == sorted((one.nodes for one in reasons), reverse=True)
 
 
 @given(_candidates, _constraints)
 def test_the_same_question_has_the_same_answer(candidates: list[Candidate], constraints: Constraints) -> None:
-    ranked = rank(candidates, constraints, 1)
-    assert rank(reversed(candidates), constraints, 1) == ranked
+    ranked = rank(candidates, constraints, Needs(1))
+    assert rank(reversed(candidates), constraints, Needs(1)) == ranked
     free = [one.free for one in ranked]
     assert free == sorted(free, reverse=constraints.placement is Placement.SPREAD)
 

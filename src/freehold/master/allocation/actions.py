@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from freehold.master.allocation import queries
-from freehold.master.allocation.choice import Avoided, Constraints
+from freehold.master.allocation.choice import Avoided, Constraints, Needs
 from freehold.master.fleet import partitions, revisions
 from freehold.master.foundation import hints
 from freehold.master.foundation.errors import NoPlace
@@ -25,7 +25,7 @@ NOWHERE = Avoided()
 
 
 def place(
-    instance: str, release: str, project: str, constraints: Constraints, weight: int, *, avoid: Avoided = NOWHERE
+    instance: str, release: str, project: str, constraints: Constraints, needs: Needs, *, avoid: Avoided = NOWHERE
 ) -> Place:
     """Take a partition for an instance; call it in the transaction that makes the instance.
 
@@ -33,15 +33,15 @@ def place(
     """
     # The revision first: its lock makes placements take turns, so that the candidate read next is still free.
     revision = revisions.next_revision()
-    for candidate in queries.places(release, project, constraints, weight):
+    for candidate in queries.places(release, project, constraints, needs):
         node = candidate.node
         is_avoided = avoid.holds(node, candidate.site_id)
-        partition = None if is_avoided else partitions.take(node, instance, weight, revision)
+        partition = None if is_avoided else partitions.take(node, instance, needs.weight, needs.size, revision)
         if partition is None:
             continue
         hints.after_commit(hints.FLEET_CHANGED)
         return Place(node, partition["name"], partition["address"], revision, candidate.site_id)
-    reasons = queries.why_not(release, project, constraints, weight)
+    reasons = queries.why_not(release, project, constraints, needs)
     summary = "; ".join(
         f"{reason.nodes} nodes: {reason.reason}" if reason.nodes else reason.reason for reason in reasons
     )

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from freehold.protocol.problem import Reason
+from freehold.protocol.size import UNNAMED, Size
 
 
 class Placement(StrEnum):
@@ -74,6 +75,10 @@ class Candidate:
     architecture: str
     free: int
     capacity_left: int
+    cpu_percent_left: int
+    """What of it nobody's size names yet, and is not the machine's own."""
+    memory_mb_left: int
+    disk_mb_left: int
     built: bool
     """Whether the release is built there already."""
     site_id: str = ""
@@ -81,8 +86,16 @@ class Candidate:
     """Whether it could not be built there; it is tried again."""
 
 
-def misfit(candidate: Candidate, constraints: Constraints, weight: int) -> str | None:
-    """Return the first reason why an instance of this weight cannot go there; None when it can."""
+@dataclass(frozen=True)
+class Needs:
+    """What an instance takes of its node."""
+
+    weight: int
+    size: Size = UNNAMED
+
+
+def misfit(candidate: Candidate, constraints: Constraints, needs: Needs) -> str | None:
+    """Return the first reason why an instance cannot go there; None when it can."""
     wanted = constraints
     if wanted.node and wanted.node not in (candidate.node, candidate.title):
         return f"is not node '{wanted.node}'"
@@ -101,12 +114,23 @@ def misfit(candidate: Candidate, constraints: Constraints, weight: int) -> str |
         return f"has less than {wanted.memory_mb} MB of memory"
     if candidate.disk_mb < wanted.disk_mb:
         return f"has less than {wanted.disk_mb} MB of disk"
-    if candidate.capacity_left < weight:
+    if candidate.capacity_left < needs.weight:
         return "has no capacity left"
+    return _too_large(candidate, needs.size)
+
+
+def _too_large(candidate: Candidate, size: Size) -> str | None:
+    """Return what of a size the node has not left."""
+    if size.cpu_percent > max(0, candidate.cpu_percent_left):
+        return f"has not {size.cpus:g} CPUs left"
+    if size.memory_mb > max(0, candidate.memory_mb_left):
+        return f"has not {size.memory_mb} MB of memory left"
+    if size.disk_mb > max(0, candidate.disk_mb_left):
+        return f"has not {size.disk_mb} MB of disk left"
     return None
 
 
-def rank(candidates: Iterable[Candidate], constraints: Constraints, weight: int) -> list[Candidate]:
+def rank(candidates: Iterable[Candidate], constraints: Constraints, needs: Needs) -> list[Candidate]:
     """Return the candidates that fit, best first.
 
     Spread: most free partitions first; pack: fewest. Between equals, a node that has built the release
@@ -114,11 +138,11 @@ def rank(candidates: Iterable[Candidate], constraints: Constraints, weight: int)
     answer.
     """
     sign = -1 if constraints.placement is Placement.SPREAD else 1
-    fitting = (candidate for candidate in candidates if misfit(candidate, constraints, weight) is None)
+    fitting = (candidate for candidate in candidates if misfit(candidate, constraints, needs) is None)
     return sorted(fitting, key=lambda candidate: (sign * candidate.free, not candidate.built, candidate.node))
 
 
-def explain(candidates: Iterable[Candidate], constraints: Constraints, weight: int) -> list[Reason]:
+def explain(candidates: Iterable[Candidate], constraints: Constraints, needs: Needs) -> list[Reason]:
     """Return every reason that excludes candidates, with how many each excludes, most first."""
-    counts = Counter(filter(None, (misfit(candidate, constraints, weight) for candidate in candidates)))
+    counts = Counter(filter(None, (misfit(candidate, constraints, needs) for candidate in candidates)))
     return [Reason(reason, nodes) for reason, nodes in counts.most_common()]

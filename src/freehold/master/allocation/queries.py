@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from freehold.master.allocation.choice import Candidate, Constraints, Placement, explain, rank
+from freehold.master.allocation.choice import Candidate, Constraints, Needs, Placement, explain, rank
 from freehold.master.foundation import sql
 from freehold.master.foundation.transactions import run
 from freehold.protocol.problem import Reason
@@ -31,7 +31,7 @@ _MOST_EXPLAINED = 5000
 MOST_PUT_OFF = 512
 
 
-def places(release: str, project: str, constraints: Constraints, weight: int) -> Iterator[Candidate]:
+def places(release: str, project: str, constraints: Constraints, needs: Needs) -> Iterator[Candidate]:
     """Yield nodes for an instance, best first, reading the index only as far as the caller goes.
 
     Where the release could not be built is looked at last; after `MOST_PUT_OFF` of those, as they come.
@@ -43,11 +43,11 @@ def places(release: str, project: str, constraints: Constraints, weight: int) ->
             for beneficiary in ("", project)
             for row in run(ON_NODE, release=release, beneficiary=beneficiary, node=node)
         ]
-        yield from rank(map(_candidate, rows), constraints, weight)
+        yield from rank(map(_candidate, rows), constraints, needs)
         return
     put_off: list[Candidate] = []
     for candidates in _pages(release, project, constraints):
-        for candidate in rank(candidates, constraints, weight):
+        for candidate in rank(candidates, constraints, needs):
             if candidate.failed and len(put_off) < MOST_PUT_OFF:
                 put_off.append(candidate)
             else:
@@ -55,7 +55,7 @@ def places(release: str, project: str, constraints: Constraints, weight: int) ->
     yield from put_off
 
 
-def why_not(release: str, project: str, constraints: Constraints, weight: int) -> list[Reason]:
+def why_not(release: str, project: str, constraints: Constraints, needs: Needs) -> list[Reason]:
     """Return every reason why no node takes the instance."""
     (row,) = run(QUERIES["overview"], release=release, beneficiary=project)
     if not row["supplies"]:
@@ -77,7 +77,7 @@ def why_not(release: str, project: str, constraints: Constraints, weight: int) -
         seen.extend(candidates)
         if len(seen) >= _MOST_EXPLAINED:
             break
-    return explain(seen, constraints, weight) + reasons
+    return explain(seen, constraints, needs) + reasons
 
 
 def _pages(release: str, project: str, constraints: Constraints) -> Iterator[list[Candidate]]:

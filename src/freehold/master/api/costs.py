@@ -208,7 +208,7 @@ class PriceOut(Schema):
     product: str
     type: str
     titles: dict[str, str] = Field(description="By language.")
-    size: dict[str, Any]
+    size: dict[str, int | float]
     availability: int = Field(description="Promised, in millionths; 0: nothing is promised.")
     credits: list[Any] = Field(description="Below which availability which percentage is given back.")
     currency: str

@@ -120,6 +120,10 @@ class InstanceOut(FreeTextOut):
     message: str = Field(description="Why it is not as wanted; for a failed build, the last lines of its log.")
     parameters: dict[str, Any]
     constraints: dict[str, Any]
+    size: dict[str, int | float] = Field(
+        description="What it may use, and its node keeps for it: cpus, memory_mb, disk_mb, processes, open_files. What "
+        "is not named is as its node allows everybody."
+    )
     publication: dict[str, Any]
     promises: list[PromiseOut]
     promises_kept: bool
@@ -421,6 +425,7 @@ def out(picture: Picture, *, is_revealed: bool = False) -> dict[str, Any]:
         **row["free_text"],
         "parameters": parameters,
         "constraints": row["constraints"],
+        "size": row["size"],
         "publication": published if status.state != "destroyed" else {},
         "promises": [
             {

@@ -31,7 +31,11 @@ class OfferIn(StrictBody):
     product: str
     type: str = "default"
     titles: dict[str, str] = Field(description="By language: en, fr, zh-hans.")
-    size: dict[str, int] = Field({}, description="What is shown of its size: cpus, memory_gb, disk_gb.")
+    size: dict[str, int | float] = Field(
+        {},
+        description="What every service of it may use, and its node keeps for it: cpus, memory_mb, disk_mb, processes, "
+        "open_files.",
+    )
     parameters: dict[str, Any] = Field({}, description="What every order of it has.")
     availability: float = Field(0, description="Promised percent of a month, such as 99.9; 0 promises nothing.")
     credits: list[tuple[float, int]] | None = Field(

@@ -14,6 +14,8 @@ from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import run
+from freehold.protocol import size as sizes
+from freehold.protocol.size import UNNAMED, Size
 
 _SQL = sql.load(Path(__file__).parent / "sql" / "catalog.sql", prepared=True)
 
@@ -38,6 +40,8 @@ class ResolvedType:
     """It may request other instances."""
     is_orderable: bool = True
     """Customers may order it; otherwise only instances may request it."""
+    size: Size = UNNAMED
+    """What an instance may use, unless something else is said of it."""
 
 
 def choose(product: str, version: str | None, type_name: str) -> ResolvedType:
@@ -58,6 +62,7 @@ def choose(product: str, version: str | None, type_name: str) -> ResolvedType:
                 any(other_type["host"] == type_name for other_type in rows),
                 bool(row["requests"]),
                 bool(row["is_orderable"]),
+                sizes.read(row["size"]),
             )
     raise NotFound(
         f"{product} {rows[0]['version']} has no type '{type_name}'.",
@@ -79,6 +84,11 @@ def requests(release: str, type_name: str) -> tuple[str, str]:
     """Return what a type of a release declares to request, and the schema of its parameters; both are JSON."""
     row = ReleaseType.objects.only("requests", "request_schema").get(release=release, name=type_name)
     return row.requests, row.request_schema
+
+
+def usual_size(release: str, type_name: str) -> Size:
+    """Return what instances of a type of a release may use, unless something else is said of one."""
+    return sizes.read(ReleaseType.objects.values_list("size", flat=True).get(release=release, name=type_name))
 
 
 def version(release: str) -> str:

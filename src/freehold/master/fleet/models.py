@@ -79,6 +79,10 @@ class Node(models.Model):
     used = models.IntegerField(default=0)
     free = models.IntegerField(default=0)
     """How many of its partitions are free."""
+    kept_cpu_percent = models.BigIntegerField(db_default=0)
+    """What of its processors (percent of one), memory and disk is kept for instances whose size names them."""
+    kept_memory_mb = models.BigIntegerField(db_default=0)
+    kept_disk_mb = models.BigIntegerField(db_default=0)
     created_at = models.BigIntegerField()
 
     class Meta:
@@ -103,6 +107,10 @@ class Partition(models.Model):
     """Whether the node still offers it."""
     instance = models.TextField(null=True)
     """The instance that lives here; its row is in `ordering`, which may look at this room but not be seen by it."""
+    kept_cpu_percent = models.BigIntegerField(db_default=0)
+    """What of its node is kept for that."""
+    kept_memory_mb = models.BigIntegerField(db_default=0)
+    kept_disk_mb = models.BigIntegerField(db_default=0)
 
     class Meta:
         constraints = [

@@ -7,18 +7,20 @@ from freehold.master.fleet.actions import sync_supplies
 from freehold.master.fleet.models import Node
 from freehold.master.foundation import sql
 from freehold.master.foundation.transactions import run
+from freehold.protocol.size import Size
 
 SQL = sql.load(Path(__file__).parent / "sql" / "partitions.sql", prepared=True)
 
 
-def take(node: str, instance: str, weight: int, revision: int) -> dict[str, Any] | None:
+def take(node: str, instance: str, weight: int, size: Size, revision: int) -> dict[str, Any] | None:
     """Give an instance a partition of a node, with the node's next revision; return its name and address.
 
-    None when the node has none, or no room for the weight, any more.
+    Of the node so much is kept for it as its size names. None when the node has none, or no room, any more.
     """
-    if not run(SQL["take_capacity"], node=node, weight=weight, revision=revision):
+    kept = _kept(size)
+    if not run(SQL["take_capacity"], node=node, weight=weight, revision=revision, **kept):
         return None
-    (partition,) = run(SQL["take_partition"], node=node, instance=instance)
+    (partition,) = run(SQL["take_partition"], node=node, instance=instance, **kept)
     sync_supplies(node)
     return partition
 
@@ -28,8 +30,25 @@ def free(node: str, partition: str, instance: str, weight: int) -> None:
     Node.objects.select_for_update().get(id=node)
     rows = run(SQL["free_partition"], node=node, partition=partition, instance=instance)
     if rows:
-        run(SQL["free_capacity"], node=node, weight=weight, partitions=int(bool(rows[0]["present"])))
+        partitions = int(bool(rows[0].pop("present")))
+        run(SQL["free_capacity"], node=node, weight=weight, partitions=partitions, **rows[0])
         sync_supplies(node)
+
+
+def resize(node: str, partition: str, instance: str, size: Size) -> bool:
+    """Keep of a node what another size of an instance that lives there names; return whether there is so much."""
+    Node.objects.select_for_update().get(id=node)
+    (before,) = run(SQL["kept"], node=node, partition=partition, instance=instance)
+    after = _kept(size)
+    more = {f"more_{name}": after[name] - before[name] for name in after}
+    if not run(SQL["resize_capacity"], node=node, **more):
+        return False
+    run(SQL["resize_partition"], node=node, partition=partition, instance=instance, **after)
+    return True
+
+
+def _kept(size: Size) -> dict[str, int]:
+    return {"cpu_percent": size.cpu_percent, "memory_mb": size.memory_mb, "disk_mb": size.disk_mb}
 
 
 def keep(node: str, partition: str, instance: str, left: str) -> None:

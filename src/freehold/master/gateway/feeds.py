@@ -6,6 +6,7 @@ import time
 import msgspec
 
 from freehold.master.gateway.database import DatabaseConnection
+from freehold.protocol import size
 from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance, WantedMembership, WantedRestart
 from freehold.protocol.states import SoftwareWanted, Wanted
 
@@ -37,10 +38,11 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
             bool(movable and is_unsettled),
             _last(restarts),
             _membership(cluster),
+            size.read(sized),
         )
         for (
             instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, child_publications,
-            movable, restarts, cluster,
+            movable, restarts, cluster, sized,
         ) in reader.rows("feed_instances", {"node": node, "since": since})
     ]  # fmt: skip
     instances += [

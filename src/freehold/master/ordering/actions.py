@@ -42,8 +42,10 @@ from freehold.master.people import quotas
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
 from freehold.master.sales import queries as sales
+from freehold.protocol import size as sizes
 from freehold.protocol.order import FREE_TEXT, OfferedTo, OrderSpec
 from freehold.protocol.problem import FieldError, Reason
+from freehold.protocol.size import Size
 from freehold.protocol.states import Wanted
 
 LARGE_PARAMETERS, HISTORY_OF_LARGE = 4 * 1024, 1024 * 1024
@@ -202,8 +204,9 @@ def _create(order: Order) -> Answer:
     parameters = schemas.restore_secrets(choice.release, choice.type, spec.parameters or {}, {})
     parameters = resolving.fitting(choice.release, choice.type, parameters)
     constraints = resolving.constraints_of(spec.constraints or {})
+    size = _size_of(order, spec.size, choice.size, is_shared=bool(choice.host))
     instance = ids.new("inst")
-    host, place = _place(order, instance, choice, constraints)
+    host, place = _place(order, instance, replace(choice, size=size), constraints)
     wanted = spec.state or Wanted.STARTED
     inserted = run(
         QUERIES["insert"],
@@ -226,6 +229,7 @@ def _create(order: Order) -> Answer:
         node=place.node,
         partition=place.partition,
         weight=0 if host else choice.weight,
+        size=size.text(),
         revision=place.revision,
         now=clock.now(),
         usual=quotas.USUAL[Quota.INSTANCES],
@@ -277,16 +281,19 @@ def _of_offer(spec: Request) -> tuple[Request, str | None]:
     if spec.offer is None:
         return spec, None
     offer = sales.offer(spec.offer, spec.product)
-    parameters = spec.parameters or {}
     fixed = {"product": offer.product, "type": offer.type}
     wrong = [name for name, value in fixed.items() if getattr(spec, name) not in (None, value)]
-    wrong += [name for name, value in offer.parameters.items() if parameters.get(name, value) != value]
+    wrong += plans.differing(offer, spec)
     if wrong:
         raise Conflict(
             f"The offer '{spec.offer}' has another {', '.join(wrong)}.", remedy="Leave it out, or take another offer."
         )
     whole = msgspec.structs.replace(
-        spec, product=offer.product, type=offer.type, parameters={**parameters, **offer.parameters}
+        spec,
+        product=offer.product,
+        type=offer.type,
+        parameters={**(spec.parameters or {}), **offer.parameters},
+        size=msgspec.to_builtins(offer.size),
     )
     return whole, offer.offer
 
@@ -294,7 +301,7 @@ def _of_offer(spec: Request) -> tuple[Request, str | None]:
 def _place(order: Order, instance: str, choice: ResolvedType, constraints: Constraints) -> tuple[str | None, Place]:
     if not choice.host:
         if order.parent is None:
-            return None, allocation.place(instance, choice.release, order.project, constraints, choice.weight)
+            return None, allocation.place(instance, choice.release, order.project, constraints, resolving.needs(choice))
         return None, _place_part(order.parent, instance, choice, order.project, constraints)
     parent = order.parent
     kin = {parent["id"], *(row["id"] for row in trees.ancestors(parent["parent"]))} if parent else set()
@@ -310,7 +317,9 @@ def _place_part(
     kept = reservations.make_room(parent["tree"], choice, siblings.avoided)
 
     def place(constraints: Constraints) -> Place:
-        return allocation.place(instance, choice.release, project, constraints, choice.weight, avoid=siblings.avoided)
+        return allocation.place(
+            instance, choice.release, project, constraints, resolving.needs(choice), avoid=siblings.avoided
+        )
 
     if siblings.apart and kept and not constraints.node:
         try:
@@ -341,11 +350,12 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     if spec.state is None:
         endings.refuse_ending(row)
     parameters_asked = present = json.loads(row["parameters"])
+    size_asked = spec.size
     if spec.parameters is not None:
         parameters_asked = schemas.restore_secrets(row["release_id"], row["type"], spec.parameters, present)
     if spec.offer is not None:
-        parameters_asked, is_other = plans.take(row, spec, parameters_asked, order.actor)
-        noted = is_other or noted
+        taken = plans.take(row, spec, parameters_asked, order.actor)
+        parameters_asked, size_asked, noted = taken.parameters, taken.size, taken.is_changed or noted
     release = row["release_id"]
     if spec.release is not None and spec.release != row["version"]:
         release = _other_release(order, row)
@@ -357,19 +367,28 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         row["id"], row["project_id"], row["product"], everyone=spec.offered_to is OfferedTo.EVERYONE
     )
     noted = free_text.note(order.spec, row, order.actor) or noted
-    before = (row["release_id"], row["parameters"], old, row["orphaned_at"] is None and row["ends_at"] is None)
-    if (release, parameters, state_asked, True) == before:
+    size = sizes.read(row["size"])
+    if size_asked is not None:
+        usual = catalog.usual_size(release, row["type"])
+        size = _size_of(order, size_asked, usual, is_shared=row["host"] is not None)
+    is_kept_on = row["orphaned_at"] is None and row["ends_at"] is None
+    before = (row["release_id"], row["parameters"], sizes.read(row["size"]), old, is_kept_on)
+    if (release, parameters, size, state_asked, True) == before:
         return Answer(row["id"], False, offered or noted, row["node_id"], row["partition"])
     if row["parent"] is None and not order.partial and (release, parameters) != (row["release_id"], row["parameters"]):
         _reserve_more(row, release, parameters)
     if row["ends_at"] is not None and state_asked is not Wanted.DESTROYED:
         endings.keep_on(row, order.actor)
-    events.send(Changed(row["id"], json.loads(parameters), state_asked))
+    named = None if size_asked is None else resolving.size_of(size_asked)
+    events.send(Changed(row["id"], json.loads(parameters), state_asked, named))
+    if size != sizes.read(row["size"]):
+        _resize(row, size)
     run(
         QUERIES["change"],
         id=row["id"],
         release=release,
         parameters=parameters,
+        size=size.text(),
         requested_state=state_asked.value,
         revision=revisions.bump(row["node_id"]),
         now=clock.now(),
@@ -390,8 +409,31 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         release=release,
         state=state_asked.value,
         parameters_changed=parameters != row["parameters"],
+        **({} if size == sizes.read(row["size"]) else {"size": size.text()}),
     )
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
+
+
+def _size_of(order: Order, asked: dict[str, Any] | None, usual: Size, *, is_shared: bool) -> Size:
+    """Return what an instance may use; what is not asked for is as usual with its type. Raise Invalid."""
+    if is_shared and asked:
+        raise Invalid(
+            f"'{order.title}' is shared: its host has a size, and it has none.",
+            errors=[FieldError("size", "none for a shared instance")],
+        )
+    return resolving.size_of(asked or {}).over(usual)
+
+
+def _resize(row: dict[str, Any], size: Size) -> None:
+    """Have an instance use more of its node, or less; raise NoPlace when that has not so much left."""
+    revisions.take_turn()
+    if not partitions.resize(row["node_id"], row["partition"], row["id"], size):
+        title = Node.objects.values_list("title", flat=True).get(id=row["node_id"])
+        raise NoPlace(
+            f"Node '{title}', where '{row['title']}' lives, has not so much left for it.",
+            reasons=[Reason("has not so much left", 1)],
+            remedy="Take a smaller size, or move it to another node first.",
+        )
 
 
 def _reserve_more(row: dict[str, Any], release: str, parameters: str) -> None:
@@ -443,7 +485,7 @@ def _other_release(order: Order, row: dict[str, Any]) -> str:
     choice = catalog.choose(row["product"], spec.release, row["type"])
     if choice.weight != row["weight"]:
         raise Conflict(
-            f"Release {spec.release} has another size than {row['version']}.",
+            f"Release {spec.release} has another weight than {row['version']}.",
             remedy="Request a new instance of it and destroy this one.",
         )
     if not run(QUERIES["supplied"], release=choice.release, node=row["node_id"], project=order.project):

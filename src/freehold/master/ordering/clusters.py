@@ -130,7 +130,8 @@ class _Found:
 
     def has_change(self, member: dict[str, Any]) -> bool:
         row = self.row
-        return bool((member["release_id"], member["parameters"]) == (row["release_id"], row["parameters"]))
+        wanted = (row["release_id"], row["parameters"], row["member_size"])
+        return bool((member["release_id"], member["parameters"], member["size"]) == wanted)
 
     @property
     def is_quiet(self) -> bool:
@@ -282,6 +283,7 @@ def _add(parent: dict[str, Any], name: str, spec: ClusterRequest, actor: str) ->
         release=wanted.choice.release,
         parameters=wanted.parameters,
         constraints=wanted.constraints,
+        member_size=wanted.size,
         now=clock.now(),
         **_terms(spec),
     )
@@ -308,7 +310,8 @@ def _change(row: dict[str, Any], parent: dict[str, Any], spec: ClusterRequest) -
             f"'{row['name']}' is placed already; its constraints cannot change.",
             remedy="Leave the constraints as they were, or give it another name.",
         )
-    is_same = (wanted.choice.release, wanted.parameters) == (row["release_id"], row["parameters"])
+    present = (row["release_id"], row["parameters"], row["member_size"])
+    is_same = (wanted.choice.release, wanted.parameters, wanted.size) == present
     terms = _terms(spec)
     if is_same and all(row[name] == value for name, value in terms.items()):
         return
@@ -317,6 +320,7 @@ def _change(row: dict[str, Any], parent: dict[str, Any], spec: ClusterRequest) -
         id=row["id"],
         release=wanted.choice.release,
         parameters=wanted.parameters,
+        member_size=wanted.size,
         is_refused=bool(row["is_refused"]) and is_same,
         now=clock.now(),
         **terms,
@@ -355,14 +359,13 @@ def _take(cluster: _Found, step: RolloutStep, sights: Mapping[str, Sight]) -> No
         # Its new node is told of the move by the revision of that.
         _tell(again, again.member(ordinal), is_told=True)
     elif step.verb is RolloutVerb.CHANGE:
-        present = _text({"release": member["release_id"], "parameters": json.loads(member["parameters"])})
+        present = _text(_terms_of(member["release_id"], member["parameters"], member["size"]))
         former = member["former"] or ("" if member["ready_at"] is None else present)
-        is_told = _order(cluster, ordinal, row["release_id"], json.loads(row["parameters"]))
+        is_told = _order(cluster, ordinal, _terms_of(row["release_id"], row["parameters"], row["member_size"]))
         run(SQL["change_member"], instance=member["id"], former=former, now=now)
         _tell(cluster, member, is_told=is_told)
     elif step.verb is RolloutVerb.GO_BACK:
-        former = json.loads(member["former"])
-        _order(cluster, ordinal, former["release"], former["parameters"])
+        _order(cluster, ordinal, json.loads(member["former"]))
         run(SQL["change_member"], instance=member["id"], former="", now=now)
         why = sights[member["id"]].message[:_LONGEST_WHY]
         words = f"'{cluster.title(ordinal)}' did not become ready with the change, and has what it had before: {why}"
@@ -396,6 +399,7 @@ def _add_members(cluster: _Found, ordinals: tuple[int, ...]) -> None:
             release=catalog.version(row["release_id"]),
             parameters=json.loads(row["parameters"]),
             constraints=json.loads(row["constraints"]),
+            size=json.loads(row["member_size"]),
         )
         answer = actions.apply(replace(order, spec=spec))
         run(SQL["add_member"], instance=answer.instance, cluster=row["id"], ordinal=ordinal, now=clock.now())
@@ -406,10 +410,15 @@ def _add_members(cluster: _Found, ordinals: tuple[int, ...]) -> None:
         run(SQL["tell"], instance=again.member(ordinal)["id"], view=again.view(again.member(ordinal)))
 
 
-def _order(cluster: _Found, ordinal: int, release: str, parameters: dict[str, Any]) -> bool:
-    """Change the release and parameters of a member; return whether its node is told."""
+def _terms_of(release: str, parameters: str, size: str) -> dict[str, Any]:
+    return {"release": release, "parameters": json.loads(parameters), "size": json.loads(size)}
+
+
+def _order(cluster: _Found, ordinal: int, terms: dict[str, Any]) -> bool:
+    """Change the release, parameters and size of a member; return whether its node is told."""
     order = _asked(cluster, ordinal)
-    spec = msgspec.structs.replace(order.spec, release=catalog.version(release), parameters=parameters)
+    version = catalog.version(terms["release"])
+    spec = msgspec.structs.replace(order.spec, release=version, parameters=terms["parameters"], size=terms.get("size"))
     return actions.apply(replace(order, spec=spec)).changed
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from freehold.protocol.size import Size
 from freehold.protocol.states import Wanted
 
 
@@ -85,3 +86,5 @@ class Changed:
     instance: str
     parameters: dict[str, Any]
     asked: Wanted
+    size: Size | None = None
+    """When it is said: what it may use, without what its type says."""

@@ -56,6 +56,8 @@ class Instance(models.Model):
     partition = models.TextField()
     """Name of the partition on the node."""
     weight = models.IntegerField()
+    size = models.TextField(db_default="{}")
+    """JSON of `protocol.size.Size`: what it may use of its node."""
     revision = models.BigIntegerField()
     """The node's revision at the last change of this row."""
     created_at = models.BigIntegerField()
@@ -148,6 +150,8 @@ class Cluster(models.Model):
     """JSON object, of each of them."""
     constraints = models.TextField()
     """JSON of allocation.Constraints, of each of them."""
+    member_size = models.TextField(db_default="{}")
+    """JSON of `protocol.size.Size`, of each of them."""
     size = models.IntegerField()
     most_down = models.IntegerField()
     ready_within = models.FloatField()

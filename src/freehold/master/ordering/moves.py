@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from freehold.master.allocation import actions as allocation
-from freehold.master.allocation.choice import Avoided, Constraints
+from freehold.master.allocation.choice import Avoided, Constraints, Needs
 from freehold.master.fleet import fencing, partitions, revisions
 from freehold.master.fleet.actions import revoke_instance_certificates
 from freehold.master.fleet.models import Node
@@ -25,6 +25,7 @@ from freehold.master.generation.clocks import contradiction
 from freehold.master.ordering import apart, endings
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
+from freehold.protocol import size
 
 _log = logging.getLogger(__name__)
 
@@ -172,10 +173,9 @@ def move_within(row: dict[str, Any], *, actor: str) -> None:
         # Where it is, and where something of it may be left.
         left = {departure["node_id"] for departure in run(QUERIES["departing"], instance=row["id"])}
         kin = apart.occupied(row["parent"], row["product"], row["type"], besides=row["id"])
+        needs = Needs(row["weight"], size.read(row["size"]))
         avoid = Avoided(kin.avoided.nodes | left | {row["node_id"]}, kin.avoided.sites)
-        place = allocation.place(
-            row["id"], row["release_id"], row["project_id"], constraints, row["weight"], avoid=avoid
-        )
+        place = allocation.place(row["id"], row["release_id"], row["project_id"], constraints, needs, avoid=avoid)
         moved = run(
             QUERIES["move"],
             id=row["id"],

@@ -140,6 +140,7 @@ def _where(condition: str, **values: object) -> list[dict[str, Any]]:
     for row in rows:
         row["parameters"] = json.loads(row["parameters"])
         row["constraints"] = json.loads(row["constraints"])
+        row["size"] = json.loads(row["size"])
         row["promises"] = json.loads(row["promises"] or "[]")
         row["processes"] = json.loads(row["processes"] or "[]")
         row["published"] = json.loads(row["published"] or "{}")

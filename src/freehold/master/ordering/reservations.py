@@ -19,7 +19,7 @@ from freehold.master.fleet import partitions, revisions
 from freehold.master.foundation import clock, ids
 from freehold.master.foundation.errors import NoPlace, NotFound, NotWhole
 from freehold.master.foundation.transactions import run, writing
-from freehold.master.ordering import apart, declared, trees
+from freehold.master.ordering import apart, declared, resolving, trees
 from freehold.master.ordering.apart import Occupied
 from freehold.master.ordering.queries import QUERIES
 
@@ -67,7 +67,7 @@ def reserve(tree: str, project: str, title: str, order: Declaring, there: Counte
         reservation = ids.new("rsrv")
         try:
             place = allocation.place(
-                reservation, wanted.release, project, Constraints(), wanted.weight, avoid=siblings.avoided
+                reservation, wanted.release, project, Constraints(), resolving.needs(wanted), avoid=siblings.avoided
             )
         except NoPlace as error:
             raise _refused(title, part, kept, error) from None

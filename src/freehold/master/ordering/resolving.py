@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from freehold.master.allocation.choice import Constraints
+from freehold.master.allocation.choice import Constraints, Needs
 from freehold.master.catalog import queries as catalog
 from freehold.master.catalog import schemas
 from freehold.master.catalog.queries import ResolvedType
@@ -15,8 +15,10 @@ from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.transactions import run
 from freehold.master.ordering.queries import QUERIES
 from freehold.protocol import numbers
+from freehold.protocol import size as sizes
 from freehold.protocol.order import OrderSpec
 from freehold.protocol.problem import FieldError
+from freehold.protocol.size import Size
 
 LARGEST_PARAMETERS = 64 * 1024
 """Bytes of an instance's parameters as JSON: they are sent, kept and shown again and again."""
@@ -31,6 +33,8 @@ class Resolved:
     """JSON."""
     constraints: str
     """JSON."""
+    size: str
+    """JSON."""
 
 
 def resolve(spec: OrderSpec, project: str) -> Resolved:
@@ -40,7 +44,13 @@ def resolve(spec: OrderSpec, project: str) -> Resolved:
     choice = choose(spec, project)
     parameters = fitting(choice.release, choice.type, spec.parameters or {})
     constraints = constraints_of(spec.constraints or {})
-    return Resolved(choice, as_text(parameters), msgspec.json.encode(constraints).decode())
+    size = size_of(spec.size or {}).over(choice.size)
+    return Resolved(choice, as_text(parameters), msgspec.json.encode(constraints).decode(), size.text())
+
+
+def needs(choice: ResolvedType) -> Needs:
+    """Return what an instance takes of its node."""
+    return Needs(choice.weight, choice.size)
 
 
 def choose(spec: OrderSpec, project: str) -> ResolvedType:
@@ -91,6 +101,18 @@ def fitting(release: str, type_name: str, wanted: dict[str, Any]) -> dict[str, A
 def as_text(values: Mapping[str, Any]) -> str:
     """Return parameters as the JSON that is kept."""
     return json.dumps(values, separators=(",", ":"))
+
+
+def size_of(values: dict[str, Any]) -> Size:
+    """Return a size that a request names; raise Invalid for one that is none."""
+    try:
+        return sizes.size_of(values)
+    except msgspec.ValidationError as error:
+        raise Invalid(
+            f"Size: {error}",
+            remedy=f"A size names {', '.join(sizes.NAMES)}.",
+            errors=[FieldError("size", str(error), values)],
+        ) from None
 
 
 def constraints_of(values: dict[str, Any]) -> Constraints:

@@ -3,7 +3,7 @@
 from freehold.master.allocation import queries as places
 from freehold.master.allocation.choice import Constraints
 from freehold.master.catalog.queries import ResolvedType
-from freehold.master.ordering import sharing
+from freehold.master.ordering import resolving, sharing
 from freehold.protocol.problem import Reason
 
 
@@ -14,6 +14,6 @@ def lacking(choice: ResolvedType, project: str, constraints: Constraints) -> lis
     """
     if choice.host:
         return sharing.lacking(choice, project, constraints)
-    if next(places.places(choice.release, project, constraints, choice.weight), None) is not None:
+    if next(places.places(choice.release, project, constraints, resolving.needs(choice)), None) is not None:
         return []
-    return places.why_not(choice.release, project, constraints, choice.weight)
+    return places.why_not(choice.release, project, constraints, resolving.needs(choice))

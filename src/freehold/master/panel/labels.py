@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils.functional import Promise
@@ -116,9 +116,16 @@ WAITING: dict[str, str | Promise] = {
 
 _SIZES: dict[str, str | Promise] = {
     "cpus": gettext_lazy("cores"),
-    "memory_gb": gettext_lazy("GB of memory"),
-    "disk_gb": gettext_lazy("GB of disk"),
+    "memory_mb": gettext_lazy("MB of memory"),
+    "disk_mb": gettext_lazy("MB of disk"),
+    "processes": gettext_lazy("processes"),
+    "open_files": gettext_lazy("open files of each"),
 }
+_LARGE_SIZES: dict[str, str | Promise] = {
+    "memory_mb": gettext_lazy("GB of memory"),
+    "disk_mb": gettext_lazy("GB of disk"),
+}
+"""Of 1024 of the above."""
 COST_KINDS: dict[str, str | Promise] = {
     "amortisation": gettext_lazy("Amortisation"),
     "loan": gettext_lazy("Loan"),
@@ -169,9 +176,21 @@ def of_language(titles: dict[str, str]) -> str:
     return titles.get(get_language() or "en", titles["en"])
 
 
-def size(name: str) -> str:
-    """Return what a number of an offer's size counts."""
-    return str(_SIZES.get(name, name))
+def size(numbers: Mapping[str, float]) -> list[tuple[float, str]]:
+    """Return the numbers of a size, each with what it counts."""
+    shown: list[tuple[float, str]] = []
+    for name, number in numbers.items():
+        if name in _LARGE_SIZES and number % 1024 == 0:
+            shown.append((number // 1024, str(_LARGE_SIZES[name])))
+        else:
+            shown.append((number, str(_SIZES.get(name, name))))
+    return shown
+
+
+def size_title(name: str) -> str:
+    """Return what a number of a size counts, with a capital."""
+    words = str(_SIZES[name])
+    return words[:1].upper() + words[1:]
 
 
 def meter(name: str, unit: int) -> str:

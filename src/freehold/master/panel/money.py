@@ -37,7 +37,7 @@ def prices(request: HttpRequest, caller: Caller | None) -> HttpResponse:
     offers, sites = public_prices.prices(part), public_prices.sites(part)
     for offer in offers:
         offer["title"] = labels.of_language(offer["titles"])
-        offer["sizes"] = [(labels.size(name), value) for name, value in offer["size"].items()]
+        offer["sizes"] = labels.size(offer["size"])
         for usage in offer["usage"]:
             usage["what"] = labels.meter(usage["meter"], usage["unit"])
     # Both lists have their pages at once.

@@ -1,7 +1,7 @@
 """The offers of a product as cards to choose from: what each costs a project, and whether there is room for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -14,9 +14,10 @@ from freehold.master.ordering import actions, room
 from freehold.master.panel import labels
 from freehold.master.people.identity import Caller
 from freehold.protocol.problem import Reason
+from freehold.protocol.size import Size
 
-MOST_REGIONS = 20
-"""Regions of which a page says whether there is room; of others the order says it."""
+MOST_ASKED = 20
+"""Regions and sizes of which a page says whether there is room; of others the order says it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class OfferCard:
         return self.choice.terms is not OfferTerms.UNCLEAR and not self.lacking
 
     @property
+    def sizes(self) -> list[tuple[float, str]]:
+        """What may be used, each number with what it counts."""
+        return labels.size(msgspec.to_builtins(self.choice.size))
+
+    @property
     def gross(self) -> int:
         return self.choice.gross
 
@@ -55,13 +61,15 @@ def cards(kind: ResolvedType, project: str, nowhere: list[Reason]) -> list[Offer
 
     `nowhere`: why there is no room anywhere, as `room.lacking` says it.
     """
-    lacking: dict[str, list[Reason]] = {"": nowhere}
+    lacking: dict[tuple[str, Size], list[Reason]] = {("", kind.size): nowhere}
     cards_of_type = []
     for choice in choices.of_project(project, kind.product, kind.type):
-        if choice.region not in lacking:
-            is_asked = len(lacking) <= MOST_REGIONS
-            lacking[choice.region] = room.lacking(kind, project, Constraints(region=choice.region)) if is_asked else []
-        cards_of_type.append(OfferCard(choice, lacking[choice.region]))
+        size = choice.size.over(kind.size)
+        if (choice.region, size) not in lacking:
+            is_asked, sized = len(lacking) <= MOST_ASKED, replace(kind, size=size)
+            reasons = room.lacking(sized, project, Constraints(region=choice.region)) if is_asked else []
+            lacking[choice.region, size] = reasons
+        cards_of_type.append(OfferCard(choice, lacking[choice.region, size]))
     return sorted(cards_of_type, key=lambda card: not card.is_open)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.functional import Promise
@@ -16,13 +17,14 @@ from freehold.master.catalog.queries import ResolvedType
 from freehold.master.fleet import queries as fleet
 from freehold.master.foundation.errors import Forbidden, Malformed, MasterError, NotFound
 from freehold.master.ordering import actions, listing, queries, room
-from freehold.master.panel import labels, offers
+from freehold.master.panel import labels, offers, sizes
 from freehold.master.panel import queries as lists
 from freehold.master.panel.decorators import draw, for_members, is_fragment
 from freehold.master.panel.sign_up import shown_terms
 from freehold.master.people import terms
 from freehold.master.people.identity import Caller, Scope
 from freehold.master.schemaform.forms import Form
+from freehold.protocol import size
 from freehold.protocol.order import FREE_TEXT
 from freehold.protocol.problem import FieldError
 
@@ -61,7 +63,9 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     kind = next((candidate for candidate in types if candidate.name == form_data.get("type", "default")), types[0])
     form = Form(catalog.type_schemas(chosen["release"], kind.name).request, {}, _posted(request))
     project = form_data.get("project") if form_data.get("project") in mine else next(iter(mine))
-    resolved = ResolvedType(product, chosen["release"], chosen["version"], kind.name, kind.weight, kind.host)
+    resolved = ResolvedType(
+        product, chosen["release"], chosen["version"], kind.name, kind.weight, kind.host, size=size.read(kind.size)
+    )
     nowhere = room.lacking(resolved, mine[str(project)], Constraints())
     cards = offers.cards(resolved, mine[str(project)], nowhere)
     context: dict[str, Any] = {
@@ -79,6 +83,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         "errors": {},
         "others": [],
         "free_text": labels.free_text(_free_text(form_data)),
+        "sizes": sizes.fields(form_data, {}),
         "cards": cards,
         "chosen_offer": offers.chosen_value(cards, form_data.get("offer", "")),
         "lacking": nowhere,
@@ -91,7 +96,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     parameters = form.parameters()
     if parameters is None:
         return draw(request, caller, "order", context, 422)
-    spec = actions.Request(
+    asked = actions.Request(
         str(project),
         form_data.get("title", "").strip(),
         product=product,
@@ -102,6 +107,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         **_free_text(form_data),
     )
     try:
+        spec = msgspec.structs.replace(asked, size=sizes.read(form_data, {}))
         if queries.is_there(caller.project(spec.project, Scope.ORDER), spec.title):
             # A request would change what is there; who fills in this form wants something new.
             context["errors"] = {"title": _("This title is taken. Choose another one.")}
@@ -127,13 +133,15 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     releases = newer if any(release["release"] == row["release_id"] for release in newer) else [present, *newer]
     chosen = _chosen(releases, form_data if form_data.get("release") else {"release": row["version"]})
     schemas = catalog.type_schemas(chosen["release"], row["type"])
-    form = Form(schemas.request, row["parameters"], _posted(request))
+    form, is_paid = Form(schemas.request, row["parameters"], _posted(request)), choices.is_paid(row["id"])
     context: dict[str, Any] = {
         "form": form,
         "row": row,
-        "is_paid": choices.is_paid(row["id"]),
+        "is_paid": is_paid,
         "free_text": labels.free_text({**row["free_text"], **_free_text(form_data)}),
         "releases": releases if row["host"] is None else [present],
+        # Of what is paid for, the plan says the size.
+        "sizes": sizes.fields(form_data, row["size"]) if row["host"] is None and not is_paid else [],
         "chosen": chosen,
         "errors": {},
         "others": [],
@@ -143,8 +151,10 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     parameters = form.parameters()
     if parameters is None:
         return draw(request, caller, "change", context, 422)
-    spec = actions.Request(project, title, release=chosen["version"], parameters=parameters, **_free_text(form_data))
+    asked = actions.Request(project, title, release=chosen["version"], parameters=parameters, **_free_text(form_data))
     try:
+        size_asked = sizes.read(form_data, row["size"]) if context["sizes"] else None
+        spec = msgspec.structs.replace(asked, size=size_asked)
         actions.request(spec, partial=bool(form_data.get("partial")), acting=caller)
     except MasterError as error:
         return draw(request, caller, "change", {**context, **_explained(form, error)}, error.status)

@@ -235,6 +235,7 @@ def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
         "processes": sorted(row["processes"]) if row["wanted"] == Wanted.STARTED else [],
         "token": restarts.new_token(),
         "offer": queries.offer(row["id"]),
+        "sizes": labels.size(row["size"]),
         "expected_until": _expected_until(row),
         "maintenances": picture.maintenances,
         "now": clock.now(),

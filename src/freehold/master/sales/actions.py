@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from django.db import IntegrityError
 
 from freehold.master.accounting.charts import TAX_CATEGORIES
@@ -20,6 +21,7 @@ from freehold.master.people.identity import Caller, Scope
 from freehold.master.people.quotas import Quota
 from freehold.master.sales.models import Offer, Price, PriceList, PriceTier
 from freehold.master.sales.rating import Model, Tier
+from freehold.protocol import size as sizes
 from freehold.protocol.meters import PRICED
 from freehold.protocol.problem import FieldError
 
@@ -42,7 +44,8 @@ class Proposal:
     product: str
     titles: dict[str, str]
     type: str = "default"
-    size: dict[str, int] = field(default_factory=dict)
+    size: dict[str, Any] = field(default_factory=dict)
+    """Fields of `protocol.size.Size`."""
     parameters: dict[str, Any] = field(default_factory=dict)
     availability: int = 0
     """In parts of a million."""
@@ -96,7 +99,7 @@ def add_offer(spec: Proposal, project: str, *, acting: Caller) -> Offer:
         product=spec.product,
         type=spec.type,
         titles=json.dumps(spec.titles, ensure_ascii=False),
-        size=json.dumps(spec.size),
+        size=sizes.size_of(spec.size).text(),
         parameters=json.dumps(spec.parameters),
         availability=spec.availability,
         credits=json.dumps([list(credit) for credit in chosen if credit[0] <= spec.availability]),
@@ -221,6 +224,7 @@ def _check_offer(spec: Proposal, owner: str) -> None:
         )
     if "en" not in spec.titles or any(language not in LANGUAGES for language in spec.titles):
         wrong.append(FieldError("titles", f"English, and others of {', '.join(LANGUAGES)}", list(spec.titles)))
+    wrong += _wrong_size(spec.size)
     if not 0 <= spec.availability <= 1_000_000:
         wrong.append(FieldError("availability", "0 to 1000000 parts of a million", spec.availability))
     if any(not 0 < step <= 1_000_000 or not 0 < share <= 100 for step, share in spec.credits or ()):
@@ -232,6 +236,14 @@ def _check_offer(spec: Proposal, owner: str) -> None:
     wrong += _wrong_account(spec.account, LegalEntity.objects.filter(project=owner))
     if wrong:
         raise Invalid("This cannot be an offer.", errors=wrong)
+
+
+def _wrong_size(size: dict[str, Any]) -> list[FieldError]:
+    try:
+        sizes.size_of(size)
+    except msgspec.ValidationError as error:
+        return [FieldError("size", f"{', '.join(sizes.NAMES)} ({error})", size)]
+    return []
 
 
 def _wrong_account(account: str, entities: Iterable[LegalEntity]) -> list[FieldError]:

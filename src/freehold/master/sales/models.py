@@ -21,7 +21,7 @@ class Offer(models.Model):
     titles = models.TextField()
     """JSON: title by language; `en` is always there."""
     size = models.TextField(default="{}")
-    """JSON of numbers that are shown: cpus, memory_gb, disk_gb."""
+    """JSON of `protocol.size.Size`: what every service of it may use."""
     parameters = models.TextField(default="{}")
     """JSON object: parameters that every order of it has."""
     availability = models.IntegerField(default=0)

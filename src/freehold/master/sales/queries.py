@@ -8,6 +8,8 @@ from typing import Any
 from freehold.master.foundation import sql
 from freehold.master.foundation.errors import NotFound
 from freehold.master.foundation.transactions import run
+from freehold.protocol import size
+from freehold.protocol.size import Size
 
 _SQL = sql.load(Path(__file__).parent / "sql" / "sales.sql", prepared=True)
 
@@ -21,6 +23,8 @@ class SoldItem:
     product: str
     type: str
     parameters: dict[str, Any]
+    size: Size
+    """What it names is what is sold; all else is as the type says."""
 
 
 def offer(name: str, product: str | None = None) -> SoldItem:
@@ -34,4 +38,4 @@ def offer(name: str, product: str | None = None) -> SoldItem:
     if not rows or rows[0]["retired_at"] is not None or not rows[0]["may_sell"]:
         raise NotFound(f"There is no offer '{name}'.", remedy="The page of prices names them all.")
     row = rows[0]
-    return SoldItem(row["id"], row["product"], row["type"], json.loads(row["parameters"]))
+    return SoldItem(row["id"], row["product"], row["type"], json.loads(row["parameters"]), size.read(row["size"]))

@@ -1,7 +1,9 @@
 -- name: candidates
 -- Nodes with a supply of a release and a free partition; `queries.py` says which, and in which order.
 SELECT s.node_id AS node, s.free, s.observed, n.title, n.labels, n.cpus, n.memory_mb, n.disk_mb,
-       n.architecture, n.capacity - n.used AS capacity_left, t.name AS site, t.id AS site_id, t.region
+       n.architecture, n.capacity - n.used AS capacity_left,
+       n.cpus * 100 - n.kept_cpu_percent AS cpu_percent_left, n.memory_mb * 9 / 10 - n.kept_memory_mb AS memory_mb_left,
+       n.disk_mb * 9 / 10 - n.kept_disk_mb AS disk_mb_left, t.name AS site, t.id AS site_id, t.region
 FROM fleet_supply s
 JOIN fleet_node n ON n.id = s.node_id
 JOIN fleet_site t ON t.id = s.site_id

@@ -16,6 +16,7 @@ from freehold.master.billing.subscriptions.on_order import subscription_of
 from freehold.master.fleet.models import Node
 from freehold.master.foundation import clock, days
 from freehold.master.ordering import queries as ordering
+from freehold.protocol.size import Size, size_of
 
 
 class OfferTerms(StrEnum):
@@ -53,6 +54,8 @@ class OfferChoice:
     deposit: int
     by_use: bool
     """What is used is paid besides."""
+    size: Size
+    """What it names may be used; all else is as usual with the type."""
 
     @property
     def gross(self) -> int:
@@ -156,6 +159,7 @@ def _of_customer(
         tax_rate=rate,
         **amounts(row, rate),
         by_use=any(price["kind"] == "usage" for price in row["prices"]),
+        size=size_of(row["size"]),
     )
 
 

@@ -24,6 +24,7 @@ from freehold.master.ordering import suspension
 from freehold.master.ordering.events import AskGrace, Changed, Ending, HandedOver, KeptOn, Ordered
 from freehold.master.sales import queries as sales
 from freehold.master.sales.models import Offer
+from freehold.protocol import size
 from freehold.protocol.problem import FieldError
 from freehold.protocol.states import Wanted
 
@@ -100,8 +101,10 @@ def changed(event: Changed) -> None:
     if event.asked is Wanted.DESTROYED:
         end_subscription(row["id"], days.of_moment(clock.now(), row["time_zone"]))
         return
-    name, fixed = Offer.objects.values_list("name", "parameters").get(id=row["offer"])
+    name, fixed, sold = Offer.objects.values_list("name", "parameters", "size").get(id=row["offer"])
     wrong = [key for key, value in json.loads(fixed).items() if event.parameters.get(key) != value]
+    if event.size is not None and event.size.over(size.read(sold)) != size.read(sold):
+        wrong.append("the size")
     if wrong:
         raise Conflict(
             f"The offer '{name}' fixes {', '.join(wrong)}.", remedy="Order another offer to have another size."

@@ -1,6 +1,7 @@
 -- name: latest
 -- The types of the release of a product that was published last.
-SELECT r.id AS release, r.version, t.name, t.weight, t.shared, t.host, t.requests <> '[]' AS requests, t.is_orderable
+SELECT r.id AS release, r.version, t.name, t.weight, t.shared, t.host, t.requests <> '[]' AS requests, t.is_orderable,
+       t.size
 FROM catalog_release r
 JOIN catalog_releasetype t ON t.release_id = r.id
 WHERE r.id = (SELECT r2.id FROM catalog_release r2 JOIN catalog_product p ON p.id = r2.product_id
@@ -8,7 +9,8 @@ WHERE r.id = (SELECT r2.id FROM catalog_release r2 JOIN catalog_product p ON p.i
 
 -- name: version
 -- The types of one release of a product.
-SELECT r.id AS release, r.version, t.name, t.weight, t.shared, t.host, t.requests <> '[]' AS requests, t.is_orderable
+SELECT r.id AS release, r.version, t.name, t.weight, t.shared, t.host, t.requests <> '[]' AS requests, t.is_orderable,
+       t.size
 FROM catalog_release r
 JOIN catalog_product p ON p.id = r.product_id
 JOIN catalog_releasetype t ON t.release_id = r.id

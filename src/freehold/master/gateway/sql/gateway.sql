@@ -23,7 +23,7 @@ ORDER BY s.revision
 -- name: feed_instances
 -- The instances of a node, as changed after a revision.
 SELECT i.id, i.revision, i.partition, i.release_id, i.type, i.wanted, i.title, i.tree, i.parameters, i.seed, i.child_publications,
-       NOT t.holds_data AS movable, i.restarts, coalesce(m.view, '') AS cluster
+       NOT t.holds_data AS movable, i.restarts, coalesce(m.view, '') AS cluster, i.size
 FROM ordering_instance i
 JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
 LEFT JOIN ordering_clustermember m ON m.instance_id = i.id

@@ -26,7 +26,7 @@ WHERE c.id = :id AND p.wanted = 'started'
 -- The members of clusters, from one to another, with what their siblings are told of them.
 SELECT m.cluster_id, m.instance_id AS id, m.ordinal, m.view, m.former, m.told_at, m.ready_at, m.leaving_at,
        CASE WHEN m.drained_node = i.node_id AND NOT n.open THEN 1 ELSE 0 END AS must_move,
-       i.title, i.release_id, i.parameters, i.revision, i.node_id, n.title AS node, s.name AS site, a.address,
+       i.title, i.release_id, i.parameters, i.size, i.revision, i.node_id, n.title AS node, s.name AS site, a.address,
        b.published
 FROM ordering_clustermember m
 JOIN ordering_instance i ON i.id = m.instance_id
@@ -49,16 +49,16 @@ SELECT i.seed FROM ordering_instance i WHERE i.id = :id
 -- name: add
 -- Record a new cluster.
 INSERT INTO ordering_cluster
-  (id, parent_id, name, product, type, release_id, parameters, constraints, size, most_down, ready_within, leave_within,
-   shares, awaits_ready, is_refused, is_settled, trouble, message, notice, changed_at)
-VALUES (:id, :parent, :name, :product, :type, :release, :parameters, :constraints, :size, :most_down, :ready_within,
-        :leave_within, :shares, :awaits_ready, false, false, '', '', '', :now)
+  (id, parent_id, name, product, type, release_id, parameters, constraints, member_size, size, most_down, ready_within,
+   leave_within, shares, awaits_ready, is_refused, is_settled, trouble, message, notice, changed_at)
+VALUES (:id, :parent, :name, :product, :type, :release, :parameters, :constraints, :member_size, :size, :most_down,
+        :ready_within, :leave_within, :shares, :awaits_ready, false, false, '', '', '', :now)
 
 -- name: change
 -- Record what is now wanted of a cluster.
 UPDATE ordering_cluster
-SET release_id = :release, parameters = :parameters, size = :size, most_down = :most_down, ready_within = :ready_within,
-    leave_within = :leave_within, shares = :shares, awaits_ready = :awaits_ready, is_refused = :is_refused,
+SET release_id = :release, parameters = :parameters, member_size = :member_size, size = :size, most_down = :most_down,
+    ready_within = :ready_within, leave_within = :leave_within, shares = :shares, awaits_ready = :awaits_ready, is_refused = :is_refused,
     is_settled = false, trouble = CASE WHEN :is_refused THEN trouble ELSE '' END, message = '', notice = '',
     changed_at = :now
 WHERE id = :id

@@ -16,10 +16,10 @@ ORDER BY i.created_at DESC LIMIT 1
 -- Record a new instance, unless its project has as many as its quota allows.
 INSERT INTO ordering_instance
   (id, project_id, tree, parent, host, title, product, release_id, type, parameters, constraints, requested_state, wanted,
-   protected, seed, child_publications, forwarded_publication, awaits_ready, node_id, partition, weight, revision, created_at, changed_at
+   protected, seed, child_publications, forwarded_publication, awaits_ready, node_id, partition, weight, size, revision, created_at, changed_at
    {{each free_text "": , $name}})
 SELECT :id, :project, :tree, :parent, :host, :title, :product, :release, :type, :parameters, :constraints, :requested_state,
-       :wanted, :protected, :seed, '{}', 0, :awaits_ready, :node, :partition, :weight, :revision, :now, :now
+       :wanted, :protected, :seed, '{}', 0, :awaits_ready, :node, :partition, :weight, :size, :revision, :now, :now
        {{each free_text "": , :$name}}
 WHERE coalesce((SELECT c.instances FROM ordering_instancecount c WHERE c.project_id = :project), 0)
       < coalesce((SELECT q.most FROM people_quotalimit q WHERE q.project_id = :project AND q.name = 'instances'), :usual)
@@ -114,7 +114,7 @@ VALUES (:instance, :now, :actor, :release, :parameters, :requested_state)
 -- name: change
 -- Record what is now wanted of an instance.
 UPDATE ordering_instance
-SET release_id = :release, parameters = :parameters, requested_state = :requested_state, orphaned_at = NULL,
+SET release_id = :release, parameters = :parameters, size = :size, requested_state = :requested_state, orphaned_at = NULL,
     ends_at = NULL,
     revision = :revision, changed_at = :now
 WHERE id = :id AND gone_at IS NULL
@@ -144,7 +144,7 @@ UPDATE ordering_instance SET gone_at = :now WHERE id = :id AND gone_at IS NULL R
 SELECT i.id, i.project_id, j.name AS project, i.tree, i.parent, i.host, i.orphaned_at, i.suspended_at,
        (SELECT v.reason FROM ordering_projectsuspension v WHERE v.project_id = i.project_id AND v.lifted_at IS NULL)
          AS barred, i.ends_at, i.protected, i.requested_state, i.title, i.product, r.version, i.release_id,
-       i.type, i.parameters, i.constraints, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
+       i.type, i.parameters, i.constraints, i.size, i.wanted, i.revision, i.created_at, i.changed_at, i.gone_at,
        {{each free_text "": i.$name, }}i.node_id, n.title AS node, n.site_id, n.silent_since, n.stopped, t.name AS site, t.expected_silence, i.partition, a.address,
        o.revision AS observed_revision, o.state AS observed, o.message, o.promises, o.processes, o.at AS observed_at,
        b.published, b.revision AS published_revision,
@@ -323,7 +323,7 @@ WHERE node_id = :node AND host IS NULL AND gone_at IS NULL
 -- name: movable
 -- The instances of a node that hold no data and may run elsewhere, with the cluster of those that run as its members.
 SELECT i.id, i.project_id, i.title, i.tree, i.parent, i.product, i.type, i.release_id, i.constraints, i.node_id, i.partition,
-       i.weight, CASE WHEN i.wanted = 'started' THEN m.cluster_id END AS cluster
+       i.weight, i.size, CASE WHEN i.wanted = 'started' THEN m.cluster_id END AS cluster
 FROM ordering_instance i
 JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
 LEFT JOIN ordering_clustermember m ON m.instance_id = i.id
@@ -355,7 +355,7 @@ ORDER BY i.title
 -- name: moving
 -- A service that its owner wants elsewhere.
 SELECT i.id, i.project_id, i.title, i.tree, i.parent, i.product, i.type, i.release_id, i.constraints, i.node_id, i.partition,
-       i.weight, i.host,
+       i.weight, i.size, i.host,
        n.title AS node, t.holds_data,
        (SELECT r.protected FROM ordering_instance r WHERE r.id = i.tree) AS protected,
        (SELECT count(*) FROM ordering_instance g WHERE g.host = i.id AND g.gone_at IS NULL) AS guests

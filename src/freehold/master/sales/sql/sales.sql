@@ -1,6 +1,6 @@
 -- name: offer
 -- The offer that a name means: of one seller, of one product, or of who made that name first.
-SELECT o.id, o.product, o.type, o.parameters, o.retired_at,
+SELECT o.id, o.product, o.type, o.parameters, o.size, o.retired_at,
        CASE WHEN p.project_id = o.project_id
               OR EXISTS (SELECT 1 FROM catalog_sellinggrant g
                          WHERE g.product_id = p.id AND g.project_id = o.project_id)
