@@ -17,6 +17,7 @@ KINDS: dict[str, Any] = {
     "feed-cluster": feed.Feed,
     "feed-stream": feed.Feed,
     "feed-restart": feed.Feed,
+    "feed-size": feed.Feed,
     "stream-part": stream.StreamPart,
     "stream-answer": stream.StreamAnswer,
     "batch": report.ReportBatch,

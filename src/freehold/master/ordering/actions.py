@@ -354,8 +354,8 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     if spec.parameters is not None:
         parameters_asked = schemas.restore_secrets(row["release_id"], row["type"], spec.parameters, present)
     if spec.offer is not None:
-        taken = plans.take(row, spec, parameters_asked, order.actor)
-        parameters_asked, size_asked, noted = taken.parameters, taken.size, taken.is_changed or noted
+        plan = plans.take(row, spec, parameters_asked, order.actor)
+        parameters_asked, size_asked, noted = plan.parameters, plan.size, plan.is_changed or noted
     release = row["release_id"]
     if spec.release is not None and spec.release != row["version"]:
         release = _other_release(order, row)
@@ -414,14 +414,14 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
 
 
-def _size_of(order: Order, asked: dict[str, Any] | None, usual: Size, *, is_shared: bool) -> Size:
-    """Return what an instance may use; what is not asked for is as usual with its type. Raise Invalid."""
-    if is_shared and asked:
+def _size_of(order: Order, values: dict[str, Any] | None, usual: Size, *, is_shared: bool) -> Size:
+    """Return what an instance may use; what `values` do not name is as usual with its type. Raise Invalid."""
+    if is_shared and values:
         raise Invalid(
             f"'{order.title}' is shared: its host has a size, and it has none.",
             errors=[FieldError("size", "none for a shared instance")],
         )
-    return resolving.size_of(asked or {}).over(usual)
+    return resolving.size_of(values or {}).over(usual)
 
 
 def _resize(row: dict[str, Any], size: Size) -> None:

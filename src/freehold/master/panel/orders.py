@@ -96,7 +96,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
     parameters = form.parameters()
     if parameters is None:
         return draw(request, caller, "order", context, 422)
-    asked = actions.Request(
+    unsized = actions.Request(
         str(project),
         form_data.get("title", "").strip(),
         product=product,
@@ -107,7 +107,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         **_free_text(form_data),
     )
     try:
-        spec = msgspec.structs.replace(asked, size=sizes.read(form_data, {}))
+        spec = msgspec.structs.replace(unsized, size=sizes.read(form_data, {}))
         if queries.is_there(caller.project(spec.project, Scope.ORDER), spec.title):
             # A request would change what is there; who fills in this form wants something new.
             context["errors"] = {"title": _("This title is taken. Choose another one.")}
@@ -151,10 +151,10 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
     parameters = form.parameters()
     if parameters is None:
         return draw(request, caller, "change", context, 422)
-    asked = actions.Request(project, title, release=chosen["version"], parameters=parameters, **_free_text(form_data))
+    unsized = actions.Request(project, title, release=chosen["version"], parameters=parameters, **_free_text(form_data))
     try:
         size_asked = sizes.read(form_data, row["size"]) if context["sizes"] else None
-        spec = msgspec.structs.replace(asked, size=size_asked)
+        spec = msgspec.structs.replace(unsized, size=size_asked)
         actions.request(spec, partial=bool(form_data.get("partial")), acting=caller)
     except MasterError as error:
         return draw(request, caller, "change", {**context, **_explained(form, error)}, error.status)

@@ -194,8 +194,8 @@ class LimitEnforcer:
             "processes": f"times refused another process: it had all of its {limits.processes}",
         }
         counts = self._attempts[partition].counts
-        told = "; ".join(f"{counts[event]} {words[event]}" for event in news)
-        return f"{told}. Have it use less, or order a larger size."
+        happened = "; ".join(f"{counts[event]} {words[event]}" for event in news)
+        return f"{happened}. Have it use less, or order a larger size."
 
     def _read_counters(self, now: float) -> None:
         refused = firewall.refusals(self._settings.tag)
