@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from freehold.protocol import descriptor, enrol, feed, problem, report, stream
+from freehold.protocol import descriptor, enrol, feed, problem, report, size, stream
 
 GOLDEN = Path(__file__).parent
 KINDS: dict[str, Any] = {
@@ -69,6 +69,7 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
         report.PartitionFacts, report.HostPromise,
         report.Report, report.MeterValues,
         problem.FieldError, problem.Reason, descriptor.TypeDescriptor, descriptor.RequestDescriptor, enrol.Token,
+        size.Size, size.WantedSize,
     }  # fmt: skip
     assert structs - inner == told
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from freehold.protocol import VERSION
-from freehold.protocol.size import UNNAMED, Size
+from freehold.protocol.size import WantedSize
 from freehold.protocol.states import SoftwareWanted, Wanted
 from freehold.protocol.stream import StreamRequest
 
@@ -84,7 +84,7 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """The last one of each service. A service that runs by another token is started anew, once."""
     cluster: WantedMembership | None = None
     """Of a member of a cluster."""
-    size: Size = UNNAMED
+    size: WantedSize = WantedSize()
     """What it may use here."""
 
 

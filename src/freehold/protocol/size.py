@@ -42,6 +42,10 @@ class Size(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
         return msgspec.json.encode(self).decode()
 
 
+class WantedSize(Size, frozen=True, omit_defaults=True, forbid_unknown_fields=False):
+    """A size as a node is told it: a later Master may name more."""
+
+
 UNNAMED = Size()
 NAMES = Size.__struct_fields__
 
@@ -49,7 +53,7 @@ NAMES = Size.__struct_fields__
 def read(text: str) -> Size:
     """Return a size from JSON that `Size.text` wrote."""
     # Nearly all name nothing.
-    return UNNAMED if text in ("", "{}") else msgspec.json.decode(text, type=Size)
+    return UNNAMED if text == "{}" else msgspec.json.decode(text, type=Size)
 
 
 def size_of(values: Mapping[str, Any]) -> Size:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from freehold.node.parts import AgentParts
+from freehold.protocol import size
 from freehold.simulator.host import RATE
 from freehold.simulator.master import Master, Rooms
 from freehold.simulator.network import Weather
@@ -28,6 +29,8 @@ UNNOTICED = 60.0
 """Seconds in which every node is heard; before, one with an older store may follow an older Master (decision 0034)."""
 FORK = "was told before with another content"
 """Of what a node that lost its store, or has an older one, tells before it knows that."""
+SIZES = (0, 200, 0, 700)
+"""Megabytes of memory that orders ask for in turn."""
 UNMEASURED = 65.0
 """Seconds of use that a loss of power may take: what was not measured yet."""
 
@@ -142,6 +145,9 @@ class History:
         outcome.wrong += self.twice + self.ends
         if self.master.doubts():
             outcome.wrong.append("the Master doubts itself, and its operator decided")
+        for name in nodes:
+            if len(set(self.master.kept(name))) > 1:
+                outcome.wrong.append(f"of {nodes[name].name} is kept: {self.master.kept(name)} MB")
         for node in self.nodes:
             outcome.wrong += [f"stopped against all wishes: {words}" for words in node.stopped_wrongly]
             if not node.burnt and (late := node.untold()) > LATE:
@@ -185,6 +191,8 @@ class History:
             yield f"{title} is wanted {wanted}, and runs: {partition.running}"
         if wanted == "started" and f'"{partition.greeting}"' not in str(row.parameters):  # type: ignore[attr-defined]
             yield f"{title} says {partition.greeting!r}, and is wanted with {row.parameters}"  # type: ignore[attr-defined]
+        if wanted == "started" and partition.memory_mb != size.read(str(row.size)).memory_mb:  # type: ignore[attr-defined]
+            yield f"{title} may use {partition.memory_mb} MB, and is wanted with {row.size}"  # type: ignore[attr-defined]
 
     def _has_room(self) -> bool:
         slots = [slot for node in self.nodes if not node.burnt for slot in node.settings.slots]
@@ -223,7 +231,8 @@ class History:
                 title, state = random.choice(living), random.choice(["started", "started", "stopped", "destroyed"])
             self.world.note(f"{title} is wanted {state}{(type and f', {type}') or ''}")
             now = state == "destroyed" and self.orders % 2 == 0
-            self.master.request(title, f"g{self.orders}", state, type, now=now)
+            memory_mb = SIZES[self.orders % len(SIZES)]
+            self.master.request(title, f"g{self.orders}", state, type, memory_mb=memory_mb, now=now)
         except MasterError as error:
             # Its words name what was made at random.
             self.world.note(f"refused: {error.type}")

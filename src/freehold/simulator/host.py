@@ -32,6 +32,8 @@ class Partition:
     instance: str = ""
     running: bool = False
     greeting: str = ""
+    memory_mb: int = 0
+    """What it was told that it may use."""
     """What the service was last configured with."""
     since: float = 0.0
     """Since when it runs."""
@@ -218,7 +220,8 @@ class ForkServer:
             return b""
         order = msgspec.json.decode(payload, type=dict[str, Any])
         greeting = str(msgspec.json.decode(order["parameters"]).get("greeting", ""))
-        self._machine.given_to(Path(order["folder"]).name, order["instance"]).greeting = greeting
+        partition = self._machine.given_to(Path(order["folder"]).name, order["instance"])
+        partition.greeting, partition.memory_mb = greeting, order.get("size", {}).get("memory_mb", 0)
         digest = hashlib.sha256(greeting.encode()).hexdigest()
         layout = Layout([Executable("web", digest)], [], ["etc/plugin/page.py"], {"greeting": greeting})
         return msgspec.json.encode(layout)

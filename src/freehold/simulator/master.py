@@ -12,6 +12,7 @@ import msgspec
 
 from freehold.master.foundation import clock
 from freehold.node.errors import LinkDown
+from freehold.protocol import size
 from freehold.protocol.enrol import EpochAnswer
 from freehold.protocol.report import Applied, ReportBatch
 from freehold.protocol.states import Wanted
@@ -273,12 +274,20 @@ class Master:
             actions.change_node(node, "provider", lease=seconds, acting=self._rooms.owner)
         self._changed.set()
 
-    def request(self, title: str, greeting: str, state: str, type: str | None = None, *, now: bool = False) -> None:
+    def request(
+        self, title: str, greeting: str, state: str, type: str | None = None, *, memory_mb: int, now: bool = False
+    ) -> None:
         """Request as the customer (an end: `now`, or after its time of grace); raise MasterError when it is refused."""
         from freehold.master.ordering import actions
 
         desired = actions.Request(
-            "provider", title, product=PRODUCT, type=type, parameters={"greeting": greeting}, state=Wanted(state)
+            "provider",
+            title,
+            product=PRODUCT,
+            type=type,
+            parameters={"greeting": greeting},
+            size={"memory_mb": memory_mb},
+            state=Wanted(state),
         )
         granted = actions.request(desired, now=now, acting=self._rooms.owner)
         self.asked[granted.instance].append((self._world.now, state))
@@ -291,6 +300,22 @@ class Master:
         from freehold.master.ordering.models import Instance
 
         return list(Instance.objects.select_related("node").order_by("created_at", "id"))
+
+    def kept(self, node: str) -> tuple[int, int, int]:
+        """Return what memory of a node is kept: as its row, its partitions' rows and the sizes of instances say."""
+        from django.db.models import Sum
+
+        from freehold.master.fleet.models import Node, Partition
+        from freehold.master.ordering.models import Instance
+
+        places = Partition.objects.filter(node=node, instance__isnull=False)
+        sizes = Instance.objects.filter(id__in=places.values("instance")).values_list("size", flat=True)
+        left = places.filter(instance__startswith="left:").aggregate(Sum("kept_memory_mb"))["kept_memory_mb__sum"] or 0
+        return (
+            Node.objects.values_list("kept_memory_mb", flat=True).get(id=node),
+            places.aggregate(Sum("kept_memory_mb"))["kept_memory_mb__sum"] or 0,
+            left + sum(size.read(text).memory_mb for text in sizes),
+        )
 
     def wants(self, instance: str) -> str:
         """Return what was wanted last of an instance, whether or not the Master knows of it still."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from freehold.node.isolation.sandbox import SandboxSpec
 
 PARTITIONS = 4
+MEMORY_MB = 10_000
+"""More than all sizes of a history: what finds no room is tried elsewhere (`tests/unit/master/test_sizes.py`)."""
 
 
 class VirtualRuntime(Runtime):
@@ -76,8 +78,9 @@ class MachineEnclosures:
 
     protections = Protections(True, True, False, 0, 0, [], False, False, False, "")
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, size_in: Callable[[str], Size] = lambda partition: UNNAMED) -> None:
         self._machine = machine
+        self._size_in = size_in
 
     def open(self, slot: PartitionSlot) -> None:
         pass
@@ -109,7 +112,7 @@ class MachineEnclosures:
         return Groups([], [])
 
     def size(self, slot: PartitionSlot) -> Size:
-        return UNNAMED
+        return self._size_in(slot.name)
 
     def resource_limits(self, slot: PartitionSlot) -> dict[str, int]:
         return {}
@@ -144,7 +147,7 @@ class SimulatedHost:
 
     def facts(self, protections: object, promises: object, lease: float) -> HostFacts:
         partitions = [PartitionFacts(slot.name, slot.address) for slot in self._settings.slots]
-        return HostFacts(partitions, cpus=2, lease=lease)
+        return HostFacts(partitions, cpus=2, memory_mb=MEMORY_MB, lease=lease)
 
     def keep_addresses(self, *, on_host: bool) -> None:
         pass
@@ -237,7 +240,7 @@ def parts_of(node: "Node") -> AgentParts:
         supervisor=machine,
         fork_server=fork_server,
         own_fork_server=fork_server,
-        enclosures=MachineEnclosures(machine),
+        enclosures=MachineEnclosures(machine, store.instances.size_in),
         meter=Meter(machine),
         builder=Builder(machine),
         host=host,

@@ -6,8 +6,8 @@ import time
 import msgspec
 
 from freehold.master.gateway.database import DatabaseConnection
-from freehold.protocol import size
 from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance, WantedMembership, WantedRestart
+from freehold.protocol.size import WantedSize
 from freehold.protocol.states import SoftwareWanted, Wanted
 
 
@@ -38,11 +38,11 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
             bool(movable and is_unsettled),
             _last(restarts),
             _membership(cluster),
-            size.read(sized),
+            WantedSize() if size == "{}" else msgspec.json.decode(size, type=WantedSize),
         )
         for (
             instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, child_publications,
-            movable, restarts, cluster, sized,
+            movable, restarts, cluster, size,
         ) in reader.rows("feed_instances", {"node": node, "since": since})
     ]  # fmt: skip
     instances += [
