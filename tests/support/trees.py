@@ -40,14 +40,14 @@ def packed(name: str, version: str = "1.0", **types: Any) -> bytes:
     return gzip.compress(buffer.getvalue(), mtime=0)
 
 
-def ask_cluster(parent: str, name: str, size: int, **more: Any) -> Any:
-    """Have an instance request a cluster, and nothing else; return why not, or None."""
+def ask_cluster(parent: str, name: str, size: int, *, each: dict[str, float] | None = None, **more: Any) -> Any:
+    """Have an instance request a cluster, of whose members `each` has a size, and nothing else; return why not."""
     from freehold.master.ordering import actions, children
     from freehold.master.ordering.clusters import ClusterRequest
     from freehold.master.people import identity
 
     member = {key: more.pop(key) for key in ("product", "type", "release", "parameters") if key in more}
-    group = ClusterRequest(actions.Request("shop", name, **member), size, **more)
+    group = ClusterRequest(actions.Request("shop", name, size=each, **member), size, **more)
     acting = identity.by_certificate(identity.ActorKind.INSTANCE, parent)
     return children.request_children({}, groups={name: group}, acting=acting)[name]
 

@@ -202,6 +202,29 @@ def test_a_member_that_refuses_goes_back_and_the_root_says_so(court: "Rooms") ->
     assert (picture("vote").ready, picture("vote").message) == (True, "")
 
 
+def test_another_size_goes_through_the_members_as_any_change(court: "Rooms") -> None:
+    root = order(court, 4)
+    voters(root, 3, each={"memory_mb": 100})
+    start_all()
+    assert sizes() == [100, 100, 100]
+    voters(root, 3, each={"memory_mb": 300})
+    assert (sizes(), up()) == ([300, 100, 100], [False, True, True])
+    says("vote/voter-0", "failed", message="It cannot be large.")
+    assert sizes() == [100, 100, 100], "it has again what it had"
+    start_all()
+    voters(root, 4, each={"memory_mb": 500})
+    start_all()
+    assert (sizes(), picture("vote").ready) == ([500] * 4, True)
+    voters(root, 4, each={"memory_mb": 5000})
+    assert sizes() == [500] * 4
+    assert "has not so much left" in picture("vote").message
+    assert up() == [True] * 4, "what runs goes on"
+
+
+def sizes() -> list[int]:
+    return [json.loads(row(title).size).get("memory_mb", 0) for title in there()]
+
+
 def test_one_that_is_not_ready_in_time_goes_back(court: "Rooms", monkeypatch: pytest.MonkeyPatch) -> None:
     from freehold.master.foundation import clock
 
