@@ -127,14 +127,15 @@ class _Program:
             [
                 [str(part) for part in self.argv],
                 sorted(self.environment.items()),
-                [
-                    [part.path, part.digest() if isinstance(part, File) else certificates[part.name]]
-                    for part in self.reads
-                ],
+                _digests(self.reads, certificates),
                 [program.name for program in self.after],
             ]
         )
         return hashlib.sha256(state.encode()).hexdigest()
+
+
+def _digests(parts: tuple[File | Certificate, ...], certificates: Mapping[str, str]) -> list[list[str]]:
+    return [[part.path, part.digest() if isinstance(part, File) else certificates[part.name]] for part in parts]
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,10 @@ class Process(_Program):
     """Seconds that it may take to end after it was told to; then it is killed."""
     stop_signal: str = "TERM"
     """The signal by which it is told to end, without `SIG`: what makes it end soon and lose nothing."""
+    reloads: tuple[File | Certificate, ...] = ()
+    """The files and certificates of the plan that it reads anew when it gets `reload_signal`: when they change, and
+    nothing else, it gets that, and is not restarted."""
+    reload_signal: str = "HUP"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -162,6 +167,18 @@ class Process(_Program):
         must_be_from(0, LONGEST_STOP, f"{subject} stop_timeout", self.stop_timeout, "seconds")
         if self.stop_signal not in STOP_SIGNALS:
             raise TypeError(f"{subject} stop_signal must be one of {', '.join(STOP_SIGNALS)}, not {self.stop_signal!r}")
+        must_be((tuple, list), f"{subject} reloads", self.reloads)
+        must_hold((File, Certificate), f"{subject} reloads", self.reloads)
+        if any(part in self.reads for part in self.reloads):
+            raise TypeError(f"{subject} a file is in reads, or in reloads")
+        if self.reload_signal not in STOP_SIGNALS:
+            signals = ", ".join(STOP_SIGNALS)
+            raise TypeError(f"{subject} reload_signal must be one of {signals}, not {self.reload_signal!r}")
+
+    def reload_digest(self, certificates: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Return a hash of what it reads anew; `certificates` are PEM by name."""
+        state = json.dumps(_digests(self.reloads, certificates))
+        return hashlib.sha256(state.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

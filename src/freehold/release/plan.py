@@ -302,7 +302,7 @@ def _check(plan: Plan) -> None:
         if plan.network and isinstance(process.ready, int) and process.ready not in (0, *plan.network.ports("tcp")):
             raise ReleaseError(f"'{process.name}' is ready at port {process.ready}, where the plan does not listen.")
     for program in programs:
-        for part in program.reads:
+        for part in (*program.reads, *(program.reloads if isinstance(program, Process) else ())):
             if isinstance(part, File) and part not in plan.files:
                 raise ReleaseError(f"'{program.name}' reads '{part.path}', which the plan does not write.")
             if isinstance(part, Certificate) and part not in plan.certificates:

@@ -531,8 +531,8 @@ def test_new_words_of_a_broken_promise_are_told_at_a_bounded_pace(store: Store) 
     for second in range(1, 3600):
         store.results.record("shop", 1, "page", False, f"failed {second // 5} times", 1000.0 + second)
     at = [item.at - 1000.0 for item in told(store)]
-    assert at[:5] == [0.0, 10.0, 20.0, 40.0, 80.0]
-    assert {later - earlier for earlier, later in itertools.pairwise(at[4:])} == {60.0}
+    assert at[:7] == [0.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0], "the first words but seconds later, then ever rarer"
+    assert {later - earlier for earlier, later in itertools.pairwise(at[6:])} == {60.0}
     store.results.record("shop", 1, "page", True, "It succeeded.", 5000.0)
     for second in range(1, 600):
         store.results.record("shop", 1, "page", True, f"took {second} ms", 5000.0 + second)

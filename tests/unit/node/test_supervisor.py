@@ -666,3 +666,88 @@ def test_a_table_written_before_there_was_an_order_is_taken_over(supervisor: Sup
     assert [pid(supervisor, "web"), pid(supervisor, "database")] == before
     supervisor.stop("p0")
     assert not any(lives(one) for one in before)
+
+
+def waiter(root: Path, digest: str, flag: str, status: int = 0) -> Process:
+    """A task that waits for a file, and then ends with a status."""
+    script = f"until [ -e {root}/{flag} ]; do sleep 0.02; done; exit {status}"
+    return service(root, "run/migrate", script, digest=digest, once=True)
+
+
+def test_what_runs_goes_on_until_what_the_next_one_awaits_has_ended_well(supervisor: Supervisor, root: Path) -> None:
+    (root / "first").touch()
+    names = {"awaits": ["run/migrate"]}
+    supervisor.apply("p0", [service(root, "web", **names), service(root, "old"), waiter(root, "1", "first")])
+    web, old = pid(supervisor, "web"), pid(supervisor, "old")
+    until(lambda: (found := status(supervisor, "run/migrate")) and found.state == "done")
+    wanted = [service(root, "web", digest="2", **names), service(root, "new", **names), waiter(root, "2", "second")]
+    supervisor.apply("p0", wanted)
+    new = pid(supervisor, "new")
+    time.sleep(0.3)
+    assert (pid(supervisor, "web"), pid(supervisor, "old")) == (web, old), "they serve as before"
+    kill_supervisor(supervisor)
+    supervisor.ensure()
+    time.sleep(0.3)
+    assert pid(supervisor, "web") == web, "also for a supervisor that comes after"
+    supervisor.apply("p0", wanted)
+    (root / "second").touch()
+    until(lambda: pid(supervisor, "web") != web)
+    assert pid(supervisor, "new") == new
+    until(lambda: not lives(old))
+    assert status(supervisor, "old") is None
+
+
+def test_what_never_ends_well_leaves_the_former_one_running(supervisor: Supervisor, root: Path) -> None:
+    (root / "first").touch()
+    names = {"awaits": ["run/migrate"]}
+    supervisor.apply("p0", [service(root, "web", **names), waiter(root, "1", "first")])
+    web = pid(supervisor, "web")
+    until(lambda: (found := status(supervisor, "run/migrate")) and found.state == "done")
+    supervisor.apply("p0", [service(root, "web", digest="2", **names), waiter(root, "2", "first", status=1)])
+    until(lambda: (found := status(supervisor, "run/migrate")) and found.restarts >= 2)
+    assert pid(supervisor, "web") == web
+    supervisor.apply("p0", [service(root, "web", **names), waiter(root, "1", "first")])
+    until(lambda: (found := status(supervisor, "run/migrate")) and found.state == "done")
+    assert pid(supervisor, "web") == web, "who goes back goes back to what runs"
+    supervisor.apply("p0", [service(root, "web", digest="3", **names), waiter(root, "3", "never")])
+    supervisor.stop("p0")
+    assert not lives(web), "to stop waits for nothing"
+
+
+def test_what_died_while_its_successor_was_awaited_is_that_successor(supervisor: Supervisor, root: Path) -> None:
+    (root / "first").touch()
+    names = {"awaits": ["run/migrate"]}
+    supervisor.apply("p0", [service(root, "web", **names), waiter(root, "1", "first")])
+    web = pid(supervisor, "web")
+    until(lambda: (found := status(supervisor, "run/migrate")) and found.state == "done")
+    supervisor.apply("p0", [service(root, "web", digest="2", **names), waiter(root, "2", "second")])
+    os.kill(web, signal.SIGKILL)
+    until(lambda: (found := status(supervisor, "web")) and found.state == "running" and found.digest == "2")
+    second = pid(supervisor, "web")
+    (root / "second").touch()
+    until(lambda: (found := status(supervisor, "run/migrate")) and found.state == "done")
+    assert pid(supervisor, "web") == second
+
+
+def test_what_reads_its_files_anew_is_told_to_and_not_restarted(supervisor: Supervisor, root: Path) -> None:
+    script = f"trap 'echo told >> {root}/told' USR1; while :; do sleep 0.05; done"
+    reads = {"reload_signal": "USR1", "settle": 0.1}
+    supervisor.apply("p0", [service(root, "web", script, reload_digest="a", **reads)])
+    web = pid(supervisor, "web")
+    time.sleep(0.3)
+    supervisor.apply("p0", [service(root, "web", script, reload_digest="b", **reads)])
+    until((root / "told").exists)
+    supervisor.apply("p0", [service(root, "web", script, reload_digest="b", **reads)])
+    time.sleep(0.2)
+    assert (root / "told").read_text() == "told\n", "once for each change"
+    assert pid(supervisor, "web") == web
+    supervisor.apply("p0", [service(root, "web", script, digest="2", reload_digest="c", **reads)])
+    until(lambda: pid(supervisor, "web") != web)
+    assert (root / "told").read_text() == "told\n", "who is started anew reads them anyway"
+
+
+def test_who_was_started_just_now_may_not_know_how_to_read_anew(supervisor: Supervisor, root: Path) -> None:
+    supervisor.apply("p0", [service(root, "web", reload_digest="a", settle=30.0)])
+    web = pid(supervisor, "web")
+    supervisor.apply("p0", [service(root, "web", reload_digest="b", settle=30.0)])
+    until(lambda: pid(supervisor, "web") != web)

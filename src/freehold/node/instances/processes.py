@@ -50,6 +50,9 @@ def of_layout(
             after=[f"service/{predecessor}" for predecessor in program.after[: layouts.MOST_AFTER]],
             stop_timeout=stop_timeout(program),
             stop_signal=program.stop_signal,
+            awaits=[f"run/{predecessor}" for predecessor in program.awaits],
+            reload_signal=program.reload_signal,
+            reload_digest=program.reload_digest,
             settle=SETTLED if layout.outcome.attested else SETTLED_UNATTESTED,
         )
         for kind, where, programs in (

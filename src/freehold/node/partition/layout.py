@@ -6,7 +6,7 @@ The bounds that types can say stand here; `gate` checks the others and is where 
 import hashlib
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -20,9 +20,9 @@ LOG = "var/log"
 CONFIGURE_LOG = f"{LOG}/configure.log"
 """What a release prints while it is configured."""
 SERVICES_PROMISE = "services"
+"""The promise of every instance that runs something."""
 LIMITS_PROMISE = "limits"
 """Broken since a process was killed, or refused, because the instance used all that it may."""
-"""The promise of every instance that runs something."""
 TASK_PROMISE = "task-"
 """How the promise of a task begins, that it ended well as it is now planned."""
 OURS = ".freehold"
@@ -45,6 +45,7 @@ MOST_MEMBERS, MOST_SHARED = 2000, 50
 MOST_PORTS, MOST_TARGETS = 1000, 500
 """Of each protocol; where it may connect."""
 _NAME = r"\A[^./\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*\Z"
+_Kind = TypeVar("_Kind", bound=msgspec.Struct)
 Name = Annotated[str, msgspec.Meta(pattern=_NAME, max_length=LONGEST_NAME)]
 """Of a file of the partition: of one line, without a slash, not hidden."""
 Digest = Annotated[str, msgspec.Meta(max_length=200)]
@@ -54,6 +55,7 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
 StopTimeout = Annotated[float, msgspec.Meta(ge=0.0, le=LONGEST_STOP)]
 StopSignal = Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH"]
 _SUPERVISED = re.compile(rb"^# supervised: (.*)$", re.MULTILINE)
+_CHANGED = re.compile(rb"^# changed: (.*)\n", re.MULTILINE)
 
 
 class Executable(msgspec.Struct, frozen=True):
@@ -67,6 +69,22 @@ class Executable(msgspec.Struct, frozen=True):
     """Seconds that it may take to end."""
     stop_signal: StopSignal = "TERM"
     """What tells it to end."""
+    awaits: Annotated[list[Name], msgspec.Meta(max_length=MOST_PROGRAMS)] = []
+    """What runs once and must have ended well before the one that runs is ended for this one."""
+    reload_signal: StopSignal = "HUP"
+    reload_digest: Digest = ""
+    """Of the files that it reads anew when it gets that signal; when nothing else changed, it gets it."""
+
+
+class Replacement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an executable says of how one that runs is changed into it: JSON in a line `# changed: …`.
+
+    That line is no part of the program: another one restarts nothing.
+    """
+
+    awaits: Annotated[list[Name], msgspec.Meta(max_length=MOST_PROGRAMS)] = []
+    reload_signal: StopSignal = "HUP"
+    reload_digest: Digest = ""
 
 
 class Supervised(msgspec.Struct, frozen=True):
@@ -207,19 +225,27 @@ def _executables(folder: Path) -> list[Executable]:
 
 
 def _executable(name: str, content: bytes) -> Executable:
-    supervised = Supervised()
-    if match := _SUPERVISED.search(content, 0, HEAD):
-        try:
-            supervised = msgspec.json.decode(match[1], type=Supervised)
-        except UNREADABLE as error:
-            raise ConfigureError(f"{name}: what follows '# supervised:' is not as it must be: {error}") from None
+    supervised, changed = _said(name, content, _SUPERVISED, Supervised), _said(name, content, _CHANGED, Replacement)
     return Executable(
         name,
-        hashlib.sha256(content).hexdigest(),
+        hashlib.sha256(_CHANGED.sub(b"", content, 1)).hexdigest(),
         supervised.after,
         supervised.stop_timeout,
         supervised.stop_signal or "TERM",
+        changed.awaits,
+        changed.reload_signal,
+        changed.reload_digest,
     )
+
+
+def _said(name: str, content: bytes, line: re.Pattern[bytes], kind: type[_Kind]) -> _Kind:
+    """Return what an executable says in a line of its head; raise ConfigureError when that is not as it must be."""
+    match = line.search(content, 0, HEAD)
+    try:
+        return msgspec.json.decode(match[1], type=kind) if match else kind()
+    except UNREADABLE as error:
+        words = line.pattern[1:].partition(b" (")[0].decode()
+        raise ConfigureError(f"{name}: what follows '{words}' is not as it must be: {error}") from None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -216,6 +216,8 @@ def program(part: Process | Task | Job, context: Context) -> bytes:
             supervised = msgspec.structs.replace(supervised, stop_signal=part.stop_signal)
         if supervised != layout.Supervised():
             lines.append(f"# supervised: {msgspec.json.encode(supervised).decode()}")
+        if (changed := _changed(part, context)) != layout.Replacement():
+            lines.append(f"# changed: {msgspec.json.encode(changed).decode()}")
     lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(part.environment.items())]
     for each in part.after:
         if isinstance(each, Task):
@@ -239,6 +241,19 @@ def program(part: Process | Task | Job, context: Context) -> bytes:
     else:
         lines.append(f"exec {words}")
     return ("\n".join(lines) + "\n").encode()
+
+
+def _changed(part: Process, context: Context) -> layout.Replacement:
+    """Return how one that runs is changed into this one: after all tasks that it comes after, near or far."""
+    before: list[Task | Process] = list(part.after)
+    awaits: list[str] = []
+    while before:
+        each = before.pop()
+        before += each.after
+        if isinstance(each, Task) and each.name not in awaits:
+            awaits.append(each.name)
+    digest = part.reload_digest(context.certificates) if part.reloads else ""
+    return layout.Replacement(sorted(awaits), part.reload_signal if part.reloads else "HUP", digest)  # type: ignore[arg-type]
 
 
 def _network(declared: Declared | None) -> FirewallNetwork | None:

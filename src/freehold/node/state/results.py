@@ -14,7 +14,7 @@ HISTORY = 50
 """Changes that are remembered of each promise."""
 HEARTBEAT = 15 * 60.0
 """A promise's unchanged result is told again after so many seconds."""
-SOONEST_WORDS, LATEST_WORDS = 10.0, 60.0
+SOONEST_WORDS, LATEST_WORDS = 2.0, 60.0
 """Other words of a promise that stays broken are told so many seconds after the last: few when it broke just now."""
 
 _SCHEMA = """

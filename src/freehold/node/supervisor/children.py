@@ -238,3 +238,23 @@ def kill_rest(supervisor: str, name: str, uid: int | None, folders: Iterable[str
         return processes.of_user(uid) if uid else [child.pid for child in find(supervisor) if child.group == name]
 
     processes.end(remaining, _REST_SECONDS)
+
+
+def folders(spec: dict[str, Any]) -> list[str]:
+    """Return the folders of the control groups of a process's partition, the one that knows all of them first."""
+    slots = [spec["track"]] if spec.get("track") else []
+    slots += [os.path.dirname(path) for path in spec.get("groups", ())]
+    return [os.path.dirname(slot) for slot in slots]
+
+
+def living(spec: dict[str, Any], marked: Found | None) -> tuple[int, str]:
+    """Return the pid and digest with which a process runs that a former supervisor started; 0 when it does not."""
+    if spec.get("track"):
+        init = sandbox.init_of(spec["sandbox"]["init"]) if spec["sandbox"]["init"] else 0
+        for digest, folder in former_groups(spec).items():
+            if pid := leader(folder, init):
+                return pid, digest
+        return 0, ""
+    if marked is not None and marked.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
+        return marked.pid, marked.digest
+    return 0, ""

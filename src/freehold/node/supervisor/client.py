@@ -45,6 +45,11 @@ class Process:
     """Seconds that it lives before it counts as started, unless it ended well before."""
     after: list[str] = field(default_factory=list)
     """Processes of the group that are asked to end only when this one has ended."""
+    awaits: list[str] = field(default_factory=list)
+    """Those of the group that run once, and must have ended well before one that runs is ended for this one."""
+    reload_signal: str = "HUP"
+    reload_digest: str = ""
+    """When it alone differs from that of the running process, the process gets the signal."""
     groups: list[str] = field(default_factory=list)
     """Files of the control groups it starts in."""
     track: str = ""

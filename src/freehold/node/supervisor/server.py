@@ -20,7 +20,7 @@ import time
 from freehold.failpoints import failpoint
 from freehold.node.isolation import group as control
 from freehold.node.isolation import sandbox
-from freehold.node.supervisor import children, orders, stop_order, table
+from freehold.node.supervisor import changes, children, orders, stop_order, table
 from freehold.node.supervisor.table import ClientConnection, Process, ProcessGroup
 
 TYPE_CHECKING = False
@@ -83,19 +83,21 @@ class SupervisorServer:
     def apply(
         self, name: str, specs: list[dict[str, Any]], until: float | None = None, *, patient: bool = False
     ) -> None:
-        """Make a group consist of these processes: only differences are touched; with patience nothing that runs is."""
+        """Make a group consist of these processes: only differences are touched; with patience nothing that runs is.
+
+        What runs goes on until all has ended well that the one in its place awaits.
+        """
         group = self.groups.setdefault(name, ProcessGroup())
         group.until = until
         group.stopping, group.kill_at = False, None
         specs = table.shared(specs)
         wanted = {spec["name"]: spec for spec in specs}
         group.uid = next((spec.get("uid") for spec in specs), group.uid)
-        group.control = next((_folders(spec) for spec in specs), group.control)
-        for process in list(group.processes.values()):
-            if process.spec["name"] not in wanted and not (patient and process.pid):
-                self._end(process, leaving=True)
+        group.control = next((children.folders(spec) for spec in specs), group.control)
+        unwanted = [process for process in group.processes.values() if process.spec["name"] not in wanted]
+        changed = []
         for spec in specs:
-            process = group.processes.get(spec["name"])  # type: ignore[assignment]
+            process = group.processes.get(spec["name"])
             if process is None:
                 group.processes[spec["name"]] = process = Process(name, spec)
                 self._renew(process)
@@ -103,17 +105,21 @@ class SupervisorServer:
                 failpoint("process-new")
                 continue
             process.spec, process.leaving = spec, False
+            process.postponed = process.superfluous = False
             if process.pid and patient:
                 continue
             if process.digest != spec["digest"]:
                 self._renew(process)
             if process.pid and process.digest != spec["digest"]:
-                self._end(process, leaving=False)
+                changed.append(process)
+            elif process.pid and process.reloaded != spec.get("reload_digest", ""):
+                changes.reload(self, process)
             elif not (process.pid or process.held) and (
                 process.digest != spec["digest"] or not (process.done or process.next_start)
             ):
                 process.quick_deaths = 0
                 self._start(process)
+        changes.replace(self, group, changed, [process for process in unwanted if not (patient and process.pid)])
         self._take_turns(name)
         self.save()
 
@@ -129,7 +135,7 @@ class SupervisorServer:
             group.kill_at = until if group.kill_at is None else min(group.kill_at, until)
         group.waiting.append(connection)
         for process in list(group.processes.values()):
-            self._end(process, leaving=True)
+            self.end(process, leaving=True)
         self._take_turns(name)
         failpoint("group-ending")
         self.save()
@@ -140,7 +146,7 @@ class SupervisorServer:
         print(f"{name} was lent until now, and nobody prolonged that", file=sys.stderr, flush=True)
         group.stopping = True
         for process in list(group.processes.values()):
-            self._end(process, leaving=True)
+            self.end(process, leaving=True)
         self._take_turns(name)
         self.save()
         self._answer_if_empty(name)
@@ -152,7 +158,7 @@ class SupervisorServer:
             return False
         process.done, process.quick_deaths = False, 0
         if process.pid:
-            self._end(process, leaving=False)
+            self.end(process, leaving=False)
             self._take_turns(name)
         else:
             self._start(process)
@@ -173,8 +179,8 @@ class SupervisorServer:
             _say(f"{process.group}/{process.spec['name']} cannot be started: {error}")
             process.next_start = time.monotonic() + PAUSE_WHEN_FULL
             return
-        process.digest = process.spec["digest"]
-        process.started = time.monotonic()
+        process.digest, process.reloaded = process.spec["digest"], process.spec.get("reload_digest", "")
+        process.started, process.postponed = time.monotonic(), False
         self._watch_over(process)
         self._follow(process)
 
@@ -207,7 +213,7 @@ class SupervisorServer:
         self.by_descriptor[process.descriptor] = process
         self.poll.register(process.descriptor, select.EPOLLIN)
 
-    def _end(self, process: Process, *, leaving: bool) -> None:
+    def end(self, process: Process, *, leaving: bool) -> None:
         """Have a process end as soon as it is its turn."""
         process.leaving = leaving
         process.next_start = None
@@ -251,7 +257,7 @@ class SupervisorServer:
         was_ending, process.ending, process.kill_at, process.well_at = process.ending, False, None, None
         lived = time.monotonic() - process.started
         process.pid = 0
-        if process.leaving:
+        if process.leaving or process.superfluous:
             self._forget(process)
         elif was_ending:
             process.held = True
@@ -259,6 +265,7 @@ class SupervisorServer:
             process.done = True
             if not process.told:
                 self._tell(process, well=True)
+            changes.go_on(self, self.groups[process.group])
         else:
             process.restarts += 1
             process.lived = lived
@@ -329,7 +336,7 @@ class SupervisorServer:
             if process.pid:
                 children.kill_session(process.pid, signal.SIGKILL)
             else:
-                self._end(process, leaving=True)
+                self.end(process, leaving=True)
 
     def _tell(self, process: Process, *, well: bool) -> None:
         """Tell those who watch that a process lives, or that it cannot."""
@@ -387,19 +394,20 @@ class SupervisorServer:
                 process = group.processes[spec["name"]] = Process(name, spec)
                 self._renew(process)
                 survivor = marked.pop((name, spec["name"]), None)
-                pid, digest = _living(spec, survivor)
+                pid, digest = children.living(spec, survivor)
                 if pid:
                     process.pid, process.digest, process.started = pid, digest, time.monotonic()
+                    process.reloaded = spec.get("reload_digest", "")
                     # How long it lived already is not known, but whether it was long enough.
                     process.told = True if spec["name"] in saved.get("well", ()) else None
                     self._watch_over(process)
                     self._follow(process)
-                    if digest != spec["digest"]:
-                        self._end(process, leaving=False)
                 elif spec["name"] in saved["done"]:
                     process.done, process.digest, process.told = True, spec["digest"], True
                 else:
                     self._start(process)
+            running = [process for process in group.processes.values() if process.pid]
+            changes.replace(self, group, [each for each in running if each.digest != each.spec["digest"]], [])
             self._end_strays(group)
             self._take_turns(name)
         for stray in marked.values():
@@ -414,26 +422,6 @@ class SupervisorServer:
         for track in {process.spec["track"] for process in group.processes.values() if process.spec.get("track")}:
             for folder in {f"{track}/{name}" for name in os.listdir(track) if "@" in name} - groups:
                 control.end(folder, 0)
-
-
-def _folders(spec: dict[str, Any]) -> list[str]:
-    """Return the folders of the control groups of a process's partition, the one that knows all of them first."""
-    slots = [spec["track"]] if spec.get("track") else []
-    slots += [os.path.dirname(path) for path in spec.get("groups", ())]
-    return [os.path.dirname(slot) for slot in slots]
-
-
-def _living(spec: dict[str, Any], marked: children.Found | None) -> tuple[int, str]:
-    """Return the pid and digest with which a process runs that a former supervisor started; 0 when it does not."""
-    if spec.get("track"):
-        init = sandbox.init_of(spec["sandbox"]["init"]) if spec["sandbox"]["init"] else 0
-        for digest, folder in children.former_groups(spec).items():
-            if pid := children.leader(folder, init):
-                return pid, digest
-        return 0, ""
-    if marked is not None and marked.uid == (os.geteuid() if spec.get("uid") is None else spec["uid"]):
-        return marked.pid, marked.digest
-    return 0, ""
 
 
 def _say(words: str) -> None:

@@ -26,6 +26,12 @@ class Process:
         self.quick_deaths = 0
         self.restarts = 0
         self.next_start: float | None = None
+        self.reloaded = ""
+        """With which digest of what it reads anew it runs."""
+        self.postponed = False
+        """Another one is wanted in its place, or none, as soon as what that awaits has ended well."""
+        self.superfluous = False
+        """None."""
         self.ending = False
         """It is to end, as soon as those that come after it have ended."""
         self.kill_at: float | None = None
