@@ -36,7 +36,7 @@ _GROUPS = {
         "completion",
     ),
     "services, for customers": (
-        "request", "show", "list", "logs", "events", "history", "start", "stop", "restart", "move", "destroy",
+        "request", "show", "list", "logs", "events", "history", "start", "stop", "restart", "run", "move", "destroy",
         "hand-over", "ask", "tickets", "ticket",
     ),
     "what they cost, for customers": ("prices", "quote", "costs", "budget", "invoices", "invoice"),

@@ -17,7 +17,7 @@ def shop(street: Cloud) -> None:
     seller = {"code": "FR", "name": "Hosting", "address": "1 rue du Port", "country": "FR", "currency": "EUR"}
     api("POST", "/projects/provider/entities", {**seller, "time_zone": "Europe/Paris"})
     titles = {"en": "Small server", "fr": "Petit serveur", "zh-hans": "小型服务器"}
-    offer = {"name": "small", "product": "hello", "titles": titles, "size": {"cpus": 4}, "availability": 99.9}
+    offer = {"name": "small", "product": "hello", "titles": titles, "size": {"cpus": 1}, "availability": 99.9}
     api("POST", "/projects/provider/offers", offer)
     month = {"offer": "small", "kind": "recurring", "amount": "20.00"}
     traffic = {"kind": "usage", "meter": "network_out", "model": "unit", "unit": 10**12, "amount": "8.00"}

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from freehold.client.errors import Refused
 from freehold.kit.waiting import until
 from support.machines import Cloud
 
@@ -52,3 +55,26 @@ def test_jobs_go_on_with_the_programs_of_the_new_version(cloud: Cloud, tmp_path:
     until(lambda: "ran 1.1" in log.read_text(), 60, what="a run of the second version")
     assert cloud.ready("ticks")["promises_kept"]
     assert set(machine.pids("ticks")).isdisjoint(pids), "nothing is left in the walls of the former version"
+
+
+def test_a_job_is_run_now(cloud: Cloud, tmp_path: Path) -> None:
+    machine = cloud.machine(unprivileged=os.geteuid() != 0, title="nightly")
+    folder = written(tmp_path / "nightly", "2.0")
+    plan = (folder / "instance.py").read_text().replace("every=2", 'daily="03:30"')
+    (folder / "instance.py").write_text(plan.replace('"ticking"', '"nightly"'))
+    subprocess.run([sys.executable, "-m", "freehold.cli", "software", "schema", str(folder)], check=True)
+    cloud.publish(folder)
+    shown = cloud.order("night", "nightly", constraints={"node": "nightly"})
+    log = machine.folder(shown["partition"]) / "var" / "log" / "job-tick.log"
+    pids = machine.pids("night")
+    client = cloud.master.client()
+    with pytest.raises(Refused, match="has no job 'tack'") as refused:
+        client.restart("night", process="job-tack", project="provider")
+    assert refused.value.problem.remedy == "There are: tick."
+    assert client.restart("night", process="job-tick", token="once", project="provider")
+    until(lambda: log.exists() and log.read_text() == "ran 2.0\n", 30, what="a run")
+    assert not client.restart("night", process="job-tick", token="once", project="provider")
+    assert client.restart("night", process="job-tick", project="provider")
+    until(lambda: log.read_text() == "ran 2.0\nran 2.0\n", 30, what="another run")
+    assert cloud.ready("night")["promises_kept"]
+    assert machine.pids("night") == pids, "nothing was restarted"

@@ -43,7 +43,7 @@ def test_help_names_every_command_with_examples_and_statuses() -> None:
         "software", "simulate", "master", "cache", "prices", "quote", "costs", "budget", "invoices", "invoice",
         "billing", "hand-over", "tickets", "ticket", "ask", "move", "quota", "account", "people",
         "reset-password", "notifications", "webhook", "desk", "audit", "project", "logs", "events", "history",
-        "restart", "sign-ups", "terms",
+        "restart", "run", "sign-ups", "terms",
         "whoami", "logout", "open", "completion",
     }  # fmt: skip
     assert "examples:" in said

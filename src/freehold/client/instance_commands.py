@@ -76,6 +76,9 @@ def add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> 
     restart.add_argument("title")
     restart.add_argument("process", nargs="?", default="", help="only this one")
     _add_wait(restart)
+    run = command(subparsers, "run", _run_job, "run a job of a service now, whatever its next time is")
+    run.add_argument("title")
+    run.add_argument("job", help="its name, as in the promise job-NAME")
     move = command(subparsers, "move", _move, "place a service on another node, where it begins as when it was new")
     move.add_argument("title")
     move.add_argument("--abandon-data", action="store_true", help="its data stays behind and is destroyed there")
@@ -200,6 +203,14 @@ def _restart(options: argparse.Namespace) -> int:
     if options.wait is not None and not instance.ready:
         instance = _wait(options, client, instance)
     say(options, instance, _describe(instance))
+    return 0
+
+
+def _run_job(options: argparse.Namespace) -> int:
+    client = open_client()
+    client.restart(options.title, process=f"job-{options.job}", project=options.project)
+    words = f"'{options.job}' of '{options.title}' is run. How it ends: freehold show '{options.title}'"
+    say(options, {"title": options.title, "job": options.job}, words)
     return 0
 
 

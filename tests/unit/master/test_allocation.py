@@ -296,6 +296,7 @@ def test_an_index_finds_the_place(fleet: "Rooms", name: str) -> None:
         pytest.skip("PostgreSQL scans tables of three rows whatever indexes there are")
     values = {
         "release": "r", "beneficiary": "", "free": 9, "node": "n", "limit": 4, "site": "s", "instance": "i",
+        "cpu_percent": 0, "memory_mb": 0, "disk_mb": 0,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {_query(name)}", values)

@@ -298,12 +298,12 @@ def test_a_release_that_the_node_may_not_run_is_not_taken(shop: "Rooms") -> None
     assert _everything() == before
 
 
-def test_a_release_of_another_size_is_not_taken_in_place(shop: "Rooms") -> None:
+def test_a_release_of_another_weight_is_not_taken_in_place(shop: "Rooms") -> None:
     from freehold.master.fleet.models import Node
 
     shop.request("page")
     shop.supply(shop.publish(tiny_release(version="2.0", weight=5)), Node.objects.get())
-    with pytest.raises(Conflict, match="another size"):
+    with pytest.raises(Conflict, match="another weight"):
         shop.request("page", release="2.0")
 
 

@@ -40,7 +40,7 @@ def test_anybody_reads_prices_costs_and_records(market: Market) -> None:
     from freehold.master.monitoring import reconcile
     from freehold.master.sales.rating import Model
 
-    market.offer("server", size={"cpus": 20}, availability=990_000)
+    market.offer("server", size={"cpus": 2}, availability=990_000)
     market.prices(
         market.price(23000, offer="server"),
         market.price(800, "usage", "server", meter="network_out", model=Model.UNIT, unit=10**12),
@@ -60,7 +60,7 @@ def test_anybody_reads_prices_costs_and_records(market: Market) -> None:
     market.turn("2026-04-02")
     reconcile.keep_record()
     page = Visitor(None).reads("/prices")
-    for said in ("server", "20 cores", "€230.00", "€46.00 (20 %) to add", "per TB: €8.00", "99.0 %", "Together €32.00"):
+    for said in ("server", "2 cores", "€230.00", "€46.00 (20 %) to add", "per TB: €8.00", "99.0 %", "Together €32.00"):
         assert said in page, (said, page)
     assert "Margin €198.00" in page
     assert "2026-03 95.8333 % 1 service" in page

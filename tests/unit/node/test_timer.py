@@ -79,6 +79,33 @@ def test_a_failure_of_before_is_tried_again_at_once_and_breaks_no_promise_meanwh
     assert not third.running, "what went well is not done again"
 
 
+def test_a_job_that_somebody_has_run_runs_once_whatever_its_time_is(tmp_path: Path) -> None:
+    jobs, program = tmp_path / ".freehold" / "jobs", tmp_path / ".freehold" / "jobs" / "tick"
+    jobs.mkdir(parents=True)
+    (tmp_path / "var" / "log").mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho ran\n")
+    program.chmod(0o700)
+
+    def ran(run: str) -> int:
+        """Say when it was last to be run, look a few times, and return how often it ran."""
+        rows = [{"name": "tick", "every": 0.0, "daily": "03:30", "timeout": 5.0, "run": run}]
+        (jobs / "jobs.json.new").write_text(json.dumps(rows))
+        (jobs / "jobs.json.new").rename(jobs / "jobs.json")
+        for _ in range(10):
+            timer.turn()
+            time.sleep(0.05)
+        log = tmp_path / "var" / "log" / "job-tick.log"
+        return log.read_text().count("ran") if log.exists() else 0
+
+    timer = Timer(str(jobs))
+    assert ran("a") == 0, "it was run elsewhere, before it came here"
+    assert ran("b") == 1
+    assert ran("b") == 1, "and not again"
+    timer = Timer(str(jobs))
+    assert ran("b") == 1, "nor by a timer that comes after"
+    assert ran("c") == 2
+
+
 @given(JOBS, MOMENTS, MOMENTS)
 def test_no_job_waits_for_longer_than_its_period_however_wrong_the_clock_was(
     job: dict[str, Any], started: float, now: float

@@ -312,7 +312,12 @@ def move(request: HttpRequest, project: str, body: MoveIn, dry_run: bool = False
 
 class RestartIn(StrictBody):
     title: str
-    process: str = Field("", max_length=MAX_NAME, description="Only this one; empty: every process of the service.")
+    process: str = Field(
+        "",
+        max_length=MAX_NAME,
+        description="Only this one; empty: every process of the service. `job-NAME`: nothing is restarted, this job "
+        "is run now.",
+    )
     token: str = Field(
         "",
         pattern="^[A-Za-z0-9_-]{0,64}$",
@@ -328,7 +333,7 @@ class RestartOut(Schema):
     "/projects/{project}/restarts",
     response=RestartOut,
     auth=in_project(Scope.ORDER),
-    summary="End a service's processes, or one, and start them anew",
+    summary="End a service's processes, or one, and start them anew; or run a job now",
 )
 def restart(request: HttpRequest, project: str, body: RestartIn) -> dict[str, bool]:
     return {"restarted": restarts.restart(project, **body.dict(), acting=caller(request))}

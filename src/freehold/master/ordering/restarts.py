@@ -1,4 +1,4 @@
-"""Restarting a service, or one of its processes: a token that its node makes a part of what runs.
+"""Restarting a service, or one of its processes, or running a job: a token that its node makes a part of what runs.
 
 A node runs each process as it is known by, and the token belongs to that. So a restart is done once, whatever is killed
 or repeated meanwhile: who asks with the same token again asks for what is there.
@@ -22,6 +22,8 @@ KEPT_TOKENS = 20
 """Of each process: what was asked with one of them is not done again."""
 
 
+JOB = "job-"
+"""How the promise of a job begins, by which it is named here, too."""
 _TOKEN = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
@@ -31,7 +33,9 @@ def new_token() -> str:
 
 
 def restart(project: str, title: str, *, process: str = "", token: str = "", acting: Caller) -> bool:
-    """Have a service, or one of its processes, be ended and started anew; return whether that was news.
+    """Have a service, or one of its processes, be ended and started anew, or a job (`job-NAME`) run now.
+
+    Return whether that was news.
 
     With a token that was given before nothing is done. Raise Invalid for what is no token, NotFound, and Conflict for
     what does not run, is not heard of, or has no such process.
@@ -53,7 +57,7 @@ def restart(project: str, title: str, *, process: str = "", token: str = "", act
         row = queries.by_id(rows[0]["id"])
         _refuse(row)
         _check_process(row, process)
-        known = {name: tokens for name, tokens in kept.items() if name in ("", *row["processes"])}
+        known = {name: tokens for name, tokens in kept.items() if name in ("", *row["processes"], *jobs(row))}
         known[process] = [*known.get(process, []), token][-KEPT_TOKENS:]
         revision = revisions.bump(row["node_id"])
         run(
@@ -91,7 +95,13 @@ def _check_process(row: dict[str, Any], process: str) -> None:
             f"'{row['title']}' runs nothing yet that can be restarted, or its node's version of Freehold cannot do it.",
             remedy="Wait until it is started; or its operator updates the node.",
         )
-    if process and process not in there:
-        raise NotFound(
-            f"'{row['title']}' has no process '{process}'.", remedy=f"There are: {', '.join(sorted(there))}."
-        )
+    if process and process not in (*there, *jobs(row)):
+        is_job = process.startswith(JOB)
+        subject, named = (f"job '{process[len(JOB) :]}'", jobs(row)) if is_job else (f"process '{process}'", there)
+        names = ", ".join(sorted(name.removeprefix(JOB) if is_job else name for name in named))
+        raise NotFound(f"'{row['title']}' has no {subject}.", remedy=f"There are: {names or 'none'}.")
+
+
+def jobs(row: dict[str, Any]) -> list[str]:
+    """Return the promises of the jobs of a service, by which they are named."""
+    return [name for name in row["promises"] if name.startswith(JOB)]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
@@ -179,7 +180,8 @@ def of_language(titles: dict[str, str]) -> str:
 def size(numbers: Mapping[str, float]) -> list[tuple[float, str]]:
     """Return the numbers of a size, each with what it counts."""
     shown: list[tuple[float, str]] = []
-    for name, number in numbers.items():
+    for name, exact in numbers.items():
+        number = int(exact) if exact == int(exact) else exact
         if name in _LARGE_SIZES and number % 1024 == 0:
             shown.append((number // 1024, str(_LARGE_SIZES[name])))
         else:
@@ -189,8 +191,7 @@ def size(numbers: Mapping[str, float]) -> list[tuple[float, str]]:
 
 def size_title(name: str) -> str:
     """Return what a number of a size counts, with a capital."""
-    words = str(_SIZES[name])
-    return words[:1].upper() + words[1:]
+    return capfirst(str(_SIZES[name]))
 
 
 def meter(name: str, unit: int) -> str:

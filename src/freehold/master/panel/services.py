@@ -234,6 +234,7 @@ def _live(row: dict[str, Any], schema: catalog.Schemas) -> dict[str, Any]:
         "parts_left_out": max(0, len(parts) - MOST_PARTS) + beyond,
         "processes": sorted(row["processes"]) if row["wanted"] == Wanted.STARTED else [],
         "token": restarts.new_token(),
+        "jobs": [] if row["wanted"] != Wanted.STARTED or row["parent"] or row["ends_at"] else restarts.jobs(row),
         "offer": queries.offer(row["id"]),
         "sizes": labels.size(row["size"]),
         "expected_until": _expected_until(row),

@@ -434,6 +434,7 @@ class InstanceLifecycle:
             "child_publications": desired.child_publications,
             "cluster": desired.cluster,
             "size": self.enclosures.size(slot),
+            "runs": processes.runs(desired),
             "guests": self._store.shared.guests(desired.instance),
         }
         is_profile = not (self._paths.software / desired.release / "release" / "instance.py").exists()

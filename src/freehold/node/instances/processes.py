@@ -63,6 +63,13 @@ def of_layout(
     ]
 
 
+def runs(desired: DesiredInstance) -> dict[str, str]:
+    """Return the token of the last time that each job was to be run at once, by job."""
+    tokens: dict[str, str] = json.loads(desired.restarts)
+    promise = layouts.JOB_PROMISE
+    return {name.removeprefix(promise): token for name, token in tokens.items() if name.startswith(promise)}
+
+
 def stop_timeout(program: Executable) -> float:
     """Return the seconds that a program may take to end, within bounds: its partition may have written anything."""
     return max(0.0, min(program.stop_timeout, layouts.LONGEST_STOP))

@@ -25,6 +25,8 @@ LIMITS_PROMISE = "limits"
 """Broken since a process was killed, or refused, because the instance used all that it may."""
 TASK_PROMISE = "task-"
 """How the promise of a task begins, that it ended well as it is now planned."""
+JOB_PROMISE = "job-"
+"""How the promise of a job begins, that its last run ended well and is not overdue."""
 OURS = ".freehold"
 PUBLISHED = f"{OURS}/published.json"
 FOLDERS = (SERVICE, RUN, PLUGIN, PROMISE, PRERM, LOG, "srv", "tmp", OURS)

@@ -35,4 +35,6 @@ class ConfigureOrder(msgspec.Struct, frozen=True):
     """JSON: of a member of a cluster, who its siblings are."""
     size: Size = UNNAMED
     """What it may use, with its node's limits where it names none."""
+    runs: dict[str, str] = {}
+    """Of each job that somebody had run: the token of the last time."""
     guests: list[Guest] = []

@@ -50,7 +50,7 @@ def run(order: ConfigureOrder, folder: Path, release: Path) -> Outcome:
     if context.cluster is not None and context.cluster.leaving:
         # What it serves ends: only that it leaves is promised.
         plan = replace(plan, tasks=(*plan.tasks, *plan.leave), promises={})
-    _apply(folder, plan, context)
+    _apply(folder, plan, context, order.runs)
     return msgspec.structs.replace(
         requested,
         served={guest.instance: _served(plan, guest.instance) for guest in order.guests},
@@ -148,7 +148,7 @@ def _cluster_view(text: str) -> ClusterView | None:
     return ClusterView(known.name, known.ordinal, members, known.leaving, known.secret)
 
 
-def _apply(folder: Path, plan: Plan, context: Context) -> None:
+def _apply(folder: Path, plan: Plan, context: Context, runs: dict[str, str]) -> None:
     for directory in plan.directories:
         (folder / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
     promises: dict[str, Promise] = dict(plan.promises)
@@ -170,7 +170,7 @@ def _apply(folder: Path, plan: Plan, context: Context) -> None:
         promises[f"{layout.TASK_PROMISE}{task.name}"] = TaskDone(str(folder / TASKS / task.name), digest, log)
     (folder / TASKS).mkdir(mode=0o700, exist_ok=True)
     if plan.jobs:
-        kept |= _plan_jobs(folder, plan.jobs, context, promises)
+        kept |= _plan_jobs(folder, plan.jobs, context, promises, runs)
     for name, promise in promises.items():
         path = f"{layout.PLUGIN}/{name}.py"
         write(folder / path, source(promise).encode(), 0o600)
@@ -184,16 +184,27 @@ def _programs(plan: Plan) -> tuple[Process | Task | Job, ...]:
     return (*plan.processes, *plan.tasks, *plan.jobs)
 
 
-def _plan_jobs(folder: Path, jobs: tuple[Job, ...], context: Context, promises: dict[str, Promise]) -> set[str]:
+def _plan_jobs(
+    folder: Path, jobs: tuple[Job, ...], context: Context, promises: dict[str, Promise], runs: dict[str, str]
+) -> set[str]:
     """Write the jobs and their timer; the timer reads the list anew when it changes, so it is not restarted."""
     kept = {f"{JOBS}/jobs.json", f"{JOBS}/timer.py"}
     for job in jobs:
         kept.add(_executable(folder, f"{JOBS}/{job.name}", program(job, context)))
         log = str(folder / layout.LOG / f"job-{job.name}.log")
-        promises[f"job-{job.name}"] = JobRan(
+        promises[f"{layout.JOB_PROMISE}{job.name}"] = JobRan(
             str(folder / JOBS / f"{job.name}.json"), log, job.every or timer.DAY, job.timeout
         )
-    rows = [{"name": job.name, "every": job.every, "daily": job.daily, "timeout": job.timeout} for job in jobs]
+    rows = [
+        {
+            "name": job.name,
+            "every": job.every,
+            "daily": job.daily,
+            "timeout": job.timeout,
+            "run": runs.get(job.name, ""),
+        }
+        for job in jobs
+    ]
     write(folder / JOBS / "timer.py", Path(timer.__file__).read_bytes(), 0o600)
     write(folder / JOBS / "jobs.json", json.dumps(rows).encode(), 0o600)
     argv = (sys.executable, "-I", "-S", folder / JOBS / "timer.py", folder / JOBS)

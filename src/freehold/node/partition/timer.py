@@ -2,8 +2,9 @@
 
     python timer.py FOLDER
 
-`FOLDER/jobs.json` lists `{"name", "every", "daily", "timeout"}`; `FOLDER/NAME` is the program of a job and
-`FOLDER/NAME.json` what is known of its runs. The list may change while the timer runs.
+`FOLDER/jobs.json` lists `{"name", "every", "daily", "timeout", "run"}`, where another `run` than before has it run at
+once; `FOLDER/NAME` is the program of a job and `FOLDER/NAME.json` what is known of its runs. The list may change while
+the timer runs.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Timer:
         for job in self.jobs:
             if job["name"] in self.running:
                 continue
-            due = due_at(job, self._met(job["name"], now), now)
+            due = due_at(job, self._met(job, now), now)
             if due <= now:
                 self._start(job, now)
                 pause = 0.2
@@ -81,7 +82,7 @@ class Timer:
                 [os.path.join(self.folder, name)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
             )
         self.running[name] = process, time.monotonic() + job["timeout"]
-        self._note(name, started=now)
+        self._note(name, started=now, run=job.get("run", ""))
 
     def _look_at(self, name: str) -> None:
         process, deadline = self.running[name]
@@ -90,26 +91,28 @@ class Timer:
             process.wait()
         if process.returncode is not None:
             del self.running[name]
-            failures = 0 if process.returncode == 0 else 1 + self._noted(name, time.time()).get("failures", 0)
+            failures = 0 if process.returncode == 0 else 1 + self._noted(name).get("failures", 0)
             self._note(name, ended=time.time(), status=process.returncode, failures=failures)
 
-    def _met(self, name: str, now: float) -> dict[str, float]:
-        noted = self._noted(name, now)
+    def _met(self, job: dict[str, Any], now: float) -> dict[str, Any]:
+        name = job["name"]
+        # One that is new here was not run here, whoever had it run elsewhere.
+        noted = self._noted(name) or self._note(name, since=now, run=job.get("run", ""))
         if name in self.known:
             return noted
         self.known.add(name)
         # One that failed, or was ended by whoever ended the timer before this one, is tried at once.
         return self._note(name, status=None, failures=0, again=now) if noted.get("status") else noted
 
-    def _noted(self, name: str, now: float) -> dict[str, float]:
+    def _noted(self, name: str) -> dict[str, Any]:
         try:
             with open(os.path.join(self.folder, f"{name}.json")) as file:
-                noted: dict[str, float] = json.load(file)
+                noted: dict[str, Any] = json.load(file)
                 return noted
         except (OSError, ValueError):
-            return self._note(name, since=now)
+            return {}
 
-    def _note(self, name: str, **news: float | None) -> dict[str, float]:
+    def _note(self, name: str, **news: float | str | None) -> dict[str, Any]:
         path = os.path.join(self.folder, f"{name}.json")
         try:
             with open(path) as file:
@@ -126,19 +129,21 @@ class Timer:
         return dict(noted)
 
 
-def due_at(job: dict[str, Any], noted: dict[str, float], now: float) -> float:
+def due_at(job: dict[str, Any], noted: dict[str, Any], now: float) -> float:
     """Return when a job is to start next, seconds since 1970: the first time after its last start, or after it came.
 
-    Sooner where it failed then, or is to be tried again since `again`.
+    Sooner where it failed then, or is to be tried again since `again`; now when somebody had it run since then.
     """
+    if job.get("run", "") not in ("", noted.get("run")):
+        return now
     # A start in the future was noted by a clock that ran ahead: the next one must not wait until then.
-    last = min(noted.get("started", noted["since"]), now)
+    last = float(min(noted.get("started", noted["since"]), now))
     regular = _regular(job, last)
     if noted.get("again", -1.0) > last:
         return min(regular, float(noted["again"]))
     if noted.get("status"):
         pause = min(LONGEST_RETRY, FIRST_RETRY * (1 << min(int(noted.get("failures", 1)) - 1, 10)))
-        return min(regular, max(last, min(noted["ended"], now)) + pause)
+        return float(min(regular, max(last, min(noted["ended"], now)) + pause))
     return regular
 
 
