@@ -64,7 +64,7 @@ def test_every_kind_of_message_has_a_golden_one() -> None:
     # These stand inside others.
     inner = {
         feed.Installation, feed.WantedInstance, feed.SharedInstance, feed.WantedRestart,
-        feed.WantedSibling, feed.WantedMembership, stream.StreamRequest,
+        feed.WantedSibling, feed.WantedMembership, feed.WantedPeer, stream.StreamRequest,
         stream.StreamPiece,
         report.PartitionFacts, report.HostPromise,
         report.Report, report.MeterValues,

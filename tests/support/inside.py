@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -57,8 +57,10 @@ class Inside:
             finally:
                 process.kill()
 
-    def admit(self, network: FirewallNetwork | None, around: Surroundings | None = None) -> None:
-        rule = FirewallRule(self.partition, self.address, self.host_end, network)
+    def admit(
+        self, network: FirewallNetwork | None, around: Surroundings | None = None, *, peers: Sequence[str] = ()
+    ) -> None:
+        rule = FirewallRule(self.partition, self.address, self.host_end, network, list(peers))
         firewall.admit(self.tag, [rule], around or Surroundings())
 
 

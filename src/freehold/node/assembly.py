@@ -44,7 +44,7 @@ def assemble(root: Path) -> AgentParts:
     store = Store(Database(paths.store), budget=settings.outbox_mb * 1024 * 1024)
     fork_server = ForkServer(paths.run / "forkserver.log")
     own_fork_server = ForkServer(paths.run / "own-forkserver.log")
-    enclosures = Enclosures(paths, settings, own_fork_server.call, store.instances.size_in)
+    enclosures = Enclosures(paths, settings, own_fork_server.call, store.instances)
     return AgentParts(
         paths=paths,
         settings=settings,

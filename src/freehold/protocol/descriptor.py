@@ -72,6 +72,8 @@ class TypeDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename={"h
     """What its instances may request of others; anything else is refused."""
     orderable: bool = True
     """Customers may order it; otherwise only instances may request it."""
+    peers: bool = False
+    """Its instances are told which others there are in their tree, and where."""
     size: Size = UNNAMED
     """What its instances may use, unless their order or offer says otherwise."""
 

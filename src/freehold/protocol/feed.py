@@ -58,6 +58,14 @@ class WantedMembership(msgspec.Struct, frozen=True, omit_defaults=True):
     """It runs what it has to do before it stops for good."""
 
 
+class WantedPeer(msgspec.Struct, frozen=True):
+    """Another instance of the same tree."""
+
+    title: str
+    """Whole."""
+    address: str
+
+
 class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """An instance placed on this node."""
 
@@ -84,6 +92,8 @@ class WantedInstance(msgspec.Struct, frozen=True, omit_defaults=True):
     """The last one of each service. A service that runs by another token is started anew, once."""
     cluster: WantedMembership | None = None
     """Of a member of a cluster."""
+    peers: list[WantedPeer] = []
+    """The others of its tree, if its type wants to know them."""
     size: WantedSize = WantedSize()
     """What it may use here."""
 

@@ -1,7 +1,7 @@
 """What a release author imports in `instance.py`. See `docs/authors/reference.md`."""
 
 from freehold.protocol.size import Size
-from freehold.release.context import ClusterView, Context, Secret, Shared, Sibling
+from freehold.release.context import ClusterView, Context, Peer, Secret, Shared, Sibling
 from freehold.release.errors import ReleaseError
 from freehold.release.parts import (
     Certificate,
@@ -27,6 +27,7 @@ __all__ = [
     "Job",
     "LogRotation",
     "Network",
+    "Peer",
     "Plan",
     "Process",
     "Refusal",

@@ -51,6 +51,17 @@ class Sibling:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """Another instance of the same tree."""
+
+    title: str
+    """Whole, such as `shop/database`."""
+    name: str
+    """What the host name of it is: `database` for `shop/database`, `standby.database` for one below that."""
+    address: str
+
+
+@dataclass(frozen=True)
 class ClusterView:
     """What an instance that was requested as a member of a `Cluster` knows of it."""
 
@@ -112,6 +123,8 @@ class Context:
     """The certificates there are (PEM), by name."""
     cluster: ClusterView | None = None
     """Of a member of a cluster: who its siblings are."""
+    peers: tuple[Peer, ...] = ()
+    """The others of its tree, by title, if its type says `peers=True`."""
     size: Size = UNNAMED
     """What the instance may use: as ordered, or else its node's limits. 0: no limit."""
 

@@ -75,6 +75,7 @@ def generate(release: Release) -> dict[str, str]:
         else:
             types[name] |= {"weight": kind.weight} | ({} if kind.holds_data else {"data": False})
             types[name] |= {} if kind.orderable else {"orderable": False}
+            types[name] |= {"peers": True} if kind.peers else {}
             types[name] |= {} if kind.size == UNNAMED else {"size": msgspec.to_builtins(kind.size)}
             if kind.requests:
                 types[name]["requests"] = [

@@ -226,25 +226,30 @@ class Network:
     `listen` holds ports of the partition's address: `8080`, or `"53/udp"`. `connect` holds where it may connect:
     addresses or networks, with or without a port (`192.0.2.7`, `192.0.2.0/24:443`, `[2001:db8::1]:443`), or a port
     of any address (`:443`); None: anywhere. Its own address, name servers and the Master can always be reached.
+    `internal` holds ports that are reached by the other instances of its tree only; its type says `peers=True`.
     """
 
     listen: tuple[int | str, ...] = ()
     connect: tuple[str, ...] | None = None
+    internal: tuple[int | str, ...] = ()
 
     def __post_init__(self) -> None:
-        must_be((tuple, list), "Network: listen", self.listen)
-        must_hold((int, str), "Network: listen", self.listen)
-        for port in self.listen:
-            if not _PORT.fullmatch(str(port)) or not 0 < int(str(port).partition("/")[0]) < 65536:
-                raise TypeError(f"Network: listen must hold ports like 8080 or '53/udp', not {port!r}")
+        for name, ports in (("listen", self.listen), ("internal", self.internal)):
+            must_be((tuple, list), f"Network: {name}", ports)
+            must_hold((int, str), f"Network: {name}", ports)
+            for port in ports:
+                if not _PORT.fullmatch(str(port)) or not 0 < int(str(port).partition("/")[0]) < 65536:
+                    raise TypeError(f"Network: {name} must hold ports like 8080 or '53/udp', not {port!r}")
+        if both := {str(port) for port in self.listen} & {str(port) for port in self.internal}:
+            raise TypeError(f"Network: a port is in listen, or in internal, not {min(both)} in both")
         must_be((tuple, list, type(None)), "Network: connect", self.connect)
         must_hold(str, "Network: connect", self.connect or ())
         for declared in self.connect or ():
             _check_target(declared)
 
-    def ports(self, protocol: Literal["tcp", "udp"]) -> list[int]:
-        """Return the ports of a protocol on which it listens."""
-        split = [str(port).partition("/") for port in self.listen]
+    def ports(self, protocol: Literal["tcp", "udp"], *, internal: bool = False) -> list[int]:
+        """Return the ports of a protocol on which it listens, to everybody or to its tree."""
+        split = [str(port).partition("/") for port in (self.internal if internal else self.listen)]
         return sorted({int(number) for number, _, kind in split if (kind or "tcp") == protocol})
 
 

@@ -146,6 +146,9 @@ class Type:
     """What its plan may request of others."""
     orderable: bool = True
     """False: it is a part of others, which request it; customers neither see nor order it by itself."""
+    peers: bool = False
+    """The plan is told of the others of its tree (`Context.peers`), and made anew when they are others; the names of
+    these lead to their addresses, and `Network.internal` lets them in."""
     size: Size = UNNAMED
     """What an instance may use, unless its offer, order or request says otherwise; its node keeps it for it."""
 
@@ -155,6 +158,7 @@ class Type:
         must_be((tuple, list), "Type: requests", self.requests)
         must_hold(RequestType, "Type: requests", self.requests)
         must_be(bool, "Type: orderable", self.orderable)
+        must_be(bool, "Type: peers", self.peers)
         must_be_size("Type: size", self.size)
         kinds = [(request.product, request.type) for request in self.requests]
         if len(set(kinds)) < len(kinds) or len(kinds) > MOST_REQUEST_TYPES:
@@ -241,6 +245,8 @@ def make_plan(
         if instance not in known:
             raise ReleaseError(f"The plan answers '{instance}', which is no shared instance of this one.")
     _check(plan)
+    if plan.network and plan.network.internal and not chosen.peers:
+        raise ReleaseError(f"The plan has internal ports: type '{type_name}' must say peers=True.")
     return replace(plan, shared={**plan.shared, **refused})
 
 
@@ -299,7 +305,7 @@ def _check(plan: Plan) -> None:
             raise ReleaseError(f"The plan has two of the {kind} '{twice[0]}'.")
     _check_places(plan)
     for process in plan.processes:
-        if plan.network and isinstance(process.ready, int) and process.ready not in (0, *plan.network.ports("tcp")):
+        if plan.network and isinstance(process.ready, int) and process.ready not in (0, *_open(plan.network)):
             raise ReleaseError(f"'{process.name}' is ready at port {process.ready}, where the plan does not listen.")
     for program in programs:
         for part in (*program.reads, *(program.reloads if isinstance(program, Process) else ())):
@@ -328,6 +334,10 @@ def _check_places(plan: Plan) -> None:
     folders |= {parent for path in [*written, *services, *folders] for parent in path.parents}
     for path in sorted((written & services) | ((written | services) & folders)):
         raise ReleaseError(f"The plan puts two things at '{path}'.")
+
+
+def _open(network: Network) -> list[int]:
+    return [*network.ports("tcp"), *network.ports("tcp", internal=True)]
 
 
 def _is_integer(kind: object) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from freehold.master.foundation.errors import Conflict, Invalid, NoPlace
-from freehold.protocol.size import Size
+from freehold.protocol.size import WantedSize
 from support.running import tiny_release
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_a_node_tells_what_its_instances_may_use(rooms: "Rooms", node: "Node") -
     rooms.request("own", size={"cpus": 0.5})
     with contextlib.closing(DatabaseConnection(rooms.url)) as reader:
         (instance,) = read_feed(reader, node.id, 0, 60.0).instances
-    assert instance.size == Size(cpus=0.5, memory_mb=256, processes=100)
+    assert instance.size == WantedSize(cpus=0.5, memory_mb=256, processes=100)
 
 
 def test_no_node_keeps_more_than_it_has(rooms: "Rooms", node: "Node") -> None:

@@ -520,3 +520,41 @@ def test_nothing_runs_below_what_is_stopped_and_nothing_lives_below_what_is_dest
         above = Wanted.STARTED if branch.parent is None else found[branch.parent]
         if not branch.held_back and above is Wanted.STARTED:
             assert found[branch.id] is branch.asked
+
+
+def test_who_wants_to_know_the_others_of_its_tree_is_told_when_they_are_others(rooms: "Rooms") -> None:
+    import contextlib
+
+    from freehold.master.gateway.database import DatabaseConnection
+    from freehold.master.gateway.feeds import read_feed
+
+    release = rooms.publish(packed("tiny", default={"peers": True}, other={"peers": True, "requests": []}, huge={}))
+    nodes = [rooms.node(title, partitions=2) for title in ("one", "two", "three")]
+    rooms.supply(release, *nodes)
+    rooms.partial = True
+    root = rooms.request("tree").instance
+
+    def told(title: str, since: int = 0) -> list[str] | None:
+        """Return the titles of the others that an instance is told of; None: nothing is told."""
+        with contextlib.closing(DatabaseConnection(rooms.url)) as reader:
+            told = read_feed(reader, row(title).node_id, since, 60.0).instances
+        return next(([peer.title for peer in one.peers] for one in told if one.title == title), None)
+
+    assert told("tree") == []
+    before = row("tree").revision
+    ask(root, left={})
+    assert told("tree", before) == ["tree/left"]
+    assert told("tree/left") == ["tree"]
+    before = row("tree/left").revision
+    ask(root, left={}, silent={"type": "huge"})
+    assert told("tree/left", before) == ["tree", "tree/silent"]
+    assert told("tree/silent") == [], "who does not ask is told nothing"
+    before, silent = row("tree/left").revision, row("tree/silent").revision
+    ask(root, left={}, silent={"type": "huge"}, right={})
+    assert told("tree/left", before) == ["tree", "tree/right", "tree/silent"]
+    assert row("tree/silent").revision == silent, "and not woken"
+    before = row("tree/left").revision
+    Instance = type(row("tree"))
+    Instance.objects.filter(title="tree/right").update(wanted="destroyed")
+    rooms.node_says(row("tree/right").id, "destroyed")
+    assert told("tree/left", before) == ["tree", "tree/silent"]

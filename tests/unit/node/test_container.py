@@ -81,6 +81,16 @@ def test_only_declared_ports_are_reached_and_what_is_refused_is_counted(pair: li
         assert hears(HERE, 7102), "the next one to live there declares anew"
 
 
+def test_an_internal_port_is_reached_by_peers_alone(pair: list[Inside]) -> None:
+    one, other = pair
+    with one.running(server("0.0.0.0", 7101)):
+        one.admit(FirewallNetwork(tcp=[], tcp_internal=[7101]), peers=[])
+        assert other.run(client(HERE, 7101)) == "ConnectionRefusedError"
+        one.admit(FirewallNetwork(tcp=[], tcp_internal=[7101]), peers=[THERE, "fd00::7"])
+        assert other.run(client(HERE, 7101)) == f"{THERE} hello"
+        assert not hears(HERE, 7101), "the machine is no peer"
+
+
 def test_it_connects_only_where_it_declared(pair: list[Inside]) -> None:
     one, other = pair
     with one.running(server("0.0.0.0", 7101)), one.running(server("0.0.0.0", 7102)):

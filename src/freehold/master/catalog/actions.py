@@ -186,6 +186,7 @@ def _read(packed: bytes) -> tuple[Descriptor, list[dict[str, Any]]]:
                 "requests": msgspec.json.encode(_requests(name, described, request_schema)).decode(),
                 "shared": described.shared,
                 "is_orderable": described.orderable,
+                "knows_peers": described.peers,
                 "size": described.size.text(),
                 "host": described.host if described.shared else "",
                 "request_schema": request_schema,

@@ -64,6 +64,8 @@ class ReleaseType(models.Model):
     """For a shared type: the type of the same release whose instances take it in."""
     is_orderable = models.BooleanField(default=True, db_default=True)
     """Customers may order it; otherwise only instances may request it."""
+    knows_peers = models.BooleanField(db_default=False)
+    """Its instances are told which others there are in their tree."""
     size = models.TextField(db_default="{}")
     """JSON of `protocol.size.Size`: what its instances may use, unless something else is said of one."""
     request_schema = models.TextField()

@@ -6,7 +6,15 @@ import time
 import msgspec
 
 from freehold.master.gateway.database import DatabaseConnection
-from freehold.protocol.feed import Feed, Installation, SharedInstance, WantedInstance, WantedMembership, WantedRestart
+from freehold.protocol.feed import (
+    Feed,
+    Installation,
+    SharedInstance,
+    WantedInstance,
+    WantedMembership,
+    WantedPeer,
+    WantedRestart,
+)
 from freehold.protocol.size import WantedSize
 from freehold.protocol.states import SoftwareWanted, Wanted
 
@@ -38,11 +46,12 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
             bool(movable and is_unsettled),
             _last(restarts),
             _membership(cluster),
+            _peers(reader, tree, instance) if knows_peers else [],
             WantedSize() if size == "{}" else msgspec.json.decode(size, type=WantedSize),
         )
         for (
             instance, changed, partition, release, type_name, wanted, title, tree, parameters, seed, child_publications,
-            movable, restarts, cluster, size,
+            movable, restarts, cluster, size, knows_peers,
         ) in reader.rows("feed_instances", {"node": node, "since": since})
     ]  # fmt: skip
     instances += [
@@ -58,6 +67,12 @@ def read_feed(reader: DatabaseConnection, node: str, since: int, pace: float) ->
         )
     ]
     return Feed(revision, time.time(), pace, snapshot, installations, instances, shared, float(lease), epoch)
+
+
+def _peers(reader: DatabaseConnection, tree: str, instance: str) -> list[WantedPeer]:
+    """Return the others of a tree; few want to know."""
+    rows = reader.rows("feed_peers", {"tree": tree, "besides": instance})
+    return [WantedPeer(title, address) for title, address in rows]
 
 
 def _membership(view: str) -> WantedMembership | None:

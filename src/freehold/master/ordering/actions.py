@@ -27,6 +27,7 @@ from freehold.master.ordering import (
     endings,
     free_text,
     history,
+    peers,
     plans,
     project_suspension,
     reservations,
@@ -135,6 +136,7 @@ def release_partitions() -> int:
         with writing():
             # The order of locks of an order: the instance's, the clock's, the node's, then the count of the project's.
             run(locking(QUERIES["lock_instance"], "i"), id=row["id"])
+            peers.lock(row["tree"], row["id"])
             revisions.take_turn()
             if not run(QUERIES["note_gone"], id=row["id"], now=clock.now()):
                 continue
@@ -145,6 +147,8 @@ def release_partitions() -> int:
                 partitions.free(row["node_id"], row["partition"], row["id"], row["weight"])
                 revoke_instance_certificates(row["id"])
                 sharing.end(row["id"])
+                if row["parent"] is not None:
+                    peers.tell(row["tree"], row["id"])
             audit("freehold", "instance.gone", row["id"], project=row["project_id"])
         count += 1
     return count
@@ -206,6 +210,8 @@ def _create(order: Order) -> Answer:
     constraints = resolving.constraints_of(spec.constraints or {})
     size = _size_of(order, spec.size, choice.size, is_shared=bool(choice.host))
     instance = ids.new("inst")
+    if parent is not None:
+        peers.lock(parent["tree"], instance)
     host, place = _place(order, instance, replace(choice, size=size), constraints)
     wanted = spec.state or Wanted.STARTED
     inserted = run(
@@ -247,6 +253,8 @@ def _create(order: Order) -> Answer:
         sharing.offer_to(instance, order.project, choice.product, everyone=spec.offered_to is OfferedTo.EVERYONE)
     if parent is not None:
         _forget_given(parent["id"], order.title)
+        if not host:
+            peers.tell(parent["tree"], instance)
     history.remember(instance, order.actor, choice.release, resolving.as_text(parameters), wanted)
     events.send(
         Ordered(

@@ -22,7 +22,7 @@ from freehold.master.foundation import clock, hints
 from freehold.master.foundation.errors import Conflict, NoPlace, NotFound
 from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.generation.clocks import contradiction
-from freehold.master.ordering import apart, endings
+from freehold.master.ordering import apart, endings, peers
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
 from freehold.protocol import size
@@ -82,6 +82,8 @@ def drain(node_id: str, project: str, *, dry_run: bool, acting: Caller) -> dict[
     moved, later, stuck = [], [], {}
     with writing(dry_run=dry_run):
         run(locking(QUERIES["lock_movable"], "i"), node=node.id)
+        for row in run(QUERIES["movable"], node=node.id):
+            peers.lock(row["tree"], row["id"])
         revisions.lock_clock()
         fencing.close(node.id)
         audit(acting.actor, "node.drain", node.id, project=owner)
@@ -166,6 +168,7 @@ def _move(row: dict[str, Any], *, actor: str) -> None:
 def move_within(row: dict[str, Any], *, actor: str) -> None:
     """Place an instance elsewhere; raise NoPlace, having changed nothing, when there is no other node for it."""
     constraints = msgspec.json.decode(row["constraints"], type=Constraints)
+    peers.lock(row["tree"], row["id"])
     revisions.take_turn()
     with transaction.atomic():
         # Its own partition is no other place, and what it leaves there has a name of its own.
@@ -198,6 +201,7 @@ def move_within(row: dict[str, Any], *, actor: str) -> None:
             now=clock.now(),
         )
         revisions.count_move()
+        peers.tell(row["tree"], row["id"])
         revoke_instance_certificates(row["id"])
         audit(
             actor,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -39,7 +39,8 @@ from freehold.node.isolation.sandbox import init_of
 from freehold.node.partition import visible
 from freehold.node.partition.layout import Outcome
 from freehold.node.settings import Limits, PartitionSlot, Paths, Settings
-from freehold.protocol.size import UNNAMED, Size
+from freehold.protocol.feed import WantedPeer
+from freehold.protocol.size import Size
 
 if TYPE_CHECKING:
     from freehold.node.isolation.sandbox import SandboxSpec
@@ -51,6 +52,14 @@ RunAsRoot = Callable[[str, bytes], bytes]
 _log = logging.getLogger(__name__)
 
 
+class Known(Protocol):
+    """What is known of the instances that live in partitions; see `state.instances.Instances`."""
+
+    def size_in(self, partition: str) -> Size: ...
+
+    def peers_in(self, partition: str) -> list[WantedPeer]: ...
+
+
 class Enclosures:
     """The enclosures of a node's partitions. Safe from any thread."""
 
@@ -59,9 +68,8 @@ class Enclosures:
         paths: Paths,
         settings: Settings,
         run_as_root: RunAsRoot,
-        size_in: Callable[[str], Size] = lambda partition: UNNAMED,
+        known: "Known",
     ) -> None:
-        """`size_in` says of what size the instance is that lives in a partition."""
         self._paths = paths
         self._settings = settings
         self._run_as_root = run_as_root
@@ -69,7 +77,7 @@ class Enclosures:
         memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)
         self.usual_limits = settings.limits.for_machine(memory_mb)
         """Of an instance whose size names none."""
-        self._size_in = size_in
+        self._known = known
         self._links = {path: os.readlink(path) for path in visible.TOP if os.path.islink(path)}
         self._shown = visible.folders()
         self._admitted: dict[str, FirewallRule] = {}
@@ -162,10 +170,10 @@ class Enclosures:
             "host_name": slot.name,
             "links": self._links,
             "shows": [*self._shown, software] if os.path.isdir(software) else self._shown,
-            "files": visible.files(etc, slot, folder, resolv_conf) if protections.mounts else {},
+            "files": visible.files(etc, slot, folder, resolv_conf, self._names(slot)) if protections.mounts else {},
             "folder": folder,
             # Where it has a network of its own, every port of it is its own.
-            "listen": None if network is None or has_network else network.tcp,
+            "listen": None if network is None or has_network else network.bound(),
             "init": self._init(slot) if is_contained else "",
             "network": has_network,
             "filter": protections.filter,
@@ -174,7 +182,7 @@ class Enclosures:
 
     def limits(self, slot: PartitionSlot) -> Limits:
         """Return what may be used in a partition: by the size of the instance that lives there, or as on this node."""
-        return self.usual_limits.for_size(self._size_in(slot.name))
+        return self.usual_limits.for_size(self._known.size_in(slot.name))
 
     def size(self, slot: PartitionSlot) -> Size:
         """Return what the instance in a partition is told that it may use; 0: no limit."""
@@ -242,7 +250,10 @@ class Enclosures:
             return
         with self._admitting:
             owned = [(slot, network) for slot, network in slots if slot.uid is not None]
-            rules = [FirewallRule(slot.name, slot.address, self.host_end(slot), network) for slot, network in owned]
+            rules = [
+                FirewallRule(slot.name, slot.address, self.host_end(slot), network, self._peers(slot, network))
+                for slot, network in owned
+            ]
             news = [rule for rule in rules if self._admitted.get(rule.partition) != rule]
             if news:
                 url = urlsplit(self._settings.master)
@@ -266,6 +277,15 @@ class Enclosures:
     def host_end(self, slot: PartitionSlot) -> str:
         """Return the name of a partition's link on the host; empty when it has no network of its own."""
         return host_end(self._settings, slot) if self.protections.network and slot.uid is not None else ""
+
+    def _names(self, slot: PartitionSlot) -> dict[str, str]:
+        """Return the addresses of the others of the tree of the instance in a partition, by host name."""
+        return {visible.host_name(peer.title): peer.address for peer in self._known.peers_in(slot.name)}
+
+    def _peers(self, slot: PartitionSlot, network: FirewallNetwork | None) -> list[str]:
+        if network is None or not (network.tcp_internal or network.udp_internal):
+            return []
+        return [peer.address for peer in self._known.peers_in(slot.name)]
 
     @property
     def _resolvers(self) -> list[str]:

@@ -435,6 +435,7 @@ class InstanceLifecycle:
             "cluster": desired.cluster,
             "size": self.enclosures.size(slot),
             "runs": processes.runs(desired),
+            "peers": self._store.instances.peers_in(desired.partition),
             "guests": self._store.shared.guests(desired.instance),
         }
         is_profile = not (self._paths.software / desired.release / "release" / "instance.py").exists()

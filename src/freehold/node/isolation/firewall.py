@@ -39,6 +39,13 @@ class FirewallNetwork(msgspec.Struct, frozen=True):
     udp: list[int] | None = None
     connect: list[str] | None = None
     """Where it may connect: `ADDRESS`, `ADDRESS/LENGTH`, each also `…:PORT`, or `:PORT`; None: anywhere."""
+    tcp_internal: list[int] = []
+    """The ports on which it listens for its peers only."""
+    udp_internal: list[int] = []
+
+    def bound(self) -> list[int] | None:
+        """Return the TCP ports on which it listens, to whomever; None: any."""
+        return None if self.tcp is None else [*self.tcp, *self.tcp_internal]
 
 
 class FirewallRule(msgspec.Struct, frozen=True):
@@ -49,6 +56,8 @@ class FirewallRule(msgspec.Struct, frozen=True):
     host_end: str
     """The host's end of its link."""
     network: FirewallNetwork | None
+    peers: list[str] = []
+    """The addresses of the other instances of its tree."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -207,6 +216,13 @@ def _incoming(rule: FirewallRule, network: FirewallNetwork) -> list[list[_Json]]
         if ports:
             known = {"set": sorted(set(map(_port, ports)))}
             rules.append([_matches("==", _field(protocol, "dport"), known), _ACCEPT])
+    family = "ip6" if ":" in rule.address else "ip"
+    peers = sorted({address for address in rule.peers if (":" in address) == (family == "ip6")})
+    for protocol, ports in (("tcp", network.tcp_internal), ("udp", network.udp_internal)):
+        if ports and peers:
+            known = {"set": sorted(set(map(_port, ports)))}
+            from_peers = _matches("==", _field(family, "saddr"), {"set": peers})
+            rules.append([from_peers, _matches("==", _field(protocol, "dport"), known), _ACCEPT])
     return [*rules, [{"counter": f"listen_{rule.partition}"}, _REJECT]]
 
 

@@ -112,7 +112,7 @@ def network(declared: FirewallNetwork) -> FirewallNetwork:
 
     Ports are whole numbers from 1 to 65535; addresses are as Python writes them, without a scope.
     """
-    for ports in (declared.tcp, declared.udp):
+    for ports in (declared.tcp, declared.udp, declared.tcp_internal, declared.udp_internal):
         if len(ports or ()) > layout.MOST_PORTS:
             raise ConfigureError(f"It declares {len(ports or ())} ports; at most {layout.MOST_PORTS} are possible.")
         for port in ports or ():
@@ -127,6 +127,8 @@ def network(declared: FirewallNetwork) -> FirewallNetwork:
         None if declared.tcp is None else sorted(set(declared.tcp)),
         None if declared.udp is None else sorted(set(declared.udp)),
         None if targets is None else [_target(target) for target in targets],
+        sorted(set(declared.tcp_internal)),
+        sorted(set(declared.udp_internal)),
     )
 
 

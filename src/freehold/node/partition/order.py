@@ -2,6 +2,7 @@
 
 import msgspec
 
+from freehold.protocol.feed import WantedPeer
 from freehold.protocol.size import UNNAMED, Size
 
 
@@ -35,6 +36,8 @@ class ConfigureOrder(msgspec.Struct, frozen=True):
     """JSON: of a member of a cluster, who its siblings are."""
     size: Size = UNNAMED
     """What it may use, with its node's limits where it names none."""
+    peers: list[WantedPeer] = []
+    """The others of its tree."""
     runs: dict[str, str] = {}
     """Of each job that somebody had run: the token of the last time."""
     guests: list[Guest] = []

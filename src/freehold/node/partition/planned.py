@@ -14,6 +14,7 @@ from freehold.node.partition import certificates, layout, ready, timer
 from freehold.node.partition.files import write
 from freehold.node.partition.layout import ChildCluster, ChildRequest, Outcome, Served
 from freehold.node.partition.order import ConfigureOrder
+from freehold.node.partition.visible import host_name
 from freehold.promises import CertificateValid, JobRan, Promise, TaskDone, source
 from freehold.protocol.feed import WantedMembership
 from freehold.release import (
@@ -21,6 +22,7 @@ from freehold.release import (
     ClusterView,
     Context,
     Job,
+    Peer,
     Plan,
     Process,
     Refusal,
@@ -131,6 +133,7 @@ def _context(order: ConfigureOrder, folder: Path, release: Path) -> Context:
         ports=json.loads(ports.read_text()) if ports.exists() else {},
         certificates={path.stem: path.read_text() for path in present.glob("*.pem")},
         cluster=_cluster_view(order.cluster),
+        peers=tuple(Peer(peer.title, host_name(peer.title), peer.address) for peer in order.peers),
         size=order.size,
     )
 
@@ -271,7 +274,13 @@ def _network(declared: Declared | None) -> FirewallNetwork | None:
     if declared is None:
         return None
     connect = None if declared.connect is None else list(declared.connect)
-    return FirewallNetwork(declared.ports("tcp"), declared.ports("udp"), connect)
+    return FirewallNetwork(
+        declared.ports("tcp"),
+        declared.ports("udp"),
+        connect,
+        declared.ports("tcp", internal=True),
+        declared.ports("udp", internal=True),
+    )
 
 
 def _served(plan: Plan, instance: str) -> Served:

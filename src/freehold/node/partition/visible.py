@@ -1,11 +1,15 @@
 """Which files of the machine a partition sees: what programs need, and nothing that tells of others."""
 
 import os
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from freehold.node.settings import PartitionSlot
 
+_NO_NAME = re.compile("[^a-z0-9]+")
 _FOLDERS = ("/usr", "/nix", "/gnu", "/sys/devices/system/cpu")
 """Programs, and how many processors there are."""
 TOP = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -39,20 +43,34 @@ def folders() -> list[str]:
     return paths
 
 
-def files(etc: Path, slot: PartitionSlot, home: str, resolv_conf: str | None) -> dict[str, str]:
+def host_name(title: str) -> str:
+    """Return the host name of an instance of a tree, from its title.
+
+    `database` for `shop/database`, `standby.database` for one below that, `shop` for the root.
+    """
+    parts = [_NO_NAME.sub("-", part.lower()).strip("-") or "x" for part in title.split("/")]
+    return ".".join(reversed(parts[1:])) or parts[0]
+
+
+def files(
+    etc: Path, slot: PartitionSlot, home: str, resolv_conf: str | None, peers: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """Return the files and folders below /etc that a partition sees, and where each is; some are made for it in `etc`.
 
-    `home` is the home of its user. `resolv_conf` says where it asks for names; None: the machine's own says it.
+    `home` is the home of its user, `peers` are addresses by host name. `resolv_conf` says where it asks for names;
+    None: the machine's own says it.
     """
     targets = {f"/etc/{name}": os.path.realpath(f"/etc/{name}") for name in _ETC if os.path.exists(f"/etc/{name}")}
     uid = os.geteuid() if slot.uid is None else slot.uid
     gid = os.getegid() if slot.gid is None else slot.gid
+    named = sorted((name, address) for name, address in peers.items() if name not in (slot.name, "localhost"))
+    leads = "".join(f"{address}\t{name}\n" for name, address in named)
     # Without its own user or group, many a program does not start.
     written = {
         "passwd": f"root:x:0:0:root:/:/usr/sbin/nologin\n{slot.name}:x:{uid}:{gid}::{home}:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
         "group": f"root:x:0:\n{slot.name}:x:{gid}:\nnogroup:x:65534:\n",
-        "hosts": f"127.0.0.1\tlocalhost\n::1\tlocalhost\n{slot.address}\t{slot.name}\n",
+        "hosts": f"127.0.0.1\tlocalhost\n::1\tlocalhost\n{slot.address}\t{slot.name}\n{leads}",
         "hostname": f"{slot.name}\n",
     }
     if uid == 0:

@@ -14,7 +14,7 @@ from freehold.node.state.persistent_clock import PersistentClock
 from freehold.node.state.results import Results
 from freehold.node.state.shared import SharedInstances
 from freehold.protocol import MAX_MESSAGE, UNREADABLE, size
-from freehold.protocol.feed import WantedInstance
+from freehold.protocol.feed import WantedInstance, WantedPeer
 from freehold.protocol.report import InstanceReport, Item, PublicationReport
 from freehold.protocol.size import Size
 from freehold.protocol.states import Observed, Wanted
@@ -48,6 +48,7 @@ _LATER_COLUMNS = {
     "cluster": "TEXT NOT NULL DEFAULT '{}'",
     "size": "TEXT NOT NULL DEFAULT '{}'",
     "held_back": "INTEGER NOT NULL DEFAULT 0",
+    "peers": "TEXT NOT NULL DEFAULT '[]'",
 }
 """For a file that an earlier version made. `asking` is the digest of what an instance requests of others, `asked` that
 of what the Master granted; `held_back`: since it was configured it ran into its limits."""
@@ -152,6 +153,12 @@ class Instances:
         query = "SELECT size FROM instance WHERE partition = ? AND state IS NOT 'destroyed'"
         return size.read(self._database.value(query, (partition,), "{}"))
 
+    def peers_in(self, partition: str) -> list[WantedPeer]:
+        """Return the others of the tree of the instance that lives in a partition, if it knows them."""
+        query = "SELECT peers FROM instance WHERE partition = ? AND state IS NOT 'destroyed'"
+        text = self._database.value(query, (partition,), "[]")
+        return [] if text == "[]" else msgspec.json.decode(text, type=list[WantedPeer])
+
     def sizes(self) -> dict[str, Size]:
         """Return the size of each instance that has one, by partition."""
         rows = self._database.mappings("SELECT partition, size FROM instance WHERE size <> '{}'")
@@ -186,12 +193,12 @@ class Instances:
         self._database.execute(
             "INSERT INTO instance "
             "(instance, revision, partition, release, type, wanted, title, parameters, seed, given, "
-            "movable, hold, restarts, cluster, size) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
+            "movable, hold, restarts, cluster, size, peers) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET "
             "revision = excluded.revision, release = excluded.release, wanted = excluded.wanted, "
             "title = excluded.title, parameters = excluded.parameters, seed = excluded.seed, "
             "given = excluded.given, movable = excluded.movable, hold = excluded.hold, restarts = excluded.restarts, "
-            "cluster = excluded.cluster, size = excluded.size, "
+            "cluster = excluded.cluster, size = excluded.size, peers = excluded.peers, "
             "orphan = 0, next_try = 0, attempts = 0 "
             "WHERE excluded.revision > instance.revision",
             (
@@ -210,6 +217,7 @@ class Instances:
                 msgspec.json.encode({restart.process: restart.token for restart in desired.restarts}).decode(),
                 msgspec.json.encode(desired.cluster).decode() if desired.cluster else "{}",
                 desired.size.text(),
+                msgspec.json.encode(desired.peers).decode(),
             ),
         )
 

@@ -9,6 +9,11 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="releasetype",
+            name="knows_peers",
+            field=models.BooleanField(db_default=False),
+        ),
+        migrations.AddField(
+            model_name="releasetype",
             name="size",
             field=models.TextField(db_default="{}"),
         ),

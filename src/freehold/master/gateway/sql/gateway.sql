@@ -23,12 +23,21 @@ ORDER BY s.revision
 -- name: feed_instances
 -- The instances of a node, as changed after a revision.
 SELECT i.id, i.revision, i.partition, i.release_id, i.type, i.wanted, i.title, i.tree, i.parameters, i.seed, i.child_publications,
-       NOT t.holds_data AS movable, i.restarts, coalesce(m.view, '') AS cluster, i.size
+       NOT t.holds_data AS movable, i.restarts, coalesce(m.view, '') AS cluster, i.size,
+       t.knows_peers
 FROM ordering_instance i
 JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
 LEFT JOIN ordering_clustermember m ON m.instance_id = i.id
 WHERE i.node_id = :node AND i.revision > :since AND i.gone_at IS NULL AND i.host IS NULL
 ORDER BY i.revision
+
+-- name: feed_peers
+-- The instances of a tree that have an address of their own, without one of them.
+SELECT i.title, a.address
+FROM ordering_instance i
+JOIN fleet_partition a ON a.node_id = i.node_id AND a.name = i.partition
+WHERE i.tree = :tree AND i.gone_at IS NULL AND i.host IS NULL AND i.id <> :besides
+ORDER BY i.title, i.id
 
 -- name: feed_departures
 -- The instances that left a node for another, and of which it is to remove what is left.

@@ -129,7 +129,7 @@ UPDATE ordering_instance SET changed_at = :now{{each free_text "": , $name = :$n
 
 -- name: gone
 -- The instances that are to be destroyed and of which their node, having read that, says so.
-SELECT i.id, i.project_id, i.node_id, i.partition, i.weight, i.host
+SELECT i.id, i.project_id, i.tree, i.parent, i.node_id, i.partition, i.weight, i.host
 FROM ordering_instance i
 WHERE i.wanted = 'destroyed' AND i.gone_at IS NULL
   AND (SELECT CASE WHEN o.revision >= i.revision THEN o.state END FROM ordering_instancerow o
@@ -521,3 +521,15 @@ WHERE beneficiary = ''
 -- The hosts of a tree that is another project's take in new ones of that project only, until it offers them anew.
 UPDATE ordering_hostoffer SET beneficiary = :project
 WHERE host_id IN (SELECT i.id FROM ordering_instance i WHERE i.tree = :tree AND i.gone_at IS NULL)
+
+-- name: who_know_peers
+-- The instances of a tree that are told of its others, without one of them.
+SELECT i.id, i.node_id
+FROM ordering_instance i
+JOIN catalog_releasetype t ON t.release_id = i.release_id AND t.name = i.type
+WHERE i.tree = :tree AND t.knows_peers AND i.host IS NULL AND i.wanted = 'started' AND i.id <> :besides
+ORDER BY i.id
+
+-- name: touch
+-- An instance is to be heard of anew by its node.
+UPDATE ordering_instance SET revision = :revision WHERE id = :id AND gone_at IS NULL
