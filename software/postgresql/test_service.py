@@ -133,3 +133,21 @@ def _works(publication: Any) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def test_an_upgrade_keeps_the_data_and_the_next_backup_is_made(cloud: Cloud, former: Path, tmp_path: Path) -> None:
+    cloud.publish(former)
+    version = next(one.version for one in cloud.client.releases() if one.version.endswith("+former"))
+    server = cloud.order("old", "postgresql", release=version)
+    cloud.order("held", "postgresql", type="database", constraints={"instance": "old"})
+    until(lambda: _works(cloud.show("held").publication))
+    given = cloud.show("held").publication
+    with connect(given, tmp_path) as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 42 AS value")
+    cloud.publish(HERE)
+    assert cloud.upgrade("old").release != server.release
+    with connect(given, tmp_path) as connection:
+        assert connection.execute("SELECT value FROM precious").fetchone() == (42,)
+    cloud.run_job("old", "backup")
+    made = list((cloud.partition("old") / "srv" / "backup" / given["database"]).iterdir())
+    assert made, "a backup of the database, by the version of today"

@@ -17,9 +17,10 @@ import ssl
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -56,11 +57,12 @@ def tiny_release(
     weight: int = 1,
     types: tuple[str, ...] = ("default",),
     more: dict[str, object] | None = None,
+    said: Mapping[str, object] = MappingProxyType({}),
     files: dict[str, bytes] | None = None,
 ) -> bytes:
     """Return the archive of a release with this parameter schema.
 
-    `more` is said of each of its types, `files` adds files or replaces its own.
+    `more` is said of each of its types, `said` of itself; `files` adds files or replaces its own.
     """
     content = {
         "software.cfg": b"[buildout]\nparts =\n",
@@ -71,6 +73,7 @@ def tiny_release(
                 "name": name,
                 "version": version,
                 "description": "For tests.",
+                **said,
                 "software-type": {
                     one: {"title": one, "request": "in.json", "response": "out.json", "weight": weight, **(more or {})}
                     for one in types

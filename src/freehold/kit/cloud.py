@@ -1,7 +1,9 @@
 """A cloud on this machine for tests: a Master and its nodes, with what customers and operators do to them."""
 
+import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ class Cloud:
         self.client = self.master.client()
         """The public API: `freehold.client.Client`."""
         self.machines: list[Machine] = []
+        self._newest: dict[str, str] = {}
+        """Of each product, the version that was published last."""
 
     def add_node(self, title: str = "", *, partitions: int = 6, unprivileged: bool | None = None) -> Machine:
         """Make this machine a node, of a site of its own, and return it when it can be ordered from.
@@ -41,10 +45,32 @@ class Cloud:
         return machine
 
     def publish(self, folder: Path) -> str:
-        """Publish a release from its folder and supply it to every node; return its product."""
-        release = self.client.publish(archive.pack(folder))
+        """Publish a release, from its folder or packed in a file, and supply it to every node; return its product."""
+        release = self.client.publish(archive.pack(folder) if folder.is_dir() else folder.read_bytes())
         self.client.supply(release.product, release=release.version)
+        self._newest[release.product] = release.version
         return release.product
+
+    def upgrade(self, title: str, *, seconds: float = LONG) -> Instance:
+        """Have a service run the release of its product that was published last; return it when it is ready.
+
+        Raise KitError with what the node said when it is not ready within so many seconds.
+        """
+        self.client.request(title, release=self._newest[self.show(title).product])
+        return self.ready(title, seconds=seconds)
+
+    def run_job(self, title: str, job: str, *, seconds: float = 60.0) -> None:
+        """Have a job of a service run now, and return when it has ended well."""
+        path = self.partition(title) / ".freehold" / "jobs" / f"{job}.json"
+        began = time.time()
+        self.client.restart(title, process=f"job-{job}")
+
+        def ran() -> bool:
+            noted: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+            is_over = noted.get("ended", 0.0) >= noted.get("started", 0.0) >= began - 1.0
+            return is_over and noted["status"] == 0
+
+        until(ran, seconds, f"A run of '{job}' that ends well")
 
     def order(self, title: str, product: str, *, seconds: float = LONG, **spec: Any) -> Instance:
         """Request a service, or a change of it (`type`, `parameters`, `state`), and return it when it is ready.

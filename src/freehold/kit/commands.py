@@ -39,6 +39,9 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     for parser in (check, build, test, trial, pack, schema, lock):
         parser.add_argument("folder", type=Path)
     build.add_argument("--keep", action="store_true", help="keep what was built, and say where it is")
+    test.add_argument(
+        "--from", dest="former", type=Path, metavar="FILE", help="the packed version from which is upgraded"
+    )
     test.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="such as -x or -k NAME")
     trial.add_argument("title", nargs="?", help="of the service (default: try-NAME)")
     trial.add_argument("--watch", action="store_true", help="try again with each change of the folder, until Ctrl-C")
@@ -81,8 +84,15 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _test(options: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    from freehold.kit import KitError
+    from freehold.kit.plugin import FORMER
+
+    # No bytecode of tests in the author's folder; that of Freehold may be kept, or each daemon compiles all of it anew.
+    command = [sys.executable, "-B", "-m", "pytest", "--import-mode=importlib", "-p", "no:cacheprovider"]
+    if options.former is not None and not options.former.is_file():
+        raise KitError(f"There is no file {options.former}. `freehold software pack` makes one of a release.")
+    former = {} if options.former is None else {FORMER: str(options.former.resolve())}
+    environment = {**os.environ, **former}
     return subprocess.run([*command, str(options.folder), *options.arguments], env=environment, check=False).returncode
 
 

@@ -18,11 +18,13 @@ from freehold.client import Client, NotReady, Refused
 from freehold.client.messages import Instance, Supply
 from freehold.kit import KitError
 from freehold.protocol import archive
-from freehold.protocol.descriptor import DESCRIPTOR
+from freehold.protocol.descriptor import DESCRIPTOR, Descriptor
 from freehold.release import folder as release_folder
 
 MARK = "+try."
 """What is between a release's version and the hash of its content, in the version of a trial."""
+FORMER = "+former"
+"""After the version of what is upgraded in a test."""
 LOOK_PERIOD = 0.3
 """Seconds between two looks at a folder that is watched."""
 _LAST_LINES = 20
@@ -42,6 +44,19 @@ def pack(folder: Path) -> Trial:
 
     Nothing in the folder changes. Raise ReleaseError for what is no release.
     """
+
+    def version(described: Descriptor, copy: Path) -> str:
+        return f"{described.version}{MARK}{hashlib.sha256(archive.pack(copy)).hexdigest()[:12]}"
+
+    return _pack(folder, version)
+
+
+def pack_former(folder: Path) -> Trial:
+    """Return a release's folder as if it were its former version: `VERSION+former`, with the content of today."""
+    return _pack(folder, lambda described, copy: f"{described.version}{FORMER}")
+
+
+def _pack(folder: Path, version_of: Callable[[Descriptor, Path], str]) -> Trial:
     with tempfile.TemporaryDirectory(prefix="freehold-try-") as place:
         copy = Path(place) / "release"
         shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".*"))
@@ -49,7 +64,7 @@ def pack(folder: Path) -> Trial:
             for name, text in release_folder.generate(release_folder.load(copy)).items():
                 (copy / name).write_text(text)
         described = release_folder.descriptor(copy)
-        version = f"{described.version}{MARK}{hashlib.sha256(archive.pack(copy)).hexdigest()[:12]}"
+        version = version_of(described, copy)
         path = copy / DESCRIPTOR
         path.write_text(json.dumps({**json.loads(path.read_text()), "version": version}, indent=2))
         return Trial(described.name, version, archive.pack(copy))

@@ -87,3 +87,5 @@ class Descriptor(msgspec.Struct, frozen=True, rename={"types": "software-type"})
     description: str
     types: dict[str, TypeDescriptor]
     serialisation: str = "json-in-xml"
+    goes_back: bool | msgspec.UnsetType = msgspec.UNSET
+    """An instance that ran it may have an older version again: unless it says no."""

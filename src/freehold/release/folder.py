@@ -94,6 +94,7 @@ def generate(release: Release) -> dict[str, str]:
             "version": release.version,
             "description": release.description,
             "serialisation": "json-in-xml",
+            **({} if release.goes_back else {"goes_back": False}),
             "software-type": types,
         }
     )

@@ -200,6 +200,9 @@ class Release:
     description: str
     types: dict[str, Type | SharedType]
     """By name; the type ordered when none is named is `default`."""
+    goes_back: bool = True
+    """False: an older version does not understand what this one makes of an instance's data, so no instance that has
+    this one goes back to it."""
 
     def __post_init__(self) -> None:
         for name, kind in self.types.items():

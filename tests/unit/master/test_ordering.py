@@ -509,3 +509,19 @@ def test_a_list_is_read_in_pages(master: "Master", crowd: list[str]) -> None:
         found += [one["id"] for one in page]
     assert found == everything == sorted(everything)
     assert len(master.call("GET", f"{path}?limit=-5", token=crowd[0]).body) == 1
+
+
+def test_what_has_no_way_back_has_none(shop: "Rooms") -> None:
+    """Its author says that an older version cannot read what this one makes of its data."""
+    from freehold.master.fleet.models import Node
+
+    for version, more in (("2.0", {"goes_back": False}), ("3.0", {})):
+        shop.supply(shop.publish(tiny_release("tiny", version, said=more)), *Node.objects.all())
+    shop.request("page", release="1.0")
+    shop.request("page", None, release="2.0")
+    with pytest.raises(Conflict, match=r"cannot be read by 1\.0") as refused:
+        shop.request("page", None, release="1.0")
+    assert "restore a backup" in str(refused.value.remedy)
+    shop.request("page", None, release="3.0")
+    shop.request("page", None, release="2.0")
+    assert shop.request("page", None, release="2.0").changed is False

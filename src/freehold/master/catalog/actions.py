@@ -69,6 +69,7 @@ def publish(packed: bytes, project: str, *, acting: Caller) -> Release:
                 version=descriptor.version,
                 description=descriptor.description,
                 size=len(packed),
+                goes_back=descriptor.goes_back is not False,
                 published_at=clock.now(),
             )
             ReleaseType.objects.bulk_create(ReleaseType(release=release, **fields) for fields in types)

@@ -39,6 +39,8 @@ class Release(models.Model):
     description = models.TextField()
     size = models.IntegerField()
     """Bytes of the archive."""
+    goes_back = models.BooleanField(db_default=True)
+    """An instance that ran it may have an older version again."""
     published_at = models.BigIntegerField()
 
     class Meta:

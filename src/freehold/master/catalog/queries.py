@@ -11,7 +11,7 @@ from django.db.models import Q
 from freehold.master.catalog.models import Product, Release, ReleaseType, SellingGrant
 from freehold.master.catalog.secrets import is_secret
 from freehold.master.foundation import sql
-from freehold.master.foundation.errors import NotFound
+from freehold.master.foundation.errors import Conflict, NotFound
 from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import run
 from freehold.protocol import size as sizes
@@ -89,6 +89,17 @@ def requests(release: str, type_name: str) -> tuple[str, str]:
 def usual_size(release: str, type_name: str) -> Size:
     """Return what instances of a type of a release may use, unless something else is said of one."""
     return sizes.read(ReleaseType.objects.values_list("size", flat=True).get(release=release, name=type_name))
+
+
+def refuse_going_back(present: str, wanted: str) -> None:
+    """Raise Conflict when an instance of a release (its identity) must not have another, older one again."""
+    now, then = Release.objects.get(id=present), Release.objects.get(id=wanted)
+    if not now.goes_back and then.published_at < now.published_at:
+        raise Conflict(
+            f"What {now.version} makes of a service's data cannot be read by {then.version}, which is older: its "
+            "author says that there is no way back.",
+            remedy="Order a new service of the older one, and restore a backup from before the upgrade into it.",
+        )
 
 
 def version(release: str) -> str:

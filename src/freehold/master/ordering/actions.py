@@ -491,6 +491,7 @@ def _other_release(order: Order, row: dict[str, Any]) -> str:
             remedy="Change the release of the instance that serves it.",
         )
     choice = catalog.choose(row["product"], spec.release, row["type"])
+    catalog.refuse_going_back(row["release_id"], choice.release)
     if choice.weight != row["weight"]:
         raise Conflict(
             f"Release {spec.release} has another weight than {row['version']}.",

@@ -8,6 +8,11 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
+            model_name="release",
+            name="goes_back",
+            field=models.BooleanField(db_default=True),
+        ),
+        migrations.AddField(
             model_name="releasetype",
             name="knows_peers",
             field=models.BooleanField(db_default=False),
