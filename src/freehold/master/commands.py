@@ -104,15 +104,13 @@ def initialise(root: Path, names: list[str], project: str, owner: str, password:
     with contextlib.suppress(FileExistsError):
         durable.create(root / "secret.key", secrets.token_urlsafe(50).encode(), 0o600)
     _django(root)
-    from django.core.management import call_command
-
-    from freehold.master import schema
+    from freehold.master import first_schema, schema
     from freehold.master.fleet import authority
     from freehold.master.people import actions, identity
     from freehold.master.people.models import Person, Project, Role
 
     schema.refuse_foreign(schema.known_here())
-    call_command("migrate", verbosity=0)
+    first_schema.migrate(schema.known_here())
     keys = root / "authority"
     if not (keys / "authority.pem").exists():
         authority.create_authority(keys, "Freehold")
