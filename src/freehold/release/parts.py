@@ -18,7 +18,9 @@ from freehold.release.errors import ReleaseError, must_be, must_be_from, must_be
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TITLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
-_PORT = re.compile(r"[0-9]{1,5}(/(tcp|udp))?")
+_PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp))?")
+MOST_PORTS = 1000
+"""Of each protocol, of those that everybody reaches, and of the internal ones."""
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 MOST_AFTER, LONGEST_STOP = 16, 120.0
@@ -223,9 +225,10 @@ class Job(_Program):
 class Network:
     """Where the instance listens and connects; where its node has a firewall, nothing else gets through.
 
-    `listen` holds ports of the partition's address: `8080`, or `"53/udp"`. `connect` holds where it may connect:
-    addresses or networks, with or without a port (`192.0.2.7`, `192.0.2.0/24:443`, `[2001:db8::1]:443`), or a port
-    of any address (`:443`); None: anywhere. Its own address, name servers and the Master can always be reached.
+    `listen` holds ports of the partition's address: `8080`, `"53/udp"`, or a range such as `"20000-20099"`. `connect`
+    holds where it may connect: addresses or networks, with or without a port (`192.0.2.7`, `192.0.2.0/24:443`,
+    `[2001:db8::1]:443`), or a port of any address (`:443`); None: anywhere. Its own address, name servers and the
+    Master can always be reached.
     `internal` holds ports that are reached by the other instances of its tree only; its type says `peers=True`.
     """
 
@@ -238,10 +241,16 @@ class Network:
             must_be((tuple, list), f"Network: {name}", ports)
             must_hold((int, str), f"Network: {name}", ports)
             for port in ports:
-                if not _PORT.fullmatch(str(port)) or not 0 < int(str(port).partition("/")[0]) < 65536:
-                    raise TypeError(f"Network: {name} must hold ports like 8080 or '53/udp', not {port!r}")
-        if both := {str(port) for port in self.listen} & {str(port) for port in self.internal}:
-            raise TypeError(f"Network: a port is in listen, or in internal, not {min(both)} in both")
+                if not _range(port):
+                    raise TypeError(
+                        f"Network: {name} must hold ports like 8080, '53/udp' or '20000-20099', not {port!r}"
+                    )
+        for protocol in ("tcp", "udp"):
+            open_to_all, internal = (set(self.ports(protocol, internal=inner)) for inner in (False, True))
+            if max(len(open_to_all), len(internal)) > MOST_PORTS:
+                raise TypeError(f"Network: at most {MOST_PORTS} ports of {protocol}")
+            if both := open_to_all & internal:
+                raise TypeError(f"Network: a port is in listen, or in internal, not {min(both)} in both")
         must_be((tuple, list, type(None)), "Network: connect", self.connect)
         must_hold(str, "Network: connect", self.connect or ())
         for declared in self.connect or ():
@@ -249,8 +258,9 @@ class Network:
 
     def ports(self, protocol: Literal["tcp", "udp"], *, internal: bool = False) -> list[int]:
         """Return the ports of a protocol on which it listens, to everybody or to its tree."""
-        split = [str(port).partition("/") for port in (self.internal if internal else self.listen)]
-        return sorted({int(number) for number, _, kind in split if (kind or "tcp") == protocol})
+        declared = self.internal if internal else self.listen
+        ranges = [_range(port) for port in declared if str(port).endswith("/udp") == (protocol == "udp")]
+        return sorted({number for ports in ranges for number in ports})
 
 
 @dataclass(frozen=True)
@@ -394,6 +404,15 @@ class Refusal:
 
     def __post_init__(self) -> None:
         must_be(str, "Refusal: message", self.message)
+
+
+def _range(declared: int | str) -> range:
+    """Return the ports of a declaration; none when it is none."""
+    match = _PORT.fullmatch(str(declared))
+    if match is None:
+        return range(0)
+    first, last = int(match[1]), int(match[2] or match[1])
+    return range(first, last + 1) if 0 < first <= last < 65536 else range(0)
 
 
 def _optional(release: str, size: Size) -> dict[str, Any]:

@@ -325,3 +325,27 @@ def test_a_node_takes_and_refuses_the_same_large_numbers_as_its_master() -> None
     make_plan(release, "default", b'{"most": 9007199254740993, "step": 10, "price": 19.99}', CONTEXT)
     with pytest.raises(ReleaseError, match="<= 9007199254740993"):
         make_plan(release, "default", b'{"most": 9007199254740994}', CONTEXT)
+
+
+def test_a_network_says_ports_and_ranges() -> None:
+    network = Network(listen=(8080, "53/udp", "20000-20002", "9000-9001/udp"), internal=("8888",))
+    assert network.ports("tcp") == [8080, 20000, 20001, 20002]
+    assert network.ports("udp") == [53, 9000, 9001]
+    assert (network.ports("tcp", internal=True), network.ports("udp", internal=True)) == ([8888], [])
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ({"listen": ("9-8",)}, "must hold ports"),
+        ({"listen": ("0-5",)}, "must hold ports"),
+        ({"listen": ("65000-65536",)}, "must hold ports"),
+        ({"listen": ("80-90-100",)}, "must hold ports"),
+        ({"internal": ("http",)}, "Network: internal must hold ports"),
+        ({"listen": ("1000-2000",)}, "at most 1000 ports of tcp"),
+        ({"listen": ("80-90",), "internal": (85,)}, "not 85 in both"),
+    ],
+)
+def test_what_is_no_port_is_refused(declared: dict[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        Network(**declared)
