@@ -112,6 +112,14 @@ def test_a_part_is_reached_by_its_name_and_its_internal_port_by_nobody_else(clou
     assert store["publication"] == {"peers": ["smith"]}
     assert _reaches(store["address"], 8080)
     assert not _reaches(store["address"], 8888), "who is not of the family"
+
+    def told() -> Any:
+        promises = {promise["name"]: promise for promise in cloud.master.show("smith/store-0")["promises"]}
+        return promises.get("walls")
+
+    refused = until(told, 60, what="its owner sees that somebody was refused")
+    assert (refused["kept"], "packets to a port that it did not declare" in refused["message"]) == (True, True)
+    assert cloud.master.show("smith/store-0")["ready"]
     stranger = cloud.order("jones", "family", parameters={"stores": 0})
     etc = (machine.root / "run" / "etc" / stranger["partition"] / "hosts").read_text()
     assert "store-0" not in etc

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from freehold.node.instances.enclosure import Enclosures
 from freehold.node.isolation import audit, cgroups, firewall, quotas
 from freehold.node.isolation.disk_usage import DiskUsage, measure_partition, too_much
+from freehold.node.partition.layout import LIMITS_PROMISE, WALLS_PROMISE
 from freehold.node.settings import Paths, Settings
 from freehold.node.state.instances import DesiredInstance, Instances
 from freehold.protocol.states import Observed
@@ -41,6 +42,8 @@ _WORDS = {
     "connect": "{count} packets to where it declared not to connect refused",
     "posing": "{count} packets in its name from another partition dropped",
 }
+_OF_AUTHORS = frozenset({"listen", "bind", "file", "connect"})
+"""What its author wants to know: the release may have to declare more."""
 _log = logging.getLogger(__name__)
 
 
@@ -174,7 +177,7 @@ class LimitEnforcer:
         self._groups_due = now + COUNTERS
         is_first = self._held_back is None
         if self._held_back is None:
-            self._held_back = dict.fromkeys(self._instances.held_back(), now)
+            self._held_back = dict.fromkeys(self._instances.beyond_limits(), now)
         for instance, partition in self._instances.started_partitions().items():
             if partition not in self._slots:
                 continue
@@ -182,10 +185,10 @@ class LimitEnforcer:
             if news and not is_first:
                 # What was counted before we looked for the first time was told by who looked then.
                 self._held_back[instance] = now
-                self._instances.record_limits(instance, False, self._words(partition, news))
+                self._instances.record_held_back(instance, LIMITS_PROMISE, False, self._words(partition, news))
             elif now - self._held_back.get(instance, now) > HELD_BACK:
                 del self._held_back[instance]
-                self._instances.record_limits(instance, True, "within what it may use")
+                self._instances.record_held_back(instance, LIMITS_PROMISE, True, "within what it may use")
 
     def _words(self, partition: str, news: dict[str, int]) -> str:
         limits = self._enclosures.limits(self._slots[partition])
@@ -198,14 +201,21 @@ class LimitEnforcer:
         return f"{happened}. Have it use less, or order a larger size."
 
     def _read_counters(self, now: float) -> None:
-        refused = firewall.refusals(self._settings.tag)
+        packets = firewall.refusals(self._settings.tag)
         logged = self._audit.by_user()
+        tenants = {partition: instance for instance, partition in self._instances.started_partitions().items()}
         for name, slot in self._slots.items():
-            counters = dict(refused.get(name, {}))
+            counters = dict(packets.get(name, {}))
             if slot.uid is not None:
                 counters |= logged.get(slot.uid, {})
                 counters["disk"] = int(quotas.is_full(self._paths.partitions, slot.uid))
-            self._count(name, counters, now)
+            news = self._count(name, counters, now)
+            if name in tenants and not _OF_AUTHORS.isdisjoint(news):
+                counts = self._attempts[name].counts
+                told = "; ".join(
+                    _WORDS[event].format(count=counts[event]) for event in sorted(_OF_AUTHORS & counts.keys())
+                )
+                self._instances.record_held_back(tenants[name], WALLS_PROMISE, True, f"within its walls: {told}")
 
     def _count(self, name: str, counters: dict[str, int], now: float) -> dict[str, int]:
         """Add up what happened since the counters were read last; return that."""

@@ -27,6 +27,8 @@ TASK_PROMISE = "task-"
 """How the promise of a task begins, that it ended well as it is now planned."""
 JOB_PROMISE = "job-"
 """How the promise of a job begins, that its last run ended well and is not overdue."""
+WALLS_PROMISE = "walls"
+"""Says, though it is kept, what an instance was refused because its release did not declare it."""
 OURS = ".freehold"
 PUBLISHED = f"{OURS}/published.json"
 FOLDERS = (SERVICE, RUN, PLUGIN, PROMISE, PRERM, LOG, "srv", "tmp", OURS)

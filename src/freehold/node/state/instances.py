@@ -47,11 +47,12 @@ _LATER_COLUMNS = {
     "restarts": "TEXT NOT NULL DEFAULT '{}'",
     "cluster": "TEXT NOT NULL DEFAULT '{}'",
     "size": "TEXT NOT NULL DEFAULT '{}'",
-    "held_back": "INTEGER NOT NULL DEFAULT 0",
+    "held_back": "TEXT NOT NULL DEFAULT '[]'",
     "peers": "TEXT NOT NULL DEFAULT '[]'",
 }
 """For a file that an earlier version made. `asking` is the digest of what an instance requests of others, `asked` that
-of what the Master granted; `held_back`: since it was configured it ran into its limits."""
+of what the Master granted; `held_back`: what it
+was held back by since it was configured, as a promise of the node's own."""
 
 _WANTED = "CASE WHEN orphan = 1 AND movable = 1 AND wanted = 'started' THEN 'stopped' ELSE wanted END"
 """What is done with an instance: one without data that the Master does not name may run elsewhere, and rests here."""
@@ -299,7 +300,7 @@ class Instances:
         without_guests = msgspec.structs.replace(layout, outcome=msgspec.structs.replace(outcome, served={}))
         self._database.execute(
             "UPDATE instance SET layout = ?, renew_at = ?, asking = ?, ask_next_try = 0, ask_attempts = 0, "
-            "held_back = 0 "
+            "held_back = '[]' "
             "WHERE instance = ?",
             (msgspec.json.encode(without_guests).decode(), outcome.renew_at or 0, digest, instance),
         )
@@ -354,31 +355,41 @@ class Instances:
 
     # What it was held back from
 
-    def record_limits(self, instance: str, kept: bool, message: str) -> None:
-        """Record, and report, whether an instance stays within what it may use, since that was broken for once.
+    def record_held_back(self, instance: str, promise: str, kept: bool, message: str) -> None:
+        """Record, and report, a promise of the node's own of an instance that was held back by its limits or walls.
 
-        Whoever never ran into a limit has no such promise; a new configuration begins without it.
+        Whoever never was has no such promise; a new configuration begins without it.
         """
         with self._database.transaction():
-            is_promised = instance in self.held_back()
             for row in self._found(instance):
-                if row.state is Observed.STARTED and not (kept or is_promised):
-                    self._database.execute("UPDATE instance SET held_back = 1 WHERE instance = ?", (instance,))
+                own = self._own_promises(instance)
+                if row.state is Observed.STARTED and promise not in own:
+                    if kept and promise == LIMITS_PROMISE:
+                        # It is well again, as it was configured again meanwhile.
+                        continue
+                    self._database.execute(
+                        "UPDATE instance SET held_back = ? WHERE instance = ?",
+                        (msgspec.json.encode([*own, promise]).decode(), instance),
+                    )
                     layout = _layout(instance, row.layout)
                     names, processes = self._promises(instance, layout), _services(layout)
                     report = InstanceReport(instance, row.state_revision, row.state, row.message, names, processes)
                     self._outbox.add(report)
-                    is_promised = True
-                if is_promised:
-                    revision, now = row.state_revision, self._clock.now()
-                    self._results.record(instance, revision, LIMITS_PROMISE, kept, message, now)
+                    own.append(promise)
+                if promise in own:
+                    self._results.record(instance, row.state_revision, promise, kept, message, self._clock.now())
 
-    def held_back(self) -> list[str]:
+    def beyond_limits(self) -> list[str]:
         """Return the instances that ran into a limit since they were configured."""
-        return self._database.values("SELECT instance FROM instance WHERE held_back = 1")
+        rows = self._database.mappings("SELECT instance, held_back FROM instance WHERE held_back <> '[]'")
+        return [row["instance"] for row in rows if LIMITS_PROMISE in msgspec.json.decode(row["held_back"])]
+
+    def _own_promises(self, instance: str) -> list[str]:
+        text = self._database.value("SELECT held_back FROM instance WHERE instance = ?", (instance,), "[]")
+        return msgspec.json.decode(text, type=list[str])
 
     def _promises(self, instance: str, layout: Layout) -> list[str]:
-        return promise_names(layout) + ([LIMITS_PROMISE] if instance in self.held_back() else [])
+        return promise_names(layout) + self._own_promises(instance)
 
     # What is configured again
 
