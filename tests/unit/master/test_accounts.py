@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from freehold.master.foundation import clock
+from freehold.master.foundation.clock import HOUR
 from freehold.master.foundation.errors import Invalid, TooManyTries
-from freehold.master.people.throttle import HOUR, MOST_FAILURES, Throttle
+from freehold.master.people.throttle import MOST_FAILURES, Throttle
 from support.running import PASSWORD
 
 if TYPE_CHECKING:

@@ -96,7 +96,7 @@ def test_what_cannot_be_true_is_told_once_an_hour_and_nothing_of_it_is_lost(
         "Node 'liar' tells what cannot be true",
     ]
     assert _said(shop, "liar") == ["A counter went back."]
-    now += reconcile.HOUR + 1
+    now += reconcile.TOLD_AGAIN + 1
     look()
     look()
     assert _said(shop, "liar") == ["A counter went back.", "It is of next year."]

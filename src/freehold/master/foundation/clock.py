@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 SECOND = 1000
 JUMP = 5.0
 """Seconds by which a clock that is set right little by little never differs between two looks."""
-DAY = 24 * 3600 * SECOND
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
 AHEAD = 60 * SECOND
 """By so much a moment that was noted may be later than now, on a clock that is set right little by little."""
 

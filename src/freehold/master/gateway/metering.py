@@ -7,12 +7,11 @@ is written in the same transaction as the number of the report that told it.
 
 from typing import NamedTuple
 
+from freehold.master.foundation import clock
 from freehold.master.gateway.database import DatabaseConnection
 from freehold.protocol.meters import NAMES, counters
 from freehold.protocol.report import UsageReport
 
-HOUR = 3_600_000
-"""Milliseconds."""
 MOST_KNOWN = 1_000_000
 """Instances whose last readings are remembered, some 600 bytes each."""
 LARGEST = 2**53
@@ -55,7 +54,7 @@ class Meters:
             growth.append(new - (old or 0))
             values.append(new)
         since = before.at or at
-        if since - at > HOUR:
+        if since - at > clock.HOUR:
             # The one before was told by a clock that ran ahead. What was used since is of now, and not of then.
             since = at
         # A clock that was set right may step back a little.
@@ -107,13 +106,13 @@ class Meters:
 
     def _spread(self, instance: str, begin: int, end: int, growth: list[int | None]) -> None:
         """Add the growth between two readings to the hours between them, evenly and to the last unit."""
-        first, last = begin // HOUR, end // HOUR
+        first, last = begin // clock.HOUR, end // clock.HOUR
         if first == last:
             self._add_to_hour((instance, first), growth)
             return
         span = end - begin
         for hour in range(first, last + 1):
-            since, until = max(begin, hour * HOUR) - begin, min(end, (hour + 1) * HOUR) - begin
+            since, until = max(begin, hour * clock.HOUR) - begin, min(end, (hour + 1) * clock.HOUR) - begin
             share = [None if all_ is None else all_ * until // span - all_ * since // span for all_ in growth]
             self._add_to_hour((instance, hour), share)
 

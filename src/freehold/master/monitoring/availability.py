@@ -10,7 +10,9 @@ customer stopped) is neither.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-SPEAKS = 2 * 3_600_000
+from freehold.master.foundation import clock
+
+SPEAKS = 2 * clock.HOUR
 """Milliseconds for which a result stands."""
 
 Span = tuple[int, int]

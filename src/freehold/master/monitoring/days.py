@@ -16,7 +16,7 @@ from freehold.master.monitoring.availability import Availability
 from freehold.master.monitoring.models import SiteDay
 
 KEPT_DAYS = 400
-LATE = 3_600_000
+LATE = clock.HOUR
 """Milliseconds after its end at which a day is counted: nodes tell within minutes what they know."""
 LOOK_BACK = 35
 """Days that are counted where the Master was away, or never counted before."""

@@ -23,7 +23,7 @@ from freehold.master.ordering import apart, declared, resolving, trees
 from freehold.master.ordering.apart import Occupied
 from freehold.master.ordering.queries import QUERIES
 
-LONGEST = 3_600_000
+LONGEST = clock.HOUR
 """Milliseconds for which a place is kept at most: a tree that is not ready by then asks for its places anew."""
 MOST_PLACES = 1000
 """Places that are kept for one order: what would request more is placed as it requests it."""

@@ -9,7 +9,6 @@ from collections import OrderedDict, deque
 from freehold.master.foundation import clock
 from freehold.master.foundation.errors import TooManyTries
 
-HOUR = 3600 * 1000
 MOST_FAILURES = 100
 """Of one account in an hour (ASVS 2.2.1)."""
 FREE_FAILURES = 10
@@ -43,7 +42,7 @@ class Throttle:
             if device:
                 failures = _recent(self._devices, device, now)
                 if len(failures) >= MOST_FAILURES:
-                    raise self._refusal((failures[0] + HOUR - now) // 1000 + 1)
+                    raise self._refusal((failures[0] + clock.HOUR - now) // 1000 + 1)
                 return
             tries = _recent(self._addresses, address, now)
             if len(tries) >= FREE_FAILURES:
@@ -53,7 +52,7 @@ class Throttle:
             if (account, address) not in self._trusted:
                 failures = _recent(self._accounts, account, now)
                 if len(failures) >= MOST_FAILURES:
-                    raise self._refusal((failures[0] + HOUR - now) // 1000 + 1)
+                    raise self._refusal((failures[0] + clock.HOUR - now) // 1000 + 1)
 
     def failed(self, account: str, address: str, device: str = "") -> None:
         with self._lock:
@@ -78,7 +77,7 @@ throttle = Throttle()
 
 def _recent(counters: "OrderedDict[str, deque[int]]", key: str, now: int) -> "deque[int]":
     moments = counters.get(key, deque())
-    while moments and moments[0] <= now - HOUR:
+    while moments and moments[0] <= now - clock.HOUR:
         moments.popleft()
     return moments
 

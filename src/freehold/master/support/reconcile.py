@@ -13,9 +13,9 @@ from freehold.master.people.identity import Scope
 from freehold.master.support import actions
 from freehold.master.support.models import Message, Ticket
 
-_SQL = sql.load(Path(__file__).parent / "sql" / "noticed.sql")
-HOUR = 3_600_000
+TOLD_AGAIN = clock.HOUR
 """How long what goes on is not told again."""
+_SQL = sql.load(Path(__file__).parent / "sql" / "noticed.sql")
 DOUBT = "doubt:"
 """What such tickets are about, before the id of the project."""
 CLOCK = "clock:"
@@ -172,4 +172,4 @@ def _told_lately(about: str) -> bool:
         .order_by("-id")
         .first()
     )
-    return last is not None and last.at > clock.now() - HOUR
+    return last is not None and last.at > clock.now() - TOLD_AGAIN

@@ -15,7 +15,6 @@ from freehold.master.monitoring import days as kept_days
 from freehold.master.monitoring import queries
 from freehold.master.monitoring.availability import Availability
 
-HOUR = 3_600_000
 _SQL = sql.load(Path(__file__).parent / "sql" / "history.sql")
 
 
@@ -29,7 +28,7 @@ class Period(StrEnum):
     @property
     def step(self) -> int:
         """The length of each of its steps, in milliseconds."""
-        return HOUR if self is Period.DAY else clock.DAY
+        return clock.HOUR if self is Period.DAY else clock.DAY
 
     @property
     def steps(self) -> int:
@@ -102,10 +101,10 @@ def _text(value: float | None) -> str:
 def _promises(instance: str, period: Period, first: int) -> Iterator[tuple[int, Availability]]:
     now = clock.now()
     if period is Period.DAY:
-        hours = [(hour * HOUR, min((hour + 1) * HOUR, now)) for hour in range(first, now // HOUR + 1)]
+        hours = [(hour * clock.HOUR, min((hour + 1) * clock.HOUR, now)) for hour in range(first, now // clock.HOUR + 1)]
         for (begin, _), known in zip(hours, queries.available_in(instance, hours), strict=True):
             if known.counted:
-                yield begin // HOUR, known
+                yield begin // clock.HOUR, known
         return
     for known_day in kept_days.of_instance(instance, first):
         if known_day.availability.counted:
@@ -117,9 +116,9 @@ def _promises(instance: str, period: Period, first: int) -> Iterator[tuple[int, 
 
 
 def _used(instance: str, period: Period, first: int) -> Iterator[tuple[int, Use]]:
-    hours = period.step // HOUR
+    hours = period.step // clock.HOUR
     # The present hour is not over: what it used so far would be shown as little.
-    before = clock.now() // HOUR
+    before = clock.now() // clock.HOUR
     for row in run(_SQL["used"], instance=instance, since=first * hours, before=before, hours=hours):
         yield row["step"], _use(row)
 

@@ -13,7 +13,6 @@ from freehold.master.foundation.transactions import run
 from freehold.master.usage.reconcile import KEPT_MONTHS
 
 _SQL = sql.load(Path(__file__).parent.parent / "sql" / "consumption.sql")
-_HOUR = 3_600_000
 
 
 def add_up(entity: LegalEntity) -> None:
@@ -37,7 +36,7 @@ def _add_up_month(month: int, zone: str) -> None:
     run(_SQL["days"])
     for day in range(begin, end + 1):
         # An hour belongs to the day on which it begins, also where midnight is not on an hour of UTC.
-        run(_SQL["add_day"], day=day, hour=-(-days.begins_at(day, zone) // _HOUR))
+        run(_SQL["add_day"], day=day, hour=-(-days.begins_at(day, zone) // clock.HOUR))
     values = {"month": month, "begin_day": begin, "end_day": end, "end_moment": days.begins_at(end, zone)}
     for name in ("used", "add_up", "take_away", "forget_used", "forget_days"):
         run(_SQL[name], **values)
