@@ -88,7 +88,7 @@ WHOLE = {
     "ordering/sql/instances.sql awaited: LIMIT :most": "the rest after the last of these",
     "ordering/sql/instances.sql reserved: LIMIT :most": "one is enough, and there are not more",
     "ordering/sql/clusters.sql clusters: LIMIT :most": "the rest after the last of these",
-    "ordering/clusters.py: parents[start:start + 500]": "all of them, some at a time",
+    "ordering/cluster_reports.py: parents[start:start + 500]": "all of them, some at a time",
     "ordering/sql/instances.sql hosts: LIMIT :most": "those that fit come first, and one is enough",
     "allocation/queries.py: LIMIT :limit": "the rest after these, until one fits",
 }

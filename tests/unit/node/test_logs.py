@@ -44,7 +44,7 @@ def shorten(root: Path) -> None:
     store.apply_feed(Feed(1, 0.0, 60.0, instances=wanted))
     fork_server = ForkServer(root / "forkserver.log")
     try:
-        enclosures = Enclosures(Paths(root), settings, fork_server.call)
+        enclosures = Enclosures(Paths(root), settings, fork_server.call, store.instances)
         InstanceLifecycle(
             Paths(root), settings, store, cast(Any, None), fork_server, cast(Any, None), enclosures
         ).shorten_logs()

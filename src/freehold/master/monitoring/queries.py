@@ -11,7 +11,7 @@ from freehold.master.foundation.paging import ListPart, part_of
 from freehold.master.foundation.transactions import run
 from freehold.master.monitoring.availability import SPEAKS, Availability, Span, each_of
 from freehold.master.monitoring.models import Maintenance
-from freehold.master.ordering import clusters
+from freehold.master.ordering import cluster_reports
 from freehold.master.ordering import queries as ordering
 from freehold.master.ordering.rollout import Sight
 from freehold.master.ordering.status import ReportedState, Status, clustered, hosted, status, whole
@@ -53,7 +53,7 @@ def pictures(rows: Iterable[dict[str, Any]]) -> list[Picture]:
     for row in shown.values():
         if row["host"] is not None:
             own[row["id"]] = hosted(own[row["id"]], own[row["host"]])
-    for instance, reports in clusters.reports(list(shown)).items():
+    for instance, reports in cluster_reports.reports(list(shown)).items():
         own[instance] = clustered(own[instance], reports.is_settled, reports.is_stuck, reports.message)
     announced = coming({row["site_id"] for row in rows if row["gone_at"] is None})
     return [

@@ -33,6 +33,7 @@ from freehold.master.ordering import (
     reservations,
     resolving,
     sharing,
+    sizing,
     trees,
 )
 from freehold.master.ordering.events import Changed, Ordered
@@ -46,7 +47,6 @@ from freehold.master.sales import queries as sales
 from freehold.protocol import size as sizes
 from freehold.protocol.order import FREE_TEXT, OfferedTo, OrderSpec
 from freehold.protocol.problem import FieldError, Reason
-from freehold.protocol.size import Size
 from freehold.protocol.states import Wanted
 
 LARGE_PARAMETERS, HISTORY_OF_LARGE = 4 * 1024, 1024 * 1024
@@ -208,7 +208,7 @@ def _create(order: Order) -> Answer:
     parameters = schemas.restore_secrets(choice.release, choice.type, spec.parameters or {}, {})
     parameters = resolving.fitting(choice.release, choice.type, parameters)
     constraints = resolving.constraints_of(spec.constraints or {})
-    size = _size_of(order, spec.size, choice.size, is_shared=bool(choice.host))
+    size = sizing.of_order(order.title, spec.size, choice.size, is_shared=bool(choice.host))
     instance = ids.new("inst")
     if parent is not None:
         peers.lock(parent["tree"], instance)
@@ -378,10 +378,10 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
     size = sizes.read(row["size"])
     if size_asked is not None:
         usual = catalog.usual_size(release, row["type"])
-        size = _size_of(order, size_asked, usual, is_shared=row["host"] is not None)
+        size = sizing.of_order(order.title, size_asked, usual, is_shared=row["host"] is not None)
     is_kept_on = row["orphaned_at"] is None and row["ends_at"] is None
-    before = (row["release_id"], row["parameters"], sizes.read(row["size"]), old, is_kept_on)
-    if (release, parameters, size, state_asked, True) == before:
+    before = (row["release_id"], row["parameters"], row["size"], old, is_kept_on)
+    if (release, parameters, size.text(), state_asked, True) == before:
         return Answer(row["id"], False, offered or noted, row["node_id"], row["partition"])
     if row["parent"] is None and not order.partial and (release, parameters) != (row["release_id"], row["parameters"]):
         _reserve_more(row, release, parameters)
@@ -389,8 +389,8 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         endings.keep_on(row, order.actor)
     named = None if size_asked is None else resolving.size_of(size_asked)
     events.send(Changed(row["id"], json.loads(parameters), state_asked, named))
-    if size != sizes.read(row["size"]):
-        _resize(row, size)
+    if size.text() != row["size"]:
+        sizing.resize(row, size)
     run(
         QUERIES["change"],
         id=row["id"],
@@ -417,31 +417,9 @@ def _change(order: Order, row: dict[str, Any]) -> Answer:
         release=release,
         state=state_asked.value,
         parameters_changed=parameters != row["parameters"],
-        **({} if size == sizes.read(row["size"]) else {"size": size.text()}),
+        **({} if size.text() == row["size"] else {"size": size.text()}),
     )
     return Answer(row["id"], False, True, row["node_id"], row["partition"])
-
-
-def _size_of(order: Order, values: dict[str, Any] | None, usual: Size, *, is_shared: bool) -> Size:
-    """Return what an instance may use; what `values` do not name is as usual with its type. Raise Invalid."""
-    if is_shared and values:
-        raise Invalid(
-            f"'{order.title}' is shared: its host has a size, and it has none.",
-            errors=[FieldError("size", "none for a shared instance")],
-        )
-    return resolving.size_of(values or {}).over(usual)
-
-
-def _resize(row: dict[str, Any], size: Size) -> None:
-    """Have an instance use more of its node, or less; raise NoPlace when that has not so much left."""
-    revisions.take_turn()
-    if not partitions.resize(row["node_id"], row["partition"], row["id"], size):
-        title = Node.objects.values_list("title", flat=True).get(id=row["node_id"])
-        raise NoPlace(
-            f"Node '{title}', where '{row['title']}' lives, has not so much left for it.",
-            reasons=[Reason("has not so much left", 1)],
-            remedy="Take a smaller size, or move it to another node first.",
-        )
 
 
 def _reserve_more(row: dict[str, Any], release: str, parameters: str) -> None:

@@ -65,15 +65,6 @@ class ClusterRequest:
 
 
 @dataclass(frozen=True)
-class ClusterReport:
-    """What is to be said of the clusters of an instance."""
-
-    is_settled: bool
-    is_stuck: bool
-    message: str
-
-
-@dataclass(frozen=True)
 class _Found:
     """A cluster as it is in the tables."""
 
@@ -181,23 +172,6 @@ def keep_only(parent: dict[str, Any], names: set[str]) -> None:
             for row in gone:
                 run(SQL["forget_members"], cluster=row["id"])
                 run(SQL["forget"], id=row["id"])
-
-
-def reports(parents: list[str]) -> dict[str, ClusterReport]:
-    """Return what is to be said of the clusters of instances, by id; nothing of those that have none."""
-    reports: dict[str, ClusterReport] = {}
-    for start in range(0, len(parents), 500):
-        names = {f"parent_{number}": parent for number, parent in enumerate(parents[start : start + 500])}
-        places = ", ".join(f":{name}" for name in names)
-        for row in run(SQL["said"].where(f"c.parent_id IN ({places}) ORDER BY c.name"), **names):
-            before = reports.get(row["parent"], ClusterReport(True, False, ""))
-            words = [before.message, row["trouble"], row["message"], row["notice"]]
-            reports[row["parent"]] = ClusterReport(
-                before.is_settled and bool(row["is_settled"]),
-                before.is_stuck or bool(row["trouble"]),
-                "\n".join(filter(None, words)),
-            )
-    return reports
 
 
 def clean_up() -> int:

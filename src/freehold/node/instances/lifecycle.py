@@ -17,14 +17,14 @@ from freehold.node import plan as planning
 from freehold.node.errors import ConfigureError, HostError, LinkDown, LinkError, NodeError
 from freehold.node.forkserver import ForkServerError, Interrupt
 from freehold.node.host.trees import empty
-from freehold.node.instances import processes
+from freehold.node.instances import processes, reading
 from freehold.node.isolation.firewall import FirewallNetwork
 from freehold.node.link import keys
 from freehold.node.partition import gate, logs
 from freehold.node.partition import layout as layouts
 from freehold.node.partition.destroy import PRERM_TIMEOUT
 from freehold.node.partition.layout import Layout
-from freehold.node.partition.log_reading import LogOrder, PartitionLog
+from freehold.node.partition.log_reading import PartitionLog
 from freehold.node.parts import EnclosuresPart, ForkServerPart, PromisesPart, SupervisorPart
 from freehold.node.promises import Watch
 from freehold.node.services import Services
@@ -35,12 +35,10 @@ from freehold.node.upstream import Upstream
 from freehold.protocol import UNREADABLE
 from freehold.protocol.enrol import CertificateAnswer, CertificateRequest
 from freehold.protocol.states import Observed, Wanted
-from freehold.protocol.stream import MOST_LINES, StreamRequest
+from freehold.protocol.stream import StreamRequest
 
-CONFIGURE_TIMEOUT, ASK_TIMEOUT, IDENTITY_TIMEOUT, ROTATE_TIMEOUT, LOG_TIMEOUT = 600.0, 120.0, 15.0, 20.0, 10.0
+CONFIGURE_TIMEOUT, ASK_TIMEOUT, IDENTITY_TIMEOUT, ROTATE_TIMEOUT = 600.0, 120.0, 15.0, 20.0
 """Seconds for the whole of what a partition's code does for us."""
-MOST_LAST_LINES, MOST_FOLLOWED = 240 * 1024, 64 * 1024
-"""Bytes of an instance's logs that are read at once, of all its processes together."""
 STOP_SECONDS = 180.0
 """So long all services of an instance together may take to end, whatever they ask for."""
 DESTROY_SECONDS = 10.0
@@ -343,33 +341,7 @@ class InstanceLifecycle:
         if desired is None:
             raise ConfigureError("The node does not know this service yet.")
         slot = self._slot(desired)
-        programs = [program.name for program in (*desired.layout.services, *desired.layout.runs)]
-        names = [request.process.removesuffix(".log")] if request.process else ["configure", *programs]
-
-        def call(payload: bytes) -> bytes:
-            # The next tenant's log is not this one's.
-            if self.enclosures.tenant(slot) != request.instance:
-                raise ConfigureError("It has nothing on the node yet.")
-            # As its user and without its walls, which are gone while it is stopped: nothing of its own runs in this.
-            return self._fork_server.call(
-                "freehold.node.partition.log_reading:read",
-                payload,
-                uid=slot.uid,
-                gid=slot.gid,
-                cwd=str(self._folder(slot)),
-                timeout=LOG_TIMEOUT,
-            )
-
-        most = MOST_FOLLOWED if request.follow else MOST_LAST_LINES
-        order = LogOrder(
-            str(self._folder(slot)),
-            list(dict.fromkeys(names)),
-            bool(request.process),
-            min(request.lines, MOST_LINES),
-            most,
-            follow=request.follow,
-        )
-        return PartitionLog(call, order)
+        return reading.of_instance(request, desired, slot, self._folder(slot), self.enclosures, self._fork_server)
 
     def identify(self, instance: str, link: Upstream) -> None:
         """Give an instance a certificate of its own, or a new one in time; its key never leaves its folder."""

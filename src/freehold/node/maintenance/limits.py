@@ -212,10 +212,10 @@ class LimitEnforcer:
             news = self._count(name, counters, now)
             if name in tenants and not _OF_AUTHORS.isdisjoint(news):
                 counts = self._attempts[name].counts
-                told = "; ".join(
+                happened = "; ".join(
                     _WORDS[event].format(count=counts[event]) for event in sorted(_OF_AUTHORS & counts.keys())
                 )
-                self._instances.record_held_back(tenants[name], WALLS_PROMISE, True, f"within its walls: {told}")
+                self._instances.record_held_back(tenants[name], WALLS_PROMISE, True, f"within its walls: {happened}")
 
     def _count(self, name: str, counters: dict[str, int], now: float) -> dict[str, int]:
         """Add up what happened since the counters were read last; return that."""
