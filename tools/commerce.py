@@ -1,7 +1,8 @@
 """What the demo sells: the three public examples and traffic of a CDN, by two sellers, with the costs behind a price.
 
-Prices and costs are those that Rapid.Space told the public; the evidence is the digest of a text that says so. Here the
-servers' offers stand on the release `hello`: what is shown is how they are sold.
+Prices and costs are those that Rapid.Space told the public for servers of 4 and 20 cores; the evidence is the digest of
+a text that says so. What is sold here is what a small machine has: pages of the release `hello`, each with the part of
+the machine that its offer names.
 """
 
 import hashlib
@@ -17,23 +18,24 @@ SELLERS: list[dict[str, Any]] = [
      "time_zone": "Asia/Shanghai"},
 ]  # fmt: skip
 OFFERS: list[dict[str, Any]] = [
-    {"name": "server-4", "titles": {"en": "Server, 4 cores", "fr": "Serveur, 4 cœurs", "zh-hans": "服务器，4 核"},
-     "size": {"cpus": 4, "memory_gb": 16, "disk_gb": 480}, "product": "hello", "availability": 99.0},
-    {"name": "server-20", "titles": {"en": "Big server, 20 cores", "fr": "Grand serveur, 20 cœurs",
-                                     "zh-hans": "大型服务器，20 核"},
-     "size": {"cpus": 20, "memory_gb": 256, "disk_gb": 4000}, "product": "hello", "availability": 99.0},
+    {"name": "page", "titles": {"en": "Page, a quarter of a core", "fr": "Page, un quart de cœur",
+                                "zh-hans": "页面，四分之一核"},
+     "size": {"cpus": 0.25, "memory_mb": 256, "disk_mb": 500}, "product": "hello", "availability": 99.0},
+    {"name": "big-page", "titles": {"en": "Big page, a whole core", "fr": "Grande page, un cœur entier",
+                                    "zh-hans": "大页面，一整核"},
+     "size": {"cpus": 1, "memory_mb": 1024, "disk_mb": 2000}, "product": "hello", "availability": 99.0},
     {"name": "cdn", "titles": {"en": "Content delivery", "fr": "Diffusion de contenu", "zh-hans": "内容分发"},
      "product": "website", "availability": 99.9},
 ]  # fmt: skip
 LISTS: list[dict[str, Any]] = [
     {"seller": "EU", "title": "Europe, dollars", "currency": "USD", "region": "europe", "tax_included": False,
      "from": "2026-01-01", "prices": [
-         {"offer": "server-4", "kind": "recurring", "amount": "20.00"},
-         {"offer": "server-20", "kind": "recurring", "amount": "230.00"},
+         {"offer": "page", "kind": "recurring", "amount": "20.00"},
+         {"offer": "big-page", "kind": "recurring", "amount": "230.00"},
          {"offer": "cdn", "kind": "recurring", "amount": "0"},
          {"offer": "cdn", "kind": "usage", "meter": "network_out", "model": "unit", "unit": 10**12, "amount": "8.00"}]},
     {"seller": "CN", "title": "China, yuan", "currency": "CNY", "region": "china", "tax_included": True,
-     "from": "2026-01-01", "prices": [{"offer": "server-20", "kind": "recurring", "amount": "1400.00"}]},
+     "from": "2026-01-01", "prices": [{"offer": "big-page", "kind": "recurring", "amount": "1400.00"}]},
 ]  # fmt: skip
 COSTS = {
     "amortisation": "69", "loan": "6", "network": "8", "electricity": "26", "hosting": "13", "software": "20",
@@ -58,7 +60,7 @@ def open_shop(provider: Client, *, free: str, paying: str) -> None:
         provider.ask("POST", f"{_PROJECT}/price-lists", body=prices)
     for kind, amount in COSTS.items():
         evidence = hashlib.sha256(f"{kind} of a server a month: {amount}".encode()).hexdigest()
-        cost = {"site": "home", "offer": "server-20", "kind": kind, "currency": "USD", "amount": amount}
+        cost = {"site": "home", "offer": "big-page", "kind": kind, "currency": "USD", "amount": amount}
         provider.ask("POST", f"{_PROJECT}/costs-of-sites", body={**cost, "from": "2026-01-01", "evidence": evidence})
     provider.ask("PUT", f"{_PROJECT}/payers", body={"project": free, "customer": None})
     buyer = provider.ask("POST", f"{_PROJECT}/customers", body=BUYER)["id"]

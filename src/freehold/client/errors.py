@@ -15,7 +15,9 @@ class Refused(ClientError):
     """The Master said no; `problem` is its document."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail or problem.title)
+        # A program that prints the error says which values were wrong, too.
+        wrong = "; ".join(f"{error.field}: {error.rule}" for error in problem.errors)
+        super().__init__(f"{problem.detail or problem.title}{wrong and f' ({wrong})'}")
         self.problem = problem
 
 
