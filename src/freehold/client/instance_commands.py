@@ -293,6 +293,8 @@ def _describe(instance: Instance) -> str:
         f"  product     {instance.product} {instance.release}, type {instance.type}",
         f"  place       {instance.site} / {instance.node} / {instance.partition} {instance.address or ''}".rstrip(),
     ]
+    if instance.size:
+        lines.append(f"  may use     {', '.join(f'{name} {number:g}' for name, number in instance.size.items())}")
     lines += [f"  {name:11} {text}" for name in order.FREE_TEXT if (text := getattr(instance, name))]
     lines += [
         f"  parameter   {name} = {json.dumps(value, ensure_ascii=False)}" for name, value in instance.parameters.items()

@@ -14,7 +14,7 @@ from freehold.master.catalog.queries import ResolvedType
 from freehold.master.foundation.errors import Invalid
 from freehold.master.foundation.transactions import run
 from freehold.master.ordering.queries import QUERIES
-from freehold.protocol import numbers
+from freehold.protocol import numbers, unknown_names
 from freehold.protocol import size as sizes
 from freehold.protocol.order import OrderSpec
 from freehold.protocol.problem import FieldError
@@ -105,6 +105,8 @@ def as_text(values: Mapping[str, Any]) -> str:
 
 def size_of(values: dict[str, Any]) -> Size:
     """Return a size that a request names; raise Invalid for one that is none."""
+    if words := unknown_names.words(values, sizes.NAMES):
+        raise Invalid(f"Size: {words}", errors=[FieldError("size", words)])
     try:
         return sizes.size_of(values)
     except msgspec.ValidationError as error:
