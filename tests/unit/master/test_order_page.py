@@ -139,3 +139,24 @@ def test_a_shared_type_that_no_server_serves_is_sold_out(rooms: "Rooms") -> None
     assert "Sold out at the moment (no instance of store 1.0 (default) offers places to this project)" in page
     rooms.request("mine", "store")
     assert "Nothing is asked for it." in visitor.reads("/catalogue/store?type=shelf")
+
+
+def test_a_size_is_asked_for_and_changed_on_the_pages(rooms: "Rooms") -> None:
+    import json
+
+    from freehold.master.ordering.models import Instance
+
+    rooms.supply(rooms.publish(tiny_release()), rooms.node("one"))
+    visitor = Visitor(rooms.customer)
+    wrong = visitor.post("/catalogue/tiny", {"project": "shop", "title": "page", "size-memory_mb": "lots"})
+    assert wrong.status_code == 422
+    assert 'id="size-memory_mb-error">Must be of this kind: integer' in wrong.content.decode()
+    assert not Instance.objects.exists()
+    visitor.post("/catalogue/tiny", {"project": "shop", "title": "page", "size-memory_mb": "300", "size-cpus": "0,5"})
+    assert json.loads(Instance.objects.get().size) == {"cpus": 0.5, "memory_mb": 300}
+    assert "0.5 cores, 300 MB of memory" in visitor.reads("/services/shop/page")
+    visitor.post("/services/shop/page/-/change", {"size-memory_mb": "1024", "size-cpus": "1"})
+    assert "1 core, 1 GB of memory" in visitor.reads("/services/shop/page")
+    refused = visitor.post("/services/shop/page/-/change", {"size-memory_mb": "5000", "size-cpus": "1"})
+    assert "has not so much left" in refused.content.decode()
+    assert json.loads(Instance.objects.get().size) == {"cpus": 1.0, "memory_mb": 1024}

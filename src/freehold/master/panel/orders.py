@@ -116,7 +116,7 @@ def order(request: HttpRequest, caller: Caller, product: str) -> HttpResponse:
         spec = offers.at_its_price(spec, cards, form_data.get("offer", ""), acting=caller)
         actions.request(spec, partial=bool(form_data.get("partial")), acting=caller)
     except MasterError as error:
-        return draw(request, caller, "order", {**context, **_explained(form, error)}, error.status)
+        return draw(request, caller, "order", {**context, **_explained(form, error, context["sizes"])}, error.status)
     return _go(request, spec.project, spec.title)
 
 
@@ -157,7 +157,7 @@ def change(request: HttpRequest, caller: Caller, project: str, title: str) -> Ht
         spec = msgspec.structs.replace(unsized, size=size_asked)
         actions.request(spec, partial=bool(form_data.get("partial")), acting=caller)
     except MasterError as error:
-        return draw(request, caller, "change", {**context, **_explained(form, error)}, error.status)
+        return draw(request, caller, "change", {**context, **_explained(form, error, context["sizes"])}, error.status)
     return _go(request, project, title)
 
 
@@ -196,17 +196,20 @@ def _only_redraws(request: HttpRequest) -> bool:
     return any(name in request.POST for name in _REDRAWS)
 
 
-def _explained(form: Form, error: MasterError) -> dict[str, Any]:
+def _explained(form: Form, error: MasterError, inputs: list[dict[str, str]]) -> dict[str, Any]:
     """Put an error where it belongs: at inputs of the form, at our own, or above everything."""
     unplaced: list[FieldError] = form.refuse(error.errors, labels.rule)
     own: dict[str, str | Promise] = {}
     for error_field in unplaced:
         if error_field.field == "title":
             own["title"] = _("1 to 100 letters, digits, spaces, dots, dashes or underscores.")
+        elif error_field.field.startswith(sizes.PREFIX):
+            own[error_field.field] = labels.rule(error_field.rule)
     other_errors = labels.field_errors(invalid for invalid in unplaced if invalid.field not in own)
     at_fields = bool(error.errors) and not other_errors
     return {
         "errors": own,
+        "sizes": [{**one, "error": own.get(one["name"], "")} for one in inputs],
         "others": other_errors,
         "problem": None if at_fields else error,
         "what": labels.problem(error),
