@@ -137,8 +137,7 @@ def _works(publication: Any) -> bool:
 
 def test_an_upgrade_keeps_the_data_and_the_next_backup_is_made(cloud: Cloud, former: Path, tmp_path: Path) -> None:
     cloud.publish(former)
-    version = next(one.version for one in cloud.client.releases() if one.version.endswith("+former"))
-    server = cloud.order("old", "postgresql", release=version)
+    server = cloud.order("old", "postgresql", release=cloud.newest("postgresql"))
     cloud.order("held", "postgresql", type="database", constraints={"instance": "old"})
     until(lambda: _works(cloud.show("held").publication))
     given = cloud.show("held").publication

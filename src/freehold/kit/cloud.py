@@ -51,12 +51,16 @@ class Cloud:
         self._newest[release.product] = release.version
         return release.product
 
+    def newest(self, product: str) -> str:
+        """Return the version of a product that was published last."""
+        return self._newest[product]
+
     def upgrade(self, title: str, *, seconds: float = LONG) -> Instance:
         """Have a service run the release of its product that was published last; return it when it is ready.
 
         Raise KitError with what the node said when it is not ready within so many seconds.
         """
-        self.client.request(title, release=self._newest[self.show(title).product])
+        self.client.request(title, release=self.newest(self.show(title).product))
         return self.ready(title, seconds=seconds)
 
     def run_job(self, title: str, job: str, *, seconds: float = 60.0) -> None:
