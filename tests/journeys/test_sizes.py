@@ -136,3 +136,11 @@ def test_more_than_its_node_has_is_refused_and_it_runs_on(eater: Eater) -> None:
     assert "has not so much left" in answer.body["detail"]
     assert _held(eater) == 400 << 20
     assert eater.show()["ready"]
+
+
+def test_what_is_too_small_to_be_configured_says_so(eater: Eater) -> None:
+    eater.cloud.master.request("tiny", "eater", size={"memory_mb": 3}, constraints={"node": "sized"})
+    words = "it used all of its 3 MB of memory. Order a larger size."
+    until(lambda: words in eater.cloud.master.show("tiny")["message"], 60, what="its owner is told why")
+    eater.cloud.master.request("tiny", None, size={"memory_mb": 100})
+    assert eater.cloud.ready("tiny")["publication"]["size"]["memory_mb"] == 100

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connection
 
-FILE = Path(__file__).parent / "schema.sqlite.sql"
+FILE = Path(__file__).parent / "schema.sqlite.dump"
 """What the migrations make of an empty database; `tests/unit/master/test_first_schema.py` writes it, and compares."""
 _MADE = re.compile(r'^INSERT INTO "django_migrations" VALUES\([0-9]+,\'(\w+)\',\'(\w+)\'', re.MULTILINE)
 

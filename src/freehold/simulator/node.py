@@ -114,6 +114,9 @@ class MachineEnclosures:
     def size(self, slot: PartitionSlot) -> Size:
         return self._size_in(slot.name)
 
+    def kills(self, slot: PartitionSlot) -> int:
+        return 0
+
     def resource_limits(self, slot: PartitionSlot) -> dict[str, int]:
         return {}
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-FILE = Path(__file__).parents[3] / "src" / "freehold" / "master" / "schema.sqlite.sql"
+FILE = Path(__file__).parents[3] / "src" / "freehold" / "master" / "schema.sqlite.dump"
 APPLIED = re.compile(r"^(INSERT INTO \"django_migrations\" VALUES\(.*),'[^']*'\);$", re.MULTILINE)
 
 

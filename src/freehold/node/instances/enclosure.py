@@ -195,6 +195,10 @@ class Enclosures:
             open_files=limits.open_files or resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         )
 
+    def kills(self, slot: PartitionSlot) -> int:
+        """Return how often a process in a partition was killed because all of its memory was used."""
+        return 0 if slot.uid is None else cgroups.refusals(self._tag(slot)).get("memory", 0)
+
     def groups(self, slot: PartitionSlot) -> Groups:
         """Return the control groups of a partition, made with its limits; those of the disk are set besides."""
         if slot.uid is None:

@@ -128,7 +128,7 @@ class InstanceLifecycle:
             self.enclosures.open(slot)
             # What it may not reach later, it does not reach while it is configured.
             self.enclosures.admit([(slot, desired.layout.outcome.network)])
-            layout = layouts.after(desired.layout, self._run_configuration(desired, slot, interrupt))
+            layout = layouts.after(desired.layout, self._configured(desired, slot, interrupt))
             failpoint("instance-configured")
             self.enclosures.admit([(slot, layout.outcome.network)])
             self._run(slot, desired, layout)
@@ -391,6 +391,20 @@ class InstanceLifecycle:
         longest = sum(processes.stop_timeout(service) for service in desired.layout.services) + 1.0
         self._supervisor.stop(desired.partition, min(seconds, longest), then_kill=True)
         self.services.forget(desired.partition)
+
+    def _configured(self, desired: DesiredInstance, slot: PartitionSlot, interrupt: Interrupt) -> Layout:
+        """Return what the configuration of an instance made; raise ConfigureError, also when its size is too small."""
+        before = self.enclosures.kills(slot)
+        try:
+            return self._run_configuration(desired, slot, interrupt)
+        except ForkServerError as error:
+            # The group may have been made by this, and counts from zero.
+            if self.enclosures.kills(slot) > before:
+                memory_mb = self.enclosures.size(slot).memory_mb
+                raise ConfigureError(
+                    f"Its configuration was killed: it used all of its {memory_mb} MB of memory. Order a larger size."
+                ) from error
+            raise
 
     def _run_configuration(self, desired: DesiredInstance, slot: PartitionSlot, interrupt: Interrupt) -> Layout:
         folder = self._folder(slot)
