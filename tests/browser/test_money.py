@@ -37,7 +37,7 @@ def test_an_order_is_paid_for_first_and_then_runs_and_costs(window: Callable[...
     opened.open("catalogue/hello")
     page.locator("#title").fill("paid")
     offered = " ".join(page.locator(".offers").inner_text().split())
-    assert "Small server €24.00 a month €4.00 of it tax (20 %) · and what is used · Deposit €20.00" in offered
+    assert "Small server 1 core €24.00 a month €4.00 of it tax (20 %) · and what is used · Deposit €20.00" in offered
     page.get_by_role("button", name="Order with obligation to pay").click()
     assert "€20.00 of it is missing" in page.locator("main").inner_text()
     opened.has_no_barrier()

@@ -224,3 +224,17 @@ def test_whatever_is_ordered_changed_and_destroyed_a_node_keeps_what_lives_there
     for instance in Instance.objects.exclude(wanted="destroyed"):
         destroy(rooms, instance.title)
     assert kept(node) == (0, 0, 0)
+
+
+def test_what_was_only_shown_of_an_offer_is_its_size_now(market: "Market") -> None:
+    """Offers of before named gigabytes, and other things, that nobody was given."""
+    from importlib import import_module
+
+    from django.apps import apps
+
+    from freehold.master.sales.models import Offer
+
+    market.offer("large", size={"memory_mb": 1})
+    Offer.objects.update(size='{"cpus": 4, "memory_gb": 16, "disk_gb": 480, "gpus": 1}')
+    import_module("freehold.master.sales.migrations.0002_size").have_real_sizes(apps, None)
+    assert json.loads(Offer.objects.get().size) == {"cpus": 4, "memory_mb": 16384, "disk_mb": 491520}
