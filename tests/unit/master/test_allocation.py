@@ -341,6 +341,9 @@ def test_postgresql_uses_the_same_indexes_once_there_is_something_to_find(rooms:
                     "node": node.id,
                     "limit": 4,
                     "instance": "i",
+                    "cpu_percent": 0,
+                    "memory_mb": 0,
+                    "disk_mb": 0,
                 }
                 cursor.execute(f"EXPLAIN {_query(name)}", values)
                 plan = "\n".join(row[0] for row in cursor.fetchall())
