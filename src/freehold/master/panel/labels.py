@@ -185,8 +185,10 @@ def size(numbers: Mapping[str, float]) -> list[tuple[float, str]]:
         if name in _LARGE_SIZES and number % 1024 == 0:
             shown.append((number // 1024, str(_LARGE_SIZES[name])))
         else:
-            one = ngettext("core", "cores", 1 if number == 1 else 2) if name == "cpus" else str(_SIZES.get(name, name))
-            shown.append((number, one))
+            counted = (
+                ngettext("core", "cores", 1 if number == 1 else 2) if name == "cpus" else str(_SIZES.get(name, name))
+            )
+            shown.append((number, counted))
     return shown
 
 

@@ -209,7 +209,7 @@ def _explained(form: Form, error: MasterError, inputs: list[dict[str, str]]) -> 
     at_fields = bool(error.errors) and not other_errors
     return {
         "errors": own,
-        "sizes": [{**one, "error": own.get(one["name"], "")} for one in inputs],
+        "sizes": [{**field, "error": own.get(field["name"], "")} for field in inputs],
         "others": other_errors,
         "problem": None if at_fields else error,
         "what": labels.problem(error),
