@@ -1,8 +1,6 @@
 """A service is changed while people use it: what runs serves on until its successor can, and reads anew what it can."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import pytest
 
 from freehold.kit.waiting import page, until
 from support.machines import MODES, Cloud, Machine
+from support.releases import written
 
 SHOP = '''\
 """A release with a server, which a migration goes before, and a file that the server reads anew."""
@@ -108,12 +107,8 @@ class Shop:
 @pytest.fixture(scope="module", params=MODES)
 def shop(request: pytest.FixtureRequest, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder: Path = tmp_path_factory.mktemp("corner")
-    (folder / "instance.py").write_text(SHOP)
-    (folder / "software.cfg").write_text("[buildout]\nparts =\n")
-    command = [sys.executable, "-m", "freehold.cli", "software", "schema", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
     machine = cloud.machine(unprivileged=request.param != "root", title=request.param)
-    cloud.publish(folder)
+    cloud.publish(written(folder, SHOP))
     return Shop(cloud, machine, request.param)
 
 

@@ -1,8 +1,6 @@
 """The parts of a service reach each other by name, at ports that nobody else reaches."""
 
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 from freehold.kit.machine import has_users
 from freehold.kit.waiting import until
 from support.machines import Cloud, Machine
+from support.releases import written
 
 pytestmark = pytest.mark.skipif(not has_users(), reason="only root has a firewall")
 FAMILY = '''\
@@ -82,12 +81,8 @@ release = Release("family", "1", "A family.", {
 @pytest.fixture(scope="module")
 def machine(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     folder: Path = tmp_path_factory.mktemp("family")
-    (folder / "instance.py").write_text(FAMILY)
-    (folder / "software.cfg").write_text("[buildout]\nparts =\n")
-    command = [sys.executable, "-m", "freehold.cli", "software", "schema", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
     machine = cloud.machine(unprivileged=False, partitions=6, title="home")
-    cloud.publish(folder)
+    cloud.publish(written(folder, FAMILY))
     return machine
 
 

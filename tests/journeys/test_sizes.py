@@ -8,8 +8,8 @@ import pytest
 
 from freehold.kit.machine import has_users
 from freehold.kit.waiting import until
-from freehold.release.folder import generate, load
 from support.machines import Cloud, Machine
+from support.releases import written
 
 EATER = '''\
 """A release whose service takes as much memory as it is told to."""
@@ -74,11 +74,7 @@ pytestmark = pytest.mark.skipif(not has_users(), reason="only root has control g
 def eater(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Eater:
     machine = cloud.machine(unprivileged=False, partitions=4, title="sized")
     folder = tmp_path_factory.mktemp("eater")
-    (folder / "instance.py").write_text(EATER)
-    (folder / "software.cfg").write_text("[buildout]\nparts =\n")
-    for name, text in generate(load(folder)).items():
-        (folder / name).write_text(text)
-    cloud.publish(folder)
+    cloud.publish(written(folder, EATER))
     return Eater(cloud, machine)
 
 

@@ -22,7 +22,7 @@ from freehold.client.terminal import (
     seconds,
     table,
 )
-from freehold.protocol import order
+from freehold.protocol import JOB_PROMISE, order
 
 
 def add_instance_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
@@ -208,7 +208,7 @@ def _restart(options: argparse.Namespace) -> int:
 
 def _run_job(options: argparse.Namespace) -> int:
     client = open_client()
-    client.restart(options.title, process=f"job-{options.job}", project=options.project)
+    client.restart(options.title, process=f"{JOB_PROMISE}{options.job}", project=options.project)
     words = f"'{options.job}' of '{options.title}' is run. How it ends: freehold show '{options.title}'"
     say(options, {"title": options.title, "job": options.job}, words)
     return 0

@@ -12,7 +12,7 @@ from freehold.client.messages import Instance
 from freehold.kit.machine import Machine, has_users
 from freehold.kit.master import Master
 from freehold.kit.waiting import KitError, gone, until
-from freehold.protocol import archive
+from freehold.protocol import JOB_PROMISE, archive
 
 LONG = 300.0
 """Seconds that a first order may take: the release is built before."""
@@ -67,7 +67,7 @@ class Cloud:
         """Have a job of a service run now, and return when it has ended well."""
         path = self.partition(title) / ".freehold" / "jobs" / f"{job}.json"
         began = time.time()
-        self.client.restart(title, process=f"job-{job}")
+        self.client.restart(title, process=f"{JOB_PROMISE}{job}")
 
         def ran() -> bool:
             noted: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}

@@ -40,6 +40,9 @@ MAX_PROMISES = 300
 MAX_ITEM = 2 * 1024 * 1024
 """The largest item of a report, in bytes of JSON: with it a request stays well below `MAX_BODY`."""
 
+JOB_PROMISE = "job-"
+"""How the promise of a job begins, that its last run ended well and is not overdue; so it is asked to run now, too."""
+
 MAX_PROCESSES = 256
 """The most services of one instance."""
 

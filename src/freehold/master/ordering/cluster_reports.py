@@ -1,13 +1,9 @@
 """What is to be said of clusters, of which nobody but their members' parents is told."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from freehold.master.foundation import sql
 from freehold.master.foundation.transactions import run
-
-SQL = sql.load(Path(__file__).parent / "sql" / "clusters.sql", prepared=True)
-_PAGE = 200
+from freehold.master.ordering.clusters import SQL
 
 
 @dataclass(frozen=True)

@@ -418,7 +418,7 @@ def _tell(cluster: _Found, member: dict[str, Any], *, is_told: bool) -> None:
     )
     run(SQL["tell"], instance=member["id"], view=after.view(member))
     if not is_told:
-        run(SQL["touch"], id=member["id"], revision=revisions.bump(member["node_id"]))
+        run(QUERIES["touch"], id=member["id"], revision=revisions.bump(member["node_id"]))
 
 
 def _note(cluster: _Found, seen: list[Member]) -> None:

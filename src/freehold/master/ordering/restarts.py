@@ -16,14 +16,13 @@ from freehold.master.foundation.transactions import audit, locking, run, writing
 from freehold.master.ordering import endings, project_suspension, queries
 from freehold.master.ordering.queries import QUERIES
 from freehold.master.people.identity import Caller, Scope
+from freehold.protocol import JOB_PROMISE
 from freehold.protocol.states import Wanted
 
 KEPT_TOKENS = 20
 """Of each process: what was asked with one of them is not done again."""
 
 
-JOB = "job-"
-"""How the promise of a job begins, by which it is named here, too."""
 _TOKEN = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
@@ -96,12 +95,13 @@ def _check_process(row: dict[str, Any], process: str) -> None:
             remedy="Wait until it is started; or its operator updates the node.",
         )
     if process and process not in (*there, *jobs(row)):
-        is_job = process.startswith(JOB)
-        subject, named = (f"job '{process[len(JOB) :]}'", jobs(row)) if is_job else (f"process '{process}'", there)
-        names = ", ".join(sorted(name.removeprefix(JOB) if is_job else name for name in named))
+        is_job = process.startswith(JOB_PROMISE)
+        named = jobs(row) if is_job else there
+        subject = f"job '{process.removeprefix(JOB_PROMISE)}'" if is_job else f"process '{process}'"
+        names = ", ".join(sorted(name.removeprefix(JOB_PROMISE) if is_job else name for name in named))
         raise NotFound(f"'{row['title']}' has no {subject}.", remedy=f"There are: {names or 'none'}.")
 
 
 def jobs(row: dict[str, Any]) -> list[str]:
     """Return the promises of the jobs of a service, by which they are named."""
-    return [name for name in row["promises"] if name.startswith(JOB)]
+    return [name for name in row["promises"] if name.startswith(JOB_PROMISE)]

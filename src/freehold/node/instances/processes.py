@@ -12,6 +12,7 @@ from freehold.node.services import SETTLED, SETTLED_UNATTESTED
 from freehold.node.settings import PartitionSlot
 from freehold.node.state.instances import DesiredInstance
 from freehold.node.supervisor.client import Process
+from freehold.protocol import JOB_PROMISE
 
 
 def of_layout(
@@ -66,8 +67,7 @@ def of_layout(
 def runs(desired: DesiredInstance) -> dict[str, str]:
     """Return the token of the last time that each job was to be run at once, by job."""
     tokens: dict[str, str] = json.loads(desired.restarts)
-    promise = layouts.JOB_PROMISE
-    return {name.removeprefix(promise): token for name, token in tokens.items() if name.startswith(promise)}
+    return {name.removeprefix(JOB_PROMISE): token for name, token in tokens.items() if name.startswith(JOB_PROMISE)}
 
 
 def stop_timeout(program: Executable) -> float:

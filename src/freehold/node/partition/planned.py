@@ -16,6 +16,7 @@ from freehold.node.partition.layout import ChildCluster, ChildRequest, Outcome, 
 from freehold.node.partition.order import ConfigureOrder
 from freehold.node.partition.visible import host_name
 from freehold.promises import CertificateValid, JobRan, Promise, TaskDone, source
+from freehold.protocol import JOB_PROMISE
 from freehold.protocol.feed import WantedMembership
 from freehold.release import (
     Cluster,
@@ -195,7 +196,7 @@ def _plan_jobs(
     for job in jobs:
         kept.add(_executable(folder, f"{JOBS}/{job.name}", program(job, context)))
         log = str(folder / layout.LOG / f"job-{job.name}.log")
-        promises[f"{layout.JOB_PROMISE}{job.name}"] = JobRan(
+        promises[f"{JOB_PROMISE}{job.name}"] = JobRan(
             str(folder / JOBS / f"{job.name}.json"), log, job.every or timer.DAY, job.timeout
         )
     rows = [

@@ -110,10 +110,6 @@ UPDATE ordering_clustermember SET leaving_at = :now, told_at = :now WHERE instan
 -- A member is none any more.
 DELETE FROM ordering_clustermember WHERE instance_id = :instance
 
--- name: touch
--- An instance is to be heard of anew by its node.
-UPDATE ordering_instance SET revision = :revision WHERE id = :id
-
 -- name: said
 -- What is to be said of the clusters of instances.
 SELECT c.parent_id AS parent, c.is_settled, c.trouble, c.message, c.notice
